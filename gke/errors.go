@@ -1,0 +1,96 @@
+package gke
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"github.com/googleapis/gax-go/v2/apierror"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"gke-credential-rotator/policy"
+)
+
+// outcome says what came of a call. Anything that does not prove that GKE
+// refused is unclear.
+func outcome(op *containerpb.Operation, err error) policy.Outcome {
+	if err == nil {
+		return policy.Outcome{State: policy.Accepted, Operation: op.GetName()}
+	}
+	refusal, pool := classify(err)
+	if refusal == "" {
+		return policy.Outcome{State: policy.Unclear, Raw: message(err)}
+	}
+	return policy.Outcome{State: policy.Refused, Refusal: refusal, Pool: pool, Raw: message(err)}
+}
+
+var recreation = regexp.MustCompile(`(?i)node pool "?([^"\s]+)"? requires recreation`)
+
+// classify tells refusals apart by reason and wording first, for one code
+// means several things. "" means that GKE may have accepted after all.
+func classify(err error) (refusal policy.Refusal, pool string) {
+	text := strings.ToLower(message(err))
+	reason := ""
+	if api, ok := apierror.FromError(err); ok {
+		reason = api.Reason()
+	}
+	code := status.Code(err)
+	switch {
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled, code == codes.Unknown, code == codes.Internal, code == codes.DataLoss:
+		return "", ""
+	case strings.Contains(text, "requires recreation"):
+		if m := recreation.FindStringSubmatch(message(err)); m != nil {
+			pool = m[1]
+		}
+		return policy.RequiresRecreation, pool
+	case strings.Contains(text, "does not have an ip rotation in progress"):
+		return policy.NotRotating, ""
+	case strings.Contains(text, "ip rotation in progress"):
+		return policy.AlreadyRotating, ""
+	case reason == "CLUSTER_ALREADY_HAS_OPERATION", busyText(text):
+		return policy.OtherOperation, ""
+	}
+	switch code {
+	case codes.NotFound:
+		return policy.NotFound, ""
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return policy.Denied, ""
+	case codes.ResourceExhausted:
+		return policy.Throttled, ""
+	case codes.Aborted:
+		return policy.StaleEtag, ""
+	case codes.AlreadyExists:
+		return policy.AlreadyRotating, ""
+	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
+		return policy.Invalid, ""
+	}
+	return policy.OtherRefusal, ""
+}
+
+// busyText knows the wordings of "another operation runs" over the years.
+func busyText(text string) bool {
+	for _, s := range []string{"incompatible operation", "is currently upgrading", "is currently repairing", "is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func message(err error) string {
+	if s, ok := status.FromError(err); ok {
+		return s.Message()
+	}
+	return err.Error()
+}
+
+// explain puts the permission or API that is missing where people see it.
+func explain(err error) error {
+	s, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%s: %s", s.Code(), s.Message())
+}

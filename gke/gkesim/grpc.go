@@ -1,0 +1,211 @@
+package gkesim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// server is the simulated GKE behind the real service.
+type server struct {
+	containerpb.UnimplementedClusterManagerServer
+	w *World
+}
+
+// Register puts the simulated GKE behind a gRPC server.
+func (w *World) Register(s *grpc.Server) {
+	containerpb.RegisterClusterManagerServer(s, &server{w: w})
+}
+
+func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	out := &containerpb.ListClustersResponse{}
+	for _, c := range s.under(req.GetParent()) {
+		c.show()
+		out.Clusters = append(out.Clusters, proto.CloneOf(c.pb))
+	}
+	return out, nil
+}
+
+// under lists the clusters below projects/P/locations/L, where L may be "-".
+func (s *server) under(parent string) []*cluster {
+	prefix := strings.TrimSuffix(parent, "-")
+	if prefix == parent {
+		prefix += "/"
+	}
+	var out []*cluster
+	for _, name := range s.w.names() {
+		if strings.HasPrefix(name, prefix) {
+			out = append(out, s.w.clusters[name])
+		}
+	}
+	return out
+}
+
+func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	c, err := s.find(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	c.show()
+	return proto.CloneOf(c.pb), nil
+}
+
+func (s *server) find(name string) (*cluster, error) {
+	if c := s.w.clusters[name]; c != nil {
+		return c, nil
+	}
+	return nil, status.Errorf(codes.NotFound, "Not found: %s.", name)
+}
+
+func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	out := &containerpb.ListOperationsResponse{}
+	for _, c := range s.under(req.GetParent()) {
+		for _, op := range c.ops {
+			out.Operations = append(out.Operations, op.proto(c.name))
+		}
+	}
+	return out, nil
+}
+
+func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRequest) (*containerpb.Operation, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	parent, id, _ := strings.Cut(req.GetName(), "/operations/")
+	for _, c := range s.under(parent) {
+		for _, op := range c.ops {
+			if op.name == id {
+				return op.proto(c.name), nil
+			}
+		}
+	}
+	return nil, status.Errorf(codes.NotFound, "Not found: %s.", req.GetName())
+}
+
+func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
+	return s.mutate("StartIPRotation", req.GetName(), "", func(c *cluster) (*operation, error) {
+		switch {
+		case c.rotation != nil:
+			return nil, status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress.")
+		case c.running() != nil:
+			return nil, busy(c.running())
+		case c.status != containerpb.Cluster_RUNNING:
+			return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
+		}
+		return c.start(), nil
+	})
+}
+
+func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
+	return s.mutate("CompleteIPRotation", req.GetName(), "", func(c *cluster) (*operation, error) {
+		switch {
+		case c.running() != nil:
+			return nil, busy(c.running())
+		case c.rotation == nil:
+			return nil, status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress.")
+		}
+		if pool, ok := c.nextPool(); ok {
+			return nil, status.Errorf(codes.FailedPrecondition, "Node pool %q requires recreation.", pool)
+		}
+		return c.complete(), nil
+	})
+}
+
+func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
+	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
+	return s.mutate("UpdateNodePool", name, pool, func(c *cluster) (*operation, error) {
+		return c.upgradePool(pool, req.GetNodeVersion(), req.GetEtag())
+	})
+}
+
+func (s *server) UpdateCluster(_ context.Context, req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
+	up := req.GetUpdate()
+	return s.mutate("UpdateCluster", req.GetName(), up.GetDesiredNodePoolId(), func(c *cluster) (*operation, error) {
+		switch {
+		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
+			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
+		case up.GetDesiredMasterVersion() != "":
+			return c.upgradeMaster()
+		case up.GetDesiredNodeVersion() != "":
+			pool := up.GetDesiredNodePoolId()
+			if pool == "" && len(c.pb.GetNodePools()) == 1 {
+				pool = c.pb.GetNodePools()[0].GetName()
+			}
+			return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
+		}
+		return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
+	})
+}
+
+// mutate answers a changing request and writes it into the journal.
+func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	entry := Entry{At: s.w.now, Method: method, Cluster: name, NodePool: pool}
+	c, err := s.find(name)
+	var op *operation
+	if err == nil {
+		op, err = do(c)
+	}
+	entry.Accepted = err == nil
+	if err != nil {
+		entry.Error = status.Convert(err).Message()
+	}
+	s.w.journal = append(s.w.journal, entry)
+	if err != nil {
+		return nil, err
+	}
+	return op.proto(c.name), nil
+}
+
+// busy is how GKE refuses a change while another operation runs.
+func busy(op *operation) error {
+	s, err := status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.", op.name).
+		WithDetails(&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
+	if err != nil {
+		return fmt.Errorf("gkesim: %w", err)
+	}
+	return s.Err()
+}
+
+// upgradePool is a manual upgrade: it begins at once, window or not.
+func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
+	for _, p := range c.pb.GetNodePools() {
+		if p.GetName() != name {
+			continue
+		}
+		if etag != "" && etag != p.GetEtag() {
+			return nil, status.Error(codes.Aborted, "The etag does not match the node pool's.")
+		}
+		for _, op := range c.ops {
+			if !op.done && (op.pool == "" || op.pool == name) {
+				return nil, busy(op)
+			}
+		}
+		if version == "-" {
+			p.Version = c.pb.GetCurrentMasterVersion()
+		}
+		return c.recreate(name, false), nil
+	}
+	return nil, status.Errorf(codes.NotFound, "Not found: %s/nodePools/%s.", c.name, name)
+}
+
+// upgradeMaster to its own version makes Autopilot recreate its nodes.
+func (c *cluster) upgradeMaster() (*operation, error) {
+	if op := c.running(); op != nil {
+		return nil, busy(op)
+	}
+	return c.begin("UPGRADE_MASTER", "", c.w.opts.StartTakes, func() {}), nil
+}

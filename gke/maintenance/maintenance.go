@@ -1,0 +1,79 @@
+// Package maintenance is the one reading of the API's maintenance policy as a
+// calendar. The adapter and the simulated GKE share it: what a window means is
+// a fact about GKE, not a decision of ours.
+package maintenance
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Of reads a cluster's maintenance policy. What it cannot understand becomes a
+// Problem, and the calendar is then closed: absent rules are not permission.
+func Of(p *containerpb.MaintenancePolicy) window.Maintenance {
+	w := p.GetWindow()
+	m := window.Maintenance{Exclusions: exclusions(w.GetMaintenanceExclusions())}
+	var err error
+	switch rule := w.GetPolicy().(type) {
+	case nil:
+		// A window kind newer than this program arrives as an unknown field.
+		if unknown := w.ProtoReflect().GetUnknown(); len(unknown) > 0 {
+			m.Problem = "the maintenance window is of a kind that this version does not know"
+		}
+	case *containerpb.MaintenanceWindow_DailyMaintenanceWindow:
+		m.Window, m.Text, err = window.Daily(rule.DailyMaintenanceWindow.GetStartTime())
+	case *containerpb.MaintenanceWindow_RecurringWindow:
+		first := span(rule.RecurringWindow.GetWindow())
+		m.Window, m.Text, err = window.Recurring(first, rule.RecurringWindow.GetRecurrence())
+	case *containerpb.MaintenanceWindow_RecurringMaintenanceWindow:
+		m.Window, m.Text, err = recurring(rule.RecurringMaintenanceWindow)
+	default:
+		m.Problem = fmt.Sprintf("the maintenance window is of the unknown kind %T", rule)
+	}
+	if err != nil {
+		m.Window, m.Problem = nil, "the maintenance window cannot be understood: "+err.Error()
+	}
+	return m
+}
+
+func recurring(r *containerpb.RecurringMaintenanceWindow) (window.Schedule, string, error) {
+	tod := r.GetWindowStartTime()
+	day := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if d := r.GetDelayUntil(); d != nil {
+		day = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
+	}
+	start := day.Add(time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second)
+	return window.Recurring(window.Span{Start: start, End: start.Add(r.GetWindowDuration().AsDuration())}, r.GetRecurrence())
+}
+
+func exclusions(in map[string]*containerpb.TimeWindow) []window.Exclusion {
+	var out []window.Exclusion
+	for name, w := range in {
+		o := w.GetMaintenanceExclusionOptions()
+		out = append(out, window.Exclusion{
+			Name: name, Span: span(w), Scope: window.Scope(o.GetScope().String()),
+			UntilEndOfSupport: o.GetEndTimeBehavior() == containerpb.MaintenanceExclusionOptions_UNTIL_END_OF_SUPPORT,
+		})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+func span(w *containerpb.TimeWindow) window.Span {
+	return window.Span{Start: at(w.GetStartTime()), End: at(w.GetEndTime())}
+}
+
+func at(t interface {
+	AsTime() time.Time
+	IsValid() bool
+}) time.Time {
+	if !t.IsValid() {
+		return time.Time{}
+	}
+	return t.AsTime()
+}

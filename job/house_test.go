@@ -1,0 +1,115 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "gke-credential-rotator/"
+
+// house says which package of ours may import which, and why no other. The
+// third-party column lists module prefixes; nil means any.
+var house = map[string]struct {
+	ours   []string
+	others []string
+	why    string
+}{
+	"policy/window":            {nil, []string{"github.com/teambition/rrule-go"}, "calendar arithmetic is a leaf"},
+	"policy/window/windowtest": {[]string{"policy/window"}, []string{}, "the oracle knows the types, not the arithmetic"},
+	"policy":                   {[]string{"policy/window"}, []string{}, "the rules are pure: values in, values out"},
+	"gke/maintenance":          {[]string{"policy/window"}, nil, "the one reading of GKE's calendar, for adapter and simulator"},
+	"gke":                      {[]string{"policy", "policy/window", "gke/maintenance"}, nil, "GKE knows nothing of the book"},
+	"gke/gkesim":               {[]string{"policy/window", "gke/maintenance"}, nil, "judge and judged must not share the lifecycle"},
+	"state":                    {[]string{"policy"}, nil, "the book knows nothing of GKE"},
+	"state/statetest":          {[]string{"policy", "policy/window", "state"}, nil, "the suite knows the port"},
+	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
+	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window"}, []string{}, "the simulation drives production code"},
+	"job/show":                 {[]string{"job/sim", "job/pass", "policy", "policy/window"}, nil, "pictures of values, no doing"},
+	"job":                      {[]string{"job/show", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window"}, nil, "parses, wires, exits"},
+}
+
+// pure packages must not even reach for these of the standard library.
+var impure = []string{"os", "net", "net/http", "log", "log/slog", "context", "math/rand", "math/rand/v2", "io/fs", "os/exec"}
+
+func TestArrows(t *testing.T) {
+	fset := token.NewFileSet()
+	seen := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		pkg := filepath.ToSlash(filepath.Dir(strings.TrimPrefix(path, "../")))
+		rule, ok := house[pkg]
+		if !ok {
+			t.Errorf("package %s has no place in the house: add it to the table with its reason", pkg)
+			return nil
+		}
+		seen[pkg] = true
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(fset, path, text, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imp, _ := strconv.Unquote(spec.Path.Value)
+			checkImport(t, path, pkg, imp, rule.ours, rule.others, rule.why)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range []string{"policy", "policy/window", "gke", "gke/gkesim", "state", "job", "job/pass", "job/sim"} {
+		if !seen[pkg] {
+			t.Errorf("package %s is in the table and not in the tree", pkg)
+		}
+	}
+}
+
+func checkImport(t *testing.T, path, pkg, imp string, ours, others []string, why string) {
+	t.Helper()
+	if inner, ok := strings.CutPrefix(imp, module); ok {
+		if !slices.Contains(ours, inner) {
+			t.Errorf("%s: %s must not import %s: %s", path, pkg, inner, why)
+		}
+		return
+	}
+	if !strings.Contains(strings.Split(imp, "/")[0], ".") {
+		if strings.HasPrefix(pkg, "policy") && slices.Contains(impure, imp) {
+			t.Errorf("%s: %s must not import %q: %s", path, pkg, imp, why)
+		}
+		return
+	}
+	if (others != nil || pkg == "policy/window") && !slices.ContainsFunc(others, func(o string) bool { return strings.HasPrefix(imp, o) }) {
+		t.Errorf("%s: %s must not import %s: %s", path, pkg, imp, why)
+	}
+}
+
+// TestOnlyPolicyMovesPhases: no code outside policy assigns a phase.
+func TestOnlyPolicyMovesPhases(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "../policy/") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.Contains(line, "otation.Phase = ") || strings.Contains(line, "r.Phase = ") {
+				t.Errorf("%s:%d: a phase is assigned outside policy: %s", path, i+1, strings.TrimSpace(line))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

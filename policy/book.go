@@ -1,0 +1,179 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Book is what is stored and active: the rotations in flight and the fleet
+// document. Known is false when there is no book to read (a plan without
+// one): holds, approvals and waves are then unknown, not empty.
+type Book struct {
+	Known     bool
+	Rotations map[Ref]Rotation
+	Fleet     FleetDoc
+	// Closed are attempts that ended as not-started, kept in sight so that a
+	// start accepted late is known as ours.
+	Closed []Record
+}
+
+// FleetDoc is the one document that every start must see: a start intent
+// is written only if the document is unchanged.
+type FleetDoc struct {
+	Env       string               `json:"env"`
+	Slots     map[string]Slot      `json:"slots,omitempty"` // by cluster
+	Holds     []Hold               `json:"holds,omitempty"`
+	Approvals []Approval           `json:"approvals,omitempty"`
+	Requests  []Request            `json:"requests,omitempty"`
+	Waves     map[string]time.Time `json:"waves,omitempty"` // last verified per wave
+	// Failures are failed or stuck rotations of ours that nobody has
+	// acknowledged; the breaker counts them.
+	Failures []Failure `json:"failures,omitempty"`
+	// Tries counts starts that came to nothing, per cluster.
+	Tries    map[string]Try       `json:"tries,omitempty"`
+	Blocked  map[string]Reason    `json:"blocked,omitempty"`  // due and not startable
+	Insights map[string]time.Time `json:"insights,omitempty"` // last read per project/location
+	LastRun  RunNote              `json:"lastRun,omitzero"`
+
+	Version string `json:"-"`
+}
+
+// Slot is a place that MAX_ACTIVE allows, held from the stored start intent
+// until one CA is seen.
+type Slot struct {
+	Attempt   string    `json:"attempt"`
+	Since     time.Time `json:"since"`
+	Emergency bool      `json:"emergency,omitempty"`
+	Urgent    bool      `json:"urgent,omitempty"`
+}
+
+// Said is who said something to the job and why, as stated.
+type Said struct {
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+	Run    string    `json:"run,omitempty"` // the execution that recorded it
+}
+
+// Hold is a person's stop, for one cluster or all.
+type Hold struct {
+	Cluster Ref       `json:"cluster,omitzero"` // zero: all
+	Until   time.Time `json:"until,omitzero"`   // zero: until released
+	Said
+}
+
+// Approval is a person's yes to one start or one completion.
+type Approval struct {
+	Kind      CallKind    `json:"kind"` // start or complete
+	Cluster   Ref         `json:"cluster"`
+	ClusterID string      `json:"clusterId"`
+	CA        Fingerprint `json:"ca,omitempty"`      // start: of the CA to be replaced
+	Attempt   string      `json:"attempt,omitempty"` // complete: of that attempt ...
+	Entry     int         `json:"entry,omitempty"`   // ... and that entry into updating-clients
+	Until     time.Time   `json:"until,omitzero"`
+	Said
+}
+
+// ApprovalUse is an approval that a call of ours relied on.
+type ApprovalUse struct {
+	Kind  CallKind `json:"kind"`
+	Entry int      `json:"entry,omitempty"`
+	Said
+}
+
+// RequestKind is what a person asks for one cluster.
+type RequestKind string
+
+// The requests.
+const (
+	RequestRotate RequestKind = "rotate" // make it due now
+	RequestAdopt  RequestKind = "adopt"  // carry a foreign rotation
+	RequestRetry  RequestKind = "retry"  // acknowledge a failure and try again
+	RequestClose  RequestKind = "close"  // end the record without touching GKE
+)
+
+// Request is a person's wish that the next run takes up.
+type Request struct {
+	Kind      RequestKind `json:"kind"`
+	Cluster   Ref         `json:"cluster"`
+	ClusterID string      `json:"clusterId,omitempty"`
+	CA        Fingerprint `json:"ca,omitempty"` // rotate: the CA to be replaced
+	Said
+}
+
+// Failure is a failed or stuck rotation that nobody has acknowledged.
+type Failure struct {
+	Cluster Ref       `json:"cluster"`
+	Attempt string    `json:"attempt"`
+	What    Reason    `json:"what"`
+	At      time.Time `json:"at"`
+}
+
+// Try counts the starts of one cluster, on one CA, that came to nothing.
+type Try struct {
+	ClusterID string      `json:"clusterId"`
+	CA        Fingerprint `json:"ca"`
+	Count     int         `json:"count"`
+	NotBefore time.Time   `json:"notBefore,omitzero"`
+	LastError string      `json:"lastError,omitempty"`
+}
+
+// RunNote is what the last run left.
+type RunNote struct {
+	Run     string    `json:"run"`
+	At      time.Time `json:"at"`
+	Mode    string    `json:"mode"`
+	Version string    `json:"version,omitempty"`
+	Summary string    `json:"summary,omitempty"`
+}
+
+// Record is a closed attempt, kept in the history.
+type Record struct {
+	Rotation    Rotation  `json:"rotation"`
+	ClosedAs    ClosedAs  `json:"closedAs"`
+	ClosedAt    time.Time `json:"closedAt"`
+	CompletedBy string    `json:"completedBy,omitempty"`
+	Findings    []string  `json:"findings,omitempty"`
+	Said        Said      `json:"said,omitzero"` // close: who ended it
+}
+
+// held gives the hold that binds the cluster now.
+func (f FleetDoc) held(ref Ref, now time.Time) (Hold, bool) {
+	var found Hold
+	ok := false
+	for _, h := range f.Holds {
+		if (h.Cluster.IsZero() || h.Cluster == ref) && (h.Until.IsZero() || now.Before(h.Until)) {
+			if !ok || h.Until.IsZero() || (!found.Until.IsZero() && h.Until.After(found.Until)) {
+				found, ok = h, true
+			}
+		}
+	}
+	return found, ok
+}
+
+// asked gives the newest request of that kind that still fits the cluster.
+func (f FleetDoc) asked(kind RequestKind, c Cluster) *Request {
+	for _, q := range slices.Backward(f.Requests) {
+		if q.Kind == kind && q.Cluster == c.Ref && (q.ClusterID == "" || q.ClusterID == c.ID) &&
+			(q.CA == "" || q.CA == c.Bundle.Oldest().Fingerprint) {
+			return &q
+		}
+	}
+	return nil
+}
+
+// approved gives the approval that covers that call of the case.
+func (f FleetDoc) approved(kind CallKind, k *Case) (Approval, bool) {
+	for _, a := range slices.Backward(f.Approvals) {
+		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
+			continue
+		}
+		if kind == CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
+			return a, true
+		}
+		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entry() {
+			return a, true
+		}
+	}
+	return Approval{}, false
+}

@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fingerprint is the SHA-256 of a certificate's DER, in lower-case hex.
+type Fingerprint string
+
+// Short gives the first four digits, enough for people to tell two apart.
+func (f Fingerprint) Short() string {
+	if len(f) < 4 {
+		return string(f)
+	}
+	return string(f[:4])
+}
+
+// CA is one certificate authority of a cluster.
+type CA struct {
+	Fingerprint Fingerprint `json:"fingerprint"`
+	Issued      time.Time   `json:"issued"`  // notBefore; GKE sets it back an hour
+	Expires     time.Time   `json:"expires"` // notAfter
+}
+
+// Bundle is a cluster's CA bundle: one certificate when idle, old and new
+// during a rotation. A bundle that cannot be read is a value with a Problem,
+// not an error: the rest of the fleet goes on.
+type Bundle struct {
+	CAs     []CA // ordered by Issued, never by their place in the bundle
+	Problem string
+}
+
+// Oldest is the certificate whose expiry is the deadline.
+func (b Bundle) Oldest() CA {
+	if len(b.CAs) == 0 {
+		return CA{}
+	}
+	return b.CAs[0]
+}
+
+// Newest is the certificate that will be left after the rotation.
+func (b Bundle) Newest() CA {
+	if len(b.CAs) == 0 {
+		return CA{}
+	}
+	return b.CAs[len(b.CAs)-1]
+}
+
+// Has says whether the certificate with that fingerprint is in the bundle.
+func (b Bundle) Has(f Fingerprint) bool {
+	return slices.ContainsFunc(b.CAs, func(ca CA) bool { return ca.Fingerprint == f })
+}
+
+// ParseBundle reads the API's masterAuth.clusterCaCertificate: base64 of PEM,
+// as the API sends it. All certificates are read, none is trusted to be first.
+func ParseBundle(encoded string) Bundle {
+	if strings.TrimSpace(encoded) == "" {
+		return Bundle{Problem: "the cluster shows no CA certificate"}
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return Bundle{Problem: fmt.Sprintf("the CA certificate is not base64: %v", err)}
+	}
+	return parsePEM(text)
+}
+
+func parsePEM(text []byte) Bundle {
+	var b Bundle
+	for rest := text; ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			if left := strings.TrimSpace(string(rest)); left != "" {
+				return Bundle{Problem: "the CA certificate " + whatIs(rest)}
+			}
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return Bundle{Problem: fmt.Sprintf("the CA bundle holds a %q where a CERTIFICATE should be", block.Type)}
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return Bundle{Problem: fmt.Sprintf("certificate %d of the CA bundle cannot be read: %v", len(b.CAs)+1, err)}
+		}
+		sum := sha256.Sum256(cert.Raw)
+		ca := CA{Fingerprint(hex.EncodeToString(sum[:])), cert.NotBefore.UTC(), cert.NotAfter.UTC()}
+		if !b.Has(ca.Fingerprint) {
+			b.CAs = append(b.CAs, ca)
+		}
+	}
+	if len(b.CAs) == 0 {
+		return Bundle{Problem: "the CA bundle holds no certificate"}
+	}
+	slices.SortFunc(b.CAs, func(x, y CA) int {
+		if c := x.Issued.Compare(y.Issued); c != 0 {
+			return c
+		}
+		return x.Expires.Compare(y.Expires)
+	})
+	if len(b.CAs) > 2 {
+		b.Problem = fmt.Sprintf("the CA bundle holds %d certificates; a rotation knows one or two", len(b.CAs))
+	}
+	return b
+}
+
+// whatIs says what stands where PEM should: redacted recordings, bare DER and
+// truncated armour all occur in the wild.
+func whatIs(text []byte) string {
+	switch _, err := x509.ParseCertificate(text); {
+	case err == nil:
+		return "is bare DER without PEM armour"
+	case strings.Contains(string(text), "-----BEGIN"):
+		return "is PEM that is cut short or damaged"
+	default:
+		return "is no PEM"
+	}
+}

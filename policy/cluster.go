@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Ref names a cluster, short P/L/C.
+type Ref struct{ Project, Location, Name string }
+
+// String gives the short form P/L/C that every command accepts back.
+func (r Ref) String() string { return r.Project + "/" + r.Location + "/" + r.Name }
+
+// Path gives the API's name, projects/P/locations/L/clusters/C.
+func (r Ref) Path() string {
+	return "projects/" + r.Project + "/locations/" + r.Location + "/clusters/" + r.Name
+}
+
+// IsZero says whether nothing is named.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// Compare orders refs by project, location, name.
+func (r Ref) Compare(o Ref) int { return strings.Compare(r.String(), o.String()) }
+
+// MarshalText gives the short form.
+func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads either form.
+func (r *Ref) UnmarshalText(text []byte) error {
+	ref, err := ParseRef(string(text))
+	if err != nil {
+		return err
+	}
+	*r = ref
+	return nil
+}
+
+// A part of a name must not break a path or a document id; GKE itself is
+// stricter, but recorded fleets hold odd names.
+var badPart = regexp.MustCompile(`[/~\x00-\x1f\x7f]|^\.\.?$|^__.*__$`)
+
+// ParseRef reads P/L/C or projects/P/locations/L/clusters/C (zones/ too).
+func ParseRef(s string) (Ref, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) == 6 && parts[0] == "projects" && (parts[2] == "locations" || parts[2] == "zones") && parts[4] == "clusters" {
+		parts = []string{parts[1], parts[3], parts[5]}
+	}
+	if len(parts) != 3 || slices.Contains(parts, "") {
+		return Ref{}, fmt.Errorf("%q does not name a cluster: write PROJECT/LOCATION/CLUSTER", s)
+	}
+	for _, p := range parts {
+		if badPart.MatchString(p) || len(p) > 200 {
+			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
+		}
+	}
+	return Ref{parts[0], parts[1], parts[2]}, nil
+}
+
+// Status is a cluster's status in the API's own words. Unknown ones are kept
+// as they come.
+type Status string
+
+// The statuses that the rules know by name.
+const (
+	Running     Status = "RUNNING"
+	Reconciling Status = "RECONCILING"
+	Degraded    Status = "DEGRADED"
+)
+
+// Cluster is what one look at GKE showed of a cluster.
+type Cluster struct {
+	Ref Ref
+	// ID is GKE's own id; a cluster deleted and created again under its name
+	// has another.
+	ID        string
+	Status    Status
+	Labels    map[string]string
+	Bundle    Bundle
+	Endpoint  string // where the control plane is advertised (public, else private)
+	DNS       string // the DNS endpoint; it outlives rotations
+	Autopilot bool
+	Zonal     bool
+	Alpha     bool // alpha clusters cannot upgrade nodes and live 30 days
+	// CustomerCA: the CA is managed by the customer and rotates otherwise.
+	CustomerCA  bool
+	Version     string // of the control plane
+	Etag        string
+	Conditions  []string // codes, as CA_EXPIRING
+	Maintenance window.Maintenance
+	Pools       []Pool
+	// Operations are those of this cluster; meaningless unless
+	// OperationsRead, for then "none seen" is not "none ran".
+	Operations     []Operation
+	OperationsRead bool
+	// Partial: the listing said that it could not reach all of the cluster's
+	// zones, so what it shows may be incomplete.
+	Partial bool
+	// Seen is when the read began, on our clock.
+	Seen time.Time
+}
+
+// Busy says why GKE would refuse another change of the cluster now, or "".
+func (c Cluster) Busy() string {
+	for _, op := range c.Operations {
+		if !op.Done && op.Pool == "" {
+			return op.Name
+		}
+	}
+	for _, op := range c.Operations {
+		if !op.Done {
+			return op.Name
+		}
+	}
+	if c.Status != Running && c.Status != Degraded {
+		return "status " + string(c.Status)
+	}
+	return ""
+}
+
+// Pool is a node pool.
+type Pool struct {
+	Name    string
+	Version string
+	Image   string
+	Status  Status
+	Etag    string
+	// Nodes is the best count the API allows: v1 has no live count per pool,
+	// so it is initial nodes x zones, scaled to the cluster's live total.
+	Nodes          int
+	BlueGreen      bool
+	PoolSoak       time.Duration // blue-green: wait before the old nodes go
+	MaxSurge       int
+	MaxUnavailable int
+	// Exclusion keeps GKE, and us, from upgrading this pool.
+	Exclusion *window.Exclusion
+}
+
+// Operation is one of GKE's long-running operations. Its times are GKE's and
+// are only ever compared with GKE's.
+type Operation struct {
+	Name  string
+	Type  string // UPDATE_CLUSTER, UPGRADE_NODES, UPGRADE_MASTER, ...
+	Pool  string // the node pool it works on, or ""
+	Done  bool   // DONE means finished or cancelled: see Error
+	Error string // why it failed, "" while it runs or when it succeeded
+	Start time.Time
+	End   time.Time
+}
+
+// The operation types of a rotation.
+const (
+	OpUpdateCluster = "UPDATE_CLUSTER"
+	OpUpgradeNodes  = "UPGRADE_NODES"
+	OpUpgradeMaster = "UPGRADE_MASTER"
+)
+
+// Unread is a project, or a part of one, that could not be read: clusters
+// there are unknown, not gone.
+type Unread struct {
+	Project  string `json:"project"`
+	Location string `json:"location,omitempty"` // "" means the whole project
+	Reason   string `json:"reason"`
+}
+
+// Fleet is everything one run knows: what GKE showed and what the book holds.
+type Fleet struct {
+	Clusters []Cluster
+	Unread   []Unread
+	Book     Book
+}

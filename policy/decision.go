@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Action is what a run does for one cluster.
+type Action string
+
+// The actions.
+const (
+	None     Action = "none"     // nothing to do
+	Wait     Action = "wait"     // something to do, not now
+	Start    Action = "start"    // start the rotation
+	Recreate Action = "recreate" // recreate node pools
+	Complete Action = "complete" // complete the rotation
+	Update   Action = "update"   // only the book changes
+	People   Action = "people"   // only people can go on
+)
+
+// Sends says whether the action is a call that changes the cluster.
+func (a Action) Sends() bool { return a == Start || a == Recreate || a == Complete }
+
+// Decision is what one run does for one cluster and why. plan prints it, run
+// carries it out: both hold the same value.
+type Decision struct {
+	Cluster Cluster
+	Phase   Phase // after this decision; "" when idle
+	Action  Action
+	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
+	Reason  Reason
+	Message string
+	Gates   []Verdict
+
+	Due       Due
+	Wave      string
+	Emergency bool
+	Urgent    bool
+
+	WindowOpen bool
+	NextWindow *window.Span
+	// NextChange: before it, with unchanged inputs, the decision does not
+	// change. Zero: no passing of time changes it.
+	NextChange time.Time
+
+	// Rotation is the record as it must be stored, before acting; nil when
+	// there is none. Write says that it differs from what is stored.
+	Rotation *Rotation
+	Write    bool
+	// Close says that the attempt ends; Rotation is then what is kept.
+	Close    ClosedAs
+	Findings []string
+	// Slot says what becomes of the cluster's slot with this write.
+	Slot   SlotChange
+	Events []Event
+}
+
+// SlotChange is what a write does to the cluster's slot.
+type SlotChange string
+
+// The changes of a slot.
+const (
+	SlotKeep    SlotChange = ""
+	SlotTake    SlotChange = "take"
+	SlotRelease SlotChange = "release"
+)
+
+// Event is something worth telling, logged under its name. deploy/ filters on
+// these names.
+type Event struct {
+	Name    string
+	Reason  Reason
+	Message string
+}
+
+// The events of one cluster.
+const (
+	EventPhaseChanged        = "phase_changed"
+	EventHandedOver          = "handed_over"
+	EventApprovalNeeded      = "approval_needed"
+	EventRotationStuck       = "rotation_stuck"
+	EventCAExpiring          = "ca_expiring"
+	EventBlocked             = "blocked"
+	EventForeignRotation     = "foreign_rotation"
+	EventCompletedExternally = "completed_externally"
+	EventActionFailed        = "action_failed"
+)
+
+// Verdict is what one gate says.
+type Verdict struct {
+	Gate    string
+	Open    bool
+	Lifted  bool // closed, but not binding in this emergency
+	Reason  Reason
+	Message string
+	// OpensAt is when it may open; zero: not known, or somebody must act.
+	OpensAt time.Time
+	// Changes is when passing time alone may change this verdict; zero: never.
+	Changes time.Time
+}
+
+// Outcome is what came of a call. Silence is an outcome, never an error.
+type Outcome struct {
+	State     CallState // Accepted, Refused, Unclear or Withdrawn (never sent)
+	Operation string    // accepted: the operation's name
+	Refusal   Refusal   // refused: what GKE meant
+	Pool      string    // refused with RequiresRecreation: which pool
+	Raw       string    // GKE's own words
+}
+
+// Refusal is what GKE meant by refusing.
+type Refusal string
+
+// The refusals that the rules tell apart.
+const (
+	RequiresRecreation Refusal = "requires-recreation"
+	AlreadyRotating    Refusal = "already-rotating"
+	NotRotating        Refusal = "not-rotating"
+	OtherOperation     Refusal = "other-operation"
+	StaleEtag          Refusal = "stale-etag"
+	NotFound           Refusal = "not-found"
+	Denied             Refusal = "denied"
+	Throttled          Refusal = "throttled"
+	Invalid            Refusal = "invalid" // e.g. a version that GKE no longer offers
+	OtherRefusal       Refusal = "other"
+)

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration that also reads days and weeks: 180d, 2w, 1d12h.
+type Duration time.Duration
+
+var durationPart = regexp.MustCompile(`^(\d+)([dw])`)
+
+// UnmarshalText reads a duration. "off", "none" and "" are zero.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := ParseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes it with the largest units that fit.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(Days(time.Duration(d))), nil }
+
+// ParseDuration reads Go's durations with d (24 h) and w (7 d) in front, as in
+// 180d, 2w or 1d12h. "off", "none" and "" are zero; nothing is negative.
+func ParseDuration(text string) (time.Duration, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || text == "off" || text == "none" || text == "0" {
+		return 0, nil
+	}
+	var sum time.Duration
+	rest := text
+	for {
+		m := durationPart.FindStringSubmatch(rest)
+		if m == nil {
+			break
+		}
+		n, err := strconv.Atoi(m[1])
+		unit := 24 * time.Hour
+		if m[2] == "w" {
+			unit *= 7
+		}
+		if err != nil || n > 36500 {
+			return 0, fmt.Errorf("%q is more than a hundred years", text)
+		}
+		sum += time.Duration(n) * unit
+		rest = rest[len(m[0]):]
+	}
+	if rest != "" {
+		d, err := time.ParseDuration(rest)
+		if err != nil || d < 0 {
+			return 0, fmt.Errorf("%q is not a duration: write e.g. 90m, 72h, 180d or 2w", text)
+		}
+		sum += d
+	}
+	return sum, nil
+}
+
+// Days writes a duration with days, hours and minutes, as 3d 4h or 45m.
+func Days(d time.Duration) string {
+	if d < 0 {
+		return "-" + Days(-d)
+	}
+	if d == 0 {
+		return "0"
+	}
+	var parts []string
+	add := func(n time.Duration, unit string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d%s", n, unit))
+		}
+	}
+	add(d/(24*time.Hour), "d")
+	add(d%(24*time.Hour)/time.Hour, "h")
+	add(d%time.Hour/time.Minute, "m")
+	add(d%time.Minute/time.Second, "s")
+	return strings.Join(parts, "")
+}

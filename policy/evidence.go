@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// absorb takes operations into the record: names and times are kept when first
+// seen, because GKE forgets operations.
+func (k *Case) absorb(r *Rotation) {
+	if r.Pools == nil {
+		r.Pools = map[string]Work{}
+	} else {
+		r.Pools = maps.Clone(r.Pools)
+	}
+	if r.Call != nil && r.Call.Kind == CallStart && r.Call.Operation != "" && r.StartOp.EndedAt.IsZero() {
+		if op, ok := k.operation(r.Call.Operation); ok {
+			r.StartOp = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
+		}
+	}
+	after := r.nodesFrom()
+	if after.IsZero() {
+		return
+	}
+	ops := slices.Clone(k.Cluster.Operations)
+	slices.SortStableFunc(ops, func(a, b Operation) int { return a.Start.Compare(b.Start) })
+	for _, op := range ops {
+		key := op.Pool
+		if op.Type != OpUpgradeNodes && (op.Type != OpUpgradeMaster || !k.Cluster.Autopilot) || op.Start.Before(after) {
+			continue
+		}
+		w := r.Pools[key]
+		k.absorbWork(&w, op)
+		if !reflect.DeepEqual(w, r.Pools[key]) {
+			r.Pools[key] = w
+		}
+		k.absorbCall(r, key, op)
+	}
+	k.expireCalls(r)
+}
+
+// absorbWork takes one node operation as proof, progress or failure.
+func (k *Case) absorbWork(w *Work, op Operation) {
+	switch {
+	case !op.Start.After(w.VoidBefore) && !w.VoidBefore.IsZero():
+	case op.Done && op.Error != "":
+		if contains(w.Counted, op.Name) {
+			return
+		}
+		w.Counted = append(slices.Clone(w.Counted), op.Name)
+		w.Failures++
+		w.LastError = clip(op.Error)
+		w.NotBefore = k.Now.Add(backoff[min(w.Failures, len(backoff))-1])
+		if w.Failures >= failuresBeforePeople {
+			w.LeftToGKE = "it failed three times: " + w.LastError
+		}
+	case op.Done:
+		if w.EndedAt.IsZero() {
+			*w = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now, Counted: w.Counted, VoidBefore: w.VoidBefore}
+		}
+	case w.EndedAt.IsZero():
+		w.Operation, w.StartedAt = op.Name, op.Start
+	}
+}
+
+// absorbCall settles a node call by the end of its operation.
+func (k *Case) absorbCall(r *Rotation, pool string, op Operation) {
+	call, ok := r.PoolCalls[pool]
+	if !ok || call.Operation != op.Name || !op.Done {
+		return
+	}
+	r.retirePool(pool, call)
+}
+
+// expireCalls drops node calls that left nothing once absence proves it.
+func (k *Case) expireCalls(r *Rotation) {
+	for pool, call := range r.PoolCalls {
+		if !call.Sent() || (call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) && !k.poolBusy(pool)) {
+			r.retirePool(pool, call)
+		}
+	}
+}
+
+func (r *Rotation) retirePool(pool string, call Call) {
+	r.PoolCalls = maps.Clone(r.PoolCalls)
+	delete(r.PoolCalls, pool)
+	if call.State != Withdrawn {
+		call.State = Settled
+	}
+	r.remember(call)
+}
+
+// retire moves a settled start or complete out of its slot.
+func (k *Case) retire(r *Rotation) {
+	if r.Call == nil {
+		return
+	}
+	r.remember(*r.Call)
+	r.Call = nil
+}
+
+func (r *Rotation) remember(c Call) {
+	r.Settled = append(slices.Clone(r.Settled), c)
+	if n := len(r.Settled); n > MaxSettled {
+		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
+	}
+}
+
+// nodesFrom is the time (GKE's clock) from which node work counts: the end of
+// the start operation, else a safe distance after the new CA was issued (GKE
+// sets notBefore back by an hour).
+func (r Rotation) nodesFrom() time.Time {
+	switch {
+	case !r.StartOp.EndedAt.IsZero():
+		return r.StartOp.EndedAt
+	case !r.New.Issued.IsZero():
+		return r.New.Issued.Add(2 * time.Hour)
+	}
+	return time.Time{}
+}
+
+// findStartOp looks for the operation that made the second CA.
+func (k *Case) findStartOp(r *Rotation) {
+	if !r.StartOp.EndedAt.IsZero() {
+		return
+	}
+	for _, op := range k.Cluster.Operations {
+		if op.Type == OpUpdateCluster && op.Done && op.Error == "" && op.End.After(r.New.Issued) &&
+			(r.StartOp.StartedAt.IsZero() || op.Start.Before(r.StartOp.StartedAt)) {
+			r.StartOp = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
+		}
+	}
+}
+
+func (k *Case) operation(name string) (Operation, bool) {
+	for _, op := range k.Cluster.Operations {
+		if name != "" && op.Name == name {
+			return op, true
+		}
+	}
+	return Operation{}, false
+}
+
+func (k *Case) running(name string) bool {
+	op, ok := k.operation(name)
+	return ok && !op.Done
+}
+
+// clusterBusy names an operation on the whole cluster, or a status in which
+// GKE works on it. Node work does not count: it is a phase of its own.
+func (k *Case) clusterBusy() string {
+	nodes := false
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool == "" {
+			return op.Name
+		}
+		nodes = nodes || !op.Done
+	}
+	if s := k.Cluster.Status; s != Running && s != Degraded && !nodes {
+		return "status " + string(s)
+	}
+	return ""
+}
+
+// busySince says why absence does not prove anything yet: an operation runs,
+// or one on the cluster that began after the intent ended too recently for
+// every read to show its effect.
+func (k *Case) busySince(call Call) string {
+	if busy := k.clusterBusy(); busy != "" {
+		return busy
+	}
+	for _, op := range k.Cluster.Operations {
+		if op.Type == OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-Skew)) && k.Cluster.Seen.Before(op.End.Add(SettleAfter)) {
+			return op.Name
+		}
+	}
+	return ""
+}
+
+func (k *Case) poolBusy(pool string) bool {
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool == pool {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Case) anyRunning() string {
+	for _, op := range k.Cluster.Operations {
+		if !op.Done {
+			return op.Name
+		}
+	}
+	return ""
+}
+
+// same compares what is stored, not the store's mark.
+func same(a, b Rotation) bool {
+	a.Version, b.Version = "", ""
+	return reflect.DeepEqual(normal(a), normal(b))
+}
+
+// normal makes empty and absent the same, as a store would.
+func normal(r Rotation) Rotation {
+	if len(r.Pools) == 0 {
+		r.Pools = nil
+	}
+	if len(r.PoolCalls) == 0 {
+		r.PoolCalls = nil
+	}
+	if len(r.Settled) == 0 {
+		r.Settled = nil
+	}
+	return r
+}
+
+// clip keeps a message within what a document allows.
+func clip(s string) string {
+	if len(s) > MaxMessage {
+		return s[:MaxMessage]
+	}
+	return s
+}

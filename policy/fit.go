@@ -1,0 +1,302 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// startTakes is what the fit check allows for GKE's start operation. Nobody
+// documents it; labs saw up to 15 minutes.
+const startTakes = 30 * time.Minute
+
+// fitGrid keeps the fit check's answer the same for a while inside an open
+// window; see [Decision.NextChange].
+const fitGrid = 5 * time.Minute
+
+// mostPoolsAtOnce is the most that POOLS_AT_ONCE=fit ever uses.
+const mostPoolsAtOnce = 3
+
+// Forecast is when a rotation started at Start would reach each step, on the
+// cluster's calendar and the policy's.
+type Forecast struct {
+	Start, HandedOver, NodesDone, SoakOver, Completed time.Time
+	PoolsAtOnce                                       int
+	// Blame is "" when it fits, else what prevents it.
+	Blame string
+}
+
+// askFit asks whether a rotation that starts at the next opening fits into
+// GKE's seven days.
+func askFit(k *Case) Verdict {
+	start, changes := k.nextOpening(k.Now)
+	if start.IsZero() {
+		return shut(DoesNotFit, "no window for a start opens within 400 days", time.Time{})
+	}
+	f := k.forecast(start)
+	if f.Blame == "" {
+		return isOpen(fmt.Sprintf("nodes done about %s, completion about %s", when(f.NodesDone), when(f.Completed)), changes)
+	}
+	v := shut(DoesNotFit, f.Blame, time.Time{})
+	v.Changes = changes
+	if at, ok := k.nextFit(); ok {
+		v.OpensAt = at
+		v.Message += "; a start on " + when(at) + " would fit"
+	}
+	return v
+}
+
+// startCalendar is when the calendars together allow a start.
+func (k *Case) startCalendar() window.Schedule {
+	return window.All(k.open(), k.Policy.StartWindow, k.Policy.Freezes)
+}
+
+// nextOpening is when a start may next be sent, as far as calendars tell, and
+// until when that answer holds. Inside an opening time moves in steps of
+// fitGrid, so that the answer is the same for a while.
+func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
+	open, edge := window.RoomAt(k.startCalendar(), from, Room)
+	if !open {
+		return edge, edge
+	}
+	step := from.Truncate(fitGrid)
+	return step, soonest(edge, step.Add(fitGrid))
+}
+
+// nextFit looks through the openings of the next 30 days for one that fits.
+func (k *Case) nextFit() (time.Time, bool) {
+	limit, calendar := k.Now.Add(BlockedAfter), k.startCalendar()
+	for at := k.Now; at.Before(limit); {
+		open, edge := window.RoomAt(calendar, at, Room)
+		if !open {
+			at = edge
+		}
+		if at.IsZero() || at.After(limit) {
+			return time.Time{}, false
+		}
+		if at.After(k.Now) && k.forecast(at).Blame == "" {
+			return at, true
+		}
+		// A long opening is tried once a day: its last days may fit.
+		stretch, _ := calendar.Next(at)
+		at = earlier(stretch.End, at.Add(24*time.Hour))
+	}
+	return time.Time{}, false
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// forecast plays a rotation that starts at start through the calendars, in
+// steps of EVERY as the job would.
+func (k *Case) forecast(start time.Time) Forecast {
+	f := Forecast{Start: start}
+	limit := start.Add(AutoCompleteAfter)
+	if expires := k.Cluster.Bundle.Oldest().Expires; expires.Before(limit) {
+		limit = expires
+	}
+	f.HandedOver = k.runAt(start, start.Add(startTakes))
+	for n := 1; n <= mostPoolsAtOnce; n++ {
+		if k.Policy.PoolsAtOnce > 0 {
+			n = k.Policy.PoolsAtOnce
+		}
+		f.PoolsAtOnce, f.Blame = n, ""
+		k.finish(&f, limit)
+		if f.Blame == "" || k.Policy.PoolsAtOnce > 0 || k.Policy.Nodes == NodesGKE {
+			break
+		}
+	}
+	return f
+}
+
+// finish fills in nodes, soak and completion for f.PoolsAtOnce.
+func (k *Case) finish(f *Forecast, limit time.Time) {
+	var slowest string
+	f.NodesDone, slowest = k.nodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
+	if f.NodesDone.IsZero() || f.NodesDone.After(limit) {
+		f.Blame = fmt.Sprintf("the nodes would not be recreated by %s, GKE's seven days or the expiry: %s", when(limit), slowest)
+		return
+	}
+	f.SoakOver = later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, NodeSoak)))
+	f.Completed = k.completionAt(f.Start, f.SoakOver)
+	if f.Completed.IsZero() || !f.Completed.Before(limit) {
+		f.Blame = fmt.Sprintf("after SOAK=%s, over %s, no completion window (COMPLETE_WINDOW=%s%s) opens before %s",
+			Days(k.Policy.Soak), when(f.SoakOver), k.Policy.CompleteWindow, k.freezeNote(f.SoakOver, limit), when(limit))
+	}
+}
+
+func (k *Case) freezeNote(from, to time.Time) string {
+	if window.OpenTime(k.Policy.Freezes, window.Span{Start: from, End: to}) < to.Sub(from) {
+		return ", FREEZES=" + k.Policy.Freezes.String()
+	}
+	return ""
+}
+
+// runAt is the first run at or after t, of runs every EVERY since start.
+func (k *Case) runAt(start, t time.Time) time.Time {
+	if !t.After(start) {
+		return start
+	}
+	n := (t.Sub(start) + k.Policy.Every - 1) / k.Policy.Every
+	return start.Add(n * k.Policy.Every)
+}
+
+// completionAt is the first run at which completion is allowed from t on.
+func (k *Case) completionAt(start, t time.Time) time.Time {
+	s := k.completeCalendar()
+	for at := k.runAt(start, t); ; {
+		open, edge := window.RoomAt(s, at, Room)
+		switch {
+		case open:
+			return at
+		case edge.IsZero() || edge.Sub(start) > AutoCompleteAfter:
+			return time.Time{}
+		}
+		at = k.runAt(start, edge)
+	}
+}
+
+// nodesDone is when the pools would be recreated, at most n at once, and which
+// pool or calendar takes longest. Zero: not before limit.
+func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []Pool) (time.Time, string) {
+	if len(pools) == 0 {
+		return handedOver, ""
+	}
+	pools = slices.Clone(pools)
+	slices.SortStableFunc(pools, func(a, b Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
+	lanes := make([]time.Time, n) // when each of the n places is free
+	for i := range lanes {
+		lanes[i] = k.graceOver(started, handedOver)
+	}
+	var done time.Time
+	for _, pool := range pools {
+		lane := 0
+		for i := range lanes {
+			if lanes[i].Before(lanes[lane]) {
+				lane = i
+			}
+		}
+		begin := k.poolBegin(started, lanes[lane], limit, pool)
+		if begin.IsZero() {
+			return time.Time{}, fmt.Sprintf("pool %q finds no opening for its %s of work in window %s%s%s", pool.Name, Days(k.poolTime(pool)),
+				k.windowText(), k.freezeNote(started, limit), k.exclusionNote(pool, window.Span{Start: started, End: limit}))
+		}
+		end := begin.Add(k.poolTime(pool))
+		lanes[lane] = k.runAt(started, end)
+		done = later(done, end)
+		if end.After(limit) {
+			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.surge(), Days(k.Policy.NodeTime))
+		}
+	}
+	return done, ""
+}
+
+func (k *Case) windowText() string {
+	if k.Cluster.Maintenance.Window != nil {
+		return k.Cluster.Maintenance.Text
+	}
+	return k.Policy.Window.String()
+}
+
+func (k *Case) exclusionNote(pool Pool, in window.Span) string {
+	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) && pool.Exclusion.Stretch().End.After(in.Start) {
+		return fmt.Sprintf(", with an exclusion of its own until %s", when(pool.Exclusion.Stretch().End))
+	}
+	for _, e := range k.Cluster.Maintenance.Exclusions {
+		if s := e.Stretch(); e.Blocks() && s.Start.Before(in.End) && s.End.After(in.Start) {
+			return fmt.Sprintf(", with exclusion %q until %s", e.Name, when(s.End))
+		}
+	}
+	return ""
+}
+
+// graceOver is the first run from which we may recreate pools ourselves.
+func (k *Case) graceOver(started, handedOver time.Time) time.Time {
+	if k.Policy.NodeGrace == 0 || k.Policy.Nodes == NodesGKE {
+		return handedOver
+	}
+	at := k.afterOpenTime(started, k.Policy.NodeGrace)
+	if at.IsZero() {
+		return started.Add(AutoCompleteAfter)
+	}
+	return later(handedOver, k.runAt(started, at))
+}
+
+// afterOpenTime is when need of the cluster's open time has passed since from;
+// zero if not within GKE's seven days.
+func (k *Case) afterOpenTime(from time.Time, need time.Duration) time.Time {
+	s, limit := k.open(), from.Add(AutoCompleteAfter)
+	for at := from; at.Before(limit); {
+		next, ok := s.Next(at)
+		if !ok || !next.Start.Before(limit) {
+			return time.Time{}
+		}
+		begin := later(next.Start, at)
+		if have := next.End.Sub(begin); have >= need {
+			return begin.Add(need)
+		}
+		need -= next.End.Sub(begin)
+		at = next.End
+	}
+	return time.Time{}
+}
+
+// poolBegin is the first run from t on at which the pool's work may begin.
+func (k *Case) poolBegin(started, t, limit time.Time, pool Pool) time.Time {
+	s := k.poolCalendar(pool)
+	if k.Policy.Nodes == NodesGKE {
+		s = k.open() // GKE keeps to the cluster's own policy and knows no freeze
+	}
+	for at := t; at.Before(limit); {
+		open, edge := window.RoomAt(s, at, Room)
+		if open {
+			return at
+		}
+		if edge.IsZero() {
+			return time.Time{}
+		}
+		at = k.runAt(started, edge)
+	}
+	return time.Time{}
+}
+
+// poolCalendar is when a node call of ours for the pool may be sent.
+func (k *Case) poolCalendar(pool Pool) window.Schedule {
+	of := []window.Schedule{k.open(), k.Policy.Freezes}
+	if pool.Exclusion != nil && pool.Exclusion.Blocks() {
+		of = append(of, window.Except(pool.Exclusion.Stretch()))
+	}
+	return window.All(of...)
+}
+
+// poolTime is how long recreating the pool takes: NODE_TIME for each group of
+// surge nodes, and a blue-green pool's own soak.
+func (k *Case) poolTime(pool Pool) time.Duration {
+	groups := (pool.Nodes + pool.surge() - 1) / pool.surge()
+	d := time.Duration(max(groups, 1)) * k.Policy.NodeTime
+	if pool.BlueGreen {
+		d += pool.PoolSoak
+	}
+	return d
+}
+
+// surge is how many nodes are recreated together.
+func (p Pool) surge() int {
+	if p.BlueGreen {
+		return max(p.Nodes, 1)
+	}
+	return max(p.MaxSurge+p.MaxUnavailable, 1)
+}

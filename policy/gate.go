@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Gate is one named condition of a step. A gate over known facts is one small
+// pure function, one line in its step's table and one story in testdata.
+type Gate struct {
+	Name string
+	Ask  func(*Case) Verdict
+	// Emergency and Urgent say how the gate gives way.
+	Emergency, Urgent Yield
+	// Fleet gates look at other clusters; they are asked in the order in which
+	// starts are dealt out.
+	Fleet bool
+	// Fresh gates are too dear to ask for every cluster: they are asked only
+	// on the read right before the call.
+	Fresh bool
+}
+
+// Yield says how a gate gives way when there is no time to wait.
+type Yield int
+
+// The ways to give way.
+const (
+	Binds    Yield = iota
+	IfLate         // not binding if waiting for it would pass expiry - 31 d
+	Reported       // shown, not binding
+	Lifted         // not binding
+)
+
+// Case is one question: this cluster, this rotation, now. Gates look at
+// nothing else.
+type Case struct {
+	Policy   *Policy
+	Cluster  Cluster
+	Rotation *Rotation // nil when idle
+	Doc      *FleetDoc
+	Now      time.Time
+	Pool     *Pool // node gates: which pool
+	Tally    *Tally
+	Run      string
+
+	Due       Due
+	Emergency bool
+	Urgent    bool
+	Wave      int
+	WaveName  string
+	// Fresh: Cluster was read under the intent, operations included.
+	Fresh bool
+}
+
+// newCase gathers what the gates of one cluster share.
+func newCase(p *Policy, c Cluster, r *Rotation, doc *FleetDoc, run string, now time.Time) *Case {
+	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
+	k.Due = p.due(c.Bundle, doc.asked(RequestRotate, c), now)
+	k.Wave, k.WaveName = p.wave(c.Labels)
+	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
+		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
+		k.Urgent = p.Urgent != nil && ca.Issued.Before(p.RotateIssuedBefore) && p.Urgent.Matches(c.Labels)
+	}
+	return k
+}
+
+// open is when the cluster's maintenance policy allows node work.
+func (k *Case) open() window.Schedule { return k.Cluster.Maintenance.Open(k.Policy.Window) }
+
+// ask puts the table's questions and lifts what the moment lifts.
+func (k *Case) ask(table []Gate, want func(Gate) bool) []Verdict {
+	var out []Verdict
+	for _, g := range table {
+		if !want(g) {
+			continue
+		}
+		v := g.Ask(k)
+		v.Gate = g.Name
+		if v.Open && v.Reason == "" {
+			v.Reason = GateOpen
+		}
+		v.Lifted = !v.Open && k.lifts(g, v)
+		out = append(out, v)
+	}
+	return out
+}
+
+func (k *Case) lifts(g Gate, v Verdict) bool {
+	if k.Urgent && g.Urgent != Binds {
+		return true
+	}
+	if !k.Emergency {
+		return false
+	}
+	switch g.Emergency {
+	case Reported, Lifted:
+		return true
+	case IfLate:
+		late := k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)
+		return v.OpensAt.IsZero() || v.OpensAt.After(late)
+	}
+	return false
+}
+
+// firstShut gives the first verdict that binds.
+func firstShut(vs []Verdict) (Verdict, bool) {
+	for _, v := range vs {
+		if !v.Open && !v.Lifted {
+			return v, true
+		}
+	}
+	return Verdict{}, false
+}
+
+// soonest is the earliest of the times that are set.
+func soonest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+func anyGate(Gate) bool     { return true }
+func ownGate(g Gate) bool   { return !g.Fleet && !g.Fresh }
+func fleetGate(g Gate) bool { return g.Fleet }
+func freshGate(g Gate) bool { return !g.Fleet }
+
+func isOpen(message string, changes time.Time) Verdict {
+	return Verdict{Open: true, Message: message, Changes: changes}
+}
+
+func shut(reason Reason, message string, opens time.Time) Verdict {
+	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
+}
+
+func when(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04") }

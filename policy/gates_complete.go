@@ -1,0 +1,224 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// CompleteGates is what must be open before a rotation is completed.
+var CompleteGates = []Gate{
+	{Name: "carry", Ask: askCarry},
+	{Name: "status", Ask: askHealthy},
+	{Name: "operation", Ask: askOperation},
+	{Name: "settled", Ask: askSettled},
+	{Name: "hold", Ask: askHold},
+	{Name: "pools", Ask: askPoolsDone},
+	{Name: "tries", Ask: askCompleteTries},
+	{Name: "soak", Ask: askSoak}, // knows its own shorter forms
+	{Name: "approval", Ask: askCompleteApproval},
+	{Name: "complete-window", Ask: askCompleteWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
+}
+
+func askCarry(k *Case) Verdict {
+	if k.Rotation.Carry {
+		return isOpen("", time.Time{})
+	}
+	return shut(AdoptedWatching, "started outside this tool; we only look. GKE completes it from "+when(k.autoComplete()), time.Time{})
+}
+
+// autoComplete is when GKE may complete the rotation by itself.
+func (k *Case) autoComplete() time.Time { return k.Rotation.StartedAt().Add(AutoCompleteAfter) }
+
+func askHealthy(k *Case) Verdict {
+	if s := k.Cluster.Status; s != Running && s != Degraded && s != Reconciling {
+		return shut(StatusNotRunning, "status "+string(s), time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askSettled(k *Case) Verdict {
+	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
+		at := k.Rotation.Call.IntentAt.Add(SettleAfter)
+		return shut(CallUnsettled, fmt.Sprintf("the last %s is settled from %s", k.Rotation.Call.Kind, when(at)), at)
+	}
+	return isOpen("", time.Time{})
+}
+
+func askPoolsDone(k *Case) Verdict {
+	if names := k.unrecreated(); len(names) > 0 {
+		return shut(PoolsNotRecreated, "not recreated: "+some(names), time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askCompleteTries(k *Case) Verdict {
+	r := k.Rotation
+	if k.Now.Before(r.NotBefore) {
+		return shut(BackingOff, "the last completion was refused or failed; next try "+when(r.NotBefore), r.NotBefore)
+	}
+	if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
+		return shut(TriesExhausted, "completing failed too often", time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askSoak(k *Case) Verdict {
+	over, why := k.soakOver()
+	if k.Now.Before(over) {
+		return shut(SoakRuns, why+" until "+when(over), over)
+	}
+	return isOpen(why+" over since "+when(over), time.Time{})
+}
+
+// soakOver is when clients have had their time. It is never shortened
+// silently: the text names the rule that gave it.
+func (k *Case) soakOver() (time.Time, string) {
+	r := k.Rotation
+	after := func(soak time.Duration) time.Time {
+		return later(r.HandedOverAt.Add(soak), r.NodesDoneAt().Add(min(soak, NodeSoak)))
+	}
+	normal := after(k.Policy.Soak)
+	switch {
+	case k.Urgent:
+		return after(k.Policy.SoakUrgent), "SOAK_URGENT=" + Days(k.Policy.SoakUrgent)
+	case k.Emergency:
+		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
+		least := later(r.HandedOverAt, r.NodesDoneAt()).Add(EmergencySoak)
+		if normal.After(reserve) {
+			return later(reserve, least), "what is left of SOAK before the expiry"
+		}
+	}
+	return normal, "SOAK=" + Days(k.Policy.Soak)
+}
+
+func askCompleteApproval(k *Case) Verdict {
+	if !k.Policy.Approval.Asks(CallComplete) {
+		return isOpen("", time.Time{})
+	}
+	if a, ok := k.Doc.approved(CallComplete, k); ok {
+		return isOpen("approved by "+who(a.Said), a.Until)
+	}
+	return shut(ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion; GKE completes by itself from %s", k.Policy.Approval, when(k.autoComplete())), time.Time{})
+}
+
+// zonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.
+func (k *Case) zonalOnly() bool { return k.Cluster.Zonal && k.Policy.ZonalComplete == ZonalWindow }
+
+func askCompleteWindow(k *Case) Verdict {
+	if k.zonalOnly() {
+		return isOpen("ZONAL_COMPLETE=window: not asked", time.Time{})
+	}
+	v := k.calendar(k.Policy.CompleteWindow, CompleteWindowShut, "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String())
+	if k.Emergency && !v.Open {
+		// It binds while one opens before expiry - 3 d; IfLate would be earlier.
+		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
+		if v.OpensAt.IsZero() || v.OpensAt.After(reserve) {
+			return isOpen("COMPLETE_WINDOW no longer opens before the expiry: not awaited", time.Time{})
+		}
+	}
+	return v
+}
+
+func askZonalWindow(k *Case) Verdict {
+	if !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople {
+		return isOpen("", time.Time{})
+	}
+	return k.calendar(k.open(), WindowClosed, "ZONAL_COMPLETE="+string(k.Policy.ZonalComplete)+": window "+k.windowText())
+}
+
+// completeCalendar is when the calendars together allow a completion.
+func (k *Case) completeCalendar() window.Schedule {
+	of := []window.Schedule{k.Policy.Freezes}
+	if !k.zonalOnly() {
+		of = append(of, k.Policy.CompleteWindow)
+	}
+	if k.Cluster.Zonal && k.Policy.ZonalComplete != ZonalPeople {
+		of = append(of, k.open())
+	}
+	return window.All(of...)
+}
+
+// unrecreated names the pools without proof of recreation. An Autopilot
+// cluster may prove it by its control plane instead.
+func (k *Case) unrecreated() []string {
+	var names []string
+	for _, p := range k.Cluster.Pools {
+		if k.poolNeedsWork(p) {
+			names = append(names, p.Name)
+		}
+	}
+	if k.Cluster.Autopilot && (len(names) > 0 || len(k.Cluster.Pools) == 0) {
+		if k.autopilotDone() {
+			return nil
+		}
+		if len(names) == 0 {
+			names = []string{"(Autopilot nodes)"}
+		}
+	}
+	return names
+}
+
+// poolNeedsWork: a pool of the first read that showed two CAs needs proof; one
+// that was absent there is new and has the new credentials.
+func (k *Case) poolNeedsWork(p Pool) bool {
+	r := k.Rotation
+	if !contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
+		return false
+	}
+	return !r.Pools[p.Name].Done()
+}
+
+// autopilotDone: one full window has passed since our control-plane
+// re-upgrade; GKE's answer to the completion then judges.
+func (k *Case) autopilotDone() bool {
+	w := k.Rotation.Pools[""]
+	if !w.Done() {
+		return false
+	}
+	at := k.fullWindowAfter(w.EndedAt)
+	return !at.IsZero() && !k.Now.Before(at)
+}
+
+// fullWindow is what counts as one full window where the window never closes:
+// GKE's least contiguous availability.
+const fullWindow = 4 * time.Hour
+
+// fullWindowAfter is when a whole window has passed since t.
+func (k *Case) fullWindowAfter(t time.Time) time.Time {
+	s, ok := k.open().Next(t)
+	if ok && s.End.Sub(later(s.Start, t)) < fullWindow && s.Start.Before(t) {
+		s, ok = k.open().Next(s.End)
+	}
+	if !ok {
+		return time.Time{}
+	}
+	end := later(s.Start, t).Add(fullWindow)
+	if s.End.Before(end) {
+		end = s.End
+	}
+	return end
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func join(parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, "; ")
+}

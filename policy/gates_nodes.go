@@ -1,0 +1,166 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+// NodeGates is what must be open before we recreate a pool ourselves, instead
+// of leaving it to GKE.
+var NodeGates = []Gate{
+	{Name: "carry", Ask: askNodesCarry},
+	{Name: "nodes", Ask: askNodesMode},
+	{Name: "hold", Ask: askHold},
+	{Name: "status", Ask: askHealthy},
+	{Name: "pool-tries", Ask: askPoolTries},
+	{Name: "pool-settled", Ask: askPoolSettled},
+	{Name: "operation", Ask: askClusterOperation},
+	{Name: "pool-running", Ask: askPoolRunning},
+	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
+	{Name: "window", Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
+	{Name: "pool-exclusion", Ask: askPoolExclusion, Emergency: IfLate, Urgent: Lifted},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
+	{Name: "grace", Ask: askGrace, Emergency: Lifted, Urgent: Lifted},
+	{Name: "pools-at-once", Ask: askPoolsAtOnce},
+}
+
+// askNodesCarry: a watched rotation gets node work only in an emergency.
+func askNodesCarry(k *Case) Verdict {
+	if k.Rotation.Carry || k.Emergency {
+		return isOpen("", time.Time{})
+	}
+	return shut(AdoptedWatching, "started outside this tool; we only look", k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
+}
+
+func askNodesMode(k *Case) Verdict {
+	if k.Policy.Nodes == NodesGKE {
+		return shut(NodesLeftToGKE, "NODES=gke", time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func (k *Case) work() Work { return k.Rotation.Pools[k.Pool.Name] }
+
+func askPoolTries(k *Case) Verdict {
+	w := k.work()
+	switch {
+	case w.LeftToGKE != "":
+		return shut(NodesLeftToGKE, fmt.Sprintf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE), time.Time{})
+	case k.Now.Before(w.NotBefore):
+		return shut(BackingOff, fmt.Sprintf("pool %q failed or was refused: %s; next try %s", k.Pool.Name, w.LastError, when(w.NotBefore)), w.NotBefore)
+	}
+	return isOpen("", time.Time{})
+}
+
+func askPoolSettled(k *Case) Verdict {
+	if k.Fresh {
+		return isOpen("", time.Time{})
+	}
+	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
+		at := c.IntentAt.Add(SettleAfter)
+		return shut(CallUnsettled, fmt.Sprintf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
+	}
+	return isOpen("", time.Time{})
+}
+
+// askClusterOperation: node pools may be upgraded side by side, but not beside
+// an operation on the whole cluster.
+func askClusterOperation(k *Case) Verdict {
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool == "" {
+			return shut(OperationRunning, op.Name+" runs", time.Time{})
+		}
+	}
+	return isOpen("", time.Time{})
+}
+
+func askPoolRunning(k *Case) Verdict {
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool == k.Pool.Name {
+			return shut(NodesRunning, fmt.Sprintf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
+		}
+	}
+	return isOpen("", time.Time{})
+}
+
+func askPoolExclusion(k *Case) Verdict {
+	e := k.Pool.Exclusion
+	if e == nil || !e.Blocks() || !e.Stretch().Contains(k.Now) {
+		return isOpen("", time.Time{})
+	}
+	return shut(PoolExcluded, fmt.Sprintf("pool %q has an exclusion until %s", k.Pool.Name, when(e.Stretch().End)), e.Stretch().End)
+}
+
+func askGrace(k *Case) Verdict {
+	if k.Policy.NodeGrace == 0 {
+		return isOpen("", time.Time{})
+	}
+	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
+	if at.IsZero() {
+		return shut(NodeGraceRuns, "GKE gets NODE_GRACE="+Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
+	}
+	if k.Now.Before(at) {
+		return shut(NodeGraceRuns, "GKE gets until "+when(at)+" to begin by itself", at)
+	}
+	return isOpen("", time.Time{})
+}
+
+// graceFrom is when GKE could have begun: the end of the start operation.
+func (k *Case) graceFrom() time.Time {
+	if t := k.Rotation.StartOp.EndedAt; !t.IsZero() {
+		return t
+	}
+	return k.Rotation.Entered(RecreatingNodes)
+}
+
+func askPoolsAtOnce(k *Case) Verdict {
+	running := k.poolsRunning()
+	limit := k.poolsAtOnce()
+	if running >= limit {
+		return shut(PoolsAtOnceFull, fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+// poolsRunning counts pools under way: GKE's, and ours that are still unclear.
+func (k *Case) poolsRunning() int {
+	names := map[string]bool{}
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool != "" {
+			names[op.Pool] = true
+		}
+	}
+	for pool, c := range k.Rotation.PoolCalls {
+		if c.Sent() && (k.Pool == nil || pool != k.Pool.Name || !k.Fresh) {
+			names[pool] = true
+		}
+	}
+	return len(names)
+}
+
+// poolsAtOnce is how many pools may be under way: as set, or the fewest with
+// which the rest still fits before GKE's seven days.
+func (k *Case) poolsAtOnce() int {
+	if k.Policy.PoolsAtOnce > 0 {
+		return k.Policy.PoolsAtOnce
+	}
+	var rest []Pool
+	for _, p := range k.Cluster.Pools {
+		if k.poolNeedsWork(p) {
+			rest = append(rest, p)
+		}
+	}
+	r, limit := k.Rotation, k.autoComplete()
+	for n := 1; n < mostPoolsAtOnce; n++ {
+		done, _ := k.nodesDone(r.StartedAt(), k.Now, n, limit, rest)
+		if done.IsZero() {
+			continue
+		}
+		soak := later(r.HandedOverAt.Add(k.Policy.Soak), done.Add(min(k.Policy.Soak, NodeSoak)))
+		if at := k.completionAt(r.StartedAt(), soak); !at.IsZero() && at.Before(limit) {
+			return n
+		}
+	}
+	return mostPoolsAtOnce
+}

@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// StartGates is what must be open before a rotation starts.
+var StartGates = []Gate{
+	{Name: "selected", Ask: askSelected},
+	{Name: "due", Ask: askDue},
+	{Name: "eligible", Ask: askEligible},
+	{Name: "status", Ask: askStatus},
+	{Name: "one-ca", Ask: askOneCA},
+	{Name: "operation", Ask: askOperation, Fresh: true},
+	{Name: "hold", Ask: askHold},
+	{Name: "tries", Ask: askTries},
+	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
+	{Name: "window", Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
+	{Name: "start-window", Ask: askStartWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
+	{Name: "fit", Ask: askFit, Emergency: Reported, Urgent: Reported},
+	{Name: "approval", Ask: askStartApproval},
+	{Name: "breaker", Ask: askBreaker, Emergency: Reported, Urgent: Reported, Fleet: true},
+	{Name: "wave", Ask: askWave, Emergency: IfLate, Urgent: Lifted, Fleet: true},
+	{Name: "slot", Ask: askSlot, Fleet: true}, // has its own caps for emergencies
+}
+
+func askSelected(k *Case) Verdict {
+	p, c := k.Policy, k.Cluster
+	if len(p.Locations) > 0 && !inLocations(p.Locations, c.Ref.Location) {
+		return shut(NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
+	}
+	if !p.Selector.Matches(c.Labels) {
+		return shut(NotSelected, "its labels do not match SELECTOR "+p.Selector.String(), time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+// inLocations lets a region stand for its zones.
+func inLocations(list []string, location string) bool {
+	for _, l := range list {
+		if l == location || strings.HasPrefix(location, l+"-") {
+			return true
+		}
+	}
+	return false
+}
+
+func askDue(k *Case) Verdict {
+	if k.Due.Is {
+		return isOpen(k.Due.Why, time.Time{})
+	}
+	if k.Due.At.IsZero() {
+		return shut(CAUnreadable, k.Cluster.Bundle.Problem, time.Time{})
+	}
+	return shut(NotDue, "not due before "+day(k.Due.At), k.Due.At)
+}
+
+func askEligible(k *Case) Verdict {
+	c := k.Cluster
+	expires := c.Bundle.Oldest().Expires
+	switch {
+	case c.Bundle.Problem != "":
+		return shut(CAUnreadable, c.Bundle.Problem, time.Time{})
+	case !k.Now.Before(expires):
+		return shut(CAExpired, "CA expired "+day(expires), time.Time{})
+	case c.Alpha:
+		return shut(AlphaCluster, "alpha cluster", time.Time{})
+	case c.CustomerCA:
+		return shut(CustomerManagedCA, "customer-managed CA", time.Time{})
+	case c.Partial:
+		return shut(ListedPartly, "GKE listed it only partly", time.Time{})
+	}
+	return isOpen("", expires)
+}
+
+func askStatus(k *Case) Verdict {
+	c := k.Cluster
+	if c.Status == Running {
+		return isOpen("", time.Time{})
+	}
+	// Seven days before expiry GKE degrades a cluster for its CA alone.
+	expires := c.Bundle.Oldest().Expires
+	lastResort := expires.Add(-LastResortBefore)
+	if c.Status == Degraded && !k.Now.Before(lastResort) {
+		return isOpen("DEGRADED counts as the CA's expiry", time.Time{})
+	}
+	return Verdict{Reason: StatusNotRunning, Message: "status " + string(c.Status), Changes: lastResort}
+}
+
+func askOneCA(k *Case) Verdict {
+	if len(k.Cluster.Bundle.CAs) > 1 {
+		return shut(TwoCAs, "two CAs are in place", time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askOperation(k *Case) Verdict {
+	if busy := k.Cluster.Busy(); busy != "" {
+		return shut(OperationRunning, busy+" runs", time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askHold(k *Case) Verdict {
+	h, ok := k.Doc.held(k.Cluster.Ref, k.Now)
+	if !ok {
+		return isOpen("", time.Time{})
+	}
+	msg := "held by " + who(h.Said)
+	if h.Reason != "" {
+		msg += ": " + h.Reason
+	}
+	if !h.Until.IsZero() {
+		msg += ", until " + when(h.Until)
+	}
+	return shut(Held, msg, h.Until)
+}
+
+func askTries(k *Case) Verdict {
+	t, ok := k.Doc.Tries[k.Cluster.Ref.String()]
+	if !ok || t.ClusterID != k.Cluster.ID || t.CA != k.Cluster.Bundle.Oldest().Fingerprint {
+		return isOpen("", time.Time{})
+	}
+	if t.Count >= failuresBeforePeople {
+		return shut(TriesExhausted, fmt.Sprintf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
+	}
+	if k.Now.Before(t.NotBefore) {
+		return shut(BackingOff, "the last start failed: "+t.LastError+"; next try "+when(t.NotBefore), t.NotBefore)
+	}
+	return isOpen("", time.Time{})
+}
+
+func askMaintenance(k *Case) Verdict {
+	if problem := k.Cluster.Maintenance.Problem; problem != "" {
+		return shut(MaintenanceUnknown, problem, time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+func askWindow(k *Case) Verdict {
+	w, text := window.Schedule(k.Policy.Window), "WINDOW="+k.Policy.Window.String()
+	if own := k.Cluster.Maintenance.Window; own != nil {
+		w, text = own, k.Cluster.Maintenance.Text
+	}
+	return k.calendar(w, WindowClosed, "window "+text)
+}
+
+// calendar asks a schedule for room for a call.
+func (k *Case) calendar(s window.Schedule, reason Reason, what string) Verdict {
+	open, changes := window.RoomAt(s, k.Now, Room)
+	switch {
+	case open:
+		return isOpen(what, changes)
+	case changes.IsZero():
+		return shut(reason, what+" does not open within 400 days", time.Time{})
+	}
+	return shut(reason, what+" opens "+when(changes), changes)
+}
+
+func askExclusion(k *Case) Verdict {
+	var blocking []window.Span
+	name := ""
+	for _, e := range k.Cluster.Maintenance.Exclusions {
+		if !e.Blocks() {
+			continue
+		}
+		blocking = append(blocking, e.Stretch())
+		if s := e.Stretch(); s.Contains(k.Now.Add(Room)) || s.Contains(k.Now) {
+			name = e.Name
+		}
+	}
+	v := k.calendar(window.Except(blocking...), Excluded, "no exclusion")
+	if !v.Open {
+		v.Message = fmt.Sprintf("exclusion %q blocks node work", name)
+		if !v.OpensAt.IsZero() {
+			v.Message += " until " + when(v.OpensAt)
+		}
+	}
+	return v
+}
+
+func askStartWindow(k *Case) Verdict {
+	return k.calendar(k.Policy.StartWindow, StartWindowClosed, "START_WINDOW="+k.Policy.StartWindow.String())
+}
+
+func askFreeze(k *Case) Verdict {
+	v := k.calendar(k.Policy.Freezes, Frozen, "no freeze")
+	if !v.Open {
+		v.Message = "frozen until " + when(v.OpensAt)
+	}
+	return v
+}
+
+func askStartApproval(k *Case) Verdict {
+	if !k.Policy.Approval.Asks(CallStart) {
+		return isOpen("", time.Time{})
+	}
+	if a, ok := k.Doc.approved(CallStart, k); ok {
+		return isOpen("approved by "+who(a.Said), a.Until)
+	}
+	return shut(ApprovalNeeded, "APPROVAL="+string(k.Policy.Approval)+": nobody has approved this start", time.Time{})
+}
+
+func askBreaker(k *Case) Verdict {
+	if n := len(k.Doc.Failures); n > 0 && n >= k.Policy.MaxFailed {
+		f := k.Doc.Failures[n-1]
+		return shut(BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", n, k.Policy.MaxFailed, f.Cluster), time.Time{})
+	}
+	return isOpen("", time.Time{})
+}

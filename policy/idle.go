@@ -1,0 +1,140 @@
+package policy
+
+// idle decides for a cluster without a rotation on record.
+func (k *Case) idle(d *Decision, f Fleet) {
+	c := k.Cluster
+	if c.Bundle.Problem == "" && len(c.Bundle.CAs) == 2 {
+		k.twoCAs(d, f)
+		return
+	}
+	d.Gates = k.ask(StartGates, ownGate)
+	v, isShut := firstShut(d.Gates)
+	switch {
+	case !isShut:
+		d.Action, d.Reason, d.Message = Start, IsDue, k.Due.Why
+	case v.Reason == NotSelected || v.Reason == NotDue:
+		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
+	case v.Reason == CAUnreadable && v.Gate == "due":
+		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
+	case needsPeople[v.Reason]:
+		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
+	default:
+		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+		k.blocked(d)
+	}
+	if d.Action == People {
+		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
+	}
+	if k.Due.Is && k.Emergency {
+		d.Events = append(d.Events, Event{EventCAExpiring, d.Reason, "CA expires " + day(c.Bundle.Oldest().Expires)})
+	}
+}
+
+// needsPeople are the reasons that only a person can end.
+var needsPeople = map[Reason]bool{
+	CAUnreadable: true, CAExpired: true, AlphaCluster: true, CustomerManagedCA: true,
+	MaintenanceUnknown: true, TriesExhausted: true, ApprovalNeeded: true,
+}
+
+// blocked: due, and by the calendars not startable within 30 days.
+func (k *Case) blocked(d *Decision) {
+	if d.Reason == Held || k.Emergency || k.Urgent {
+		return
+	}
+	for _, v := range d.Gates {
+		if v.Gate == "fit" && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(BlockedAfter))) {
+			d.Action, d.Reason, d.Message = People, v.Reason, v.Message
+			return
+		}
+	}
+	if start, _ := k.nextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(BlockedAfter)) {
+		d.Action, d.Message = People, join(d.Message, "no start is possible within 30 days")
+		if d.Reason == "" {
+			d.Reason = BlockedReason
+		}
+	}
+}
+
+// twoCAs decides for a rotation without a record: ours that was accepted late,
+// or somebody else's.
+func (k *Case) twoCAs(d *Decision, f Fleet) {
+	c := k.Cluster
+	switch {
+	case !f.Book.Known:
+		d.Action, d.Reason, d.Message = People, TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
+		return
+	case k.firstShutOf("selected").Reason == NotSelected:
+		d.Action, d.Reason, d.Message = None, NotSelected, "two CAs are in place; not selected, so not adopted"
+		return
+	case !c.OperationsRead:
+		d.Action, d.Reason, d.Message = Wait, NotReadable, "two CAs are in place; its operations could not be read"
+		return
+	case c.Busy() != "":
+		d.Action, d.Reason, d.Message = Wait, ForeignRotation, "two CAs are in place and "+c.Busy()+" runs"
+		return
+	}
+	for _, rec := range f.Book.Closed {
+		if rec.ClosedAs == NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint && maySent(rec.Rotation) {
+			k.claim(d, rec)
+			return
+		}
+	}
+	k.adopt(d)
+}
+
+func (k *Case) firstShutOf(gate string) Verdict {
+	v, _ := firstShut(k.ask(StartGates, func(g Gate) bool { return g.Name == gate }))
+	return v
+}
+
+func maySent(r Rotation) bool {
+	for _, c := range r.Settled {
+		if c.Kind == CallStart && c.Sent() {
+			return true
+		}
+	}
+	return r.Call != nil && r.Call.Kind == CallStart && r.Call.Sent()
+}
+
+// claim reopens an attempt of ours whose start GKE accepted late.
+func (k *Case) claim(d *Decision, rec Record) {
+	r := rec.Rotation.clone()
+	r.Origin, r.Carry, r.Version = Claimed, true, ""
+	k.bothCAs(d, &r, LateStart)
+	d.Slot = SlotTake
+	d.Events = append(d.Events, Event{EventActionFailed, LateStart, Reasons[LateStart].Sentence})
+	k.settle(d, &r, Update, LateStart, Reasons[LateStart].Sentence)
+}
+
+// adopt makes a record of a rotation that somebody else started.
+func (k *Case) adopt(d *Decision) {
+	c := k.Cluster
+	r := Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: Foreign,
+		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, c) != nil,
+		Baseline: baselineOf(c), Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent,
+	}
+	k.bothCAs(d, &r, ForeignRotation)
+	reason := AdoptedWatching
+	if r.Carry {
+		reason = AdoptedCarrying
+		d.Slot = SlotTake
+	}
+	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
+	k.settle(d, &r, Update, reason, Reasons[reason].Sentence)
+}
+
+// settle writes the rotation into the decision.
+func (k *Case) settle(d *Decision, r *Rotation, action Action, reason Reason, message string) {
+	r.Reason = reason
+	d.Rotation, d.Write, d.Phase = r, true, r.Phase
+	d.Action, d.Reason, d.Message = action, reason, message
+}
+
+func baselineOf(c Cluster) Baseline {
+	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]Status{}}
+	for _, p := range c.Pools {
+		b.Pools[p.Name] = p.Status
+	}
+	return b
+}

@@ -1,0 +1,77 @@
+package policy
+
+import "time"
+
+// GKE's own numbers, with their sources.
+const (
+	// AutoCompleteAfter: from seven days after its start GKE tries to complete
+	// any rotation, whoever started it, and repeats until nodes are done.
+	// (docs.cloud.google.com/kubernetes-engine, "Rotate your cluster credentials")
+	AutoCompleteAfter = 7 * 24 * time.Hour
+	// LastResortBefore: GKE starts a rotation itself within 30 days of expiry,
+	// ignoring windows for the start. (same page)
+	LastResortBefore = 30 * 24 * time.Hour
+	// InsightBefore: the Recommender's insight appears at most 180 days before
+	// expiry and goes within InsightLag of completion. (same page)
+	InsightBefore = 180 * 24 * time.Hour
+	// InsightLag is how long an insight may outlive its cause. (same page)
+	InsightLag = 36 * time.Hour
+)
+
+// Our own distances, built on GKE's.
+const (
+	// DeadlineBefore is when a rotation should have started: a day before
+	// GKE's last resort.
+	DeadlineBefore = LastResortBefore + 24*time.Hour
+	// AgeDeadlineAfter is how long after MAX_CA_AGE a rotation is late.
+	AgeDeadlineAfter = 90 * 24 * time.Hour
+	// EmergencyReserve is what an emergency leaves between our completion and
+	// the expiry.
+	EmergencyReserve = 3 * 24 * time.Hour
+	// EmergencySoak is the least soak an emergency gives.
+	EmergencySoak = 4 * time.Hour
+	// NodeSoak is the most of SOAK that must follow the last node work.
+	NodeSoak = 24 * time.Hour
+	// UnreadableLost closes a rotation whose cluster nobody could read.
+	UnreadableLost = 14 * 24 * time.Hour
+	// BlockedFreesSlot: a rotation blocked for longer holds no slot.
+	BlockedFreesSlot = 8 * 24 * time.Hour
+	// BlockedAfter: due and not startable within this needs people.
+	BlockedAfter = 30 * 24 * time.Hour
+	// StartApprovalLasts is how long an approval to start is good for.
+	StartApprovalLasts = 14 * 24 * time.Hour
+)
+
+// How a call survives crashes and overlaps; see protocol in ARCHITECTURE.md.
+const (
+	// SendWithin is the longest between an intent's commit and its call.
+	SendWithin = 60 * time.Second
+	// CallTimeout is the transport's own limit, 45 s in Google's client.
+	CallTimeout = 45 * time.Second
+	// Late is how long after we gave up GKE may still accept. Assumed.
+	Late = 15 * time.Minute
+	// Stale is how old a read may be. Assumed.
+	Stale = 5 * time.Minute
+	// Skew is how far apart two of our clocks may be. Assumed.
+	Skew = 5 * time.Minute
+	// SettleAfter is when absence begins to prove something: larger than the sum of
+	// all of the above, which a test asserts.
+	SettleAfter = 30 * time.Minute
+	// Room is what a start, node or complete call needs of open window.
+	Room = SendWithin + CallTimeout + Late
+)
+
+// Back-off after a refusal: the first, second and every later one.
+var backoff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
+
+// Sizes of what is stored.
+const (
+	MaxMessage     = 500 // bytes of any message or raw error
+	MaxOperations  = 200 // operations remembered per cluster
+	MaxTransitions = 200
+	MaxSettled     = 50
+	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
+)
+
+// failuresBeforePeople: that many failures of one thing end our own tries.
+const failuresBeforePeople = 3

@@ -1,0 +1,225 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Plan decides, for every cluster that was seen and every rotation on record,
+// what a run at now does and why. It is pure: the same fleet, policy and time
+// give the same decisions, ordered by cluster.
+func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
+	tally := newTally(&f.Book.Fleet)
+	var cases []*Case
+	var ds []Decision
+	seen := map[Ref]bool{}
+	for _, c := range f.Clusters {
+		seen[c.Ref] = true
+		var r *Rotation
+		if stored, ok := f.Book.Rotations[c.Ref]; ok {
+			r = &stored
+		}
+		k := newCase(p, c, r, &f.Book.Fleet, run, now)
+		k.Tally = tally
+		cases = append(cases, k)
+		ds = append(ds, k.decide(f))
+	}
+	for i, k := range cases {
+		if k.holdsWave(ds[i]) {
+			tally.waves[k.Wave] = append(tally.waves[k.Wave], pending{k.Cluster.Ref, k.Due.At})
+		}
+	}
+	dealOut(cases, ds)
+	for ref, r := range f.Book.Rotations {
+		if !seen[ref] {
+			ds = append(ds, unseen(p, f, r, run, now))
+		}
+	}
+	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
+	return ds
+}
+
+// Again decides once more on a fresh read, right before a call whose intent is
+// stored in r: the same cluster, the same gates but those over the fleet,
+// whose answer the stored intent already holds. The call may be sent only if
+// the action is still the same.
+func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fresh Cluster, now time.Time) Decision {
+	k := newCase(p, fresh, &r, &doc, "", now)
+	k.Fresh = true
+	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
+	switch {
+	case fresh.ID != r.ClusterID:
+		d.Reason, d.Message = ClusterRecreated, Reasons[ClusterRecreated].Sentence
+		return d
+	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
+		d.Reason, d.Message = OneNewCA, "the CA is no longer the baseline's"
+		return d
+	case !fresh.OperationsRead:
+		d.Reason, d.Message = NotReadable, "operations could not be read"
+		return d
+	}
+	action := Start
+	switch kind {
+	case CallStart:
+		d.Gates = k.ask(StartGates, freshGate)
+	case CallComplete:
+		action = Complete
+		d.Gates = k.ask(CompleteGates, freshGate)
+	case CallRecreate:
+		action = Recreate
+		k.Pool = k.pool(pool)
+		if k.Pool == nil {
+			d.Reason, d.Message = ClusterGone, "pool "+pool+" is gone"
+			return d
+		}
+		d.Gates = k.ask(NodeGates, freshGate)
+	}
+	if v, ok := firstShut(d.Gates); ok {
+		d.Reason, d.Message = v.Reason, v.Message
+		return d
+	}
+	d.Action, d.Pools = action, []string{pool}
+	return d
+}
+
+// pool finds the pool, or the control plane of an Autopilot cluster.
+func (k *Case) pool(name string) *Pool {
+	if name == "" && k.Cluster.Autopilot {
+		return &Pool{Version: k.Cluster.Version, Etag: k.Cluster.Etag}
+	}
+	for i := range k.Cluster.Pools {
+		if k.Cluster.Pools[i].Name == name {
+			return &k.Cluster.Pools[i]
+		}
+	}
+	return nil
+}
+
+// decide is the decision for one cluster, without regard to the others.
+func (k *Case) decide(f Fleet) Decision {
+	d := Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
+	k.windows(&d)
+	if k.Rotation != nil {
+		k.inFlight(&d)
+	} else {
+		k.idle(&d, f)
+	}
+	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
+		d.NextChange = soonest(k.changes(d.Gates)...)
+	}
+	return d
+}
+
+// windows fills in when the cluster's maintenance policy allows node work.
+func (k *Case) windows(d *Decision) {
+	next, ok := k.open().Next(k.Now)
+	if !ok {
+		return
+	}
+	d.WindowOpen = !next.Start.After(k.Now)
+	d.NextWindow = &window.Span{Start: next.Start, End: next.End}
+	if next.Start.IsZero() {
+		d.NextWindow.Start = k.Now
+	}
+}
+
+// changes lists the times at which passing time alone may change the decision.
+func (k *Case) changes(gates []Verdict) []time.Time {
+	var ts []time.Time
+	add := func(t time.Time) {
+		if t.After(k.Now) {
+			ts = append(ts, t)
+		}
+	}
+	for _, g := range gates {
+		add(g.Changes)
+	}
+	if ca := k.Cluster.Bundle.Oldest(); ca.Fingerprint != "" {
+		add(k.Due.At)
+		add(ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry))
+		add(ca.Expires.Add(-DeadlineBefore))
+		add(ca.Expires)
+	}
+	return ts
+}
+
+// holdsWave: due and startable, or on its way, and so not verified yet.
+func (k *Case) holdsWave(d Decision) bool {
+	if k.Rotation != nil {
+		return k.Rotation.Carry && d.Close == "" && d.Action != People
+	}
+	return k.Due.Is && (d.Action == Start || d.Action == Wait) && d.Reason != Held
+}
+
+// dealOut asks the fleet gates, in order of urgency, and counts slots as it
+// gives them away.
+func dealOut(cases []*Case, ds []Decision) {
+	var order []int
+	for i, k := range cases {
+		if k.Rotation == nil && k.Due.Is && ds[i].Gates != nil {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return urgency(cases[a], cases[b]) })
+	contested := time.Time{} // when any contender's own decision may change
+	for _, i := range order {
+		contested = soonest(contested, ds[i].NextChange)
+	}
+	for _, i := range order {
+		k, d := cases[i], &ds[i]
+		fleet := k.ask(StartGates, fleetGate)
+		d.Gates = append(d.Gates, fleet...)
+		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
+		if d.Action != Start {
+			continue
+		}
+		if v, ok := firstShut(fleet); ok {
+			d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+			if v.Reason == BreakerOpen {
+				d.Action = People
+			}
+			continue
+		}
+		k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
+	}
+}
+
+// urgency orders starts: urgent, emergency, then wave, deadline, name.
+func urgency(a, b *Case) int {
+	return cmp.Or(
+		-cmpBool(a.Urgent, b.Urgent),
+		-cmpBool(a.Emergency, b.Emergency),
+		cmp.Compare(a.Wave, b.Wave),
+		a.Due.Deadline.Compare(b.Due.Deadline),
+		a.Cluster.Ref.Compare(b.Cluster.Ref),
+	)
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// ActingOrder lists the decisions in the order in which a run carries them
+// out: what is in flight first, then starts by urgency.
+func ActingOrder(ds []Decision) []Decision {
+	out := slices.Clone(ds)
+	slices.SortStableFunc(out, func(a, b Decision) int {
+		return cmp.Or(
+			cmpBool(a.Action == Start, b.Action == Start),
+			-cmpBool(a.Urgent, b.Urgent),
+			-cmpBool(a.Emergency, b.Emergency),
+			a.Due.Deadline.Compare(b.Due.Deadline),
+			a.Cluster.Ref.Compare(b.Cluster.Ref),
+		)
+	})
+	return out
+}

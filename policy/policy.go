@@ -1,0 +1,145 @@
+package policy
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Policy is what a deployment wants, read from its settings. Each field's
+// meaning, default and reason stand with the setting in job/settings.go.
+type Policy struct {
+	Env       string
+	Projects  []string
+	Locations []string // empty: all
+	Selector  Selector
+
+	RotateBeforeExpiry time.Duration
+	MaxCAAge           time.Duration // 0: off
+	RotateIssuedBefore time.Time     // zero: none
+
+	Urgent          *Selector // nil: none; together with RotateIssuedBefore
+	SoakUrgent      time.Duration
+	UrgentMaxActive int
+
+	EmergencyBeforeExpiry time.Duration
+	EmergencyMaxActive    int
+
+	Window      window.Weekly // for clusters without a window of their own
+	StartWindow window.Weekly // in addition to the cluster's
+	Freezes     window.Freezes
+
+	CompleteWindow window.Weekly
+	ZonalComplete  ZonalComplete
+
+	Soak     time.Duration
+	Approval Approve
+
+	Nodes       NodesBy
+	NodeGrace   time.Duration // of open-window time
+	NodeTime    time.Duration // per node
+	PoolsAtOnce int           // 0: the fewest that fits
+
+	Adopt Adopt
+
+	MaxActive            int
+	MaxActivePerProject  int // 0: off
+	MaxActivePerLocation int // 0: off
+
+	Waves    []Wave
+	WaveSoak time.Duration
+
+	MaxFailed  int
+	StuckAfter time.Duration
+
+	Every time.Duration // how often the job is scheduled
+}
+
+// ZonalComplete says which window a zonal cluster's completion obeys: its API
+// server is gone for a moment.
+type ZonalComplete string
+
+// The choices of ZONAL_COMPLETE.
+const (
+	ZonalPeople ZonalComplete = "people" // COMPLETE_WINDOW alone
+	ZonalWindow ZonalComplete = "window" // the cluster's window alone
+	ZonalBoth   ZonalComplete = "both"
+)
+
+// Approve says which steps ask for a person's yes.
+type Approve string
+
+// The choices of APPROVAL.
+const (
+	ApproveNone     Approve = "none"
+	ApproveStart    Approve = "start"
+	ApproveComplete Approve = "complete"
+	ApproveBoth     Approve = "both"
+)
+
+// Asks says whether that kind of call needs an approval.
+func (a Approve) Asks(k CallKind) bool {
+	return a == ApproveBoth || (a == ApproveStart && k == CallStart) || (a == ApproveComplete && k == CallComplete)
+}
+
+// NodesBy says who recreates nodes.
+type NodesBy string
+
+// The choices of NODES.
+const (
+	NodesAuto NodesBy = "auto" // GKE first, then we
+	NodesGKE  NodesBy = "gke"  // GKE alone
+)
+
+// Adopt says what becomes of rotations that somebody else started.
+type Adopt string
+
+// The choices of ADOPT.
+const (
+	AdoptWatch Adopt = "watch"
+	AdoptCarry Adopt = "carry"
+)
+
+// Due says whether and since when the CA must be replaced.
+type Due struct {
+	Is bool
+	// At is since when it is due, or when it will be; zero: never.
+	At time.Time
+	// Deadline orders the starts: when a start would be late.
+	Deadline time.Time
+	Why      string
+}
+
+// due applies the three rules; asked marks a person's rotate request.
+func (p *Policy) due(b Bundle, asked *Request, now time.Time) Due {
+	ca := b.Oldest()
+	if ca.Fingerprint == "" {
+		return Due{}
+	}
+	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore), Why: "CA expires " + day(ca.Expires)}
+	if p.MaxCAAge > 0 {
+		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
+			d.At, d.Why = at, "CA issued "+day(ca.Issued)+", older than "+Days(p.MaxCAAge)
+		}
+		if late := ca.Issued.Add(p.MaxCAAge + AgeDeadlineAfter); late.Before(d.Deadline) {
+			d.Deadline = late
+		}
+	}
+	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
+		d.At, d.Why = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore)
+	}
+	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
+		d.At, d.Why = asked.At, "asked for by "+who(asked.Said)
+	}
+	d.Is = !now.Before(d.At)
+	return d
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func who(s Said) string {
+	if s.By == "" {
+		return "somebody unnamed"
+	}
+	return s.By
+}

@@ -1,0 +1,256 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Phase is where a rotation stands. Idle clusters have none.
+type Phase string
+
+// The phases, in order.
+const (
+	Starting        Phase = "starting"
+	RecreatingNodes Phase = "recreating-nodes"
+	UpdatingClients Phase = "updating-clients"
+	Completing      Phase = "completing"
+	Verifying       Phase = "verifying"
+)
+
+// Phases lists them in order.
+var Phases = []Phase{Starting, RecreatingNodes, UpdatingClients, Completing, Verifying}
+
+// Origin says whose rotation it is.
+type Origin string
+
+// The origins.
+const (
+	Ours    Origin = "ours"
+	Foreign Origin = "foreign" // somebody else started it: a person, CI, GKE
+	Claimed Origin = "claimed" // ours, but GKE accepted it after we had given up
+)
+
+// ClosedAs says how an attempt ended.
+type ClosedAs string
+
+// The ends of an attempt.
+const (
+	Completed             ClosedAs = "completed"
+	CompletedWithFindings ClosedAs = "completed-with-findings"
+	CompletedElsewhere    ClosedAs = "completed-elsewhere"
+	NotStarted            ClosedAs = "not-started"
+	Gone                  ClosedAs = "gone"
+	Recreated             ClosedAs = "recreated"
+	Lost                  ClosedAs = "lost"
+	ClosedByPeople        ClosedAs = "closed"
+)
+
+// Rotation is one attempt at one cluster, from start to verified: what is
+// stored. It holds intent and evidence; GKE is the truth about the cluster.
+type Rotation struct {
+	Cluster   Ref      `json:"cluster"`
+	ClusterID string   `json:"clusterId"`
+	AttemptID string   `json:"attemptId"` // random
+	AttemptNo int      `json:"attemptNo"` // for display, from 1
+	Origin    Origin   `json:"origin"`
+	Carry     bool     `json:"carry"` // we carry it to its end; always for our own
+	Baseline  Baseline `json:"baseline"`
+	New       CA       `json:"new"` // the CA that will be left
+	Phase     Phase    `json:"phase"`
+	// Transitions is append-only and begins with the first phase.
+	Transitions []Transition `json:"transitions"`
+	// Call is the newest start or complete; it blocks the next until settled.
+	Call *Call `json:"call,omitempty"`
+	// PoolCalls are the node calls, one slot a pool ("" for the control plane).
+	PoolCalls map[string]Call `json:"poolCalls,omitempty"`
+	Settled   []Call          `json:"settled,omitempty"`
+	// StartOp is the operation that made the second CA, in GKE's clock.
+	StartOp Work `json:"startOp"`
+	// PoolsSeen are the pools of the first read that showed two CAs. NodePool
+	// has no creation time: a pool is new only if it is absent here.
+	PoolsSeen []string        `json:"poolsSeen,omitempty"`
+	Pools     map[string]Work `json:"pools,omitempty"` // "" is the control plane (Autopilot)
+	// HandedOverAt is when people were told; soak counts from it.
+	HandedOverAt time.Time     `json:"handedOverAt,omitzero"`
+	Approvals    []ApprovalUse `json:"approvals,omitempty"`
+	AskedAt      time.Time     `json:"askedAt,omitzero"` // last approval_needed
+	Wave         string        `json:"wave,omitempty"`
+	Emergency    bool          `json:"emergency,omitempty"`
+	Urgent       bool          `json:"urgent,omitempty"`
+	// CompletedBy is us, other or unknown, once one new CA is left.
+	CompletedBy string `json:"completedBy,omitempty"`
+	// Refusals counts refused or failed calls of the present step;
+	// NotBefore is when the next may be tried.
+	Refusals  int       `json:"refusals,omitempty"`
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// CompleteFailures counts complete operations that failed.
+	CompleteFailures int `json:"completeFailures,omitempty"`
+	// Unexplained is time in the phase that no gate or operation explains,
+	// counted only over hours in which runs were made.
+	Unexplained time.Duration `json:"unexplained,omitempty"`
+	CountedAt   time.Time     `json:"countedAt,omitzero"`
+	// BlockedSince is when it began to need people; see BlockedFreesSlot.
+	BlockedSince time.Time `json:"blockedSince,omitzero"`
+	// LastRead is when the cluster was last read.
+	LastRead time.Time `json:"lastRead,omitzero"`
+	Reason   Reason    `json:"reason,omitempty"`
+	// Failed and Stuck are announced once and count against the breaker until
+	// somebody acknowledges them.
+	Failed string `json:"failed,omitempty"`
+	Stuck  bool   `json:"stuck,omitempty"`
+	// Announced remembers which once-only events were logged.
+	Announced []string `json:"announced,omitempty"`
+
+	// Version is the store's mark of what was read; opaque.
+	Version string `json:"-"`
+}
+
+// Baseline is the cluster before its rotation.
+type Baseline struct {
+	CA       CA                `json:"ca"`
+	Endpoint string            `json:"endpoint,omitempty"`
+	DNS      string            `json:"dns,omitempty"`
+	Status   Status            `json:"status"`
+	Pools    map[string]Status `json:"pools,omitempty"`
+	Version  string            `json:"version,omitempty"`
+}
+
+// Transition is one step of the lifecycle.
+type Transition struct {
+	Phase  Phase     `json:"phase"`
+	At     time.Time `json:"at"`
+	Run    string    `json:"run"`
+	Reason Reason    `json:"reason"`
+}
+
+// Work is an operation that recreated something: names and times are kept when
+// first seen, because GKE forgets operations.
+type Work struct {
+	Operation string    `json:"operation,omitempty"`
+	StartedAt time.Time `json:"startedAt,omitzero"` // GKE's clock
+	EndedAt   time.Time `json:"endedAt,omitzero"`   // GKE's clock; zero while it runs
+	FirstSeen time.Time `json:"firstSeen,omitzero"` // our clock: when it was first seen done
+	Failures  int       `json:"failures,omitempty"`
+	LastError string    `json:"lastError,omitempty"`
+	// Counted are failed operations already counted in Failures.
+	Counted []string `json:"counted,omitempty"`
+	// VoidBefore: work that began before this (GKE's clock) proves nothing,
+	// because GKE said that the pool still requires recreation.
+	VoidBefore time.Time `json:"voidBefore,omitzero"`
+	// NotBefore is when the next call of ours may be tried.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// LeftToGKE says why we no longer try ourselves.
+	LeftToGKE string `json:"leftToGke,omitempty"`
+}
+
+// Done says whether the work has ended well.
+func (w Work) Done() bool { return !w.EndedAt.IsZero() }
+
+// CallKind is what a call asks of GKE.
+type CallKind string
+
+// The kinds of call.
+const (
+	CallStart    CallKind = "start"
+	CallComplete CallKind = "complete"
+	CallRecreate CallKind = "recreate"
+)
+
+// CallState is what is known of a call.
+type CallState string
+
+// The states of a call. Only the process that wrote an intent may send it.
+const (
+	Intended  CallState = "intended"
+	Accepted  CallState = "accepted"
+	Refused   CallState = "refused"
+	Unclear   CallState = "unclear"
+	Withdrawn CallState = "withdrawn" // never sent
+	Settled   CallState = "settled"
+)
+
+// Call is one mutating call, stored before it is sent.
+type Call struct {
+	ID         string    `json:"id"` // random, made by the process that may send it
+	Kind       CallKind  `json:"kind"`
+	Pool       string    `json:"pool,omitempty"`
+	IntentAt   time.Time `json:"intentAt"`
+	Run        string    `json:"run"`
+	State      CallState `json:"state"`
+	Operation  string    `json:"operation,omitempty"`
+	AnsweredAt time.Time `json:"answeredAt,omitzero"`
+	RawError   string    `json:"rawError,omitempty"`
+}
+
+// MaySettle says whether a read begun at t comes late enough for absence to
+// prove anything. An intent dated in the reader's future is unsettled.
+func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.IntentAt.Add(SettleAfter)) }
+
+// Sent says whether the call may have reached GKE.
+func (c Call) Sent() bool { return c.State != Withdrawn }
+
+// clone makes a copy that shares nothing that is ever changed.
+func (r Rotation) clone() Rotation {
+	r.Transitions = slices.Clone(r.Transitions)
+	r.PoolCalls = maps.Clone(r.PoolCalls)
+	r.Settled = slices.Clone(r.Settled)
+	r.PoolsSeen = slices.Clone(r.PoolsSeen)
+	r.Pools = maps.Clone(r.Pools)
+	r.Approvals = slices.Clone(r.Approvals)
+	r.Announced = slices.Clone(r.Announced)
+	if r.Call != nil {
+		call := *r.Call
+		r.Call = &call
+	}
+	return r
+}
+
+// Entered is when the rotation last entered the phase; zero if never.
+func (r Rotation) Entered(p Phase) time.Time {
+	for _, t := range slices.Backward(r.Transitions) {
+		if t.Phase == p {
+			return t.At
+		}
+	}
+	return time.Time{}
+}
+
+// Entry counts how often the rotation has entered updating-clients; approvals
+// are bound to it.
+func (r Rotation) Entry() int {
+	n := 0
+	for _, t := range r.Transitions {
+		if t.Phase == UpdatingClients {
+			n++
+		}
+	}
+	return n
+}
+
+// StartedAt is when the rotation began: GKE's seven days count from there.
+func (r Rotation) StartedAt() time.Time {
+	if !r.StartOp.StartedAt.IsZero() {
+		return r.StartOp.StartedAt
+	}
+	if len(r.Transitions) > 0 {
+		return r.Transitions[0].At
+	}
+	return time.Time{}
+}
+
+// NodesDoneAt is when the last node work ended, on GKE's clock.
+func (r Rotation) NodesDoneAt() time.Time {
+	var last time.Time
+	for _, w := range r.Pools {
+		if w.EndedAt.After(last) {
+			last = w.EndedAt
+		}
+	}
+	return last
+}
+
+// Unsettled says whether a start or complete may still be on its way.
+func (r Rotation) Unsettled(now time.Time) bool {
+	return r.Call != nil && r.Call.Sent() && !r.Call.MaySettle(now)
+}

@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Selector chooses clusters by their GKE resource labels, in the syntax of
+// Kubernetes label selectors: env=prod, tier!=db, env in (dev,test), !legacy,
+// team. The zero value selects all.
+type Selector struct {
+	text  string
+	terms []term
+}
+
+type term struct {
+	key    string
+	values []string
+	op     string // =, !=, in, notin, exists, !exists
+}
+
+// String gives the text that the selector was read from; "all" for all.
+func (s Selector) String() string {
+	if s.text == "" {
+		return "all"
+	}
+	return s.text
+}
+
+// MarshalText gives the text that the selector was read from.
+func (s Selector) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a selector; "all" and the empty text select all.
+func (s *Selector) UnmarshalText(text []byte) error {
+	parsed, err := ParseSelector(string(text))
+	if err != nil {
+		return err
+	}
+	*s = parsed
+	return nil
+}
+
+// Matches says whether the labels satisfy every term.
+func (s Selector) Matches(labels map[string]string) bool {
+	for _, t := range s.terms {
+		v, ok := labels[t.key]
+		has := ok && slices.Contains(t.values, v)
+		good := false
+		switch t.op {
+		case "=", "in":
+			good = has
+		case "!=", "notin":
+			good = !has
+		case "exists":
+			good = ok
+		case "!exists":
+			good = !ok
+		}
+		if !good {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseSelector reads a selector. Errors name the part that is wrong.
+func ParseSelector(text string) (Selector, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || text == "all" {
+		return Selector{}, nil
+	}
+	s := Selector{text: text}
+	for _, part := range splitTerms(text) {
+		t, err := parseTerm(strings.TrimSpace(part))
+		if err != nil {
+			return Selector{}, fmt.Errorf("selector %q: %w; write e.g. \"env=prod,tier in (web,api),!legacy\"", text, err)
+		}
+		s.terms = append(s.terms, t)
+	}
+	return s, nil
+}
+
+// splitTerms splits at commas outside parentheses.
+func splitTerms(text string) []string {
+	var parts []string
+	depth, from := 0, 0
+	for i, r := range text {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth == 0:
+			parts = append(parts, text[from:i])
+			from = i + 1
+		}
+	}
+	return append(parts, text[from:])
+}
+
+func parseTerm(part string) (term, error) {
+	if key, ok := strings.CutPrefix(part, "!"); ok {
+		return checked(term{key: strings.TrimSpace(key), op: "!exists"})
+	}
+	for _, op := range []string{"!=", "==", "="} {
+		if key, value, ok := strings.Cut(part, op); ok {
+			if op == "==" {
+				op = "="
+			}
+			return checked(term{key: strings.TrimSpace(key), values: []string{strings.TrimSpace(value)}, op: op})
+		}
+	}
+	fields := strings.Fields(strings.Replace(part, "(", " (", 1))
+	switch {
+	case len(fields) == 1:
+		return checked(term{key: fields[0], op: "exists"})
+	case len(fields) >= 3 && (fields[1] == "in" || fields[1] == "notin"):
+		list := strings.TrimSpace(strings.Join(fields[2:], ""))
+		inner, open := strings.CutPrefix(list, "(")
+		inner, closed := strings.CutSuffix(inner, ")")
+		if !open || !closed || inner == "" {
+			return term{}, fmt.Errorf("%q needs values in parentheses", part)
+		}
+		return checked(term{key: fields[0], values: strings.Split(inner, ","), op: fields[1]})
+	}
+	return term{}, fmt.Errorf("cannot read %q", part)
+}
+
+func checked(t term) (term, error) {
+	for _, w := range append([]string{t.key}, t.values...) {
+		if strings.ContainsAny(w, " ()!=,") {
+			return term{}, fmt.Errorf("%q is no label key or value", w)
+		}
+	}
+	if t.key == "" {
+		return term{}, fmt.Errorf("a label key is missing")
+	}
+	return t, nil
+}

@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Intend gives the decision to store before a start is sent: a new attempt
+// whose only call is the intent, and its slot. The ids are random and made by
+// the caller, who alone may send the call.
+func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) Decision {
+	c := d.Cluster
+	d.Rotation = &Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: Ours, Carry: true,
+		Baseline: baselineOf(c), Phase: Starting, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
+		Transitions: []Transition{{Starting, now, run, d.Reason}},
+		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
+		LastRead:    c.Seen, Reason: StartSent,
+	}
+	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
+	d.Events = append(d.Events, Event{EventPhaseChanged, StartSent, string(Starting) + ": " + d.Message})
+	return d
+}
+
+// IntendCall gives the decision to store before a complete or the node calls
+// are sent: one call id a pool, random and made by the caller, who alone may
+// send it.
+func IntendCall(d Decision, ids map[string]string, run string, now time.Time) Decision {
+	r := d.Rotation.clone()
+	kind := CallComplete
+	if d.Action == Recreate {
+		kind = CallRecreate
+	}
+	for pool, id := range ids {
+		call := Call{ID: id, Kind: kind, Pool: pool, IntentAt: now, Run: run, State: Intended}
+		if kind == CallComplete {
+			r.completeIntent(call, now)
+			d.Events = append(d.Events, Event{EventPhaseChanged, CompleteSent, string(Completing) + ": " + d.Message})
+			continue
+		}
+		if r.PoolCalls == nil {
+			r.PoolCalls = map[string]Call{}
+		}
+		r.PoolCalls[pool] = call
+	}
+	d.Rotation, d.Phase, d.Write = &r, r.Phase, true
+	return d
+}
+
+func (r *Rotation) completeIntent(call Call, now time.Time) {
+	if r.Call != nil {
+		r.remember(*r.Call)
+	}
+	r.Call = &call
+	r.move(Completing, now, call.Run, CompleteSent)
+	r.Reason = CompleteSent
+}
+
+// move is the only place that changes a phase.
+func (r *Rotation) move(to Phase, now time.Time, run string, reason Reason) {
+	r.Phase = to
+	r.Transitions = append(slices.Clone(r.Transitions), Transition{to, now, run, reason})
+	if n := len(r.Transitions); n > MaxTransitions {
+		r.Transitions = slices.Delete(r.Transitions, 1, n-MaxTransitions+1)
+	}
+	r.Unexplained, r.Stuck, r.BlockedSince = 0, false, time.Time{}
+}
+
+// Settle is the other half of the state machine: what the outcomes of the
+// calls, by call id, make of the rotation.
+func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) Decision {
+	r := d.Rotation.clone()
+	out := Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
+	if r.Call != nil {
+		if o, ok := outcomes[r.Call.ID]; ok {
+			call := answered(*r.Call, o, now)
+			r.Call = &call
+			out.settleCall(&r, o, run, now)
+		}
+	}
+	for pool, call := range maps.Clone(r.PoolCalls) {
+		if o, ok := outcomes[call.ID]; ok {
+			r.PoolCalls[pool] = answered(call, o, now)
+			r.settlePool(pool, o, now)
+			out.announce(o, "pool "+pool)
+		}
+	}
+	out.Phase = r.Phase
+	return out
+}
+
+func answered(c Call, o Outcome, now time.Time) Call {
+	c.State, c.Operation, c.AnsweredAt, c.RawError = o.State, o.Operation, now, clip(o.Raw)
+	return c
+}
+
+// settleCall: a refusal decides the phase, never that nothing happened. A call
+// that was never sent needs no settlement.
+func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time) {
+	to := func(p Phase, reason Reason) {
+		r.move(p, now, run, reason)
+		r.Reason = reason
+		d.Reason, d.Message = reason, Reasons[reason].Sentence
+		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + Reasons[reason].Sentence})
+	}
+	switch {
+	case o.State == Withdrawn && r.Call.Kind == CallStart:
+		r.remember(*r.Call)
+		r.Call = nil
+		d.Close, d.Slot = NotStarted, SlotRelease
+		d.Reason, d.Message = StartLeftNone, "withdrawn before it was sent: "+o.Raw
+	case o.State == Withdrawn:
+		r.remember(*r.Call)
+		r.Call = nil
+		to(UpdatingClients, CompleteLeftNone)
+		d.Message = "withdrawn before it was sent: " + o.Raw
+	case o.State == Refused && o.Refusal == RequiresRecreation:
+		to(RecreatingNodes, NeedsRecreation)
+		d.Message = clip(o.Raw)
+		r.void(o.Pool)
+	default:
+		d.announce(o, string(r.Call.Kind))
+	}
+}
+
+// announce tells of a refusal or of silence.
+func (d *Decision) announce(o Outcome, what string) {
+	switch o.State {
+	case Refused:
+		d.Events = append(d.Events, Event{EventActionFailed, Reason(o.Refusal), clip(what + " refused: " + o.Raw)})
+	case Unclear:
+		d.Events = append(d.Events, Event{EventActionFailed, CallUnsettled, clip(what + ": no clear answer: " + o.Raw)})
+	}
+}
+
+// void makes a pool's older evidence worthless.
+func (r *Rotation) void(pool string) {
+	r.Pools = cloneMap(r.Pools)
+	w := r.Pools[pool]
+	since := w.StartedAt
+	if since.IsZero() {
+		since = r.nodesFrom()
+	}
+	r.Pools[pool] = Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
+	if !contains(r.PoolsSeen, pool) {
+		r.PoolsSeen = append(slices.Clone(r.PoolsSeen), pool)
+	}
+}
+
+func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {
+	if o.State == Withdrawn {
+		r.retirePool(pool, r.PoolCalls[pool])
+		return
+	}
+	if o.State != Refused || o.Refusal == OtherOperation || o.Refusal == Throttled || o.Refusal == StaleEtag {
+		return
+	}
+	r.Pools = cloneMap(r.Pools)
+	w := r.Pools[pool]
+	w.Failures++
+	w.LastError = clip(o.Raw)
+	w.NotBefore = now.Add(backoff[min(w.Failures, len(backoff))-1])
+	switch {
+	case o.Refusal == Invalid:
+		w.LeftToGKE = "GKE refuses its version: " + w.LastError
+	case w.Failures >= failuresBeforePeople:
+		w.LeftToGKE = "refused three times: " + w.LastError
+	}
+	r.Pools[pool] = w
+}
+
+// backOff makes the next try wait: 1 h, 6 h, then 24 h.
+func (r *Rotation) backOff(now time.Time) {
+	r.Refusals++
+	r.NotBefore = now.Add(backoff[min(r.Refusals, len(backoff))-1])
+}

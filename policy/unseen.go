@@ -1,0 +1,36 @@
+package policy
+
+import "time"
+
+// unseen decides for a rotation whose cluster this run did not see: gone only
+// by a complete listing, unknown otherwise.
+func unseen(p *Policy, f Fleet, r Rotation, run string, now time.Time) Decision {
+	k := newCase(p, Cluster{Ref: r.Cluster, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
+	d := Decision{Cluster: k.Cluster, Phase: r.Phase, Wave: r.Wave, Action: Wait}
+	fresh := r.clone()
+	d.Rotation = &fresh
+	why := f.unreadAt(r.Cluster)
+	switch {
+	case k.endedByPerson(&d, &fresh):
+	case why == "":
+		k.close(&d, &fresh, Gone, ClusterGone)
+	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
+		k.close(&d, &fresh, Lost, ClusterLost)
+	default:
+		k.stay(&d, NotReadable, why)
+		if !r.LastRead.IsZero() {
+			d.NextChange = r.LastRead.Add(UnreadableLost)
+		}
+	}
+	return d
+}
+
+// unreadAt says why the cluster's place could not be read, or "".
+func (f Fleet) unreadAt(ref Ref) string {
+	for _, u := range f.Unread {
+		if u.Project == ref.Project && (u.Location == "" || u.Location == ref.Location || inLocations([]string{u.Location}, ref.Location) || inLocations([]string{ref.Location}, u.Location)) {
+			return u.Reason
+		}
+	}
+	return ""
+}

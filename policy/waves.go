@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Wave is a group of clusters that goes before the next one: canaries first.
+type Wave struct {
+	Name     string
+	Selector Selector
+}
+
+// LastWave is the name of the wave of clusters that match no other.
+const LastWave = "rest"
+
+// Waves is the order of the waves: "env=dev > env=staging > env=prod".
+type Waves []Wave
+
+// UnmarshalText reads waves; "one", "none" and the empty text are one wave.
+func (w *Waves) UnmarshalText(text []byte) error {
+	*w = nil
+	s := strings.TrimSpace(string(text))
+	if s == "" || s == "one" || s == "none" {
+		return nil
+	}
+	for _, part := range strings.Split(s, ">") {
+		sel, err := ParseSelector(part)
+		if err != nil {
+			return err
+		}
+		if sel.terms == nil {
+			return fmt.Errorf("waves %q: a wave is empty; write e.g. \"env=dev > env=prod\"", s)
+		}
+		*w = append(*w, Wave{Name: sel.String(), Selector: sel})
+	}
+	return nil
+}
+
+// MarshalText writes the waves as they are read.
+func (w Waves) MarshalText() ([]byte, error) {
+	if len(w) == 0 {
+		return []byte("one"), nil
+	}
+	names := make([]string, len(w))
+	for i, wave := range w {
+		names[i] = wave.Name
+	}
+	return []byte(strings.Join(names, " > ")), nil
+}
+
+// wave gives the cluster's wave: the first that matches, else the last one.
+// With no waves set all clusters are in wave 0 without a name.
+func (p *Policy) wave(labels map[string]string) (index int, name string) {
+	for i, w := range p.Waves {
+		if w.Selector.Matches(labels) {
+			return i, w.Name
+		}
+	}
+	if len(p.Waves) == 0 {
+		return 0, ""
+	}
+	return len(p.Waves), LastWave
+}

@@ -1,0 +1,87 @@
+package window
+
+import (
+	"fmt"
+	"time"
+)
+
+// Scope is what a maintenance exclusion keeps GKE from doing, in the API's
+// own words.
+type Scope string
+
+// The scopes of container v1. GKE sends NO_UPGRADES as an absent value.
+const (
+	NoUpgrades            Scope = "NO_UPGRADES"
+	NoMinorUpgrades       Scope = "NO_MINOR_UPGRADES"
+	NoMinorOrNodeUpgrades Scope = "NO_MINOR_OR_NODE_UPGRADES"
+)
+
+// Exclusion is one of a cluster's maintenance exclusions.
+type Exclusion struct {
+	Name  string
+	Span  Span
+	Scope Scope
+	// UntilEndOfSupport means that End is not the real end: GKE extends the
+	// exclusion to the end of support of the cluster's version, which the
+	// API does not tell.
+	UntilEndOfSupport bool
+}
+
+// Blocks says whether the exclusion keeps nodes from being recreated. Node
+// recreation is a node upgrade but no minor upgrade.
+func (e Exclusion) Blocks() bool { return e.Scope != NoMinorUpgrades }
+
+// Maintenance is a cluster's maintenance policy: at most one window and any
+// number of exclusions. The zero value has neither: GKE then works at any
+// time.
+type Maintenance struct {
+	// Window is the cluster's own window; nil when it has none.
+	Window Schedule
+	// Text says the window in a few words, as "daily 03:00-07:00 UTC".
+	Text       string
+	Exclusions []Exclusion
+	// Problem says why the policy could not be understood. Such a cluster
+	// must be treated as closed: absent rules are not permission.
+	Problem string
+}
+
+// Open is when GKE may recreate nodes: inside the window (without one, the
+// fallback) and outside every blocking exclusion.
+func (m Maintenance) Open(fallback Schedule) Schedule {
+	if m.Problem != "" {
+		return Never()
+	}
+	w := m.Window
+	if w == nil {
+		w = fallback
+	}
+	var cut []Span
+	for _, e := range m.Exclusions {
+		if e.Blocks() {
+			cut = append(cut, e.Stretch())
+		}
+	}
+	if len(cut) == 0 {
+		return w
+	}
+	return All(w, Except(cut...))
+}
+
+// Stretch is the time the exclusion covers.
+func (e Exclusion) Stretch() Span {
+	if e.UntilEndOfSupport {
+		return Span{e.Span.Start, Forever}
+	}
+	return e.Span
+}
+
+// Daily is GKE's daily window: four hours from "HH:MM" UTC. (The API's
+// duration field is output only and always four hours.)
+func Daily(start string) (Schedule, string, error) {
+	tod, err := timeOfDay(start)
+	if err != nil {
+		return nil, "", err
+	}
+	r := weeklyRule{days: [7]bool{true, true, true, true, true, true, true}, start: tod, end: (tod + 4*time.Hour) % (24 * time.Hour), zone: time.UTC}
+	return Weekly{text: "daily", rules: []weeklyRule{r}}, fmt.Sprintf("daily %s-%02d:%02d UTC", start, int(r.end.Hours()), int(r.end.Minutes())%60), nil
+}

@@ -1,0 +1,49 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gke-credential-rotator/policy"
+)
+
+// Schema is the version of the documents that this program writes. An older
+// program refuses a newer document and says so.
+const Schema = 1
+
+// MaxDocument is the most that one document may take, in bytes.
+const MaxDocument = 200 << 10
+
+type envelope struct {
+	Schema  int             `json:"schema"`
+	Version string          `json:"version"`
+	Body    json.RawMessage `json:"body"`
+}
+
+// DocID is the document id of a cluster's rotation.
+func DocID(ref policy.Ref) string { return ref.Project + "~" + ref.Location + "~" + ref.Name }
+
+func encode(version string, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxDocument {
+		return nil, fmt.Errorf("the document takes %d bytes, more than %d", len(body), MaxDocument)
+	}
+	return json.Marshal(envelope{Schema, version, body})
+}
+
+func decode(id string, text []byte, v any) (version string, err error) {
+	var e envelope
+	if err := json.Unmarshal(text, &e); err != nil {
+		return "", fmt.Errorf("document %s cannot be read: %w", id, err)
+	}
+	if e.Schema > Schema {
+		return "", fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
+	}
+	if err := json.Unmarshal(e.Body, v); err != nil {
+		return "", fmt.Errorf("document %s cannot be read: %w", id, err)
+	}
+	return e.Version, nil
+}

@@ -1,0 +1,49 @@
+// Package state is the book: what outlives a run. It stores intents and
+// evidence; what they mean is policy's.
+package state
+
+import (
+	"context"
+	"errors"
+
+	"gke-credential-rotator/policy"
+)
+
+// Store keeps the book. Every write is conditional on what was read, so two
+// runs never overwrite each other; no id, clock or GKE call is made inside it.
+type Store interface {
+	// Book gives all rotations in flight and the fleet document: one query
+	// and one read.
+	Book(ctx context.Context) (policy.Book, error)
+	// Fleet gives the fleet document alone.
+	Fleet(ctx context.Context) (policy.FleetDoc, error)
+	// Write applies the change at once or not at all and gives it back with
+	// its new versions. [ErrConflict]: somebody wrote first, nothing was
+	// written. Any other error leaves it unclear whether it was applied.
+	Write(ctx context.Context, c Change) (Change, error)
+	// History lists the closed attempts of a cluster, newest first.
+	History(ctx context.Context, ref policy.Ref) ([]policy.Record, error)
+	// Lease takes or renews the courtesy lease and says who holds it.
+	// Correctness never depends on it.
+	Lease(ctx context.Context, l Lease) (held Lease, err error)
+	// Close releases what the store holds.
+	Close() error
+}
+
+// Change is one atomic, conditional write. Its parts are written if their
+// versions are still those that were read; an empty version means that there
+// was nothing.
+type Change struct {
+	Fleet *policy.FleetDoc
+	// Rotation is created, or replaced.
+	Rotation *policy.Rotation
+	// Close removes the active rotation of the record and keeps the record.
+	Close *policy.Record
+}
+
+// ErrConflict says that somebody else wrote first. Nothing was written.
+var ErrConflict = errors.New("somebody else wrote first")
+
+// ErrNewer says that a document was written by a newer version of the program,
+// which this one must not touch.
+var ErrNewer = errors.New("the book was written by a newer version of rotator; use that version")
