@@ -21,6 +21,7 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	if r == nil {
 		return f, changed
 	}
+	changed = f.takenUp(r) || changed
 	changed = f.noteTries(d) || changed
 	changed = f.noteFailure(d, now) || changed
 	if d.Close == "" {
@@ -34,6 +35,15 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return q.Cluster == r.Cluster && d.Close != NotStarted })
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
 	return f, changed || n != len(f.Requests)
+}
+
+// takenUp drops the requests that the rotation now carries in itself.
+func (f *FleetDoc) takenUp(r *Rotation) bool {
+	n := len(f.Requests)
+	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
+		return q.Cluster == r.Cluster && (q.Kind == RequestAdopt || q.Kind == RequestRetry)
+	})
+	return len(f.Requests) != n
 }
 
 func verified(as ClosedAs) bool {

@@ -28,9 +28,14 @@ func (k *Case) inFlight(d *Decision) {
 		k.step(d, &r)
 	}
 	d.Phase = r.Phase
-	d.Write = d.Write || !same(before, r)
 	r.Reason = d.Reason
+	k.announce(d, &r)
+	k.countStuck(d, &r)
 	k.holdSlot(d, &r)
+	if seen := k.Cluster.Seen; seen.Sub(r.LastRead) > 24*time.Hour {
+		r.LastRead = seen
+	}
+	d.Write = d.Write || !same(before, r)
 }
 
 // step moves by the phase.

@@ -19,7 +19,7 @@ var CompleteGates = []Gate{
 	{Name: "tries", Ask: askCompleteTries},
 	{Name: "soak", Ask: askSoak}, // knows its own shorter forms
 	{Name: "approval", Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: "complete-window", Ask: askCompleteWindow, Urgent: Lifted}, // knows its own emergency,
 	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
 }
@@ -115,7 +115,7 @@ func askCompleteWindow(k *Case) Verdict {
 	}
 	v := k.calendar(k.Policy.CompleteWindow, CompleteWindowShut, "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String())
 	if k.Emergency && !v.Open {
-		// It binds while one opens before expiry - 3 d; IfLate would be earlier.
+		// It binds while one opens before expiry - 3 d.
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		if v.OpensAt.IsZero() || v.OpensAt.After(reserve) {
 			return isOpen("COMPLETE_WINDOW no longer opens before the expiry: not awaited", time.Time{})

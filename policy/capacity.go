@@ -1,0 +1,145 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// WaveCapacity is whether the policy's limits are enough for what is due.
+type WaveCapacity struct {
+	Wave string
+	Due  int // due and not verified, those in flight included
+	// StartsAWeek is how many start in a week under every cap; 0 when fewer
+	// than two start.
+	StartsAWeek float64
+	// DoneAbout is when the last of them is verified, if all goes well.
+	DoneAbout time.Time
+	// LatestSafe is the earliest date at which one of them would be late.
+	LatestSafe time.Time
+	// Short: at least one would start later than is safe; Late names the first.
+	Short bool
+	Late  Ref
+}
+
+// capacitySample bounds how many clusters of a wave are forecast one by one;
+// the others take the mean.
+const capacitySample = 200
+
+// Capacity plays the starts of what is due through slots, windows and waves,
+// roughly: it answers whether the limits are enough, not which hour.
+func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
+	waves := map[int][]*Case{}
+	for _, d := range ds {
+		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || (d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == Verifying {
+			continue
+		}
+		k := newCase(p, d.Cluster, nil, &f.Book.Fleet, "", now)
+		if r, ok := f.Book.Rotations[d.Cluster.Ref]; ok {
+			k.Rotation = &r
+		}
+		waves[k.Wave] = append(waves[k.Wave], k)
+	}
+	var out []WaveCapacity
+	open := now // when the wave may begin
+	for i := range len(p.Waves) + 1 {
+		if len(waves[i]) == 0 {
+			continue
+		}
+		_, name := waves[i][0].Wave, waves[i][0].WaveName
+		w := waveCapacity(p, name, waves[i], open)
+		open = later(open, w.DoneAbout.Add(p.WaveSoak))
+		out = append(out, w)
+	}
+	return out
+}
+
+// waveCapacity deals the wave's starts out to slots.
+func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCapacity {
+	slices.SortFunc(cases, urgency)
+	w := WaveCapacity{Wave: name, Due: len(cases)}
+	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{}, locations: map[string][]time.Time{}}
+	var mean, sum time.Duration
+	var first, last time.Time
+	starts := 0
+	for i, k := range cases {
+		if w.LatestSafe.IsZero() || k.Due.Deadline.Before(w.LatestSafe) {
+			w.LatestSafe = k.Due.Deadline
+		}
+		at := from
+		if k.Rotation == nil {
+			at, _ = k.nextOpening(later(from, s.free(k.Cluster.Ref)))
+			if at.IsZero() {
+				continue
+			}
+			if at.After(k.Due.Deadline) && !w.Short {
+				w.Short, w.Late = true, k.Cluster.Ref
+			}
+			starts++
+			if first.IsZero() {
+				first = at
+			}
+			last = later(last, at)
+		}
+		takes := mean
+		if i < capacitySample {
+			f := k.forecast(at)
+			takes = AutoCompleteAfter
+			if f.Blame == "" {
+				takes = f.Completed.Sub(at)
+			}
+			sum += takes
+			mean = sum / time.Duration(i+1)
+		}
+		s.take(k.Cluster.Ref, at.Add(takes))
+		w.DoneAbout = later(w.DoneAbout, at.Add(takes))
+	}
+	if span := last.Sub(first); span > 0 {
+		w.StartsAWeek = float64(starts-1) / (span.Hours() / (7 * 24))
+	}
+	return w
+}
+
+// slots remembers until when each place is taken.
+type slots struct {
+	p                   *Policy
+	fleet               []time.Time
+	projects, locations map[string][]time.Time
+}
+
+// free is when a place for the cluster is free under every cap.
+func (s *slots) free(ref Ref) time.Time {
+	at := s.fleet[soonestFree(s.fleet)]
+	if list := s.projects[ref.Project]; s.p.MaxActivePerProject > 0 && len(list) == s.p.MaxActivePerProject {
+		at = later(at, list[soonestFree(list)])
+	}
+	if list := s.locations[ref.Location]; s.p.MaxActivePerLocation > 0 && len(list) == s.p.MaxActivePerLocation {
+		at = later(at, list[soonestFree(list)])
+	}
+	return at
+}
+
+func (s *slots) take(ref Ref, until time.Time) {
+	s.fleet[soonestFree(s.fleet)] = until
+	put := func(m map[string][]time.Time, key string, limit int) {
+		if limit <= 0 {
+			return
+		}
+		if len(m[key]) < limit {
+			m[key] = append(m[key], until)
+			return
+		}
+		m[key][soonestFree(m[key])] = until
+	}
+	put(s.projects, ref.Project, s.p.MaxActivePerProject)
+	put(s.locations, ref.Location, s.p.MaxActivePerLocation)
+}
+
+func soonestFree(list []time.Time) int {
+	best := 0
+	for i, t := range list {
+		if t.Before(list[best]) {
+			best = i
+		}
+	}
+	return best
+}
