@@ -1,0 +1,248 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gke-credential-rotator/policy/window"
+)
+
+var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
+
+// drawPolicy makes a policy that a team might have.
+func drawPolicy(t *rapid.T) *Policy {
+	pick := func(name string, texts ...string) string { return rapid.SampledFrom(texts).Draw(t, name) }
+	weekly := func(name string, texts ...string) window.Weekly {
+		w, err := window.ParseWeekly(pick(name, texts...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	p := &Policy{
+		Env: "test", Projects: []string{"a", "b"}, RotateBeforeExpiry: hours(24 * 180),
+		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, UrgentMaxActive: 2, SoakUrgent: hours(4),
+		Window:         weekly("window", "always", "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00 Europe/Paris"),
+		StartWindow:    weekly("start window", "always", "Mon-Wed 00:00-24:00"),
+		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00", "Fri 10:00-11:00 America/New_York"),
+		ZonalComplete:  rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
+		Soak:           hours(rapid.IntRange(0, 96).Draw(t, "soak")),
+		Approval:       rapid.SampledFrom([]Approve{ApproveNone, ApproveStart, ApproveBoth}).Draw(t, "approval"),
+		Nodes:          rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
+		NodeGrace:      hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
+		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"), Adopt: rapid.SampledFrom([]Adopt{AdoptWatch, AdoptCarry}).Draw(t, "adopt"),
+		MaxActive: rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t, "per project"),
+		WaveSoak: hours(24), MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
+	}
+	if rapid.Bool().Draw(t, "age") {
+		p.MaxCAAge = hours(24 * 365)
+	}
+	if rapid.Bool().Draw(t, "freeze") {
+		if err := p.Freezes.UnmarshalText([]byte("2026-11-25/2026-11-26, 2026-12-18/2027-01-04 Europe/Paris")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rapid.Bool().Draw(t, "waves") {
+		var w Waves
+		if err := w.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+			t.Fatal(err)
+		}
+		p.Waves = w
+	}
+	return p
+}
+
+// drawCluster makes a cluster somewhere in its life, and its record if any.
+func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
+	ref := Ref{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), "europe-west1", fmt.Sprintf("c%d", i)}
+	left := time.Duration(rapid.IntRange(-10, 400).Draw(t, "days left")) * 24 * time.Hour
+	old := CA{Fingerprint(fmt.Sprintf("old%d", i)), now.Add(left - 5*365*24*time.Hour), now.Add(left)}
+	fresh := CA{Fingerprint(fmt.Sprintf("new%d", i)), now.Add(-hours(30)), now.Add(30 * 365 * 24 * time.Hour)}
+	c := Cluster{
+		Ref: ref, ID: "id", Status: rapid.SampledFrom([]Status{Running, Running, Running, Reconciling, Degraded}).Draw(t, "status"),
+		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
+		Bundle: Bundle{CAs: []CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
+	}
+	if rapid.Bool().Draw(t, "own window") {
+		w, text, err := window.Daily("03:00")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Maintenance.Window, c.Maintenance.Text = w, text
+	}
+	if rapid.Bool().Draw(t, "exclusion") {
+		from := now.Add(hours(rapid.IntRange(-48, 48).Draw(t, "exclusion from")))
+		c.Maintenance.Exclusions = []window.Exclusion{{Name: "x", Scope: window.NoUpgrades, Span: window.Span{Start: from, End: from.Add(hours(72))}}}
+	}
+	for j := range rapid.IntRange(0, 3).Draw(t, "pools") {
+		c.Pools = append(c.Pools, Pool{Name: fmt.Sprintf("p%d", j), Version: "1", Status: Running, Nodes: rapid.IntRange(0, 40).Draw(t, "nodes"), MaxSurge: 1})
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "in flight") {
+	case 0:
+		return c, nil
+	case 1:
+		c.Bundle.CAs = append(c.Bundle.CAs, fresh) // nobody's, as far as the book knows
+		return c, nil
+	}
+	return c, drawRotation(t, &c, old, fresh, now)
+}
+
+func drawRotation(t *rapid.T, c *Cluster, old, fresh CA, now time.Time) *Rotation {
+	phase := rapid.SampledFrom(Phases).Draw(t, "phase")
+	began := now.Add(-hours(rapid.IntRange(0, 200).Draw(t, "began")))
+	r := &Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: Ours, Carry: rapid.Bool().Draw(t, "carry"),
+		Baseline: Baseline{CA: old, Status: Running}, Phase: phase, Transitions: []Transition{{Phase: phase, At: began}},
+		StartOp: Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]Work{},
+	}
+	if rapid.Bool().Draw(t, "call") {
+		r.Call = &Call{ID: "call", Kind: CallStart, IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute), State: rapid.SampledFrom([]CallState{Intended, Accepted, Refused, Unclear}).Draw(t, "state")}
+	}
+	if phase != Starting {
+		c.Bundle.CAs = []CA{old, fresh}
+		r.New, r.HandedOverAt = fresh, began.Add(time.Hour)
+		for _, p := range c.Pools {
+			r.PoolsSeen = append(r.PoolsSeen, p.Name)
+			if phase != RecreatingNodes || rapid.Bool().Draw(t, "pool done") {
+				r.Pools[p.Name] = Work{Operation: "n", StartedAt: began.Add(time.Hour), EndedAt: began.Add(2 * time.Hour)}
+			}
+		}
+	}
+	if phase == Verifying {
+		c.Bundle.CAs = []CA{fresh}
+	}
+	return r
+}
+
+func drawFleet(t *rapid.T, now time.Time) Fleet {
+	f := Fleet{Book: Book{Known: true, Rotations: map[Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]time.Time{"env=dev": now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}
+	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
+		c, r := drawCluster(t, i, now)
+		f.Clusters = append(f.Clusters, c)
+		if r != nil {
+			f.Book.Rotations[c.Ref] = *r
+			if r.Carry && r.Phase != Verifying {
+				f.Book.Fleet.Slots[c.Ref.String()] = Slot{Attempt: r.AttemptID}
+			}
+		}
+	}
+	if rapid.Bool().Draw(t, "hold") {
+		f.Book.Fleet.Holds = []Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
+	}
+	return f
+}
+
+// decided is what must not change before NextChange.
+func decided(d Decision) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %q %s %v close=%s", d.Cluster.Ref, d.Action, d.Phase, d.Reason, d.Pools, d.Close)
+	for _, g := range d.Gates {
+		fmt.Fprintf(&b, " [%s %t %t %s]", g.Gate, g.Open, g.Lifted, g.Reason)
+	}
+	return b.String()
+}
+
+// TestPromise: before NextChange, with unchanged inputs, the decision does not
+// change. Forecasts rest on it.
+func TestPromise(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
+		p, f := drawPolicy(t), drawFleet(t, now)
+		for i, d := range Plan(p, f, "run", now) {
+			until := d.NextChange
+			if until.IsZero() {
+				until = now.Add(60 * 24 * time.Hour)
+			}
+			if !until.After(now) {
+				t.Fatalf("%s: NextChange %s is not after now %s", d.Cluster.Ref, until, now)
+			}
+			at := now.Add(time.Duration(rapid.Int64Range(0, int64(until.Sub(now)-1)).Draw(t, "later")))
+			later := Plan(p, f, "run", at)[i]
+			if was, is := decided(d), decided(later); was != is {
+				t.Fatalf("decided at %s until %s:\n%s\nbut at %s:\n%s", now, until, was, at, is)
+			}
+		}
+	})
+}
+
+// TestWaitingNamesTheWayOut: every decision that waits says when it may change
+// or what a person can do.
+func TestWaitingNamesTheWayOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
+		for _, d := range Plan(drawPolicy(t), drawFleet(t, now), "run", now) {
+			if _, ok := Reasons[d.Reason]; !ok {
+				t.Fatalf("%s: reason %q has no sentence", d.Cluster.Ref, d.Reason)
+			}
+			if d.Action == Wait && d.NextChange.IsZero() && Reasons[d.Reason].Waits == "" {
+				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
+			}
+			if d.Message == "" {
+				t.Fatalf("%s: no message: %s", d.Cluster.Ref, decided(d))
+			}
+		}
+	})
+}
+
+// TestStepsAreEdges: no decision moves a rotation by a way that is not listed,
+// and by more than one phase.
+func TestStepsAreEdges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
+		f := drawFleet(t, now)
+		for _, d := range Plan(drawPolicy(t), f, "run", now) {
+			if d.Rotation == nil {
+				continue
+			}
+			before := f.Book.Rotations[d.Cluster.Ref].Transitions
+			added := d.Rotation.Transitions[len(before):]
+			if len(added) > 1 {
+				t.Fatalf("%s moved %d phases in one run", d.Cluster.Ref, len(added))
+			}
+			if from := f.Book.Rotations[d.Cluster.Ref].Phase; len(added) == 1 && !Allowed(from, added[0].Phase) {
+				t.Fatalf("%s moved %q -> %q", d.Cluster.Ref, from, added[0].Phase)
+			}
+		}
+	})
+}
+
+// TestStartsWithinLimits: one plan never deals out more slots than there are.
+func TestStartsWithinLimits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
+		p, f := drawPolicy(t), drawFleet(t, now)
+		active, emergencies := len(f.Book.Fleet.Slots), 0
+		started := false
+		for _, d := range Plan(p, f, "run", now) {
+			switch {
+			case d.Action == Start && d.Emergency:
+				emergencies++
+			case d.Action == Start:
+				active++
+				started = true
+			}
+			for _, h := range f.Book.Fleet.Holds {
+				if d.Action.Sends() && h.Cluster == d.Cluster.Ref && now.Before(h.Until) {
+					t.Fatalf("%s is held and would be sent %s", d.Cluster.Ref, d.Action)
+				}
+			}
+		}
+		if started && active > p.MaxActive || emergencies > p.EmergencyMaxActive {
+			t.Fatalf("%d active of %d, %d emergencies of %d", active, p.MaxActive, emergencies, p.EmergencyMaxActive)
+		}
+	})
+}
+
+// TestSettleOutlastsDoubt: absence proves something only when no late, stale
+// or skewed answer can contradict it.
+func TestSettleOutlastsDoubt(t *testing.T) {
+	if sum := SendWithin + CallTimeout + Late + Stale + Skew; SettleAfter <= sum {
+		t.Errorf("SettleAfter %s is not larger than the doubts' sum %s", SettleAfter, sum)
+	}
+}
