@@ -4,6 +4,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,56 +33,92 @@ type Setup struct {
 // Play makes a pass every Every, until Days have gone by, and tells the story.
 // each, when given, sees every pass's result.
 func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
-	dir, err := os.MkdirTemp("", "rotator-simulate-")
-	if err != nil {
-		return Story{}, fmt.Errorf("a place for the simulation's book: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
-	book, err := state.OpenFile(filepath.Join(dir, "book.db"), state.FileOptions{NoSync: true})
+	g, err := NewGame(ctx, s)
 	if err != nil {
 		return Story{}, err
-	}
-	defer func() { _ = book.Close() }()
-	opts, stop, err := s.World.Connect()
-	if err != nil {
-		return Story{}, err
-	}
-	defer stop()
-	cloud, err := gke.Dial(ctx, opts...)
-	if err != nil {
-		return Story{}, err
-	}
-	defer func() { _ = cloud.Close() }()
-	return s.play(ctx, cloud, book, each)
-}
-
-func (s Setup) play(ctx context.Context, cloud *gke.Cloud, book state.Store, each func(pass.Result)) (Story, error) {
-	log := s.Log
-	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
-	now, ids := s.From, 0
-	w := pass.World{
-		Read: cloud, Move: cloud, Store: book, Log: log,
-		Now:   func() time.Time { return now },
-		Mono:  func() time.Duration { return now.Sub(s.From) },
-		NewID: func() string { ids++; return fmt.Sprintf("sim-%d-%06d", s.Seed, ids) },
 	}
 	story := newStory(s)
 	end := s.From.Add(time.Duration(s.Days) * 24 * time.Hour)
-	for ; !now.After(end); now = now.Add(s.Every) {
-		s.World.Advance(now)
-		story.Runs++
-		o := pass.Options{Policy: s.Policy, Run: fmt.Sprintf("run-%05d", story.Runs), Mode: "act", Parallel: 1, Deadline: time.Hour}
-		res, err := pass.Run(ctx, w, o)
+	for now := s.From; !now.After(end); now = now.Add(s.Every) {
+		res, err := g.Step(ctx, now)
 		if err != nil {
-			return story.Story, fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
+			return story.Story, errors.Join(fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err), g.Close())
 		}
+		story.Runs++
 		story.add(res)
 		if each != nil {
 			each(res)
 		}
 	}
 	story.finish(s.World.Journal())
-	return story.Story, nil
+	return story.Story, g.Close()
+}
+
+// Game is a simulation that is played step by step. What it is made of may be
+// wrapped or changed between the steps.
+type Game struct {
+	Setup
+	Pass  pass.World
+	Store state.Store
+
+	now   time.Time
+	runs  int
+	ids   int
+	close []func() error
+}
+
+// NewGame sets up the simulated GKE behind Google's own client, and a book of
+// its own that goes when the game is closed.
+func NewGame(ctx context.Context, s Setup) (*Game, error) {
+	g := &Game{Setup: s, now: s.From}
+	dir, err := os.MkdirTemp("", "rotator-simulate-")
+	if err != nil {
+		return nil, fmt.Errorf("a place for the simulation's book: %w", err)
+	}
+	g.close = append(g.close, func() error { return os.RemoveAll(dir) })
+	if g.Store, err = state.OpenFile(filepath.Join(dir, "book.db"), state.FileOptions{NoSync: true}); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.close = append(g.close, g.Store.Close)
+	opts, stop, err := s.World.Connect()
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.close = append(g.close, func() error { stop(); return nil })
+	cloud, err := gke.Dial(ctx, opts...)
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.close = append(g.close, cloud.Close)
+	log := s.Log
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	g.Pass = pass.World{
+		Read: cloud, Move: cloud, Store: g.Store, Log: log,
+		Now:   func() time.Time { return g.now },
+		Mono:  func() time.Duration { return g.now.Sub(g.From) },
+		NewID: func() string { g.ids++; return fmt.Sprintf("sim-%d-%06d", g.Seed, g.ids) },
+	}
+	return g, nil
+}
+
+// Step lets time pass until now and makes one run.
+func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
+	g.World.Advance(now)
+	g.now = now
+	g.runs++
+	return pass.Run(ctx, g.Pass, pass.Options{
+		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
+	})
+}
+
+// Close ends the game.
+func (g *Game) Close() error {
+	var errs []error
+	for i := len(g.close) - 1; i >= 0; i-- {
+		errs = append(errs, g.close[i]())
+	}
+	g.close = nil
+	return errors.Join(errs...)
 }
