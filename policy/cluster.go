@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gke-credential-rotator/policy/window"
 )
@@ -41,8 +42,9 @@ func (r *Ref) UnmarshalText(text []byte) error {
 }
 
 // A part of a name must not break a path or a document id; GKE itself is
-// stricter, but recorded fleets hold odd names.
-var badPart = regexp.MustCompile(`[/~\x00-\x1f\x7f]|^\.\.?$|^__.*__$`)
+// stricter, but recorded fleets hold odd names. "~" parts document ids, so only
+// the last part may hold it: a recorded name seen again plays as NAME~2.
+var badPart = regexp.MustCompile(`[/\x00-\x1f\x7f]|^\.\.?$|^__.*__$`)
 
 // ParseRef reads P/L/C or projects/P/locations/L/clusters/C (zones/ too).
 func ParseRef(s string) (Ref, error) {
@@ -53,8 +55,8 @@ func ParseRef(s string) (Ref, error) {
 	if len(parts) != 3 || slices.Contains(parts, "") {
 		return Ref{}, fmt.Errorf("%q does not name a cluster: write PROJECT/LOCATION/CLUSTER", s)
 	}
-	for _, p := range parts {
-		if badPart.MatchString(p) || len(p) > 200 {
+	for i, p := range parts {
+		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) || len(p) > 200 || !utf8.ValidString(p) {
 			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
 		}
 	}
