@@ -32,6 +32,7 @@ type cluster struct {
 	ops      []*operation
 	clock    time.Time
 	status   containerpb.Cluster_Status // when nothing runs
+	spoiled  []spoil                    // failures to come
 }
 
 // rotation is one under way: what GKE knows and never tells.

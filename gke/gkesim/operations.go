@@ -24,6 +24,7 @@ func (c *cluster) begin(kind, pool string, takes time.Duration, effect func()) *
 	op := &operation{
 		name: fmt.Sprintf("operation-%d-%08x", c.clock.UnixMilli(), c.w.nextOp),
 		kind: kind, pool: pool, start: c.clock, end: c.clock.Add(takes), effect: effect,
+		failure: c.takeSpoil(kind),
 	}
 	c.ops = append(c.ops, op)
 	return op

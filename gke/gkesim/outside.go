@@ -1,0 +1,68 @@
+package gkesim
+
+import (
+	"fmt"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+
+	"gke-credential-rotator/gke/maintenance"
+	"gke-credential-rotator/policy/window"
+)
+
+// Change lets an outsider edit a cluster: its maintenance policy, labels or
+// node pools. name is projects/P/locations/L/clusters/C. A pool added during a
+// rotation has the new credentials from the start.
+func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.clusters[name]
+	if c == nil {
+		return fmt.Errorf("there is no cluster %s", name)
+	}
+	edit(c.pb)
+	c.open = maintenance.Of(c.pb.GetMaintenancePolicy()).Open(window.Always())
+	if c.rotation != nil {
+		left := c.allPools()
+		for pool := range c.rotation.pending {
+			if !left[pool] {
+				delete(c.rotation.pending, pool)
+			}
+		}
+	}
+	return nil
+}
+
+// Remove deletes a cluster at once.
+func (w *World) Remove(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.clusters, name)
+}
+
+// Spoil makes the cluster's next operations of that kind, as UPGRADE_NODES,
+// fail with the message.
+func (w *World) Spoil(name, kind, message string, times int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.clusters[name]
+	if c == nil {
+		return fmt.Errorf("there is no cluster %s", name)
+	}
+	for range times {
+		c.spoiled = append(c.spoiled, spoil{kind, message})
+	}
+	return nil
+}
+
+type spoil struct{ kind, message string }
+
+// takeSpoil gives the failure that waits for an operation of that kind.
+func (c *cluster) takeSpoil(kind string) string {
+	for i, s := range c.spoiled {
+		if s.kind == kind {
+			c.spoiled = append(c.spoiled[:i:i], c.spoiled[i+1:]...)
+			return s.message
+		}
+	}
+	return ""
+}
