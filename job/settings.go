@@ -1,0 +1,145 @@
+package main
+
+// Settings is every ROTATOR_ setting. The environment is its only source, read
+// by envconfig: a field's name in capitals and underscores is the setting's
+// name. Each field remembers its own error, so that all are reported at once.
+// deploy/CONFIG.md is made of the comments and tags below.
+type Settings struct {
+	// Names this deployment, for instance prod. It is stored in the book and
+	// stands on every log line. WARNING: a run with another ENV than the
+	// book's refuses to work (exit 2), so that two deployments never share
+	// a book by mistake.
+	Env envName `split_words:"true" form:"a short name, e.g. prod"`
+	// The projects whose clusters are looked at. A project that leaves the
+	// list while one of its rotations is in flight stays listed until that
+	// rotation has ended.
+	Projects projectIDs `split_words:"true" form:"project ids, separated by commas, e.g. shop-prod,shop-dev"`
+	// Only clusters in these regions or zones. A region stands for its zones.
+	Locations locations `split_words:"true" default:"all" form:"regions or zones, separated by commas, or all"`
+	// Only clusters whose GKE resource labels match, in the syntax of
+	// Kubernetes label selectors. WARNING: unselected clusters are never
+	// adopted and never reported as due; GKE rotates them by its own rules.
+	Selector labelSelector `split_words:"true" default:"all" form:"a label selector, e.g. env=prod,tier in (web,api),!legacy, or all"`
+	// What a run may do. observe looks, decides and keeps the book, but never
+	// builds the client that changes clusters. act sends. The default is the
+	// safe one: begin with it and read what plan says. act against Google
+	// with the default file store is refused, because a book that lives in a
+	// container is lost with it.
+	Mode mode `split_words:"true" default:"observe" form:"observe or act"`
+
+	// A CA that expires within this is due. 180 days is when GKE's own insight
+	// appears, and leaves five months before GKE's last resort, which ignores
+	// windows. It must be longer than EMERGENCY_BEFORE_EXPIRY, or every due
+	// cluster would be an emergency.
+	RotateBeforeExpiry duration `split_words:"true" default:"180d" form:"a duration, e.g. 180d"`
+	// A CA older than this is due. Modern CAs live 30 years, so age is the
+	// rule that recurs. Off, because the period is the company's choice.
+	MaxCAAge duration `split_words:"true" default:"off" form:"a duration, e.g. 365d, or off"`
+	// A CA issued before this date is due: what to set after a compromise. It
+	// ends by itself once every CA is newer.
+	RotateIssuedBefore date `split_words:"true" default:"none" form:"a date, e.g. 2026-11-20, a time as in RFC 3339, or none"`
+	// The clusters for which ROTATE_ISSUED_BEFORE cannot wait: windows,
+	// exclusions, freezes, waves and slots are lifted, the soak is
+	// SOAK_URGENT. WARNING: node pools of these clusters are recreated in the
+	// middle of the working day. Only together with ROTATE_ISSUED_BEFORE.
+	Urgent urgent `split_words:"true" default:"none" form:"a label selector, all, or none"`
+	// The time that clients get in an urgent rotation. At most 5d.
+	SoakUrgent duration `split_words:"true" default:"4h" form:"a duration of at most 5d"`
+	// The most urgent rotations at one time.
+	UrgentMaxActive count `split_words:"true" default:"20" form:"a number from 1"`
+	// A due CA that expires within this is an emergency: what would make it
+	// wait beyond expiry - 31 d is lifted. Above 31d, because at 30 days GKE
+	// starts by itself, whatever the window.
+	EmergencyBeforeExpiry duration `split_words:"true" default:"45d" form:"a duration above 31d"`
+	// The most emergency rotations at one time.
+	EmergencyMaxActive count `split_words:"true" default:"10" form:"a number from 1"`
+
+	// The maintenance window of clusters that have none of their own. WARNING:
+	// with always, such clusters have nodes recreated at any time of day.
+	Window weekly `split_words:"true" default:"always" form:"days, times and a zone, e.g. Sat,Sun 02:00-06:00 Europe/Paris; several joined by ;, or always"`
+	// Rotations start only inside it, in addition to the cluster's own window.
+	StartWindow weekly `split_words:"true" default:"always" form:"as WINDOW"`
+	// Dates on which the company changes nothing, days inclusive, UTC unless a
+	// zone follows. They bind starts, our node work and our completion.
+	// WARNING: they do not bind GKE, which completes a rotation by itself
+	// seven days after its start; only a NO_UPGRADES exclusion delays that.
+	Freezes freezes `split_words:"true" default:"none" form:"dates, e.g. 2026-12-18/2027-01-04, 2027-04-02 Europe/Paris, or none"`
+	// When a rotation may be completed. Completion ends the old credentials:
+	// a client that was forgotten fails then, so it wants people awake.
+	CompleteWindow weekly `split_words:"true" default:"Mon-Thu 09:00-15:00" form:"as WINDOW"`
+	// What the completion of a zonal cluster obeys, whose API server is gone
+	// for a moment: people is COMPLETE_WINDOW alone, window is the cluster's
+	// own window alone, both is where the two overlap. WARNING: with both, a
+	// cluster whose window lies in the night never completes by this tool.
+	ZonalComplete zonalComplete `split_words:"true" default:"people" form:"people, window or both"`
+	// The time that people get to update kubeconfigs, Terraform, Vault, Argo CD
+	// and firewall rules: from the hand-over to the completion. At most 5d,
+	// because GKE completes by itself seven days after the start.
+	Soak duration `split_words:"true" default:"72h" form:"a duration of at most 5d"`
+	// Which steps ask for a person's yes (rotator approve). WARNING: without
+	// the yes we never complete, but GKE does, from day seven.
+	Approval approval `split_words:"true" default:"none" form:"none, start, complete or both"`
+
+	// Who recreates node pools: auto is GKE first and then we, gke is GKE
+	// alone, in the cluster's own window.
+	Nodes nodesBy `split_words:"true" default:"auto" form:"auto or gke"`
+	// The open window time that GKE gets to begin with a pool before we
+	// upgrade it to its own version. 0 is at once.
+	NodeGrace duration `split_words:"true" default:"1h" form:"a duration, or 0"`
+	// The estimate for recreating one node, for the question whether a
+	// rotation fits into GKE's seven days. Pools with slow pods want more.
+	NodeTime duration `split_words:"true" default:"10m" form:"a duration from 1m to 12h"`
+	// How many pools of a cluster are recreated together. fit is the fewest
+	// that fits into the windows, at most 3.
+	PoolsAtOnce poolsAtOnce `split_words:"true" default:"fit" form:"fit, or a number from 1 to 20"`
+	// What becomes of rotations that somebody else started: watch reports,
+	// hands over and warns; carry treats them as ours.
+	Adopt adopt `split_words:"true" default:"watch" form:"watch or carry"`
+
+	// The most rotations at one time, emergencies and urgent ones apart.
+	MaxActive count `split_words:"true" default:"10" form:"a number from 1"`
+	// The most rotations at one time in one project.
+	MaxActivePerProject limit `split_words:"true" default:"2" form:"a number from 1, or off"`
+	// The most rotations at one time in one location, over all projects.
+	MaxActivePerLocation limit `split_words:"true" default:"off" form:"a number from 1, or off"`
+	// The order in which groups of clusters go, canaries first. Clusters that
+	// match no wave go last; one that matches two belongs to the first.
+	Waves waves `split_words:"true" default:"one" form:"label selectors joined by >, e.g. env=dev > env=staging > env=prod, or one"`
+	// The time between the last verified cluster of a wave and the first
+	// start of the next.
+	WaveSoak duration `split_words:"true" default:"3d" form:"a duration of at most 90d"`
+	// When so many rotations have failed or are stuck and nobody has
+	// acknowledged them, no new ones start. One, because the first failure may
+	// be everybody's.
+	MaxFailed count `split_words:"true" default:"1" form:"a number from 1"`
+	// How much longer than gates and operations explain a rotation may stay in
+	// its phase before it counts as stuck.
+	StuckAfter duration `split_words:"true" default:"24h" form:"a duration from 1h to 30d"`
+	// What is done with Recommender's insights about expiring CAs: read shows
+	// them beside the certificate's own dates, mark also marks them as
+	// accepted. They are never a reason to act. At most 50 reads a day, for
+	// the free tier is 100 in an organisation.
+	Recommender recommenderUse `split_words:"true" default:"read" form:"off, read or mark"`
+
+	// Where the book is kept. A file is for one machine; on Cloud Run
+	// Firestore must be named. WARNING: a deployment that is pointed at
+	// another book forgets holds, approvals and whose rotations are whose.
+	State storeName `split_words:"true" default:"file:rotator-book.db" form:"firestore://PROJECT/DATABASE or file:PATH"`
+	// How often the job is scheduled. It is not what schedules it: it tells
+	// the fit check how many runs a window holds.
+	Every duration `split_words:"true" default:"1h" form:"a duration from 5m to 24h"`
+	// How many clusters and projects a run works on at one time.
+	Parallel count `split_words:"true" default:"16" form:"a number from 1 to 256"`
+	// How long after its begin a run begins nothing new. At most EVERY, so
+	// that runs do not overlap, and below the job's task timeout.
+	Deadline duration `split_words:"true" default:"50m" form:"a duration of at least 1m and at most EVERY"`
+	// Where GKE's API is reached. On a loopback address it is spoken to in
+	// plain text and without credentials, which is how a simulated GKE is
+	// used.
+	GKEEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
+	// Where Recommender's API is reached, likewise.
+	RecommenderEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
+
+	// cloudRun is the execution's name when this process runs on Cloud Run.
+	cloudRun string
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// enough is the least that a deployment must say.
+var enough = []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod, shop-dev"}
+
+func TestDefaults(t *testing.T) {
+	s, problems := readSettings(enough)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	p := s.Policy()
+	if !slices.Equal(p.Projects, []string{"shop-prod", "shop-dev"}) {
+		t.Errorf("projects %q: items are trimmed", p.Projects)
+	}
+	for _, c := range []struct {
+		what      string
+		got, want any
+	}{
+		{"MODE", string(s.Mode.V), observe},
+		{"SOAK", p.Soak, 72 * time.Hour},
+		{"ROTATE_BEFORE_EXPIRY", p.RotateBeforeExpiry, 180 * day},
+		{"MAX_CA_AGE", p.MaxCAAge, time.Duration(0)},
+		{"EMERGENCY_BEFORE_EXPIRY", p.EmergencyBeforeExpiry, 45 * day},
+		{"COMPLETE_WINDOW", p.CompleteWindow.String(), "Mon-Thu 09:00-15:00"},
+		{"WINDOW", p.Window.String(), "always"},
+		{"MAX_ACTIVE", p.MaxActive, 10},
+		{"MAX_ACTIVE_PER_PROJECT", p.MaxActivePerProject, 2},
+		{"MAX_ACTIVE_PER_LOCATION", p.MaxActivePerLocation, 0},
+		{"POOLS_AT_ONCE", p.PoolsAtOnce, 0},
+		{"APPROVAL", p.Approval, policy.ApproveNone},
+		{"NODES", p.Nodes, policy.NodesAuto},
+		{"ADOPT", p.Adopt, policy.AdoptWatch},
+		{"STATE", s.State.V.File, "rotator-book.db"},
+		{"DEADLINE", time.Duration(s.Deadline.V), 50 * time.Minute},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s is %v, want %v", c.what, c.got, c.want)
+		}
+	}
+	if p.Urgent != nil || len(p.Waves) != 0 || len(p.Locations) != 0 {
+		t.Error("urgent, waves and locations must be empty by default")
+	}
+}
+
+// wrong lists settings that must be refused, with a part of what is said.
+var wrong = []struct{ set, says string }{
+	{"ROTATOR_ENV=", "required"},
+	{"ROTATOR_ENV=prod/eu", "is not a name"},
+	{"ROTATOR_PROJECTS=", "required"},
+	{"ROTATOR_PROJECTS=123456789012", "is not a project id"},
+	{"ROTATOR_PROJECTS=shop-prod,,shop-dev", "a comma too many"},
+	{"ROTATOR_LOCATIONS=europe", "is not a region or zone"},
+	{"ROTATOR_SELECTOR=env in prod", "needs values in parentheses"},
+	{"ROTATOR_MODE=Act", "did you mean act?"},
+	{"ROTATOR_MODE=act", "ROTATOR_STATE=file:rotator-book.db: with MODE=act against Google the book must be named"},
+	{"ROTATOR_ROTATE_BEFORE_EXPIRY=45d", "every due cluster would be an emergency"},
+	{"ROTATOR_ROTATE_BEFORE_EXPIRY=180", "is not a duration"},
+	{"ROTATOR_MAX_CA_AGE=7d", "may not be due again within 30d"},
+	{"ROTATOR_ROTATE_ISSUED_BEFORE=20.11.2026", "neither a date"},
+	{"ROTATOR_URGENT=all", "it says nothing without ROTATOR_ROTATE_ISSUED_BEFORE"},
+	{"ROTATOR_SOAK_URGENT=6d", "more than 5d"},
+	{"ROTATOR_EMERGENCY_BEFORE_EXPIRY=31d", "not above 31d"},
+	{"ROTATOR_EMERGENCY_MAX_ACTIVE=0", "not between 1 and"},
+	{"ROTATOR_WINDOW=Sat,Sun 2am-6am", "time of day"},
+	{"ROTATOR_WINDOW=Sat 02:00-06:00 Europe/Pari", "unknown time zone"},
+	{"ROTATOR_START_WINDOW=Caturday 02:00-06:00", "is not a day"},
+	{"ROTATOR_COMPLETE_WINDOW=Mon 09:00-09:10", "no stretch of it is as long as"},
+	{"ROTATOR_COMPLETE_WINDOW=", "set but empty"},
+	{"ROTATOR_FREEZES=2027-01-04/2026-12-18", "ends before it begins"},
+	{"ROTATOR_ZONAL_COMPLETE=always", "is not one of the choices"},
+	{"ROTATOR_SOAK=8d", "it is more than 5d"},
+	{"ROTATOR_SOAK=", "Remove it for its default 72h"},
+	{"ROTATOR_APPROVAL=yes", "is not one of the choices"},
+	{"ROTATOR_NODES=manual", "is not one of the choices"},
+	{"ROTATOR_NODE_TIME=10s", "less than 1m"},
+	{"ROTATOR_POOLS_AT_ONCE=0", "nor fit"},
+	{"ROTATOR_POOLS_AT_ONCE=21", "at most 20"},
+	{"ROTATOR_ADOPT=adopt", "is not one of the choices"},
+	{"ROTATOR_MAX_ACTIVE=ten", "is not a whole number"},
+	{"ROTATOR_MAX_ACTIVE_PER_PROJECT=-1", "nor off"},
+	{"ROTATOR_MAX_FAILED=0", "not between 1 and"},
+	{"ROTATOR_WAVES=env=dev > > env=prod", "a wave is empty"},
+	{"ROTATOR_RECOMMENDER=write", "is not one of the choices"},
+	{"ROTATOR_STATE=/tmp/book.db", "neither a file nor a Firestore database"},
+	{"ROTATOR_STATE=firestore://ops-prod", "is not a database id"},
+	{"ROTATOR_STATE=file:///tmp/book.db", "without slashes before the path"},
+	{"ROTATOR_EVERY=1m", "less than 5m"},
+	{"ROTATOR_EVERY=30m", "runs would overlap"},
+	{"ROTATOR_PARALLEL=1000", "more than 256"},
+	{"ROTATOR_GKE_ENDPOINT=localhost", "is not HOST:PORT"},
+	{"ROTATOR_SOKA=1d", "Did you mean ROTATOR_SOAK?"},
+	{"CLOUD_RUN_JOB=rotator", "on Cloud Run a file is lost"},
+}
+
+func TestWrongSettings(t *testing.T) {
+	for _, c := range wrong {
+		t.Run(c.set, func(t *testing.T) {
+			name, _, _ := strings.Cut(c.set, "=")
+			environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+			_, problems := readSettings(append(environ, c.set))
+			if len(problems) != 1 || !strings.Contains(problems[0].String(), c.says) {
+				t.Errorf("want one problem that says %q, got %v", c.says, problems)
+			}
+			if len(problems) == 1 && problems[0].Hint == "" {
+				t.Errorf("no way out in %q", problems[0])
+			}
+		})
+	}
+}
+
+// TestEverySettingIsRead: the name in the reference is the name that envconfig
+// reads.
+func TestEverySettingIsRead(t *testing.T) {
+	for _, f := range fieldsOf(&Settings{}) {
+		const nonsense = "(nonsense, 1-"
+		_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", prefix + f.Name + "=" + nonsense})
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Setting == prefix+f.Name && p.Text == nonsense }) {
+			t.Errorf("%s%s was not read, or nonsense pleased it: %v", prefix, f.Name, problems)
+		}
+		if f.Form == "" {
+			t.Errorf("%s has no form to hint at", f.Name)
+		}
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x", "ROTATOR_MAX_ACTIVE=0"})
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.Setting)
+	}
+	want := []string{"ROTATOR_WAVE", "ROTATOR_PROJECTS", "ROTATOR_MODE", "ROTATOR_MAX_ACTIVE", "ROTATOR_SOAK"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestOnlyTheGivenEnvironment: what the process itself has set is neither read
+// nor lost, and a name without the prefix means nothing.
+func TestOnlyTheGivenEnvironment(t *testing.T) {
+	t.Setenv("ROTATOR_SOAK", "9d")
+	s, problems := readSettings(append(enough, "SOAK=4d", "MODE=act", "ROTATOR_NODES=gke"))
+	if len(problems) > 0 || time.Duration(s.Soak.V) != 72*time.Hour || s.Mode.V != observe {
+		t.Errorf("problems %v, SOAK %v, MODE %v", problems, s.Soak.V, s.Mode.V)
+	}
+	if v := os.Getenv("ROTATOR_SOAK"); v != "9d" {
+		t.Errorf("the process's own ROTATOR_SOAK became %q", v)
+	}
+	if _, lost := os.LookupEnv("ROTATOR_NODES"); lost {
+		t.Error("a lent setting stayed in the process's environment")
+	}
+}
+
+func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
+	_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
+	if len(problems) > 0 {
+		t.Error(problems)
+	}
+}
+
+func TestSimulationHasItsOwn(t *testing.T) {
+	s, problems := readSettings(simulationEnviron([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
+	if len(problems) > 0 || s.Mode.V != act || time.Duration(s.Soak.V) != day || s.cloudRun != "" {
+		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
+	}
+}
+
+// FuzzSettings: no text of any setting panics, and what is refused is named.
+func FuzzSettings(f *testing.F) {
+	for _, c := range wrong {
+		name, value, _ := strings.Cut(c.set, "=")
+		f.Add(name, value)
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if strings.ContainsAny(name+value, "\x00=") || !strings.HasPrefix(name, prefix) {
+			t.Skip()
+		}
+		environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+		s, problems := readSettings(append(environ, name+"="+value))
+		for _, p := range problems {
+			if !strings.HasPrefix(p.Setting, prefix) || p.What == "" || strings.Contains(p.String(), "\n") {
+				t.Errorf("a problem without a name, a reason or on several lines: %q", p)
+			}
+		}
+		if len(problems) == 0 && s.Policy().Soak > maxSoak {
+			t.Errorf("%s=%q gave a soak of %v", name, value, s.Policy().Soak)
+		}
+	})
+}
