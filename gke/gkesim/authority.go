@@ -11,13 +11,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
 // authority is a root CA as GKE keeps one.
 type authority struct {
-	pem     string
-	expires time.Time
+	pem             string
+	issued, expires time.Time
 }
 
 // caLife is the life of a CA that GKE issues today: thirty years and the hour
@@ -25,8 +26,8 @@ type authority struct {
 const caLife = 30*365*24*time.Hour + time.Hour
 
 func (w *World) issue(name string, at time.Time) authority {
-	notBefore := at.Add(-time.Hour)
-	return authority{IssueCA(w.opts.Seed, name, notBefore, notBefore.Add(caLife)), notBefore.Add(caLife).Truncate(time.Second)}
+	notBefore := at.Add(-time.Hour).Truncate(time.Second)
+	return authority{IssueCA(w.opts.Seed, name, notBefore, notBefore.Add(caLife)), notBefore, notBefore.Add(caLife)}
 }
 
 // IssueCA makes a self-signed CA certificate in PEM. It is Ed25519 from the
@@ -47,8 +48,8 @@ func IssueCA(seed int64, name string, notBefore, notAfter time.Time) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// readAuthorities reads a bundle as GKE shows it; what is no certificate makes
-// a cluster without a CA, as recordings have them.
+// readAuthorities reads a bundle as GKE shows it, oldest first; what is no
+// certificate makes a cluster without a CA, as recordings have them.
 func readAuthorities(encoded string) []authority {
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -59,14 +60,16 @@ func readAuthorities(encoded string) []authority {
 		var block *pem.Block
 		block, text = pem.Decode(text)
 		if block == nil {
-			return out
+			break
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil
 		}
-		out = append(out, authority{string(pem.EncodeToMemory(block)), cert.NotAfter.UTC()})
+		out = append(out, authority{string(pem.EncodeToMemory(block)), cert.NotBefore.UTC(), cert.NotAfter.UTC()})
 	}
+	slices.SortStableFunc(out, func(a, b authority) int { return a.issued.Compare(b.issued) })
+	return out
 }
 
 // address makes up a control-plane address.

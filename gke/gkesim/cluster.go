@@ -1,8 +1,11 @@
 package gkesim
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,32 +28,48 @@ type cluster struct {
 	w        *World
 	name     string
 	pb       *containerpb.Cluster
-	cas      []authority // old first
-	serial   int
+	cas      []authority // oldest first; none when the recording shows none that can be read
+	serial   int         // CAs issued here
+	touched  int         // changes, for etags
 	open     window.Schedule
 	rotation *rotation
 	ops      []*operation
 	clock    time.Time
 	status   containerpb.Cluster_Status // when nothing runs
-	spoiled  []spoil                    // failures to come
+	recorded []*containerpb.StatusCondition
+	spoiled  []spoil // failures to come
 }
 
 // rotation is one under way: what GKE knows and never tells.
 type rotation struct {
-	started time.Time
-	pending map[string]bool // pools that still need recreation; "" for Autopilot's nodes
-	tryAt   time.Time       // when GKE next tries to complete by itself
+	started   time.Time
+	pending   map[string]bool // pools that still need recreation
+	nodesFrom time.Time       // when GKE may begin the next pool by itself
+	tryAt     time.Time       // when GKE next tries to complete by itself
 }
 
 func newCluster(w *World, name string, pb *containerpb.Cluster) *cluster {
-	m := maintenance.Of(pb.GetMaintenancePolicy())
-	c := &cluster{w: w, name: name, pb: pb, open: m.Open(window.Always()), clock: w.now, status: pb.GetStatus()}
-	c.cas = readAuthorities(pb.GetMasterAuth().GetClusterCaCertificate())
-	if len(c.cas) == 2 {
-		// Loaded in the middle of a rotation that somebody started.
-		c.rotation = &rotation{started: c.clock, pending: c.allPools(), tryAt: c.clock.Add(autoComplete)}
-	}
+	c := &cluster{w: w, name: name, pb: pb, clock: w.now, status: pb.GetStatus(), recorded: pb.GetConditions()}
+	c.read()
 	return c
+}
+
+// read takes in what the API's cluster says of its CAs and maintenance policy.
+func (c *cluster) read() {
+	c.open = maintenance.Of(c.pb.GetMaintenancePolicy()).Open(window.Always())
+	c.cas = readAuthorities(c.pb.GetMasterAuth().GetClusterCaCertificate())
+	if len(c.cas) == 2 && c.rotation == nil {
+		// Loaded in the middle of a rotation that somebody started.
+		c.rotate()
+	}
+}
+
+// rotate notes that a rotation is under way from now on.
+func (c *cluster) rotate() {
+	c.rotation = &rotation{
+		started: c.clock, pending: c.allPools(),
+		nodesFrom: c.clock.Add(c.w.opts.GKEWaits), tryAt: c.clock.Add(autoComplete),
+	}
 }
 
 func (c *cluster) allPools() map[string]bool {
@@ -61,28 +80,26 @@ func (c *cluster) allPools() map[string]bool {
 	return all
 }
 
-// advance plays the cluster's events in order until t.
+// advance plays the cluster's events in order until t. Every event either
+// begins an operation, which takes time, ends one, or puts the next try off,
+// so events never repeat without end at one instant.
 func (c *cluster) advance(t time.Time) {
 	for {
 		at, event := c.next()
 		if event == nil || at.After(t) {
 			break
 		}
-		if at.After(c.clock) {
-			c.clock = at
-		}
+		c.clock = later(c.clock, at)
 		event()
 	}
-	if t.After(c.clock) {
-		c.clock = t
-	}
+	c.clock = later(c.clock, t)
 	c.show()
 }
 
 // next gives what happens next to the cluster, and when.
 func (c *cluster) next() (at time.Time, event func()) {
 	consider := func(t time.Time, do func()) {
-		if !t.IsZero() && (event == nil || t.Before(at)) {
+		if event == nil || t.Before(at) {
 			at, event = t, do
 		}
 	}
@@ -91,20 +108,20 @@ func (c *cluster) next() (at time.Time, event func()) {
 			consider(op.end, func() { c.finish(op) })
 		}
 	}
-	expires := c.expires()
+	if event != nil && c.running() != nil {
+		return at, event // GKE begins nothing of its own beside an operation
+	}
 	switch r := c.rotation; {
-	case r != nil && c.running() == nil:
+	case r != nil && !c.expired():
 		if pool, ok := c.nextPool(); ok {
-			if next, open := c.open.Next(c.clock); open && !c.expired() {
-				consider(later(next.Start, c.clock), func() { c.recreate(pool, true) })
+			if next, open := c.open.Next(later(r.nodesFrom, c.clock)); open {
+				consider(later(next.Start, later(r.nodesFrom, c.clock)), func() { c.recreate(pool, true) })
 			}
 		}
 		consider(later(r.tryAt, c.clock), func() { c.autoComplete() })
-	case r == nil && !expires.IsZero() && c.running() == nil:
+	case r == nil && !c.expires().IsZero() && !c.expired() && c.status == containerpb.Cluster_RUNNING:
 		// Within 30 days of expiry GKE starts by itself, window or not.
-		if at := later(expires.Add(-lastResort), c.clock); at.Before(expires) && c.status == containerpb.Cluster_RUNNING {
-			consider(at, func() { c.start() })
-		}
+		consider(later(c.expires().Add(-lastResort), c.clock), func() { c.start() })
 	}
 	return at, event
 }
@@ -116,6 +133,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// expires is when the oldest CA ends; zero when there is none.
 func (c *cluster) expires() time.Time {
 	if len(c.cas) == 0 {
 		return time.Time{}
@@ -123,7 +141,7 @@ func (c *cluster) expires() time.Time {
 	return c.cas[0].expires
 }
 
-func (c *cluster) expired() bool { return !c.clock.Before(c.expires()) }
+func (c *cluster) expired() bool { return len(c.cas) > 0 && !c.clock.Before(c.expires()) }
 
 // nextPool is the pool that GKE recreates next: in the order of the list.
 func (c *cluster) nextPool() (string, bool) {
@@ -140,98 +158,81 @@ func (c *cluster) start() *operation {
 	return c.begin("UPDATE_CLUSTER", "", c.w.opts.StartTakes, func() {
 		c.serial++
 		c.cas = append(c.cas, c.w.issue(fmt.Sprintf("%s#%d", c.name, c.serial), c.clock))
-		c.rotation = &rotation{started: c.clock, pending: c.allPools(), tryAt: c.clock.Add(autoComplete)}
+		c.rotate()
 		c.pb.Endpoint = c.w.address(fmt.Sprintf("%s#%d", c.name, c.serial))
+		c.write()
 	})
 }
 
-// complete ends the rotation.
+// complete ends the rotation: the newest CA is left.
 func (c *cluster) complete() *operation {
 	return c.begin("UPDATE_CLUSTER", "", c.w.opts.CompleteTakes, func() {
-		if c.rotation != nil && len(c.cas) > 1 {
-			c.cas, c.rotation = c.cas[1:], nil
+		if c.rotation != nil {
+			c.cas, c.rotation = c.cas[len(c.cas)-1:], nil
+			c.write()
 		}
 	})
+}
+
+// write shows the CAs in the API's cluster. What was recorded stays as it came
+// until a rotation changes it.
+func (c *cluster) write() {
+	var bundle strings.Builder
+	for _, ca := range c.cas {
+		bundle.WriteString(ca.pem)
+	}
+	if c.pb.MasterAuth == nil {
+		c.pb.MasterAuth = &containerpb.MasterAuth{}
+	}
+	c.pb.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(bundle.String()))
 }
 
 // autoComplete is GKE's own try, from day 7 on until nodes are done.
 func (c *cluster) autoComplete() {
 	c.rotation.tryAt = c.clock.Add(c.w.opts.RetryComplete)
-	if len(c.rotation.pending) == 0 {
+	if _, left := c.nextPool(); !left {
 		c.complete()
 	}
 }
 
-// recreate upgrades a pool to the version it runs. GKE's own work pauses when
-// the window closes; manual work does not ask.
-func (c *cluster) recreate(pool string, byGKE bool) *operation {
-	took := c.poolTakes(pool)
-	if byGKE {
-		took = c.openTime(took)
-	}
-	return c.begin("UPGRADE_NODES", pool, took, func() {
-		if c.rotation != nil {
-			delete(c.rotation.pending, pool)
-		}
-	})
-}
-
-// openTime stretches work over the times at which the policy is open.
-func (c *cluster) openTime(work time.Duration) time.Duration {
-	at, left := c.clock, work
-	for {
-		next, ok := c.open.Next(at)
-		if !ok {
-			return 365 * 24 * time.Hour
-		}
-		begin := later(next.Start, at)
-		if next.End.Sub(begin) >= left {
-			return begin.Add(left).Sub(c.clock)
-		}
-		left -= next.End.Sub(begin)
-		at = next.End
-	}
-}
-
-func (c *cluster) poolTakes(name string) time.Duration {
-	for _, p := range c.pb.GetNodePools() {
-		if p.GetName() != name {
-			continue
-		}
-		zones := max(len(p.GetLocations()), len(c.pb.GetLocations()), 1)
-		if len(p.GetLocations()) > 0 {
-			zones = len(p.GetLocations())
-		}
-		nodes, up := int(p.GetInitialNodeCount())*zones, p.GetUpgradeSettings()
-		if up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN {
-			return 2*c.w.opts.NodeTakes + up.GetBlueGreenSettings().GetNodePoolSoakDuration().AsDuration()
-		}
-		surge := max(int(up.GetMaxSurge()+up.GetMaxUnavailable()), 1)
-		return time.Duration(max((nodes+surge-1)/surge, 1)) * c.w.opts.NodeTakes
-	}
-	return c.w.opts.NodeTakes
-}
-
 // show makes the API's view agree with the cluster's state.
 func (c *cluster) show() {
-	c.pb.Status = c.status
-	if len(c.cas) > 0 {
-		left := c.expires().Sub(c.clock)
-		c.pb.Conditions = nil
-		if left <= degradeAt && c.status == containerpb.Cluster_RUNNING {
-			c.pb.Status = containerpb.Cluster_DEGRADED
-			c.pb.Conditions = []*containerpb.StatusCondition{{Code: containerpb.StatusCondition_CA_EXPIRING, Message: "cluster CA is expiring soon"}}
-		}
-		var bundle strings.Builder
-		for _, ca := range c.cas {
-			bundle.WriteString(ca.pem)
-		}
-		if c.pb.MasterAuth == nil {
-			c.pb.MasterAuth = &containerpb.MasterAuth{}
-		}
-		c.pb.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(bundle.String()))
+	c.pb.Status, c.pb.Conditions = c.status, c.recorded
+	if exp := c.expires(); !exp.IsZero() && c.status == containerpb.Cluster_RUNNING && exp.Sub(c.clock) <= degradeAt {
+		c.pb.Status = containerpb.Cluster_DEGRADED
+		c.pb.Conditions = append(slices.Clone(c.recorded), &containerpb.StatusCondition{
+			Code: containerpb.StatusCondition_CA_EXPIRING, Message: "cluster CA is expiring soon", //nolint:staticcheck // canonical_code cannot say CA_EXPIRING
+		})
 	}
 	if c.running() != nil {
 		c.pb.Status = containerpb.Cluster_RECONCILING
 	}
+	for _, p := range c.pb.GetNodePools() {
+		if c.runningOn(p.GetName()) != nil {
+			p.Status = containerpb.NodePool_RECONCILING
+		}
+	}
+}
+
+// touch gives the cluster, and the pool if one is named, a new etag: a request
+// made for the state before it is refused.
+func (c *cluster) touch(pool string) {
+	c.touched++
+	tag := func(of string) string {
+		sum := sha256.Sum256([]byte(fmt.Sprintf("%s/%s#%d", c.name, of, c.touched)))
+		return hex.EncodeToString(sum[:8])
+	}
+	c.pb.Etag = tag("")
+	if p := c.pool(pool); p != nil {
+		p.Etag = tag(pool)
+	}
+}
+
+func (c *cluster) pool(name string) *containerpb.NodePool {
+	for _, p := range c.pb.GetNodePools() {
+		if p.GetName() == name {
+			return p
+		}
+	}
+	return nil
 }

@@ -101,8 +101,11 @@ func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRota
 			return nil, status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress.")
 		case c.running() != nil:
 			return nil, busy(c.running())
-		case c.status != containerpb.Cluster_RUNNING:
+		case c.status != containerpb.Cluster_RUNNING && c.status != containerpb.Cluster_DEGRADED:
 			return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
+		case len(c.cas) == 0:
+			// A recording whose CA was removed or redacted: one cannot make it up.
+			return nil, status.Error(codes.FailedPrecondition, "gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
 		}
 		return c.start(), nil
 	})
@@ -178,34 +181,4 @@ func busy(op *operation) error {
 		return fmt.Errorf("gkesim: %w", err)
 	}
 	return s.Err()
-}
-
-// upgradePool is a manual upgrade: it begins at once, window or not.
-func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
-	for _, p := range c.pb.GetNodePools() {
-		if p.GetName() != name {
-			continue
-		}
-		if etag != "" && etag != p.GetEtag() {
-			return nil, status.Error(codes.Aborted, "The etag does not match the node pool's.")
-		}
-		for _, op := range c.ops {
-			if !op.done && (op.pool == "" || op.pool == name) {
-				return nil, busy(op)
-			}
-		}
-		if version == "-" {
-			p.Version = c.pb.GetCurrentMasterVersion()
-		}
-		return c.recreate(name, false), nil
-	}
-	return nil, status.Errorf(codes.NotFound, "Not found: %s/nodePools/%s.", c.name, name)
-}
-
-// upgradeMaster to its own version makes Autopilot recreate its nodes.
-func (c *cluster) upgradeMaster() (*operation, error) {
-	if op := c.running(); op != nil {
-		return nil, busy(op)
-	}
-	return c.begin("UPGRADE_MASTER", "", c.w.opts.StartTakes, func() {}), nil
 }

@@ -15,7 +15,8 @@ type operation struct {
 	start, end       time.Time
 	done             bool
 	failure          string
-	effect           func()
+	effect           func() // what its success brings
+	spoilt           func() // what its failure brings; nil: nothing
 }
 
 // begin starts an operation whose effect is there when it ends.
@@ -27,14 +28,19 @@ func (c *cluster) begin(kind, pool string, takes time.Duration, effect func()) *
 		failure: c.takeSpoil(kind),
 	}
 	c.ops = append(c.ops, op)
+	c.touch(pool)
 	return op
 }
 
 func (c *cluster) finish(op *operation) {
 	op.done = true
-	if op.failure == "" {
+	switch {
+	case op.failure == "":
 		op.effect()
+	case op.spoilt != nil:
+		op.spoilt()
 	}
+	c.touch(op.pool)
 }
 
 // running gives an operation that is not done, preferring one on the cluster.
@@ -46,6 +52,16 @@ func (c *cluster) running() *operation {
 		}
 	}
 	return found
+}
+
+// runningOn gives the operation under way on that pool, or nil.
+func (c *cluster) runningOn(pool string) *operation {
+	for _, op := range c.ops {
+		if !op.done && op.pool == pool {
+			return op
+		}
+	}
+	return nil
 }
 
 // proto is the operation as the API shows it: the target link names the

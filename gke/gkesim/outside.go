@@ -4,13 +4,10 @@ import (
 	"fmt"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
-
-	"gke-credential-rotator/gke/maintenance"
-	"gke-credential-rotator/policy/window"
 )
 
-// Change lets an outsider edit a cluster: its maintenance policy, labels or
-// node pools. name is projects/P/locations/L/clusters/C. A pool added during a
+// Change lets an outsider edit a cluster: its maintenance policy, labels, CA,
+// status or node pools. name is projects/P/locations/L/clusters/C. A pool added during a
 // rotation has the new credentials from the start.
 func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 	w.mu.Lock()
@@ -19,8 +16,14 @@ func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 	if c == nil {
 		return fmt.Errorf("there is no cluster %s", name)
 	}
+	c.show()
+	shown := c.pb.GetStatus()
 	edit(c.pb)
-	c.open = maintenance.Of(c.pb.GetMaintenancePolicy()).Open(window.Always())
+	if now := c.pb.GetStatus(); now != shown {
+		c.status = now
+	}
+	c.read()
+	c.touch("")
 	if c.rotation != nil {
 		left := c.allPools()
 		for pool := range c.rotation.pending {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/protobuf/proto"
 )
 
 // Options say how this GKE behaves where Google does not document it.
@@ -25,13 +26,17 @@ type Options struct {
 	StartTakes, CompleteTakes time.Duration
 	// NodeTakes is how long one group of surge nodes takes to recreate.
 	NodeTakes time.Duration
+	// GKEWaits is how long after a rotation's start GKE leaves the node pools
+	// alone; then it recreates them whenever its policy is open. Longer than a
+	// week means that somebody else must.
+	GKEWaits time.Duration
 	// RetryComplete is how often GKE repeats its own completion from day 7 on.
 	RetryComplete time.Duration
 }
 
 func (o Options) withDefaults() Options {
 	or := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
+		if *d <= 0 {
 			*d = v
 		}
 	}
@@ -94,11 +99,16 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	if project == "" || location == "" || pb.GetName() == "" {
 		return fmt.Errorf("a cluster needs project, location and name; got %q, %q, %q", project, location, pb.GetName())
 	}
+	for _, part := range []string{project, location, pb.GetName()} {
+		if breaksNames.MatchString(part) {
+			return fmt.Errorf("the name %q would break a path or a document id", part)
+		}
+	}
 	name := "projects/" + project + "/locations/" + location + "/clusters/" + pb.GetName()
 	if w.clusters[name] != nil {
 		return fmt.Errorf("there is already a cluster %s", name)
 	}
-	w.clusters[name] = newCluster(w, name, pb)
+	w.clusters[name] = newCluster(w, name, proto.CloneOf(pb))
 	return nil
 }
 
