@@ -2,10 +2,7 @@ package pass
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,229 +10,154 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gke-credential-rotator/policy"
-	"gke-credential-rotator/state"
 )
-
-// storeTimeout bounds the storing of an outcome, which goes on after a signal.
-const storeTimeout = 8 * time.Second
 
 // actor carries out the decisions of one run.
 type actor struct {
 	World
 	Options
-	begun time.Time
+	lease   *lease
+	log     *teller
+	begun   time.Duration   // on Mono
+	planned policy.FleetDoc // as the plan saw it
 
-	mu       sync.Mutex // guards doc and everything below
-	doc      policy.FleetDoc
-	done     []Done
-	unstored int
+	mu sync.Mutex // guards all below, and is held over a write
+	// doc is the fleet document as this run last stored or read it.
+	doc policy.FleetDoc
+	// overtaken: somebody else changed the fleet document after the plan, so
+	// what the plan says about slots and waves no longer holds.
+	overtaken bool
+	res       *Result
 }
 
 // act carries out what was planned: what is in flight first, then starts.
-func act(ctx context.Context, w World, o Options, res *Result) error {
-	a := &actor{World: w, Options: o, begun: res.At, doc: res.Fleet.Book.Fleet}
+func act(ctx context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res}
+	a.doc.Env = o.Policy.Env
 	var g errgroup.Group
 	g.SetLimit(max(o.Parallel, 1))
 	for _, d := range policy.ActingOrder(res.Decisions) {
-		if !d.Write && !d.Action.Sends() {
-			continue
+		if d.Write || (d.Action.Sends() && w.Move != nil) {
+			g.Go(func() error {
+				a.carryOut(ctx, d)
+				return nil
+			})
 		}
-		g.Go(func() error {
-			a.carryOut(ctx, d)
-			return nil
-		})
 	}
 	_ = g.Wait() // what fails is in the results
-	res.Done, res.Unstored = a.done, a.unstored
-	return a.finish(ctx, res)
+	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
+	return a.finish(ctx)
 }
 
-// carryOut stores the decision, and sends its call under the stored intent.
+// carryOut does one decision: what it stores, then its call under a stored
+// intent. Once the run is to stop nothing new is begun.
 func (a *actor) carryOut(ctx context.Context, d policy.Decision) {
-	if d.Rotation != nil && d.Rotation.AttemptID == "" {
-		r := *d.Rotation
-		r.AttemptID = a.NewID()
-		d.Rotation = &r
-	}
-	if !d.Action.Sends() || a.Move == nil || ctx.Err() != nil || a.Now().Sub(a.begun) > a.Deadline {
-		if d.Write {
-			a.record(ctx, d, nil)
-		}
+	if why := a.stop(ctx); why != "" {
+		a.skip(d, why)
 		return
 	}
-	begun := a.Mono()
-	d, ids := a.intend(d)
-	stored, err := a.store(ctx, d)
-	if err != nil {
-		// Not stored, or unclear whether: do not send.
-		a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: d, Skipped: err.Error()})
-		return
-	}
-	outcomes := a.send(ctx, stored, ids, begun)
-	a.record(ctx, policy.Settle(stored, outcomes, a.Run, a.Now()), outcomes)
-}
-
-// intend writes the intents into the decision. Their ids never leave this
-// process but into the book.
-func (a *actor) intend(d policy.Decision) (policy.Decision, map[string]string) {
-	if d.Action == policy.Start {
-		id := a.NewID()
-		return policy.Intend(d, a.NewID(), id, a.Run, 1, a.Now()), map[string]string{"": id}
-	}
-	ids := map[string]string{}
-	for _, pool := range d.Pools {
-		ids[pool] = a.NewID()
-	}
-	if d.Action == policy.Complete {
-		ids[""] = a.NewID()
-	}
-	return policy.IntendCall(d, ids, a.Run, a.Now()), ids
-}
-
-// send reads again under the intent, asks the policy again and makes the
-// calls, each at most once and soon.
-func (a *actor) send(ctx context.Context, d policy.Decision, ids map[string]string, begun time.Duration) map[string]policy.Outcome {
-	outcomes := map[string]policy.Outcome{}
-	withdraw := func(id, why string) { outcomes[id] = policy.Outcome{State: policy.Withdrawn, Raw: why} }
-	ref := d.Cluster.Ref
-	doc, docErr := a.Store.Fleet(ctx)
-	fresh, err := readFresh(ctx, a.World, ref)
-	for _, pool := range order(ids) {
-		id := ids[pool]
-		if err := errors.Join(docErr, err); err != nil {
-			withdraw(id, "the read under the intent failed: "+err.Error())
-			continue
+	if d.Action.Sends() && a.Move != nil {
+		lost := a.lease.keep(ctx)
+		if lost == "" {
+			a.call(ctx, d)
+			return
 		}
-		again := policy.Again(a.Policy, doc, *d.Rotation, kindOf(d.Action), pool, fresh, a.Now())
-		switch {
-		case again.Action != d.Action:
-			withdraw(id, again.Message)
-		case a.Mono()-begun >= policy.SendWithin:
-			withdraw(id, "more than "+policy.SendWithin.String()+" since the intent")
-		case ctx.Err() != nil:
-			withdraw(id, "the run was told to stop")
-		default:
-			outcomes[id] = a.call(ctx, d.Action, fresh, pool)
+		a.stopped(lost)
+		if !d.Write {
+			a.skip(d, lost)
+			return
 		}
 	}
-	return outcomes
+	a.record(ctx, a.named(d))
 }
 
-func kindOf(a policy.Action) policy.CallKind {
-	switch a {
-	case policy.Start:
-		return policy.CallStart
-	case policy.Complete:
-		return policy.CallComplete
-	}
-	return policy.CallRecreate
-}
-
-// call makes the one call. A signal does not cut it short: its outcome counts.
-func (a *actor) call(ctx context.Context, action policy.Action, c policy.Cluster, pool string) policy.Outcome {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), policy.CallTimeout)
-	defer cancel()
-	switch action {
-	case policy.Start:
-		return a.Move.Start(ctx, c.Ref)
-	case policy.Complete:
-		return a.Move.Complete(ctx, c.Ref)
-	}
-	target := policy.Pool{Version: c.Version, Etag: c.Etag}
-	for _, p := range c.Pools {
-		if p.Name == pool {
-			target = p
-		}
-	}
-	return a.Move.Recreate(ctx, c.Ref, target)
-}
-
-// record stores what came of it. An outcome that cannot be stored is logged
-// whole, so that a person can enter it.
-func (a *actor) record(ctx context.Context, d policy.Decision, outcomes map[string]policy.Outcome) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	stored, err := a.store(ctx, d)
-	done := Done{Ref: d.Cluster.Ref, Action: d.Action, After: stored, Outcomes: outcomes}
+// stop says why nothing new may be begun.
+func (a *actor) stop(ctx context.Context) string {
+	why := ""
 	switch {
-	case errors.Is(err, state.ErrConflict) && outcomes == nil:
-		done.After, done.Skipped = d, err.Error() // another run is at it
-	case err != nil:
-		done.After, done.Skipped = d, err.Error()
-		text, _ := json.Marshal(d.Rotation)
-		a.Log.Error("an outcome could not be stored", "event", "outcome_unstored", "cluster", d.Cluster.Ref.String(), "error", err, "rotation", string(text))
-		a.mu.Lock()
-		a.unstored++
-		a.mu.Unlock()
+	case ctx.Err() != nil:
+		why = "the run was told to stop"
+	case a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline:
+		why = "DEADLINE=" + policy.Days(a.Deadline) + " is over"
+	default:
+		return ""
 	}
-	a.note(done)
+	a.stopped(why)
+	return why
 }
 
-// store writes the decision's rotation, and the fleet document when it
-// changes with it, in one conditional write.
-func (a *actor) store(ctx context.Context, d policy.Decision) (policy.Decision, error) {
+func (a *actor) stopped(why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	stored, err := a.write(ctx, d)
-	if !errors.Is(err, state.ErrConflict) || d.Action == policy.Start {
-		return stored, err
+	if a.res.Stopped == "" {
+		a.res.Stopped = why
 	}
-	// Somebody wrote the fleet document: what this writes fits the new one too.
-	doc, readErr := a.Store.Fleet(ctx)
-	if readErr != nil || doc.Version == a.doc.Version {
-		return stored, err
-	}
-	a.doc = doc
-	return a.write(ctx, d)
 }
 
-func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {
-	now := a.Now()
-	doc, changed := a.doc.After(d, now)
-	var c state.Change
-	if changed {
-		c.Fleet = &doc
+// named gives an adopted rotation its attempt id and number.
+func (a *actor) named(d policy.Decision) policy.Decision {
+	if d.Rotation != nil && d.Rotation.AttemptID == "" {
+		r := *d.Rotation
+		r.AttemptID, r.AttemptNo = a.NewID(), a.res.attempts[r.Cluster]+1
+		d.Rotation = &r
 	}
-	if d.Close != "" {
-		c.Close = &policy.Record{Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy, Findings: d.Findings}
-	} else {
-		c.Rotation = d.Rotation
+	return d
+}
+
+// call stores the intents, sends the calls and stores what came of them.
+func (a *actor) call(ctx context.Context, d policy.Decision) {
+	number := 0
+	if d.Action == policy.Start {
+		records, err := a.Store.History(ctx, d.Cluster.Ref)
+		if err != nil {
+			a.skip(d, fmt.Sprintf("read the history of %s: %v", d.Cluster.Ref, err))
+			return
+		}
+		number = lastAttempt(records) + 1
 	}
-	got, err := a.Store.Write(ctx, c)
+	begun := a.Mono() // before the commit: see SEND_WITHIN
+	intended, intents := a.intend(a.named(d), number)
+	stored, err := a.store(ctx, intended)
 	if err != nil {
-		return d, fmt.Errorf("store %s: %w", d.Cluster.Ref, err)
+		a.notIntended(ctx, d, intended, intents, err)
+		return
 	}
-	if got.Fleet != nil {
-		a.doc = *got.Fleet
+	a.log.announce(stored)
+	a.settle(ctx, stored, a.send(ctx, stored, intents, begun))
+}
+
+// intent is one call about to be made. Its id leaves this process only into
+// the book, so nobody else can send it.
+type intent struct{ pool, id string }
+
+// intend writes the intents into the decision: all of them in one write.
+func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent) {
+	if d.Action == policy.Start {
+		in := intent{id: a.NewID()}
+		return policy.Intend(d, a.NewID(), in.id, a.Run, number, a.Now()), []intent{in}
 	}
-	if got.Rotation != nil {
-		d.Rotation = got.Rotation
+	pools := d.Pools
+	if d.Action == policy.Complete {
+		pools = []string{""}
 	}
-	return d, nil
+	ids := map[string]string{}
+	var intents []intent
+	for _, pool := range pools {
+		in := intent{pool, a.NewID()}
+		ids[pool] = in.id
+		intents = append(intents, in)
+	}
+	return policy.IntendCall(d, ids, a.Run, a.Now()), intents
 }
 
 func (a *actor) note(d Done) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.done = append(a.done, d)
+	a.res.Done = append(a.res.Done, d)
 }
 
-// finish notes the run in the fleet document.
-func (a *actor) finish(ctx context.Context, res *Result) error {
-	if a.Store == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	doc := a.doc.Tidy(res.Decisions, policy.RunNote{Run: a.Run, At: res.At, Mode: a.Mode, Version: a.Version})
-	doc.Env = a.Policy.Env
-	if _, err := a.Store.Write(ctx, state.Change{Fleet: &doc}); err != nil && !errors.Is(err, state.ErrConflict) {
-		return fmt.Errorf("note the run in the book: %w", err)
-	}
-	return nil
-}
-
-// order lists the pools in a fixed order.
-func order(ids map[string]string) []string {
-	return slices.Sorted(maps.Keys(ids))
+// skip notes that a decision was not carried out.
+func (a *actor) skip(d policy.Decision, why string) {
+	a.log.skipped(d, why)
+	a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: d, Skipped: why})
 }

@@ -1,121 +1,207 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"gke-credential-rotator/policy"
 )
 
-// observe reads every project: operations first where a rotation is on record,
-// then the clusters. Idle projects cost one call.
-func observe(ctx context.Context, w World, o Options, book policy.Book) (policy.Fleet, error) {
-	f := policy.Fleet{Book: book}
-	inFlight := map[string]bool{}
-	for ref := range book.Rotations {
-		inFlight[ref.Project] = true
-	}
-	// A project that left the settings stays listed while it has a rotation.
-	projects := slices.Clone(o.Policy.Projects)
-	for p := range inFlight {
-		if !slices.Contains(projects, p) {
-			projects = append(projects, p)
-		}
-	}
-	slices.Sort(projects)
+// observer reads the fleet. An idle project costs one call; operations are
+// listed only where the book or an unexplained second CA asks for them.
+type observer struct {
+	World
+	Options
+	book     policy.Book
+	inFlight map[string]bool // projects with a rotation on record
 
-	var mu sync.Mutex
-	failed := 0
-	var first error
+	mu  sync.Mutex // guards all below
+	res *Result
+	err error // the first project's that could not be read
+	bad int   // how many
+}
+
+// observe reads every project into the result.
+func observe(ctx context.Context, w World, o Options, book policy.Book, res *Result) error {
+	ob := &observer{World: w, Options: o, book: book, inFlight: map[string]bool{}, res: res}
+	res.Fleet.Book = book
+	res.attempts = map[policy.Ref]int{}
+	for ref := range book.Rotations {
+		ob.inFlight[ref.Project] = true
+	}
+	projects := ob.projects()
 	var g errgroup.Group
 	g.SetLimit(max(o.Parallel, 1))
 	for _, project := range projects {
 		g.Go(func() error {
-			clusters, unread, err := readProject(ctx, w, project, inFlight[project], &f.Book)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				failed++
-				first = cmpErr(first, err)
-				unread = append(unread, policy.Unread{Project: project, Reason: err.Error()})
-			}
-			f.Clusters = append(f.Clusters, clusters...)
-			f.Unread = append(f.Unread, unread...)
+			ob.project(ctx, project)
 			return nil
 		})
 	}
 	_ = g.Wait() // the workers return no error: one project does not stop the rest
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("stopped while looking at the projects: %w", err)
+	}
+	f := &res.Fleet
 	slices.SortFunc(f.Clusters, func(a, b policy.Cluster) int { return a.Ref.Compare(b.Ref) })
 	slices.SortFunc(f.Unread, func(a, b policy.Unread) int {
-		return policy.Ref{Project: a.Project, Location: a.Location}.Compare(policy.Ref{Project: b.Project, Location: b.Location})
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
 	})
-	if failed == len(projects) && failed > 0 {
-		return f, fmt.Errorf("no project could be read: %w", first)
+	slices.SortFunc(f.Book.Closed, func(a, b policy.Record) int {
+		return cmp.Or(a.Rotation.Cluster.Compare(b.Rotation.Cluster), b.ClosedAt.Compare(a.ClosedAt))
+	})
+	if ob.bad == len(projects) && ob.bad > 0 {
+		return fmt.Errorf("no project could be read: %w", ob.err)
 	}
-	return f, nil
+	return nil
 }
 
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
+// projects are those of the settings, and those that left the settings while a
+// rotation is on record there.
+func (ob *observer) projects() []string {
+	projects := slices.Clone(ob.Policy.Projects)
+	for p := range ob.inFlight {
+		projects = append(projects, p)
 	}
-	return b
+	slices.Sort(projects)
+	return slices.Compact(projects)
 }
 
-// readProject reads one project in the order that the protocol asks for.
-func readProject(ctx context.Context, w World, project string, inFlight bool, book *policy.Book) ([]policy.Cluster, []policy.Unread, error) {
+// project reads one project and takes it into the result.
+func (ob *observer) project(ctx context.Context, project string) {
+	clusters, unread, err := ob.read(ctx, project)
+	ob.mu.Lock()
+	defer ob.mu.Unlock()
+	f := &ob.res.Fleet
+	if err != nil {
+		ob.bad++
+		ob.err = cmp.Or(ob.err, err)
+		unread = []policy.Unread{{Project: project, Reason: err.Error()}}
+	}
+	f.Clusters = append(f.Clusters, clusters...)
+	f.Unread = append(f.Unread, unread...)
+}
+
+// read reads one project in the order that the protocol asks for: the book was
+// read before, then operations, then the clusters.
+func (ob *observer) read(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
 	var ops map[policy.Ref][]policy.Operation
-	var unread []policy.Unread
-	var err error
-	if inFlight {
-		if ops, err = w.Read.Operations(ctx, project); err != nil {
-			return nil, nil, fmt.Errorf("list operations: %w", err)
-		}
+	seen, opsRead := ob.Now(), false
+	if ob.inFlight[project] {
+		ops, opsRead = ob.operations(ctx, project)
 	}
-	seen := w.Now()
-	clusters, unread, err := w.Read.Clusters(ctx, project)
+	clusters, unread, err := ob.Read.Clusters(ctx, project)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list clusters: %w", err)
+	}
+	if !slices.Contains(ob.Policy.Projects, project) {
+		// It left the settings: only what is in flight is carried to its end.
+		clusters = slices.DeleteFunc(clusters, func(c policy.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
 	for i := range clusters {
 		c := &clusters[i]
 		c.Seen = seen
-		if inFlight {
-			c.Operations, c.OperationsRead = ops[c.Ref], true
-		}
-		if _, known := book.Rotations[c.Ref]; !known && len(c.Bundle.CAs) == 2 && book.Known {
-			explain(ctx, w, c)
-		}
+		c.Operations, c.OperationsRead = ops[c.Ref], opsRead
 	}
+	ob.explain(ctx, project, clusters, opsRead)
 	return clusters, unread, nil
 }
 
-// explain reads a cluster with a second CA and no record once more, after its
-// operations.
-func explain(ctx context.Context, w World, c *policy.Cluster) {
-	fresh, err := readFresh(ctx, w, c.Ref)
+// operations lists a project's operations. When they cannot be read, the
+// clusters still can: a decision that needs them says that they are unknown.
+func (ob *observer) operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, bool) {
+	ops, err := ob.Read.Operations(ctx, project)
 	if err != nil {
-		return // OperationsRead stays false: the decision says that they are unknown
+		ob.Log.Warn("operations of the project could not be read", attrProject, project, attrError, err.Error())
 	}
-	partial := c.Partial
-	*c = fresh
-	c.Partial = partial
+	return ops, err == nil
 }
 
-// readFresh reads operations, then the cluster.
+func (ob *observer) onRecord(ref policy.Ref) bool {
+	_, ok := ob.book.Rotations[ref]
+	return ok
+}
+
+// explain looks into clusters with a second CA and no record: their operations,
+// then the cluster once more, and the history, for a start of ours may have
+// been accepted after we had given it up.
+func (ob *observer) explain(ctx context.Context, project string, clusters []policy.Cluster, opsRead bool) {
+	var unexplained []*policy.Cluster
+	for i := range clusters {
+		if c := &clusters[i]; ob.book.Known && !ob.onRecord(c.Ref) && len(c.Bundle.CAs) == 2 {
+			unexplained = append(unexplained, c)
+		}
+	}
+	if len(unexplained) > 0 && !opsRead {
+		seen := ob.Now()
+		ops, ok := ob.operations(ctx, project)
+		for _, c := range unexplained {
+			if ok {
+				ob.readAgain(ctx, c, ops, seen)
+			}
+		}
+	}
+	for _, c := range unexplained {
+		ob.remember(ctx, c)
+	}
+}
+
+// readAgain reads a cluster after its operations; when it cannot, they count
+// as unread.
+func (ob *observer) readAgain(ctx context.Context, c *policy.Cluster, ops map[policy.Ref][]policy.Operation, seen time.Time) {
+	fresh, err := ob.Read.Cluster(ctx, c.Ref)
+	if err != nil {
+		return
+	}
+	fresh.Partial, fresh.Seen = c.Partial, seen
+	fresh.Operations, fresh.OperationsRead = ops[c.Ref], true
+	*c = fresh
+}
+
+// remember looks at the cluster's history once. Without it nobody knows whose
+// rotation it is, so nothing is adopted.
+func (ob *observer) remember(ctx context.Context, c *policy.Cluster) {
+	records, err := ob.Store.History(ctx, c.Ref)
+	if err != nil {
+		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
+		c.OperationsRead = false
+		return
+	}
+	ob.mu.Lock()
+	defer ob.mu.Unlock()
+	ob.res.attempts[c.Ref] = lastAttempt(records)
+	for _, rec := range records {
+		if rec.ClosedAs == policy.NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+			ob.res.Fleet.Book.Closed = append(ob.res.Fleet.Book.Closed, rec)
+		}
+	}
+}
+
+// lastAttempt is the highest attempt number of the records.
+func lastAttempt(records []policy.Record) int {
+	last := 0
+	for _, rec := range records {
+		last = max(last, rec.Rotation.AttemptNo)
+	}
+	return last
+}
+
+// readFresh reads operations, then the cluster: the read under an intent.
 func readFresh(ctx context.Context, w World, ref policy.Ref) (policy.Cluster, error) {
+	seen := w.Now()
 	ops, err := w.Read.Operations(ctx, ref.Project)
 	if err != nil {
-		return policy.Cluster{}, err
+		return policy.Cluster{}, fmt.Errorf("list operations: %w", err)
 	}
-	seen := w.Now()
 	c, err := w.Read.Cluster(ctx, ref)
 	if err != nil {
-		return policy.Cluster{}, err
+		return policy.Cluster{}, fmt.Errorf("read the cluster: %w", err)
 	}
 	c.Operations, c.OperationsRead, c.Seen = ops[ref], true, seen
 	return c, nil

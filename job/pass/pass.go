@@ -1,11 +1,14 @@
 // Package pass is one run of the job: recall the book, observe GKE, plan, act,
 // record. It decides nothing: policy does; and it knows no cloud: ports do.
+// Production and simulation run the same code.
 package pass
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gke-credential-rotator/gke"
@@ -24,16 +27,18 @@ type World struct {
 	Mono func() time.Duration
 	// NewID makes random ids.
 	NewID func() string
-	Log   *slog.Logger
+	Log   *slog.Logger // nil: none
 }
 
 // Options are one run's.
 type Options struct {
 	Policy   *policy.Policy
 	Run      string // this execution's name
+	Attempt  int    // which attempt of that execution: a retry has the same name
 	Mode     string // observe or act, for the record
 	Parallel int    // workers
-	// Deadline is how long after its begin the run begins nothing new.
+	// Deadline is how long after its begin the run begins nothing new; 0: no
+	// deadline.
 	Deadline time.Duration
 	Version  string
 }
@@ -46,8 +51,15 @@ type Result struct {
 	Done      []Done            // what was carried out, ordered by cluster
 	// Unstored counts outcomes that could not be stored; each is in the log.
 	Unstored int
-	// Busy names the run that holds the lease, when another does.
+	// Busy names the run that holds the lease, when another does: then nothing
+	// was done.
 	Busy string
+	// Stopped says why the run began nothing more before its end, or "".
+	Stopped string
+
+	// attempts are how many attempts the history holds of the clusters for
+	// which it was read.
+	attempts map[policy.Ref]int
 }
 
 // Done is one decision carried out.
@@ -56,18 +68,32 @@ type Done struct {
 	Action   policy.Action
 	After    policy.Decision // what is stored now
 	Outcomes map[string]policy.Outcome
-	// Skipped says why nothing was sent after all.
+	// Skipped says why nothing was sent or stored after all.
 	Skipped string
 }
 
-// Look is what plan shows: a run that stops before it acts. It writes nothing.
+// EnvError says that the book belongs to another deployment. Nothing was read
+// from GKE and nothing written.
+type EnvError struct{ Book, Settings string }
+
+// Error implements error.
+func (e *EnvError) Error() string {
+	return fmt.Sprintf("ENV is %q, but the book belongs to %q: set ROTATOR_ENV=%s, or name this deployment's own book with ROTATOR_STATE", e.Settings, e.Book, e.Book)
+}
+
+// errNoBook: a call without a stored intent could be lost or doubled.
+var errNoBook = errors.New("a run that acts needs a book: set ROTATOR_STATE")
+
+// Look is what plan shows: a run that stops before it acts. It writes nothing
+// and takes no lease.
 func Look(ctx context.Context, w World, o Options) (Result, error) {
+	w = w.complete()
 	res := Result{At: w.Now()}
-	book, err := recall(ctx, w)
+	book, err := recall(ctx, w, o)
 	if err != nil {
 		return res, err
 	}
-	if res.Fleet, err = observe(ctx, w, o, book); err != nil {
+	if err := observe(ctx, w, o, book, &res); err != nil {
 		return res, err
 	}
 	res.Decisions = policy.Plan(o.Policy, res.Fleet, o.Run, res.At)
@@ -75,23 +101,62 @@ func Look(ctx context.Context, w World, o Options) (Result, error) {
 }
 
 // Run makes one pass. Its error means that the run could not be made: the book
-// or every project was out of reach. What happened to single clusters is in
-// the result.
+// or every project was out of reach, the book is another deployment's
+// ([EnvError]), or it was told to stop before it could act. What happened to
+// single clusters is in the result.
 func Run(ctx context.Context, w World, o Options) (Result, error) {
+	w = w.complete()
+	if w.Move != nil && w.Store == nil {
+		return Result{At: w.Now()}, errNoBook
+	}
+	log := newTeller(w, o)
+	log.started()
+	lease := newLease(w, o)
+	defer lease.giveBack(ctx)
+	if w.Move != nil {
+		if busy, err := lease.take(ctx); err != nil || busy != "" {
+			log.leaseBusy(busy)
+			return Result{At: w.Now(), Busy: busy}, err
+		}
+	}
+	begun := w.Mono()
 	res, err := Look(ctx, w, o)
 	if err != nil {
 		return res, err
 	}
-	return res, act(ctx, w, o, &res)
+	log.fleet(res)
+	if w.Move == nil && w.Store != nil && slices.ContainsFunc(res.Decisions, func(d policy.Decision) bool { return d.Write }) {
+		if res.Busy, err = lease.take(ctx); err != nil || res.Busy != "" {
+			log.leaseBusy(res.Busy)
+			return res, err
+		}
+	}
+	if w.Store != nil {
+		err = act(ctx, w, o, lease, log, begun, &res)
+	}
+	log.finished(res)
+	return res, err
 }
 
-func recall(ctx context.Context, w World) (policy.Book, error) {
+// complete fills in what may be left out.
+func (w World) complete() World {
+	if w.Log == nil {
+		w.Log = slog.New(slog.DiscardHandler)
+	}
+	return w
+}
+
+// recall reads the book and makes sure that it is this deployment's.
+func recall(ctx context.Context, w World, o Options) (policy.Book, error) {
 	if w.Store == nil {
 		return policy.Book{}, nil
 	}
 	book, err := w.Store.Book(ctx)
 	if err != nil {
 		return book, fmt.Errorf("read the book: %w", err)
+	}
+	if env := book.Fleet.Env; env != "" && env != o.Policy.Env {
+		return book, &EnvError{Book: env, Settings: o.Policy.Env}
 	}
 	return book, nil
 }

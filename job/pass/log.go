@@ -1,0 +1,256 @@
+package pass
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// The attributes of a log line. deploy/ filters on these names.
+const (
+	attrEvent    = "event"
+	attrEnv      = "env"
+	attrRun      = "run"
+	attrMode     = "mode"
+	attrCluster  = "cluster" // P/L/C, as every command takes it back
+	attrProject  = "project"
+	attrLocation = "location"
+	attrPhase    = "phase"
+	attrReason   = "reason"
+	attrDays     = "days_to_expiry" // of the oldest CA, whole days, rounded down
+	attrPhaseAge = "phase_age_hours"
+	attrError    = "error"
+)
+
+// The events of a run; those of a cluster stand beside [policy.Event].
+const (
+	EventRunStarted        = "run_started"
+	EventRunFinished       = "run_finished"
+	EventClusterEvaluated  = "cluster_evaluated"
+	EventBreakerOpen       = "breaker_open"
+	EventCapacityShort     = "capacity_short"
+	EventProjectUnreadable = "project_unreadable"
+	EventLeaseBusy         = "lease_busy"
+)
+
+// severity is how loud an event is; the others are information.
+var severity = map[string]slog.Level{
+	policy.EventCompletedExternally: slog.LevelError,
+	policy.EventRotationStuck:       slog.LevelError,
+	policy.EventBlocked:             slog.LevelError,
+	policy.EventActionFailed:        slog.LevelError,
+	EventBreakerOpen:                slog.LevelError,
+	policy.EventCAExpiring:          slog.LevelWarn,
+	policy.EventForeignRotation:     slog.LevelWarn,
+	policy.EventApprovalNeeded:      slog.LevelWarn,
+	EventProjectUnreadable:          slog.LevelWarn,
+	EventCapacityShort:              slog.LevelWarn,
+}
+
+// reasonUnstored marks the one line from which a person can enter an outcome
+// that the book did not take.
+const reasonUnstored = "outcome-unstored"
+
+// teller writes what a run has to say. What a decision announces is told only
+// when it is stored.
+type teller struct {
+	log    *slog.Logger
+	policy *policy.Policy
+	now    func() time.Time
+	on     bool // somebody listens
+}
+
+func newTeller(w World, o Options) *teller {
+	return &teller{
+		log:    w.Log.With(attrEnv, o.Policy.Env, attrMode, o.Mode, attrRun, o.Run),
+		policy: o.Policy, now: w.Now, on: w.Log.Enabled(context.Background(), slog.LevelError),
+	}
+}
+
+func (t *teller) tell(event, message string, attrs ...slog.Attr) {
+	if t.on {
+		t.log.LogAttrs(context.Background(), severity[event], message, append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
+	}
+}
+
+// about says which cluster a line is about and how it stands.
+func (t *teller) about(d policy.Decision, reason policy.Reason) []slog.Attr {
+	ref := d.Cluster.Ref
+	attrs := []slog.Attr{
+		slog.String(attrCluster, ref.String()), slog.String(attrProject, ref.Project), slog.String(attrLocation, ref.Location),
+		slog.String(attrPhase, string(d.Phase)), slog.String(attrReason, string(reason)),
+	}
+	expires := d.Cluster.Bundle.Oldest().Expires
+	if r := d.Rotation; r != nil {
+		if expires.IsZero() {
+			expires = r.Baseline.CA.Expires // this run did not see the cluster
+		}
+		if at := r.Entered(r.Phase); !at.IsZero() {
+			attrs = append(attrs, slog.Float64(attrPhaseAge, t.now().Sub(at).Round(time.Minute).Hours()))
+		}
+	}
+	if !expires.IsZero() {
+		const day = 24 * time.Hour
+		attrs = append(attrs, slog.Int(attrDays, int(expires.Sub(t.now())/day)))
+	}
+	return attrs
+}
+
+func (t *teller) started() { t.tell(EventRunStarted, "run started") }
+
+func (t *teller) leaseBusy(holder string) {
+	if holder != "" {
+		t.tell(EventLeaseBusy, "another run is at work: "+holder, slog.String("holder", holder))
+	}
+}
+
+// fleet tells what the run saw: what could not be read, every cluster that is
+// due, in flight or needs people, and of idle ones what is new.
+func (t *teller) fleet(res Result) {
+	if !t.on {
+		return
+	}
+	for _, u := range res.Fleet.Unread {
+		t.tell(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(policy.NotReadable)))
+	}
+	doc := res.Fleet.Book.Fleet
+	newDay := !sameDay(doc.LastRun.At, res.At)
+	for _, d := range res.Decisions {
+		if d.Due.Is || d.Phase != "" || d.Action == policy.People {
+			t.tell(EventClusterEvaluated, d.Message, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
+		}
+		for _, e := range d.Events {
+			isNew := e.Name == policy.EventBlocked && d.Phase == "" && doc.Blocked[d.Cluster.Ref.String()] != e.Reason
+			if isNew || (e.Name == policy.EventCAExpiring && newDay) {
+				t.event(d, e)
+			}
+		}
+	}
+	if newDay {
+		t.capacity(res)
+	}
+}
+
+// capacity tells once a day when the limits are too slow for what is due.
+func (t *teller) capacity(res Result) {
+	for _, w := range policy.Capacity(t.policy, res.Fleet, res.Decisions, res.At) {
+		if w.Short {
+			t.tell(EventCapacityShort, fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
+				slog.String(attrCluster, w.Late.String()), slog.String("wave", w.Wave), slog.Int("due", w.Due),
+				slog.Time("done_about", w.DoneAbout), slog.Time("latest_safe", w.LatestSafe))
+		}
+	}
+}
+
+func sameDay(a, b time.Time) bool {
+	return a.UTC().Format(time.DateOnly) == b.UTC().Format(time.DateOnly)
+}
+
+// announce tells the events of a decision that is stored. Those of idle
+// clusters are stored by no decision: see fleet.
+func (t *teller) announce(d policy.Decision) {
+	for _, e := range d.Events {
+		if e.Name != policy.EventCAExpiring {
+			t.event(d, e)
+		}
+	}
+}
+
+func (t *teller) event(d policy.Decision, e policy.Event) {
+	if t.on {
+		t.tell(e.Name, e.Message, t.about(d, e.Reason)...)
+	}
+}
+
+// skipped tells why a decision was not carried out; the next run decides anew.
+func (t *teller) skipped(d policy.Decision, why string) {
+	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
+}
+
+// unstored writes an outcome that the book did not take, whole.
+func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy.Outcome, err error) {
+	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
+	answers, _ := json.Marshal(outcomes)
+	t.tell(policy.EventActionFailed, "an outcome could not be stored; enter it by hand, or the next runs settle it by what GKE shows",
+		append(t.about(sent, reasonUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
+			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
+}
+
+// breaker tells once a run that no new rotation starts.
+func (t *teller) breaker(doc policy.FleetDoc) {
+	if n := len(doc.Failures); n > 0 && n >= t.policy.MaxFailed {
+		f := doc.Failures[n-1]
+		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, policy.Reasons[policy.BreakerOpen].Next),
+			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
+			slog.String(attrReason, string(f.What)))
+	}
+}
+
+// tally counts what a run did, by calls that GKE accepted.
+type tally struct{ inFlight, people, started, recreated, completed, verified int }
+
+func count(res Result) tally {
+	var n tally
+	for _, d := range res.Decisions {
+		if d.Phase != "" {
+			n.inFlight++
+		}
+		if d.Action == policy.People {
+			n.people++
+		}
+	}
+	for _, done := range res.Done {
+		switch done.After.Close {
+		case policy.Completed, policy.CompletedElsewhere, policy.CompletedWithFindings:
+			if done.Skipped == "" {
+				n.verified++
+			}
+		}
+		for _, o := range done.Outcomes {
+			if o.State != policy.Accepted {
+				continue
+			}
+			switch done.Action {
+			case policy.Start:
+				n.started++
+			case policy.Recreate:
+				n.recreated++
+			case policy.Complete:
+				n.completed++
+			}
+		}
+	}
+	return n
+}
+
+// summary is the run in one line, kept in the book for status.
+func summary(res Result) string {
+	n := count(res)
+	s := fmt.Sprintf("%d in flight, %d started, %d pools recreated, %d completed, %d verified, %d need people, %d unread",
+		n.inFlight, n.started, n.recreated, n.completed, n.verified, n.people, len(res.Fleet.Unread))
+	if res.Stopped != "" {
+		s += "; stopped early: " + res.Stopped
+	}
+	return s
+}
+
+// finished counts the run, idle clusters by reason.
+func (t *teller) finished(res Result) {
+	if !t.on {
+		return
+	}
+	idle := map[policy.Reason]int{}
+	for _, d := range res.Decisions {
+		if d.Phase == "" {
+			idle[d.Reason]++
+		}
+	}
+	n := count(res)
+	t.tell(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started), slog.Int("recreated", n.recreated),
+		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_people", n.people),
+		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle), slog.String("stopped", res.Stopped))
+}

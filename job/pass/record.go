@@ -1,0 +1,245 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// storeTimeout bounds each write and what it takes to make sure of it. Writes
+// go on after a signal.
+const storeTimeout = 8 * time.Second
+
+// record stores a decision that makes no call. What cannot be stored is seen
+// again by the next run.
+func (a *actor) record(ctx context.Context, d policy.Decision) {
+	stored, err := a.store(ctx, d)
+	if err != nil {
+		a.skip(d, notStored(err))
+		return
+	}
+	a.log.announce(stored)
+	a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: stored})
+}
+
+func notStored(err error) string {
+	if errors.Is(err, state.ErrConflict) {
+		return "another run or person is at it: " + err.Error()
+	}
+	return "not stored, or nobody knows: " + err.Error()
+}
+
+// notIntended: without a stored intent nothing is sent. If nobody knows whether
+// it was stored, the writer, who alone could send it, takes it back.
+func (a *actor) notIntended(ctx context.Context, d, intended policy.Decision, intents []intent, err error) {
+	if !errors.Is(err, state.ErrConflict) {
+		outcomes := map[string]policy.Outcome{}
+		for _, in := range intents {
+			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: "nobody knew whether the intent was stored"}
+		}
+		if _, backErr := a.settleAgain(ctx, intended, outcomes); backErr != nil {
+			err = errors.Join(err, fmt.Errorf("nor could it be taken back: %w", backErr))
+		}
+	}
+	a.skip(d, notStored(err))
+}
+
+// settle stores what came of the calls. An outcome that cannot be stored is
+// logged whole, so that a person can enter it.
+func (a *actor) settle(ctx context.Context, sent policy.Decision, outcomes map[string]policy.Outcome) {
+	next := policy.Settle(sent, outcomes, a.Run, a.Now())
+	stored, err := a.store(ctx, next)
+	if err != nil {
+		var again error
+		if stored, again = a.settleAgain(ctx, sent, outcomes); again == nil {
+			err = nil
+		} else {
+			err = errors.Join(err, again)
+		}
+	}
+	done := Done{Ref: sent.Cluster.Ref, Action: sent.Action, After: stored, Outcomes: outcomes, Skipped: withdrawn(outcomes)}
+	if err != nil {
+		done.After, done.Skipped = sent, "its outcome could not be stored: "+err.Error()
+		a.log.unstored(sent, next, outcomes, err)
+		a.mu.Lock()
+		a.res.Unstored++
+		a.mu.Unlock()
+	} else {
+		a.log.announce(stored)
+	}
+	a.note(done)
+}
+
+// withdrawn says why nothing was sent, when nothing was.
+func withdrawn(outcomes map[string]policy.Outcome) string {
+	why := ""
+	for _, o := range outcomes {
+		if o.State != policy.Withdrawn {
+			return ""
+		}
+		why = max(why, o.Raw)
+	}
+	return "withdrawn: " + why
+}
+
+// settleAgain looks at what is stored, after a write that conflicted or whose
+// end nobody knows, and stores the outcomes if they are not in the book yet.
+func (a *actor) settleAgain(ctx context.Context, sent policy.Decision, outcomes map[string]policy.Outcome) (policy.Decision, error) {
+	next := policy.Settle(sent, outcomes, a.Run, a.Now())
+	book, err := a.readBook(ctx)
+	if err != nil {
+		return sent, err
+	}
+	r, ok := book.Rotations[sent.Cluster.Ref]
+	if !ok || r.AttemptID != sent.Rotation.AttemptID {
+		return next, nil // closed: by this write, or by another run's proof
+	}
+	if !awaits(r, outcomes) || r.Phase != sent.Rotation.Phase {
+		next.Rotation = &r // entered, or proved by what another run saw
+		return next, nil
+	}
+	sent.Rotation = &r
+	return a.store(ctx, policy.Settle(sent, outcomes, a.Run, a.Now()))
+}
+
+// awaits says whether one of the calls is still without an answer.
+func awaits(r policy.Rotation, outcomes map[string]policy.Outcome) bool {
+	open := func(c policy.Call) bool {
+		_, ours := outcomes[c.ID]
+		return ours && c.State == policy.Intended
+	}
+	for _, c := range r.PoolCalls {
+		if open(c) {
+			return true
+		}
+	}
+	return r.Call != nil && open(*r.Call)
+}
+
+// store writes the decision's rotation, and the fleet document when it
+// changes with it, in one conditional write.
+func (a *actor) store(ctx context.Context, d policy.Decision) (policy.Decision, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d.Action == policy.Start && a.overtaken {
+		return d, fmt.Errorf("the fleet document changed after the plan: %w", state.ErrConflict)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	stored, err := a.write(ctx, d)
+	if !errors.Is(err, state.ErrConflict) {
+		return stored, err
+	}
+	// Nothing was written. If it was for the fleet document, what this writes
+	// fits the new one too; but a start must have been planned on it.
+	if changed, readErr := a.catchUp(ctx); readErr != nil || !changed || d.Action == policy.Start {
+		return stored, err
+	}
+	return a.write(ctx, d)
+}
+
+// catchUp reads the fleet document that somebody else has changed.
+func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
+	doc, err := a.Store.Fleet(ctx)
+	if err != nil || doc.Version == a.doc.Version {
+		return false, err
+	}
+	if doc.Env != "" && doc.Env != a.Policy.Env {
+		return false, &EnvError{Book: doc.Env, Settings: a.Policy.Env}
+	}
+	doc.Env = a.Policy.Env
+	a.doc, a.overtaken = doc, true
+	return true, nil
+}
+
+// readBook reads the book also after a signal.
+func (a *actor) readBook(ctx context.Context) (policy.Book, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	return a.Store.Book(ctx)
+}
+
+func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {
+	now := a.Now()
+	doc, changed := a.doc.After(d, now)
+	doc.Requests = a.keepUnseen(doc.Requests)
+	var c state.Change
+	if changed {
+		c.Fleet = &doc
+	}
+	if d.Close != "" {
+		c.Close = &policy.Record{
+			Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy,
+			Findings: d.Findings, Said: a.saidToClose(d),
+		}
+	} else {
+		c.Rotation = d.Rotation
+	}
+	got, err := a.Store.Write(ctx, c)
+	if err != nil {
+		return d, fmt.Errorf("store %s: %w", d.Cluster.Ref, err)
+	}
+	if got.Fleet != nil {
+		a.doc = *got.Fleet
+	}
+	if got.Rotation != nil {
+		d.Rotation = got.Rotation
+	}
+	return d, nil
+}
+
+// keepUnseen keeps requests that came after the plan: no decision of this run
+// has taken them up.
+func (a *actor) keepUnseen(after []policy.Request) []policy.Request {
+	for _, q := range a.doc.Requests {
+		if !slices.Contains(a.planned.Requests, q) && !slices.Contains(after, q) {
+			after = append(after, q)
+		}
+	}
+	return after
+}
+
+// saidToClose is who asked to close the record, when somebody did.
+func (a *actor) saidToClose(d policy.Decision) policy.Said {
+	if d.Close == policy.ClosedByPeople {
+		for _, q := range slices.Backward(a.doc.Requests) {
+			if q.Kind == policy.RequestClose && q.Cluster == d.Rotation.Cluster {
+				return q.Said
+			}
+		}
+	}
+	return policy.Said{}
+}
+
+// finish notes the run in the fleet document, also after a signal; not when
+// another run has taken over.
+func (a *actor) finish(ctx context.Context) error {
+	a.log.breaker(a.doc)
+	if a.lease.gone() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	note := policy.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
+	err := a.noteRun(ctx, note)
+	if errors.Is(err, state.ErrConflict) {
+		if _, err = a.catchUp(ctx); err == nil {
+			err = a.noteRun(ctx, note)
+		}
+	}
+	if err != nil && !errors.Is(err, state.ErrConflict) {
+		return fmt.Errorf("note the run in the book: %w", err)
+	}
+	return nil
+}
+
+func (a *actor) noteRun(ctx context.Context, note policy.RunNote) error {
+	doc := a.doc.Tidy(a.res.Decisions, note)
+	_, err := a.Store.Write(ctx, state.Change{Fleet: &doc})
+	return err
+}

@@ -1,0 +1,73 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// send reads again under the stored intents, asks the policy again and makes
+// the calls in order, each at most once and soon. What may not be sent after
+// all is withdrawn.
+func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, begun time.Duration) map[string]policy.Outcome {
+	outcomes := map[string]policy.Outcome{}
+	doc, docErr := a.Store.Fleet(ctx) // holds and approvals of this minute
+	fresh, readErr := readFresh(ctx, a.World, d.Cluster.Ref)
+	err := errors.Join(docErr, readErr)
+	for _, in := range intents {
+		if why := a.mayNot(ctx, d, in, doc, fresh, err, begun); why != "" {
+			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: why}
+			continue
+		}
+		outcomes[in.id] = a.once(ctx, d.Action, fresh, in.pool)
+	}
+	return outcomes
+}
+
+// mayNot says why an intended call may not be sent, or "".
+func (a *actor) mayNot(ctx context.Context, d policy.Decision, in intent, doc policy.FleetDoc, fresh policy.Cluster, readErr error, begun time.Duration) string {
+	if readErr != nil {
+		return "the read under the intent failed: " + readErr.Error()
+	}
+	again := policy.Again(a.Policy, doc, *d.Rotation, kindOf(d.Action), in.pool, fresh, a.Now())
+	switch {
+	case again.Action != d.Action:
+		return again.Message
+	case ctx.Err() != nil:
+		return "the run was told to stop"
+	case a.Mono()-begun >= policy.SendWithin:
+		return "more than " + policy.SendWithin.String() + " since the intent"
+	}
+	return ""
+}
+
+func kindOf(a policy.Action) policy.CallKind {
+	switch a {
+	case policy.Start:
+		return policy.CallStart
+	case policy.Complete:
+		return policy.CallComplete
+	}
+	return policy.CallRecreate
+}
+
+// once makes the one call. A signal does not cut it short: its outcome counts.
+func (a *actor) once(ctx context.Context, action policy.Action, c policy.Cluster, pool string) policy.Outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), policy.CallTimeout)
+	defer cancel()
+	switch action {
+	case policy.Start:
+		return a.Move.Start(ctx, c.Ref)
+	case policy.Complete:
+		return a.Move.Complete(ctx, c.Ref)
+	}
+	target := policy.Pool{Version: c.Version, Etag: c.Etag} // Autopilot: the control plane
+	for _, p := range c.Pools {
+		if pool != "" && p.Name == pool {
+			target = p
+		}
+	}
+	return a.Move.Recreate(ctx, c.Ref, target)
+}
