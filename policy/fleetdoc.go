@@ -90,11 +90,14 @@ func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
 		what = TriesExhausted
 	}
 	at := slices.IndexFunc(f.Failures, func(x Failure) bool { return x.Attempt == r.AttemptID })
+	if d.Close == ClosedByPeople {
+		what = "" // closing it acknowledged it
+	}
 	switch {
 	case what != "" && at < 0 && r.Origin != Foreign:
 		f.Failures = append(f.Failures, Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what, At: now})
 		return true
-	case what == "" && at >= 0 && d.Close == "":
+	case what == "" && at >= 0 && (d.Close == "" || d.Close == ClosedByPeople):
 		f.Failures = slices.Delete(f.Failures, at, at+1)
 		return true
 	}

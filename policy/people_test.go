@@ -1,0 +1,314 @@
+package policy
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+var (
+	shop = Ref{"shop", "europe-west1", "checkout"}
+	ann  = Said{By: "ann", Reason: "launch", At: monday, Run: "run-1"}
+)
+
+// spoken is the stage for what people say: a due cluster and a policy that
+// asks for every approval.
+func spoken() (*Policy, Cluster) {
+	always, _ := window.ParseWeekly("always")
+	p := &Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45), Approval: ApproveBoth, Adopt: AdoptWatch, Window: always, MaxFailed: 1}
+	c := Cluster{Ref: shop, ID: "id-1", Status: Running, Bundle: Bundle{CAs: []CA{{"cafe01", monday.AddDate(-5, 0, 100), monday.AddDate(0, 0, 100)}}}}
+	return p, c
+}
+
+func inPhase(phases ...Phase) *Rotation {
+	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: CA{Fingerprint: "cafe01"}}}
+	for i, ph := range phases {
+		r.move(ph, monday.Add(hours(i-48)), "run-0", BothCAs)
+	}
+	return r
+}
+
+// says checks a refusal.
+func says(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), part) {
+		t.Errorf("want an error that says %q, got %v", part, err)
+	}
+}
+
+func TestHoldAndRelease(t *testing.T) {
+	p, c := spoken()
+	var empty FleetDoc
+	doc, text, err := empty.Hold(shop, monday.Add(hours(24)), ann)
+	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
+		t.Fatal(text, err)
+	}
+	if len(empty.Holds) != 0 {
+		t.Error("the document that was read was changed")
+	}
+	if v := askHold(newCase(p, c, nil, &doc, "", monday)); v.Open {
+		t.Error("a held cluster's gate is open")
+	}
+	if v := askHold(newCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
+		t.Error("the hold outlives its end")
+	}
+	_, _, err = doc.Release(Ref{"shop", "europe-west1", "other"}, ann)
+	says(t, err, "held are: shop/europe-west1/checkout")
+	all, _, err := doc.Hold(Ref{}, time.Time{}, ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, text, err := all.Release(shop, ann)
+	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
+		t.Error(text, err)
+	}
+	if v := askHold(newCase(p, c, nil, &one, "", monday)); v.Open {
+		t.Error("the hold on all ended with the cluster's own")
+	}
+	_, _, err = one.Release(shop, ann)
+	says(t, err, "rotator release all")
+	none, _, err := one.Release(Ref{}, ann)
+	if err != nil || len(none.Holds) != 0 {
+		t.Error(none.Holds, err)
+	}
+	_, _, err = none.Release(Ref{}, ann)
+	says(t, err, "no hold on all")
+	_, _, err = none.Hold(shop, monday, ann)
+	says(t, err, "which is over")
+}
+
+func TestHoldSaysWhatItCannotStop(t *testing.T) {
+	r := inPhase(Starting, RecreatingNodes)
+	r.Call = &Call{Kind: CallComplete, IntentAt: monday.Add(-10 * time.Minute), State: Accepted}
+	r.PoolCalls = map[string]Call{"web": {Kind: CallRecreate, Pool: "web", IntentAt: monday.Add(-5 * time.Minute), State: Accepted}}
+	got := strings.Join(BeyondHold(*r, monday), "\n")
+	for _, part := range []string{"complete of Sun 2026-11-22 23:50", "recreation of web", "completes it by itself from Sat 2026-11-28", "NO_UPGRADES"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is not said in:\n%s", part, got)
+		}
+	}
+	if got := BeyondHold(*inPhase(Starting, RecreatingNodes, UpdatingClients, Completing, Verifying), monday); len(got) != 0 {
+		t.Errorf("nothing is left to stop, but it says %q", got)
+	}
+}
+
+func TestApproveStart(t *testing.T) {
+	p, c := spoken()
+	doc, text, err := FleetDoc{}.Approve(p, c, nil, time.Time{}, ann)
+	if err != nil || !strings.Contains(text, "until Mon 2026-12-07 00:00 UTC") {
+		t.Fatal(text, err)
+	}
+	at := func(c Cluster, now time.Time) bool { return askStartApproval(newCase(p, c, nil, &doc, "", now)).Open }
+	if !at(c, monday) || !at(c, monday.Add(StartApprovalLasts-time.Minute)) {
+		t.Error("the approval does not open its gate")
+	}
+	if at(c, monday.Add(StartApprovalLasts)) {
+		t.Error("the approval outlives its fourteen days")
+	}
+	again := c
+	again.ID = "id-2"
+	if at(again, monday) {
+		t.Error("the approval holds for a cluster created again")
+	}
+	newer := c
+	newer.Bundle = Bundle{CAs: []CA{{"beef02", monday, monday.AddDate(0, 0, 90)}}}
+	if at(newer, monday) {
+		t.Error("the approval holds for another CA")
+	}
+	twice, _, err := doc.Approve(p, c, nil, monday.Add(hours(1)), Said{By: "bob", At: monday})
+	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
+		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
+	}
+	_, _, err = doc.Approve(p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
+	says(t, err, "at most 14d")
+
+	young := c
+	young.Bundle = Bundle{CAs: []CA{{"beef02", monday, monday.AddDate(30, 0, 0)}}}
+	_, _, err = doc.Approve(p, young, nil, time.Time{}, ann)
+	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
+	two := c
+	two.Bundle.CAs = append(two.Bundle.CAs, CA{"beef02", monday, monday.AddDate(30, 0, 0)})
+	_, _, err = doc.Approve(p, two, nil, time.Time{}, ann)
+	says(t, err, "two CAs")
+	p.Approval = ApproveComplete
+	_, _, err = doc.Approve(p, c, nil, time.Time{}, ann)
+	says(t, err, "APPROVAL=complete a start asks nobody")
+}
+
+func TestApproveComplete(t *testing.T) {
+	p, c := spoken()
+	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
+	doc, _, err := FleetDoc{}.Approve(p, c, r, time.Time{}, ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
+		t.Error("the approval does not open its gate")
+	}
+	r.move(RecreatingNodes, monday, "run-2", PoolAppeared)
+	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	says(t, err, "in phase recreating-nodes")
+	r.move(UpdatingClients, monday, "run-3", NodesDone)
+	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
+		t.Error("the approval holds for a later entry into updating-clients")
+	}
+	r.Carry = false
+	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	says(t, err, "rotator adopt shop/europe-west1/checkout")
+	r.Carry, c.ID = true, "id-2"
+	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	says(t, err, "created again")
+	p.Approval = ApproveStart
+	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	says(t, err, "APPROVAL=start, so completions ask nobody")
+}
+
+func TestRetryReopensTheBreaker(t *testing.T) {
+	p, c := spoken()
+	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
+	r.Failed = string(CompleteFailed)
+	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: CompleteFailed, At: monday}}}
+	other := c
+	other.Ref.Name = "other"
+	if askBreaker(newCase(p, other, nil, &doc, "", monday)).Open {
+		t.Fatal("the breaker must be open before")
+	}
+	after, text, err := doc.Retry(shop, r, ann)
+	if err != nil || !strings.Contains(text, "acknowledged complete-failed, by ann") {
+		t.Fatal(text, err)
+	}
+	if !askBreaker(newCase(p, other, nil, &after, "", monday)).Open {
+		t.Error("retry did not reopen the breaker")
+	}
+	d := Decision{Cluster: c, Rotation: r}
+	k := newCase(p, c, r, &after, "", monday)
+	k.takeUp(&d, r)
+	if r.Failed != "" {
+		t.Error("the next run does not take up the retry")
+	}
+	_, _, err = after.Retry(shop, inPhase(Starting), ann)
+	says(t, err, "nothing to retry")
+	tried := FleetDoc{Tries: map[string]Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
+	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
+		t.Fatal("three tries must be exhausted")
+	}
+	after, _, err = tried.Retry(shop, nil, ann)
+	if err != nil || !askTries(newCase(p, c, nil, &after, "", monday)).Open {
+		t.Error("retry did not clear the tries:", err)
+	}
+	stuckPool := inPhase(Starting, RecreatingNodes)
+	stuckPool.Pools = map[string]Work{"web": {LeftToGKE: "GKE refuses its version"}}
+	stuckPool.Call = &Call{Kind: CallStart, IntentAt: monday, State: Unclear}
+	after, text, err = FleetDoc{}.Retry(shop, stuckPool, ann)
+	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
+		t.Fatal(text, err)
+	}
+	newCase(p, c, stuckPool, &after, "", monday).takeUp(&d, stuckPool)
+	if stuckPool.Pools["web"].LeftToGKE != "" {
+		t.Error("the pool is still left to GKE")
+	}
+}
+
+func TestAdopt(t *testing.T) {
+	p, c := spoken()
+	_, _, err := FleetDoc{}.Adopt(p, c, nil, ann)
+	says(t, err, "it has one CA")
+	c.Bundle.CAs = append(c.Bundle.CAs, CA{"beef02", monday, monday.AddDate(30, 0, 0)})
+	r := inPhase(RecreatingNodes)
+	r.Origin, r.Carry = Foreign, false
+	doc, _, err := FleetDoc{}.Adopt(p, c, r, ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Decision
+	newCase(p, c, r, &doc, "", monday).takeUp(&d, r)
+	if !r.Carry || d.Slot != SlotTake {
+		t.Error("the next run does not adopt it")
+	}
+	_, _, err = doc.Adopt(p, c, r, ann)
+	says(t, err, "carried by this tool already")
+	_, _, err = doc.Adopt(p, c, inPhase(RecreatingNodes), ann)
+	says(t, err, "already")
+	r.Carry = false
+	p.Selector, _ = ParseSelector("env=prod")
+	_, _, err = doc.Adopt(p, c, r, ann)
+	says(t, err, "unselected clusters are never adopted")
+}
+
+func TestRotate(t *testing.T) {
+	p, c := spoken()
+	_, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
+	says(t, err, "is due already")
+	c.Bundle = Bundle{CAs: []CA{{"cafe01", monday.AddDate(-1, 0, 0), monday.AddDate(29, 0, 0)}}}
+	doc, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if due := newCase(p, c, nil, &doc, "", monday).Due; !due.Is || due.Why != "asked for by ann" {
+		t.Errorf("not due: %+v", due)
+	}
+	c.Bundle.CAs[0].Fingerprint = "beef02"
+	if newCase(p, c, nil, &doc, "", monday).Due.Is {
+		t.Error("the wish outlives the CA that it named")
+	}
+	_, _, err = FleetDoc{}.Rotate(p, c, inPhase(Starting), ann)
+	says(t, err, "is being rotated already")
+	c.Alpha = true
+	_, _, err = FleetDoc{}.Rotate(p, c, nil, ann)
+	says(t, err, "alpha cluster")
+}
+
+func TestClose(t *testing.T) {
+	_, _, err := FleetDoc{}.Close(shop, nil, ann)
+	says(t, err, "no rotation on record")
+	p, c := spoken()
+	r := inPhase(Starting, RecreatingNodes)
+	r.Stuck = true
+	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: IsStuck, At: monday}}}
+	after, text, err := doc.Close(shop, r, ann)
+	if err != nil || !strings.Contains(text, "GKE is not touched") {
+		t.Fatal(text, err)
+	}
+	d := Decision{Cluster: c, Rotation: r}
+	if !newCase(p, c, r, &after, "", monday).endedByPerson(&d, r) || d.Close != ClosedByPeople {
+		t.Error("the next run does not close it")
+	}
+	if stored, _ := after.After(d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
+		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
+	}
+	after, _, err = doc.Close(shop, nil, ann)
+	if err != nil || len(after.Failures) != 0 {
+		t.Error("an ended rotation's failure is not acknowledged:", after.Failures, err)
+	}
+}
+
+// TestWordsLeaveTheDocumentAlone: a conflict means that the words are said
+// again on a newer document, so the one that was read must stay as it was.
+func TestWordsLeaveTheDocumentAlone(t *testing.T) {
+	p, c := spoken()
+	full := func() FleetDoc {
+		return FleetDoc{
+			Holds: []Hold{{Cluster: shop, Said: ann}}, Approvals: []Approval{{Kind: CallStart, Cluster: shop}},
+			Requests: []Request{{Kind: RequestRetry, Cluster: shop}}, Failures: []Failure{{Cluster: shop, Attempt: "x", What: IsStuck}},
+			Tries: map[string]Try{shop.String(): {Count: 3}},
+		}
+	}
+	doc := full()
+	r := inPhase(Starting, RecreatingNodes)
+	_, _, errHold := doc.Hold(shop, time.Time{}, ann)
+	_, _, errRelease := doc.Release(shop, ann)
+	_, _, errApprove := doc.Approve(p, c, nil, time.Time{}, ann)
+	_, _, errRetry := doc.Retry(shop, r, ann)
+	_, _, errClose := doc.Close(shop, r, ann)
+	for _, err := range []error{errHold, errRelease, errApprove, errRetry, errClose} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if !reflect.DeepEqual(doc, full()) {
+		t.Errorf("changed: %+v", doc)
+	}
+}
