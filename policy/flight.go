@@ -393,7 +393,7 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 		d.Slot = SlotTake
 		d.Write = true
 	}
-	if q := k.Doc.asked(RequestRetry, k.Cluster); q != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || r.anyPoolTrouble()) {
+	if q := k.Doc.asked(RequestRetry, k.Cluster); q != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero()) {
 		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0, time.Time{}, 0
 		for name, w := range r.Pools {
 			w.Failures, w.NotBefore, w.LeftToGKE = 0, time.Time{}, ""

@@ -200,6 +200,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 		t.Error("retry did not clear the tries:", err)
 	}
 	stuckPool := inPhase(Starting, RecreatingNodes)
+	stuckPool.Stuck = true
 	stuckPool.Pools = map[string]Work{"web": {LeftToGKE: "GKE refuses its version"}}
 	stuckPool.Call = &Call{Kind: CallStart, IntentAt: monday, State: Unclear}
 	after, text, err = FleetDoc{}.Retry(shop, stuckPool, ann)
