@@ -133,8 +133,12 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 	f.SoakOver = later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, NodeSoak)))
 	f.Completed = k.completionAt(f.Start, f.SoakOver)
 	if f.Completed.IsZero() || !f.Completed.Before(limit) {
-		f.Blame = fmt.Sprintf("after SOAK=%s, over %s, no completion window (COMPLETE_WINDOW=%s%s) opens before %s",
-			Days(k.Policy.Soak), when(f.SoakOver), k.Policy.CompleteWindow, k.freezeNote(f.SoakOver, limit), when(limit))
+		nodes := ""
+		if f.SoakOver.After(f.HandedOver.Add(k.Policy.Soak)) && slowest != "" {
+			nodes = fmt.Sprintf("nodes done %s (%s); ", when(f.NodesDone), slowest)
+		}
+		f.Blame = fmt.Sprintf("%safter SOAK=%s, over %s, no completion window (COMPLETE_WINDOW=%s%s) opens before %s",
+			nodes, Days(k.Policy.Soak), when(f.SoakOver), k.Policy.CompleteWindow, k.freezeNote(f.SoakOver, limit), when(limit))
 	}
 }
 
@@ -182,6 +186,7 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		lanes[i] = k.graceOver(started, handedOver)
 	}
 	var done time.Time
+	last := ""
 	for _, pool := range pools {
 		lane := 0
 		for i := range lanes {
@@ -196,12 +201,14 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		}
 		end := begin.Add(k.poolTime(pool))
 		lanes[lane] = k.runAt(started, end)
-		done = later(done, end)
+		if end.After(done) {
+			done, last = end, fmt.Sprintf("pool %q takes %s", pool.Name, Days(k.poolTime(pool)))
+		}
 		if end.After(limit) {
 			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.surge(), Days(k.Policy.NodeTime))
 		}
 	}
-	return done, ""
+	return done, last
 }
 
 func (k *Case) windowText() string {

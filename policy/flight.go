@@ -11,8 +11,9 @@ import (
 func (k *Case) inFlight(d *Decision) {
 	r := k.Rotation.clone()
 	k.Rotation = &r
-	d.Phase, d.Rotation, d.Wave = r.Phase, &r, r.Wave
+	d.Phase, d.Rotation = r.Phase, &r
 	before := r.clone()
+	r.Wave = k.WaveName // always by the current policy
 
 	k.absorb(&r)
 	switch {
@@ -150,8 +151,14 @@ func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 		return
 	}
 	k.enter(d, r, UpdatingClients, NodesDone)
-	over, why := k.soakOver()
-	k.handOver(d, fmt.Sprintf("%d of %d pools recreated; completion not before %s (%s)", len(k.Cluster.Pools), len(k.Cluster.Pools), when(over), why))
+	r.AskedAt = time.Time{} // this entry needs an approval of its own
+	done, all := k.progress()
+	next := "GKE completes it from " + when(k.gkeCompletes())
+	if r.Carry {
+		over, why := k.soakOver()
+		next = fmt.Sprintf("completion not before %s (%s)", when(over), why)
+	}
+	k.handOver(d, fmt.Sprintf("%d of %d pools recreated; %s", done, all, next))
 	k.askForApproval(d, r)
 }
 
@@ -248,7 +255,7 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, SoakRuns, "soak over, completion window open"
+	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, Reasons[ReadyToComplete].Sentence
 }
 
 // askForApproval asks at hand-over and then once a day.

@@ -114,13 +114,13 @@ func (k *Case) adopt(d *Decision) {
 		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, c) != nil,
 		Baseline: baselineOf(c), Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent,
 	}
+	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
 	k.bothCAs(d, &r, ForeignRotation)
 	reason := AdoptedWatching
 	if r.Carry {
 		reason = AdoptedCarrying
 		d.Slot = SlotTake
 	}
-	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
 	k.settle(d, &r, Update, reason, Reasons[reason].Sentence)
 }
 

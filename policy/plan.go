@@ -29,7 +29,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	}
 	for i, k := range cases {
 		if k.holdsWave(ds[i]) {
-			tally.waves[k.Wave] = append(tally.waves[k.Wave], pending{k.Cluster.Ref, k.Due.At})
+			tally.waves[k.Wave] = append(tally.waves[k.Wave], pending{k.Cluster.Ref, k.dueSince()})
 		}
 	}
 	dealOut(cases, ds)
@@ -146,10 +146,19 @@ func (k *Case) changes(gates []Verdict) []time.Time {
 	return ts
 }
 
+// dueSince is when the cluster became due: on its way, by the CA it had.
+func (k *Case) dueSince() time.Time {
+	if k.Rotation == nil {
+		return k.Due.At
+	}
+	baseline := Bundle{CAs: []CA{k.Rotation.Baseline.CA}}
+	return k.Policy.due(baseline, k.Doc.asked(RequestRotate, Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
+}
+
 // holdsWave: due and startable, or on its way, and so not verified yet.
 func (k *Case) holdsWave(d Decision) bool {
 	if k.Rotation != nil {
-		return k.Rotation.Carry && d.Close == "" && d.Action != People
+		return k.Rotation.Carry && d.Action != People
 	}
 	return k.Due.Is && (d.Action == Start || d.Action == Wait) && d.Reason != Held
 }

@@ -64,6 +64,7 @@ const (
 	PoolAppeared       Reason = "pool-appeared"
 	NeedsRecreation    Reason = "requires-recreation"
 	SoakRuns           Reason = "soak"
+	ReadyToComplete    Reason = "ready-to-complete"
 	CompleteWindowShut Reason = "complete-window-closed"
 	PoolsNotRecreated  Reason = "pools-not-recreated"
 	CompleteSent       Reason = "complete-sent"
@@ -138,6 +139,7 @@ var Reasons = map[Reason]Advice{
 	NodesDone:          {"Every node pool is recreated.", "", ""},
 	PoolAppeared:       {"A node pool with old credentials appeared; the approval is void.", "", ""},
 	NeedsRecreation:    {"GKE says that a node pool still requires recreation.", "", ""},
+	ReadyToComplete:    {"The soak is over, and a completion window is open with room.", "", ""},
 	SoakRuns:           {"Clients get SOAK to be updated.", "", ""},
 	CompleteWindowShut: {"COMPLETE_WINDOW is closed: completion wants people awake.", "", ""},
 	PoolsNotRecreated:  {"Not every node pool is recreated.", "", "the next runs"},

@@ -10,7 +10,7 @@ import (
 // calendar, a person, a clock of ours.
 var explainedBy = []Reason{
 	WindowClosed, Excluded, PoolExcluded, Frozen, Held, ApprovalNeeded, SoakRuns, CompleteWindowShut,
-	CallUnsettled, StartSent, CompleteSent, NodeGraceRuns, BackingOff, AdoptedWatching, NotReadable, VerifyingHealth, MaintenanceUnknown,
+	CallUnsettled, StartSent, CompleteSent, NodeGraceRuns, BackingOff, AdoptedWatching, NotReadable, VerifyingHealth, MaintenanceUnknown, TriesExhausted,
 }
 
 // countStuck adds the time since the last run to what nothing explains. It
@@ -64,30 +64,30 @@ func (k *Case) explained(d Decision) bool {
 	return false
 }
 
-// announce tells at once, and once, that a hold, a freeze or a soak has caught
-// the rotation: GKE does not wait for any of them.
+// announce tells at once, and once, that a hold, a freeze, a soak or the
+// completion window has caught the rotation: GKE waits for none of them.
 func (k *Case) announce(d *Decision, r *Rotation) {
-	caught := ""
-	if r.Carry && (r.Phase == RecreatingNodes || r.Phase == UpdatingClients) {
-		switch d.Reason {
-		case Held, Frozen:
-			caught = string(d.Reason)
-		case SoakRuns:
-			if over, _ := k.soakOver(); over.After(k.gkeCompletes()) {
-				caught = string(d.Reason)
-			}
+	gates := d.Gates
+	if !r.Carry || (r.Phase != RecreatingNodes && r.Phase != UpdatingClients) {
+		gates = nil
+	}
+	var caught []string
+	gke := k.gkeCompletes()
+	for _, v := range gates {
+		late := v.Reason == SoakRuns || v.Reason == CompleteWindowShut
+		if v.Open || v.Lifted || contains(caught, string(v.Reason)) || (v.Reason != Held && v.Reason != Frozen && (!late || v.OpensAt.Before(gke))) {
+			continue
+		}
+		caught = append(caught, string(v.Reason))
+		note := fmt.Sprintf("%s; GKE completes by itself from %s, and only a NO_UPGRADES exclusion on the cluster delays that", v.Message, when(gke))
+		if v.Reason == d.Reason {
+			d.Message = note
+		}
+		if !contains(r.Announced, string(v.Reason)) {
+			d.Events = append(d.Events, Event{EventBlocked, v.Reason, note})
 		}
 	}
-	if caught == "" {
-		r.Announced = nil
-		return
-	}
-	note := fmt.Sprintf("GKE completes by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", when(k.gkeCompletes()))
-	d.Message = join(d.Message, note)
-	if !contains(r.Announced, caught) {
-		r.Announced = []string{caught}
-		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
-	}
+	r.Announced = caught
 }
 
 // gkeCompletes is when GKE may complete by itself: seven days after the start,
