@@ -80,6 +80,7 @@ type diary struct {
 	reader  *awayReader
 	now     time.Time
 	every   time.Duration
+	waits   time.Duration
 	last    map[policy.Ref]string
 	journal int
 	told    map[string]bool // events of the last run: one that goes on is told once
@@ -122,7 +123,7 @@ func playDiary(t *testing.T, text string) string {
 // start builds the world at the first command that needs one.
 func (d *diary) start() *gkesim.World {
 	if d.world == nil {
-		d.world = gkesim.New(gkesim.Options{Seed: 1, Now: d.now})
+		d.world = gkesim.New(gkesim.Options{Seed: 1, Now: d.now, GKEWaits: d.waits})
 	}
 	return d.world
 }
@@ -257,7 +258,7 @@ func (r *awayReader) Clusters(ctx context.Context, project string) ([]policy.Clu
 }
 
 // change edits the fleet document as a command of an operator does.
-func (d *diary) change(edit func(*policy.FleetDoc) error) error {
+func (d *diary) change(edit func(policy.FleetDoc) (policy.FleetDoc, string, error)) error {
 	if err := d.begin(); err != nil {
 		return err
 	}
@@ -265,9 +266,11 @@ func (d *diary) change(edit func(*policy.FleetDoc) error) error {
 	if err != nil {
 		return err
 	}
-	if err := edit(&doc); err != nil {
+	doc, answer, err := edit(doc)
+	if err != nil {
 		return err
 	}
+	fmt.Fprintf(&d.out, "%s  %s\n", stamp(d.now), answer)
 	_, err = d.game.Store.Write(d.t.Context(), state.Change{Fleet: &doc})
 	return err
 }

@@ -36,6 +36,10 @@ func (d *diary) carryOut(words []string, rest string) error {
 		d.every = every
 		d.environ = append(d.environ, "ROTATOR_EVERY="+words[1])
 		return err
+	case "gke-waits": // gke-waits DURATION: before the first cluster: how long GKE leaves node pools alone
+		waits, err := policy.ParseDuration(words[1])
+		d.waits = waits
+		return err
 	case "outside": // outside start|complete|remove|... P/L/C: somebody else acts
 		return d.outside(words[1], words[2], words[3:])
 	case "unreadable", "readable": // unreadable PROJECT
@@ -317,33 +321,49 @@ func (d *diary) gates(name string) error {
 }
 
 // person carries out what an operator's command does, through the same
-// functions.
+// functions, and writes what the command would answer.
 func (d *diary) person(verb, name, rest string) error {
 	_, reason, _ := strings.Cut(rest, " ")
 	ref, err := policy.ParseRef(name)
 	if err != nil && name != "all" {
 		return err
 	}
-	said := policy.Said{By: "ops", Reason: reason, At: d.now, Run: "console"}
-	return d.change(func(doc *policy.FleetDoc) error {
+	p, err := d.policy()
+	if err != nil {
+		return err
+	}
+	said := policy.Said{By: "ops", Reason: strings.TrimSpace(reason), At: d.now, Run: "console"}
+	return d.change(func(doc policy.FleetDoc) (policy.FleetDoc, string, error) {
 		book, err := d.game.Store.Book(d.t.Context())
 		if err != nil {
-			return err
+			return doc, "", err
 		}
-		r := book.Rotations[ref]
+		var r *policy.Rotation
+		if stored, ok := book.Rotations[ref]; ok {
+			r = &stored
+		}
 		switch verb {
 		case "hold":
-			doc.Holds = append(doc.Holds, policy.Hold{Cluster: ref, Said: said})
+			return doc.Hold(ref, time.Time{}, said)
 		case "release":
-			doc.Holds = nil
-		case "approve":
-			doc.Approvals = append(doc.Approvals, policy.Approval{Kind: policy.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entry(), Said: said})
+			return doc.Release(ref, said)
 		case "retry":
-			doc.Failures, doc.Tries = nil, nil
-			doc.Requests = append(doc.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: ref, Said: said})
-		default:
-			doc.Requests = append(doc.Requests, policy.Request{Kind: policy.RequestKind(verb), Cluster: ref, Said: said})
+			return doc.Retry(ref, r, said)
+		case "close":
+			return doc.Close(ref, r, said)
 		}
-		return nil
+		d.world.Advance(d.now)
+		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)
+		if err != nil {
+			return doc, "", err
+		}
+		switch verb {
+		case "approve":
+			return doc.Approve(p, c, r, time.Time{}, said)
+		case "adopt":
+			return doc.Adopt(p, c, r, said)
+		default:
+			return doc.Rotate(p, c, r, said)
+		}
 	})
 }

@@ -33,7 +33,7 @@ type Forecast struct {
 func askFit(k *Case) Verdict {
 	start, changes := k.nextOpening(k.Now)
 	if start.IsZero() {
-		return shut(DoesNotFit, "no window for a start opens within 400 days", time.Time{})
+		return shut(DoesNotFit, k.neverOpen(), time.Time{})
 	}
 	f := k.forecast(start)
 	if f.Blame == "" {
@@ -46,6 +46,11 @@ func askFit(k *Case) Verdict {
 		v.Message += "; a start on " + when(at) + " would fit"
 	}
 	return v
+}
+
+// neverOpen names the calendars that together leave no opening.
+func (k *Case) neverOpen() string {
+	return fmt.Sprintf("window %s, START_WINDOW=%s, exclusions and freezes leave no opening for a start within 400 days", k.windowText(), k.Policy.StartWindow)
 }
 
 // startCalendar is when the calendars together allow a start.

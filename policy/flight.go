@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +17,7 @@ func (k *Case) inFlight(d *Decision) {
 	r.Wave = k.WaveName // always by the current policy
 
 	k.absorb(&r)
+	k.poolTrouble(d, &before, &r)
 	switch {
 	case k.endedByPerson(d, &r):
 	case k.Cluster.ID != r.ClusterID && r.ClusterID != "":
@@ -405,6 +407,20 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 		for name, w := range r.Pools {
 			w.Failures, w.NotBefore, w.LeftToGKE = 0, time.Time{}, ""
 			r.Pools[name] = w
+		}
+	}
+}
+
+// poolTrouble tells of node operations that failed since the last look. A pool
+// that failed three times is left to GKE, and the rotation counts as failed.
+func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
+	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
+		w := r.Pools[name]
+		if w.Failures > before.Pools[name].Failures {
+			d.Events = append(d.Events, Event{EventActionFailed, PoolFailed, clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
+		}
+		if w.Failures >= failuresBeforePeople && !w.Done() && r.Carry {
+			k.fail(d, r, PoolFailed)
 		}
 	}
 }
