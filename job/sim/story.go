@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -28,11 +29,23 @@ type Story struct {
 	Every    time.Duration
 	Seed     int64
 	Runs     int
-	Clusters []Chapter
+	Clusters []Chapter // ordered by cluster
+	Changes  []Change  // ordered by time, then cluster
 	// Mutations counts requests that change a cluster.
 	Mutations int
-	// MostInFlight is the most rotations at one time.
-	MostInFlight int
+	// MostInFlight is the most rotations at one time; MostSlots the most that
+	// counted against MAX_ACTIVE.
+	MostInFlight, MostSlots int
+}
+
+// Change is one step of one rotation: a phase entered, or the attempt's end.
+type Change struct {
+	At      time.Time
+	Cluster policy.Ref
+	Phase   policy.Phase    // entered; "" at the end
+	Closed  policy.ClosedAs // the end; "" before
+	Reason  policy.Reason
+	Message string
 }
 
 // Chapter is one cluster's part.
@@ -42,52 +55,98 @@ type Chapter struct {
 	Phase   policy.Phase
 	Reason  policy.Reason
 	Message string
-	OldCA   policy.CA
-	NewCA   policy.CA
+	OldCA   policy.CA // the oldest when first seen
+	NewCA   policy.CA // zero until there is one
+	// Due is when a run first saw it due; zero: never.
+	Due time.Time
+	// Entered is when each phase was last entered.
 	Entered map[policy.Phase]time.Time
-	Closed  time.Time
-	Waited  []Wait
+	// Closed is when the last attempt was verified or ended; zero: not yet.
+	Closed time.Time
+	Waited []Wait // longest first
 }
 
 // Wait is how long a cluster waited for one gate while it was due.
 type Wait struct {
 	Gate    string
 	Reason  policy.Reason
-	Message string
+	Message string // the first one
 	Time    time.Duration
 }
 
+// teller makes a story out of the results of runs.
 type teller struct {
 	Story
 	chapters map[policy.Ref]*Chapter
+	// told counts the transitions already told, by attempt.
+	told map[string]int
+	// open are the attempts that the book held when last seen.
+	open map[policy.Ref]policy.Rotation
 }
 
 func newStory(s Setup) *teller {
 	return &teller{
 		Story:    Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
 		chapters: map[policy.Ref]*Chapter{},
+		told:     map[string]int{},
+		open:     map[policy.Ref]policy.Rotation{},
 	}
 }
 
 // add takes in one run.
 func (t *teller) add(res pass.Result) {
-	inFlight := 0
+	t.recall(res)
+	planned := map[policy.Ref]policy.Decision{}
 	for _, d := range res.Decisions {
+		planned[d.Cluster.Ref] = d
 		c := t.chapter(d)
-		if d.Phase != "" {
-			inFlight++
-		}
 		c.Phase, c.Reason, c.Message = d.Phase, d.Reason, d.Message
-		c.Outcome = outcomeOf(d, c)
-		if d.Action == policy.Wait {
-			t.waits(c, d)
+		if d.Due.Is && c.Due.IsZero() {
+			c.Due = res.At
 		}
-		t.follow(c, d)
+		t.waits(c, d, res.At)
 	}
 	for _, done := range res.Done {
-		t.follow(t.chapters[done.Ref], done.After)
+		if c := t.chapters[done.Ref]; c != nil && done.Skipped == "" {
+			t.follow(c, done.After, planned[done.Ref].Message, res.At)
+		}
 	}
-	t.MostInFlight = max(t.MostInFlight, inFlight)
+	for _, d := range res.Decisions {
+		c := t.chapters[d.Cluster.Ref]
+		c.Outcome = outcomeOf(d, c)
+	}
+}
+
+// recall takes in what the book held when the run began: the state that the
+// runs before left, also when their answer was lost.
+func (t *teller) recall(res pass.Result) {
+	book := res.Fleet.Book
+	slots := 0
+	for _, s := range book.Fleet.Slots {
+		if !s.Emergency && !s.Urgent {
+			slots++
+		}
+	}
+	t.MostSlots = max(t.MostSlots, slots)
+	t.MostInFlight = max(t.MostInFlight, len(book.Rotations))
+	for ref := range t.open {
+		c := t.chapters[ref]
+		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
+			t.end(c, policy.Completed, policy.Verified, policy.Reasons[policy.Verified].Sentence, res.At)
+		}
+	}
+	t.open = book.Rotations
+	for ref, r := range book.Rotations {
+		if c := t.chapters[ref]; c != nil {
+			t.tell(c, r, "", "")
+		}
+	}
+}
+
+// showsNew says whether GKE shows the cluster with its new CA alone.
+func showsNew(f policy.Fleet, c *Chapter) bool {
+	i, ok := slices.BinarySearchFunc(f.Clusters, c.Cluster, func(x policy.Cluster, ref policy.Ref) int { return x.Ref.Compare(ref) })
+	return ok && c.NewCA.Fingerprint != "" && f.Clusters[i].Bundle.Oldest().Fingerprint == c.NewCA.Fingerprint
 }
 
 func (t *teller) chapter(d policy.Decision) *Chapter {
@@ -99,27 +158,58 @@ func (t *teller) chapter(d policy.Decision) *Chapter {
 	return c
 }
 
-// follow notes the phases that the record has entered.
-func (t *teller) follow(c *Chapter, d policy.Decision) {
-	r := d.Rotation
+// follow takes in what a run has stored for a cluster.
+func (t *teller) follow(c *Chapter, after policy.Decision, planned string, at time.Time) {
+	r := after.Rotation
 	if r == nil {
 		return
 	}
+	t.tell(c, *r, planned, cmp.Or(after.Message, planned))
 	c.Phase = r.Phase
-	for _, tr := range r.Transitions {
-		c.Entered[tr.Phase] = tr.At
-	}
-	if r.New.Fingerprint != "" {
-		c.NewCA = r.New
-	}
-	if d.Close == policy.Completed || d.Close == policy.CompletedElsewhere || d.Close == policy.CompletedWithFindings {
-		c.Outcome, c.Phase, c.Closed = Verified, "", t.at(d)
+	if after.Close != "" {
+		t.end(c, after.Close, after.Reason, after.Message, at)
 	}
 }
 
-func (t *teller) at(d policy.Decision) time.Time { return d.Cluster.Seen }
+// tell notes the transitions that were not told yet: the first with what was
+// planned, the last with what came of it.
+func (t *teller) tell(c *Chapter, r policy.Rotation, first, last string) {
+	if r.New.Fingerprint != "" {
+		c.NewCA = r.New
+	}
+	from := min(t.told[r.AttemptID], len(r.Transitions))
+	for i, tr := range r.Transitions[from:] {
+		message := first
+		if from+i == len(r.Transitions)-1 {
+			message = last
+		}
+		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
+		t.Changes = append(t.Changes, Change{
+			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
+			Message: cmp.Or(message, policy.Reasons[tr.Reason].Sentence),
+		})
+	}
+	t.told[r.AttemptID] = len(r.Transitions)
+}
 
-func (t *teller) waits(c *Chapter, d policy.Decision) {
+func (t *teller) end(c *Chapter, as policy.ClosedAs, reason policy.Reason, message string, at time.Time) {
+	c.Phase = ""
+	if isVerified(as) {
+		c.Closed = at
+	}
+	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason, Message: message})
+}
+
+func isVerified(as policy.ClosedAs) bool {
+	return as == policy.Completed || as == policy.CompletedElsewhere || as == policy.CompletedWithFindings
+}
+
+// waits counts the time until the next run for the gate that the decision
+// names, while the cluster is due and nothing is sent.
+func (t *teller) waits(c *Chapter, d policy.Decision, at time.Time) {
+	if !d.Due.Is || (d.Action != policy.Wait && d.Action != policy.People) {
+		return
+	}
 	gate := string(d.Reason)
 	for _, g := range d.Gates {
 		if !g.Open && !g.Lifted && g.Reason == d.Reason {
@@ -132,14 +222,16 @@ func (t *teller) waits(c *Chapter, d policy.Decision) {
 		c.Waited = append(c.Waited, Wait{Gate: gate, Reason: d.Reason, Message: d.Message})
 		i = len(c.Waited) - 1
 	}
-	c.Waited[i].Time += t.Every
+	c.Waited[i].Time += max(min(t.Every, t.To.Sub(at)), 0)
 }
 
 func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 	switch {
-	case d.Phase != "":
+	case c.Phase != "" && d.Action == policy.People:
+		return NeedsPeople
+	case c.Phase != "":
 		return InFlight
-	case !c.Closed.IsZero() && !d.Due.Is:
+	case !c.Closed.IsZero() && (!d.Due.Is || d.Phase != ""):
 		return Verified
 	case d.Reason == policy.CAUnreadable:
 		return Unreadable
@@ -154,8 +246,11 @@ func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 func (t *teller) finish(journal []gkesim.Entry) {
 	t.Mutations = len(journal)
 	for _, c := range t.chapters {
-		slices.SortFunc(c.Waited, func(a, b Wait) int { return int(b.Time - a.Time) })
+		slices.SortStableFunc(c.Waited, func(a, b Wait) int { return cmp.Compare(b.Time, a.Time) })
 		t.Clusters = append(t.Clusters, *c)
 	}
 	slices.SortFunc(t.Clusters, func(a, b Chapter) int { return a.Cluster.Compare(b.Cluster) })
+	slices.SortStableFunc(t.Changes, func(a, b Change) int {
+		return cmp.Or(a.At.Compare(b.At), a.Cluster.Compare(b.Cluster))
+	})
 }

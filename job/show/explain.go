@@ -1,0 +1,142 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"time"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+)
+
+// Explain shows every gate of one cluster, what the decision rests on and what
+// people can do. cluster is a name as [Find] understands it; the error says
+// which names are near.
+func Explain(w io.Writer, res pass.Result, cluster string, o Options) error {
+	ref, err := Find(Refs(res.Decisions), cluster)
+	if err != nil {
+		return err
+	}
+	g := newPage(o, res.At)
+	for _, d := range res.Decisions {
+		if d.Cluster.Ref == ref {
+			g.explain(d, res.Fleet.Book.Fleet.Env)
+		}
+	}
+	if !res.Fleet.Book.Known {
+		g.line("")
+		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown.")
+	}
+	return g.send(w)
+}
+
+func (g *page) explain(d policy.Decision, env string) {
+	g.parts(bold, name(d), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
+	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
+	g.line("")
+	g.para(2, plain, g.sentence(d.Reason, d.Message))
+	if s := policy.Reasons[d.Reason].Sentence; d.Message != "" && s != "" && s != d.Message {
+		g.para(2, plain, s)
+	}
+	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), env))
+	g.line("")
+	g.facts(d)
+	if len(d.Gates) > 0 {
+		g.heading(bold, "GATES")
+		g.gates(d.Gates)
+	}
+	g.line("")
+	g.para(0, plain, g.promise(d))
+}
+
+// facts are what the decision rests on.
+func (g *page) facts(d policy.Decision) {
+	c := d.Cluster
+	for i, ca := range c.Bundle.CAs {
+		label := "CA"
+		if i > 0 {
+			label = "new CA"
+		}
+		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), day(ca.Issued), day(ca.Expires), expiry(ca.Expires, g.now)))
+	}
+	if c.Bundle.Problem != "" {
+		g.fact("CA", g.words(c.Bundle.Problem))
+	}
+	switch due := d.Due; {
+	case due.Is:
+		g.fact("due", "since "+day(due.At)+": "+g.words(due.Why)+"; late from "+day(due.Deadline))
+	case !due.At.IsZero():
+		g.fact("due", "not before "+day(due.At)+": "+g.words(due.Why))
+	}
+	g.fact("window", g.windowNow(d))
+	for _, e := range c.Maintenance.Exclusions {
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, day(e.Span.Start), day(e.Span.End)))
+	}
+	if d.Wave != "" {
+		g.fact("wave", clean(d.Wave))
+	}
+	if d.Emergency {
+		g.fact("state", "emergency: too near to expiry to wait")
+	}
+	if d.Urgent {
+		g.fact("state", "urgent: compromised, by ROTATOR_URGENT")
+	}
+}
+
+func expiry(t, now time.Time) string {
+	if t.Before(now) {
+		return "expired " + lasting(now.Sub(t)) + " ago"
+	}
+	return "expires in " + lasting(t.Sub(now))
+}
+
+// windowNow says when the cluster's maintenance policy allows node work.
+func (g *page) windowNow(d policy.Decision) string {
+	text := cmp.Or(clean(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
+	n := d.NextWindow
+	switch {
+	case d.Cluster.Maintenance.Problem != "":
+		return g.words(d.Cluster.Maintenance.Problem)
+	case n == nil:
+		return text + "; does not open within 400 days"
+	case d.WindowOpen && endless(n.End):
+		return text + "; open, without end"
+	case d.WindowOpen:
+		return text + "; open until " + g.at(n.End)
+	}
+	return text + "; opens " + g.at(n.Start)
+}
+
+func (g *page) gates(gates []policy.Verdict) {
+	var rs []row
+	for _, v := range gates {
+		r := row{name: clean(v.Gate), what: "open", style: green, text: g.words(v.Message)}
+		switch {
+		case v.Lifted:
+			r.what, r.style = "lifted", yellow
+			r.text = joined(g.sentence(v.Reason, v.Message), "not binding now")
+		case !v.Open:
+			r.what, r.style = "closed", red
+			r.text = g.sentence(v.Reason, v.Message)
+			if v.Reason != policy.GateOpen {
+				r.code = string(v.Reason)
+			}
+			if v.OpensAt.IsZero() {
+				r.text = joined(r.text, "no time known")
+			} else {
+				r.text = joined(r.text, "may open "+g.at(v.OpensAt))
+			}
+		}
+		rs = append(rs, r)
+	}
+	g.rows(g.fit(rs), rs)
+}
+
+// promise is until when the decision stands.
+func (g *page) promise(d policy.Decision) string {
+	if d.NextChange.IsZero() {
+		return "No passing of time changes this decision: somebody must act, or GKE."
+	}
+	return "With unchanged inputs this decision stands until " + g.at(d.NextChange) + "."
+}

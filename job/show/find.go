@@ -1,0 +1,109 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gke-credential-rotator/policy"
+)
+
+// Find gives the cluster that the text names: P/L/C, GKE's long path, or the
+// end of the name where only one cluster has it. The error suggests what was
+// meant.
+func Find(known []policy.Ref, text string) (policy.Ref, error) {
+	text = strings.TrimSpace(text)
+	if ref, err := policy.ParseRef(text); err == nil && slices.Contains(known, ref) {
+		return ref, nil
+	}
+	var ends []policy.Ref
+	for _, ref := range known {
+		if strings.HasSuffix("/"+ref.String(), "/"+text) {
+			ends = append(ends, ref)
+		}
+	}
+	if len(ends) == 1 {
+		return ends[0], nil
+	}
+	if len(ends) > 1 {
+		return policy.Ref{}, fmt.Errorf("%q names %d clusters: %s", clean(text), len(ends), alternatives(ends))
+	}
+	if near := nearest(known, text); len(near) > 0 {
+		return policy.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", clean(text), alternatives(near))
+	}
+	return policy.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", clean(text))
+}
+
+func alternatives(refs []policy.Ref) string {
+	const few = 5
+	var names []string
+	for _, ref := range refs[:min(len(refs), few)] {
+		names = append(names, clean(ref.String()))
+	}
+	if n := len(refs) - few; n > 0 {
+		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
+	}
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " or " + names[n-1]
+	}
+	return names[0]
+}
+
+// nearest gives at most three clusters whose names are a few letters away.
+func nearest(known []policy.Ref, text string) []policy.Ref {
+	type found struct {
+		ref policy.Ref
+		far int
+	}
+	own := text[strings.LastIndexByte(text, '/')+1:]
+	var near []found
+	for _, ref := range known {
+		d := min(distance(text, ref.String()), distance(own, ref.Name)+1)
+		if own != "" && (strings.Contains(ref.Name, own) || strings.Contains(own, ref.Name)) {
+			d = min(d, 2)
+		}
+		if d <= max(len(own)/3, 2) {
+			near = append(near, found{ref, d})
+		}
+	}
+	slices.SortFunc(near, func(a, b found) int { return cmp.Or(a.far-b.far, a.ref.Compare(b.ref)) })
+	var refs []policy.Ref
+	for _, f := range near[:min(len(near), 3)] {
+		refs = append(refs, f.ref)
+	}
+	return refs
+}
+
+// distance counts the letters to change, add or drop between two names.
+func distance(a, b string) int {
+	if len(a) > 300 || len(b) > 300 {
+		return 300
+	}
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			change := prev[j]
+			if a[i] != b[j] {
+				change++
+			}
+			row[j+1] = min(change, prev[j+1]+1, row[j]+1)
+		}
+		prev = row
+	}
+	return prev[len(b)]
+}
+
+// Refs lists the clusters of decisions, for [Find].
+func Refs(ds []policy.Decision) []policy.Ref {
+	refs := make([]policy.Ref, len(ds))
+	for i, d := range ds {
+		refs[i] = d.Cluster.Ref
+	}
+	return refs
+}

@@ -1,0 +1,190 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+)
+
+// How much of a large fleet's story is shown before the rest is counted.
+const (
+	mostChanges  = 60
+	mostChapters = 120
+	mostIdle     = 20 // not due or not selected
+)
+
+// Story tells a simulation: its phase changes, what became of each cluster, a
+// timeline and a summary. The error is the writer's.
+func Story(w io.Writer, s sim.Story, p *policy.Policy, o Options) error {
+	g := newPage(o, s.From)
+	g.storyHead(s)
+	g.changes(s)
+	g.chapters(s)
+	g.timeline(s)
+	g.storyEnd(s, p)
+	return g.send(w)
+}
+
+func (g *page) storyHead(s sim.Story) {
+	g.parts(bold, "Simulated GKE", plural(len(s.Clusters), "cluster", "clusters")+" in "+plural(projectsOf(s), "project", "projects"),
+		"a run every "+lasting(s.Every)+" from "+s.From.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
+		plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
+	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own; every other setting is yours. Nothing touches Google Cloud.")
+	g.line("")
+}
+
+func projectsOf(s sim.Story) int {
+	seen := map[string]bool{}
+	for _, c := range s.Clusters {
+		seen[c.Cluster.Project] = true
+	}
+	return len(seen)
+}
+
+// phaseStyle is the colour of a phase, in lines and in the timeline.
+func phaseStyle(p policy.Phase) style {
+	switch p {
+	case policy.Starting:
+		return cyan
+	case policy.RecreatingNodes, policy.UpdatingClients:
+		return yellow
+	}
+	return plain
+}
+
+// changes writes one line per phase change.
+func (g *page) changes(s sim.Story) {
+	names := shortNames(s)
+	longest := 0
+	for _, n := range names {
+		longest = max(longest, cells(n))
+	}
+	longest = min(longest, g.width/3)
+	const what = 16
+	at := 2 + len("Mon 02 Jan 15:04") + 2 + longest + 2 + what + 2
+	for _, c := range s.Changes[:min(len(s.Changes), mostChanges)] {
+		word, look := string(c.Phase), phaseStyle(c.Phase)
+		if c.Phase == "" {
+			word, look = string(c.Closed), red
+			if c.Closed == policy.Completed || c.Closed == policy.CompletedElsewhere {
+				word, look = "verified", green
+			}
+		}
+		head := "  " + pad(g.at(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
+		text := g.sentence(c.Reason, c.Message)
+		if g.width-at < 30 || cells(names[c.Cluster]) > longest {
+			g.line("%s", strings.TrimRight(head+g.paint(look, word), " "))
+			g.para(6, plain, text)
+			continue
+		}
+		for i, l := range wrap(text, g.width-at) {
+			if i > 0 {
+				head, word = strings.Repeat(" ", at-what-2), ""
+			}
+			g.line("%s", head+g.paint(look, word)+strings.Repeat(" ", max(what-cells(word), 0)+2)+l)
+		}
+	}
+	if n := len(s.Changes) - mostChanges; n > 0 {
+		g.line("  and %d more phase changes: --format json", n)
+	}
+	if len(s.Changes) > 0 {
+		g.line("")
+	}
+}
+
+// shortNames are the clusters' names, with as much of project and location as
+// tells them apart.
+func shortNames(s sim.Story) map[policy.Ref]string {
+	count := map[string]int{}
+	for _, c := range s.Clusters {
+		count[c.Cluster.Name]++
+		count[c.Cluster.Project+"/"+c.Cluster.Name]++
+	}
+	names := map[policy.Ref]string{}
+	for _, c := range s.Clusters {
+		ref := c.Cluster
+		switch {
+		case count[ref.Name] == 1:
+			names[ref] = clean(ref.Name)
+		case count[ref.Project+"/"+ref.Name] == 1:
+			names[ref] = clean(ref.Project + "/" + ref.Name)
+		default:
+			names[ref] = clean(ref.String())
+		}
+	}
+	return names
+}
+
+// ranked orders chapters as they happened: by start, then the others, those
+// that need people last, next to the summary.
+func ranked(s sim.Story) []sim.Chapter {
+	rank := func(c sim.Chapter) int {
+		switch {
+		case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
+			return 3
+		case c.Outcome == sim.NotDue:
+			return 2
+		case c.Entered[policy.Starting].IsZero() && c.Entered[policy.RecreatingNodes].IsZero():
+			return 1
+		}
+		return 0
+	}
+	list := slices.Clone(s.Clusters)
+	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
+		return cmp.Or(rank(a)-rank(b), began(a).Compare(began(b)), a.Cluster.Compare(b.Cluster))
+	})
+	return list
+}
+
+// began is when the rotation was first seen, zero when there was none.
+func began(c sim.Chapter) time.Time {
+	if t := c.Entered[policy.Starting]; !t.IsZero() {
+		return t
+	}
+	return c.Entered[policy.RecreatingNodes]
+}
+
+// nodesDone is when the rotation left its nodes behind.
+func nodesDone(c sim.Chapter) time.Time { return c.Entered[policy.UpdatingClients] }
+
+func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
+	count := map[sim.Outcome]int{}
+	for _, c := range s.Clusters {
+		count[c.Outcome]++
+	}
+	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
+	part := func(o sim.Outcome, text string) string {
+		if count[o] == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d %s", count[o], text)
+	}
+	look := green
+	if count[sim.Verified] < due {
+		look = yellow
+	}
+	g.line("")
+	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+		part(sim.InFlight, "in flight"), part(sim.Waiting, "waiting"), part(sim.NotDue, "not due"),
+		part(sim.NeedsPeople, needs(count[sim.NeedsPeople])), part(sim.Unreadable, "unreadable"),
+		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, p.MaxActive))
+	wall := ""
+	if g.o.Wall > 0 {
+		wall = fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
+	}
+	g.parts(plain, plural(s.Runs, "run", "runs"), plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), wall)
+	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "needs people"
+	}
+	return "need people"
+}

@@ -1,0 +1,204 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+)
+
+// column is one column of the story's table. Those with the highest drop go
+// first where the terminal is narrow; 0 stays.
+type column struct {
+	title string
+	drop  int
+	cell  func(*page, sim.Chapter) string
+	width int
+}
+
+var columns = []column{
+	{"OLD CA", 2, func(_ *page, c sim.Chapter) string { return caCell(c.OldCA) }, 0},
+	{"NEW CA", 4, func(_ *page, c sim.Chapter) string { return caCell(c.NewCA) }, 0},
+	{"STARTED", 0, func(g *page, c sim.Chapter) string { return g.hour(began(c)) }, 0},
+	{"NODES DONE", 3, func(g *page, c sim.Chapter) string { return g.hour(nodesDone(c)) }, 0},
+	{"COMPLETED", 1, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[policy.Completing]) }, 0},
+	{"VERIFIED", 0, func(g *page, c sim.Chapter) string { return g.hour(c.Closed) }, 0},
+}
+
+func caCell(ca policy.CA) string {
+	if ca.Fingerprint == "" {
+		return ""
+	}
+	return short(ca.Fingerprint) + " to " + ca.Expires.UTC().Format("2006-01")
+}
+
+// hour shows a time of a simulation, whose runs are hours apart.
+func (g *page) hour(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(g.o.Zone).Format("02 Jan 15:04")
+}
+
+// chapters writes the table: one line a cluster, and the rest counted.
+func (g *page) chapters(s sim.Story) {
+	list, left := choose(ranked(s))
+	if len(list) == 0 {
+		return
+	}
+	names, last := 7, 0
+	limit := g.width * 2 / 5
+	for _, c := range list {
+		if n := cells(clean(c.Cluster.String())); n <= limit {
+			names = max(names, n)
+		}
+		last = max(last, cells(g.waited(c)))
+	}
+	cols := g.columns(list, names, min(last, 34))
+	g.tableHead(cols, names)
+	for _, c := range list {
+		g.chapter(c, cols, names)
+	}
+	if len(left) > 0 {
+		g.para(0, plain, fmt.Sprintf("and %d more (%s): --format json", sum(left), countsOf(left)))
+	}
+}
+
+func (g *page) tableHead(cols []column, names int) {
+	head := pad("CLUSTER", names)
+	for _, col := range cols {
+		head += "  " + pad(col.title, col.width)
+	}
+	g.line("%s", g.paint(bold, head+"  WAITED MOST FOR"))
+}
+
+// choose takes the chapters to show and counts the others by outcome.
+func choose(list []sim.Chapter) ([]sim.Chapter, map[string]int) {
+	var shown []sim.Chapter
+	left := map[string]int{}
+	idle, others := 0, 0
+	for _, c := range list {
+		n, most := &others, mostChapters
+		if c.Outcome == sim.NotDue {
+			n, most = &idle, mostIdle
+		}
+		if *n++; *n > most {
+			left[string(c.Outcome)]++
+			continue
+		}
+		shown = append(shown, c)
+	}
+	return shown, left
+}
+
+func sum(count map[string]int) int {
+	n := 0
+	for _, c := range count {
+		n += c
+	}
+	return n
+}
+
+// columns are those that fit beside the names and last columns of text.
+func (g *page) columns(list []sim.Chapter, names, last int) []column {
+	cols := make([]column, len(columns))
+	copy(cols, columns)
+	for i := range cols {
+		cols[i].width = len(cols[i].title)
+		for _, c := range list {
+			cols[i].width = max(cols[i].width, cells(cols[i].cell(g, c)))
+		}
+	}
+	for {
+		used, worst := names+2+last, 0
+		for i, c := range cols {
+			used += c.width + 2
+			if c.drop > cols[worst].drop {
+				worst = i
+			}
+		}
+		if used <= g.width || cols[worst].drop == 0 {
+			return cols
+		}
+		cols = append(cols[:worst], cols[worst+1:]...)
+	}
+}
+
+func (g *page) chapter(c sim.Chapter, cols []column, names int) {
+	full := clean(c.Cluster.String())
+	line := pad(full, names)
+	if cells(full) > names {
+		g.line("%s", full)
+		line = strings.Repeat(" ", names)
+	}
+	at := names + 2
+	dates := ""
+	for _, col := range cols {
+		dates += pad(col.cell(g, c), col.width) + "  "
+		at += col.width + 2
+	}
+	look := plain
+	switch c.Outcome {
+	case sim.NeedsPeople, sim.Unreadable:
+		look = red
+	case sim.Waiting, sim.InFlight:
+		look = yellow
+	}
+	text := g.waited(c)
+	if g.width-at < 24 { // no room beside: below
+		g.line("%s", strings.TrimRight(line+"  "+dates, " "))
+		g.para(6, look, text)
+		return
+	}
+	for i, l := range wrap(text, g.width-at) {
+		if i > 0 {
+			line, dates = "", strings.Repeat(" ", at-2)
+		}
+		g.line("%s", strings.TrimRight(line+"  "+dates+g.paint(look, l), " "))
+	}
+}
+
+// waited is what the cluster waited for longest, or why nothing happened.
+func (g *page) waited(c sim.Chapter) string {
+	why := g.sentence(c.Reason, c.Message)
+	switch c.Outcome {
+	case sim.NeedsPeople:
+		return "NEEDS PEOPLE: " + why
+	case sim.Unreadable:
+		return "UNREADABLE: " + why
+	case sim.NotDue:
+		return why
+	case sim.Waiting:
+		return "WAITING: " + why
+	case sim.InFlight:
+		return "IN FLIGHT: " + joined(string(c.Phase), why)
+	}
+	if len(c.Waited) == 0 {
+		return ""
+	}
+	w := c.Waited[0]
+	return lasting(w.Time) + " " + g.gateWords(w)
+}
+
+// tail is what a verdict says beyond the thing that was waited for.
+var tail = regexp.MustCompile(`( opens | until |; | over since | blocks node work).*$`)
+
+// gateWords says in a few words what was waited for.
+func (g *page) gateWords(w sim.Wait) string {
+	what := cmp.Or(w.Gate, string(w.Reason))
+	text := tail.ReplaceAllString(g.words(w.Message), "")
+	switch w.Reason {
+	case policy.SoakRuns, policy.WindowClosed, policy.CompleteWindowShut, policy.StartWindowClosed:
+		if strings.HasPrefix(text, "nodes ") || text == "" {
+			return what
+		}
+		return text
+	case policy.Excluded, policy.WaveShut, policy.BudgetFleet, policy.BudgetProject, policy.BudgetLocation, policy.BudgetEmergency, policy.Held:
+		return cmp.Or(text, what)
+	}
+	return what
+}

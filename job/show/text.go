@@ -1,0 +1,197 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// hard is a space at which no line is broken.
+const hard = "\u00a0"
+
+// clean makes text from outside harmless on a terminal: control characters,
+// invisible ones and those that turn the direction of writing are written out.
+func clean(s string) string {
+	if strings.IndexFunc(s, harmful) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '\n' || r == '\t' || r == '\r' || r == '\u00a0':
+			b.WriteByte(' ')
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r < 0x80 && harmful(r):
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case harmful(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func harmful(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || r == '\u00a0' || r == unicode.ReplacementChar
+}
+
+func cells(s string) int { return utf8.RuneCountInString(s) }
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(width-cells(s), 0))
+}
+
+// wrap breaks text at spaces into lines of at most width; a word that is
+// longer is broken, unless it is a command. There is at least one line.
+func wrap(text string, width int) []string {
+	width = max(width, 10)
+	var lines []string
+	line, used := "", 0
+	flush := func() {
+		if used > 0 {
+			lines = append(lines, line)
+			line, used = "", 0
+		}
+	}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' }) {
+		n := cells(word)
+		if used > 0 && used+1+n > width {
+			flush()
+		}
+		for n > width && !strings.Contains(word, hard) {
+			flush()
+			runes := []rune(word)
+			lines = append(lines, string(runes[:width]))
+			word, n = string(runes[width:]), n-width
+		}
+		if used > 0 {
+			line, used = line+" ", used+1
+		}
+		line, used = line+word, used+n
+	}
+	flush()
+	if len(lines) == 0 {
+		lines = []string{""}
+	}
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], hard, " ")
+	}
+	return lines
+}
+
+// row is one line of a section: a name, what happens, one sentence, and the
+// code behind it at the right edge. What people can do follows below.
+type row struct {
+	name, what, text, code string
+	next                   string
+	style                  style // of what
+}
+
+// shape is how wide the columns of a page's rows are.
+type shape struct {
+	name, what, code int
+	stacked          bool
+}
+
+// fit finds the columns for rows that stand under each other.
+func (g *page) fit(rs []row) shape {
+	var s shape
+	limit := g.width * 2 / 5
+	for _, r := range rs {
+		if n := cells(r.name); n <= limit {
+			s.name = max(s.name, n)
+		}
+		s.what, s.code = max(s.what, cells(r.what)), max(s.code, cells(r.code))
+	}
+	s.name = max(s.name, min(limit, 16))
+	s.stacked = g.width < narrow || g.width-s.text(0)-s.code-2 < 24
+	return s
+}
+
+// text is the column at which sentences begin.
+func (s shape) text(extra int) int {
+	at := 2 + s.name + 2 + extra
+	if s.what > 0 {
+		at += s.what + 2
+	}
+	return at
+}
+
+// rows writes rows in the shape.
+func (g *page) rows(s shape, rs []row) {
+	for _, r := range rs {
+		if s.stacked {
+			g.stacked(r)
+		} else {
+			g.wide(s, r)
+		}
+	}
+}
+
+func (g *page) wide(s shape, r row) {
+	at, room := s.text(0), g.width-s.text(0)
+	name := r.name
+	if cells(name) > s.name { // it stands on a line of its own, whole
+		g.line("  %s", name)
+		name = ""
+	}
+	what := ""
+	if s.what > 0 {
+		what = g.paint(r.style, r.what) + strings.Repeat(" ", s.what-cells(r.what)+2)
+	}
+	textRoom := room
+	if s.code > 0 {
+		textRoom -= s.code + 2
+	}
+	for i, l := range wrap(r.text, textRoom) {
+		switch {
+		case i == 0 && r.code != "":
+			gap := room - cells(l) - cells(r.code)
+			g.line("  %s  %s%s%s%s", pad(name, s.name), what, l, strings.Repeat(" ", gap), g.paint(dim, r.code))
+		case i == 0:
+			g.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s%s", pad(name, s.name), what, l), " "))
+		default:
+			g.line("%s%s", strings.Repeat(" ", at), l)
+		}
+	}
+	g.advice(at, r.next)
+}
+
+// stacked writes a row as a paragraph, for narrow terminals.
+func (g *page) stacked(r row) {
+	if gap := g.width - 2 - cells(r.name) - cells(r.code); gap >= 2 || r.code == "" {
+		g.line("%s", strings.TrimRight("  "+r.name+strings.Repeat(" ", max(gap, 0))+g.paint(dim, r.code), " "))
+	} else {
+		g.line("  %s", r.name)
+		g.line("%s%s", strings.Repeat(" ", max(g.width-cells(r.code), 4)), g.paint(dim, r.code))
+	}
+	text := r.text
+	if r.what != "" {
+		text = strings.ReplaceAll(r.what, " ", hard) + ": " + text
+	}
+	for i, l := range wrap(text, g.width-4) {
+		if i == 0 && r.what != "" {
+			l = g.paint(r.style, r.what) + strings.TrimPrefix(l, r.what)
+		}
+		g.line("    %s", l)
+	}
+	g.advice(4, r.next)
+}
+
+// advice writes what people can do.
+func (g *page) advice(indent int, text string) {
+	if text == "" {
+		return
+	}
+	for i, l := range wrap(text, g.width-indent-2) {
+		lead := "→ "
+		if i > 0 {
+			lead = "  "
+		}
+		g.line("%s%s", strings.Repeat(" ", indent), g.paint(cyan, lead+l))
+	}
+}
