@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"gke-credential-rotator/policy"
+)
+
+// keep checks that the part of the document between <!-- mark --> and
+// <!-- /mark --> is what the code says, or writes it with -update.
+func keep(t *testing.T, file, mark, want string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "<!-- "+mark)
+	_, rest, ok2 := strings.Cut(rest, "-->\n")
+	got, after, ok3 := strings.Cut(rest, "<!-- /"+mark+" -->")
+	if !ok || !ok2 || !ok3 {
+		t.Fatalf("%s has no part %q", file, mark)
+	}
+	if got == want {
+		return
+	}
+	if !*update {
+		t.Errorf("%s: the part %q is out of date; go test ./job -update writes it:\n%s", file, mark, firstDifference(got, want))
+		return
+	}
+	opening := string(text)[len(before) : len(text)-len(rest)]
+	if err := os.WriteFile(file, []byte(before+opening+want+"<!-- /"+mark+" -->"+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestArchitecturePrintsTheEdges(t *testing.T) {
+	name := func(p policy.Phase, none string) string {
+		if p == "" {
+			return none
+		}
+		return string(p)
+	}
+	var b strings.Builder
+	b.WriteString("\n| from | to | when |\n| --- | --- | --- |\n")
+	for _, e := range policy.Edges {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name(e.From, "(idle)"), name(e.To, "(history)"), e.When)
+	}
+	b.WriteString("\n")
+	keep(t, "../ARCHITECTURE.md", "edges", b.String())
+}
