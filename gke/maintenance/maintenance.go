@@ -42,13 +42,16 @@ func Of(p *containerpb.MaintenancePolicy) window.Maintenance {
 }
 
 func recurring(r *containerpb.RecurringMaintenanceWindow) (window.Schedule, string, error) {
-	tod := r.GetWindowStartTime()
-	day := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var delayUntil time.Time
 	if d := r.GetDelayUntil(); d != nil {
-		day = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
+		delayUntil = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
+		if y, m, day := delayUntil.Date(); y != int(d.GetYear()) || int32(m) != d.GetMonth() || day != int(d.GetDay()) { //nolint:gosec // a month fits
+			return nil, "", fmt.Errorf("delay_until %04d-%02d-%02d is not a date", d.GetYear(), d.GetMonth(), d.GetDay())
+		}
 	}
-	start := day.Add(time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second)
-	return window.Recurring(window.Span{Start: start, End: start.Add(r.GetWindowDuration().AsDuration())}, r.GetRecurrence())
+	tod := r.GetWindowStartTime()
+	start := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second
+	return window.RecurringSince(delayUntil, start, r.GetWindowDuration().AsDuration(), r.GetRecurrence())
 }
 
 func exclusions(in map[string]*containerpb.TimeWindow) []window.Exclusion {

@@ -1,23 +1,87 @@
 package window
 
 import (
-	"slices"
+	"fmt"
+	"strings"
 	"time"
 )
 
-// Except is open outside the spans. They may overlap and come in any order.
-func Except(spans ...Span) Schedule { return except(merge(slices.Clone(spans))) }
+// Freezes are dates on which the company changes nothing, as in
+// "2026-12-18/2027-01-04, 2027-04-02 Europe/Paris": days inclusive, UTC
+// unless a zone follows. A freeze begins with its first day's first moment in
+// that zone and ends with its last day's last. The zero value, like the text
+// "none", is no freeze.
+//
+// As a [Schedule], Freezes is open outside the freezes.
+type Freezes struct {
+	text string
+	open except
+}
 
-type except []Span // merged
+// String gives the text that the freezes were read from, "" for none.
+func (f Freezes) String() string { return f.text }
 
-func (e except) Next(t time.Time) (Span, bool) {
-	got := Span{time.Time{}, Forever}
-	for _, s := range e {
-		if s.Start.After(t) {
-			got.End = s.Start
-			break
-		}
-		got.Start = s.End
+// MarshalText gives the text that the freezes were read from.
+func (f Freezes) MarshalText() ([]byte, error) { return []byte(f.text), nil }
+
+// Next makes Freezes a [Schedule] that is open outside the freezes.
+func (f Freezes) Next(t time.Time) (Span, bool) { return f.open.Next(t) }
+
+// UnmarshalText reads freezes; see [Freezes] for the form. Every error says
+// which one is wrong and what the form is.
+func (f *Freezes) UnmarshalText(text []byte) error {
+	*f = Freezes{}
+	all := strings.TrimSpace(string(text))
+	if all == "" || strings.EqualFold(all, "none") {
+		return nil
 	}
-	return got, got.Start.Before(t.Add(Horizon))
+	var spans []Span
+	for _, part := range strings.Split(all, ",") {
+		span, err := parseFreeze(part)
+		if err != nil {
+			return fmt.Errorf("freeze %q: %w; write e.g. \"2026-12-18/2027-01-04\" or \"2026-12-24 Europe/Paris\"", strings.TrimSpace(part), err)
+		}
+		spans = append(spans, span)
+	}
+	f.text, f.open = all, merge(spans)
+	return nil
+}
+
+func parseFreeze(part string) (Span, error) {
+	fields := strings.Fields(part)
+	if len(fields) == 0 || len(fields) > 2 {
+		return Span{}, fmt.Errorf("want FIRST/LAST [ZONE]")
+	}
+	zone := time.UTC
+	if len(fields) == 2 {
+		var err error
+		if zone, err = parseZone(fields[1]); err != nil {
+			return Span{}, err
+		}
+	}
+	first, last, ok := strings.Cut(fields[0], "/")
+	if !ok {
+		last = first
+	}
+	from, err := parseDate(first)
+	if err != nil {
+		return Span{}, err
+	}
+	to, err := parseDate(last)
+	if err != nil {
+		return Span{}, err
+	}
+	if to < from {
+		return Span{}, fmt.Errorf("it ends before it begins")
+	}
+	midnights := wallClock{zone: zone}
+	return Span{midnights.instant(from, 0), midnights.instant(to+1, 0)}, nil
+}
+
+func parseDate(text string) (day int64, err error) {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a date YYYY-MM-DD", text)
+	}
+	return dayOf(t), nil
 }

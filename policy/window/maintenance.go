@@ -1,10 +1,5 @@
 package window
 
-import (
-	"fmt"
-	"time"
-)
-
 // Scope is what a maintenance exclusion keeps GKE from doing, in the API's
 // own words.
 type Scope string
@@ -18,7 +13,9 @@ const (
 
 // Exclusion is one of a cluster's maintenance exclusions.
 type Exclusion struct {
-	Name  string
+	Name string
+	// Span as GKE tells it. The zero Start means since ever, the zero End
+	// that no end is told: the exclusion then doesn't end.
 	Span  Span
 	Scope Scope
 	// UntilEndOfSupport means that End is not the real end: GKE extends the
@@ -28,8 +25,17 @@ type Exclusion struct {
 }
 
 // Blocks says whether the exclusion keeps nodes from being recreated. Node
-// recreation is a node upgrade but no minor upgrade.
+// recreation is a node upgrade but no minor upgrade. A scope that is not known
+// here blocks.
 func (e Exclusion) Blocks() bool { return e.Scope != NoMinorUpgrades }
+
+// Stretch is the time the exclusion covers.
+func (e Exclusion) Stretch() Span {
+	if e.UntilEndOfSupport || e.Span.End.IsZero() {
+		return Span{e.Span.Start, Forever}
+	}
+	return e.Span
+}
 
 // Maintenance is a cluster's maintenance policy: at most one window and any
 // number of exclusions. The zero value has neither: GKE then works at any
@@ -64,24 +70,5 @@ func (m Maintenance) Open(fallback Schedule) Schedule {
 	if len(cut) == 0 {
 		return w
 	}
-	return All(w, Except(cut...))
-}
-
-// Stretch is the time the exclusion covers.
-func (e Exclusion) Stretch() Span {
-	if e.UntilEndOfSupport {
-		return Span{e.Span.Start, Forever}
-	}
-	return e.Span
-}
-
-// Daily is GKE's daily window: four hours from "HH:MM" UTC. (The API's
-// duration field is output only and always four hours.)
-func Daily(start string) (Schedule, string, error) {
-	tod, err := timeOfDay(start)
-	if err != nil {
-		return nil, "", err
-	}
-	r := weeklyRule{days: [7]bool{true, true, true, true, true, true, true}, start: tod, end: (tod + 4*time.Hour) % (24 * time.Hour), zone: time.UTC}
-	return Weekly{text: "daily", rules: []weeklyRule{r}}, fmt.Sprintf("daily %s-%02d:%02d UTC", start, int(r.end.Hours()), int(r.end.Minutes())%60), nil
+	return All(w, except(merge(cut)))
 }

@@ -1,0 +1,139 @@
+package window
+
+import (
+	"slices"
+	"time"
+)
+
+// All is open where every one of the schedules is; of none, always. If they
+// open by turns more than 65,536 times within [Horizon] without ever being
+// open together, All counts as closed.
+func All(of ...Schedule) Schedule { return all(of) }
+
+type all []Schedule
+
+func (a all) Next(t time.Time) (Span, bool) {
+	t = within(t)
+	limit := t.Add(Horizon)
+	for at, steps := t, 0; at.Before(limit) && steps < maxSteps; steps++ {
+		got := Span{time.Time{}, Forever}
+		for _, s := range a {
+			next, ok := s.Next(at)
+			if !ok {
+				return Span{}, false
+			}
+			got.Start, got.End = later(got.Start, next.Start), earlier(got.End, next.End)
+		}
+		if got.Start.Before(got.End) {
+			return clip(got, t)
+		}
+		if !got.Start.After(at) {
+			break // a schedule gave a stretch that ends before the time asked
+		}
+		at = got.Start // before that, at least one of them is closed
+	}
+	return Span{}, false
+}
+
+// Any is open where at least one of the schedules is; of none, never. It may
+// be slow for schedules that only together leave no gap, and remembers then.
+func Any(of ...Schedule) Schedule { return &merged{source: anyOf(of)} }
+
+type anyOf []Schedule
+
+func (a anyOf) first(t, limit time.Time) (Span, bool) {
+	first, found := a.next(t)
+	if !found {
+		// Nothing begins within Horizon: look at the rest of the way to limit.
+		t = limit.Add(-Horizon)
+		first, found = a.next(t)
+	}
+	// What Next leaves open is known as far as Horizon; merged goes on from there.
+	if first.Start.IsZero() {
+		first.Start = t.Add(-Horizon)
+	}
+	if first.End.Equal(Forever) {
+		first.End = t.Add(Horizon)
+	}
+	return first, found
+}
+
+// next gives the earliest of what the schedules answer.
+func (a anyOf) next(t time.Time) (first Span, found bool) {
+	for _, s := range a {
+		if next, ok := s.Next(t); ok && (!found || next.Start.Before(first.Start)) {
+			first, found = next, true
+		}
+	}
+	return first, found
+}
+
+func (a anyOf) before(start time.Time) (time.Time, bool) {
+	just := start.Add(-time.Nanosecond)
+	begins := start
+	for _, s := range a {
+		if next, ok := s.Next(just); ok {
+			if next.Start.IsZero() {
+				next.Start = just.Add(-Horizon)
+			}
+			begins = earlier(begins, next.Start)
+		}
+	}
+	return begins, begins.Before(start)
+}
+
+func (a anyOf) beyond(end time.Time) (time.Time, bool) {
+	ends := end
+	for _, s := range a {
+		if next, ok := s.Next(end); ok && !next.Start.After(end) {
+			if next.End.Equal(Forever) {
+				next.End = end.Add(Horizon)
+			}
+			ends = later(ends, next.End)
+		}
+	}
+	return ends, ends.After(end)
+}
+
+// Except is open outside the spans. They may overlap and come in any order;
+// those that end before they start exclude nothing.
+func Except(spans ...Span) Schedule { return except(merge(slices.Clone(spans))) }
+
+type except []Span // in order, with gaps between them
+
+func (e except) Next(t time.Time) (Span, bool) {
+	t = within(t)
+	open := Span{time.Time{}, Forever}
+	// The first span that begins after t ends the stretch; the one before it,
+	// whether t is in it or past it, begins the stretch.
+	i, _ := slices.BinarySearchFunc(e, t, func(s Span, t time.Time) int {
+		if s.Start.After(t) {
+			return 1
+		}
+		return -1
+	})
+	if i > 0 {
+		open.Start = e[i-1].End
+	}
+	if i < len(e) {
+		open.End = e[i].Start
+	}
+	return clip(open, t)
+}
+
+// merge sorts the spans and joins those that overlap or touch.
+func merge(spans []Span) []Span {
+	slices.SortFunc(spans, func(a, b Span) int { return a.Start.Compare(b.Start) })
+	out := spans[:0]
+	for _, s := range spans {
+		if !s.Start.Before(s.End) {
+			continue
+		}
+		if n := len(out); n > 0 && !s.Start.After(out[n-1].End) {
+			out[n-1].End = later(out[n-1].End, s.End)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}

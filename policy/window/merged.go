@@ -1,0 +1,88 @@
+package window
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// source is what [merged] makes stretches of: windows that may overlap or touch.
+type source interface {
+	// first gives the first window that ends after t, if it begins before limit.
+	first(t, limit time.Time) (Span, bool)
+	// before gives the earliest start of the windows that begin before start
+	// and reach it.
+	before(start time.Time) (time.Time, bool)
+	// beyond gives the latest end of the windows that have begun by end and
+	// last longer.
+	beyond(end time.Time) (time.Time, bool)
+}
+
+// reach is how far merged follows a stretch: a good while more than Horizon,
+// so that what it remembers holds for questions about the following weeks.
+const reach = Horizon + 64*24*time.Hour
+
+// merged is the Schedule of a source. Its memory is one atomic pointer to an
+// immutable value: a race costs a repeated calculation, never a wrong answer.
+type merged struct {
+	source source
+	memory atomic.Pointer[stretch]
+}
+
+// stretch is what was found out about some time of a schedule.
+type stretch struct {
+	span Span
+	// none means that no window that ends after from begins before until.
+	none bool
+	// The answer holds for questions in [from, until).
+	from, until time.Time
+}
+
+// Next makes merged a Schedule.
+func (m *merged) Next(t time.Time) (Span, bool) {
+	t = within(t)
+	if !t.Before(Forever) {
+		return Span{}, false
+	}
+	known := m.memory.Load()
+	if known == nil || t.Before(known.from) || !t.Before(known.until) {
+		known = m.find(t)
+		m.memory.Store(known)
+	}
+	if known.none {
+		return Span{}, false
+	}
+	return clip(known.span, t)
+}
+
+// find works out the first stretch that ends after t.
+func (m *merged) find(t time.Time) *stretch {
+	s, ok := m.source.first(t, t.Add(reach))
+	if !ok {
+		return &stretch{none: true, from: t, until: t.Add(reach - Horizon)}
+	}
+	for n := 0; n < maxSteps && !s.Start.Before(t.Add(-reach)); n++ {
+		start, ok := m.source.before(s.Start)
+		if !ok {
+			break
+		}
+		s.Start = start
+	}
+	for n := 0; n < maxSteps && !s.End.After(t.Add(reach)); n++ {
+		end, ok := m.source.beyond(s.End)
+		if !ok {
+			break
+		}
+		s.End = end
+	}
+	s.End = earlier(s.End, Forever)
+	known := &stretch{span: s, from: earlier(t, s.Start), until: s.End}
+	// Where the walk was cut, the edge is only a bound: it serves questions
+	// for which it lies beyond Horizon anyhow.
+	if s.Start.Before(t.Add(-reach)) {
+		known.from = s.Start.Add(Horizon).Add(time.Nanosecond)
+	}
+	if s.End.After(t.Add(reach)) {
+		known.until = s.End.Add(-Horizon)
+	}
+	return known
+}
