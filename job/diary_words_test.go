@@ -139,6 +139,15 @@ func shape(pb *containerpb.Cluster, word string) error {
 			Recurrence: "FREQ=WEEKLY;BYDAY=" + parts[0],
 			Window:     &containerpb.TimeWindow{StartTime: timestamppb.New(at), EndTime: timestamppb.New(at.Add(time.Duration(n) * time.Hour))},
 		}}
+	case "pool-exclusion": // POOL:FROM/TO
+		from, to, _ := strings.Cut(parts[1], "/")
+		for _, p := range pb.GetNodePools() {
+			if p.GetName() == parts[0] {
+				p.MaintenancePolicy = &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: &containerpb.NodePool_ExclusionUntilEndOfSupport{
+					Enabled: true, StartTime: timestamppb.New(onDay(from)), EndTime: timestamppb.New(onDay(to)),
+				}}
+			}
+		}
 	case "exclusion": // NAME:FROM/TO[:SCOPE]
 		from, to, _ := strings.Cut(parts[1], "/")
 		scope := "NO_UPGRADES"

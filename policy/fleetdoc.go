@@ -75,7 +75,12 @@ func (f *FleetDoc) noteTries(d Decision) bool {
 }
 
 func neverSent(r *Rotation) bool {
-	return !maySent(*r)
+	for _, c := range r.Settled {
+		if c.Kind == CallStart && c.Sent() {
+			return false
+		}
+	}
+	return true
 }
 
 // noteFailure counts failed and stuck rotations of ours, once each, until

@@ -82,11 +82,12 @@ func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
 func (k *Case) starting(d *Decision, r *Rotation) {
 	c := k.Cluster
 	call := r.Call
+	ours := call != nil && (call.MayHaveTaken() || (call.Sent() && !call.MaySettle(c.Seen)))
 	switch {
-	case len(c.Bundle.CAs) == 2 && k.clusterBusy() == "":
+	case len(c.Bundle.CAs) == 2 && ours && k.clusterBusy() == "":
 		k.bothCAs(d, r, BothCAs)
 		k.nodesNow(d)
-	case len(c.Bundle.CAs) == 2:
+	case len(c.Bundle.CAs) == 2 && ours:
 		k.stay(d, StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
 	case call == nil || call.State == Withdrawn:
 		k.close(d, r, NotStarted, StartLeftNone) // never sent: no failure
@@ -373,8 +374,8 @@ func worseStatus(now, before Status) bool { return now != Running && now != befo
 
 // close ends the attempt, unless a call may still be on its way.
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
-	if r.Unsettled(k.Now) {
-		at := r.Call.IntentAt.Add(SettleAfter)
+	if r.anyUnsettled(k.Now) {
+		at := k.settledAt(r)
 		k.stay(d, CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", Reasons[reason].Sentence, when(at)))
 		d.NextChange = at
 		return
@@ -383,6 +384,20 @@ func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
 	d.Action, d.Reason, d.Message = Update, reason, Reasons[reason].Sentence
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + Reasons[reason].Sentence})
+}
+
+// settledAt is when the last call on its way is settled.
+func (k *Case) settledAt(r *Rotation) time.Time {
+	var at time.Time
+	if r.Call != nil && r.Call.Sent() {
+		at = r.Call.IntentAt.Add(SettleAfter)
+	}
+	for _, c := range r.PoolCalls {
+		if c.Sent() {
+			at = later(at, c.IntentAt.Add(SettleAfter))
+		}
+	}
+	return at
 }
 
 // endedByPerson carries out a close request.
@@ -446,7 +461,7 @@ func (k *Case) holdSlot(d *Decision, r *Rotation) {
 	}
 	_, holds := k.Doc.Slots[r.Cluster.String()]
 	tooLong := !r.BlockedSince.IsZero() && k.Now.Sub(r.BlockedSince) > BlockedFreesSlot
-	if holds && (r.Phase == Verifying || tooLong) {
+	if holds && (r.Phase == Verifying || tooLong) && !r.Unsettled(k.Now) {
 		d.Slot, d.Write = SlotRelease, true
 	}
 }

@@ -74,7 +74,7 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 		return
 	}
 	for _, rec := range f.Book.Closed {
-		if rec.ClosedAs == NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint && maySent(rec.Rotation) {
+		if rec.ClosedAs == NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint && mayHaveStarted(rec.Rotation) {
 			k.claim(d, rec)
 			return
 		}
@@ -87,13 +87,13 @@ func (k *Case) firstShutOf(gate string) Verdict {
 	return v
 }
 
-func maySent(r Rotation) bool {
+func mayHaveStarted(r Rotation) bool {
 	for _, c := range r.Settled {
-		if c.Kind == CallStart && c.Sent() {
+		if c.Kind == CallStart && c.MayHaveTaken() {
 			return true
 		}
 	}
-	return r.Call != nil && r.Call.Kind == CallStart && r.Call.Sent()
+	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
 }
 
 // claim reopens an attempt of ours whose start GKE accepted late.

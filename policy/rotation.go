@@ -180,12 +180,20 @@ type Call struct {
 	State      CallState `json:"state"`
 	Operation  string    `json:"operation,omitempty"`
 	AnsweredAt time.Time `json:"answeredAt,omitzero"`
+	Refusal    Refusal   `json:"refusal,omitempty"`
 	RawError   string    `json:"rawError,omitempty"`
 }
 
 // MaySettle says whether a read begun at t comes late enough for absence to
 // prove anything. An intent dated in the reader's future is unsettled.
 func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.IntentAt.Add(SettleAfter)) }
+
+// MayHaveTaken says whether the call may have had its effect: it was sent, and
+// not refused. A start refused because one is already under way, after a clean
+// read under its intent, is presumed ours.
+func (c Call) MayHaveTaken() bool {
+	return c.Sent() && (c.State != Refused || c.Refusal == AlreadyRotating)
+}
 
 // Sent says whether the call may have reached GKE.
 func (c Call) Sent() bool { return c.State != Withdrawn }
@@ -248,6 +256,16 @@ func (r Rotation) NodesDoneAt() time.Time {
 		}
 	}
 	return last
+}
+
+// anyUnsettled says whether any call may still be on its way.
+func (r Rotation) anyUnsettled(now time.Time) bool {
+	for _, c := range r.PoolCalls {
+		if c.Sent() && !c.MaySettle(now) {
+			return true
+		}
+	}
+	return r.Unsettled(now)
 }
 
 // Unsettled says whether a start or complete may still be on its way.

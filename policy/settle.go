@@ -91,7 +91,7 @@ func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) 
 }
 
 func answered(c Call, o Outcome, now time.Time) Call {
-	c.State, c.Operation, c.AnsweredAt, c.RawError = o.State, o.Operation, now, clip(o.Raw)
+	c.State, c.Operation, c.AnsweredAt, c.Refusal, c.RawError = o.State, o.Operation, now, o.Refusal, clip(o.Raw)
 	return c
 }
 
