@@ -169,7 +169,9 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 	doc, changed := a.doc.After(d, now)
 	doc.Requests = a.keepUnseen(doc.Requests)
 	var c state.Change
-	if changed {
+	if changed || d.Slot != policy.SlotKeep {
+		// A slot is given back only on the newest document: on an older one it
+		// may not show yet, and would stay taken for ever.
 		c.Fleet = &doc
 	}
 	if d.Close != "" {
