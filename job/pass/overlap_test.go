@@ -257,7 +257,7 @@ func TestEnv(t *testing.T) {
 	stranger := *s.policy
 	stranger.Env = "prod"
 	p := s.process()
-	p.Options.Policy = &stranger
+	p.Policy = &stranger
 	_, err := p.run(t.Context())
 	var env *EnvError
 	if !errors.As(err, &env) || env.Book != "test" || env.Settings != "prod" {
@@ -280,7 +280,7 @@ func TestEnvRace(t *testing.T) {
 	stranger := *s.policy
 	stranger.Env = "prod"
 	p := s.process().alone()
-	p.Options.Policy = &stranger
+	p.Policy = &stranger
 	p.beforeRead = func(call string) error {
 		if call == "clusters shop" {
 			s.process().alone().must()
