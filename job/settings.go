@@ -58,7 +58,7 @@ type Settings struct {
 	// with always, such clusters have nodes recreated at any time of day.
 	Window weekly `split_words:"true" default:"always" form:"days, times and a zone, e.g. Sat,Sun 02:00-06:00 Europe/Paris; several joined by ;, or always"`
 	// Rotations start only inside it, in addition to the cluster's own window.
-	StartWindow weekly `split_words:"true" default:"always" form:"as WINDOW"`
+	StartWindow weekly `split_words:"true" default:"always" form:"days, times and a zone, e.g. Sat,Sun 02:00-06:00 Europe/Paris; several joined by ;, or always"`
 	// Dates on which the company changes nothing, days inclusive, UTC unless a
 	// zone follows. They bind starts, our node work and our completion.
 	// WARNING: they do not bind GKE, which completes a rotation by itself
@@ -66,7 +66,7 @@ type Settings struct {
 	Freezes freezes `split_words:"true" default:"none" form:"dates, e.g. 2026-12-18/2027-01-04, 2027-04-02 Europe/Paris, or none"`
 	// When a rotation may be completed. Completion ends the old credentials:
 	// a client that was forgotten fails then, so it wants people awake.
-	CompleteWindow weekly `split_words:"true" default:"Mon-Thu 09:00-15:00" form:"as WINDOW"`
+	CompleteWindow weekly `split_words:"true" default:"Mon-Thu 09:00-15:00" form:"days, times and a zone, e.g. Sat,Sun 02:00-06:00 Europe/Paris; several joined by ;, or always"`
 	// What the completion of a zonal cluster obeys, whose API server is gone
 	// for a moment: people is COMPLETE_WINDOW alone, window is the cluster's
 	// own window alone, both is where the two overlap. WARNING: with both, a

@@ -42,9 +42,14 @@ type checker struct {
 	found        []Problem
 }
 
-// require reports name unless ok; with names settings that must be readable
-// for the question to make sense.
+// require reports name unless ok. others are the settings that must be
+// readable too for the question to make sense.
 func (c *checker) require(ok bool, name, what string, others ...string) {
+	c.advise(ok, name, what, "Write "+c.forms[name], others...)
+}
+
+// advise is require with a way out of its own.
+func (c *checker) advise(ok bool, name, what, hint string, others ...string) {
 	for _, n := range append(others, name) {
 		if c.bad[n] {
 			return
@@ -52,7 +57,7 @@ func (c *checker) require(ok bool, name, what string, others ...string) {
 	}
 	if !ok {
 		c.bad[name] = true
-		c.found = append(c.found, Problem{Setting: prefix + name, Text: c.texts[name], What: what, Hint: "Write " + c.forms[name]})
+		c.found = append(c.found, Problem{Setting: prefix + name, Text: c.texts[name], What: what, Hint: hint})
 	}
 }
 
@@ -93,13 +98,13 @@ func (c *checker) room(w weekly, name string) {
 
 func (c *checker) relations() {
 	s := c.s
-	c.require(s.RotateBeforeExpiry.V > s.EmergencyBeforeExpiry.V, "ROTATE_BEFORE_EXPIRY",
+	c.advise(s.RotateBeforeExpiry.V > s.EmergencyBeforeExpiry.V, "ROTATE_BEFORE_EXPIRY",
 		fmt.Sprintf("it is not longer than %sEMERGENCY_BEFORE_EXPIRY=%s, so every due cluster would be an emergency", prefix, policy.Days(time.Duration(s.EmergencyBeforeExpiry.V))),
-		"EMERGENCY_BEFORE_EXPIRY")
-	c.require(s.Urgent.V.Selector == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
-		"it says nothing without "+prefix+"ROTATE_ISSUED_BEFORE, the date of the compromise", "ROTATE_ISSUED_BEFORE")
-	c.require(s.Deadline.V <= s.Every.V, "DEADLINE",
-		"runs would overlap, for it is more than "+prefix+"EVERY="+policy.Days(time.Duration(s.Every.V)), "EVERY")
+		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
+	c.advise(s.Urgent.V.Selector == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
+		"it means nothing without the date of the compromise", "Set "+prefix+"ROTATE_ISSUED_BEFORE too, or remove it", "ROTATE_ISSUED_BEFORE")
+	c.advise(s.Deadline.V <= s.Every.V, "DEADLINE",
+		"runs would overlap, for it is more than "+prefix+"EVERY="+policy.Days(time.Duration(s.Every.V)), "Write a shorter one, e.g. "+policy.Days(time.Duration(s.Every.V)*5/6), "EVERY")
 }
 
 // places checks what depends on where this runs and whom it talks to.
@@ -114,11 +119,11 @@ func (c *checker) places() {
 		c.require(pattern.MatchString(p), "PROJECTS", fmt.Sprintf("%q is not a project id (6 to 30 lower-case letters, digits and dashes; not a project's number or name)", p), "GKE_ENDPOINT")
 	}
 	if s.cloudRun != "" {
-		c.require(s.State.V.File == "", "STATE", "on Cloud Run a file is lost with the container", "STATE")
+		c.advise(s.State.V.File == "", "STATE", "on Cloud Run a file is lost with the container", "Write firestore://PROJECT/DATABASE")
 		return
 	}
-	c.require(s.Mode.V != act || loopback || c.texts["STATE"] != defaultStore, "STATE",
-		"with MODE=act against Google the book must be named", "MODE", "GKE_ENDPOINT")
+	c.advise(s.Mode.V != act || loopback || c.texts["STATE"] != defaultStore, "STATE",
+		"with "+prefix+"MODE=act against Google the book must have a place of its own, not the working directory", "Write firestore://PROJECT/DATABASE or file:PATH", "MODE", "GKE_ENDPOINT")
 }
 
 // Policy gives the rules that the settings ask for. Meaningful only if

@@ -119,6 +119,9 @@ func (f setting) problem(vars map[string]string) (Problem, bool) {
 		p.What, p.Hint = "it is set but empty", "Remove it for its default "+f.Default+", or write "+f.Form
 	case err != nil:
 		p.What = err.Error()
+		if strings.Contains(p.What, "write e.g.") {
+			p.Hint = "" // the parser knows better
+		}
 	default:
 		return p, false
 	}
@@ -196,7 +199,7 @@ func nearest[T ~string](to string, words []T) string {
 
 func didYouMean[T ~string](to string, words []T) string {
 	if n := nearest(strings.ToLower(to), words); n != "" {
-		return fmt.Sprintf("; did you mean %s?", n)
+		return fmt.Sprintf(" (did you mean %s?)", n)
 	}
 	return ""
 }

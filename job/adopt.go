@@ -1,0 +1,23 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/policy"
+)
+
+func (a *app) adoptCommand() *cobra.Command {
+	return a.sayCommand("adopt CLUSTER", "Carry a rotation to its end that somebody else started",
+		`Carry a rotation to its end that somebody else started: a person, another
+tool, or GKE itself. ADOPT=carry does so for all.`,
+		`  rotator adopt shop-prod/us-central1/catalog --by ann`, false,
+		func(cmd *cobra.Command, h *heard) error {
+			c, err := h.cluster(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+				return book.Fleet.Adopt(h.s.Policy(), c, rotationOf(book, h.ref), h.said)
+			})
+		})
+}

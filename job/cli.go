@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/show"
+)
+
+// app is what the commands share.
+type app struct {
+	environ        []string
+	vars           map[string]string
+	stdout, stderr io.Writer
+	log            *slog.Logger
+	begun          time.Time // with Go's monotonic clock
+}
+
+func newApp(environ []string, stdout, stderr io.Writer) *app {
+	a := &app{environ: environ, vars: variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
+	a.log = newLog(stderr, a.vars["CLOUD_RUN_JOB"] != "", a.vars["CLOUD_RUN_EXECUTION"])
+	return a
+}
+
+// command is the tree of commands. Without one, run is meant: it is what the
+// schedule starts.
+func (a *app) command(args []string) *cobra.Command {
+	passes := a.runCommand()
+	root := &cobra.Command{
+		Use:   "rotator",
+		Short: "Rotate the credentials of GKE clusters by policy",
+		Long: `Rotate the credentials of GKE clusters by policy: inside their maintenance
+windows, with time for people to update clients, a few clusters at a time.
+
+Each run looks at every cluster in scope and moves each rotation at most one
+phase forward. The policy is in ROTATOR_ settings, see deploy/CONFIG.md.
+Without a command, rotator makes one run.
+
+Exit status: 0 the command was carried out; 1 the book or every project was
+out of reach; 2 settings or arguments are wrong.`,
+		Example: `  rotator simulate                 see it work, without Google Cloud
+  rotator validate                 check the settings
+  rotator plan                     what a run would do now, and why not
+  rotator                          one run`,
+		Version:       version(),
+		RunE:          passes.RunE,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.Flags().AddFlagSet(passes.Flags())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
+		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand())
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return root
+}
+
+// failure is an error with the exit status that it asks for.
+type failure struct {
+	code  int
+	lines []string // what to tell, one problem each
+}
+
+func (f *failure) Error() string { return strings.Join(f.lines, "\n") }
+
+// wrong says that settings or arguments are wrong.
+func wrong(format string, args ...any) error {
+	return &failure{2, []string{fmt.Sprintf(format, args...)}}
+}
+
+// does makes a command's function: an error that says nothing else about
+// itself is one of doing, while those that cobra finds are arguments.
+func does(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd, args)
+		var known *failure
+		var env *pass.EnvError
+		switch {
+		case err == nil, errors.As(err, &known):
+			return err
+		case errors.As(err, &env):
+			return wrong("%v", err)
+		}
+		return &failure{1, []string{err.Error()}}
+	}
+}
+
+// exit tells what went wrong, one line each, and gives the exit status.
+func (a *app) exit(err error) int {
+	if err == nil {
+		return 0
+	}
+	f := &failure{2, []string{strings.TrimSpace(err.Error()) + ". See rotator --help"}}
+	_ = errors.As(err, &f) // else it is cobra's, about arguments
+	for _, line := range f.lines {
+		a.complain(line)
+	}
+	return f.code
+}
+
+// complain tells people something on standard error.
+func (a *app) complain(line string) {
+	if a.vars["CLOUD_RUN_JOB"] != "" {
+		a.log.Error(line)
+		return
+	}
+	fmt.Fprintln(a.stderr, "rotator: "+line)
+}
+
+// settings reads the settings, or says everything that is wrong with them.
+func (a *app) settings() (Settings, error) {
+	s, problems := readSettings(a.environ)
+	return s, asFailure(problems)
+}
+
+func asFailure(problems []Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	f := &failure{code: 2}
+	for _, p := range problems {
+		f.lines = append(f.lines, p.String())
+	}
+	return f
+}
+
+// clock gives the present. at is another time, for commands that only look, or
+// to follow a simulated GKE's clock: free says that at may be any time.
+func clock(at string, s Settings, free bool) (func() time.Time, error) {
+	if at == "" {
+		return func() time.Time { return time.Now().UTC() }, nil
+	}
+	t, err := parseTime(at)
+	if err != nil {
+		return nil, wrong("--at %v", err)
+	}
+	if !free && !s.GKEEndpoint.V.loopback() {
+		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", prefix)
+	}
+	return func() time.Time { return t }, nil
+}
+
+// options say how pictures are made for this terminal, if it is one.
+func (a *app) options(mode string) show.Options {
+	o := show.Options{Mode: mode}
+	if zone := a.vars["TZ"]; zone != "" {
+		if z, err := time.LoadLocation(zone); err == nil {
+			o.Zone = z
+		}
+	}
+	f, ok := a.stdout.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return o
+	}
+	o.Live = true
+	o.Color = a.vars["NO_COLOR"] == "" && a.vars["TERM"] != "dumb"
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		o.Width = width
+	}
+	return o
+}
+
+// format is the --format flag.
+type format string
+
+func (f *format) String() string { return string(*f) }
+
+// Type is what --help shows.
+func (f *format) Type() string { return "table|json" }
+
+// Set reads the flag.
+func (f *format) Set(text string) error { return pick(f, []byte(text), "table", "json") }
+
+func formatFlag(cmd *cobra.Command) *format {
+	f := format("table")
+	cmd.Flags().Var(&f, "format", "print a table for people or JSON for programs")
+	return &f
+}
+
+// version is the revision that the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, modified := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+changes"
+		}
+	}
+	if revision == "" {
+		return cmp.Or(info.Main.Version, "unknown")
+	}
+	return revision[:min(12, len(revision))] + modified
+}

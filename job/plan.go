@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/show"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a run would do, and why not; change nothing",
+		Long: `Show what a run would do at a time, and why not. Nothing is sent and nothing
+is written. Without a book, holds, approvals and waves are unknown.`,
+		Example: `  rotator plan
+  rotator plan --at 2026-12-24T03:00:00Z
+  rotator plan --explain shop-prod/us-central1/catalog
+  rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
+		Args: cobra.NoArgs,
+	}
+	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
+	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	form := formatFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		if *explain != "" && *form == "json" {
+			return wrong("--explain is text for people; --format json holds every gate of every cluster")
+		}
+		s, err := a.settings()
+		if err != nil {
+			return err
+		}
+		now, err := clock(*at, s, true)
+		if err != nil {
+			return err
+		}
+		world, done, err := a.connect(cmd.Context(), s, wiring{now: now, lookOnly: true})
+		if err != nil {
+			return err
+		}
+		defer done()
+		res, err := pass.Look(cmd.Context(), world, a.passOptions(s))
+		if err != nil {
+			return err
+		}
+		switch p, o := s.Policy(), a.options(string(s.Mode.V)); {
+		case *form == "json":
+			return show.PlanJSON(a.stdout, res, p)
+		case *explain != "":
+			if _, err := show.Find(show.Refs(res.Decisions), *explain); err != nil {
+				return wrong("--explain: %v", err)
+			}
+			return show.Explain(a.stdout, res, *explain, o)
+		default:
+			return show.Plan(a.stdout, res, p, o)
+		}
+	})
+	return cmd
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/grpc"
+
+	"gke-credential-rotator/gke/gkesim"
+)
+
+// TestMain lets the scripts run this very program as rotator.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rotator": main})
+}
+
+// TestScripts plays testdata/script: one story for each command. GKE is the
+// simulated one, behind a socket of its own:
+//
+//	gke serve TIME [FLEET]  serves it and names it in ROTATOR_GKE_ENDPOINT
+//	gke clock TIME          lets simulated time pass
+//	gke journal FILE        writes every mutating request so far, one a line
+//	gke stop                takes it off the network
+//	exits STATUS PROGRAM    runs a program, and wants that exit status
+//
+// The settings are a small test's, with MODE=act and a book in $WORK.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gke": gkeCommand, "exits": exitsCommand,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Values["gke"] = &servedGKE{}
+			env.Setenv("ROTATOR_ENV", "test")
+			env.Setenv("ROTATOR_PROJECTS", "shop-prod,shop-dev,ml-prod,bank-prod")
+			env.Setenv("ROTATOR_MODE", act)
+			env.Setenv("ROTATOR_STATE", "file:"+env.WorkDir+"/book.db")
+			env.Setenv("NO_COLOR", "1")
+			return nil
+		},
+	})
+}
+
+// exitsCommand is "exits STATUS PROGRAM ARGS": exec with a known exit status.
+func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS PROGRAM ARGS")
+	}
+	var exit *exec.ExitError
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// servedGKE is the simulated GKE of one script.
+type servedGKE struct {
+	world *gkesim.World
+	stop  func()
+}
+
+func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | stop")
+	}
+	g, _ := ts.Value("gke").(*servedGKE)
+	switch args[0] {
+	case "serve":
+		ts.Check(g.serve(ts, args[1:]))
+	case "clock":
+		t, err := time.Parse(time.RFC3339, args[1])
+		ts.Check(err)
+		g.world.Advance(t)
+	case "journal":
+		f, err := os.Create(ts.MkAbs(args[1]))
+		ts.Check(err)
+		enc := json.NewEncoder(f)
+		for _, e := range g.world.Journal() {
+			ts.Check(enc.Encode(e))
+		}
+		ts.Check(f.Close())
+	case "stop":
+		g.stop()
+	default:
+		ts.Fatalf("gke: there is no %s", args[0])
+	}
+}
+
+func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
+	now, err := time.Parse(time.RFC3339, args[0])
+	if err != nil {
+		return err
+	}
+	g.world = gkesim.New(gkesim.Options{Seed: 1, Now: now})
+	if len(args) > 1 {
+		fleet, problems, err := gkesim.LoadFleet(ts.MkAbs(args[1]), "shop-prod")
+		if err != nil || len(problems) > 0 {
+			ts.Fatalf("%v %v", err, problems)
+		}
+		err = g.world.AddFleet(fleet)
+		if err != nil {
+			return err
+		}
+	} else if err := g.world.AddSample(); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer()
+	g.world.Register(s)
+	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
+	g.stop = s.Stop
+	ts.Defer(s.Stop)
+	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
+	return nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+)
+
+// simulation is what the flags of simulate ask for.
+type simulation struct {
+	fleet, project, from, every, faults string
+	days                                int
+	seed                                int64
+	form                                *format
+}
+
+// The longest simulation: more runs would take minutes and teach nothing.
+const mostRuns = 20_000
+
+func (a *app) simulateCommand() *cobra.Command {
+	var sm simulation
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Play the policy against a simulated GKE, in simulated time",
+		Long: `Play the policy against a simulated GKE, in simulated time: the same run as in
+production, with another clock and another GKE. Nothing touches Google Cloud.
+
+MODE, ENV, PROJECTS, STATE, RECOMMENDER and the endpoints are the simulation's
+own; every other ROTATOR_ setting is yours. Without --fleet it plays the
+project's own sample, in which each cluster teaches one rule.`,
+		Example: `  rotator simulate
+  gcloud container clusters list --project shop-prod --format json > fleet.json
+  ROTATOR_MAX_CA_AGE=365d rotator simulate --fleet fleet.json --days 45
+  rotator simulate --format json | jq '.clusters[] | select(.outcome != "verified")'`,
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&sm.fleet, "fleet", "", "`FILE|DIR` with clusters, as gcloud container clusters list --format json gives them, or single ones")
+	f.StringVar(&sm.project, "project", "", "`PROJECT` of clusters that do not say it in their selfLink")
+	f.StringVar(&sm.from, "from", "", "`TIME` at which it begins (default now; the sample's own Monday)")
+	f.IntVar(&sm.days, "days", 30, "how many `DAYS` to play")
+	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
+	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
+	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer; this version knows none")
+	sm.form = formatFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), sm) })
+	return cmd
+}
+
+func (a *app) simulate(ctx context.Context, sm simulation) error {
+	s, problems := readSettings(simulationEnviron(a.environ))
+	if err := asFailure(problems); err != nil {
+		return err
+	}
+	setup, err := sm.setup(s)
+	if err != nil {
+		return err
+	}
+	if err := sm.people(a, setup); err != nil {
+		return err
+	}
+	setup.Policy.Projects = setup.World.Projects()
+	o := a.options("")
+	progress := show.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
+	began := a.mono()
+	story, err := sim.Play(ctx, setup, progress.See)
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	if *sm.form == "json" {
+		return show.StoryJSON(a.stdout, story)
+	}
+	o.Wall = a.mono() - began
+	return show.Story(a.stdout, story, setup.Policy, o)
+}
+
+// setup checks the flags and makes an empty world.
+func (sm simulation) setup(s Settings) (sim.Setup, error) {
+	var none sim.Setup
+	if sm.faults != "" {
+		return none, wrong("--faults %s: this version knows no faults; leave the flag out", sm.faults)
+	}
+	every := time.Duration(s.Every.V)
+	if sm.every != "" {
+		d, err := policy.ParseDuration(sm.every)
+		if err != nil {
+			return none, wrong("--every %v", err)
+		}
+		if d < 5*time.Minute || d > day {
+			return none, wrong("--every %s is not between 5m and 24h", sm.every)
+		}
+		every = d
+	}
+	from := gkesim.SampleStart
+	if sm.fleet != "" {
+		from = time.Now().UTC().Truncate(time.Hour)
+	}
+	if sm.from != "" {
+		t, err := parseTime(sm.from)
+		if err != nil {
+			return none, wrong("--from %v", err)
+		}
+		from = t
+	}
+	if sm.days < 1 || time.Duration(sm.days) > mostRuns*every/day {
+		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, policy.Days(every))
+	}
+	p := s.Policy()
+	p.Every = every
+	return sim.Setup{
+		Policy: p, World: gkesim.New(gkesim.Options{Seed: sm.seed, Now: from}),
+		From: from, Days: sm.days, Every: every, Seed: sm.seed,
+	}, nil
+}
+
+// people puts the clusters into the world, and says which files hold none.
+func (sm simulation) people(a *app, setup sim.Setup) error {
+	if sm.fleet == "" {
+		if sm.project != "" {
+			return wrong("--project names the project of the clusters in --fleet, which is missing")
+		}
+		return setup.World.AddSample()
+	}
+	fleet, problems, err := gkesim.LoadFleet(sm.fleet, sm.project)
+	for _, p := range problems {
+		a.complain(p.String())
+	}
+	if err != nil {
+		return wrong("--fleet: %v", err)
+	}
+	if err := setup.World.AddFleet(fleet); err != nil {
+		return wrong("--fleet: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [CLUSTER]",
+		Short: "Show what is in flight, what people said, or the story of one cluster",
+		Long: `Show what the book holds: what waits for people, rotations in flight, holds,
+the last run. It asks nothing of GKE. With a cluster, its story: that reads the
+cluster too, and earlier rotations.`,
+		Example: `  rotator status
+  rotator status shop-prod/us-central1/catalog
+  rotator status catalog --format json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+	form := formatFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
+		s, err := a.settings()
+		if err != nil {
+			return err
+		}
+		now, err := clock(*at, s, false)
+		if err != nil {
+			return err
+		}
+		store, err := openExistingBook(s)
+		if err != nil {
+			return err
+		}
+		defer closeBook(store)
+		book, err := readBook(cmd.Context(), store, s)
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now(), *form)
+		}
+		if *form == "json" {
+			return show.StatusJSON(a.stdout, book, now(), s.Policy())
+		}
+		return show.Status(a.stdout, book, now(), s.Policy(), a.options(string(s.Mode.V)))
+	})
+	return cmd
+}
+
+// readBook reads the book and makes sure that it is this deployment's; without
+// a store it is an unknown one.
+func readBook(ctx context.Context, store state.Store, s Settings) (policy.Book, error) {
+	if store == nil {
+		return policy.Book{}, nil
+	}
+	book, err := store.Book(ctx)
+	if err != nil {
+		return book, fmt.Errorf("read the book: %w", err)
+	}
+	if env := book.Fleet.Env; env != "" && env != string(s.Env.V) {
+		return book, &pass.EnvError{Book: env, Settings: string(s.Env.V)}
+	}
+	return book, nil
+}
+
+func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, book policy.Book, text string, now time.Time, form format) error {
+	ref, err := a.clusterNamed(text, book)
+	if err != nil {
+		return err
+	}
+	var history []policy.Record
+	if store != nil {
+		if history, err = store.History(ctx, ref); err != nil {
+			return fmt.Errorf("read the history of %s: %w", ref, err)
+		}
+	}
+	d, err := a.decisionOn(ctx, s, book, ref, now)
+	if err != nil {
+		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
+	}
+	if form == "json" {
+		return show.StatusClusterJSON(a.stdout, book, history, d, ref, now)
+	}
+	return show.StatusCluster(a.stdout, book, history, d, ref, now, s.Policy(), a.options(string(s.Mode.V)))
+}
+
+// decisionOn looks at one cluster, for what a run would do about it now.
+func (a *app) decisionOn(ctx context.Context, s Settings, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
+	c, err := readCluster(ctx, s, ref, now)
+	if err != nil {
+		return nil, err
+	}
+	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: book}
+	ds := policy.Plan(s.Policy(), alone, "", now)
+	at := slices.IndexFunc(ds, func(d policy.Decision) bool { return d.Cluster.Ref == ref })
+	return &ds[at], nil
+}
+
+// clusterNamed understands a full name, or the end of one that the book knows.
+func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
+	if ref, err := policy.ParseRef(text); err == nil {
+		return ref, nil
+	}
+	known := slices.Collect(maps.Keys(book.Rotations))
+	for _, h := range book.Fleet.Holds {
+		if !h.Cluster.IsZero() && !slices.Contains(known, h.Cluster) {
+			known = append(known, h.Cluster)
+		}
+	}
+	ref, err := show.Find(known, text)
+	if err != nil {
+		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER", err)
+	}
+	return ref, nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/state"
+)
+
+// wiring is what a command may want of the world.
+type wiring struct {
+	now func() time.Time
+	// lookOnly: nothing is changed, so the book is opened to read, if there
+	// is one, and the client that changes clusters is never built.
+	lookOnly bool
+}
+
+// connect builds the world of a run. done gives it back.
+func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.World, done func(), err error) {
+	var book state.Store
+	if w.lookOnly {
+		book, err = openExistingBook(s)
+	} else {
+		book, err = openBook(s)
+	}
+	if err != nil {
+		return world, nil, err
+	}
+	cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+	if err != nil {
+		closeBook(book)
+		return world, nil, err
+	}
+	world = pass.World{Read: cloud, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
+	if s.Mode.V == act && !w.lookOnly {
+		world.Move = cloud // the only place where a run gets the means to change clusters
+	}
+	return world, func() {
+		_ = cloud.Close() // nothing is under way any more
+		closeBook(book)
+	}, nil
+}
+
+// dialOptions say how an API is reached: a loopback address is a simulator.
+func dialOptions(at address) []option.ClientOption {
+	switch {
+	case at == "":
+		return nil
+	case at.loopback():
+		return []option.ClientOption{
+			option.WithEndpoint(string(at)), option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+		}
+	}
+	return []option.ClientOption{option.WithEndpoint(string(at))}
+}
+
+// openBook opens the book that the settings name, and makes it if it is a file
+// that is not there yet.
+func openBook(s Settings) (state.Store, error) {
+	if s.State.V.File == "" {
+		return nil, noFirestore(s)
+	}
+	return state.OpenFile(s.State.V.File, state.FileOptions{})
+}
+
+// openExistingBook opens the book to read; nil when there is none yet.
+func openExistingBook(s Settings) (state.Store, error) {
+	if s.State.V.File == "" {
+		return nil, noFirestore(s)
+	}
+	if _, err := os.Stat(s.State.V.File); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
+	}
+	return state.OpenFile(s.State.V.File, state.FileOptions{ReadOnly: true})
+}
+
+func noFirestore(s Settings) error {
+	return wrong("%sSTATE=%s: this version keeps its book in a file only. Write file:PATH", prefix, s.State.text)
+}
+
+func closeBook(book state.Store) {
+	if book != nil {
+		_ = book.Close() // every write was committed when it was made
+	}
+}
+
+// mono is a clock that nobody sets.
+func (a *app) mono() time.Duration { return time.Since(a.begun) }
+
+// execution is this process's name in the book, and which attempt of it this
+// is: Cloud Run retries a task under the same name.
+func (a *app) execution() (name string, attempt int) {
+	if name = a.vars["CLOUD_RUN_EXECUTION"]; name == "" {
+		return "local-" + randomID()[:8], 0
+	}
+	attempt, _ = strconv.Atoi(a.vars["CLOUD_RUN_TASK_ATTEMPT"])
+	return name, attempt
+}
+
+// randomID is 128 random bits.
+func randomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails: it crashes the program instead
+	return hex.EncodeToString(b[:])
+}
