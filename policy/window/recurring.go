@@ -72,30 +72,27 @@ func recurring(notBefore time.Time, start, length time.Duration, text string) (S
 	}
 	r.since(notBefore)
 	human := r.human(start, length)
-	w := &windows{clock: elapsed{start, length}, notBefore: notBefore, notAfter: r.until}
-	firstDay := dayOf(notBefore)
-	if r.count > 0 {
-		last, err := r.lastCounted(firstDay)
-		if err != nil {
-			return nil, "", fmt.Errorf("recurrence %q: %w", strings.TrimSpace(text), err)
+	w := &windows{rule: r.rule, clock: elapsed{start, length}, notBefore: notBefore, notAfter: r.until}
+	switch {
+	case !r.until.IsZero() && r.until.Before(notBefore):
+		return Never(), fmt.Sprintf("%s, ended %s before it began", human, r.until.Format(time.DateOnly)), nil
+	case !w.everOpens():
+		return Never(), human + ", on days that never come", nil
+	case r.count > 0:
+		last, ok := r.lastCounted(dayOf(notBefore))
+		if !ok {
+			return nil, "", fmt.Errorf("recurrence %q: COUNT=%d would last for centuries; end the rule with UNTIL or leave COUNT out", strings.TrimSpace(text), r.count)
 		}
 		w.notAfter = midnight(last).Add(start)
 	}
-	w.rule = r.rule
-	switch {
-	case !w.notAfter.IsZero() && w.notAfter.Before(notBefore):
-		return Never(), fmt.Sprintf("%s, ended %s before it began", human, w.notAfter.Format(time.DateOnly)), nil
-	case !w.everOpens():
-		return Never(), human + ", on days that never come", nil
-	case !w.notAfter.IsZero():
+	if !w.notAfter.IsZero() {
 		human += ", until " + w.notAfter.Format(time.DateOnly)
 	}
 	return &merged{source: w}, human, nil
 }
 
 // everOpens says whether the windows ever begin. Calendars repeat after 400
-// years, so looking that far is enough for a rule without INTERVAL, and with
-// one it is far enough.
+// years, so a rule whose days do not come in that time is not worth waiting for.
 func (w *windows) everOpens() bool {
 	const cycle = 146_097 // days in 400 years
 	day := dayOf(w.notBefore)

@@ -163,22 +163,19 @@ func (r *recurrence) needsFirst() bool {
 	return r.interval > 1 || r.count > 0 || (r.freq != daily && len(r.weekdays) == 0 && r.monthDays|r.lastDays == 0)
 }
 
-// countedPeriods is how many days of a rule with COUNT are looked at: more
-// than five centuries.
-const countedPeriods = 200_000
+// countedDays is how far a rule with COUNT is followed: more than 500 years.
+const countedDays = 200_000
 
-// lastCounted is the day of the last window of a rule with COUNT, whose first
-// may be on first. It is found once, so that later questions need not count.
-func (r *recurrence) lastCounted(first int64) (int64, error) {
-	day, limit := first-1, first+countedPeriods
-	for n := 0; n < r.count; n++ {
-		next, ok := r.next(day+1, limit)
-		if !ok {
-			return 0, fmt.Errorf("COUNT=%d would last for centuries; end the rule with UNTIL or leave COUNT out", r.count)
+// lastCounted is the day of the last window of a rule with COUNT that begins
+// to count with first. It is found once, so that later questions need not count.
+func (r *recurrence) lastCounted(first int64) (day int64, ok bool) {
+	day = first - 1
+	for range r.count {
+		if day, ok = r.next(day+1, first+countedDays); !ok {
+			return 0, false
 		}
-		day = next
 	}
-	return day, nil
+	return day, true
 }
 
 // String writes the rule in a fixed order; reading that gives the same rule.
