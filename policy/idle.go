@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // idle decides for a cluster without a rotation on record.
 func (k *Case) idle(d *Decision, f Fleet) {
 	c := k.Cluster
@@ -11,7 +13,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	v, isShut := firstShut(d.Gates)
 	switch {
 	case !isShut:
-		d.Action, d.Reason, d.Message = Start, IsDue, k.Due.Why
+		d.Action, d.Reason, d.Message = Start, IsDue, join(k.Due.Why, k.liftedNote(d.Gates))
 	case v.Reason == NotSelected || v.Reason == NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
@@ -28,6 +30,24 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	if k.Due.Is && k.Emergency {
 		d.Events = append(d.Events, Event{EventCAExpiring, d.Reason, "CA expires " + day(c.Bundle.Oldest().Expires)})
 	}
+}
+
+// liftedNote says which gates are not awaited, and why.
+func (k *Case) liftedNote(gates []Verdict) string {
+	var names []string
+	for _, v := range gates {
+		if v.Lifted {
+			names = append(names, v.Gate)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	why := "emergency"
+	if k.Urgent {
+		why = "urgent"
+	}
+	return why + ", not awaited: " + strings.Join(names, ", ")
 }
 
 // needsPeople are the reasons that only a person can end.

@@ -192,6 +192,7 @@ func dealOut(cases []*Case, ds []Decision) {
 			}
 			continue
 		}
+		d.Message = join(d.Message, fleet[len(fleet)-1].Message) // which slot
 		k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
 	}
 }
