@@ -181,7 +181,7 @@ func legend(used []policy.Phase) string {
 		phase policy.Phase
 		text  string
 	}{
-		{"", "· due, waiting"}, {policy.Starting, "s starting"}, {policy.RecreatingNodes, "n nodes"},
+		{"", "· due and waiting"}, {policy.Starting, "s starting"}, {policy.RecreatingNodes, "n nodes"},
 		{policy.UpdatingClients, "u updating clients"}, {policy.Completing, "c completing"}, {policy.Verifying, "v verifying"}, {ended, "✓ verified"},
 	}
 	var out []string
@@ -190,12 +190,12 @@ func legend(used []policy.Phase) string {
 			out = append(out, strings.ReplaceAll(w.text, " ", hard))
 		}
 	}
-	return strings.Join(out, "  ")
+	return strings.Join(out, " "+hard)
 }
 
 // axis writes the legend and the dates above the marks.
 func (g *page) axis(sc scale, label int, legend string) {
-	g.para(0, plain, "One"+hard+"mark"+hard+"is"+hard+markText(sc.mark)+":  "+legend)
+	g.para(0, plain, "One"+hard+"mark"+hard+"is"+hard+markText(sc.mark)+": "+hard+legend)
 	dates := make([]rune, 0, sc.n)
 	month := time.Month(0)
 	for i := range sc.n {
@@ -235,6 +235,15 @@ func cut(s string, width int) string {
 	}
 	runes := []rune(s)
 	return "…" + string(runes[len(runes)-width+1:])
+}
+
+// cutEnd keeps a text inside its line.
+func cutEnd(s string, width int) string {
+	runes := []rune(s)
+	if len(runes) <= max(width, 1) {
+		return s
+	}
+	return string(runes[:max(width, 1)-1]) + "…"
 }
 
 // heaps draws a large fleet: how many clusters stood where, mark by mark.

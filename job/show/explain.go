@@ -93,7 +93,7 @@ func expiry(t, now time.Time) string {
 
 // windowNow says when the cluster's maintenance policy allows node work.
 func (g *page) windowNow(d policy.Decision) string {
-	text := cmp.Or(clean(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
+	text := cmp.Or(g.words(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
 	n := d.NextWindow
 	switch {
 	case d.Cluster.Maintenance.Problem != "":
@@ -119,23 +119,28 @@ func (g *page) gates(gates []policy.Verdict) {
 		case !v.Open:
 			r.what, r.style = "closed", red
 			r.text = g.sentence(v.Reason, v.Message)
-			if v.Reason != policy.GateOpen {
-				r.code = string(v.Reason)
+			r.code = string(v.Reason)
+			switch at := g.at(v.OpensAt); {
+			case at == "":
+				r.text = joined(r.text, "waits on "+cmp.Or(policy.Reasons[v.Reason].Waits, "something without a time"))
+			case untimed(r.text, at) == r.text:
+				r.text = joined(r.text, "may open "+at)
 			}
-			if v.OpensAt.IsZero() {
-				r.text = joined(r.text, "no time known")
-			} else {
-				r.text = joined(r.text, "may open "+g.at(v.OpensAt))
-			}
+		}
+		if g.width < narrow && r.code != "" { // no room for a column
+			r.text, r.code = r.text+" ["+r.code+"]", ""
 		}
 		rs = append(rs, r)
 	}
-	g.rows(g.fit(rs), rs)
+	g.rows(g.fit(g.names(rs), rs), rs)
 }
 
 // promise is until when the decision stands.
 func (g *page) promise(d policy.Decision) string {
 	if d.NextChange.IsZero() {
+		if on := policy.Reasons[d.Reason].Waits; on != "" {
+			return "No passing of time changes this decision; it waits on " + on + "."
+		}
 		return "No passing of time changes this decision: somebody must act, or GKE."
 	}
 	return "With unchanged inputs this decision stands until " + g.at(d.NextChange) + "."

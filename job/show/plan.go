@@ -24,17 +24,18 @@ func Plan(w io.Writer, res pass.Result, p *policy.Policy, o Options) error {
 	g.planHead(res, p)
 	people := g.peopleRows(s.people, p.Env)
 	doing, flying, waiting := g.doingRows(s.doing), g.flyingRows(s.flying), g.waitingRows(s.waiting)
-	sh := g.fit(slices.Concat(people, doing, flying, waiting))
-	g.section(red, "NEEDS PEOPLE", sh, people)
-	g.section(green, "WOULD DO NOW", sh, doing)
-	g.section(bold, "IN FLIGHT", sh, flying)
-	g.section(yellow, "WAITING", sh, waiting)
+	names := g.names(people, doing, flying, waiting)
+	g.section(red, "NEEDS PEOPLE", names, people)
+	g.section(green, "WOULD DO NOW", names, doing)
+	g.section(bold, "IN FLIGHT", names, flying)
+	g.section(yellow, "WAITING", names, waiting)
 	g.notDue(s.notDue)
 	if n := len(s.notSelected); n > 0 {
 		g.heading(bold, "NOT SELECTED")
 		g.para(2, plain, plural(n, "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+someNames(s.notSelected))
 	}
 	g.unread(res.Fleet.Unread, p.Env)
+	g.capacity(policy.Capacity(p, res.Fleet, res.Decisions, res.At), p)
 	g.nothingDue(s, p)
 	return g.send(w)
 }
@@ -133,13 +134,13 @@ func (g *page) heading(s style, title string) {
 }
 
 // section writes at most mostRows rows and counts the rest by their codes.
-func (g *page) section(s style, title string, sh shape, rs []row) {
+func (g *page) section(s style, title string, names int, rs []row) {
 	if len(rs) == 0 {
 		return
 	}
 	g.heading(s, title)
 	shown := min(len(rs), mostRows)
-	g.rows(sh, rs[:shown])
+	g.rows(g.fit(names, rs[:shown]), rs[:shown])
 	if rest := rs[shown:]; len(rest) > 0 {
 		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", len(rest), tally(rest)))
 	}
@@ -255,12 +256,17 @@ func (g *page) flyingRows(ds []policy.Decision) []row {
 func (g *page) waitingRows(ds []policy.Decision) []row {
 	var rs []row
 	for _, d := range ds {
-		opens, others := mayOpen(d)
+		opens, known, others := mayOpen(d)
+		when := g.at(opens)
 		text := g.sentence(d.Reason, d.Message)
+		text = untimed(text, when) // it stands in front already
+		if !known && when != "" {
+			when += "+" // and then another gate
+		}
 		if others > 0 {
 			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(plural(others, "more gate", "more gates"), " ", hard))
 		}
-		r := row{name: name(d), what: cmp.Or(g.at(opens), "open end"), text: text, code: string(d.Reason)}
+		r := row{name: name(d), what: cmp.Or(when, waitsFor(d)), text: text, code: string(d.Reason)}
 		if d.Reason == policy.Held {
 			r.next = next(d.Reason, d.Cluster.Ref.String(), "")
 		}
@@ -269,10 +275,31 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 	return rs
 }
 
-// mayOpen is when the last of the closed gates may open, zero when one of them
-// does not know, and how many are closed beside the one that is named.
-func mayOpen(d policy.Decision) (at time.Time, others int) {
-	known := true
+// untimed drops the time from a sentence that ends with it.
+func untimed(text, when string) string {
+	if when == "" {
+		return text
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(text, " opens "+when), " until "+when)
+}
+
+// waitsFor is on whom a decision waits when no time is known.
+func waitsFor(d policy.Decision) string {
+	if on := policy.Reasons[d.Reason].Waits; on != "" {
+		return "on " + on
+	}
+	for _, v := range d.Gates {
+		if on := policy.Reasons[v.Reason].Waits; !v.Open && !v.Lifted && v.OpensAt.IsZero() && on != "" {
+			return "on " + on
+		}
+	}
+	return "open end"
+}
+
+// mayOpen is when the last of the closed gates may open, whether all of them
+// know, and how many are closed beside the one that is named.
+func mayOpen(d policy.Decision) (at time.Time, known bool, others int) {
+	known = true
 	for _, v := range d.Gates {
 		if v.Open || v.Lifted {
 			continue
@@ -285,10 +312,7 @@ func mayOpen(d policy.Decision) (at time.Time, others int) {
 			at = v.OpensAt
 		}
 	}
-	if !known {
-		return time.Time{}, others
-	}
-	return at, others
+	return at, known, others
 }
 
 func (g *page) notDue(ds []policy.Decision) {
@@ -349,5 +373,8 @@ func someNames(ds []policy.Decision) string {
 
 func joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	for i := range parts[:max(len(parts)-1, 0)] {
+		parts[i] = strings.TrimSuffix(parts[i], ".")
+	}
 	return strings.Join(parts, "; ")
 }

@@ -61,6 +61,9 @@ type page struct {
 	o     Options
 	now   time.Time
 	width int
+	// hours: every time of the table is a full hour; days: no day of the month
+	// comes twice.
+	hours, days bool
 }
 
 func newPage(o Options, now time.Time) *page {
@@ -74,9 +77,9 @@ func newPage(o Options, now time.Time) *page {
 	return g
 }
 
-// send writes the page, without spaces at the ends of lines.
+// send writes the page.
 func (g *page) send(w io.Writer) error {
-	if _, err := w.Write(g.Bytes()); err != nil {
+	if _, err := w.Write(bytes.ReplaceAll(g.Bytes(), []byte(hard), []byte(" "))); err != nil {
 		return fmt.Errorf("write the picture: %w", err)
 	}
 	return nil
@@ -126,7 +129,7 @@ func (g *page) at(t time.Time) string {
 	if far(t, g.now) {
 		form = "2006-01-02 15:04"
 	}
-	return t.In(g.o.Zone).Format(form)
+	return strings.ReplaceAll(t.In(g.o.Zone).Format(form), " ", hard)
 }
 
 func far(t, now time.Time) bool {
@@ -151,6 +154,8 @@ func lasting(d time.Duration) string {
 		return "-" + lasting(-d)
 	case days >= 100:
 		return fmt.Sprintf("%dd", days)
+	case days > 0 && hours == 0:
+		return fmt.Sprintf("%dd", days)
 	case days > 0:
 		return fmt.Sprintf("%dd %dh", days, hours)
 	case hours > 0 && minutes > 0:
@@ -167,13 +172,22 @@ var ruleTime = regexp.MustCompile(`\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-
 // words makes a sentence of the rules fit for the page: harmless, and with its
 // times in the page's zone and form.
 func (g *page) words(text string) string {
-	return ruleTime.ReplaceAllStringFunc(clean(text), func(s string) string {
+	text = weekly.ReplaceAllStringFunc(clean(text), dayNames)
+	return ruleTime.ReplaceAllStringFunc(text, func(s string) string {
 		t, err := time.Parse("Mon 2006-01-02 15:04", s)
 		if err != nil {
 			return s
 		}
 		return g.at(t)
 	})
+}
+
+// weekly is the commonest of GKE's recurrences, and the longest to read.
+var weekly = regexp.MustCompile(`\bFREQ=WEEKLY;BYDAY=(?:MO|TU|WE|TH|FR|SA|SU)(?:,(?:MO|TU|WE|TH|FR|SA|SU))* `)
+
+func dayNames(rule string) string {
+	names := strings.NewReplacer("FREQ=WEEKLY;BYDAY=", "", "MO", "Mon", "TU", "Tue", "WE", "Wed", "TH", "Thu", "FR", "Fri", "SA", "Sat", "SU", "Sun")
+	return names.Replace(rule)
 }
 
 // sentence is the message, or what the reason means when there is none.

@@ -25,10 +25,10 @@ func Status(w io.Writer, book policy.Book, now time.Time, p *policy.Policy, o Op
 	}
 	people, flying := g.bookRows(book, p)
 	people = append(g.failureRows(doc, book, p), people...)
-	sh := g.fit(slices.Concat(people, flying))
-	g.section(red, "NEEDS PEOPLE", sh, people)
+	names := g.names(people, flying)
+	g.section(red, "NEEDS PEOPLE", names, people)
 	g.breaker(doc, p)
-	g.section(bold, "IN FLIGHT", sh, flying)
+	g.section(bold, "IN FLIGHT", names, flying)
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
 		g.line("")
@@ -159,12 +159,12 @@ func (g *page) said(doc policy.FleetDoc) {
 	for _, q := range doc.Requests {
 		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind), text: joined("asked for "+lasting(g.now.Sub(q.At))+" ago", byWhom(q.Said))})
 	}
-	g.section(bold, "SAID BY PEOPLE (as stated)", g.fit(rs), rs)
+	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
 		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.at(doc.Waves[wave])})
 	}
-	g.section(bold, "WAVES", g.fit(rs), rs)
+	g.section(bold, "WAVES", g.names(rs), rs)
 }
 
 func byWhom(s policy.Said) string {

@@ -64,8 +64,7 @@ func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy)
 	}
 	g.line("")
 	rs := g.phaseRows(r, d, p)
-	sh := g.fit(rs)
-	g.rows(sh, rs)
+	g.rows(g.fit(g.names(rs), rs), rs)
 	g.room(r)
 	g.line("")
 	g.fact("old CA", fmt.Sprintf("%s  %s to %s", short(r.Baseline.CA.Fingerprint), day(r.Baseline.CA.Issued), day(r.Baseline.CA.Expires)))
@@ -184,7 +183,7 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 // ahead says when the phases that are still to come can begin at the soonest,
 // by what is known now.
 func (g *page) ahead(r policy.Rotation, p *policy.Policy) map[policy.Phase]string {
-	out := map[policy.Phase]string{}
+	out := map[policy.Phase]string{policy.UpdatingClients: "when every pool is recreated", policy.Verifying: "when only the new CA is left"}
 	if r.HandedOverAt.IsZero() {
 		return out
 	}

@@ -24,7 +24,11 @@ const (
 func Story(w io.Writer, s sim.Story, p *policy.Policy, o Options) error {
 	g := newPage(o, s.From)
 	g.storyHead(s)
-	g.changes(s)
+	if len(s.Clusters) > mostLanes {
+		g.heapedChanges(s)
+	} else {
+		g.changes(s)
+	}
 	g.chapters(s)
 	g.timeline(s)
 	g.storyEnd(s, p)
@@ -35,7 +39,7 @@ func (g *page) storyHead(s sim.Story) {
 	g.parts(bold, "Simulated GKE", plural(len(s.Clusters), "cluster", "clusters")+" in "+plural(projectsOf(s), "project", "projects"),
 		"a run every "+lasting(s.Every)+" from "+s.From.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
 		plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
-	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own; every other setting is yours. Nothing touches Google Cloud.")
+	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own, all else is yours. Nothing touches Google Cloud.")
 	g.line("")
 }
 
@@ -66,28 +70,21 @@ func (g *page) changes(s sim.Story) {
 		longest = max(longest, cells(n))
 	}
 	longest = min(longest, g.width/3)
-	const what = 16
-	at := 2 + len("Mon 02 Jan 15:04") + 2 + longest + 2 + what + 2
+	at := 2 + len("Mon 02 Jan 15:04") + 2 + longest + 2 + changeWide + 2
 	for _, c := range s.Changes[:min(len(s.Changes), mostChanges)] {
-		word, look := string(c.Phase), phaseStyle(c.Phase)
-		if c.Phase == "" {
-			word, look = string(c.Closed), red
-			if c.Closed == policy.Completed || c.Closed == policy.CompletedElsewhere {
-				word, look = "verified", green
-			}
-		}
+		word, look := changeWord(c)
 		head := "  " + pad(g.at(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
-		text := g.sentence(c.Reason, c.Message)
-		if g.width-at < 30 || cells(names[c.Cluster]) > longest {
+		text := g.changeWords(c)
+		if g.width-at < 44 || cells(names[c.Cluster]) > longest {
 			g.line("%s", strings.TrimRight(head+g.paint(look, word), " "))
 			g.para(6, plain, text)
 			continue
 		}
 		for i, l := range wrap(text, g.width-at) {
 			if i > 0 {
-				head, word = strings.Repeat(" ", at-what-2), ""
+				head, word = strings.Repeat(" ", at-changeWide-2), ""
 			}
-			g.line("%s", head+g.paint(look, word)+strings.Repeat(" ", max(what-cells(word), 0)+2)+l)
+			g.line("%s", head+g.paint(look, word)+strings.Repeat(" ", max(changeWide-cells(word), 0)+2)+l)
 		}
 	}
 	if n := len(s.Changes) - mostChanges; n > 0 {
@@ -96,6 +93,74 @@ func (g *page) changes(s sim.Story) {
 	if len(s.Changes) > 0 {
 		g.line("")
 	}
+}
+
+// heapedChanges writes the phase changes of a large fleet: one line for all
+// clusters that did the same at the same time.
+func (g *page) heapedChanges(s sim.Story) {
+	type key struct {
+		at   int64
+		word string
+	}
+	names := shortNames(s)
+	var order []key
+	heaps := map[key][]sim.Change{}
+	for _, c := range s.Changes {
+		word, _ := changeWord(c)
+		k := key{c.At.Unix(), word}
+		if heaps[k] == nil {
+			order = append(order, k)
+		}
+		heaps[k] = append(heaps[k], c)
+	}
+	for i, k := range order {
+		if i == mostChanges {
+			g.line("  and %d more lines: --format json", len(order)-i)
+			break
+		}
+		heap := heaps[k]
+		word, look := changeWord(heap[0])
+		var few []string
+		for _, c := range heap[:min(len(heap), 3)] {
+			few = append(few, names[c.Cluster])
+		}
+		text := fmt.Sprintf("%4d  %s", len(heap), strings.Join(few, ", "))
+		if n := len(heap) - len(few); n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		head := "  " + pad(g.at(heap[0].At), len("Mon 02 Jan 15:04")) + "  "
+		g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), cutEnd(text, g.width-cells(head)-changeWide-1))
+	}
+	if len(order) > 0 {
+		g.line("")
+	}
+}
+
+// changeWide is the width of the longest phase.
+const changeWide = 16
+
+// changeWord names a change and gives its colour.
+func changeWord(c sim.Change) (string, style) {
+	switch {
+	case c.Phase != "":
+		return string(c.Phase), phaseStyle(c.Phase)
+	case c.Closed == policy.Completed || c.Closed == policy.CompletedElsewhere:
+		return "verified", green
+	}
+	return string(c.Closed), red
+}
+
+// changeWords says what a phase change rests on; of a start also what let it
+// go.
+func (g *page) changeWords(c sim.Change) string {
+	text := g.sentence(c.Reason, c.Message)
+	if c.Phase != policy.Starting || c.Gates == nil {
+		return text
+	}
+	if c.Emergency {
+		text += ": emergency"
+	}
+	return joined(text, g.openings(c.Gates))
 }
 
 // shortNames are the clusters' names, with as much of project and location as

@@ -22,10 +22,10 @@ type column struct {
 
 var columns = []column{
 	{"OLD CA", 2, func(_ *page, c sim.Chapter) string { return caCell(c.OldCA) }, 0},
-	{"NEW CA", 4, func(_ *page, c sim.Chapter) string { return caCell(c.NewCA) }, 0},
-	{"STARTED", 0, func(g *page, c sim.Chapter) string { return g.hour(began(c)) }, 0},
-	{"NODES DONE", 3, func(g *page, c sim.Chapter) string { return g.hour(nodesDone(c)) }, 0},
-	{"COMPLETED", 1, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[policy.Completing]) }, 0},
+	{"NEW CA", 5, func(_ *page, c sim.Chapter) string { return caCell(c.NewCA) }, 0},
+	{"STARTED", 1, func(g *page, c sim.Chapter) string { return g.hour(began(c)) }, 0},
+	{"NODES DONE", 4, func(g *page, c sim.Chapter) string { return g.hour(nodesDone(c)) }, 0},
+	{"COMPLETED", 3, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[policy.Completing]) }, 0},
 	{"VERIFIED", 0, func(g *page, c sim.Chapter) string { return g.hour(c.Closed) }, 0},
 }
 
@@ -41,7 +41,16 @@ func (g *page) hour(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(g.o.Zone).Format("02 Jan 15:04")
+	form := "02 Jan "
+	if g.days { // the weekday says more than the month
+		form = "Mon 02 "
+	}
+	if g.hours {
+		form += "15h"
+	} else {
+		form += "15:04"
+	}
+	return t.In(g.o.Zone).Format(form)
 }
 
 // chapters writes the table: one line a cluster, and the rest counted.
@@ -50,6 +59,7 @@ func (g *page) chapters(s sim.Story) {
 	if len(list) == 0 {
 		return
 	}
+	g.hours, g.days = onTheHour(list), s.To.Sub(s.From) < 28*24*time.Hour
 	names, last := 7, 0
 	limit := g.width * 2 / 5
 	for _, c := range list {
@@ -66,6 +76,18 @@ func (g *page) chapters(s sim.Story) {
 	if len(left) > 0 {
 		g.para(0, plain, fmt.Sprintf("and %d more (%s): --format json", sum(left), countsOf(left)))
 	}
+}
+
+// onTheHour says whether all times of the table are full hours.
+func onTheHour(list []sim.Chapter) bool {
+	for _, c := range list {
+		for _, t := range c.Entered {
+			if t.Minute() != 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (g *page) tableHead(cols []column, names int) {
@@ -138,6 +160,9 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 	at := names + 2
 	dates := ""
 	for _, col := range cols {
+		if began(c).IsZero() && col.title != "OLD CA" {
+			continue // nothing happened: the reason comes at once
+		}
 		dates += pad(col.cell(g, c), col.width) + "  "
 		at += col.width + 2
 	}
@@ -192,7 +217,7 @@ func (g *page) gateWords(w sim.Wait) string {
 	what := cmp.Or(w.Gate, string(w.Reason))
 	text := tail.ReplaceAllString(g.words(w.Message), "")
 	switch w.Reason {
-	case policy.SoakRuns, policy.WindowClosed, policy.CompleteWindowShut, policy.StartWindowClosed:
+	case policy.WindowClosed, policy.CompleteWindowShut, policy.StartWindowClosed:
 		if strings.HasPrefix(text, "nodes ") || text == "" {
 			return what
 		}

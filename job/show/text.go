@@ -77,9 +77,6 @@ func wrap(text string, width int) []string {
 	if len(lines) == 0 {
 		lines = []string{""}
 	}
-	for i := range lines {
-		lines[i] = strings.ReplaceAll(lines[i], hard, " ")
-	}
 	return lines
 }
 
@@ -97,24 +94,34 @@ type shape struct {
 	stacked          bool
 }
 
-// fit finds the columns for rows that stand under each other.
-func (g *page) fit(rs []row) shape {
-	var s shape
+// names is the width of the names of all sections, so that they align.
+func (g *page) names(sections ...[]row) int {
 	limit := g.width * 2 / 5
-	for _, r := range rs {
-		if n := cells(r.name); n <= limit {
-			s.name = max(s.name, n)
+	longest := min(limit, 16)
+	for _, rs := range sections {
+		for _, r := range rs[:min(len(rs), mostRows)] {
+			if n := cells(r.name); n <= limit {
+				longest = max(longest, n)
+			}
 		}
+	}
+	return longest
+}
+
+// fit finds the columns for rows that stand under each other.
+func (g *page) fit(names int, rs []row) shape {
+	s := shape{name: names}
+	for _, r := range rs {
 		s.what, s.code = max(s.what, cells(r.what)), max(s.code, cells(r.code))
 	}
-	s.name = max(s.name, min(limit, 16))
-	s.stacked = g.width < narrow || g.width-s.text(0)-s.code-2 < 24
+	const short = 20
+	s.stacked = (g.width < narrow && s.name > short) || g.width-s.text()-s.code-2 < 24
 	return s
 }
 
 // text is the column at which sentences begin.
-func (s shape) text(extra int) int {
-	at := 2 + s.name + 2 + extra
+func (s shape) text() int {
+	at := 2 + s.name + 2
 	if s.what > 0 {
 		at += s.what + 2
 	}
@@ -133,7 +140,7 @@ func (g *page) rows(s shape, rs []row) {
 }
 
 func (g *page) wide(s shape, r row) {
-	at, room := s.text(0), g.width-s.text(0)
+	at, room := s.text(), g.width-s.text()
 	name := r.name
 	if cells(name) > s.name { // it stands on a line of its own, whole
 		g.line("  %s", name)
@@ -169,15 +176,20 @@ func (g *page) stacked(r row) {
 		g.line("  %s", r.name)
 		g.line("%s%s", strings.Repeat(" ", max(g.width-cells(r.code), 4)), g.paint(dim, r.code))
 	}
-	text := r.text
-	if r.what != "" {
-		text = strings.ReplaceAll(r.what, " ", hard) + ": " + text
+	what, text := strings.ReplaceAll(r.what, " ", hard), r.text
+	switch {
+	case what != "" && text != "":
+		text = what + ": " + text
+	case what != "":
+		text = what
 	}
 	for i, l := range wrap(text, g.width-4) {
-		if i == 0 && r.what != "" {
-			l = g.paint(r.style, r.what) + strings.TrimPrefix(l, r.what)
+		if i == 0 && what != "" {
+			l = g.paint(r.style, what) + strings.TrimPrefix(l, what)
 		}
-		g.line("    %s", l)
+		if l != "" {
+			g.line("    %s", l)
+		}
 	}
 	g.advice(4, r.next)
 }

@@ -46,6 +46,9 @@ type Change struct {
 	Closed  policy.ClosedAs // the end; "" before
 	Reason  policy.Reason
 	Message string
+	// Gates are those behind a start; Emergency that it could not wait.
+	Gates     []policy.Verdict
+	Emergency bool
 }
 
 // Chapter is one cluster's part.
@@ -108,7 +111,7 @@ func (t *teller) add(res pass.Result) {
 	}
 	for _, done := range res.Done {
 		if c := t.chapters[done.Ref]; c != nil && done.Skipped == "" {
-			t.follow(c, done.After, planned[done.Ref].Message, res.At)
+			t.follow(c, done.After, planned[done.Ref], res.At)
 		}
 	}
 	for _, d := range res.Decisions {
@@ -138,7 +141,7 @@ func (t *teller) recall(res pass.Result) {
 	t.open = book.Rotations
 	for ref, r := range book.Rotations {
 		if c := t.chapters[ref]; c != nil {
-			t.tell(c, r, "", "")
+			t.tell(c, r, policy.Decision{}, "")
 		}
 	}
 }
@@ -159,12 +162,12 @@ func (t *teller) chapter(d policy.Decision) *Chapter {
 }
 
 // follow takes in what a run has stored for a cluster.
-func (t *teller) follow(c *Chapter, after policy.Decision, planned string, at time.Time) {
+func (t *teller) follow(c *Chapter, after, planned policy.Decision, at time.Time) {
 	r := after.Rotation
 	if r == nil {
 		return
 	}
-	t.tell(c, *r, planned, cmp.Or(after.Message, planned))
+	t.tell(c, *r, planned, cmp.Or(after.Message, planned.Message))
 	c.Phase = r.Phase
 	if after.Close != "" {
 		t.end(c, after.Close, after.Reason, after.Message, at)
@@ -173,21 +176,25 @@ func (t *teller) follow(c *Chapter, after policy.Decision, planned string, at ti
 
 // tell notes the transitions that were not told yet: the first with what was
 // planned, the last with what came of it.
-func (t *teller) tell(c *Chapter, r policy.Rotation, first, last string) {
+func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, last string) {
 	if r.New.Fingerprint != "" {
 		c.NewCA = r.New
 	}
 	from := min(t.told[r.AttemptID], len(r.Transitions))
 	for i, tr := range r.Transitions[from:] {
-		message := first
+		message := planned.Message
 		if from+i == len(r.Transitions)-1 {
 			message = last
 		}
 		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
-		t.Changes = append(t.Changes, Change{
+		change := Change{
 			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
 			Message: cmp.Or(message, policy.Reasons[tr.Reason].Sentence),
-		})
+		}
+		if planned.Action == policy.Start && tr.Phase == policy.Starting {
+			change.Gates, change.Emergency = planned.Gates, planned.Emergency
+		}
+		t.Changes = append(t.Changes, change)
 	}
 	t.told[r.AttemptID] = len(r.Transitions)
 }
