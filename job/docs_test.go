@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,4 +52,15 @@ func TestArchitecturePrintsTheEdges(t *testing.T) {
 	}
 	b.WriteString("\n")
 	keep(t, "../ARCHITECTURE.md", "edges", b.String())
+}
+
+// wallTime is the one part of the output that differs from run to run.
+var wallTime = regexp.MustCompile(` · [0-9.]+ m?s\n`)
+
+func TestReadmeShowsTheSimulation(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"simulate"}, []string{"COLUMNS=110"}, &out, &errs); code != 0 {
+		t.Fatalf("simulate: exit %d: %s", code, errs.String())
+	}
+	keep(t, "../README.md", "simulate", "```\n"+wallTime.ReplaceAllString(out.String(), "\n")+"```\n")
 }
