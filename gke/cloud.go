@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	container "cloud.google.com/go/container/apiv1"
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -21,11 +23,17 @@ var ErrNotFound = errors.New("the cluster does not exist")
 // Cloud is GKE as Google serves it, or as the simulator does.
 type Cloud struct {
 	client *container.ClusterManagerClient
+	retry  Retry
 }
 
-// Dial connects to GKE. Without options it uses Google's endpoint and the
-// process's own credentials.
+// Dial connects to GKE, repeating reads as [DefaultRetry] says. Without options
+// it uses Google's endpoint and the process's own credentials.
 func Dial(ctx context.Context, opts ...option.ClientOption) (*Cloud, error) {
+	return DialWith(ctx, DefaultRetry(), opts...)
+}
+
+// DialWith connects to GKE with the caller's own retry of reads.
+func DialWith(ctx context.Context, retry Retry, opts ...option.ClientOption) (*Cloud, error) {
 	client, err := container.NewClusterManagerClient(ctx, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to GKE: %w", err)
@@ -37,7 +45,12 @@ func Dial(ctx context.Context, opts ...option.ClientOption) (*Cloud, error) {
 	client.CallOptions.CompleteIPRotation = once
 	client.CallOptions.UpdateCluster = once
 	client.CallOptions.UpdateNodePool = once
-	return &Cloud{client: client}, nil
+	// Reads are repeated by Retry alone: the client's own backoff sleeps in
+	// real time and has no limit of tries.
+	client.CallOptions.ListClusters = nil
+	client.CallOptions.GetCluster = nil
+	client.CallOptions.ListOperations = nil
+	return &Cloud{client: client, retry: retry}, nil
 }
 
 // Close ends the connection.
@@ -45,7 +58,11 @@ func (c *Cloud) Close() error { return c.client.Close() }
 
 // Clusters implements [Reader].
 func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
-	got, err := c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
+	var got *containerpb.ListClustersResponse
+	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
+		got, err = c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
+		return err
+	})
 	if err != nil {
 		return nil, nil, explain(err)
 	}
@@ -65,7 +82,11 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 
 // Cluster implements [Reader].
 func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
-	got, err := c.client.GetCluster(ctx, &containerpb.GetClusterRequest{Name: ref.Path()})
+	var got *containerpb.Cluster
+	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
+		got, err = c.client.GetCluster(ctx, &containerpb.GetClusterRequest{Name: ref.Path()})
+		return err
+	})
 	if status.Code(err) == codes.NotFound {
 		return policy.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
 	}
@@ -77,17 +98,43 @@ func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 
 // Operations implements [Reader].
 func (c *Cloud) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
-	got, err := c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
+	var got *containerpb.ListOperationsResponse
+	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
+		got, err = c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
+		return err
+	})
 	if err != nil {
 		return nil, explain(err)
 	}
+	if missing := got.GetMissingZones(); len(missing) > 0 {
+		// None seen would then pass for none that ran.
+		return nil, fmt.Errorf("GKE did not list the operations of %s", strings.Join(missing, ", "))
+	}
 	out := map[policy.Ref][]policy.Operation{}
 	for _, pb := range got.GetOperations() {
-		if ref, op, ok := operationFromProto(project, pb); ok && len(out[ref]) < policy.MaxOperations {
+		if ref, op, ok := operationFromProto(project, pb); ok {
 			out[ref] = append(out[ref], op)
 		}
 	}
+	for ref, ops := range out {
+		out[ref] = latest(ops)
+	}
 	return out, nil
+}
+
+// latest orders the operations, running ones first, then the newest, and keeps
+// the first of them, for GKE says nothing of its order.
+func latest(ops []policy.Operation) []policy.Operation {
+	slices.SortStableFunc(ops, func(a, b policy.Operation) int {
+		if a.Done != b.Done {
+			if a.Done {
+				return 1
+			}
+			return -1
+		}
+		return b.Start.Compare(a.Start)
+	})
+	return ops[:min(len(ops), policy.MaxOperations)]
 }
 
 // Start implements [Mover].

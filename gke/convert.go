@@ -1,6 +1,9 @@
 package gke
 
 import (
+	"cmp"
+	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,17 +16,14 @@ import (
 
 // fromProto is the only place where the API's cluster becomes ours.
 func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
-	location := pb.GetLocation()
-	if location == "" {
-		location = pb.GetZone() //nolint:staticcheck // recordings older than locations have only this
-	}
+	location := location(pb)
 	c := policy.Cluster{
 		Ref:         policy.Ref{Project: project, Location: location, Name: pb.GetName()},
 		ID:          pb.GetId(),
 		Status:      policy.Status(pb.GetStatus().String()),
 		Labels:      pb.GetResourceLabels(),
 		Bundle:      policy.ParseBundle(pb.GetMasterAuth().GetClusterCaCertificate()),
-		Endpoint:    pb.GetEndpoint(),
+		Endpoint:    endpoint(pb),
 		DNS:         pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetEndpoint(),
 		Autopilot:   pb.GetAutopilot().GetEnabled(),
 		Zonal:       strings.Count(location, "-") == 2,
@@ -34,7 +34,7 @@ func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
 		Maintenance: maintenance.Of(pb.GetMaintenancePolicy()),
 	}
 	for _, cond := range pb.GetConditions() {
-		c.Conditions = append(c.Conditions, cond.GetCode().String()) //nolint:staticcheck // canonical_code cannot say CA_EXPIRING
+		c.Conditions = append(c.Conditions, condition(cond))
 	}
 	initial := 0
 	for _, p := range pb.GetNodePools() {
@@ -42,32 +42,101 @@ func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
 	}
 	live := int(pb.GetCurrentNodeCount()) //nolint:staticcheck // the only live count there is
 	for _, p := range pb.GetNodePools() {
-		c.Pools = append(c.Pools, poolFromProto(p, pb, initial, live))
+		c.Pools = append(c.Pools, poolFromProto(p, nodes(p, pb, initial, live)))
 	}
 	return c
 }
 
-// initialNodes is how many nodes the pool was made with, in all its zones.
-func initialNodes(p *containerpb.NodePool, c *containerpb.Cluster) int {
-	zones := len(p.GetLocations())
-	if zones == 0 {
-		zones = len(c.GetLocations())
-	}
-	return int(p.GetInitialNodeCount()) * max(zones, 1)
+// location is the cluster's region or zone.
+func location(pb *containerpb.Cluster) string {
+	return cmp.Or(pb.GetLocation(), pb.GetZone()) //nolint:staticcheck // recordings older than locations have only the zone
 }
 
-func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, initial, live int) policy.Pool {
+// endpoint is where the control plane is advertised: public, else private.
+func endpoint(pb *containerpb.Cluster) string {
+	ip := pb.GetControlPlaneEndpointsConfig().GetIpEndpointsConfig()
+	private := pb.GetPrivateClusterConfig()
+	return cmp.Or(pb.GetEndpoint(), ip.GetPublicEndpoint(), ip.GetPrivateEndpoint(),
+		private.GetPublicEndpoint(), private.GetPrivateEndpoint()) //nolint:staticcheck // what older clusters have
+}
+
+// condition is the condition's code. The code is deprecated, and what replaces
+// it cannot say CA_EXPIRING: then the text must do.
+func condition(cond *containerpb.StatusCondition) string {
+	code := cond.GetCode() //nolint:staticcheck // see above
+	if code == containerpb.StatusCondition_UNKNOWN && caExpiring.MatchString(cond.GetMessage()) {
+		code = containerpb.StatusCondition_CA_EXPIRING
+	}
+	return code.String()
+}
+
+var caExpiring = regexp.MustCompile(`(?i)\bCA\b.*\bexpir`)
+
+// initialNodes is how many nodes the pool was made with, in all its zones.
+func initialNodes(p *containerpb.NodePool, c *containerpb.Cluster) int {
+	return int(p.GetInitialNodeCount()) * zones(p, c)
+}
+
+// zones is in how many zones the pool has nodes.
+func zones(p *containerpb.NodePool, c *containerpb.Cluster) int {
+	if n := len(p.GetLocations()); n > 0 {
+		return n
+	}
+	return max(len(c.GetLocations()), 1)
+}
+
+// drainWait is what GKE waits before it drains an autoscaled blue-green pool,
+// unless told otherwise.
+const drainWait = 3 * 24 * time.Hour
+
+// blueGreenWaits is how long a blue-green upgrade waits on purpose: after each
+// batch, before an autoscaled drain, and before the old nodes go.
+func blueGreenWaits(s *containerpb.BlueGreenSettings, nodes int) time.Duration {
+	wait := s.GetNodePoolSoakDuration().AsDuration()
+	if a := s.GetAutoscaledRolloutPolicy(); a != nil {
+		if a.GetWaitForDrainDuration() == nil {
+			return wait + drainWait
+		}
+		return wait + a.GetWaitForDrainDuration().AsDuration()
+	}
+	batches := 1
+	standard := s.GetStandardRolloutPolicy()
+	if n := int(standard.GetBatchNodeCount()); n > 0 {
+		batches = max((nodes+n-1)/n, 1)
+	} else if part := float64(standard.GetBatchPercentage()); part > 0 && part < 1 {
+		batches = int(min(math.Ceil(1/part), float64(max(nodes, 1))))
+	}
+	return wait + time.Duration(batches)*standard.GetBatchSoakDuration().AsDuration()
+}
+
+// nodes is the best count of the pool's nodes that the API allows: as it was
+// made, scaled to what the cluster has now, never less than its autoscaler's
+// least. Where nothing tells how the live ones are shared, each pool counts as
+// having them all.
+func nodes(p *containerpb.NodePool, c *containerpb.Cluster, initial, live int) int {
+	n := initialNodes(p, c)
+	switch {
+	case initial == 0:
+		n = live
+	case live > initial:
+		n = (n*live + initial - 1) / initial
+	}
+	if a := p.GetAutoscaling(); a.GetEnabled() {
+		n = max(n, int(a.GetMinNodeCount())*zones(p, c), int(a.GetTotalMinNodeCount()))
+	}
+	return n
+}
+
+func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
 	up := p.GetUpgradeSettings()
 	pool := policy.Pool{
 		Name: p.GetName(), Version: p.GetVersion(), Image: p.GetConfig().GetImageType(),
-		Status: policy.Status(p.GetStatus().String()), Etag: p.GetEtag(),
-		Nodes:     initialNodes(p, c),
+		Status: policy.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
 		BlueGreen: up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
-		PoolSoak:  up.GetBlueGreenSettings().GetNodePoolSoakDuration().AsDuration(),
 		MaxSurge:  int(up.GetMaxSurge()), MaxUnavailable: int(up.GetMaxUnavailable()),
 	}
-	if live > initial && initial > 0 {
-		pool.Nodes = (pool.Nodes*live + initial - 1) / initial
+	if pool.BlueGreen {
+		pool.PoolSoak = blueGreenWaits(up.GetBlueGreenSettings(), nodes)
 	}
 	if e := p.GetMaintenancePolicy().GetExclusionUntilEndOfSupport(); e.GetEnabled() {
 		pool.Exclusion = &window.Exclusion{Name: p.GetName(), Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: e.GetEndTime() == nil}
@@ -84,7 +153,8 @@ func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, initial, liv
 // anyMissing says whether the cluster lies in a zone that did not answer.
 func anyMissing(pb *containerpb.Cluster, missing []string) bool {
 	for _, zone := range missing {
-		if pb.GetLocation() == zone || strings.HasPrefix(zone, pb.GetLocation()+"-") {
+		at := location(pb)
+		if at == zone || strings.HasPrefix(zone, at+"-") || strings.HasPrefix(at, zone+"-") {
 			return true
 		}
 	}

@@ -38,8 +38,8 @@ func classify(err error) (refusal policy.Refusal, pool string) {
 	}
 	code := status.Code(err)
 	switch {
-	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled, code == codes.Unknown, code == codes.Internal, code == codes.DataLoss:
-		return "", ""
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled:
+		return "", "" // whatever it says: GKE may have accepted before
 	case strings.Contains(text, "requires recreation"):
 		if m := recreation.FindStringSubmatch(message(err)); m != nil {
 			pool = m[1]
@@ -65,8 +65,10 @@ func classify(err error) (refusal policy.Refusal, pool string) {
 		return policy.AlreadyRotating, ""
 	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
 		return policy.Invalid, ""
+	case codes.FailedPrecondition:
+		return policy.OtherRefusal, ""
 	}
-	return policy.OtherRefusal, ""
+	return "", "" // unknown, internal, data loss, or newer than this program
 }
 
 // busyText knows the wordings of "another operation runs" over the years.
@@ -92,5 +94,25 @@ func explain(err error) error {
 	if !ok {
 		return err
 	}
-	return fmt.Errorf("%s: %s", s.Code(), s.Message())
+	return fmt.Errorf("%s: %s%s", s.Code(), s.Message(), wayOut(err, s))
+}
+
+// wayOut says what to do about an error that has a known cause.
+func wayOut(err error, s *status.Status) string {
+	reason := ""
+	if api, ok := apierror.FromError(err); ok {
+		reason = api.Reason()
+	}
+	text := strings.ToLower(s.Message())
+	switch {
+	case reason == "SERVICE_DISABLED", strings.Contains(text, "has not been used in project"), strings.Contains(text, "it is disabled"):
+		return "; switch the API on: gcloud services enable container.googleapis.com --project PROJECT"
+	case s.Code() == codes.PermissionDenied:
+		return "; grant the rotator's service account its role in that project"
+	case s.Code() == codes.Unauthenticated:
+		return "; the process has no valid credentials"
+	case s.Code() == codes.ResourceExhausted:
+		return "; the quota of GKE API requests is used up for this minute"
+	}
+	return ""
 }

@@ -43,7 +43,7 @@ func Of(p *containerpb.MaintenancePolicy) window.Maintenance {
 
 func recurring(r *containerpb.RecurringMaintenanceWindow) (window.Schedule, string, error) {
 	var delayUntil time.Time
-	if d := r.GetDelayUntil(); d != nil {
+	if d := r.GetDelayUntil(); d.GetYear() != 0 || d.GetMonth() != 0 || d.GetDay() != 0 {
 		delayUntil = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
 		if y, m, day := delayUntil.Date(); y != int(d.GetYear()) || int32(m) != d.GetMonth() || day != int(d.GetDay()) { //nolint:gosec // a month fits
 			return nil, "", fmt.Errorf("delay_until %04d-%02d-%02d is not a date", d.GetYear(), d.GetMonth(), d.GetDay())
@@ -60,7 +60,8 @@ func exclusions(in map[string]*containerpb.TimeWindow) []window.Exclusion {
 		o := w.GetMaintenanceExclusionOptions()
 		out = append(out, window.Exclusion{
 			Name: name, Span: span(w), Scope: window.Scope(o.GetScope().String()),
-			UntilEndOfSupport: o.GetEndTimeBehavior() == containerpb.MaintenanceExclusionOptions_UNTIL_END_OF_SUPPORT,
+			// An end that we cannot tell is none that we may count on.
+			UntilEndOfSupport: o.GetEndTimeBehavior() != containerpb.MaintenanceExclusionOptions_END_TIME_BEHAVIOR_UNSPECIFIED || w.GetEndTime() == nil,
 		})
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })

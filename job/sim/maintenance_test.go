@@ -66,7 +66,7 @@ func TestRecordedPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	story, err := sim.Play(context.Background(), sim.Setup{Policy: byAge(t, w), World: w, From: from, Days: 50, Every: 2 * time.Hour, Seed: 1}, nil)
+	story, err := sim.Play(context.Background(), sim.Setup{Policy: byAge(t, w), World: w, From: from, Days: 50, Every: time.Hour, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,11 @@ func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, op
 }
 
 // naive reads a maintenance policy day by day, as a person would.
-type naive struct{ p *containerpb.MaintenancePolicy }
+type naive struct {
+	p *containerpb.MaintenancePolicy
+}
 
-// opensWithin sums up the open time between two times, minute by minute.
+// opensWithin sums up the open time between two times, in steps of half an hour.
 func (n naive) opensWithin(from, to time.Time) (sum time.Duration, any bool) {
 	for at := from; at.Before(to); at = at.Add(30 * time.Minute) {
 		if n.open(at) {

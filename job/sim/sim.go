@@ -85,7 +85,7 @@ func NewGame(ctx context.Context, s Setup) (*Game, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	g.close = append(g.close, func() error { stop(); return nil })
-	cloud, err := gke.Dial(ctx, opts...)
+	cloud, err := gke.DialWith(ctx, gke.NoRetry(), opts...)
 	if err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
