@@ -252,6 +252,39 @@ func TestAppliedButReportedFailed(t *testing.T) {
 			t.Errorf("unstored %d, call %+v", res.Unstored, r.Call)
 		}
 	})
+	t.Run("of a phase: it is told, once", func(t *testing.T) {
+		s := newStage(t, shop)
+		s.process().must()
+		s.pass(30 * time.Minute)
+		p := s.process()
+		p.Move, p.Mode = nil, "observe"
+		p.afterWrite = func(c state.Change) error {
+			if c.Rotation != nil {
+				return errBook
+			}
+			return nil
+		}
+		p.must()
+		p.line(policy.EventHandedOver)
+	})
+	t.Run("of a phase together with its intents: told, and taken back", func(t *testing.T) {
+		s := newStage(t, shop)
+		s.process().must()
+		s.pass(30 * time.Minute)
+		p := s.process()
+		p.afterWrite = func(c state.Change) error {
+			if intends(c, policy.CallRecreate) {
+				return errBook
+			}
+			return nil
+		}
+		p.must()
+		p.line(policy.EventHandedOver)
+		s.wantSent("UpdateNodePool", 0)
+		if r := s.rotation(); r.Phase != policy.RecreatingNodes || len(r.PoolCalls) != 0 {
+			t.Errorf("in the book: %+v", r)
+		}
+	})
 	t.Run("of an intent, and the book stays away: settled by time", func(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()

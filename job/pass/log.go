@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
@@ -95,7 +97,7 @@ func (t *teller) about(d policy.Decision, reason policy.Reason) []slog.Attr {
 	}
 	if !expires.IsZero() {
 		const day = 24 * time.Hour
-		attrs = append(attrs, slog.Int(attrDays, int(expires.Sub(t.now())/day)))
+		attrs = append(attrs, slog.Int(attrDays, int(math.Floor(float64(expires.Sub(t.now()))/float64(day)))))
 	}
 	return attrs
 }
@@ -114,13 +116,13 @@ func (t *teller) fleet(res Result) {
 	if !t.on {
 		return
 	}
-	for _, u := range res.Fleet.Unread {
+	for _, u := range append(slices.Clone(res.Fleet.Unread), res.blind...) {
 		t.tell(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(policy.NotReadable)))
 	}
 	doc := res.Fleet.Book.Fleet
 	newDay := !sameDay(doc.LastRun.At, res.At)
 	for _, d := range res.Decisions {
-		if d.Due.Is || d.Phase != "" || d.Action == policy.People {
+		if d.Phase != "" || d.Action == policy.People || (d.Due.Is && d.Reason != policy.NotSelected) {
 			t.tell(EventClusterEvaluated, d.Message, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 		}
 		for _, e := range d.Events {

@@ -50,9 +50,11 @@ func observe(ctx context.Context, w World, o Options, book policy.Book, res *Res
 	}
 	f := &res.Fleet
 	slices.SortFunc(f.Clusters, func(a, b policy.Cluster) int { return a.Ref.Compare(b.Ref) })
-	slices.SortFunc(f.Unread, func(a, b policy.Unread) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
-	})
+	for _, list := range [][]policy.Unread{f.Unread, res.blind} {
+		slices.SortFunc(list, func(a, b policy.Unread) int {
+			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
+		})
+	}
 	slices.SortFunc(f.Book.Closed, func(a, b policy.Record) int {
 		return cmp.Or(a.Rotation.Cluster.Compare(b.Rotation.Cluster), b.ClosedAt.Compare(a.ClosedAt))
 	})
@@ -118,7 +120,9 @@ func (ob *observer) read(ctx context.Context, project string) ([]policy.Cluster,
 func (ob *observer) operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, bool) {
 	ops, err := ob.Read.Operations(ctx, project)
 	if err != nil {
-		ob.Log.Warn("operations of the project could not be read", attrProject, project, attrError, err.Error())
+		ob.mu.Lock()
+		defer ob.mu.Unlock()
+		ob.res.blind = append(ob.res.blind, policy.Unread{Project: project, Reason: "list operations: " + err.Error()})
 	}
 	return ops, err == nil
 }

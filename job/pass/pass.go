@@ -60,6 +60,8 @@ type Result struct {
 	// attempts are how many attempts the history holds of the clusters for
 	// which it was read.
 	attempts map[policy.Ref]int
+	// blind are projects that were listed without their operations.
+	blind []policy.Unread
 }
 
 // Done is one decision carried out.

@@ -1,7 +1,9 @@
 package pass
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,12 +21,27 @@ const storeTimeout = 8 * time.Second
 // again by the next run.
 func (a *actor) record(ctx context.Context, d policy.Decision) {
 	stored, err := a.store(ctx, d)
-	if err != nil {
+	if err != nil && (errors.Is(err, state.ErrConflict) || !a.applied(ctx, d)) {
 		a.skip(d, notStored(err))
 		return
 	}
 	a.log.announce(stored)
 	a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: stored})
+}
+
+// applied looks whether a write of which nobody knows the end is in the book.
+func (a *actor) applied(ctx context.Context, d policy.Decision) bool {
+	book, err := a.readBook(ctx)
+	if err != nil {
+		return false
+	}
+	r, ok := book.Rotations[d.Cluster.Ref]
+	if !ok {
+		return d.Close != ""
+	}
+	stored, _ := json.Marshal(r) // plain values: it cannot fail
+	wanted, _ := json.Marshal(d.Rotation)
+	return d.Close == "" && bytes.Equal(stored, wanted)
 }
 
 func notStored(err error) string {
@@ -41,6 +58,9 @@ func (a *actor) notIntended(ctx context.Context, d, intended policy.Decision, in
 		outcomes := map[string]policy.Outcome{}
 		for _, in := range intents {
 			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: "nobody knew whether the intent was stored"}
+		}
+		if a.applied(ctx, intended) {
+			a.log.announce(intended)
 		}
 		if _, backErr := a.settleAgain(ctx, intended, outcomes); backErr != nil {
 			err = errors.Join(err, fmt.Errorf("nor could it be taken back: %w", backErr))

@@ -69,6 +69,9 @@ func TestOperationsUnreadable(t *testing.T) {
 	if d := res.Decisions[0]; d.Reason != policy.NotReadable {
 		t.Errorf("reason %s", d.Reason)
 	}
+	if m := p.line(EventProjectUnreadable); m["project"] != "shop" || !strings.Contains(m["msg"].(string), "operations") {
+		t.Errorf("told %v", m)
+	}
 }
 
 // TestNothingReadable: every project out of reach is the run's failure.

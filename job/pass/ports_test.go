@@ -1,0 +1,197 @@
+package pass
+
+import (
+	"context"
+	"errors"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+var errDead = errors.New("the process is dead")
+
+type reader struct{ p *process }
+
+func (r reader) begin(call string) error {
+	if r.p.dead {
+		return errDead
+	}
+	r.p.calls = append(r.p.calls, call)
+	if r.p.beforeRead != nil {
+		return r.p.beforeRead(call)
+	}
+	return nil
+}
+
+func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+	if err := r.begin("clusters " + project); err != nil {
+		return nil, nil, err
+	}
+	return r.p.cloud.Clusters(ctx, project)
+}
+
+func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+	if err := r.begin("cluster " + ref.Name); err != nil {
+		return policy.Cluster{}, err
+	}
+	return r.p.cloud.Cluster(ctx, ref)
+}
+
+func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+	if err := r.begin("operations " + project); err != nil {
+		return nil, err
+	}
+	return r.p.cloud.Operations(ctx, project)
+}
+
+type mover struct{ p *process }
+
+func (m mover) send(call string, do func() policy.Outcome) policy.Outcome {
+	if m.p.dead {
+		return policy.Outcome{State: policy.Unclear, Raw: errDead.Error()}
+	}
+	m.p.calls = append(m.p.calls, call)
+	if m.p.beforeSend != nil {
+		m.p.beforeSend()
+	}
+	o := do()
+	if m.p.answer != nil {
+		o = m.p.answer(o)
+	}
+	return o
+}
+
+func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+	return m.send("start "+ref.Name, func() policy.Outcome { return m.p.cloud.Start(ctx, ref) })
+}
+
+func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+	return m.send("complete "+ref.Name, func() policy.Outcome { return m.p.cloud.Complete(ctx, ref) })
+}
+
+func (m mover) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+	return m.send("recreate "+target.Name, func() policy.Outcome { return m.p.cloud.Recreate(ctx, ref, target) })
+}
+
+type book struct {
+	state.Store
+	p *process
+}
+
+func (b book) begin(call string) error {
+	if b.p.dead {
+		return errDead
+	}
+	b.p.calls = append(b.p.calls, call)
+	return nil
+}
+
+func (b book) Book(ctx context.Context) (policy.Book, error) {
+	if err := b.begin("book"); err != nil {
+		return policy.Book{}, err
+	}
+	return b.Store.Book(ctx)
+}
+
+func (b book) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+	if err := b.begin("fleet"); err != nil {
+		return policy.FleetDoc{}, err
+	}
+	return b.Store.Fleet(ctx)
+}
+
+func (b book) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+	if err := b.begin("history"); err != nil {
+		return nil, err
+	}
+	return b.Store.History(ctx, ref)
+}
+
+func (b book) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
+	if b.p.dead {
+		return state.Lease{}, errDead
+	}
+	if b.p.lease != nil {
+		if held, ok := b.p.lease(l); ok {
+			return held, nil
+		}
+	}
+	return b.Store.Lease(ctx, l)
+}
+
+func (b book) Write(ctx context.Context, c state.Change) (state.Change, error) {
+	if err := b.begin("write"); err != nil {
+		return c, err
+	}
+	if err := ctx.Err(); err != nil {
+		return c, err
+	}
+	if b.p.beforeWrite != nil {
+		if err := b.p.beforeWrite(c); err != nil {
+			return c, err
+		}
+	}
+	got, err := b.Store.Write(ctx, c)
+	if err == nil && b.p.afterWrite != nil {
+		if err := b.p.afterWrite(c); err != nil {
+			return c, err
+		}
+	}
+	return got, err
+}
+
+// intends says whether the write stores an intent of that kind.
+func intends(c state.Change, kind policy.CallKind) bool {
+	if c.Rotation == nil {
+		return false
+	}
+	if kind == policy.CallRecreate {
+		for _, call := range c.Rotation.PoolCalls {
+			if call.State == policy.Intended {
+				return true
+			}
+		}
+		return false
+	}
+	return c.Rotation.Call != nil && c.Rotation.Call.Kind == kind && c.Rotation.Call.State == policy.Intended
+}
+
+// after runs f once, right after the first intent of that kind is stored.
+func (p *process) after(kind policy.CallKind, f func()) {
+	done := false
+	p.afterWrite = func(c state.Change) error {
+		if !done && intends(c, kind) {
+			done = true
+			f()
+		}
+		return nil
+	}
+}
+
+// alone lets the process believe that it holds the lease: correctness never
+// depends on it.
+func (p *process) alone() *process {
+	p.lease = func(l state.Lease) (state.Lease, bool) { return l, true }
+	return p
+}
+
+// refusing is a GKE that refuses completions: no request takes effect.
+type refusing struct{ mover }
+
+func (r refusing) Complete(context.Context, policy.Ref) policy.Outcome {
+	return r.send("complete", func() policy.Outcome { return policy.Outcome{} })
+}
+
+// silent is a network that swallows starts.
+type silent struct{ mover }
+
+func (r silent) Start(context.Context, policy.Ref) policy.Outcome {
+	return r.send("start", func() policy.Outcome { return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"} })
+}
+
+// noHistory is a book whose history cannot be read.
+type noHistory struct{ state.Store }
+
+func (noHistory) History(context.Context, policy.Ref) ([]policy.Record, error) {
+	return nil, errors.New("permission denied")
+}
