@@ -252,6 +252,29 @@ func TestAppliedButReportedFailed(t *testing.T) {
 			t.Errorf("unstored %d, call %+v", res.Unstored, r.Call)
 		}
 	})
+	t.Run("of a refusal: it counts once", func(t *testing.T) {
+		s := newStage(t, shop)
+		s.process().must()
+		s.pass(30 * time.Minute)
+		p := s.process()
+		p.answer = func(policy.Outcome) policy.Outcome {
+			failed := false
+			p.afterWrite = func(state.Change) error {
+				if failed {
+					return nil
+				}
+				failed = true
+				return errBook
+			}
+			return policy.Outcome{State: policy.Refused, Refusal: policy.Denied, Raw: "not allowed"}
+		}
+		if res := p.must(); res.Unstored != 0 {
+			t.Errorf("unstored %d", res.Unstored)
+		}
+		if w := s.rotation().Pools["a"]; w.Failures != 1 {
+			t.Errorf("%d failures", w.Failures)
+		}
+	})
 	t.Run("of a phase: it is told, once", func(t *testing.T) {
 		s := newStage(t, shop)
 		s.process().must()

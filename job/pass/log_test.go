@@ -146,6 +146,24 @@ func TestExpiringDaily(t *testing.T) {
 	}
 }
 
+// TestExpiringStart: a start that is an emergency tells so once.
+func TestExpiringStart(t *testing.T) {
+	s := newStage(t)
+	s.add(shop, "2027-01-02", nil)
+	p := s.process()
+	p.must()
+	s.wantSent("StartIPRotation", 1)
+	n := 0
+	for _, name := range p.events() {
+		if name == policy.EventCAExpiring {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 // TestBreakerOpen: told once a run while it is open.
 func TestBreakerOpen(t *testing.T) {
 	s := newStage(t, shop)

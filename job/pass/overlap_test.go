@@ -294,3 +294,49 @@ func TestEnvRace(t *testing.T) {
 	}
 	s.wantSent("StartIPRotation", 1)
 }
+
+// TestRefusalOvertaken: while a refusal is on its way, another run sees that
+// the new CA alone is left. The phase does not go back.
+func TestRefusalOvertaken(t *testing.T) {
+	s := newStage(t, shop)
+	s.hourly(60, func() bool {
+		r := s.rotation()
+		return r != nil && r.Phase == policy.UpdatingClients && s.now.Sub(r.NodesDoneAt()) >= 23*time.Hour
+	})
+	s.pass(time.Hour)
+	first := s.process().alone()
+	first.answer = func(o policy.Outcome) policy.Outcome {
+		if o.State != policy.Accepted {
+			t.Fatalf("%+v", o)
+		}
+		s.pass(20 * time.Minute)
+		s.process().alone().must()
+		if s.phase() != policy.Verifying {
+			t.Fatalf("phase %q", s.phase())
+		}
+		return policy.Outcome{State: policy.Refused, Refusal: policy.RequiresRecreation, Pool: "a", Raw: "a stale answer"}
+	}
+	if res := first.must(); res.Unstored != 0 || s.phase() != policy.Verifying {
+		t.Errorf("unstored %d, phase %q", res.Unstored, s.phase())
+	}
+}
+
+// TestRequestDuringRun: what a person asks while a run works is not taken for
+// done by that run's writes.
+func TestRequestDuringRun(t *testing.T) {
+	s := newStage(t, shop)
+	p := s.process()
+	p.after(policy.CallStart, func() {
+		s.mono += policy.SendWithin // the attempt is withdrawn, and closed
+		s.edit(func(d *policy.FleetDoc) {
+			d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: shop, Said: policy.Said{By: "ann", At: s.now}})
+		})
+	})
+	p.must()
+	if len(s.history()) != 1 || len(s.doc().Slots) != 0 {
+		t.Fatalf("history %+v, slots %v", s.history(), s.doc().Slots)
+	}
+	if len(s.doc().Requests) != 1 {
+		t.Errorf("the request is lost: %+v", s.doc())
+	}
+}

@@ -127,3 +127,37 @@ func TestCrashBetweenPools(t *testing.T) {
 		t.Errorf("closed as %s", h[0].ClosedAs)
 	}
 }
+
+// TestSecondCAIsReadOnce: unexplained second CAs cost one list of operations a
+// project, none where a rotation on record has asked for it already.
+func TestSecondCAIsReadOnce(t *testing.T) {
+	s := newStage(t, shop)
+	for _, ref := range []policy.Ref{yard, {Project: "shop", Location: "europe-west1", Name: "zoo"}} {
+		s.add(ref, "2054-03-12", nil)
+	}
+	begin := func(ref policy.Ref) {
+		if o := s.cloud.Start(t.Context(), ref); o.State != policy.Accepted {
+			t.Fatalf("%+v", o)
+		}
+	}
+	begin(shop)
+	begin(yard)
+	s.pass(time.Hour)
+	p := s.process()
+	p.must()
+	want := []string{"book", "clusters shop", "operations shop", "cluster web", "cluster yard", "history", "history"}
+	if got := p.calls[:len(want)]; !slices.Equal(got, want) {
+		t.Errorf("two at once\n%q\nwant\n%q", got, want)
+	}
+	begin(policy.Ref{Project: "shop", Location: "europe-west1", Name: "zoo"})
+	s.pass(time.Hour)
+	p = s.process()
+	p.must()
+	want = []string{"book", "operations shop", "clusters shop", "history"}
+	if got := p.calls[:len(want)]; !slices.Equal(got, want) || p.count("cluster zoo") != 0 {
+		t.Errorf("one more\n%q\nwant\n%q", p.calls, want)
+	}
+	if got := len(s.doc().Slots); got != 0 {
+		t.Errorf("watched rotations hold %d slots", got)
+	}
+}

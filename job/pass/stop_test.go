@@ -179,3 +179,37 @@ func TestLookWritesNothing(t *testing.T) {
 		t.Errorf("a run that acts without a book: %v", err)
 	}
 }
+
+// TestCancelledInACall: a signal does not cut a call short.
+func TestCancelledInACall(t *testing.T) {
+	s := newStage(t, shop)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := s.process()
+	p.beforeSend = cancel
+	if _, err := p.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.wantSent("StartIPRotation", 1)
+	if r := s.rotation(); r == nil || r.Call.State != policy.Accepted {
+		t.Errorf("in the book: %+v", r)
+	}
+}
+
+// TestCancelledBetweenPools: the first pool's call is finished, the second is
+// withdrawn, both in one write.
+func TestCancelledBetweenPools(t *testing.T) {
+	s := newStage(t, shop)
+	s.process().must()
+	s.pass(30 * time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := s.process()
+	p.answer = func(o policy.Outcome) policy.Outcome { cancel(); return o }
+	if _, err := p.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.wantSent("UpdateNodePool", 1)
+	r := s.rotation()
+	if c := r.PoolCalls["a"]; len(r.PoolCalls) != 1 || c.State != policy.Accepted {
+		t.Errorf("in the book: %+v", r.PoolCalls)
+	}
+}
