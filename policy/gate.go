@@ -13,6 +13,9 @@ type Gate struct {
 	Ask  func(*Case) Verdict
 	// Emergency and Urgent say how the gate gives way.
 	Emergency, Urgent Yield
+	// First gates come before all others, which are not asked while one of
+	// them is shut: an idle cluster costs little.
+	First bool
 	// Fleet gates look at other clusters; they are asked in the order in which
 	// starts are dealt out.
 	Fleet bool
@@ -49,6 +52,8 @@ type Case struct {
 	Urgent    bool
 	Wave      int
 	WaveName  string
+	// out: a First gate is shut.
+	out bool
 	// Fresh: Cluster was read under the intent, operations included.
 	Fresh bool
 }
@@ -125,7 +130,8 @@ func soonest(times ...time.Time) time.Time {
 }
 
 func anyGate(Gate) bool     { return true }
-func ownGate(g Gate) bool   { return !g.Fleet && !g.Fresh }
+func firstGate(g Gate) bool { return g.First }
+func ownGate(g Gate) bool   { return !g.First && !g.Fleet && !g.Fresh }
 func fleetGate(g Gate) bool { return g.Fleet }
 func freshGate(g Gate) bool { return !g.Fleet }
 

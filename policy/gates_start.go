@@ -10,9 +10,9 @@ import (
 
 // StartGates is what must be open before a rotation starts.
 var StartGates = []Gate{
-	{Name: "selected", Ask: askSelected},
-	{Name: "due", Ask: askDue},
-	{Name: "eligible", Ask: askEligible},
+	{Name: "selected", Ask: askSelected, First: true},
+	{Name: "due", Ask: askDue, First: true},
+	{Name: "eligible", Ask: askEligible, First: true},
 	{Name: "status", Ask: askStatus},
 	{Name: "one-ca", Ask: askOneCA},
 	{Name: "operation", Ask: askOperation, Fresh: true},

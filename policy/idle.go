@@ -9,8 +9,12 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		k.twoCAs(d, f)
 		return
 	}
-	d.Gates = k.ask(StartGates, ownGate)
+	d.Gates = k.ask(StartGates, firstGate)
 	v, isShut := firstShut(d.Gates)
+	if k.out = isShut; !k.out {
+		d.Gates = append(d.Gates, k.ask(StartGates, ownGate)...)
+		v, isShut = firstShut(d.Gates)
+	}
 	switch {
 	case !isShut:
 		d.Action, d.Reason, d.Message = Start, IsDue, join(k.Due.Why, k.liftedNote(d.Gates))
@@ -18,7 +22,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
-	case needsPeople[v.Reason]:
+	case needsPeople[v.Reason], v.Reason == StatusNotRunning && !passing[k.Cluster.Status]:
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 	default:
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
@@ -49,6 +53,9 @@ func (k *Case) liftedNote(gates []Verdict) string {
 	}
 	return why + ", not awaited: " + strings.Join(names, ", ")
 }
+
+// passing are the statuses that GKE ends by itself.
+var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING": true, Degraded: true}
 
 // needsPeople are the reasons that only a person can end.
 var needsPeople = map[Reason]bool{

@@ -168,7 +168,7 @@ func (k *Case) holdsWave(d Decision) bool {
 func dealOut(cases []*Case, ds []Decision) {
 	var order []int
 	for i, k := range cases {
-		if k.Rotation == nil && k.Due.Is && ds[i].Gates != nil {
+		if k.Rotation == nil && !k.out && ds[i].Gates != nil {
 			order = append(order, i)
 		}
 	}

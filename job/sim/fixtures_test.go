@@ -75,7 +75,7 @@ func expected(pb *containerpb.Cluster, from, to time.Time) sim.Outcome {
 	case cert.NotBefore.Add(365 * day).After(to):
 		return sim.NotDue
 	case pb.GetStatus() != containerpb.Cluster_RUNNING:
-		return sim.Waiting
+		return sim.NeedsPeople
 	}
 	return sim.Verified
 }
