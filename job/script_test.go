@@ -1,17 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/gke/gkesim"
 )
@@ -27,7 +31,7 @@ func TestMain(m *testing.M) {
 //	gke serve TIME [FLEET]  serves it and names it in ROTATOR_GKE_ENDPOINT
 //	gke clock TIME          lets simulated time pass
 //	gke journal FILE        writes every mutating request so far, one a line
-//	gke stop                takes it off the network
+//	gke deny                lets it refuse every request from now on
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //
 // The settings are a small test's, with MODE=act and a book in $WORK.
@@ -72,13 +76,13 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 // servedGKE is the simulated GKE of one script.
 type servedGKE struct {
-	world *gkesim.World
-	stop  func()
+	world  *gkesim.World
+	denied atomic.Bool
 }
 
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | stop")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | deny")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -96,8 +100,8 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(enc.Encode(e))
 		}
 		ts.Check(f.Close())
-	case "stop":
-		g.stop()
+	case "deny":
+		g.denied.Store(true)
 	default:
 		ts.Fatalf("gke: there is no %s", args[0])
 	}
@@ -125,10 +129,14 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer()
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		if g.denied.Load() {
+			return nil, status.Error(codes.PermissionDenied, "Required permission is missing.")
+		}
+		return handle(ctx, req)
+	}))
 	g.world.Register(s)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
-	g.stop = s.Stop
 	ts.Defer(s.Stop)
 	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
 	return nil

@@ -5,6 +5,8 @@ package main
 // name. Each field remembers its own error, so that all are reported at once.
 // deploy/CONFIG.md is made of the comments and tags below.
 type Settings struct {
+	// -- Which clusters, and what a run may do --
+
 	// Names this deployment, for instance prod. It is stored in the book and
 	// stands on every log line. WARNING: a run with another ENV than the
 	// book's refuses to work (exit 2), so that two deployments never share
@@ -26,6 +28,8 @@ type Settings struct {
 	// with the default file store is refused, because a book that lives in a
 	// container is lost with it.
 	Mode mode `split_words:"true" default:"observe" form:"observe or act"`
+
+	// -- What is due, and how urgent it is --
 
 	// A CA that expires within this is due. 180 days is when GKE's own insight
 	// appears, and leaves five months before GKE's last resort, which ignores
@@ -54,6 +58,8 @@ type Settings struct {
 	// The most emergency rotations at one time.
 	EmergencyMaxActive count `split_words:"true" default:"10" form:"a number from 1"`
 
+	// -- When --
+
 	// The maintenance window of clusters that have none of their own. WARNING:
 	// with always, such clusters have nodes recreated at any time of day.
 	Window weekly `split_words:"true" default:"always" form:"days, times and a zone, e.g. Sat,Sun 02:00-06:00 Europe/Paris; several joined by ;, or always"`
@@ -80,6 +86,8 @@ type Settings struct {
 	// the yes we never complete, but GKE does, from day seven.
 	Approval approval `split_words:"true" default:"none" form:"none, start, complete or both"`
 
+	// -- How --
+
 	// Who recreates node pools: auto is GKE first and then we, gke is GKE
 	// alone, in the cluster's own window.
 	Nodes nodesBy `split_words:"true" default:"auto" form:"auto or gke"`
@@ -95,6 +103,8 @@ type Settings struct {
 	// What becomes of rotations that somebody else started: watch reports,
 	// hands over and warns; carry treats them as ours.
 	Adopt adopt `split_words:"true" default:"watch" form:"watch or carry"`
+
+	// -- How many, and in which order --
 
 	// The most rotations at one time, emergencies and urgent ones apart.
 	MaxActive count `split_words:"true" default:"10" form:"a number from 1"`
@@ -115,14 +125,20 @@ type Settings struct {
 	// How much longer than gates and operations explain a rotation may stay in
 	// its phase before it counts as stuck.
 	StuckAfter duration `split_words:"true" default:"24h" form:"a duration from 1h to 30d"`
+	// -- What else is read --
+
 	// What is done with Recommender's insights about expiring CAs: read shows
 	// them beside the certificate's own dates, mark also marks them as
 	// accepted. They are never a reason to act. At most 50 reads a day, for
-	// the free tier is 100 in an organisation.
+	// the free tier is 100 in an organisation. This version checks the setting
+	// and does not read insights yet.
 	Recommender recommenderUse `split_words:"true" default:"read" form:"off, read or mark"`
 
+	// -- The book, the schedule and the endpoints --
+
 	// Where the book is kept. A file is for one machine; on Cloud Run
-	// Firestore must be named. WARNING: a deployment that is pointed at
+	// Firestore must be named. This version checks a Firestore name and keeps
+	// its book in a file only. WARNING: a deployment that is pointed at
 	// another book forgets holds, approvals and whose rotations are whose.
 	State storeName `split_words:"true" default:"file:rotator-book.db" form:"firestore://PROJECT/DATABASE or file:PATH"`
 	// How often the job is scheduled. It is not what schedules it: it tells
