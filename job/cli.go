@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,13 +162,16 @@ func (a *app) options(mode string) show.Options {
 			o.Zone = z
 		}
 	}
+	if n, err := strconv.Atoi(a.vars["COLUMNS"]); err == nil && n > 0 {
+		o.Width = n
+	}
 	f, ok := a.stdout.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return o
 	}
 	o.Live = true
 	o.Color = a.vars["NO_COLOR"] == "" && a.vars["TERM"] != "dumb"
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && o.Width == 0 {
 		o.Width = width
 	}
 	return o
