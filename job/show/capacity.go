@@ -14,7 +14,11 @@ func (g *page) capacity(waves []policy.WaveCapacity, p *policy.Policy) {
 		r := row{name: cmp.Or(clean(w.Wave), "all clusters"), what: fmt.Sprintf("%d due", w.Due), text: "limits suffice", style: green}
 		pace := "one start at most"
 		if w.StartsAWeek > 0 {
-			pace = fmt.Sprintf("%.1f starts a week under every cap", w.StartsAWeek)
+			digits := 1
+			if w.StartsAWeek >= 10 {
+				digits = 0
+			}
+			pace = fmt.Sprintf("%.*f starts a week under every cap", digits, w.StartsAWeek)
 		}
 		done := "no end in sight"
 		if !w.DoneAbout.IsZero() {

@@ -286,7 +286,7 @@ func (g *page) heaps(lanes []lane, sc scale, label int) {
 		room := g.width - label - 2 - sc.n
 		number := fmt.Sprintf(" %d", most)
 		if len(number) > room {
-			number = ""
+			text, number = strings.TrimRight(text, " "), ""
 		}
 		g.line("%s  %s%s", pad(cut(r.text, label), label), g.paint(r.style, text), number)
 	}

@@ -22,10 +22,12 @@ func Plan(w io.Writer, res pass.Result, p *policy.Policy, o Options) error {
 	g := newPage(o, res.At)
 	s := sortOut(res.Decisions)
 	g.planHead(res, p)
-	people := g.peopleRows(s.people, p.Env)
+	doc := res.Fleet.Book.Fleet
+	people := slices.Concat(g.failureRows(doc, res.Fleet.Book.Rotations, p), g.peopleRows(s.people, p.Env))
 	doing, flying, waiting := g.doingRows(s.doing), g.flyingRows(s.flying), g.waitingRows(s.waiting)
 	names := g.names(people, doing, flying, waiting)
 	g.section(red, "NEEDS PEOPLE", names, people)
+	g.breaker(doc, p)
 	g.section(green, "WOULD DO NOW", names, doing)
 	g.section(bold, "IN FLIGHT", names, flying)
 	g.section(yellow, "WAITING", names, waiting)
@@ -52,6 +54,8 @@ func sortOut(ds []policy.Decision) sorted {
 		switch {
 		case d.Reason == policy.NotSelected:
 			to = &s.notSelected
+		case d.Phase == "" && d.Reason == policy.BreakerOpen:
+			// What opened the breaker needs people; this one waits for them.
 		case d.Action == policy.People || failed(d) != "":
 			to = &s.people
 		case d.Action.Sends() || d.Action == policy.Update:
@@ -177,8 +181,11 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 			r.text = g.sentence(why, "") + " " + r.text
 			r.code, r.next = string(why), next(why, d.Cluster.Ref.String(), env)
 		}
-		if advice := policy.Reasons[d.Reason]; r.next == "" {
-			r.next = clean(advice.Sentence)
+		if r.next == "" {
+			if s := policy.Reasons[d.Reason].Sentence; d.Message != "" {
+				r.text = joined(r.text, s)
+			}
+			r.next = strings.ReplaceAll("rotator plan --explain "+r.name, " ", hard)
 		}
 		rs = append(rs, r)
 	}

@@ -36,7 +36,7 @@ type Options struct {
 // their codes drift apart.
 const (
 	pipeWidth = 100
-	leastWide = 40
+	leastWide = 50
 	mostWide  = 160
 	// narrow is where rows become paragraphs.
 	narrow = 80
@@ -64,6 +64,8 @@ type page struct {
 	// hours: every time of the table is a full hour; days: no day of the month
 	// comes twice.
 	hours, days bool
+	// brief: the fleet is large, so each cluster gets one line.
+	brief bool
 }
 
 func newPage(o Options, now time.Time) *page {
@@ -108,7 +110,11 @@ func (g *page) para(indent int, s style, text string) {
 func (g *page) parts(s style, parts ...string) {
 	var kept []string
 	for _, p := range parts {
-		if p != "" {
+		switch {
+		case p == "":
+		case cells(p) > g.width-2: // it breaks, or it would stand out
+			kept = append(kept, p)
+		default:
 			kept = append(kept, strings.ReplaceAll(p, " ", hard))
 		}
 	}

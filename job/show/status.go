@@ -24,7 +24,7 @@ func Status(w io.Writer, book policy.Book, now time.Time, p *policy.Policy, o Op
 		return g.send(w)
 	}
 	people, flying := g.bookRows(book, p)
-	people = append(g.failureRows(doc, book, p), people...)
+	people = slices.Concat(g.failureRows(doc, book.Rotations, p), people, g.blockedRows(doc, p))
 	names := g.names(people, flying)
 	g.section(red, "NEEDS PEOPLE", names, people)
 	g.breaker(doc, p)
@@ -101,21 +101,30 @@ func (g *page) leftToGKE(r policy.Rotation) string {
 	return "GKE completes it by itself from " + g.at(at)
 }
 
-// failureRows are failures of attempts that are closed, and idle clusters that
-// a run found due and blocked.
-func (g *page) failureRows(doc policy.FleetDoc, book policy.Book, p *policy.Policy) []row {
+// failureRows are failures that nobody has acknowledged, of attempts that are
+// closed: those in flight have rows of their own.
+func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rotation, p *policy.Policy) []row {
 	var rs []row
 	for _, f := range doc.Failures {
-		if r, ok := book.Rotations[f.Cluster]; ok && r.AttemptID == f.Attempt {
-			continue // it has its own row
+		if r, ok := flying[f.Cluster]; ok && r.AttemptID == f.Attempt {
+			continue
 		}
 		rs = append(rs, row{
 			name: clean(f.Cluster.String()), code: string(f.What), text: g.sentence(f.What, "") + " Since " + g.at(f.At) + ".",
 			next: next(f.What, f.Cluster.String(), p.Env),
 		})
 	}
+	return rs
+}
+
+// blockedRows are idle clusters that a run found due and blocked.
+func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
+	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		why := doc.Blocked[name]
+		if why == policy.BreakerOpen {
+			continue // said once, by what opened it
+		}
 		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, ""), next: next(why, name, p.Env)})
 	}
 	return rs
@@ -124,8 +133,8 @@ func (g *page) failureRows(doc policy.FleetDoc, book policy.Book, p *policy.Poli
 func (g *page) breaker(doc policy.FleetDoc, p *policy.Policy) {
 	if n := len(doc.Failures); n > 0 && n >= p.MaxFailed {
 		g.line("")
-		g.para(2, red, fmt.Sprintf("The breaker is open: %s reach MAX_FAILED=%d, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
-			plural(n, "failed or stuck rotation", "failed or stuck rotations"), p.MaxFailed, hard, hard))
+		g.para(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
+			p.MaxFailed, plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard, hard))
 	}
 }
 

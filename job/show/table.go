@@ -59,6 +59,7 @@ func (g *page) chapters(s sim.Story) {
 	if len(list) == 0 {
 		return
 	}
+	g.brief = len(s.Clusters) > mostLanes
 	g.hours, g.days = onTheHour(list), s.To.Sub(s.From) < 28*24*time.Hour
 	names, last := 7, 0
 	limit := g.width * 2 / 5
@@ -174,6 +175,9 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 		look = yellow
 	}
 	text := g.waited(c)
+	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
+		text = cutEnd(text, g.width-at)
+	}
 	if g.width-at < 24 { // no room beside: below
 		g.line("%s", strings.TrimRight(line+"  "+dates, " "))
 		g.para(6, look, text)
@@ -212,6 +216,11 @@ func (g *page) waited(c sim.Chapter) string {
 // tail is what a verdict says beyond the thing that was waited for.
 var tail = regexp.MustCompile(`( opens | until |; | over since | blocks node work).*$`)
 
+// slotWords are the kinds of slots.
+var slotWords = map[policy.Reason]string{
+	policy.BudgetFleet: "slot", policy.BudgetProject: "project slot", policy.BudgetLocation: "location slot", policy.BudgetEmergency: "emergency slot",
+}
+
 // gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
 	what := cmp.Or(w.Gate, string(w.Reason))
@@ -222,7 +231,12 @@ func (g *page) gateWords(w sim.Wait) string {
 			return what
 		}
 		return text
-	case policy.Excluded, policy.WaveShut, policy.BudgetFleet, policy.BudgetProject, policy.BudgetLocation, policy.BudgetEmergency, policy.Held:
+	case policy.BudgetFleet, policy.BudgetProject, policy.BudgetLocation, policy.BudgetEmergency:
+		if _, by, ok := strings.Cut(text, " taken by "); ok {
+			return slotWords[w.Reason] + " (" + by + ")"
+		}
+		return slotWords[w.Reason]
+	case policy.Excluded, policy.WaveShut, policy.Held:
 		return cmp.Or(text, what)
 	}
 	return what

@@ -111,11 +111,13 @@ func (g *page) names(sections ...[]row) int {
 // fit finds the columns for rows that stand under each other.
 func (g *page) fit(names int, rs []row) shape {
 	s := shape{name: names}
+	longest := 0
 	for _, r := range rs {
+		longest = max(longest, cells(r.name))
 		s.what, s.code = max(s.what, cells(r.what)), max(s.code, cells(r.code))
 	}
 	const short = 20
-	s.stacked = (g.width < narrow && s.name > short) || g.width-s.text()-s.code-2 < 24
+	s.stacked = (g.width < narrow && longest > short) || g.width-s.text()-s.code-2 < 24
 	return s
 }
 
