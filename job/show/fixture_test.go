@@ -127,14 +127,14 @@ func testRotation() policy.Rotation {
 func testResult() pass.Result {
 	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, policy.CAExpired, "CA expired 2026-11-08")
 	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.People, policy.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
-	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, policy.IsDue, "CA expires 2027-01-03")
+	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, policy.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
 	dev.Emergency = true
 	dev.Gates = []policy.Verdict{
 		open("due", "CA expires 2027-01-03", time.Time{}),
 		{Gate: "window", Lifted: true, Reason: policy.WindowClosed, Message: "window monthly opens Sun 2026-12-20 01:00", OpensAt: at("2026-12-20T01:00:00Z")},
 		open("slot", "emergency slot 1 of 10", time.Time{}),
 	}
-	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, policy.IsDue, "CA expires 2027-01-17")
+	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, policy.IsDue, "CA expires 2027-01-17; slot 2 of 5")
 	serve.Gates = []policy.Verdict{open("window", "window daily 12:00-16:00 UTC", at("2026-11-21T15:43:00Z")), open("slot", "slot 2 of 5", time.Time{})}
 	catalog := decision("shop-prod/us-central1/catalog", ca("c", "2022-03-12", "2027-03-11"), policy.Wait, policy.WindowClosed, "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
 	r := testRotation()
@@ -203,7 +203,7 @@ func testStory() sim.Story {
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
-		step(dev, 0, policy.Starting, policy.IsDue, "CA expires 2027-01-03"),
+		step(dev, 0, policy.Starting, policy.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
 		step(dev, 1, policy.RecreatingNodes, policy.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
 		step(dev, 3, policy.UpdatingClients, policy.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
 		step(catalog, 2, policy.Starting, policy.IsDue, "CA expires 2027-03-11"),
@@ -212,7 +212,6 @@ func testStory() sim.Story {
 		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: policy.Verified, Message: "The rotation is complete and verified."},
 		step(catalog, 90, policy.RecreatingNodes, policy.BothCAs, ""),
 	}
-	changes[0].Emergency = true
 	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true}, open("slot", "emergency slot 1 of 10", time.Time{})}
 	return sim.Story{
 		From: from, To: from.Add(5 * 24 * time.Hour), Every: time.Hour, Seed: 1, Runs: 121, Mutations: 4, MostInFlight: 2, MostSlots: 1, Changes: changes,

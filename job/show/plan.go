@@ -204,7 +204,7 @@ func (g *page) doingRows(ds []policy.Decision) []row {
 		r := row{name: name(d), what: string(d.Action), text: g.sentence(d.Reason, d.Message), style: green}
 		switch d.Action {
 		case policy.Start:
-			r.text = joined(r.text, g.openings(d.Gates))
+			r.text = joined(r.text, g.openUntil(d.Gates))
 		case policy.Recreate:
 			r.text = joined(r.text, "pools "+poolNames(d.Pools))
 		case policy.Update:
@@ -215,9 +215,6 @@ func (g *page) doingRows(ds []policy.Decision) []row {
 			if d.Rotation != nil && d.Close == "" && d.Phase != "" {
 				r.text = string(d.Phase) + ": " + r.text
 			}
-		}
-		if d.Emergency {
-			r.text = joined("emergency", r.text)
 		}
 		rs = append(rs, r)
 	}
@@ -232,24 +229,15 @@ func poolNames(pools []string) string {
 	return strings.Join(names, ", ")
 }
 
-// openings says what lets a start go: its window, its slot, and what an
-// emergency lifts.
-func (g *page) openings(gates []policy.Verdict) string {
-	var said, lifted []string
+// openUntil says which window lets a start go, where it is not always open.
+// Slot and emergency stand in the message already.
+func (g *page) openUntil(gates []policy.Verdict) string {
 	for _, v := range gates {
-		switch {
-		case v.Lifted:
-			lifted = append(lifted, v.Gate)
-		case v.Gate == "window" && v.Open && !v.Changes.IsZero():
-			said = append(said, g.words(v.Message)+" open until "+g.at(v.Changes))
-		case v.Gate == "slot" && v.Open:
-			said = append(said, g.words(v.Message))
+		if v.Gate == "window" && v.Open && !v.Changes.IsZero() {
+			return g.words(v.Message) + " open until " + g.at(v.Changes)
 		}
 	}
-	if len(lifted) > 0 {
-		said = append(said, "not awaited: "+strings.Join(lifted, ", "))
-	}
-	return strings.Join(said, "; ")
+	return ""
 }
 
 func (g *page) flyingRows(ds []policy.Decision) []row {

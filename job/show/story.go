@@ -157,10 +157,7 @@ func (g *page) changeWords(c sim.Change) string {
 	if c.Phase != policy.Starting || c.Gates == nil {
 		return text
 	}
-	if c.Emergency {
-		text += ": emergency"
-	}
-	return joined(text, g.openings(c.Gates))
+	return joined(text, g.openUntil(c.Gates))
 }
 
 // shortNames are the clusters' names, with as much of project and location as

@@ -46,9 +46,8 @@ type Change struct {
 	Closed  policy.ClosedAs // the end; "" before
 	Reason  policy.Reason
 	Message string
-	// Gates are those behind a start; Emergency that it could not wait.
-	Gates     []policy.Verdict
-	Emergency bool
+	// Gates are those behind a start.
+	Gates []policy.Verdict
 }
 
 // Chapter is one cluster's part.
@@ -192,7 +191,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 			Message: cmp.Or(message, policy.Reasons[tr.Reason].Sentence),
 		}
 		if planned.Action == policy.Start && tr.Phase == policy.Starting {
-			change.Gates, change.Emergency = planned.Gates, planned.Emergency
+			change.Gates = planned.Gates
 		}
 		t.Changes = append(t.Changes, change)
 	}
