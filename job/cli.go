@@ -118,7 +118,7 @@ func (a *app) complain(line string) {
 		a.log.Error(line)
 		return
 	}
-	fmt.Fprintln(a.stderr, "rotator: "+line)
+	fmt.Fprintln(a.stderr, "rotator: "+oneLine(line))
 }
 
 // settings reads the settings, or says everything that is wrong with them.

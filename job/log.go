@@ -6,24 +6,18 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 )
 
 // newLog makes the log: on Cloud Run one JSON object a line, with the names
 // that Cloud Logging lifts out of it; elsewhere text.
 func newLog(w io.Writer, cloudRun bool, execution string) *slog.Logger {
 	if !cloudRun {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime}))
+		return slog.New(textHandler{mu: &sync.Mutex{}, w: w})
 	}
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: cloudNames})
 	return slog.New(cloudHandler{Handler: h, execution: execution})
-}
-
-// shortTime leaves out what a person at a terminal knows.
-func shortTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		return slog.String(slog.TimeKey, a.Value.Time().UTC().Format("15:04:05"))
-	}
-	return a
 }
 
 // cloudNames gives slog's own fields the names that Cloud Logging knows.
@@ -100,4 +94,14 @@ func (h cloudHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	}
 	h.Handler = h.Handler.WithAttrs(attrs)
 	return h
+}
+
+// oneLine keeps text of other people's making in one harmless line.
+func oneLine(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "?"))
 }

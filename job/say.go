@@ -83,7 +83,7 @@ func (w *saying) listen(ctx context.Context, cluster string) (*heard, error) {
 
 // clip keeps what people write from filling the document.
 func clip(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Join(strings.Fields(oneLine(text)), " ")
 	const most = 200
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
@@ -190,6 +190,9 @@ func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time)
 		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
 	}
 	c, err := cloud.Cluster(ctx, ref)
+	if errors.Is(err, gke.ErrNotFound) {
+		return policy.Cluster{}, err // it names the cluster
+	}
 	if err != nil {
 		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
 	}

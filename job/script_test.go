@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -17,7 +18,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
 )
 
 // TestMain lets the scripts run this very program as rotator.
@@ -31,6 +34,8 @@ func TestMain(m *testing.M) {
 //	gke serve TIME [FLEET]  serves it and names it in ROTATOR_GKE_ENDPOINT
 //	gke clock TIME          lets simulated time pass
 //	gke journal FILE        writes every mutating request so far, one a line
+//	gke start CLUSTER       lets an outsider start a rotation
+//	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny                lets it refuse every request from now on
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //
@@ -76,13 +81,30 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 // servedGKE is the simulated GKE of one script.
 type servedGKE struct {
-	world  *gkesim.World
-	denied atomic.Bool
+	world   *gkesim.World
+	address address
+	denied  atomic.Bool
+}
+
+// outsider starts a rotation, as gcloud or a person would.
+func (g *servedGKE) outsider(cluster string) error {
+	ref, err := policy.ParseRef(cluster)
+	if err != nil {
+		return err
+	}
+	cloud, err := gke.Dial(context.Background(), dialOptions(g.address)...)
+	if err != nil {
+		return err
+	}
+	if o := cloud.Start(context.Background(), ref); o.State != policy.Accepted {
+		return fmt.Errorf("start %s: %s", ref, o.Raw)
+	}
+	return cloud.Close()
 }
 
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | deny")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | spoil CLUSTER KIND N | deny")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -100,6 +122,14 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(enc.Encode(e))
 		}
 		ts.Check(f.Close())
+	case "start":
+		ts.Check(g.outsider(args[1]))
+	case "spoil":
+		ref, err := policy.ParseRef(args[1])
+		ts.Check(err)
+		times, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		ts.Check(g.world.Spoil(ref.Path(), args[2], "Internal error.", times))
 	case "deny":
 		g.denied.Store(true)
 	default:
@@ -138,6 +168,7 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	g.world.Register(s)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	ts.Defer(s.Stop)
+	g.address = address(listener.Addr().String())
 	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
 	return nil
 }

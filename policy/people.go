@@ -179,7 +179,7 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 		what = append(what, string(x.What))
 	}
 	if tried.Count > 0 {
-		what = append(what, fmt.Sprintf("%d starts that came to nothing", tried.Count))
+		what = append(what, fmt.Sprintf("%s that came to nothing", counted(tried.Count, "start")))
 	}
 	if len(what) == 0 {
 		what = append(what, "its back-off")
@@ -189,6 +189,13 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func (r Rotation) anyPoolTrouble() bool {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// busyStore lets somebody else write first, so many times.
+type busyStore struct {
+	state.Store
+	times int
+	other func(policy.FleetDoc) policy.FleetDoc
+}
+
+func (b *busyStore) Write(ctx context.Context, c state.Change) (state.Change, error) {
+	if b.times > 0 {
+		b.times--
+		doc, err := b.Fleet(ctx)
+		if err != nil {
+			return c, err
+		}
+		doc = b.other(doc)
+		if _, err := b.Store.Write(ctx, state.Change{Fleet: &doc}); err != nil {
+			return c, err
+		}
+	}
+	return b.Store.Write(ctx, c)
+}
+
+// TestNoteOutlivesConflicts: what people say is said again on the newer
+// document, and what others wrote meanwhile stays.
+func TestNoteOutlivesConflicts(t *testing.T) {
+	for _, c := range []struct {
+		times int
+		want  string
+	}{{0, ""}, {conflicts - 1, ""}, {conflicts, "nothing was noted"}} {
+		file, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		s, _ := readSettings(enough)
+		h := &heard{
+			a: newApp(nil, &out, &out), s: s, said: policy.Said{By: "ann", At: time.Unix(1e9, 0)},
+			store: &busyStore{Store: file, times: c.times, other: func(d policy.FleetDoc) policy.FleetDoc {
+				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}})
+				return d
+			}},
+		}
+		err = h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return book.Fleet.Hold(policy.Ref{}, time.Time{}, h.said)
+		})
+		doc, readErr := file.Fleet(t.Context())
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, state.ErrConflict) || len(doc.Holds) != 0 {
+				t.Errorf("%d conflicts: %v, holds %v", c.times, err, doc.Holds)
+			}
+		} else if err != nil || len(doc.Holds) != 1 || len(doc.Requests) != c.times || doc.Env != "test" {
+			t.Errorf("%d conflicts: %v, document %+v", c.times, err, doc)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	if got := clip("a\n\tb\x00\xff" + strings.Repeat("é", 200)); len(got) > 210 || strings.ContainsAny(got, "\n\t\x00") || !strings.HasSuffix(got, "…") {
+		t.Errorf("%q", got)
+	}
+}
