@@ -28,11 +28,20 @@ func (r Ref) IsZero() bool { return r == Ref{} }
 // Compare orders refs by project, location, name.
 func (r Ref) Compare(o Ref) int { return strings.Compare(r.String(), o.String()) }
 
-// MarshalText gives the short form.
-func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+// MarshalText gives the short form; nothing, when nothing is named.
+func (r Ref) MarshalText() ([]byte, error) {
+	if r.IsZero() {
+		return nil, nil
+	}
+	return []byte(r.String()), nil
+}
 
 // UnmarshalText reads either form.
 func (r *Ref) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*r = Ref{}
+		return nil
+	}
 	ref, err := ParseRef(string(text))
 	if err != nil {
 		return err

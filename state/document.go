@@ -34,13 +34,25 @@ func encode(version string, v any) ([]byte, error) {
 	return json.Marshal(envelope{Schema, version, body})
 }
 
-func decode(id string, text []byte, v any) (version string, err error) {
+// open reads the envelope alone.
+func open(id string, text []byte) (envelope, error) {
 	var e envelope
 	if err := json.Unmarshal(text, &e); err != nil {
-		return "", fmt.Errorf("document %s cannot be read: %w", id, err)
+		return e, fmt.Errorf("document %s cannot be read: %w", id, err)
 	}
-	if e.Schema > Schema {
-		return "", fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
+	switch {
+	case e.Schema > Schema:
+		return e, fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
+	case e.Schema < 1 || e.Version == "" || len(e.Body) == 0 || string(e.Body) == "null":
+		return e, fmt.Errorf("document %s cannot be read: schema, version or body is missing", id)
+	}
+	return e, nil
+}
+
+func decode(id string, text []byte, v any) (version string, err error) {
+	e, err := open(id, text)
+	if err != nil {
+		return "", err
 	}
 	if err := json.Unmarshal(e.Body, v); err != nil {
 		return "", fmt.Errorf("document %s cannot be read: %w", id, err)

@@ -1,0 +1,320 @@
+package state_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+	"gke-credential-rotator/state/statetest"
+)
+
+func TestFileConforms(t *testing.T) {
+	statetest.Run(t, func(t *testing.T) statetest.Opener {
+		path := filepath.Join(t.TempDir(), "book.db")
+		return func(t *testing.T) state.Store {
+			s, err := state.OpenFile(path, state.FileOptions{NoSync: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	})
+}
+
+// TestLargestFits: at every limit of the rules a document stays below the
+// limit of the book, with room for its envelope.
+func TestLargestFits(t *testing.T) {
+	r, doc := statetest.Largest()
+	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc, "record": policy.Record{Rotation: r}} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes", name, len(text))
+		if len(text) > state.MaxDocument-1024 {
+			t.Errorf("%s: %d bytes, more than %d", name, len(text), state.MaxDocument)
+		}
+	}
+}
+
+func open(t *testing.T, path string) *state.File {
+	t.Helper()
+	s, err := state.OpenFile(path, state.FileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestFileIsItsOwnersAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.db")
+	open(t, path)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, error %v; want 0600", info.Mode(), err)
+	}
+}
+
+// TestOpenRefuses: each with one sentence and the way out, and nothing made.
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, tt := range []struct {
+		name, path string
+		options    state.FileOptions
+		want       string
+		is         error
+	}{
+		{"missing, to read", filepath.Join(dir, "no.db"), state.FileOptions{ReadOnly: true}, "there is no book yet", state.ErrNoBook},
+		{"empty, to read", write("empty.db", ""), state.FileOptions{ReadOnly: true}, "there is no book yet", state.ErrNoBook},
+		{"a folder", dir, state.FileOptions{}, "is a folder", nil},
+		{"in a missing folder", filepath.Join(dir, "no", "book.db"), state.FileOptions{}, "make the folder " + filepath.Join(dir, "no"), nil},
+		{"text", write("text.db", "these are my notes\n"), state.FileOptions{}, "damaged", nil},
+		{"long text", write("long.db", strings.Repeat("these are my notes\n", 5000)), state.FileOptions{}, "damaged", nil},
+		{"long text, to read", filepath.Join(dir, "long.db"), state.FileOptions{ReadOnly: true}, "damaged", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := state.OpenFile(tt.path, tt.options)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("error %v, want one line that names the file and %q", err, tt.want)
+			}
+			if tt.is != nil && !errors.Is(err, tt.is) {
+				t.Errorf("%v is not %v", err, tt.is)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Join(dir, "no.db")); err == nil {
+		t.Error("reading made a book")
+	}
+}
+
+// TestReadOnly: it reads what is there and changes nothing.
+func TestReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.db")
+	w := open(t, path)
+	if _, err := w.Write(context.Background(), state.Change{Fleet: &policy.FleetDoc{Env: "prod"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := state.OpenFile(path, state.FileOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if b, err := s.Book(context.Background()); err != nil || b.Fleet.Env != "prod" {
+		t.Errorf("read %v, %v", b, err)
+	}
+	if _, err := s.Write(context.Background(), state.Change{Rotation: &policy.Rotation{}}); err == nil || !strings.Contains(err.Error(), "read only") {
+		t.Errorf("a write into a book opened to be read: %v", err)
+	}
+	if _, err := s.Lease(context.Background(), state.Lease{Holder: "a"}); err == nil {
+		t.Error("a lease was taken in a book opened to be read")
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("reading changed the file: %v", err)
+	}
+}
+
+// TestTwoProcesses: the second waits and is told which process is in the way.
+func TestTwoProcesses(t *testing.T) {
+	if path := os.Getenv("ROTATOR_TEST_BOOK"); path != "" {
+		_, err := state.OpenFile(path, state.FileOptions{})
+		fmt.Print(err)
+		return
+	}
+	path := filepath.Join(t.TempDir(), "book.db")
+	s := open(t, path)
+	second := func() string {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestTwoProcesses$")
+		cmd.Env = append(os.Environ(), "ROTATOR_TEST_BOOK="+path)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if got := second(); !strings.Contains(got, path) || !strings.Contains(got, "in use by the process "+strconv.Itoa(os.Getpid())) {
+		t.Errorf("the second was told %q", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := second(); !strings.HasPrefix(got, "<nil>") {
+		t.Errorf("after the first had gone the second was told %q", got)
+	}
+}
+
+// raw puts text of our choice into the file, as another program might.
+func raw(t *testing.T, path, bucket, key, text string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(key), []byte(text))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDocumentsThatCannotBeRead: each names its document, and none is ever
+// overwritten.
+func TestDocumentsThatCannotBeRead(t *testing.T) {
+	rotation := `{"cluster":"p/l/c","attemptId":"one"}`
+	for _, tt := range []struct {
+		name, text, want string
+		newer            bool
+	}{
+		{"newer", `{"schema":2,"version":"9","body":{}}`, "schema 2", true},
+		{"newer, of another form", `{"schema":2}`, "schema 2", true},
+		{"empty", ``, "cannot be read", false},
+		{"cut short", `{"schema":1,"version":"9","body":{"clus`, "cannot be read", false},
+		{"no body", `{"schema":1,"version":"9"}`, "cannot be read", false},
+		{"null", `null`, "cannot be read", false},
+		{"no schema", `{"version":"9","body":` + rotation + `}`, "cannot be read", false},
+		{"no version", `{"schema":1,"body":` + rotation + `}`, "cannot be read", false},
+		{"wrong type", `{"schema":1,"version":"9","body":{"attemptNo":"one"}}`, "cannot be read", false},
+		{"bad name", `{"schema":1,"version":"9","body":{"cluster":"../x"}}`, "cannot be read", false},
+		{"under another's name", `{"schema":1,"version":"9","body":{"cluster":"p/l/other"}}`, "p/l/other", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "book.db")
+			raw(t, path, "rotations", "p~l~c", tt.text)
+			s := open(t, path)
+			b, err := s.Book(context.Background())
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "p~l~c") || b.Known {
+				t.Fatalf("book %+v, error %v; want %q", b, err, tt.want)
+			}
+			if errors.Is(err, state.ErrNewer) != tt.newer {
+				t.Errorf("%v: newer is %v", err, !tt.newer)
+			}
+			for _, version := range []string{"", "9", "?"} {
+				r := policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
+				_, err := s.Write(context.Background(), state.Change{Rotation: &r})
+				if tt.name == "wrong type" || tt.name == "bad name" || tt.name == "under another's name" {
+					continue // its envelope is whole: whoever knows its version may replace it
+				}
+				if err == nil {
+					t.Errorf("it was overwritten by a write of version %q", version)
+				}
+			}
+		})
+	}
+	t.Run("fleet", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "book.db")
+		raw(t, path, "fleet", "fleet", `{"schema":2,"version":"1","body":{}}`)
+		s := open(t, path)
+		if _, err := s.Fleet(context.Background()); !errors.Is(err, state.ErrNewer) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := s.Write(context.Background(), state.Change{Fleet: &policy.FleetDoc{Version: "1"}}); err == nil {
+			t.Error("a newer document was overwritten")
+		}
+	})
+}
+
+// TestDamagedFiles: cut or scribbled over at any place, the book gives an
+// error or what it held, and never a panic.
+func TestDamagedFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.db")
+	s, err := state.OpenFile(path, state.FileOptions{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		r, _ := statetest.Largest()
+		r.Cluster.Name = fmt.Sprintf("c-%d", i)
+		if _, err := s.Write(context.Background(), state.Change{Rotation: &r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	failed := 0
+	for i := range 40 {
+		text := bytes.Clone(whole)
+		if i%2 == 0 {
+			text = text[:rnd.IntN(len(text))]
+		} else {
+			page := rnd.IntN(len(text)/4096) * 4096
+			if i%4 == 1 {
+				page = i % 3 * 4096 // where the file describes itself
+			}
+			for j := range 64 {
+				text[page+j] = byte(rnd.IntN(256))
+			}
+		}
+		copyPath := filepath.Join(t.TempDir(), "copy.db")
+		if err := os.WriteFile(copyPath, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, readOnly := range []bool{true, false} {
+			if err := useAll(copyPath, readOnly); err != nil {
+				failed++
+				if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "copy.db") && !strings.Contains(err.Error(), "document") {
+					t.Errorf("%d: not one clear line: %v", i, err)
+				}
+			}
+		}
+	}
+	if failed < 20 {
+		t.Errorf("only %d of 80 openings of damaged files failed", failed)
+	}
+}
+
+func useAll(path string, readOnly bool) error {
+	s, err := state.OpenFile(path, state.FileOptions{ReadOnly: readOnly, NoSync: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := s.Book(context.Background()); err != nil {
+		return err
+	}
+	if _, err := s.History(context.Background(), policy.Ref{}); err != nil {
+		return err
+	}
+	if readOnly {
+		return nil
+	}
+	_, err = s.Write(context.Background(), state.Change{Rotation: &policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
+	return err
+}

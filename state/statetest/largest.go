@@ -1,0 +1,69 @@
+package statetest
+
+import (
+	"fmt"
+	"strings"
+
+	"gke-credential-rotator/policy"
+)
+
+// long is a text of n bytes.
+func long(n int) string { return strings.Repeat("x", n) }
+
+// Largest gives a rotation and a fleet document at every limit that the rules
+// keep to, on names as long as GKE allows: forty node pools, of which each
+// failed to the end.
+func Largest() (policy.Rotation, policy.FleetDoc) { return rotationOf(40, true), largestFleet() }
+
+// ManyPools gives a rotation of two hundred node pools that all went well.
+func ManyPools() policy.Rotation { return rotationOf(200, false) }
+
+func rotationOf(pools int, failing bool) policy.Rotation {
+	name := func(i int) string { return fmt.Sprintf("pool-%03d-%s", i, long(31)) } // 40 letters
+	call := func(pool string) policy.Call {
+		c := policy.Call{ID: long(32), Kind: policy.CallRecreate, Pool: pool, IntentAt: begin, Run: long(63), State: policy.Accepted, Operation: long(60), AnsweredAt: begin}
+		if failing {
+			c.State, c.RawError = policy.Refused, long(policy.MaxMessage)
+		}
+		return c
+	}
+	r := rotation("largest", long(32))
+	one := call("")
+	r.Call = &one
+	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]policy.Status{}, map[string]policy.Work{}, map[string]policy.Call{}
+	r.Transitions = nil
+	for range policy.MaxTransitions {
+		r.Transitions = append(r.Transitions, policy.Transition{Phase: policy.RecreatingNodes, At: begin, Run: long(63), Reason: policy.CompleteLeftNone})
+	}
+	for i := range policy.MaxSettled {
+		r.Settled = append(r.Settled, call(name(i)))
+	}
+	for i := range pools {
+		w := policy.Work{Operation: long(60), StartedAt: begin, EndedAt: begin, FirstSeen: begin}
+		if failing {
+			w.Failures, w.LastError, w.LeftToGKE = 3, long(policy.MaxMessage), long(policy.MaxMessage)
+			w.Counted, w.VoidBefore, w.NotBefore = []string{long(60), long(60), long(60)}, begin, begin
+			r.PoolCalls[name(i)] = call(name(i))
+		}
+		r.PoolsSeen = append(r.PoolsSeen, name(i))
+		r.Baseline.Pools[name(i)] = policy.Running
+		r.Pools[name(i)] = w
+	}
+	if !failing {
+		r.PoolCalls = nil
+	}
+	return r
+}
+
+func largestFleet() policy.FleetDoc {
+	doc := policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{}, Blocked: map[string]policy.Reason{}, Tries: map[string]policy.Try{}}
+	for i := range policy.MaxBlocked {
+		cluster := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", long(30), long(36), i)
+		doc.Blocked[cluster] = policy.MaintenanceUnknown
+		if i < 100 {
+			doc.Slots[cluster] = policy.Slot{Attempt: long(32), Since: begin, Emergency: true}
+			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: policy.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}
+		}
+	}
+	return doc
+}

@@ -1,0 +1,416 @@
+// Package statetest is the one conformance suite that every book must pass.
+package statetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// Opener opens the same, at first empty, book as often as it is asked to.
+type Opener func(t *testing.T) state.Store
+
+// Run tests the book that fresh gives an opener of, a new one for each test.
+func Run(t *testing.T, fresh func(t *testing.T) Opener) {
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, state.Store)
+	}{
+		{"an empty book", empty},
+		{"create, replace, conflict", replace},
+		{"create only once", createOnce},
+		{"fleet and rotation at once or not at all", atomic},
+		{"close", closing},
+		{"close only what was read", closingConflict},
+		{"no version comes back", aba},
+		{"an attempt opened again leaves the history", reopen},
+		{"history, newest first", history},
+		{"what is given is not changed", untouched},
+		{"lease", lease},
+		{"the largest documents", largest},
+		{"too large a document", tooLarge},
+		{"writers at once", contention},
+		{"a cancelled write writes nothing", cancelled},
+		{"every field comes back", fields},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := fresh(t)(t)
+			defer func() {
+				if err := store.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			tt.test(t, store)
+		})
+	}
+	t.Run("what was written outlives the process", func(t *testing.T) { reopened(t, fresh(t)) })
+}
+
+var (
+	ctx   = context.Background()
+	begin = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
+)
+
+func ref(name string) policy.Ref {
+	return policy.Ref{Project: "p", Location: "europe-west1", Name: name}
+}
+
+func rotation(name, attempt string) policy.Rotation {
+	return policy.Rotation{
+		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: policy.Ours, Carry: true,
+		Phase: policy.Starting, Transitions: []policy.Transition{{Phase: policy.Starting, At: begin, Run: "run-1", Reason: policy.IsDue}},
+		Baseline: policy.Baseline{CA: policy.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: policy.Running},
+	}
+}
+
+func write(t *testing.T, s state.Store, c state.Change) state.Change {
+	t.Helper()
+	got, err := s.Write(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func book(t *testing.T, s state.Store) policy.Book {
+	t.Helper()
+	b, err := s.Book(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func conflicts(t *testing.T, s state.Store, c state.Change, what string) {
+	t.Helper()
+	before := book(t, s)
+	got, err := s.Write(ctx, c)
+	if !errors.Is(err, state.ErrConflict) {
+		t.Errorf("%s: error %v, want a conflict", what, err)
+	}
+	if !reflect.DeepEqual(got, c) {
+		t.Errorf("%s: a conflict gave back %+v", what, got)
+	}
+	if after := book(t, s); !reflect.DeepEqual(after, before) {
+		t.Errorf("%s: a conflict left %+v, was %+v", what, after, before)
+	}
+}
+
+func empty(t *testing.T, s state.Store) {
+	b := book(t, s)
+	if !b.Known || len(b.Rotations) != 0 || b.Fleet.Version != "" {
+		t.Errorf("an empty book is known and empty, got %+v", b)
+	}
+	if doc, err := s.Fleet(ctx); err != nil || doc.Version != "" {
+		t.Errorf("fleet document %+v, error %v", doc, err)
+	}
+	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
+		t.Errorf("history %v, error %v", h, err)
+	}
+}
+
+func replace(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	first := write(t, s, state.Change{Rotation: &r})
+	if first.Rotation == nil || first.Rotation.Version == "" || first.Fleet != nil {
+		t.Fatalf("created: %+v", first)
+	}
+	next := *first.Rotation
+	next.Phase = policy.RecreatingNodes
+	second := write(t, s, state.Change{Rotation: &next})
+	if second.Rotation.Version == first.Rotation.Version {
+		t.Error("a replaced document keeps its version")
+	}
+	if got := book(t, s).Rotations[ref("a")]; got.Phase != policy.RecreatingNodes || got.Version != second.Rotation.Version {
+		t.Errorf("read %+v", got)
+	}
+	conflicts(t, s, state.Change{Rotation: &next}, "the version before")
+	bogus := next
+	bogus.Version = "no-version-of-yours"
+	conflicts(t, s, state.Change{Rotation: &bogus}, "a version that never was")
+
+	doc := policy.FleetDoc{Env: "test"}
+	one := write(t, s, state.Change{Fleet: &doc})
+	conflicts(t, s, state.Change{Fleet: &doc}, "a second fleet document")
+	two := write(t, s, state.Change{Fleet: one.Fleet})
+	conflicts(t, s, state.Change{Fleet: one.Fleet}, "the fleet document before")
+	if got, err := s.Fleet(ctx); err != nil || got.Version != two.Fleet.Version || got.Env != "test" {
+		t.Errorf("fleet document %+v, error %v", got, err)
+	}
+}
+
+func createOnce(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	write(t, s, state.Change{Rotation: &r})
+	other := rotation("a", "two")
+	conflicts(t, s, state.Change{Rotation: &other}, "a second rotation of one cluster")
+	gone := rotation("b", "three")
+	gone.Version = "7"
+	conflicts(t, s, state.Change{Rotation: &gone}, "replacing what is not there")
+}
+
+func atomic(t *testing.T, s state.Store) {
+	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
+	fresh := rotation("b", "two")
+	conflicts(t, s, state.Change{Rotation: &fresh, Fleet: &doc}, "an old fleet document with a new rotation")
+	conflicts(t, s, state.Change{Rotation: &r, Fleet: got.Fleet}, "a new fleet document with an old rotation")
+	write(t, s, state.Change{Rotation: got.Rotation, Fleet: got.Fleet})
+	rec := policy.Record{Rotation: r, ClosedAs: policy.Gone, ClosedAt: begin}
+	conflicts(t, s, state.Change{Close: &rec, Fleet: &doc}, "an old close")
+}
+
+func closing(t *testing.T, s state.Store) {
+	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test", Slots: map[string]policy.Slot{"p/europe-west1/a": {Attempt: "one"}}}
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
+	after := *got.Fleet
+	after.Slots = nil
+	rec := policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin, CompletedBy: "us", Findings: []string{"pool web is worse"}}
+	write(t, s, state.Change{Close: &rec, Fleet: &after})
+	b := book(t, s)
+	if len(b.Rotations) != 0 || len(b.Fleet.Slots) != 0 {
+		t.Errorf("after closing: %+v", b)
+	}
+	h, err := s.History(ctx, ref("a"))
+	if err != nil || len(h) != 1 || h[0].ClosedAs != policy.Completed || h[0].Rotation.AttemptID != "one" || !h[0].ClosedAt.Equal(begin) || h[0].CompletedBy != "us" || len(h[0].Findings) != 1 {
+		t.Errorf("history %+v, error %v", h, err)
+	}
+	if h, err := s.History(ctx, ref("b")); err != nil || len(h) != 0 {
+		t.Errorf("another cluster's history %+v, error %v", h, err)
+	}
+}
+
+func closingConflict(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	first := write(t, s, state.Change{Rotation: &r})
+	second := write(t, s, state.Change{Rotation: first.Rotation})
+	old := policy.Record{Rotation: *first.Rotation, ClosedAs: policy.Gone, ClosedAt: begin}
+	conflicts(t, s, state.Change{Close: &old}, "closing what has changed")
+	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
+		t.Errorf("a close that conflicted is in the history: %v, %v", h, err)
+	}
+	now := policy.Record{Rotation: *second.Rotation, ClosedAs: policy.Gone, ClosedAt: begin}
+	write(t, s, state.Change{Close: &now})
+	conflicts(t, s, state.Change{Close: &now}, "closing twice")
+}
+
+// aba: a rotation that was closed and begun anew takes no version of the old
+// one, or a paused process would overwrite what it never read.
+func aba(t *testing.T, s state.Store) {
+	seen := map[string]bool{}
+	stale := []policy.Rotation{}
+	for i := range 3 {
+		r := rotation("a", fmt.Sprintf("attempt-%d", i))
+		got := write(t, s, state.Change{Rotation: &r})
+		for range 2 {
+			if seen[got.Rotation.Version] {
+				t.Fatalf("version %s is given twice", got.Rotation.Version)
+			}
+			seen[got.Rotation.Version] = true
+			for _, old := range stale {
+				conflicts(t, s, state.Change{Rotation: &old}, "a version of a document that is gone")
+				conflicts(t, s, state.Change{Close: &policy.Record{Rotation: old, ClosedAs: policy.Gone, ClosedAt: begin}}, "closing by a version of a document that is gone")
+			}
+			stale = append(stale, *got.Rotation)
+			got = write(t, s, state.Change{Rotation: got.Rotation})
+		}
+		write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}})
+	}
+}
+
+func reopen(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	got := write(t, s, state.Change{Rotation: &r})
+	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.NotStarted, ClosedAt: begin}})
+	claimed := rotation("a", "one")
+	claimed.Origin = policy.Claimed
+	got = write(t, s, state.Change{Rotation: &claimed})
+	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
+		t.Errorf("the attempt is on record twice: %v, %v", h, err)
+	}
+	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin.Add(time.Hour)}})
+	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 1 || h[0].ClosedAs != policy.Completed {
+		t.Errorf("history %v, error %v", h, err)
+	}
+}
+
+func history(t *testing.T, s state.Store) {
+	for i, hours := range []int{2, 0, 1} {
+		r := rotation("a", fmt.Sprintf("attempt-%d", i))
+		got := write(t, s, state.Change{Rotation: &r})
+		write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin.Add(time.Duration(hours) * time.Hour)}})
+	}
+	h, err := s.History(ctx, ref("a"))
+	if err != nil || len(h) != 3 || h[0].Rotation.AttemptID != "attempt-0" || h[1].Rotation.AttemptID != "attempt-2" || h[2].Rotation.AttemptID != "attempt-1" {
+		t.Errorf("history %v, error %v; want attempts 0, 2, 1: newest first", h, err)
+	}
+}
+
+func untouched(t *testing.T, s state.Store) {
+	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
+	write(t, s, state.Change{Rotation: &r, Fleet: &doc})
+	if r.Version != "" || doc.Version != "" {
+		t.Errorf("the caller's own values were given versions: %q, %q", r.Version, doc.Version)
+	}
+}
+
+func lease(t *testing.T, s state.Store) {
+	ask := func(holder string, after, lasts time.Duration, release bool) state.Lease {
+		t.Helper()
+		now := begin.Add(after)
+		got, err := s.Lease(ctx, state.Lease{Holder: holder, Now: now, Until: now.Add(lasts), Release: release})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	const five = 5 * time.Minute
+	for _, tt := range []struct {
+		what    string
+		holder  string
+		after   time.Duration
+		release bool
+		want    string
+	}{
+		{"taken", "a", 0, false, "a"},
+		{"held by another", "b", time.Minute, false, "a"},
+		{"renewed", "a", 4 * time.Minute, false, "a"},
+		{"still held", "b", 8 * time.Minute, false, "a"},
+		{"not another's to release", "b", 8 * time.Minute, true, "a"},
+		{"held after that, too", "b", 8 * time.Minute, false, "a"},
+		{"run out", "b", 9 * time.Minute, false, "b"},
+		{"lost", "a", 10 * time.Minute, false, "b"},
+		{"released", "b", 11 * time.Minute, true, "b"},
+		{"free", "c", 11 * time.Minute, false, "c"},
+	} {
+		if got := ask(tt.holder, tt.after, five, tt.release); got.Holder != tt.want {
+			t.Errorf("%s: %q holds it, want %q", tt.what, got.Holder, tt.want)
+		}
+	}
+	if b := book(t, s); b.Fleet.Version != "" || len(b.Rotations) != 0 {
+		t.Errorf("the lease changed the book: %+v", b)
+	}
+}
+
+func largest(t *testing.T, s state.Store) {
+	r, doc := Largest()
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
+	b := book(t, s)
+	if !reflect.DeepEqual(b.Rotations[r.Cluster], *got.Rotation) {
+		t.Error("the largest rotation comes back changed")
+	}
+	if !reflect.DeepEqual(b.Fleet, *got.Fleet) {
+		t.Error("the largest fleet document comes back changed")
+	}
+	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}})
+}
+
+func tooLarge(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	r.Announced = []string{strings.Repeat("x", state.MaxDocument)}
+	if _, err := s.Write(ctx, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "bytes") {
+		t.Errorf("error %v, want one that names the size", err)
+	}
+	if b := book(t, s); len(b.Rotations) != 0 {
+		t.Errorf("it was stored: %v", b)
+	}
+}
+
+// contention: of writers that read the same version one wins, the others learn.
+func contention(t *testing.T, s state.Store) {
+	const writers, rounds = 8, 10
+	write(t, s, state.Change{Fleet: &policy.FleetDoc{Env: "test", Waves: map[string]time.Time{}}})
+	var wg sync.WaitGroup
+	errs := make(chan error, writers)
+	for i := range writers {
+		wg.Go(func() {
+			for done := 0; done < rounds; {
+				doc, err := s.Fleet(ctx)
+				if err != nil {
+					errs <- err
+					return
+				}
+				next := doc
+				next.Waves = map[string]time.Time{fmt.Sprintf("%d/%d", i, done): begin}
+				for k, v := range doc.Waves {
+					next.Waves[k] = v
+				}
+				switch _, err := s.Write(ctx, state.Change{Fleet: &next}); {
+				case err == nil:
+					done++
+				case !errors.Is(err, state.ErrConflict):
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+	if doc, err := s.Fleet(ctx); err != nil || len(doc.Waves) != writers*rounds {
+		t.Errorf("%d writes are left of %d: %v", len(doc.Waves), writers*rounds, err)
+	}
+}
+
+func cancelled(t *testing.T, s state.Store) {
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	r := rotation("a", "one")
+	if _, err := s.Write(over, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) {
+		t.Errorf("error %v", err)
+	}
+	if b := book(t, s); len(b.Rotations) != 0 {
+		t.Errorf("it was stored: %v", b)
+	}
+}
+
+// fields: what the rules store they find again, to the nanosecond.
+func fields(t *testing.T, s state.Store) {
+	r := rotation("a", "one")
+	r.Call = &policy.Call{ID: "c", Kind: policy.CallStart, IntentAt: begin.Add(123456789), State: policy.Unclear, Refusal: policy.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
+	r.PoolCalls = map[string]policy.Call{"web": {ID: "d", Kind: policy.CallRecreate, Pool: "web", State: policy.Accepted}}
+	r.Pools = map[string]policy.Work{"": {Operation: "op", Failures: 2}}
+	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Entry: 2, Said: policy.Said{By: "eve", At: begin}}}
+	r.Unexplained = 90 * time.Minute
+	doc := policy.FleetDoc{
+		Env: "test", Holds: []policy.Hold{{Said: policy.Said{By: "eve", Reason: "all", At: begin}}, {Cluster: ref("a"), Until: begin.Add(time.Hour)}},
+		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("a"), CA: "aa"}},
+		Failures: []policy.Failure{{Cluster: ref("a"), Attempt: "one", What: policy.IsStuck, At: begin}},
+		LastRun:  policy.RunNote{Run: "run-1", At: begin, Mode: "act"},
+	}
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
+	b := book(t, s)
+	if !reflect.DeepEqual(b.Rotations[ref("a")], *got.Rotation) {
+		t.Errorf("wrote %+v\nread  %+v", *got.Rotation, b.Rotations[ref("a")])
+	}
+	if !reflect.DeepEqual(b.Fleet, *got.Fleet) {
+		t.Errorf("wrote %+v\nread  %+v", *got.Fleet, b.Fleet)
+	}
+}
+
+func reopened(t *testing.T, open Opener) {
+	s := open(t)
+	r := rotation("a", "one")
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "test"}})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t)
+	defer func() { _ = s.Close() }()
+	b := book(t, s)
+	if b.Rotations[ref("a")].Version != got.Rotation.Version || b.Fleet.Env != "test" {
+		t.Errorf("after opening again: %+v", b)
+	}
+	write(t, s, state.Change{Rotation: got.Rotation, Fleet: got.Fleet})
+}
