@@ -128,7 +128,7 @@ func (f *File) prepare(o FileOptions) error {
 var errDamaged = errors.New("restore a copy; or move the file away, but then rotations in flight count as somebody else's")
 
 func (f *File) damaged(what any) error {
-	return fmt.Errorf("the book %s is damaged: %v: %w", f.path, what, errDamaged)
+	return fmt.Errorf("the book %s is damaged, or no book: %v: %w", f.path, what, errDamaged)
 }
 
 // guard turns what bbolt does on a damaged file, which is to panic or to read
