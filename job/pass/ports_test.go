@@ -16,7 +16,7 @@ func (r reader) begin(call string) error {
 	if r.p.dead {
 		return errDead
 	}
-	r.p.calls = append(r.p.calls, call)
+	r.p.called(call)
 	if r.p.beforeRead != nil {
 		return r.p.beforeRead(call)
 	}
@@ -50,7 +50,7 @@ func (m mover) send(call string, do func() policy.Outcome) policy.Outcome {
 	if m.p.dead {
 		return policy.Outcome{State: policy.Unclear, Raw: errDead.Error()}
 	}
-	m.p.calls = append(m.p.calls, call)
+	m.p.called(call)
 	if m.p.beforeSend != nil {
 		m.p.beforeSend()
 	}
@@ -82,7 +82,7 @@ func (b book) begin(call string) error {
 	if b.p.dead {
 		return errDead
 	}
-	b.p.calls = append(b.p.calls, call)
+	b.p.called(call)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,8 +116,9 @@ type process struct {
 	World
 	Options
 	logged bytes.Buffer
-	calls  []string // every port call, in order
-	dead   bool     // the process was killed: no call has an effect any more
+	mu     sync.Mutex // guards calls and ids: workers run side by side
+	calls  []string   // every port call, in order
+	dead   bool       // the process was killed: no call has an effect any more
 
 	// The hooks, each optional.
 	beforeWrite func(state.Change) error
@@ -133,7 +135,7 @@ func (s *stage) process() *process {
 	p.World = World{
 		Read: reader{p}, Move: mover{p}, Store: book{s.book, p},
 		Now: func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
-		NewID: func() string { s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
+		NewID: func() string { p.mu.Lock(); defer p.mu.Unlock(); s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
 		Log:   slog.New(slog.NewJSONHandler(&p.logged, nil)),
 	}
 	p.Options = Options{Policy: s.policy, Run: fmt.Sprintf("run-%d", s.runs), Mode: "act", Parallel: 1}
@@ -163,6 +165,12 @@ func (s *stage) hourly(atMost int, until func() bool) {
 		s.pass(time.Hour)
 	}
 	s.t.Fatalf("not reached within %d hours: %+v", atMost, s.rotation())
+}
+
+func (p *process) called(call string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, call)
 }
 
 // events are the names that were logged.
