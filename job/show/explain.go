@@ -108,9 +108,18 @@ func (g *page) windowNow(d policy.Decision) string {
 	return text + "; opens " + g.at(n.Start)
 }
 
+// mostGates is how many gates are shown before open ones are only counted: a
+// cluster with a hundred pools asks a thousand.
+const mostGates = 60
+
 func (g *page) gates(gates []policy.Verdict) {
 	var rs []row
+	counted := 0
 	for _, v := range gates {
+		if len(gates) > mostGates && v.Open {
+			counted++
+			continue
+		}
 		r := row{name: clean(v.Gate), what: "open", style: green, text: g.words(v.Message)}
 		switch {
 		case v.Lifted:
@@ -132,7 +141,14 @@ func (g *page) gates(gates []policy.Verdict) {
 		}
 		rs = append(rs, r)
 	}
-	g.rows(g.fit(g.names(rs), rs), rs)
+	if counted > 0 {
+		g.para(2, plain, plural(counted, "gate is", "gates are")+" open; those that are not:")
+	}
+	shown := min(len(rs), mostGates)
+	g.rows(g.fit(g.names(rs[:shown]), rs[:shown]), rs[:shown])
+	if n := len(rs) - shown; n > 0 {
+		g.para(2, plain, fmt.Sprintf("and %d more: --format json", n))
+	}
 }
 
 // promise is until when the decision stands.

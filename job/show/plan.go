@@ -37,6 +37,10 @@ func Plan(w io.Writer, res pass.Result, p *policy.Policy, o Options) error {
 		g.para(2, plain, plural(n, "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+someNames(s.notSelected))
 	}
 	g.unread(res.Fleet.Unread, p.Env)
+	if len(res.Decisions)+len(res.Fleet.Unread) == 0 {
+		g.line("")
+		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+clean(strings.Join(p.Projects, ", "))+".")
+	}
 	g.capacity(policy.Capacity(p, res.Fleet, res.Decisions, res.At), p)
 	g.nothingDue(s, p)
 	return g.send(w)

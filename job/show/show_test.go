@@ -287,6 +287,9 @@ func TestPlanNotices(t *testing.T) {
 	if got := draw(res, p); !strings.Contains(got, "holds, approvals and waves are unknown") {
 		t.Errorf("no word of the missing book:\n%s", got)
 	}
+	if got := draw(pass.Result{At: now}, p); !strings.Contains(got, "No cluster was seen") {
+		t.Errorf("an empty plan says nothing:\n%s", got)
+	}
 	res.Decisions = res.Decisions[:1] // notebooks alone
 	if got := draw(res, p); !strings.Contains(got, "Nothing is due before 2054-01-04; set ROTATOR_MAX_CA_AGE") {
 		t.Errorf("no word of MAX_CA_AGE:\n%s", got)
@@ -312,6 +315,22 @@ func TestPlanNotices(t *testing.T) {
 	got := draw(stuck, p)
 	if people, _, _ := strings.Cut(got, "WOULD DO NOW"); !strings.Contains(people, "catalog") || !strings.Contains(people, "stuck") {
 		t.Errorf("a stuck rotation does not stand on top:\n%s", got)
+	}
+}
+
+// TestManyGates: a cluster with many pools explains what is closed.
+func TestManyGates(t *testing.T) {
+	res := testResult()
+	d := &res.Decisions[5]
+	for i := range 500 {
+		d.Gates = append(d.Gates, open(fmt.Sprintf("pool-%d: window", i), "", time.Time{}))
+	}
+	var b bytes.Buffer
+	if err := Explain(&b, res, "checkout", Options{Width: 120}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); strings.Count(got, "\n") > 40 || !strings.Contains(got, "503 gates are open") || !strings.Contains(got, "budget-project") {
+		t.Errorf("many gates:\n%s", got)
 	}
 }
 

@@ -154,6 +154,10 @@ func (g *page) columns(list []sim.Chapter, names, last int) []column {
 func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 	full := clean(c.Cluster.String())
 	line := pad(full, names)
+	if text := g.waited(c); cells(full) > names && began(c).IsZero() && cells(full)+2+cells(text) <= g.width {
+		g.line("%s  %s", full, g.paint(outcomeStyle(c.Outcome), text))
+		return
+	}
 	if cells(full) > names {
 		g.line("%s", full)
 		line = strings.Repeat(" ", names)
@@ -167,13 +171,7 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 		dates += pad(col.cell(g, c), col.width) + "  "
 		at += col.width + 2
 	}
-	look := plain
-	switch c.Outcome {
-	case sim.NeedsPeople, sim.Unreadable:
-		look = red
-	case sim.Waiting, sim.InFlight:
-		look = yellow
-	}
+	look := outcomeStyle(c.Outcome)
 	text := g.waited(c)
 	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
 		text = cutEnd(text, g.width-at)
@@ -189,6 +187,16 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 		}
 		g.line("%s", strings.TrimRight(line+"  "+dates+g.paint(look, l), " "))
 	}
+}
+
+func outcomeStyle(o sim.Outcome) style {
+	switch o {
+	case sim.NeedsPeople, sim.Unreadable:
+		return red
+	case sim.Waiting, sim.InFlight:
+		return yellow
+	}
+	return plain
 }
 
 // waited is what the cluster waited for longest, or why nothing happened.
