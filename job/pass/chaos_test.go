@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -109,6 +110,7 @@ func (m chaosMover) lie(ref policy.Ref, do func() policy.Outcome) policy.Outcome
 		c.pause(policy.Late - time.Minute)
 		if c.sometimes(4) {
 			c.delayed = append(c.delayed, late{c.now.Add(time.Duration(c.Int64N(int64(policy.Late)))), func() { do() }})
+			slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
 			return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"}
 		}
 		o := do()
