@@ -23,7 +23,7 @@ func OpenAt(s Schedule, t time.Time) (open bool, changes time.Time) {
 // RoomAt says whether s is open at t with at least need left, and when that
 // next changes: when the room runs out, or when the next stretch with enough
 // room begins. A zero time means not within [Horizon]. A need of more than
-// Horizon is never met. After 65,536 stretches that are too short RoomAt gives
+// Horizon is never met. After 16,384 stretches that are too short RoomAt gives
 // up and counts the rest as closed.
 func RoomAt(s Schedule, t time.Time, need time.Duration) (open bool, changes time.Time) {
 	if need <= 0 {
@@ -58,8 +58,8 @@ func RoomAt(s Schedule, t time.Time, need time.Duration) (open bool, changes tim
 }
 
 // OpenTime is how much of the span is open, at most the longest
-// [time.Duration]. It counts the first 65,536 stretches (of a daily window:
-// 180 years) and leaves out the rest.
+// [time.Duration]. It counts the first 16,384 stretches (of a daily window:
+// 44 years) and leaves out the rest.
 func OpenTime(s Schedule, in Span) time.Duration {
 	var sum time.Duration
 	for at, steps := within(in.Start), 0; at.Before(in.End) && steps < maxSteps; steps++ {

@@ -50,7 +50,7 @@ func (c wallClock) instant(day int64, tod time.Duration) time.Time {
 	case shown.Before(want): // skipped, and got is read with the offset after
 		return until.UTC()
 	}
-	if since.IsZero() {
+	if since.IsZero() || got.Sub(since) > 24*time.Hour {
 		return got.UTC()
 	}
 	// Was the same time shown before the last change too?

@@ -6,7 +6,7 @@ import (
 )
 
 // All is open where every one of the schedules is; of none, always. If they
-// open by turns more than 65,536 times within [Horizon] without ever being
+// open by turns more than 16,384 times within [Horizon] without ever being
 // open together, All counts as closed.
 func All(of ...Schedule) Schedule { return all(of) }
 
@@ -33,66 +33,6 @@ func (a all) Next(t time.Time) (Span, bool) {
 		at = got.Start // before that, at least one of them is closed
 	}
 	return Span{}, false
-}
-
-// Any is open where at least one of the schedules is; of none, never. It may
-// be slow for schedules that only together leave no gap, and remembers then.
-func Any(of ...Schedule) Schedule { return &merged{source: anyOf(of)} }
-
-type anyOf []Schedule
-
-func (a anyOf) first(t, limit time.Time) (Span, bool) {
-	first, found := a.next(t)
-	if !found {
-		// Nothing begins within Horizon: look at the rest of the way to limit.
-		t = limit.Add(-Horizon)
-		first, found = a.next(t)
-	}
-	// What Next leaves open is known as far as Horizon; merged goes on from there.
-	if first.Start.IsZero() {
-		first.Start = t.Add(-Horizon)
-	}
-	if first.End.Equal(Forever) {
-		first.End = t.Add(Horizon)
-	}
-	return first, found
-}
-
-// next gives the earliest of what the schedules answer.
-func (a anyOf) next(t time.Time) (first Span, found bool) {
-	for _, s := range a {
-		if next, ok := s.Next(t); ok && (!found || next.Start.Before(first.Start)) {
-			first, found = next, true
-		}
-	}
-	return first, found
-}
-
-func (a anyOf) before(start time.Time) (time.Time, bool) {
-	just := start.Add(-time.Nanosecond)
-	begins := start
-	for _, s := range a {
-		if next, ok := s.Next(just); ok {
-			if next.Start.IsZero() {
-				next.Start = just.Add(-Horizon)
-			}
-			begins = earlier(begins, next.Start)
-		}
-	}
-	return begins, begins.Before(start)
-}
-
-func (a anyOf) beyond(end time.Time) (time.Time, bool) {
-	ends := end
-	for _, s := range a {
-		if next, ok := s.Next(end); ok && !next.Start.After(end) {
-			if next.End.Equal(Forever) {
-				next.End = end.Add(Horizon)
-			}
-			ends = later(ends, next.End)
-		}
-	}
-	return ends, ends.After(end)
 }
 
 // Except is open outside the spans. They may overlap and come in any order;

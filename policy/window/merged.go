@@ -21,11 +21,13 @@ type source interface {
 // so that what it remembers holds for questions about the following weeks.
 const reach = Horizon + 64*24*time.Hour
 
-// merged is the Schedule of a source. Its memory is one atomic pointer to an
-// immutable value: a race costs a repeated calculation, never a wrong answer.
+// merged is the Schedule of a source. Its memory is the two stretches found
+// last, for questions go back and forth between now and the next opening. Each
+// is an atomic pointer to a value that nobody changes: a race costs a repeated
+// calculation, never a wrong answer.
 type merged struct {
-	source source
-	memory atomic.Pointer[stretch]
+	source       source
+	latest, last atomic.Pointer[stretch]
 }
 
 // stretch is what was found out about some time of a schedule.
@@ -37,16 +39,24 @@ type stretch struct {
 	from, until time.Time
 }
 
+func (s *stretch) covers(t time.Time) bool {
+	return s != nil && !t.Before(s.from) && t.Before(s.until)
+}
+
 // Next makes merged a Schedule.
 func (m *merged) Next(t time.Time) (Span, bool) {
 	t = within(t)
 	if !t.Before(Forever) {
 		return Span{}, false
 	}
-	known := m.memory.Load()
-	if known == nil || t.Before(known.from) || !t.Before(known.until) {
-		known = m.find(t)
-		m.memory.Store(known)
+	known := m.latest.Load()
+	if !known.covers(t) {
+		latest := known
+		if known = m.last.Load(); !known.covers(t) {
+			known = m.find(t)
+		}
+		m.last.Store(latest)
+		m.latest.Store(known)
 	}
 	if known.none {
 		return Span{}, false
@@ -60,14 +70,14 @@ func (m *merged) find(t time.Time) *stretch {
 	if !ok {
 		return &stretch{none: true, from: t, until: t.Add(reach - Horizon)}
 	}
-	for n := 0; n < maxSteps && !s.Start.Before(t.Add(-reach)); n++ {
+	for !s.Start.Before(t.Add(-reach)) { // each step passes a window, of which there are few a day
 		start, ok := m.source.before(s.Start)
 		if !ok {
 			break
 		}
 		s.Start = start
 	}
-	for n := 0; n < maxSteps && !s.End.After(t.Add(reach)); n++ {
+	for !s.End.After(t.Add(reach)) {
 		end, ok := m.source.beyond(s.End)
 		if !ok {
 			break

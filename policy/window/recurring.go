@@ -79,11 +79,9 @@ func recurring(notBefore time.Time, start, length time.Duration, text string) (S
 	case !w.everOpens():
 		return Never(), human + ", on days that never come", nil
 	case r.count > 0:
-		last, ok := r.lastCounted(dayOf(notBefore))
-		if !ok {
-			return nil, "", fmt.Errorf("recurrence %q: COUNT=%d would last for centuries; end the rule with UNTIL or leave COUNT out", strings.TrimSpace(text), r.count)
+		if last, ok := r.lastCounted(dayOf(notBefore)); ok {
+			w.notAfter = midnight(last).Add(start)
 		}
-		w.notAfter = midnight(last).Add(start)
 	}
 	if !w.notAfter.IsZero() {
 		human += ", until " + w.notAfter.Format(time.DateOnly)

@@ -20,7 +20,7 @@ type recurrence struct {
 // Bounds of what a rule may ask for, far beyond what maintenance needs.
 const (
 	mostInterval  = 1000
-	mostCount     = 10_000
+	mostCount     = 1_000_000
 	mostPositions = 366
 )
 
@@ -64,9 +64,7 @@ func (r *recurrence) part(name, value string) (err error) {
 		n, err = number(name, value, 1, mostInterval)
 		r.interval = int64(n)
 	case "COUNT":
-		if r.count, err = number(name, value, 1, mostCount); err != nil {
-			err = fmt.Errorf("%w; or end the rule with UNTIL", err)
-		}
+		r.count, err = number(name, value, 1, mostCount)
 	case "UNTIL":
 		r.until, err = untilTime(value)
 	case "WKST":
@@ -163,7 +161,8 @@ func (r *recurrence) needsFirst() bool {
 	return r.interval > 1 || r.count > 0 || (r.freq != daily && len(r.weekdays) == 0 && r.monthDays|r.lastDays == 0)
 }
 
-// countedDays is how far a rule with COUNT is followed: more than 500 years.
+// countedDays is how far a rule with COUNT is followed, more than 500 years.
+// One that goes on for longer is as good as endless.
 const countedDays = 200_000
 
 // lastCounted is the day of the last window of a rule with COUNT that begins

@@ -1,9 +1,6 @@
 package window
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // frequency is the period in which a rule chooses its days.
 type frequency int
@@ -48,9 +45,6 @@ type set uint64
 
 func (s set) has(n int) bool { return s&(1<<n) != 0 }
 
-// longestPeriod is the most days that a period has.
-const longestPeriod = 366
-
 // next gives the first day of the rule from day on, if it comes by limit.
 func (r *rule) next(day, limit int64) (int64, bool) {
 	unit := r.unit(day)
@@ -62,10 +56,10 @@ func (r *rule) next(day, limit int64) (int64, bool) {
 		if first > limit {
 			return 0, false
 		}
-		var room [longestPeriod]int64
-		for _, d := range r.days(first, end, room[:0]) {
-			if d >= day {
-				return d, d <= limit
+		chosen := r.choose(first, end)
+		for d := max(first, day); d < end && d <= limit; d++ {
+			if r.on(d, first, end) && chosen.has(d-first) {
+				return d, true
 			}
 		}
 	}
@@ -79,34 +73,41 @@ func (r *rule) previous(day, limit int64) (int64, bool) {
 		if end <= limit {
 			return 0, false
 		}
-		var room [longestPeriod]int64
-		days := r.days(first, end, room[:0])
-		for i := len(days) - 1; i >= 0; i-- {
-			if days[i] <= day {
-				return days[i], days[i] >= limit
+		chosen := r.choose(first, end)
+		for d := min(end-1, day); d >= first && d >= limit; d-- {
+			if r.on(d, first, end) && chosen.has(d-first) {
+				return d, true
 			}
 		}
 	}
 }
 
-// days appends the rule's days of the period [first, end) in order.
-func (r *rule) days(first, end int64, to []int64) []int64 {
+// choice is what positions leave of a period: bits for its days. nil is all.
+type choice []uint64
+
+func (c choice) has(nth int64) bool { return c == nil || c[nth/64]&(1<<(nth%64)) != 0 }
+
+// choose applies the positions to the period [first, end).
+func (r *rule) choose(first, end int64) choice {
+	if len(r.positions) == 0 {
+		return nil
+	}
+	var days []int64
 	for d := first; d < end; d++ {
 		if r.on(d, first, end) {
-			to = append(to, d)
+			days = append(days, d-first)
 		}
 	}
-	if len(r.positions) == 0 {
-		return to
-	}
-	all, kept := len(to), 0
-	for i, d := range to {
-		if slices.Contains(r.positions, i+1) || slices.Contains(r.positions, i-all) {
-			to[kept] = d
-			kept++
+	c := make(choice, (end-first)/64+1)
+	for _, p := range r.positions {
+		if p < 0 {
+			p += len(days) + 1
+		}
+		if p >= 1 && p <= len(days) {
+			c[days[p-1]/64] |= 1 << (days[p-1] % 64)
 		}
 	}
-	return to[:kept]
+	return c
 }
 
 // on says whether day, of the period [first, end), satisfies the rule's parts.

@@ -17,6 +17,9 @@ type Weekly struct {
 	schedule Schedule // nil: always
 }
 
+// mostWindows is how many windows a calendar may have.
+const mostWindows = 24
+
 // ParseWeekly reads a calendar: "always" (or nothing), or windows separated by
 // semicolons, each DAYS HH:MM-HH:MM [ZONE]. DAYS are like "Mon-Thu", "Sat,Sun"
 // or "daily"; an end that is not after the start is on the next day, and 24:00
@@ -27,20 +30,19 @@ func ParseWeekly(text string) (Weekly, error) {
 	if text == "" || strings.EqualFold(text, "always") {
 		return Weekly{}, nil
 	}
-	w := Weekly{text: text}
-	var of []Schedule
-	for _, part := range strings.Split(text, ";") {
-		rule, err := parseWindow(part)
+	parts := strings.Split(text, ";")
+	if len(parts) > mostWindows {
+		return Weekly{}, fmt.Errorf("the calendar has %d windows, more than %d; join some, as in \"Mon-Fri 09:00-17:00\"", len(parts), mostWindows)
+	}
+	var of several
+	for _, part := range parts {
+		w, err := parseWindow(part)
 		if err != nil {
 			return Weekly{}, fmt.Errorf("window %q: %w; write e.g. \"Sat,Sun 02:00-06:00 Europe/Paris\"", strings.TrimSpace(part), err)
 		}
-		of = append(of, &merged{source: rule})
+		of = append(of, w)
 	}
-	w.schedule = of[0]
-	if len(of) > 1 {
-		w.schedule = Any(of...)
-	}
-	return w, nil
+	return Weekly{text, &merged{source: of}}, nil
 }
 
 // String gives the text that the calendar was read from.

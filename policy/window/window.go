@@ -11,8 +11,8 @@ const Horizon = 400 * 24 * time.Hour
 var Forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // maxSteps bounds every walk over stretches, so that no schedule, however
-// odd, can hold up a run. It allows for 160 stretches a day within Horizon.
-const maxSteps = 1 << 16
+// odd, can hold up a run. It allows for 40 stretches a day within Horizon.
+const maxSteps = 1 << 14
 
 // Span is a stretch of time: Start is in it, End is not.
 type Span struct{ Start, End time.Time }
@@ -51,13 +51,13 @@ func (never) Next(time.Time) (Span, bool) { return Span{}, false }
 
 // clip turns a stretch that ends after t into the answer that [Schedule] promises.
 func clip(s Span, t time.Time) (Span, bool) {
-	if !t.Before(Forever) || !s.Start.Before(t.Add(Horizon)) {
+	if !t.Before(Forever) || !s.Start.Before(earlier(t.Add(Horizon), Forever)) {
 		return Span{}, false
 	}
 	if s.Start.Before(t.Add(-Horizon)) {
 		s.Start = time.Time{}
 	}
-	if s.End.After(t.Add(Horizon)) {
+	if s.End.After(earlier(t.Add(Horizon), Forever)) {
 		s.End = Forever
 	}
 	return s, true

@@ -67,3 +67,35 @@ func (w *windows) beyond(end time.Time) (time.Time, bool) {
 		return got.End, got.End.After(end) && !got.Start.Before(w.notBefore)
 	}
 }
+
+// several is the windows of some rules together, as a [source].
+type several []*windows
+
+func (a several) first(t, limit time.Time) (first Span, found bool) {
+	for _, w := range a {
+		if got, ok := w.first(t, limit); ok && (!found || got.Start.Before(first.Start)) {
+			first, found = got, true
+		}
+	}
+	return first, found
+}
+
+func (a several) before(start time.Time) (time.Time, bool) {
+	begins := start
+	for _, w := range a {
+		if got, ok := w.before(start); ok {
+			begins = earlier(begins, got)
+		}
+	}
+	return begins, begins.Before(start)
+}
+
+func (a several) beyond(end time.Time) (time.Time, bool) {
+	ends := end
+	for _, w := range a {
+		if got, ok := w.beyond(end); ok {
+			ends = later(ends, got)
+		}
+	}
+	return ends, ends.After(end)
+}
