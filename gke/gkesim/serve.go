@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // Clock drives a served world: simulated seconds pass Speed times as fast as
@@ -66,7 +65,7 @@ type Served struct {
 func (w *World) Serve(clock *Clock) (*Served, error) {
 	s := &Served{w: w, clock: clock, grpc: grpc.NewServer(), sim: http.NewServeMux()}
 	w.Register(s.grpc)
-	conn, stop, err := w.loopback(grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, stop, err := w.loopback()
 	if err != nil {
 		return nil, err
 	}
