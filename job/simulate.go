@@ -67,6 +67,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	}
 	setup.Policy.Projects = setup.World.Projects()
 	o := a.options("")
+	o.Live = o.Live && *sm.form == "table"
 	progress := show.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
 	began := a.mono()
 	story, err := sim.Play(ctx, setup, progress.See)
