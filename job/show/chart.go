@@ -32,11 +32,7 @@ type lane struct {
 
 // at is where the cluster stood at the end of a stretch of time.
 func (l lane) at(from, to time.Time) (phase policy.Phase, shown bool) {
-	if l.due.IsZero() || !l.due.Before(to) {
-		shown = false
-	} else {
-		shown = true
-	}
+	shown = !l.due.IsZero() && l.due.Before(to)
 	for _, s := range l.steps {
 		if !s.At.Before(to) {
 			break
@@ -46,8 +42,8 @@ func (l lane) at(from, to time.Time) (phase policy.Phase, shown bool) {
 			phase, shown = s.Phase, true
 		case isVerified(s.Closed):
 			phase, shown = ended, !s.At.Before(from)
-		default:
-			phase, shown = "", true
+		default: // a start that came to nothing waits again; what is gone does not
+			phase, shown = "", s.Closed == policy.NotStarted
 		}
 	}
 	return phase, shown

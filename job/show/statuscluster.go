@@ -85,7 +85,7 @@ func (g *page) fact(label, text string) {
 
 // phaseRows are the five phases: what was, what is, what can be soonest.
 func (g *page) phaseRows(r policy.Rotation, d *policy.Decision, p *policy.Policy) []row {
-	ahead := g.ahead(r, p)
+	ahead := g.ahead(r, d, p)
 	var rs []row
 	for i, phase := range policy.Phases {
 		at := r.Entered(phase)
@@ -182,10 +182,24 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 
 // ahead says when the phases that are still to come can begin at the soonest,
 // by what is known now.
-func (g *page) ahead(r policy.Rotation, p *policy.Policy) map[policy.Phase]string {
-	out := map[policy.Phase]string{policy.UpdatingClients: "when every pool is recreated", policy.Verifying: "when only the new CA is left"}
-	if r.HandedOverAt.IsZero() {
-		return out
+func (g *page) ahead(r policy.Rotation, d *policy.Decision, p *policy.Policy) map[policy.Phase]string {
+	return map[policy.Phase]string{
+		policy.UpdatingClients: "when every pool is recreated",
+		policy.Completing:      g.completionAhead(r, d, p),
+		policy.Verifying:       "when only the new CA is left",
+	}
+}
+
+// completionAhead says when the completion can come at the soonest: by the
+// gates where they were asked, else by soak and calendars, which an emergency
+// shortens.
+func (g *page) completionAhead(r policy.Rotation, d *policy.Decision, p *policy.Policy) string {
+	if d != nil && r.Phase == policy.UpdatingClients && len(d.Gates) > 0 {
+		return g.completionGates(d.Gates)
+	}
+	emergency := r.Emergency || r.Urgent || (d != nil && (d.Emergency || d.Urgent))
+	if r.HandedOverAt.IsZero() || emergency {
+		return "when the soak is over and a window is open"
 	}
 	soak := r.HandedOverAt.Add(p.Soak)
 	if done := r.NodesDoneAt(); !done.IsZero() {
@@ -196,16 +210,40 @@ func (g *page) ahead(r policy.Rotation, p *policy.Policy) map[policy.Phase]strin
 	if soak.Before(g.now) {
 		soak = g.now
 	}
-	open, at := window.RoomAt(window.All(p.CompleteWindow, p.Freezes), soak, policy.Room)
+	calendar, text := window.All(p.CompleteWindow, p.Freezes), "COMPLETE_WINDOW="+p.CompleteWindow.String()
+	if p.ZonalComplete == policy.ZonalWindow && (d == nil || d.Cluster.Zonal) {
+		calendar, text = p.Freezes, "the cluster's own window where it is zonal"
+	}
+	open, at := window.RoomAt(calendar, soak, policy.Room)
 	if open {
 		at = soak
 	}
 	if at.IsZero() {
-		out[policy.Completing] = "COMPLETE_WINDOW=" + p.CompleteWindow.String() + " does not open outside freezes"
-		return out
+		return text + " does not open outside freezes"
 	}
-	out[policy.Completing] = "not before " + g.at(at) + " (SOAK=" + policy.Days(p.Soak) + ", then COMPLETE_WINDOW=" + p.CompleteWindow.String() + ")"
-	return out
+	return "not before " + g.at(at) + " (SOAK=" + policy.Days(p.Soak) + ", then " + text + ")"
+}
+
+// completionGates says which gates the completion waits for.
+func (g *page) completionGates(gates []policy.Verdict) string {
+	var last time.Time
+	var names []string
+	for _, v := range gates {
+		if v.Open || v.Lifted {
+			continue
+		}
+		names = append(names, v.Gate)
+		if v.OpensAt.After(last) {
+			last = v.OpensAt
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return "with the next run: every gate is open"
+	case last.IsZero():
+		return "waits for " + strings.Join(names, ", ")
+	}
+	return "not before " + g.at(last) + " (" + strings.Join(names, ", ") + ")"
 }
 
 // room is how much time GKE leaves.
