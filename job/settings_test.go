@@ -108,6 +108,7 @@ func TestWrongSettings(t *testing.T) {
 			name, _, _ := strings.Cut(c.set, "=")
 			environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
 			_, problems := readSettings(append(environ, c.set))
+			t.Log(problems) // go test -v prints what people read
 			if len(problems) != 1 || !strings.Contains(problems[0].String(), c.says) {
 				t.Errorf("want one problem that says %q, got %v", c.says, problems)
 			}

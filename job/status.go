@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
@@ -85,7 +87,10 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 			return fmt.Errorf("read the history of %s: %w", ref, err)
 		}
 	}
-	d, err := a.decisionOn(ctx, s, book, ref, now)
+	d, err := a.decisionOn(ctx, s, store, book, ref, now)
+	if _, known := book.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
+		return wrong("%v, and the book knows nothing of it; rotator plan --format json lists those that do", err)
+	}
 	if err != nil {
 		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
 	}
@@ -95,16 +100,41 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 	return show.StatusCluster(a.stdout, book, history, d, ref, now, s.Policy(), a.options(string(s.Mode.V)))
 }
 
-// decisionOn looks at one cluster, for what a run would do about it now.
-func (a *app) decisionOn(ctx context.Context, s Settings, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
+// decisionOn says what a run would do about one cluster now. A rotation needs
+// a look at its own cluster alone; whether an idle one may start depends on the
+// others, so that takes a whole plan.
+func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
+	_, inFlight := book.Rotations[ref]
+	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
+		cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = cloud.Close() }() // nothing is under way any more
+		world := pass.World{Read: cloud, Store: store, Now: func() time.Time { return now }, Mono: a.mono, NewID: randomID}
+		res, err := pass.Look(ctx, world, a.passOptions(s))
+		if err != nil {
+			return nil, err
+		}
+		if d := decisionIn(res.Decisions, ref); d != nil {
+			return d, nil
+		}
+	}
 	c, err := readCluster(ctx, s, ref, now)
 	if err != nil {
 		return nil, err
 	}
 	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: book}
-	ds := policy.Plan(s.Policy(), alone, "", now)
-	at := slices.IndexFunc(ds, func(d policy.Decision) bool { return d.Cluster.Ref == ref })
-	return &ds[at], nil
+	return decisionIn(policy.Plan(s.Policy(), alone, "", now), ref), nil
+}
+
+func decisionIn(ds []policy.Decision, ref policy.Ref) *policy.Decision {
+	for i := range ds {
+		if ds[i].Cluster.Ref == ref {
+			return &ds[i]
+		}
+	}
+	return nil
 }
 
 // clusterNamed understands a full name, or the end of one that the book knows.

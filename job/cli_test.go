@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/job/pass"
+
+	"github.com/spf13/cobra"
+)
+
+func TestPicturesFitTheEnvironment(t *testing.T) {
+	var out bytes.Buffer
+	o := newApp([]string{"COLUMNS=66", "TZ=Europe/Paris"}, &out, &out).options(act)
+	if o.Width != 66 || o.Zone == nil || o.Zone.String() != "Europe/Paris" || o.Color || o.Live || o.Mode != act {
+		t.Errorf("options %+v", o)
+	}
+	o = newApp([]string{"COLUMNS=wide", "TZ=Nowhere/Land"}, &out, &out).options(observe)
+	if o.Width != 0 || o.Zone != nil {
+		t.Errorf("nonsense is left out: %+v", o)
+	}
+}
+
+// TestExitStatus: what kind of error gives which status.
+func TestExitStatus(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("the book is out of reach"), 1},
+		{wrong("--at %v", errors.New("tomorrow")), 2},
+		{fmt.Errorf("run: %w", &pass.EnvError{Book: "a", Settings: "b"}), 2},
+		{asFailure([]Problem{{Setting: "ROTATOR_SOAK", What: "x"}}), 2},
+	} {
+		var out, errs bytes.Buffer
+		err := does(func(*cobra.Command, []string) error { return c.err })(nil, nil)
+		if got := newApp(nil, &out, &errs).exit(err); got != c.want {
+			t.Errorf("%v gives %d, want %d", c.err, got, c.want)
+		}
+		if lines := bytes.Count(errs.Bytes(), []byte("\n")); (c.err != nil) != (lines == 1) || out.Len() > 0 {
+			t.Errorf("%v says %q and %q", c.err, out.String(), errs.String())
+		}
+	}
+}
+
+func TestClock(t *testing.T) {
+	s, _ := readSettings(enough)
+	if _, err := clock("2026-11-23T00:00:00Z", s, false); err == nil {
+		t.Error("another time against Google must be refused")
+	}
+	now, err := clock("2026-11-23T01:00:00+01:00", s, true)
+	if err != nil || !now().Equal(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)) || now().Location() != time.UTC {
+		t.Errorf("clock: %v", err)
+	}
+	local, _ := readSettings(append([]string{"ROTATOR_GKE_ENDPOINT=[::1]:80"}, enough...))
+	if _, err := clock("2026-11-23", local, false); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseUntil(t *testing.T) {
+	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"":                          {},
+		"3d":                        now.Add(3 * day),
+		"90m":                       now.Add(90 * time.Minute),
+		"2026-12-24":                time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC),
+		"2026-12-24T09:00:00+01:00": time.Date(2026, 12, 24, 8, 0, 0, 0, time.UTC),
+	} {
+		if got, err := parseUntil(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q gives %v, %v; want %v", text, got, err, want)
+		}
+	}
+	if _, err := parseUntil("friday", now); err == nil {
+		t.Error("friday is no time")
+	}
+}
