@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,7 +125,12 @@ func (a *app) complain(line string) {
 // settings reads the settings, or says everything that is wrong with them.
 func (a *app) settings() (Settings, error) {
 	s, problems := readSettings(a.environ)
-	return s, asFailure(problems)
+	err := asFailure(problems)
+	var f *failure
+	if errors.As(err, &f) && !slices.ContainsFunc(a.environ, func(e string) bool { return strings.HasPrefix(e, prefix) }) {
+		f.lines = append(f.lines, "nothing is set yet. Without any settings there is: rotator simulate")
+	}
+	return s, err
 }
 
 func asFailure(problems []Problem) error {

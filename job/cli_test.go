@@ -79,3 +79,16 @@ func TestParseUntil(t *testing.T) {
 		t.Error("friday is no time")
 	}
 }
+
+// TestNewcomer: who has set nothing is told what works without settings.
+func TestNewcomer(t *testing.T) {
+	for environ, lines := range map[string]int{"HOME=/root": 3, "ROTATOR_ENV=prod": 1} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), nil, []string{environ}, &out, &errs); code != 2 {
+			t.Errorf("%s: exit status %d", environ, code)
+		}
+		if got := bytes.Count(errs.Bytes(), []byte("\n")); got != lines || bytes.Contains(errs.Bytes(), []byte("rotator simulate")) != (lines == 3) {
+			t.Errorf("%s: %q", environ, errs.String())
+		}
+	}
+}
