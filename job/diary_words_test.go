@@ -254,6 +254,8 @@ func (d *diary) outside(what, name string, words []string) error {
 		return refused(mover.Start(d.t.Context(), ref))
 	case "complete":
 		return refused(mover.Complete(d.t.Context(), ref))
+	case "require": // outside require P/L/C POOL: GKE insists on recreating it
+		return d.world.Require(ref.Path(), words[0])
 	case "remove":
 		d.world.Remove(ref.Path())
 		return nil

@@ -25,7 +25,7 @@ type FleetDoc struct {
 	Holds     []Hold               `json:"holds,omitempty"`
 	Approvals []Approval           `json:"approvals,omitempty"`
 	Requests  []Request            `json:"requests,omitempty"`
-	Waves     map[string]time.Time `json:"waves,omitempty"` // last verified per wave
+	Waves     map[string]WaveNotes `json:"waves,omitempty"`
 	// Failures are failed or stuck rotations of ours that nobody has
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
@@ -97,7 +97,8 @@ type Request struct {
 	Kind      RequestKind `json:"kind"`
 	Cluster   Ref         `json:"cluster"`
 	ClusterID string      `json:"clusterId,omitempty"`
-	CA        Fingerprint `json:"ca,omitempty"` // rotate: the CA to be replaced
+	CA        Fingerprint `json:"ca,omitempty"`      // rotate, adopt: the CA to be replaced
+	Attempt   string      `json:"attempt,omitempty"` // retry, close: the attempt meant
 	Said
 }
 
@@ -151,6 +152,31 @@ func (f FleetDoc) held(ref Ref, now time.Time) (Hold, bool) {
 	return found, ok
 }
 
+// closedOurs finds the newest attempt of ours on this very CA that was closed
+// although its start took, or may have taken, effect.
+func (b Book) closedOurs(c Cluster) (Record, bool) {
+	for _, rec := range b.Closed {
+		r := rec.Rotation
+		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Carry {
+			continue
+		}
+		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
+			return rec, true
+		}
+	}
+	return Record{}, false
+}
+
+// askedOf gives the request of that kind for this very attempt.
+func (f FleetDoc) askedOf(kind RequestKind, r Rotation) *Request {
+	for _, q := range slices.Backward(f.Requests) {
+		if q.Kind == kind && q.Cluster == r.Cluster && q.Attempt == r.AttemptID {
+			return &q
+		}
+	}
+	return nil
+}
+
 // asked gives the newest request of that kind that still fits the cluster.
 func (f FleetDoc) asked(kind RequestKind, c Cluster) *Request {
 	for _, q := range slices.Backward(f.Requests) {
@@ -171,7 +197,7 @@ func (f FleetDoc) approved(kind CallKind, k *Case) (Approval, bool) {
 		if kind == CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
 			return a, true
 		}
-		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entry() {
+		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
 			return a, true
 		}
 	}

@@ -55,6 +55,10 @@ type Decision struct {
 	// Slot says what becomes of the cluster's slot with this write.
 	Slot   SlotChange
 	Events []Event
+	// Taken are people's requests that this write carries out.
+	Taken []Request
+	// Approved is the approval that the call relies on.
+	Approved *Approval
 }
 
 // SlotChange is what a write does to the cluster's slot.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,9 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 			return
 		}
 		w.Counted = append(slices.Clone(w.Counted), op.Name)
+		if n := len(w.Counted); n > maxCounted {
+			w.Counted = w.Counted[n-maxCounted:]
+		}
 		w.Failures++
 		w.LastError = clip(op.Error)
 		w.NotBefore = k.Now.Add(backoff[min(w.Failures, len(backoff))-1])
@@ -57,7 +61,7 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 			w.LeftToGKE = "it failed three times: " + w.LastError
 		}
 	case op.Done:
-		if w.EndedAt.IsZero() {
+		if op.End.After(w.EndedAt) { // the newest counts: soak begins after the last
 			*w = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now, Counted: w.Counted, VoidBefore: w.VoidBefore}
 		}
 	case w.EndedAt.IsZero():
@@ -76,6 +80,9 @@ func (k *Case) absorbCall(r *Rotation, pool string, op Operation) {
 
 // expireCalls drops node calls that left nothing once absence proves it.
 func (k *Case) expireCalls(r *Rotation) {
+	if !k.Cluster.OperationsRead {
+		return
+	}
 	for pool, call := range r.PoolCalls {
 		if !call.Sent() || (call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) && !k.poolBusy(pool)) {
 			r.retirePool(pool, call)
@@ -121,14 +128,22 @@ func (r Rotation) nodesFrom() time.Time {
 	return time.Time{}
 }
 
-// findStartOp looks for the operation that made the second CA.
+// findStartOp looks for the operation that made the second CA: with an intent
+// of ours the first since then; else the last, for counting from too late only
+// recreates a pool once too often.
 func (k *Case) findStartOp(r *Rotation) {
 	if !r.StartOp.EndedAt.IsZero() {
 		return
 	}
+	since, first := r.New.Issued, false
+	if r.Call != nil && r.Call.Kind == CallStart {
+		since, first = r.Call.IntentAt.Add(-Skew), true
+	}
 	for _, op := range k.Cluster.Operations {
-		if op.Type == OpUpdateCluster && op.Done && op.Error == "" && op.End.After(r.New.Issued) &&
-			(r.StartOp.StartedAt.IsZero() || op.Start.Before(r.StartOp.StartedAt)) {
+		if op.Type != OpUpdateCluster || !op.Done || op.Error != "" || op.Start.Before(since) {
+			continue
+		}
+		if r.StartOp.Operation == "" || op.Start.Before(r.StartOp.StartedAt) == first {
 			r.StartOp = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
 		}
 	}
@@ -168,7 +183,7 @@ func (k *Case) clusterBusy() string {
 // or one on the cluster that began after the intent ended too recently for
 // every read to show its effect.
 func (k *Case) busySince(call Call) string {
-	if busy := k.clusterBusy(); busy != "" {
+	if busy := k.Cluster.Busy(); busy != "" {
 		return busy
 	}
 	for _, op := range k.Cluster.Operations {
@@ -220,7 +235,7 @@ func normal(r Rotation) Rotation {
 // clip keeps a message within what a document allows.
 func clip(s string) string {
 	if len(s) > MaxMessage {
-		return s[:MaxMessage]
+		return strings.ToValidUTF8(s[:MaxMessage], "")
 	}
 	return s
 }

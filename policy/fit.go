@@ -58,35 +58,52 @@ func (k *Case) startCalendar() window.Schedule {
 	return window.All(k.open(), k.Policy.StartWindow, k.Policy.Freezes)
 }
 
-// nextOpening is when a start may next be sent, as far as calendars tell, and
-// until when that answer holds. Inside an opening time moves in steps of
+// nextOpening is when a run may next send a start, as far as calendars tell,
+// and until when that answer holds. Inside an opening time moves in steps of
 // fitGrid, so that the answer is the same for a while.
 func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
-	open, edge := window.RoomAt(k.startCalendar(), from, Room)
-	if !open {
-		return edge, edge
+	calendar := k.startCalendar()
+	open, edge := window.RoomAt(calendar, from, Room)
+	if open {
+		step := from.Truncate(fitGrid)
+		return step, soonest(edge, step.Add(fitGrid))
 	}
-	step := from.Truncate(fitGrid)
-	return step, soonest(edge, step.Add(fitGrid))
+	changes = edge
+	for !edge.IsZero() && edge.Before(from.Add(window.Horizon)) {
+		at = k.nextRun(edge)
+		if open, edge = window.RoomAt(calendar, at, Room); open {
+			return at, changes
+		}
+	}
+	return time.Time{}, changes
+}
+
+// nextRun is the first scheduled run from t on, as far as the last one tells.
+func (k *Case) nextRun(t time.Time) time.Time {
+	last := k.Doc.LastRun.At
+	if last.IsZero() {
+		last = t.Truncate(k.Policy.Every)
+	}
+	if !t.After(last) {
+		return last.Add(-(last.Sub(t) / k.Policy.Every) * k.Policy.Every)
+	}
+	return k.runAt(last, t)
 }
 
 // nextFit looks through the openings of the next 30 days for one that fits.
 func (k *Case) nextFit() (time.Time, bool) {
 	limit, calendar := k.Now.Add(BlockedAfter), k.startCalendar()
 	for at := k.Now; at.Before(limit); {
-		open, edge := window.RoomAt(calendar, at, Room)
-		if !open {
-			at = edge
-		}
-		if at.IsZero() || at.After(limit) {
+		start, _ := k.nextOpening(at)
+		if start.IsZero() || start.After(limit) {
 			return time.Time{}, false
 		}
-		if at.After(k.Now) && k.forecast(at).Blame == "" {
-			return at, true
+		if start.After(k.Now) && k.forecast(start).Blame == "" {
+			return start, true
 		}
 		// A long opening is tried once a day: its last days may fit.
-		stretch, _ := calendar.Next(at)
-		at = earlier(stretch.End, at.Add(24*time.Hour))
+		stretch, _ := calendar.Next(start)
+		at = later(at.Add(time.Minute), earlier(stretch.End, start.Add(24*time.Hour)))
 	}
 	return time.Time{}, false
 }
@@ -184,6 +201,9 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 	if len(pools) == 0 {
 		return handedOver, ""
 	}
+	if k.Policy.Nodes == NodesGKE {
+		n = 1 // GKE works on one pool at a time
+	}
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
 	lanes := make([]time.Time, n) // when each of the n places is free
@@ -271,6 +291,9 @@ func (k *Case) poolBegin(started, t, limit time.Time, pool Pool) time.Time {
 	s := k.poolCalendar(pool)
 	if k.Policy.Nodes == NodesGKE {
 		s = k.open() // GKE keeps to the cluster's own policy and knows no freeze
+		if pool.Exclusion != nil && pool.Exclusion.Blocks() {
+			s = window.All(s, window.Except(pool.Exclusion.Stretch()))
+		}
 	}
 	for at := t; at.Before(limit); {
 		open, edge := window.RoomAt(s, at, Room)

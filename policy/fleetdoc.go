@@ -6,6 +6,15 @@ import (
 	"time"
 )
 
+// Breaker gives the last of the failed or stuck rotations that together keep
+// new ones from starting.
+func (f FleetDoc) Breaker(p *Policy) (last Failure, open bool) {
+	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
+		return f.Failures[n-1], true
+	}
+	return Failure{}, false
+}
+
 // After gives the fleet document as it must be stored together with the
 // decision's rotation; changed is false when only the rotation is written.
 func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool) {
@@ -21,28 +30,28 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	if r == nil {
 		return f, changed
 	}
-	changed = f.takenUp(r) || changed
+	changed = f.takenUp(d) || changed
 	changed = f.noteTries(d) || changed
 	changed = f.noteFailure(d, now) || changed
 	if d.Close == "" {
 		return f, changed
 	}
 	if verified(d.Close) && r.Carry {
-		f.Waves[r.Wave] = now
+		f.Waves[r.Wave] = f.Waves[r.Wave].with(WaveNote{Due: r.DueAt, At: now})
 		changed = true
 	}
-	n := len(f.Requests)
-	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return q.Cluster == r.Cluster && d.Close != NotStarted })
+	n := len(f.Requests) + len(f.Approvals)
+	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
+		return q.Cluster == r.Cluster && (q.Kind != RequestRotate || d.Close != NotStarted)
+	})
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
-	return f, changed || n != len(f.Requests)
+	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
-// takenUp drops the requests that the rotation now carries in itself.
-func (f *FleetDoc) takenUp(r *Rotation) bool {
+// takenUp drops the requests that this write carries out.
+func (f *FleetDoc) takenUp(d Decision) bool {
 	n := len(f.Requests)
-	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
-		return q.Cluster == r.Cluster && (q.Kind == RequestAdopt || q.Kind == RequestRetry)
-	})
+	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return slices.Contains(d.Taken, q) })
 	return len(f.Requests) != n
 }
 
@@ -58,6 +67,9 @@ func (f *FleetDoc) noteTries(d Decision) bool {
 	case d.Close == NotStarted && !neverSent(r):
 		if t.ClusterID != r.ClusterID || t.CA != r.Baseline.CA.Fingerprint {
 			t = Try{ClusterID: r.ClusterID, CA: r.Baseline.CA.Fingerprint}
+		}
+		if len(f.Tries) >= MaxTries && t.Count == 0 {
+			return false // a fleet in which so many starts fail has other troubles
 		}
 		t.Count++
 		t.LastError = d.Message
@@ -134,6 +146,7 @@ func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
 	now := note.At
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return !h.Until.IsZero() && !now.Before(h.Until) })
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return !a.Until.IsZero() && !now.Before(a.Until) })
+	f.dropMoot(ds)
 	f.Blocked = nil
 	for _, d := range ds {
 		if d.Action == People && d.Phase == "" && len(f.Blocked) < MaxBlocked {
@@ -145,4 +158,30 @@ func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
 	}
 	f.LastRun = note
 	return f
+}
+
+// dropMoot drops requests and tries of what is no more: another attempt,
+// another cluster, another CA. What was not seen is kept.
+func (f *FleetDoc) dropMoot(ds []Decision) {
+	seen := map[string]Decision{}
+	for _, d := range ds {
+		if d.Cluster.ID != "" && d.Cluster.Bundle.Problem == "" && len(d.Cluster.Bundle.CAs) > 0 {
+			seen[d.Cluster.Ref.String()] = d
+		}
+	}
+	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
+		d, ok := seen[q.Cluster.String()]
+		switch {
+		case !ok:
+			return false
+		case q.Attempt != "":
+			return d.Rotation == nil || d.Rotation.AttemptID != q.Attempt
+		}
+		return q.ClusterID != "" && q.ClusterID != d.Cluster.ID || q.CA != "" && q.CA != d.Cluster.Bundle.Oldest().Fingerprint
+	})
+	for name, t := range f.Tries {
+		if d, ok := seen[name]; ok && (t.ClusterID != d.Cluster.ID || t.CA != d.Cluster.Bundle.Oldest().Fingerprint) {
+			delete(f.Tries, name)
+		}
+	}
 }

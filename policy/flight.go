@@ -26,6 +26,8 @@ func (k *Case) inFlight(d *Decision) {
 		k.stay(d, CAUnreadable, k.Cluster.Bundle.Problem)
 	case !k.Cluster.OperationsRead:
 		k.stay(d, NotReadable, "its operations could not be read")
+	case k.Cluster.Partial:
+		k.stay(d, ListedPartly, Reasons[ListedPartly].Sentence)
 	default:
 		k.takeUp(d, &r)
 		k.step(d, &r)
@@ -50,6 +52,7 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
+		d.Events = append(d.Events, Event{EventCompletedExternally, ElsewhereCompleted, "completed, and another rotation started, since the last look"})
 		k.close(d, r, CompletedElsewhere, ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -82,7 +85,7 @@ func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
 func (k *Case) starting(d *Decision, r *Rotation) {
 	c := k.Cluster
 	call := r.Call
-	ours := call != nil && (call.MayHaveTaken() || (call.Sent() && !call.MaySettle(c.Seen)))
+	ours := call != nil && call.MayHaveTaken()
 	switch {
 	case len(c.Bundle.CAs) == 2 && ours && k.clusterBusy() == "":
 		k.bothCAs(d, r, BothCAs)
@@ -154,7 +157,6 @@ func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 		return
 	}
 	k.enter(d, r, UpdatingClients, NodesDone)
-	r.AskedAt = time.Time{} // this entry needs an approval of its own
 	done, all := k.progress()
 	next := "GKE completes it from " + when(k.gkeCompletes())
 	if r.Carry {
@@ -255,10 +257,14 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		if needsPeople[v.Reason] || v.Reason == AdoptedWatching {
 			d.Action = People
 		}
+		if v.Reason == TriesExhausted {
+			k.fail(d, r, CompleteFailed)
+		}
 		k.askForApproval(d, r)
 		return
 	}
 	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, Reasons[ReadyToComplete].Sentence
+	d.Approved = k.approval(CallComplete)
 }
 
 // askForApproval asks at hand-over and then once a day.
@@ -402,7 +408,7 @@ func (k *Case) settledAt(r *Rotation) time.Time {
 
 // endedByPerson carries out a close request.
 func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
-	q := k.Doc.asked(RequestClose, Cluster{Ref: r.Cluster, ID: r.ClusterID})
+	q := k.Doc.askedOf(RequestClose, *r)
 	if q == nil {
 		return false
 	}
@@ -412,16 +418,24 @@ func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
 
 // takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *Rotation) {
-	if !r.Carry && (k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, k.Cluster) != nil) {
+	adopt := k.Doc.asked(RequestAdopt, k.Cluster)
+	if !r.Carry && (k.Policy.Adopt == AdoptCarry || adopt != nil) && askSelected(k).Open {
 		r.Carry = true
 		d.Slot = SlotTake
 		d.Write = true
 	}
-	if q := k.Doc.asked(RequestRetry, k.Cluster); q != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero()) {
+	retry := k.Doc.askedOf(RequestRetry, *r)
+	if retry != nil {
 		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0, time.Time{}, 0
 		for name, w := range r.Pools {
 			w.Failures, w.NotBefore, w.LeftToGKE = 0, time.Time{}, ""
 			r.Pools[name] = w
+		}
+		d.Write = true
+	}
+	for _, q := range []*Request{adopt, retry} {
+		if q != nil {
+			d.Taken = append(d.Taken, *q)
 		}
 	}
 }
@@ -452,7 +466,7 @@ func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
 // holdSlot releases the slot once one CA is seen, or after eight days of
 // needing people.
 func (k *Case) holdSlot(d *Decision, r *Rotation) {
-	if d.Action == People {
+	if d.Action == People || Reasons[d.Reason].Waits == "people" || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {
 			r.BlockedSince, d.Write = k.Now, true
 		}

@@ -106,6 +106,18 @@ func askCompleteApproval(k *Case) Verdict {
 	return shut(ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion; GKE completes by itself from %s", k.Policy.Approval, when(k.autoComplete())), time.Time{})
 }
 
+// approval is what a call of that kind relies on; nil when none is asked for.
+func (k *Case) approval(kind CallKind) *Approval {
+	if !k.Policy.Approval.Asks(kind) {
+		return nil
+	}
+	a, ok := k.Doc.approved(kind, k)
+	if !ok {
+		return nil
+	}
+	return &a
+}
+
 // zonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.
 func (k *Case) zonalOnly() bool { return k.Cluster.Zonal && k.Policy.ZonalComplete == ZonalWindow }
 

@@ -2,7 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/window"
 )
 
 // NodeGates is what must be open before we recreate a pool ourselves, instead
@@ -12,6 +15,7 @@ var NodeGates = []Gate{
 	{Name: "nodes", Ask: askNodesMode},
 	{Name: "hold", Ask: askHold},
 	{Name: "status", Ask: askHealthy},
+	{Name: "pool-needed", Ask: askPoolNeeded},
 	{Name: "pool-tries", Ask: askPoolTries},
 	{Name: "operation", Ask: askClusterOperation},
 	{Name: "pool-running", Ask: askPoolRunning},
@@ -36,6 +40,22 @@ func askNodesCarry(k *Case) Verdict {
 func askNodesMode(k *Case) Verdict {
 	if k.Policy.Nodes == NodesGKE {
 		return shut(NodesLeftToGKE, "NODES=gke", time.Time{})
+	}
+	return isOpen("", time.Time{})
+}
+
+// askPoolNeeded: nothing is recreated twice. An Autopilot control plane that was
+// upgraded gets one full window for GKE to recreate the nodes.
+func askPoolNeeded(k *Case) Verdict {
+	if k.Pool.Name == "" {
+		if w := k.work(); w.Done() {
+			at := k.fullWindowAfter(w.EndedAt)
+			return shut(NodesPending, "the control plane was upgraded; GKE recreates the nodes, and the completion judges from "+when(at), at)
+		}
+		return isOpen("", time.Time{})
+	}
+	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
+		return shut(NodesDone, fmt.Sprintf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -86,10 +106,17 @@ func askPoolRunning(k *Case) Verdict {
 
 func askPoolExclusion(k *Case) Verdict {
 	e := k.Pool.Exclusion
-	if e == nil || !e.Blocks() || !e.Stretch().Contains(k.Now) {
+	if e == nil || !e.Blocks() {
 		return isOpen("", time.Time{})
 	}
-	return shut(PoolExcluded, fmt.Sprintf("pool %q has an exclusion until %s", k.Pool.Name, when(e.Stretch().End)), e.Stretch().End)
+	v := k.calendar(window.Except(e.Stretch()), PoolExcluded, "no pool exclusion")
+	if !v.Open {
+		v.Message = fmt.Sprintf("pool %q has an exclusion of its own", k.Pool.Name)
+		if !v.OpensAt.IsZero() {
+			v.Message += " until " + when(v.OpensAt)
+		}
+	}
+	return v
 }
 
 func askGrace(k *Case) Verdict {

@@ -18,13 +18,13 @@ var StartGates = []Gate{
 	{Name: "operation", Ask: askOperation, Fresh: true},
 	{Name: "hold", Ask: askHold},
 	{Name: "tries", Ask: askTries},
+	{Name: "approval", Ask: askStartApproval},
 	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
 	{Name: "window", Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
 	{Name: "start-window", Ask: askStartWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
 	{Name: "fit", Ask: askFit, Emergency: Reported, Urgent: Reported},
-	{Name: "approval", Ask: askStartApproval},
 	{Name: "breaker", Ask: askBreaker, Emergency: Reported, Urgent: Reported, Fleet: true},
 	{Name: "wave", Ask: askWave, Emergency: IfLate, Urgent: Lifted, Fleet: true},
 	{Name: "slot", Ask: askSlot, Fleet: true}, // has its own caps for emergencies
@@ -208,9 +208,8 @@ func askStartApproval(k *Case) Verdict {
 }
 
 func askBreaker(k *Case) Verdict {
-	if n := len(k.Doc.Failures); n > 0 && n >= k.Policy.MaxFailed {
-		f := k.Doc.Failures[n-1]
-		return shut(BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", n, k.Policy.MaxFailed, f.Cluster), time.Time{})
+	if f, open := k.Doc.Breaker(k.Policy); open {
+		return shut(BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", len(k.Doc.Failures), k.Policy.MaxFailed, f.Cluster), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }

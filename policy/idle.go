@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // idle decides for a cluster without a rotation on record.
 func (k *Case) idle(d *Decision, f Fleet) {
@@ -18,6 +21,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	switch {
 	case !isShut:
 		d.Action, d.Reason, d.Message = Start, IsDue, join(k.Due.Why, k.liftedNote(d.Gates))
+		d.Approved = k.approval(CallStart)
 	case v.Reason == NotSelected || v.Reason == NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
@@ -28,7 +32,10 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
 		k.blocked(d)
 	}
-	if d.Action == People {
+	switch {
+	case d.Reason == ApprovalNeeded:
+		d.Events = append(d.Events, Event{EventApprovalNeeded, d.Reason, d.Message})
+	case d.Action == People:
 		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
 	}
 	if k.Due.Is && k.Emergency {
@@ -86,25 +93,26 @@ func (k *Case) blocked(d *Decision) {
 // or somebody else's.
 func (k *Case) twoCAs(d *Decision, f Fleet) {
 	c := k.Cluster
+	rec, ours := f.Book.closedOurs(c)
 	switch {
 	case !f.Book.Known:
 		d.Action, d.Reason, d.Message = People, TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
 		return
-	case k.firstShutOf("selected").Reason == NotSelected:
-		d.Action, d.Reason, d.Message = None, NotSelected, "two CAs are in place; not selected, so not adopted"
-		return
 	case !c.OperationsRead:
 		d.Action, d.Reason, d.Message = Wait, NotReadable, "two CAs are in place; its operations could not be read"
 		return
-	case c.Busy() != "":
-		d.Action, d.Reason, d.Message = Wait, ForeignRotation, "two CAs are in place and "+c.Busy()+" runs"
+	case c.Partial:
+		d.Action, d.Reason, d.Message = Wait, ListedPartly, "two CAs are in place; "+Reasons[ListedPartly].Sentence
 		return
-	}
-	for _, rec := range f.Book.Closed {
-		if rec.ClosedAs == NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint && mayHaveStarted(rec.Rotation) {
-			k.claim(d, rec)
-			return
-		}
+	case k.clusterBusy() != "":
+		d.Action, d.Reason, d.Message = Wait, ForeignRotation, "two CAs are in place and "+k.clusterBusy()+" runs"
+		return
+	case ours:
+		k.reopen(d, rec)
+		return
+	case k.firstShutOf("selected").Reason == NotSelected:
+		d.Action, d.Reason, d.Message = None, NotSelected, "two CAs are in place; not selected, so not adopted"
+		return
 	}
 	k.adopt(d)
 }
@@ -123,10 +131,23 @@ func mayHaveStarted(r Rotation) bool {
 	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
 }
 
-// claim reopens an attempt of ours whose start GKE accepted late.
-func (k *Case) claim(d *Decision, rec Record) {
+// reopen takes up an attempt of ours that was closed too early: GKE accepted
+// its start late, or nobody could read the cluster. What a person closed stays
+// closed.
+func (k *Case) reopen(d *Decision, rec Record) {
+	if rec.ClosedAs == ClosedByPeople {
+		d.Action, d.Reason = People, ClosedByPerson
+		d.Message = fmt.Sprintf("%s closed the record of this rotation on %s; GKE completes it by itself", who(rec.Said), day(rec.ClosedAt))
+		return
+	}
 	r := rec.Rotation.clone()
 	r.Origin, r.Carry, r.Version = Claimed, true, ""
+	if rec.ClosedAs == Lost {
+		r.LastRead = k.Cluster.Seen
+		d.Slot = SlotTake
+		k.settle(d, &r, Update, r.Reason, "it can be read again: the attempt goes on")
+		return
+	}
 	k.bothCAs(d, &r, LateStart)
 	d.Slot = SlotTake
 	d.Events = append(d.Events, Event{EventActionFailed, LateStart, Reasons[LateStart].Sentence})
@@ -139,7 +160,7 @@ func (k *Case) adopt(d *Decision) {
 	r := Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: Foreign,
 		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, c) != nil,
-		Baseline: baselineOf(c), Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent,
+		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 	}
 	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
 	k.bothCAs(d, &r, ForeignRotation)

@@ -71,6 +71,10 @@ const (
 	MaxTransitions = 200
 	MaxSettled     = 50
 	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
+	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each
+	MaxTries       = 300 // clusters whose starts came to nothing
+	maxWaveNotes   = 50
+	maxCounted     = 20 // failed operations remembered per pool
 )
 
 // failuresBeforePeople: that many failures of one thing end our own tries.

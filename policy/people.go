@@ -21,6 +21,10 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 	}
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
+	if len(f.Holds) >= MaxSaid {
+		return f, "", tooMany("holds")
+	}
+	said.Reason = clip(said.Reason)
 	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said})
 	end := "until somebody releases it"
 	if !until.IsZero() {
@@ -117,6 +121,10 @@ func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, sa
 	}
 	f = f.clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
+	if len(f.Approvals) >= MaxSaid {
+		return f, "", tooMany("approvals")
+	}
+	a.Reason = clip(a.Reason)
 	f.Approvals = append(f.Approvals, a)
 	return f, text + ", by " + who(said), nil
 }
@@ -132,7 +140,7 @@ func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
 	case r.Phase != UpdatingClients:
 		return "", fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, UpdatingClients)
 	}
-	a.Kind, a.Attempt, a.Entry = CallComplete, r.AttemptID, r.Entry()
+	a.Kind, a.Attempt, a.Entry = CallComplete, r.AttemptID, r.Entries
 	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
 }
 
@@ -172,7 +180,9 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 	f = f.clone()
 	f.acknowledge(ref)
 	if r != nil {
-		f.ask(Request{Kind: RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Said: said})
+		if err := f.ask(Request{Kind: RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+			return f, "", err
+		}
 	}
 	var what []string
 	for _, x := range failures {
@@ -189,6 +199,11 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
+}
+
+// tooMany: the fleet document is one document, and every start reads it.
+func tooMany(what string) error {
+	return fmt.Errorf("the book holds %d %s already, the most it takes; let runs use them up, or set the policy instead", MaxSaid, what)
 }
 
 func counted(n int, what string) string {
@@ -222,7 +237,9 @@ func (f FleetDoc) Adopt(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc,
 		return f, "", fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record", c.Ref)
 	}
 	f = f.clone()
-	f.ask(Request{Kind: RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, Said: said})
+	if err := f.ask(Request{Kind: RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+		return f, "", err
+	}
 	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, who(said)), nil
 }
 
@@ -244,7 +261,9 @@ func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc
 		}
 	}
 	f = f.clone()
-	f.ask(Request{Kind: RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said})
+	if err := f.ask(Request{Kind: RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+		return f, "", err
+	}
 	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), who(said)), nil
 }
 
@@ -260,7 +279,9 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 	if r == nil {
 		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What, who(said)), nil
 	}
-	f.ask(Request{Kind: RequestClose, Cluster: ref, ClusterID: r.ClusterID, Said: said})
+	if err := f.ask(Request{Kind: RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+		return f, "", err
+	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
 		ref, who(said), when(r.StartedAt().Add(AutoCompleteAfter)))
 	if r.Phase == Verifying {
@@ -273,9 +294,14 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 }
 
 // ask notes a request in place of an older one of its kind.
-func (f *FleetDoc) ask(q Request) {
+func (f *FleetDoc) ask(q Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
+	if len(f.Requests) >= MaxSaid {
+		return tooMany("requests")
+	}
+	q.Reason = clip(q.Reason)
 	f.Requests = append(f.Requests, q)
+	return nil
 }
 
 func (f FleetDoc) failuresOf(ref Ref) []Failure {

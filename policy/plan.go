@@ -27,17 +27,23 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 		cases = append(cases, k)
 		ds = append(ds, k.decide(f))
 	}
+	var lost []Decision
+	for ref, r := range f.Book.Rotations {
+		if !seen[ref] {
+			k := newCase(p, Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
+			d := k.unseen(f)
+			lost = append(lost, d)
+			tally.noteWave(k, d)
+		}
+	}
 	for i, k := range cases {
-		if k.holdsWave(ds[i]) {
-			tally.waves[k.Wave] = append(tally.waves[k.Wave], pending{k.Cluster.Ref, k.dueSince()})
+		tally.noteWave(k, ds[i])
+		if ds[i].Slot == SlotTake { // adopted ones enter without asking and count
+			tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
 		}
 	}
 	dealOut(cases, ds)
-	for ref, r := range f.Book.Rotations {
-		if !seen[ref] {
-			ds = append(ds, unseen(p, f, r, run, now))
-		}
-	}
+	ds = append(ds, lost...)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
 	return ds
 }
@@ -47,8 +53,12 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 // whose answer the stored intent already holds. The call may be sent only if
 // the action is still the same.
 func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fresh Cluster, now time.Time) Decision {
+	r = r.clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
+	if kind != CallStart {
+		k.absorb(&r) // what the fresh operations prove
+	}
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
@@ -155,12 +165,24 @@ func (k *Case) dueSince() time.Time {
 	return k.Policy.due(baseline, k.Doc.asked(RequestRotate, Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
 }
 
-// holdsWave: due and startable, or on its way, and so not verified yet.
-func (k *Case) holdsWave(d Decision) bool {
-	if k.Rotation != nil {
-		return k.Rotation.Carry && d.Action != People
+// holdsWave: due and startable, or on its way, and so not verified yet. excused
+// says why one that is due and not verified keeps no wave shut.
+func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
+	if !k.Due.Is && k.Rotation == nil || d.Reason == NotSelected {
+		return false, ""
 	}
-	return k.Due.Is && (d.Action == Start || d.Action == Wait) && d.Reason != Held
+	_, held := k.Doc.held(k.Cluster.Ref, k.Now)
+	switch {
+	case held:
+		return false, "held"
+	case k.Rotation != nil && !k.Rotation.Carry:
+		return false, "watched"
+	case d.Close == Lost:
+		return false, "lost"
+	case d.Action == People:
+		return false, string(d.Reason)
+	}
+	return k.Rotation != nil || d.Action == Start || d.Action == Wait, ""
 }
 
 // dealOut asks the fleet gates, in order of urgency, and counts slots as it

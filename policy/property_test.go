@@ -121,7 +121,7 @@ func drawRotation(t *rapid.T, c *Cluster, old, fresh CA, now time.Time) *Rotatio
 }
 
 func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Book: Book{Known: true, Rotations: map[Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]time.Time{"env=dev": now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}
+	f := Fleet{Book: Book{Known: true, Rotations: map[Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
 		c, r := drawCluster(t, i, now)
 		f.Clusters = append(f.Clusters, c)

@@ -90,6 +90,7 @@ const (
 	ClusterLost        Reason = "lost"
 	ClosedByPerson     Reason = "closed-by-people"
 	IsStuck            Reason = "stuck"
+	OutcomeUnstored    Reason = "outcome-unstored"
 )
 
 // Reasons explains every reason; --explain, logs and the runbook read it.
@@ -165,5 +166,6 @@ var Reasons = map[Reason]Advice{
 	ClusterRecreated:   {"The cluster was deleted and created again under its name.", "", ""},
 	ClusterLost:        {"Nobody could read the cluster for 14 days.", "scripts/doctor ENV names a missing role.", "people"},
 	ClosedByPerson:     {"A person closed the record.", "", ""},
+	OutcomeUnstored:    {"The answer of a call could not be stored; the log line holds it whole.", "Mend the store; the next run finds out by itself. If it cannot, enter what the log line says.", "people"},
 	IsStuck:            {"It stays in its phase longer than gates and operations explain.", "Look at rotator status CLUSTER; rotator retry CLUSTER acknowledges.", "people"},
 }

@@ -75,11 +75,17 @@ type Rotation struct {
 	HandedOverAt time.Time     `json:"handedOverAt,omitzero"`
 	Approvals    []ApprovalUse `json:"approvals,omitempty"`
 	AskedAt      time.Time     `json:"askedAt,omitzero"` // last approval_needed
+	DueAt        time.Time     `json:"dueAt,omitzero"`   // since when the CA was due
 	Wave         string        `json:"wave,omitempty"`
 	Emergency    bool          `json:"emergency,omitempty"`
 	Urgent       bool          `json:"urgent,omitempty"`
 	// CompletedBy is us, other or unknown, once one new CA is left.
 	CompletedBy string `json:"completedBy,omitempty"`
+	// Entries counts how often it has entered updating-clients from
+	// recreating-nodes; approvals are bound to it. A completion that was
+	// withdrawn or left nothing comes back to the same entry: nothing that
+	// people approved has changed.
+	Entries int `json:"entries,omitempty"`
 	// Refusals counts refused or failed calls of the present step;
 	// NotBefore is when the next may be tried.
 	Refusals  int       `json:"refusals,omitempty"`
@@ -224,18 +230,6 @@ func (r Rotation) Entered(p Phase) time.Time {
 	return time.Time{}
 }
 
-// Entry counts how often the rotation has entered updating-clients; approvals
-// are bound to it.
-func (r Rotation) Entry() int {
-	n := 0
-	for _, t := range r.Transitions {
-		if t.Phase == UpdatingClients {
-			n++
-		}
-	}
-	return n
-}
-
 // StartedAt is when the rotation began: GKE's seven days count from there.
 func (r Rotation) StartedAt() time.Time {
 	if !r.StartOp.StartedAt.IsZero() {
@@ -247,12 +241,12 @@ func (r Rotation) StartedAt() time.Time {
 	return time.Time{}
 }
 
-// NodesDoneAt is when the last node work ended, on GKE's clock.
+// NodesDoneAt is when the last node work was first seen done, on our clock.
 func (r Rotation) NodesDoneAt() time.Time {
 	var last time.Time
 	for _, w := range r.Pools {
-		if w.EndedAt.After(last) {
-			last = w.EndedAt
+		if w.Done() && w.FirstSeen.After(last) {
+			last = w.FirstSeen
 		}
 	}
 	return last

@@ -13,11 +13,12 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	c := d.Cluster
 	d.Rotation = &Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: Ours, Carry: true,
-		Baseline: baselineOf(c), Phase: Starting, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
+		Baseline: baselineOf(c), Phase: Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
 		Transitions: []Transition{{Starting, now, run, d.Reason}},
 		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
 		LastRead:    c.Seen, Reason: StartSent,
 	}
+	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
 	d.Events = append(d.Events, Event{EventPhaseChanged, StartSent, string(Starting) + ": " + d.Message})
 	return d
@@ -36,6 +37,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 		call := Call{ID: id, Kind: kind, Pool: pool, IntentAt: now, Run: run, State: Intended}
 		if kind == CallComplete {
 			r.completeIntent(call, now)
+			r.relyOn(d.Approved)
 			d.Events = append(d.Events, Event{EventPhaseChanged, CompleteSent, string(Completing) + ": " + d.Message})
 			continue
 		}
@@ -46,6 +48,13 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 	}
 	d.Rotation, d.Phase, d.Write = &r, r.Phase, true
 	return d
+}
+
+// relyOn records the approval that a call relied on.
+func (r *Rotation) relyOn(a *Approval) {
+	if a != nil {
+		r.Approvals = append(slices.Clone(r.Approvals), ApprovalUse{Kind: a.Kind, Entry: a.Entry, Said: a.Said})
+	}
 }
 
 func (r *Rotation) completeIntent(call Call, now time.Time) {
@@ -59,12 +68,16 @@ func (r *Rotation) completeIntent(call Call, now time.Time) {
 
 // move is the only place that changes a phase.
 func (r *Rotation) move(to Phase, now time.Time, run string, reason Reason) {
+	if to == UpdatingClients && r.Phase == RecreatingNodes {
+		r.Entries++
+		r.AskedAt = time.Time{} // this entry needs an approval of its own
+	}
 	r.Phase = to
 	r.Transitions = append(slices.Clone(r.Transitions), Transition{to, now, run, reason})
 	if n := len(r.Transitions); n > MaxTransitions {
 		r.Transitions = slices.Delete(r.Transitions, 1, n-MaxTransitions+1)
 	}
-	r.Unexplained, r.Stuck, r.BlockedSince = 0, false, time.Time{}
+	r.Unexplained, r.BlockedSince = 0, time.Time{}
 }
 
 // Settle is the other half of the state machine: what the outcomes of the
@@ -119,6 +132,7 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 		to(RecreatingNodes, NeedsRecreation)
 		d.Message = clip(o.Raw)
 		r.void(o.Pool)
+		r.backOff(now)
 	default:
 		d.announce(o, string(r.Call.Kind))
 	}
@@ -134,18 +148,31 @@ func (d *Decision) announce(o Outcome, what string) {
 	}
 }
 
-// void makes a pool's older evidence worthless.
+// void makes a pool's older evidence worthless, and that of an Autopilot's
+// control plane; when GKE names no pool, that of all.
 func (r *Rotation) void(pool string) {
 	r.Pools = cloneMap(r.Pools)
+	names := []string{pool}
+	if pool == "" {
+		names = r.PoolsSeen
+	} else if !contains(r.PoolsSeen, pool) {
+		r.PoolsSeen = append(slices.Clone(r.PoolsSeen), pool)
+	}
+	for _, name := range names {
+		r.voidOne(name)
+	}
+	if _, ok := r.Pools[""]; ok {
+		r.voidOne("")
+	}
+}
+
+func (r *Rotation) voidOne(pool string) {
 	w := r.Pools[pool]
 	since := w.StartedAt
 	if since.IsZero() {
 		since = r.nodesFrom()
 	}
 	r.Pools[pool] = Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
-	if !contains(r.PoolsSeen, pool) {
-		r.PoolsSeen = append(slices.Clone(r.PoolsSeen), pool)
-	}
 }
 
 func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {

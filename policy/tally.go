@@ -17,6 +17,7 @@ type Tally struct {
 	byLocation map[string]int // project-independent: a region's capacity
 	holders    map[string][]string
 	waves      map[int][]pending
+	excused    map[int][]string // not verified, and yet keeping no wave shut
 }
 
 // pending is a cluster that keeps later waves shut.
@@ -26,7 +27,7 @@ type pending struct {
 }
 
 func newTally(doc *FleetDoc) *Tally {
-	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}}
+	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}}
 	for name, slot := range doc.Slots {
 		if ref, err := ParseRef(name); err == nil {
 			t.take(ref, slot.Emergency, slot.Urgent)
@@ -36,6 +37,17 @@ func newTally(doc *FleetDoc) *Tally {
 		slices.Sort(names)
 	}
 	return t
+}
+
+// noteWave notes whether the cluster keeps later waves shut.
+func (t *Tally) noteWave(k *Case, d Decision) {
+	holds, excused := k.holdsWave(d)
+	switch {
+	case holds:
+		t.waves[k.Wave] = append(t.waves[k.Wave], pending{k.Cluster.Ref, k.dueSince()})
+	case excused != "":
+		t.excused[k.Wave] = append(t.excused[k.Wave], k.Cluster.Ref.String()+" ("+excused+")")
+	}
 }
 
 func (t *Tally) take(ref Ref, emergency, urgent bool) {
@@ -84,7 +96,7 @@ func askSlot(k *Case) Verdict {
 }
 
 func askWave(k *Case) Verdict {
-	var names []string
+	var names, excused []string
 	for i := range k.Wave {
 		for _, e := range k.Tally.waves[i] {
 			if !e.due.After(k.Due.At) {
@@ -98,9 +110,14 @@ func askWave(k *Case) Verdict {
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name
-		if at := k.Doc.Waves[name].Add(k.Policy.WaveSoak); k.Now.Before(at) {
+		if at := k.Doc.Waves[name].last(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
 			return shut(WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
 		}
+		excused = append(excused, k.Tally.excused[i]...)
+	}
+	if len(excused) > 0 {
+		slices.Sort(excused)
+		return isOpen("not waited for: "+some(excused), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }

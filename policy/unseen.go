@@ -1,11 +1,10 @@
 package policy
 
-import "time"
-
 // unseen decides for a rotation whose cluster this run did not see: gone only
 // by a complete listing, unknown otherwise.
-func unseen(p *Policy, f Fleet, r Rotation, run string, now time.Time) Decision {
-	k := newCase(p, Cluster{Ref: r.Cluster, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
+func (k *Case) unseen(f Fleet) Decision {
+	r, now := *k.Rotation, k.Now
+	k.Wave, k.WaveName = k.Policy.waveByName(r.Wave), r.Wave // labels are unknown
 	d := Decision{Cluster: k.Cluster, Phase: r.Phase, Wave: r.Wave, Action: Wait}
 	fresh := r.clone()
 	d.Rotation = &fresh

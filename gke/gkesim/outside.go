@@ -35,6 +35,18 @@ func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 	return nil
 }
 
+// Require makes GKE hold that a pool still needs recreation, whatever was done.
+func (w *World) Require(name, pool string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.clusters[name]
+	if c == nil || c.rotation == nil {
+		return fmt.Errorf("there is no rotation of %s", name)
+	}
+	c.rotation.pending[pool] = true
+	return nil
+}
+
 // Remove deletes a cluster at once.
 func (w *World) Remove(name string) {
 	w.mu.Lock()

@@ -135,7 +135,7 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-		_, _ = w.Write(text) // a client that went away is its own business
+		_, _ = w.Write(text) //nolint:gosec // JSON by its header, and a client that went away is its own business
 		return
 	}
 	writeError(w, status.Errorf(codes.NotFound, "Method not found: %s %s.", req.Method, req.URL.Path))

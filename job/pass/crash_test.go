@@ -192,7 +192,7 @@ func TestOutcomeUnstored(t *testing.T) {
 		t.Fatalf("unstored %d, error %v", res.Unstored, err)
 	}
 	line := p.line(policy.EventActionFailed)
-	if line["reason"] != reasonUnstored || line["cluster"] != shop.String() || line["level"] != "ERROR" {
+	if line["reason"] != string(policy.OutcomeUnstored) || line["cluster"] != shop.String() || line["level"] != "ERROR" {
 		t.Errorf("the line: %v", line)
 	}
 	var r policy.Rotation

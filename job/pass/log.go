@@ -53,10 +53,6 @@ var severity = map[string]slog.Level{
 	EventCapacityShort:              slog.LevelWarn,
 }
 
-// reasonUnstored marks the one line from which a person can enter an outcome
-// that the book did not take.
-const reasonUnstored = "outcome-unstored"
-
 // teller writes what a run has to say. What a decision announces is told only
 // when it is stored.
 type teller struct {
@@ -178,14 +174,14 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
 	t.tell(policy.EventActionFailed, "an outcome could not be stored; enter it by hand, or the next runs settle it by what GKE shows",
-		append(t.about(sent, reasonUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
+		append(t.about(sent, policy.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
 			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
 }
 
 // breaker tells once a run that no new rotation starts.
 func (t *teller) breaker(doc policy.FleetDoc) {
-	if n := len(doc.Failures); n > 0 && n >= t.policy.MaxFailed {
-		f := doc.Failures[n-1]
+	if f, open := doc.Breaker(t.policy); open {
+		n := len(doc.Failures)
 		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, policy.Reasons[policy.BreakerOpen].Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
 			slog.String(attrReason, string(f.What)))

@@ -181,7 +181,7 @@ func (ob *observer) remember(ctx context.Context, c *policy.Cluster) {
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
 	for _, rec := range records {
-		if rec.ClosedAs == policy.NotStarted && rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+		if rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
 			ob.res.Fleet.Book.Closed = append(ob.res.Fleet.Book.Closed, rec)
 		}
 	}

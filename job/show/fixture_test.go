@@ -179,7 +179,7 @@ func testDoc() policy.FleetDoc {
 			{Cluster: ref("shop-dev/europe-west1-b/dev-1"), Until: at("2026-11-01T00:00:00Z"), Said: policy.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
 		},
 		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"), Said: policy.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
-		Waves:    map[string]time.Time{"env=dev": at("2026-11-15T11:00:00Z")},
+		Waves:    map[string]policy.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
 		Failures: []policy.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: policy.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
 		Blocked:  map[string]policy.Reason{"shop-prod/europe-west1/legacy": policy.CAExpired},
 		LastRun:  policy.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},

@@ -173,7 +173,7 @@ func TestHarmless(t *testing.T) {
 	doc.Holds[0].By, doc.Holds[0].Reason = evil, evil
 	doc.Requests[0].By = evil
 	doc.Blocked[evil] = policy.CAExpired
-	doc.Waves[evil] = now
+	doc.Waves[evil] = policy.WaveNotes{{At: now}}
 	doc.Failures[0].Cluster.Name = evil
 	history := testHistory()
 	history[0].Findings, history[0].CompletedBy = []string{evil}, evil

@@ -171,7 +171,7 @@ func (g *page) said(doc policy.FleetDoc) {
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
-		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.at(doc.Waves[wave])})
+		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.at(doc.Waves[wave].Last())})
 	}
 	g.section(bold, "WAVES", g.names(rs), rs)
 }

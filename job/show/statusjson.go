@@ -84,7 +84,9 @@ func StatusJSON(w io.Writer, book policy.Book, now time.Time, p *policy.Policy) 
 	for name, why := range doc.Blocked {
 		out.Blocked[name] = string(why)
 	}
-	maps.Copy(out.Waves, doc.Waves)
+	for wave, notes := range doc.Waves {
+		out.Waves[wave] = notes.Last()
+	}
 	for _, r := range book.Rotations {
 		out.InFlight = append(out.InFlight, flightOf(r))
 	}

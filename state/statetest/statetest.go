@@ -327,7 +327,7 @@ func tooLarge(t *testing.T, s state.Store) {
 // contention: of writers that read the same version one wins, the others learn.
 func contention(t *testing.T, s state.Store) {
 	const writers, rounds = 8, 10
-	write(t, s, state.Change{Fleet: &policy.FleetDoc{Env: "test", Waves: map[string]time.Time{}}})
+	write(t, s, state.Change{Fleet: &policy.FleetDoc{Env: "test", Waves: map[string]policy.WaveNotes{}}})
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
 	for i := range writers {
@@ -339,7 +339,7 @@ func contention(t *testing.T, s state.Store) {
 					return
 				}
 				next := doc
-				next.Waves = map[string]time.Time{fmt.Sprintf("%d/%d", i, done): begin}
+				next.Waves = map[string]policy.WaveNotes{fmt.Sprintf("%d/%d", i, done): {{At: begin}}}
 				for k, v := range doc.Waves {
 					next.Waves[k] = v
 				}
