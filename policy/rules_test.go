@@ -1,0 +1,312 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// Rules that once were broken, each by its smallest case.
+
+var (
+	shopRef  = Ref{"shop-prod", "europe-west1", "shop"}
+	oldCA = CA{"old", monday.AddDate(-5, 0, 0), monday.AddDate(0, 4, 0)}
+	newCA = CA{"new", monday.Add(-hours(20)), monday.AddDate(30, 0, 0)}
+)
+
+func plain() *Policy {
+	return &Policy{
+		Env: "test", Projects: []string{"shop-prod"}, RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
+		EmergencyMaxActive: 5, UrgentMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24), Approval: ApproveNone,
+		Nodes: NodesAuto, NodeTime: 10 * time.Minute, Adopt: AdoptWatch, MaxActive: 5, MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
+	}
+}
+
+func idleCluster(ref Ref) Cluster {
+	return Cluster{Ref: ref, ID: "id", Status: Running, Bundle: Bundle{CAs: []CA{oldCA}}, Seen: monday, OperationsRead: true, Pools: []Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: Running}}}
+}
+
+// flying gives the cluster in the middle of a rotation of ours that began 20 h
+// ago, and its record.
+func flying(ref Ref, phase Phase) (Cluster, Rotation) {
+	c := idleCluster(ref)
+	c.Bundle.CAs = []CA{oldCA, newCA}
+	began := monday.Add(-hours(20))
+	r := Rotation{
+		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: Ours, Carry: true, Baseline: Baseline{CA: oldCA, Status: Running}, New: newCA,
+		Phase: phase, Transitions: []Transition{{Phase: Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
+		StartOp: Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
+		PoolsSeen: []string{"web"}, Pools: map[string]Work{}, LastRead: monday,
+	}
+	return c, r
+}
+
+func fleetOf(c Cluster, r *Rotation) Fleet {
+	f := Fleet{Clusters: []Cluster{c}, Book: Book{Known: true, Rotations: map[Ref]Rotation{}}}
+	if r != nil {
+		f.Book.Rotations[r.Cluster] = *r
+	}
+	return f
+}
+
+func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
+	t.Helper()
+	ds := Plan(p, f, "run", now)
+	if len(ds) != 1 {
+		t.Fatalf("%d decisions", len(ds))
+	}
+	return ds[0]
+}
+
+func TestAdoptionCountsAgainstStarts(t *testing.T) {
+	p := plain()
+	p.MaxActive, p.Adopt = 1, AdoptCarry
+	foreign, _ := flying(Ref{"shop-prod", "europe-west1", "a-foreign"}, RecreatingNodes)
+	f := fleetOf(idleCluster(shopRef), nil)
+	f.Clusters = append(f.Clusters, foreign)
+	for _, d := range Plan(p, f, "run", monday) {
+		if d.Cluster.Ref == shopRef && d.Action == Start {
+			t.Error("a start was dealt the slot that an adoption of the same run takes")
+		}
+	}
+}
+
+func TestRefusedStartClaimsNothing(t *testing.T) {
+	c, r := flying(shopRef, Starting)
+	r.Call = &Call{ID: "c", Kind: CallStart, IntentAt: monday.Add(-10 * time.Minute), State: Refused, Refusal: Denied}
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != Starting || d.Close != "" {
+		t.Errorf("two CAs after a denied start became %s %s", d.Phase, d.Close)
+	}
+	r.Call.Refusal = AlreadyRotating
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes {
+		t.Errorf("a start refused with 409 is presumed ours, got %s", d.Phase)
+	}
+}
+
+func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	c.Autopilot = true
+	r.Pools[""] = Work{Operation: "m", StartedAt: monday.Add(-hours(1)), EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
+	d := planOne(t, plain(), fleetOf(c, &r), monday)
+	if d.Action != Wait || !d.NextChange.After(monday) {
+		t.Errorf("%s %v until %s", d.Action, d.Pools, d.NextChange)
+	}
+}
+
+func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
+	_, r := flying(shopRef, Completing)
+	for _, pool := range []string{"", "web"} {
+		r.Pools[pool] = Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8))}
+	}
+	r.Call = &Call{ID: "c", Kind: CallComplete, State: Intended, IntentAt: monday}
+	for _, named := range []string{"", "web"} {
+		d := Settle(Decision{Rotation: &r}, map[string]Outcome{"c": {State: Refused, Refusal: RequiresRecreation, Pool: named}}, "run", monday)
+		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
+			t.Errorf("named %q: evidence survives: %+v", named, d.Rotation.Pools)
+		}
+		if d.Rotation.NotBefore != monday.Add(hours(1)) || d.Phase != RecreatingNodes {
+			t.Errorf("named %q: next try %s, phase %s", named, d.Rotation.NotBefore, d.Phase)
+		}
+	}
+}
+
+func TestSoakFollowsTheLastNodeWork(t *testing.T) {
+	c, r := flying(shopRef, UpdatingClients)
+	p := plain()
+	p.Soak = hours(12)
+	r.Pools["web"] = Work{Operation: "first", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != Complete {
+		t.Fatalf("%s: %s", d.Action, d.Message)
+	}
+	c.Operations = []Operation{{Name: "again", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Reason != SoakRuns {
+		t.Errorf("the pool was upgraded an hour ago: %s %s", d.Action, d.Message)
+	}
+}
+
+func TestStartOperationIsNotAnOlderOne(t *testing.T) {
+	c, r := flying(shopRef, Starting)
+	intent := monday.Add(-40 * time.Minute)
+	r.StartOp, r.New, r.Call = Work{}, CA{}, &Call{ID: "c", Kind: CallStart, IntentAt: intent, State: Unclear}
+	c.Operations = []Operation{
+		{Name: "labels", Type: OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)), End: intent.Add(-50 * time.Minute)},
+		{Name: "start", Type: OpUpdateCluster, Done: true, Start: intent.Add(time.Second), End: intent.Add(10 * time.Minute)},
+		{Name: "nodes", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute), End: intent.Add(-30 * time.Minute)},
+	}
+	d := planOne(t, plain(), fleetOf(c, &r), monday)
+	if d.Rotation.StartOp.Operation != "start" || d.Rotation.Pools["web"].Done() {
+		t.Errorf("start %q, pool web done: %t", d.Rotation.StartOp.Operation, d.Rotation.Pools["web"].Done())
+	}
+}
+
+func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	r.Stuck = true
+	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	f := fleetOf(c, &r)
+	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a1", What: IsStuck}}
+	d := planOne(t, plain(), f, monday)
+	if d.Phase != UpdatingClients {
+		t.Fatal(d.Phase)
+	}
+	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Failures) != 1 {
+		t.Error("moving on acknowledged a failure that nobody looked at")
+	}
+}
+
+func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
+	p := plain()
+	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+		t.Fatal(err)
+	}
+	prod := idleCluster(shopRef)
+	prod.Labels = map[string]string{"env": "prod"}
+	_, canary := flying(Ref{"dev-project", "europe-west1", "dev"}, RecreatingNodes)
+	canary.Wave = "env=dev"
+	f := fleetOf(prod, &canary)
+	f.Unread = []Unread{{Project: "dev-project", Reason: "503"}}
+	for _, d := range Plan(p, f, "run", monday) {
+		if d.Cluster.Ref == shopRef && d.Reason != WaveShut {
+			t.Errorf("production: %s %s", d.Action, d.Reason)
+		}
+	}
+}
+
+func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
+	p := plain()
+	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+		t.Fatal(err)
+	}
+	prod := idleCluster(shopRef)
+	prod.Labels = map[string]string{"env": "prod"}
+	dev, r := flying(Ref{"shop-prod", "europe-west1", "dev"}, RecreatingNodes)
+	dev.Labels = map[string]string{"env": "dev"}
+	f := fleetOf(prod, &r)
+	f.Clusters = append(f.Clusters, dev)
+	f.Book.Fleet.Holds = []Hold{{Cluster: dev.Ref}}
+	for _, d := range Plan(p, f, "run", monday) {
+		if d.Cluster.Ref != shopRef {
+			continue
+		}
+		if d.Action != Start {
+			t.Errorf("production: %s %s", d.Action, d.Message)
+		}
+		for _, g := range d.Gates {
+			if g.Gate == "wave" && !strings.Contains(g.Message, "dev (held)") {
+				t.Errorf("the held canary is not named: %q", g.Message)
+			}
+		}
+	}
+}
+
+func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
+	notes := WaveNotes{}.with(WaveNote{Due: monday, At: monday.Add(hours(1))})
+	notes = notes.with(WaveNote{Due: monday.Add(hours(240)), At: monday.Add(hours(250))})
+	if got := notes.last(monday.Add(hours(24))); !got.Equal(monday.Add(hours(1))) {
+		t.Errorf("production due on Tuesday soaks from %s", got)
+	}
+	if got := notes.Last(); !got.Equal(monday.Add(hours(250))) {
+		t.Errorf("last verified %s", got)
+	}
+}
+
+func TestBlockedRotationFreesItsSlot(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	r.Failed, r.BlockedSince = string(PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
+	r.Pools["web"] = Work{Failures: 3, LeftToGKE: "it failed three times"}
+	f := fleetOf(c, &r)
+	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
+	if d := planOne(t, plain(), f, monday); d.Slot != SlotRelease {
+		t.Errorf("slot %q after %s", d.Slot, Days(monday.Sub(r.BlockedSince)))
+	}
+}
+
+func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	r.PoolCalls = map[string]Call{"web": {ID: "c", Kind: CallRecreate, Pool: "web", State: Intended, IntentAt: monday}}
+	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action != Recreate {
+		t.Fatalf("%s %s", d.Action, d.Message)
+	}
+	c.Operations = []Operation{{Name: "gke", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
+	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action == Recreate {
+		t.Error("a pool that GKE has just recreated would be recreated again")
+	}
+}
+
+func TestPartialListingProvesNothing(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	c.Partial, c.Pools = true, nil
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes || d.Reason != ListedPartly {
+		t.Errorf("%s %s", d.Phase, d.Reason)
+	}
+}
+
+func TestCloseMeansOneAttempt(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	f := fleetOf(c, &r)
+	f.Book.Fleet.Requests = []Request{{Kind: RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
+	if d := planOne(t, plain(), f, monday); d.Close != "" {
+		t.Error("a request to close an earlier attempt closed this one")
+	}
+	f.Book.Fleet.Requests[0].Attempt = "a1"
+	if d := planOne(t, plain(), f, monday); d.Close != ClosedByPeople {
+		t.Errorf("closed %q", d.Close)
+	}
+}
+
+func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	r.Failed = string(PoolFailed)
+	f := fleetOf(c, &r)
+	f.Book.Fleet.Requests = []Request{{Kind: RequestRetry, Cluster: shopRef, Attempt: "a1"}}
+	f.Clusters[0].OperationsRead = false
+	d := planOne(t, plain(), f, monday)
+	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Requests) != 1 {
+		t.Error("a run that could not look dropped the request")
+	}
+	f.Clusters[0].OperationsRead = true
+	d = planOne(t, plain(), f, monday)
+	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
+		t.Errorf("carried out: requests %v, failed %q", doc.Requests, d.Rotation.Failed)
+	}
+}
+
+func TestExclusionOfAPoolBlocksGKEInTheFit(t *testing.T) {
+	p := plain()
+	p.Nodes = NodesGKE
+	c := idleCluster(shopRef)
+	c.Pools[0].Exclusion = &window.Exclusion{Scope: window.NoMinorOrNodeUpgrades, Span: window.Span{Start: monday, End: monday.AddDate(0, 0, 20)}}
+	if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start {
+		t.Error("a start was planned although GKE may not touch a pool for 20 days")
+	}
+}
+
+func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
+	p := plain()
+	p.Every = hours(24)
+	if err := p.Window.UnmarshalText([]byte("Mon-Sun 02:00-06:00")); err != nil {
+		t.Fatal(err)
+	}
+	f := fleetOf(idleCluster(shopRef), nil)
+	noon := monday.Add(hours(12))
+	f.Book.Fleet.LastRun.At = noon.Add(-hours(24))
+	if d := planOne(t, p, f, noon); d.Action != People {
+		t.Errorf("runs at noon, window at night: %s %s", d.Action, d.Message)
+	}
+}
+
+func TestSlotWaitsForSettlement(t *testing.T) {
+	c, r := flying(shopRef, Verifying)
+	c.Bundle.CAs = []CA{newCA}
+	r.Call = &Call{ID: "c", Kind: CallComplete, State: Accepted, IntentAt: monday.Add(-10 * time.Minute)}
+	f := fleetOf(c, &r)
+	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
+	if d := planOne(t, plain(), f, monday); d.Slot == SlotRelease || d.Close != "" {
+		t.Errorf("ten minutes after the intent: slot %q, closed %q", d.Slot, d.Close)
+	}
+	if d := planOne(t, plain(), f, monday.Add(hours(1))); d.Close != Completed || d.Slot != SlotRelease {
+		t.Errorf("an hour later: slot %q, closed %q", d.Slot, d.Close)
+	}
+}
