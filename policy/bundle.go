@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -74,7 +76,8 @@ func ParseBundle(encoded string) Bundle {
 
 func parsePEM(text []byte) Bundle {
 	var b Bundle
-	for rest := text; ; {
+	blocks := 0
+	for rest := text; ; blocks++ {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
 		if block == nil {
@@ -99,11 +102,13 @@ func parsePEM(text []byte) Bundle {
 	if len(b.CAs) == 0 {
 		return Bundle{Problem: "the CA bundle holds no certificate"}
 	}
+	if begun := bytes.Count(text, []byte("-----BEGIN")); begun != blocks {
+		// A damaged certificate before a whole one is skipped in silence, and a
+		// rotation would look complete.
+		return Bundle{Problem: fmt.Sprintf("the CA bundle holds %d certificates, of which %d can be read", begun, blocks)}
+	}
 	slices.SortFunc(b.CAs, func(x, y CA) int {
-		if c := x.Issued.Compare(y.Issued); c != 0 {
-			return c
-		}
-		return x.Expires.Compare(y.Expires)
+		return cmp.Or(x.Issued.Compare(y.Issued), x.Expires.Compare(y.Expires), cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})
 	if len(b.CAs) > 2 {
 		b.Problem = fmt.Sprintf("the CA bundle holds %d certificates; a rotation knows one or two", len(b.CAs))

@@ -61,7 +61,7 @@ func ParseRef(s string) (Ref, error) {
 	if len(parts) == 6 && parts[0] == "projects" && (parts[2] == "locations" || parts[2] == "zones") && parts[4] == "clusters" {
 		parts = []string{parts[1], parts[3], parts[5]}
 	}
-	if len(parts) != 3 || slices.Contains(parts, "") {
+	if len(parts) != 3 || slices.Contains(parts, "") || parts[1] == "-" {
 		return Ref{}, fmt.Errorf("%q does not name a cluster: write PROJECT/LOCATION/CLUSTER", s)
 	}
 	for i, p := range parts {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,6 +27,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // MarshalText writes it with the largest units that fit.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(Days(time.Duration(d))), nil }
 
+// longest is a hundred years: more is a slip, and sums stay in range.
+const longest = 36500 * 24 * time.Hour
+
 // ParseDuration reads Go's durations with d (24 h) and w (7 d) in front, as in
 // 180d, 2w or 1d12h. "off", "none" and "" are zero; nothing is negative.
 func ParseDuration(text string) (time.Duration, error) {
@@ -45,7 +49,7 @@ func ParseDuration(text string) (time.Duration, error) {
 		if m[2] == "w" {
 			unit *= 7
 		}
-		if err != nil || n > 36500 {
+		if err != nil || n > int((longest-sum)/unit) {
 			return 0, fmt.Errorf("%q is more than a hundred years", text)
 		}
 		sum += time.Duration(n) * unit
@@ -56,15 +60,19 @@ func ParseDuration(text string) (time.Duration, error) {
 		if err != nil || d < 0 {
 			return 0, fmt.Errorf("%q is not a duration: write e.g. 90m, 72h, 180d or 2w", text)
 		}
+		if d > longest-sum {
+			return 0, fmt.Errorf("%q is more than a hundred years", text)
+		}
 		sum += d
 	}
 	return sum, nil
 }
 
-// Days writes a duration with days, hours and minutes, as 3d 4h or 45m.
+// Days writes a duration with days, hours and minutes, as 3d4h or 45m, so that
+// [ParseDuration] reads it back.
 func Days(d time.Duration) string {
 	if d < 0 {
-		return "-" + Days(-d)
+		return "-" + Days(-max(d, -math.MaxInt64))
 	}
 	if d == 0 {
 		return "0"
@@ -79,5 +87,8 @@ func Days(d time.Duration) string {
 	add(d%(24*time.Hour)/time.Hour, "h")
 	add(d%time.Hour/time.Minute, "m")
 	add(d%time.Minute/time.Second, "s")
+	if part := d % time.Second; part > 0 {
+		parts = append(parts, part.String())
+	}
 	return strings.Join(parts, "")
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -111,30 +112,43 @@ func parseTerm(part string) (term, error) {
 			return checked(term{key: strings.TrimSpace(key), values: []string{strings.TrimSpace(value)}, op: op})
 		}
 	}
-	fields := strings.Fields(strings.Replace(part, "(", " (", 1))
-	switch {
-	case len(fields) == 1:
-		return checked(term{key: fields[0], op: "exists"})
-	case len(fields) >= 3 && (fields[1] == "in" || fields[1] == "notin"):
-		list := strings.TrimSpace(strings.Join(fields[2:], ""))
-		inner, open := strings.CutPrefix(list, "(")
-		inner, closed := strings.CutSuffix(inner, ")")
-		if !open || !closed || inner == "" {
-			return term{}, fmt.Errorf("%q needs values in parentheses", part)
+	if m := setTerm.FindStringSubmatch(part); m != nil {
+		values := strings.Split(m[3], ",")
+		for i := range values {
+			values[i] = strings.TrimSpace(values[i])
 		}
-		return checked(term{key: fields[0], values: strings.Split(inner, ","), op: fields[1]})
+		if len(values) == 1 && values[0] == "" {
+			return term{}, fmt.Errorf("%q names no value", part)
+		}
+		return checked(term{key: m[1], values: values, op: m[2]})
 	}
-	return term{}, fmt.Errorf("cannot read %q", part)
+	if fields := strings.Fields(part); len(fields) > 1 && (fields[1] == "in" || fields[1] == "notin") {
+		return term{}, fmt.Errorf("%q needs values in parentheses", part)
+	}
+	return checked(term{key: part, op: "exists"})
 }
 
+// setTerm is a key, in or notin, and what stands in the parentheses.
+var setTerm = regexp.MustCompile(`^([^\s()]+)\s+(in|notin)\s*\(([^()]*)\)$`)
+
+// What Kubernetes and GKE let a label be: what they do not would never match,
+// and in silence.
+var (
+	labelKey   = regexp.MustCompile(`^[\p{L}\p{N}]([\p{L}\p{M}\p{N}_./-]*[\p{L}\p{M}\p{N}_-])?$`)
+	labelValue = regexp.MustCompile(`^([\p{L}\p{N}_-]([\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}\p{N}_-])?)?$`)
+)
+
 func checked(t term) (term, error) {
-	for _, w := range append([]string{t.key}, t.values...) {
-		if strings.ContainsAny(w, " ()!=,") {
-			return term{}, fmt.Errorf("%q is no label key or value", w)
-		}
-	}
 	if t.key == "" {
 		return term{}, fmt.Errorf("a label key is missing")
+	}
+	if !labelKey.MatchString(t.key) {
+		return term{}, fmt.Errorf("%q is no label key", t.key)
+	}
+	for _, v := range t.values {
+		if !labelValue.MatchString(v) {
+			return term{}, fmt.Errorf("%q is no label value", v)
+		}
 	}
 	return t, nil
 }

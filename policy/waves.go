@@ -64,16 +64,24 @@ func (w *Waves) UnmarshalText(text []byte) error {
 	if s == "" || s == "one" || s == "none" {
 		return nil
 	}
+	var waves Waves
 	for _, part := range strings.Split(s, ">") {
 		sel, err := ParseSelector(part)
 		if err != nil {
 			return err
 		}
-		if sel.terms == nil {
-			return fmt.Errorf("waves %q: a wave is empty; write e.g. \"env=dev > env=prod\"", s)
+		name := sel.String()
+		switch {
+		case sel.terms == nil:
+			return fmt.Errorf("waves %q: a wave is empty, or names all; write e.g. \"env=dev > env=prod\", the rest forms the last wave", s)
+		case name == LastWave:
+			return fmt.Errorf("waves %q: %q is the name of the last wave; to select by a label of that name write e.g. \"%s=yes\"", s, name, name)
+		case slices.ContainsFunc(waves, func(o Wave) bool { return o.Name == name }):
+			return fmt.Errorf("waves %q: %q is there twice; a cluster belongs to the first wave that it matches", s, name)
 		}
-		*w = append(*w, Wave{Name: sel.String(), Selector: sel})
+		waves = append(waves, Wave{Name: name, Selector: sel})
 	}
+	*w = waves
 	return nil
 }
 
