@@ -39,10 +39,16 @@ func (p Problem) String() string {
 // os.Environ gives it) and finds everything that is wrong with them.
 func readSettings(environ []string) (Settings, []Problem) {
 	var s Settings
-	giveBack := lend(environ)
+	vars := variables(environ)
+	for _, f := range fieldsOf(&s) {
+		// An empty value says what these defaults say.
+		if strings.TrimSpace(vars[prefix+f.Name]) == "" && slices.Contains(saysNothing, f.Default) {
+			delete(vars, prefix+f.Name)
+		}
+	}
+	giveBack := lend(vars)
 	err := envconfig.Process(strings.TrimSuffix(prefix, "_"), &s)
 	giveBack()
-	vars := variables(environ)
 	if vars["CLOUD_RUN_JOB"] != "" {
 		s.cloudRun = cmp.Or(vars["CLOUD_RUN_EXECUTION"], vars["CLOUD_RUN_JOB"])
 	}
@@ -113,8 +119,6 @@ func (f setting) problem(vars map[string]string) (Problem, bool) {
 	switch {
 	case f.Default == "" && strings.TrimSpace(given) == "":
 		p.What = "it is required"
-	case isSet && strings.TrimSpace(given) == "" && slices.Contains(saysNothing, f.Default):
-		return p, false
 	case isSet && strings.TrimSpace(given) == "":
 		p.What, p.Hint = "it is set but empty", "Remove it for its default "+f.Default+", or write "+f.Form
 	case err != nil:
@@ -160,10 +164,10 @@ func variables(environ []string) map[string]string {
 
 var lending sync.Mutex
 
-// lend puts the settings of environ, and no others, into the process's
+// lend puts the settings among the variables, and no others, into the process's
 // environment, which is the only place where envconfig looks. giveBack restores
 // what was there.
-func lend(environ []string) (giveBack func()) {
+func lend(lent map[string]string) (giveBack func()) {
 	lending.Lock()
 	before := variables(os.Environ())
 	swap := func(from, to map[string]string) {
@@ -178,7 +182,6 @@ func lend(environ []string) (giveBack func()) {
 			}
 		}
 	}
-	lent := variables(environ)
 	swap(before, lent)
 	return func() {
 		swap(lent, before)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -159,6 +160,25 @@ func TestOnlyTheGivenEnvironment(t *testing.T) {
 	}
 	if _, lost := os.LookupEnv("ROTATOR_NODES"); lost {
 		t.Error("a lent setting stayed in the process's environment")
+	}
+}
+
+// TestEmptyMeansNothing: templates leave settings empty, which is the default
+// where the default is to have none, and an error where it is not.
+func TestEmptyMeansNothing(t *testing.T) {
+	environ := slices.Clone(enough)
+	for _, f := range fieldsOf(&Settings{}) {
+		if slices.Contains(saysNothing, f.Default) {
+			environ = append(environ, prefix+f.Name+"= ")
+		}
+	}
+	got, problems := readSettings(environ)
+	want, _ := readSettings(enough)
+	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) || got.GKEEndpoint.V != want.GKEEndpoint.V {
+		t.Errorf("problems %v, policy %+v", problems, got.Policy())
+	}
+	if len(environ) < len(enough)+10 {
+		t.Errorf("only %d settings may be empty", len(environ)-len(enough))
 	}
 }
 
