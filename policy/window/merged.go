@@ -9,11 +9,11 @@ import (
 type source interface {
 	// first gives the first window that ends after t, if it begins before limit.
 	first(t, limit time.Time) (Span, bool)
-	// before gives the earliest start of the windows that begin before start
-	// and reach it.
+	// before gives the start of windows that begin before start and reach it,
+	// themselves or over others that touch; false when there are none.
 	before(start time.Time) (time.Time, bool)
-	// beyond gives the latest end of the windows that have begun by end and
-	// last longer.
+	// beyond gives the end of windows that have begun by end and last longer,
+	// themselves or over others that touch; false when there are none.
 	beyond(end time.Time) (time.Time, bool)
 }
 
@@ -30,12 +30,10 @@ type merged struct {
 	latest, last atomic.Pointer[stretch]
 }
 
-// stretch is what was found out about some time of a schedule.
+// stretch is an answer, and the times [from, until) about which it is right.
 type stretch struct {
-	span Span
-	// none means that no window that ends after from begins before until.
-	none bool
-	// The answer holds for questions in [from, until).
+	span        Span
+	none        bool // there is none to come within Horizon
 	from, until time.Time
 }
 

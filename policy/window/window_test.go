@@ -95,6 +95,7 @@ func TestCombinations(t *testing.T) {
 		{"all of two that never meet is never", window.All(sat, sun), "2026-11-21", "never"},
 		{"all keeps what is common", window.All(sat, weekly(t, "Sat 20:00-04:00")), "2026-11-21", "2026-11-21 20:00 to 2026-11-22 00:00"},
 		{"all is told from when all were open", window.All(sat, window.Except(span("2026-11-21", "2026-11-21 06:00"))), "2026-11-21 07:00", "2026-11-21 06:00 to 2026-11-22 00:00"},
+		{"all skips nothing, be it short", window.All(weekly(t, "Sat 01:20-01:40; Sat 02:00-02:10"), window.Except(span("2026-11-21", "2026-11-21 01:50"))), "2026-11-21 01:30", "2026-11-21 02:00 to 2026-11-21 02:10"},
 		{"with never, never", window.All(window.Always(), window.Never()), "2026-11-21", "never"},
 		{"except: overlapping, touching, empty and turned spans", window.Except(span("2026-11-22", "2026-11-24"), span("2026-11-20", "2026-11-22"), span("2026-11-23", "2026-11-25"), span("2026-12-02", "2026-12-01")),
 			"2026-11-21", "2026-11-25 00:00 to forever"},

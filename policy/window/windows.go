@@ -1,6 +1,9 @@
 package window
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // windows is one window that recurs: a rule that chooses days, and a clock
 // that says when the window of a day begins and ends. It is a [source].
@@ -51,8 +54,7 @@ func (w *windows) before(start time.Time) (time.Time, bool) {
 }
 
 func (w *windows) beyond(end time.Time) (time.Time, bool) {
-	from := later(w.notBefore, end.Add(-w.clock.longest()))
-	first := dayOf(from) - slack
+	first := dayOf(end.Add(-w.clock.longest())) - slack
 	for day := dayOf(end) + slack; ; day-- {
 		var ok bool
 		if day, ok = w.rule.previous(day, first); !ok {
@@ -63,8 +65,8 @@ func (w *windows) beyond(end time.Time) (time.Time, bool) {
 			continue
 		}
 		// This is the last window to have begun, and none of the earlier ones
-		// ends later.
-		return got.End, got.End.After(end) && !got.Start.Before(w.notBefore)
+		// ends later. It isn't before notBefore: one that isn't led here.
+		return got.End, got.End.After(end)
 	}
 }
 
@@ -80,11 +82,14 @@ func (a several) first(t, limit time.Time) (first Span, found bool) {
 	return first, found
 }
 
+// before and beyond go on from window to window within one round: calendars
+// name their windows in order, so that a round follows a whole day of them.
+
 func (a several) before(start time.Time) (time.Time, bool) {
 	begins := start
-	for _, w := range a {
-		if got, ok := w.before(start); ok {
-			begins = earlier(begins, got)
+	for _, w := range slices.Backward(a) {
+		if got, ok := w.before(begins); ok {
+			begins = got
 		}
 	}
 	return begins, begins.Before(start)
@@ -93,8 +98,8 @@ func (a several) before(start time.Time) (time.Time, bool) {
 func (a several) beyond(end time.Time) (time.Time, bool) {
 	ends := end
 	for _, w := range a {
-		if got, ok := w.beyond(end); ok {
-			ends = later(ends, got)
+		if got, ok := w.beyond(ends); ok {
+			ends = got
 		}
 	}
 	return ends, ends.After(end)
