@@ -86,6 +86,7 @@ func TestBundles(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := policy.ParseBundle(tt.in)
+			t.Logf("CA bundle, %-24s %d certificates %s", tt.name+":", len(b.CAs), b.Problem)
 			if (b.Problem == "") != (tt.problem == "") || !strings.Contains(b.Problem, tt.problem) {
 				t.Errorf("problem %q, want %q", b.Problem, tt.problem)
 			}

@@ -55,6 +55,7 @@ func TestSelectorsWrong(t *testing.T) {
 		"in (a)": "", "env=prod || tier=web": "", "Alle = 1 ": "-",
 	} {
 		_, err := policy.ParseSelector(text)
+		t.Logf("selector %-28q %v", text, err)
 		if want == "-" {
 			if err != nil {
 				t.Errorf("%q: %v", text, err)
@@ -107,7 +108,9 @@ func TestWaves(t *testing.T) {
 		"env=dev > all": "names all", "env=dev > env=dev": "twice", "rest > env=dev": "last wave", "env=dev > (": "selector", "env=dev; env=prod": "selector",
 	} {
 		w := policy.Waves{{Name: "before"}}
-		if err := w.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		err := w.UnmarshalText([]byte(text))
+		t.Logf("waves %-28q %v", text, err)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 		if len(w) > 0 && w[0].Name != "before" {
@@ -119,7 +122,7 @@ func TestWaves(t *testing.T) {
 func TestDurations(t *testing.T) {
 	const d = 24 * time.Hour
 	for text, want := range map[string]time.Duration{
-		"": 0, "off": 0, "none": 0, "0": 0, "0d": 0, "0s": 0, "180d": 180 * d, "2w": 14 * d, "1w2d": 9 * d, "1d12h": 36 * time.Hour, " 72h ": 72 * time.Hour,
+		"": 0, "off": 0, "none": 0, "0": 0, "0d": 0, "0s": 0, "180d": 180 * d, "2w": 14 * d, "1w2d": 9 * d, "1d12h": 36 * time.Hour, "\t72h\n": 72 * time.Hour,
 		"90m": 90 * time.Minute, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute, "36500d": 36500 * d, "1d1d": 2 * d,
 	} {
 		got, err := policy.ParseDuration(text)
@@ -132,7 +135,9 @@ func TestDurations(t *testing.T) {
 		"1h1d": "write e.g.", "1y": "write e.g.", "1mo": "write e.g.", "∞": "write e.g.", "1d\x00": "write e.g.", "P1D": "write e.g.", "never": "write e.g.",
 		"36501d": "hundred years", "36500w": "hundred years", "36500d1h": "hundred years", "20000d20000d": "hundred years", "99999999999999999999d": "hundred years", "2562047h": "hundred years", "9999999999h": "write e.g.",
 	} {
-		if got, err := policy.ParseDuration(text); err == nil || got != 0 || !strings.Contains(err.Error(), want) {
+		got, err := policy.ParseDuration(text)
+		t.Logf("duration %-24q %v", text, err)
+		if err == nil || got != 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, error %v, want %q", text, got, err, want)
 		}
 	}
@@ -188,7 +193,9 @@ func TestRefs(t *testing.T) {
 		"projects/p/locations/l/clusters/", "projects/p/regions/l/clusters/c", "projects/p/locations/l/clusters/c/nodePools/n", "https://x/projects/p/locations/l/clusters/c",
 		"p/./c", "p/../c", "../../etc", "p/l/..", "__p__/l/c", "p/l/__c__", "p~x/l/c", "p/l~x/c", "p/l/c\n", "p/l/\x00", "p/l/\xff", "p/l/" + strings.Repeat("c", 201),
 	} {
-		if got, err := policy.ParseRef(text); err == nil || !got.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") {
+		got, err := policy.ParseRef(text)
+		t.Logf("cluster %-30.40q %v", text, err)
+		if err == nil || !got.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") {
 			t.Errorf("%q: %v, error %v; want it refused", text, got, err)
 		}
 	}
