@@ -30,10 +30,10 @@
 //
 // In a zone that changes its clocks, a wall-clock time may be skipped or shown
 // twice. A skipped time means the moment of the change, a doubled one its first
-// showing. So "02:30-06:00" opens at 03:00 on the day that has no 02:30, and
-// closes after one hour less of real time; "01:00-02:30" closes at the first
-// 02:30 and doesn't open again. A window that lies wholly in the skipped time
-// isn't lost: it keeps its length, counted from the change.
+// showing. So "02:30-06:00" opens at 03:00 on the day that has no 02:30, and is
+// half an hour shorter; "01:00-02:30" closes at the first 02:30 and doesn't open
+// again at the second 02:00. A window that lies wholly in the skipped time isn't
+// lost: it keeps its length, counted from the change.
 //
 // # What a stretch is
 //
@@ -45,10 +45,12 @@
 //
 // # Cost
 //
-// A schedule is compiled once and remembers its latest stretch, so the common
-// question costs about 100 ns; compiling a rule and asking first costs some µs;
-// nothing is ever expanded into a list. Schedules may be shared between
-// goroutines: what they remember is replaced as a whole, and is only speed.
+// A schedule is compiled once and remembers its latest two stretches, so the
+// common question costs about 100 ns; compiling a rule and asking it costs some
+// µs. Rules are walked by periods from the time asked about, in both directions:
+// a rule of 1970 is no slower than one of today, and nothing is expanded into a
+// list. Schedules may be shared between goroutines: what they remember is
+// replaced as a whole, and is only speed.
 //
 // Rules that cannot be evaluated with certainty are refused, with an error that
 // names the part and the way out. The caller must then treat the cluster as
