@@ -17,6 +17,8 @@ type simulation struct {
 	fleet, project, from, every, faults string
 	days                                int
 	seed                                int64
+	serve                               string
+	speed                               float64
 	form                                *format
 }
 
@@ -37,6 +39,7 @@ project's own sample, in which each cluster teaches one rule.`,
 		Example: `  rotator simulate
   gcloud container clusters list --project shop-prod --format json > fleet.json
   ROTATOR_MAX_CA_AGE=365d rotator simulate --fleet fleet.json --days 45
+  rotator simulate --serve 127.0.0.1:8080
   rotator simulate --format json | jq '.clusters[] | select(.outcome != "verified")'`,
 		Args: cobra.NoArgs,
 	}
@@ -48,6 +51,8 @@ project's own sample, in which each cluster teaches one rule.`,
 	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
 	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
 	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer; this version knows none")
+	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock and /sim/journal steer and tell")
+	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
 	sm.form = formatFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), sm) })
 	return cmd
@@ -64,6 +69,9 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	}
 	if err := sm.people(a, setup); err != nil {
 		return err
+	}
+	if sm.serve != "" {
+		return a.serve(ctx, sm.serve, setup.World, sm.speed)
 	}
 	setup.Policy.Projects = setup.World.Projects()
 	o := a.options("")
@@ -109,6 +117,9 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 			return none, wrong("--from %v", err)
 		}
 		from = t
+	}
+	if sm.speed < 0 {
+		return none, wrong("--speed %g is negative: simulated time never goes back", sm.speed)
 	}
 	if sm.days < 1 || time.Duration(sm.days) > mostRuns*every/day {
 		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, policy.Days(every))

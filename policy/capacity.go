@@ -67,7 +67,9 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		}
 		at := from
 		if k.Rotation == nil {
-			at, _ = k.nextOpening(later(from, s.free(k.Cluster.Ref)))
+			if !k.Emergency && !k.Urgent { // those wait for neither window nor slot
+				at, _ = k.nextOpening(later(from, s.free(k.Cluster.Ref)))
+			}
 			if at.IsZero() {
 				continue
 			}
@@ -90,7 +92,9 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 			sum += takes
 			mean = sum / time.Duration(i+1)
 		}
-		s.take(k.Cluster.Ref, at.Add(takes))
+		if !k.Emergency && !k.Urgent {
+			s.take(k.Cluster.Ref, at.Add(takes))
+		}
 		w.DoneAbout = later(w.DoneAbout, at.Add(takes))
 	}
 	if span := last.Sub(first); span > 0 {
