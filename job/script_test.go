@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 //	gke journal FILE        writes every mutating request so far, one a line
 //	gke start CLUSTER       lets an outsider start a rotation
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
-//	gke deny                lets it refuse every request from now on
+//	gke deny [PROJECT]      lets it refuse every request from now on
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //
 // The settings are a small test's, with MODE=act and a book in $WORK.
@@ -83,7 +84,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 type servedGKE struct {
 	world   *gkesim.World
 	address address
-	denied  atomic.Bool
+	denied  atomic.Value // a prefix of what is refused
 }
 
 // outsider starts a rotation, as gcloud or a person would.
@@ -104,7 +105,7 @@ func (g *servedGKE) outsider(cluster string) error {
 
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | spoil CLUSTER KIND N | deny")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | spoil CLUSTER KIND N | deny [PROJECT]")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -131,7 +132,7 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(g.world.Spoil(ref.Path(), args[2], "Internal error.", times))
 	case "deny":
-		g.denied.Store(true)
+		g.denied.Store("projects/" + strings.Join(args[1:], ""))
 	default:
 		ts.Fatalf("gke: there is no %s", args[0])
 	}
@@ -160,7 +161,10 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		if g.denied.Load() {
+		denied, is := g.denied.Load().(string)
+		named, _ := req.(interface{ GetName() string })
+		under, _ := req.(interface{ GetParent() string })
+		if is && ((named != nil && strings.HasPrefix(named.GetName(), denied)) || (under != nil && strings.HasPrefix(under.GetParent(), denied))) {
 			return nil, status.Error(codes.PermissionDenied, "Required permission is missing.")
 		}
 		return handle(ctx, req)
