@@ -13,7 +13,7 @@ import (
 // TestRulesMeanWhatALibrarySaysTheyMean compares the starts of windows over
 // years with those of a widely used RRULE library. The library isn't used in
 // production: it walks from the rule's beginning on every question, only
-// forwards, without an end where no day fits, and some rules make it panic.
+// forwards, to the year 9999 where no day fits, and some rules make it panic.
 func TestRulesMeanWhatALibrarySaysTheyMean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		first := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, rapid.IntRange(0, 1500).Draw(t, "day")).

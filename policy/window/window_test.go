@@ -173,6 +173,20 @@ func TestMemoryIsOnlySpeed(t *testing.T) {
 	all.Wait()
 }
 
+// TestQuestionsLeaveNoGarbage: hour after hour, a question allocates nothing,
+// save now and then what is remembered.
+func TestQuestionsLeaveNoGarbage(t *testing.T) {
+	for name, s := range benchSchedules(t) {
+		hour := 0
+		if got := testing.AllocsPerRun(720, func() {
+			s.Next(benchNow.Add(time.Duration(hour) * time.Hour))
+			hour++
+		}); got >= 1 {
+			t.Errorf("%s: %.0f allocations a question", name, got)
+		}
+	}
+}
+
 func TestMaintenanceIsClosedWhenInDoubt(t *testing.T) {
 	daily, text, _ := window.Daily("02:00")
 	holidays := span("2026-12-18", "2027-01-05")
