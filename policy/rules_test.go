@@ -11,9 +11,9 @@ import (
 // Rules that once were broken, each by its smallest case.
 
 var (
-	shopRef  = Ref{"shop-prod", "europe-west1", "shop"}
-	oldCA = CA{"old", monday.AddDate(-5, 0, 0), monday.AddDate(0, 4, 0)}
-	newCA = CA{"new", monday.Add(-hours(20)), monday.AddDate(30, 0, 0)}
+	shopRef = Ref{"shop-prod", "europe-west1", "shop"}
+	oldCA   = CA{"old", monday.AddDate(-5, 0, 0), monday.AddDate(0, 4, 0)}
+	newCA   = CA{"new", monday.Add(-hours(20)), monday.AddDate(30, 0, 0)}
 )
 
 func plain() *Policy {

@@ -28,7 +28,7 @@ func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRe
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListClustersResponse{}
-	for _, c := range s.under(req.GetParent()) {
+	for _, c := range s.under(parentOf(req)) {
 		c.show()
 		out.Clusters = append(out.Clusters, proto.CloneOf(c.pb))
 	}
@@ -53,7 +53,7 @@ func (s *server) under(parent string) []*cluster {
 func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	c, err := s.find(req.GetName())
+	c, err := s.find(clusterOf(req))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperatio
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListOperationsResponse{}
-	for _, c := range s.under(req.GetParent()) {
+	for _, c := range s.under(parentOf(req)) {
 		for _, op := range c.ops {
 			out.Operations = append(out.Operations, op.proto(c.name))
 		}
@@ -83,7 +83,10 @@ func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperatio
 func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRequest) (*containerpb.Operation, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	parent, id, _ := strings.Cut(req.GetName(), "/operations/")
+	parent, id, named := strings.Cut(req.GetName(), "/operations/")
+	if !named {
+		parent, id = parentOf(req), req.GetOperationId() //nolint:staticcheck // the old form
+	}
 	for _, c := range s.under(parent) {
 		for _, op := range c.ops {
 			if op.name == id {
@@ -95,7 +98,7 @@ func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRe
 }
 
 func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("StartIPRotation", req.GetName(), "", func(c *cluster) (*operation, error) {
+	return s.mutate("StartIPRotation", clusterOf(req), "", func(c *cluster) (*operation, error) {
 		switch {
 		case c.rotation != nil:
 			return nil, status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress.")
@@ -112,7 +115,7 @@ func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRota
 }
 
 func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("CompleteIPRotation", req.GetName(), "", func(c *cluster) (*operation, error) {
+	return s.mutate("CompleteIPRotation", clusterOf(req), "", func(c *cluster) (*operation, error) {
 		switch {
 		case c.running() != nil:
 			return nil, busy(c.running())
@@ -127,7 +130,10 @@ func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.Complete
 }
 
 func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
-	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
+	name, pool, named := strings.Cut(req.GetName(), "/nodePools/")
+	if !named {
+		name, pool = clusterOf(req), req.GetNodePoolId() //nolint:staticcheck // the old form
+	}
 	return s.mutate("UpdateNodePool", name, pool, func(c *cluster) (*operation, error) {
 		return c.upgradePool(pool, req.GetNodeVersion(), req.GetEtag())
 	})
@@ -135,7 +141,7 @@ func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePo
 
 func (s *server) UpdateCluster(_ context.Context, req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
 	up := req.GetUpdate()
-	return s.mutate("UpdateCluster", req.GetName(), up.GetDesiredNodePoolId(), func(c *cluster) (*operation, error) {
+	return s.mutate("UpdateCluster", clusterOf(req), up.GetDesiredNodePoolId(), func(c *cluster) (*operation, error) {
 		switch {
 		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
 			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
@@ -181,4 +187,31 @@ func busy(op *operation) error {
 		return fmt.Errorf("gkesim: %w", err)
 	}
 	return s.Err()
+}
+
+// zonal is the old form of every request: project, zone and ids in fields of
+// their own. Old clients and paths still use it.
+type zonal interface {
+	GetProjectId() string
+	GetZone() string
+}
+
+// parentOf gives projects/P/locations/L from either form.
+func parentOf(req zonal) string {
+	if named, ok := req.(interface{ GetParent() string }); ok && named.GetParent() != "" {
+		return named.GetParent()
+	}
+	return "projects/" + req.GetProjectId() + "/locations/" + req.GetZone()
+}
+
+// clusterOf gives projects/P/locations/L/clusters/C from either form.
+func clusterOf(req interface {
+	zonal
+	GetName() string
+	GetClusterId() string
+}) string {
+	if req.GetName() != "" {
+		return req.GetName()
+	}
+	return "projects/" + req.GetProjectId() + "/locations/" + req.GetZone() + "/clusters/" + req.GetClusterId()
 }
