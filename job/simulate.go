@@ -54,8 +54,26 @@ project's own sample, in which each cluster teaches one rule.`,
 	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock and /sim/journal steer and tell")
 	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
 	sm.form = formatFlag(cmd)
-	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), sm) })
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		if err := sm.together(f.Changed); err != nil {
+			return err
+		}
+		return a.simulate(cmd.Context(), sm)
+	})
 	return cmd
+}
+
+// together refuses flags that would mean nothing beside the others.
+func (sm simulation) together(given func(name string) bool) error {
+	if sm.serve == "" && given("speed") {
+		return wrong("--speed is that of --serve, which is missing")
+	}
+	for _, name := range []string{"days", "every", "format"} {
+		if sm.serve != "" && given(name) {
+			return wrong("--%s is for playing, and --serve plays nothing; leave one of them out", name)
+		}
+	}
+	return nil
 }
 
 func (a *app) simulate(ctx context.Context, sm simulation) error {
