@@ -92,7 +92,9 @@ func TestRecordedFleet(t *testing.T) {
 	if err := w.AddFleet(fleet); err != nil {
 		t.Fatal(err)
 	}
-	story, err := sim.Play(context.Background(), sim.Setup{Policy: byAge(t, w), World: w, From: from, Days: 45, Every: time.Hour, Seed: 1}, nil)
+	p := byAge(t, w)
+	p.Every = fleetEvery
+	story, err := sim.Play(context.Background(), sim.Setup{Policy: p, World: w, From: from, Days: 45, Every: fleetEvery, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
