@@ -347,6 +347,7 @@ func TestStaleEtags(t *testing.T) {
 	g.refused(g.upgrade("web", "1.32", "other"), codes.Aborted, "etag")
 	old := pool()
 	g.must(g.upgrade("web", "1.32", old))
+	g.refused(g.upgrade("web", "1.32", old), codes.Aborted, "etag") // doubled
 	g.at(time.Hour)
 	g.refused(g.upgrade("web", "1.32", old), codes.Aborted, "etag")
 	g.must(g.upgrade("web", "1.32", pool()))
