@@ -67,13 +67,13 @@ func dialOptions(at address) []option.ClientOption {
 	return []option.ClientOption{option.WithEndpoint(string(at))}
 }
 
-// openBook opens the book that the settings name, and makes it if it is a file
-// that is not there yet.
+// openBook opens the book that the settings name. A file that is not there yet
+// is made by the first write.
 func openBook(s Settings) (state.Store, error) {
 	if s.State.V.File == "" {
 		return nil, noFirestore(s)
 	}
-	return state.OpenFile(s.State.V.File, state.FileOptions{})
+	return state.ShareFile(s.State.V.File)
 }
 
 // openExistingBook opens the book to read; nil when there is none yet.
@@ -84,7 +84,7 @@ func openExistingBook(s Settings) (state.Store, error) {
 	if _, err := os.Stat(s.State.V.File); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
 	}
-	return state.OpenFile(s.State.V.File, state.FileOptions{ReadOnly: true})
+	return state.ShareFile(s.State.V.File)
 }
 
 func noFirestore(s Settings) error {

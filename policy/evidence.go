@@ -55,7 +55,7 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 			w.Counted = w.Counted[n-maxCounted:]
 		}
 		w.Failures++
-		w.LastError = clip(op.Error)
+		w.LastError = clipTo(op.Error, maxPoolError)
 		w.NotBefore = k.Now.Add(backoff[min(w.Failures, len(backoff))-1])
 		if w.Failures >= failuresBeforePeople {
 			w.LeftToGKE = "it failed three times: " + w.LastError
@@ -233,9 +233,11 @@ func normal(r Rotation) Rotation {
 }
 
 // clip keeps a message within what a document allows.
-func clip(s string) string {
-	if len(s) > MaxMessage {
-		return strings.ToValidUTF8(s[:MaxMessage], "")
+func clip(s string) string { return clipTo(s, MaxMessage) }
+
+func clipTo(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -112,7 +113,7 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		reason, why = StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, reason, clip(join(Reasons[reason].Sentence, why))})
+	d.Events = append(d.Events, Event{EventActionFailed, reason, clip(join(strings.TrimSuffix(Reasons[reason].Sentence, "."), why))})
 	k.close(d, r, NotStarted, reason)
 	d.Findings = append(d.Findings, clip(why))
 }

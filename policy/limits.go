@@ -75,6 +75,7 @@ const (
 	MaxTries       = 300 // clusters whose starts came to nothing
 	maxWaveNotes   = 50
 	maxCounted     = 20 // failed operations remembered per pool
+	maxPoolError   = 200 // bytes of a pool's last error: there may be many pools
 )
 
 // failuresBeforePeople: that many failures of one thing end our own tries.

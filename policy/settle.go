@@ -186,7 +186,7 @@ func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {
 	r.Pools = cloneMap(r.Pools)
 	w := r.Pools[pool]
 	w.Failures++
-	w.LastError = clip(o.Raw)
+	w.LastError = clipTo(o.Raw, maxPoolError)
 	w.NotBefore = now.Add(backoff[min(w.Failures, len(backoff))-1])
 	switch {
 	case o.Refusal == Invalid:

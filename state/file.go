@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ type FileOptions struct {
 	// not made: the error is [ErrNoBook], and holds, approvals and waves are
 	// then unknown, not empty.
 	ReadOnly bool
+	// Wait is how long to wait for another process that has the file open; a
+	// second when zero.
+	Wait time.Duration
 }
 
 // OpenFile opens or creates the file, for its owner's eyes only. While one
@@ -59,7 +63,7 @@ func OpenFile(path string, o FileOptions) (*File, error) {
 	}
 	f := &File{path: path}
 	err := f.guard(func() (err error) {
-		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, NoSync: o.NoSync, ReadOnly: o.ReadOnly})
+		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: cmp.Or(o.Wait, lockWait), NoSync: o.NoSync, ReadOnly: o.ReadOnly})
 		return err
 	})
 	switch {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -32,6 +33,48 @@ func TestFileConforms(t *testing.T) {
 			return s
 		}
 	})
+}
+
+func TestSharedConforms(t *testing.T) {
+	statetest.Run(t, func(t *testing.T) statetest.Opener {
+		path := filepath.Join(t.TempDir(), "book.db")
+		return func(t *testing.T) state.Store {
+			s, err := state.ShareFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	})
+}
+
+// TestSharedSideBySide: a person's word is taken while a run has the book, and
+// looking at a book makes none.
+func TestSharedSideBySide(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.db")
+	run, err := state.ShareFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Book(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("reading made a file: %v", err)
+	}
+	person, err := state.ShareFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := person.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "said"}}); err != nil {
+		t.Fatal(err)
+	}
+	if doc, err := run.Fleet(t.Context()); err != nil || doc.Env != "said" {
+		t.Errorf("the run reads %q, %v", doc.Env, err)
+	}
+	if _, err := state.ShareFile(filepath.Join(t.TempDir(), "none", "book.db")); err == nil {
+		t.Error("a missing folder is told at the first write only")
+	}
 }
 
 // TestLargestFits: at every limit of the rules a document stays below the
