@@ -74,7 +74,7 @@ const (
 	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each
 	MaxTries       = 300 // clusters whose starts came to nothing
 	maxWaveNotes   = 50
-	maxCounted     = 20 // failed operations remembered per pool
+	maxCounted     = 20  // failed operations remembered per pool
 	maxPoolError   = 200 // bytes of a pool's last error: there may be many pools
 )
 
