@@ -144,10 +144,14 @@ func (k *Case) graceFrom() time.Time {
 func askPoolsAtOnce(k *Case) Verdict {
 	running := k.poolsRunning()
 	limit := k.poolsAtOnce()
-	if running >= limit {
-		return shut(PoolsAtOnceFull, fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), time.Time{})
+	var changes time.Time
+	if k.Policy.PoolsAtOnce == 0 { // how many must go together grows with time
+		changes = k.Now.Truncate(fitGrid).Add(fitGrid)
 	}
-	return isOpen("", time.Time{})
+	if running >= limit {
+		return Verdict{Reason: PoolsAtOnceFull, Message: fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), Changes: changes}
+	}
+	return isOpen("", changes)
 }
 
 // poolsRunning counts pools under way: GKE's, and ours that are still unclear.
@@ -180,7 +184,7 @@ func (k *Case) poolsAtOnce() int {
 	}
 	r, limit := k.Rotation, k.autoComplete()
 	for n := 1; n < mostPoolsAtOnce; n++ {
-		done, _ := k.nodesDone(r.StartedAt(), k.Now, n, limit, rest)
+		done, _ := k.nodesDone(r.StartedAt(), k.Now.Truncate(fitGrid), n, limit, rest)
 		if done.IsZero() {
 			continue
 		}

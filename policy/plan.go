@@ -185,38 +185,69 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 	return k.Rotation != nil || d.Action == Start || d.Action == Wait, ""
 }
 
-// dealOut asks the fleet gates, in order of urgency, and counts slots as it
-// gives them away.
+// dealOut asks the fleet gates: of what waits anyway as the book has them, then
+// of what would start, in order of urgency, counting slots as it gives them
+// away.
 func dealOut(cases []*Case, ds []Decision) {
-	var order []int
+	var waiting, contenders []int
 	for i, k := range cases {
-		if k.Rotation == nil && !k.out && ds[i].Gates != nil {
-			order = append(order, i)
+		switch {
+		case k.Rotation != nil || k.out || ds[i].Gates == nil:
+		case ds[i].Action == Start:
+			contenders = append(contenders, i)
+		default:
+			waiting = append(waiting, i)
 		}
 	}
-	slices.SortFunc(order, func(a, b int) int { return urgency(cases[a], cases[b]) })
-	contested := time.Time{} // when any contender's own decision may change
-	for _, i := range order {
+	changes := wavesChange(cases, ds)
+	contested := time.Time{} // when somebody may join or leave the contest
+	for _, i := range append(waiting, contenders...) {
 		contested = soonest(contested, ds[i].NextChange)
 	}
-	for _, i := range order {
+	for _, i := range waiting {
 		k, d := cases[i], &ds[i]
 		fleet := k.ask(StartGates, fleetGate)
 		d.Gates = append(d.Gates, fleet...)
-		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
-		if d.Action != Start {
-			continue
-		}
-		if v, ok := firstShut(fleet); ok {
-			d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
-			if v.Reason == BreakerOpen {
-				d.Action = People
-			}
-			continue
-		}
-		d.Message = join(d.Message, fleet[len(fleet)-1].Message) // which slot
-		k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
+		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, changes[k.Wave])...)
 	}
+	slices.SortFunc(contenders, func(a, b int) int { return urgency(cases[a], cases[b]) })
+	for _, i := range contenders {
+		cases[i].contend(&ds[i], soonest(contested, changes[cases[i].Wave]))
+	}
+}
+
+// contend asks the fleet gates of a cluster that would start, and takes a slot
+// for it if they are open.
+func (k *Case) contend(d *Decision, contested time.Time) {
+	fleet := k.ask(StartGates, fleetGate)
+	d.Gates = append(d.Gates, fleet...)
+	d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
+	if v, ok := firstShut(fleet); ok {
+		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
+		if v.Reason == BreakerOpen {
+			d.Action = People
+		}
+		return
+	}
+	d.Message = join(d.Message, fleet[len(fleet)-1].Message) // which slot
+	k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
+}
+
+// wavesChange is, for each wave, when a decision about an earlier one may
+// change and with it who keeps the wave shut.
+func wavesChange(cases []*Case, ds []Decision) map[int]time.Time {
+	last := 0
+	for _, k := range cases {
+		last = max(last, k.Wave)
+	}
+	own, out := map[int]time.Time{}, map[int]time.Time{}
+	for i, k := range cases {
+		own[k.Wave] = soonest(own[k.Wave], ds[i].NextChange)
+	}
+	for w := 1; w <= last; w++ {
+		out[w] = soonest(out[w-1], own[w-1])
+	}
+	return out
 }
 
 // urgency orders starts: urgent, emergency, then wave, deadline, name.
