@@ -1,0 +1,181 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+func (k *Case) completing(d *Decision, r *Rotation) {
+	call := r.Call
+	switch {
+	case call == nil || call.State == Withdrawn:
+		k.enter(d, r, UpdatingClients, CompleteLeftNone)
+	case call.State == Accepted && k.running(call.Operation):
+		k.stay(d, CompleteRuns, call.Operation+" runs")
+	case !call.MaySettle(k.Cluster.Seen):
+		k.stay(d, CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
+		d.NextChange = call.IntentAt.Add(SettleAfter)
+	case k.busySince(*call) != "":
+		k.stay(d, CompleteRuns, k.busySince(*call)+" may be the completion")
+	default:
+		reason := CompleteLeftNone
+		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
+			reason = CompleteFailed
+			r.CompleteFailures++
+			d.Events = append(d.Events, Event{EventActionFailed, reason, clip(op.Error)})
+		}
+		if call.State == Refused || reason == CompleteFailed {
+			r.backOff(k.Now)
+		}
+		k.retire(r)
+		k.enter(d, r, UpdatingClients, reason)
+		if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
+			k.fail(d, r, reason)
+		}
+	}
+}
+
+func (k *Case) oneNewCA(d *Decision, r *Rotation) {
+	if busy := k.clusterBusy(); busy != "" && r.Phase == Completing {
+		k.stay(d, CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
+		return
+	}
+	r.New = k.Cluster.Bundle.Oldest()
+	r.CompletedBy = "other"
+	reason := ElsewhereCompleted
+	if r.Phase == Completing && r.Call != nil && (r.Call.State == Accepted || r.Call.State == Unclear || r.Call.State == Intended) {
+		r.CompletedBy, reason = "us", OneNewCA
+		if r.Call.State != Accepted {
+			r.CompletedBy = "unknown"
+		}
+	}
+	k.enter(d, r, Verifying, reason)
+	if reason == ElsewhereCompleted {
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason, Reasons[reason].Sentence})
+	}
+}
+
+func (k *Case) verify(d *Decision, r *Rotation) {
+	c := k.Cluster
+	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
+		k.stay(d, ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
+		return
+	}
+	if r.Unsettled(k.Now) {
+		at := r.Call.IntentAt.Add(SettleAfter)
+		k.stay(d, CallUnsettled, "the completion is settled from "+when(at))
+		d.NextChange = at
+		return
+	}
+	var findings []string
+	if !r.New.Expires.After(r.Baseline.CA.Expires) {
+		findings = append(findings, "the new CA expires "+day(r.New.Expires)+", not after the old one")
+	}
+	if worseStatus(c.Status, r.Baseline.Status) {
+		findings = append(findings, fmt.Sprintf("status %s, before %s", c.Status, r.Baseline.Status))
+	}
+	for _, p := range c.Pools {
+		if was, ok := r.Baseline.Pools[p.Name]; ok && worseStatus(p.Status, was) {
+			findings = append(findings, fmt.Sprintf("pool %s %s, before %s", p.Name, p.Status, was))
+		}
+	}
+	switch {
+	case len(findings) == 0:
+		as := Completed
+		if r.CompletedBy == "other" {
+			as = CompletedElsewhere
+		}
+		k.close(d, r, as, Verified)
+	case k.Now.Before(r.Entered(Verifying).Add(k.Policy.StuckAfter)):
+		k.stay(d, VerifyingHealth, some(findings))
+		d.NextChange = r.Entered(Verifying).Add(k.Policy.StuckAfter)
+	default:
+		d.Findings = findings
+		k.close(d, r, CompletedWithFindings, WithFindings)
+		if r.Origin != Foreign {
+			k.fail(d, r, WorseThanBefore)
+		}
+	}
+}
+
+func worseStatus(now, before Status) bool { return now != Running && now != before }
+
+func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
+	if r.anyUnsettled(k.Now) {
+		at := k.settledAt(r)
+		k.stay(d, CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", Reasons[reason].Sentence, when(at)))
+		d.NextChange = at
+		return
+	}
+	k.retire(r)
+	d.Close, d.Write, d.Slot = as, true, SlotRelease
+	d.Action, d.Reason, d.Message = Update, reason, Reasons[reason].Sentence
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + Reasons[reason].Sentence})
+}
+
+func (k *Case) settledAt(r *Rotation) time.Time {
+	var at time.Time
+	if r.Call != nil && r.Call.Sent() {
+		at = r.Call.IntentAt.Add(SettleAfter)
+	}
+	for _, c := range r.PoolCalls {
+		if c.Sent() {
+			at = later(at, c.IntentAt.Add(SettleAfter))
+		}
+	}
+	return at
+}
+
+func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
+	q := k.Doc.askedOf(RequestClose, *r)
+	if q == nil {
+		return false
+	}
+	k.close(d, r, ClosedByPeople, ClosedByPerson)
+	return true
+}
+
+func (k *Case) takeUp(d *Decision, r *Rotation) {
+	adopt := k.Doc.asked(RequestAdopt, k.Cluster)
+	if !r.Carry && (k.Policy.Adopt == AdoptCarry || adopt != nil) && askSelected(k).Open {
+		r.Carry = true
+		d.Slot = SlotTake
+		d.Write = true
+	}
+	retry := k.Doc.askedOf(RequestRetry, *r)
+	if retry != nil {
+		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0, time.Time{}, 0
+		for name, w := range r.Pools {
+			w.Failures, w.NotBefore, w.LeftToGKE = 0, time.Time{}, ""
+			r.Pools[name] = w
+		}
+		d.Write = true
+	}
+	for _, q := range []*Request{adopt, retry} {
+		if q != nil {
+			d.Taken = append(d.Taken, *q)
+		}
+	}
+}
+
+func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
+	if r.Failed == "" {
+		r.Failed = string(reason)
+		d.Events = append(d.Events, Event{EventActionFailed, reason, Reasons[reason].Sentence})
+	}
+}
+
+func (k *Case) holdSlot(d *Decision, r *Rotation) {
+	if d.Action == People || Reasons[d.Reason].Waits == "people" || r.Failed != "" || r.Stuck {
+		if r.BlockedSince.IsZero() {
+			r.BlockedSince, d.Write = k.Now, true
+		}
+	} else if !r.BlockedSince.IsZero() {
+		r.BlockedSince, d.Write = time.Time{}, true
+	}
+	_, holds := k.Doc.Slots[r.Cluster.String()]
+	tooLong := !r.BlockedSince.IsZero() && k.Now.Sub(r.BlockedSince) > BlockedFreesSlot
+	if holds && (r.Phase == Verifying || tooLong) && !r.Unsettled(k.Now) {
+		d.Slot, d.Write = SlotRelease, true
+	}
+}

@@ -1,0 +1,113 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
+	if len(k.unrecreated()) > 0 {
+		k.nodesNow(d)
+		return
+	}
+	if k.anyRunning() != "" {
+		k.stay(d, NodesRunning, k.anyRunning()+" runs")
+		return
+	}
+	k.enter(d, r, UpdatingClients, NodesDone)
+	done, all := k.progress()
+	next := "GKE completes it from " + when(k.gkeCompletes())
+	if r.Carry {
+		over, why := k.soakOver()
+		next = fmt.Sprintf("completion not before %s (%s)", when(over), why)
+	}
+	k.handOver(d, fmt.Sprintf("%d of %d pools recreated; %s", done, all, next))
+	k.askForApproval(d, r)
+}
+
+func (k *Case) nodesNow(d *Decision) {
+	entered := d.Action == Update
+	var pools []string
+	var gates []Verdict
+	var closed Verdict
+	targets := k.unrecreated()
+	if k.Cluster.Autopilot {
+		targets = []string{""}
+	}
+	for _, name := range targets {
+		if k.Pool = k.pool(name); k.Pool == nil {
+			continue
+		}
+		verdicts := k.ask(NodeGates, anyGate)
+		v, isShut := firstShut(verdicts)
+		if !isShut && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
+			v, isShut = Verdict{Reason: PoolsAtOnceFull, Message: "as many pools as allowed are under way"}, true
+		}
+		if !isShut {
+			pools = append(pools, name)
+		} else if closed.Reason == "" || worse(v, closed) {
+			closed = v
+		}
+		for i := range verdicts {
+			verdicts[i].Gate = join2(name, verdicts[i].Gate)
+		}
+		gates = append(gates, verdicts...)
+	}
+	k.Pool = nil
+	d.Gates = gates
+	switch {
+	case len(pools) > 0:
+		d.Action, d.Pools = Recreate, pools
+		if !entered {
+			d.Reason, d.Message = NodesPending, "recreating "+some(named(pools))
+		}
+	case !entered:
+		done, all := k.progress()
+		d.Action, d.Reason = Wait, closed.Reason
+		d.Message = fmt.Sprintf("nodes %d of %d; %s", done, all, closed.Message)
+	}
+}
+
+func named(pools []string) []string {
+	out := slices.Clone(pools)
+	for i := range out {
+		if out[i] == "" {
+			out[i] = "the control plane (Autopilot)"
+		}
+	}
+	return out
+}
+
+func join2(pool, gate string) string {
+	if pool == "" {
+		return gate
+	}
+	return pool + ": " + gate
+}
+
+func worse(a, b Verdict) bool {
+	return a.OpensAt.IsZero() && !b.OpensAt.IsZero() && a.Reason != NodesRunning
+}
+
+func (k *Case) progress() (done, all int) {
+	for _, p := range k.Cluster.Pools {
+		all++
+		if !k.poolNeedsWork(p) {
+			done++
+		}
+	}
+	return done, all
+}
+
+func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
+	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
+		w := r.Pools[name]
+		if w.Failures > before.Pools[name].Failures {
+			d.Events = append(d.Events, Event{EventActionFailed, PoolFailed, clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
+		}
+		if w.Failures >= failuresBeforePeople && !w.Done() && r.Carry {
+			k.fail(d, r, PoolFailed)
+		}
+	}
+}
