@@ -122,8 +122,17 @@ func (t *teller) fleet(res Result) {
 			t.tell(EventClusterEvaluated, d.Message, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 		}
 		for _, e := range d.Events {
-			isNew := e.Name == policy.EventBlocked && d.Phase == "" && doc.Blocked[d.Cluster.Ref.String()] != e.Reason
-			if isNew || (e.Name == policy.EventCAExpiring && newDay) {
+			changed := d.Phase == "" && doc.Blocked[d.Cluster.Ref.String()] != e.Reason
+			switch e.Name {
+			case policy.EventBlocked: // told when it is new
+			case policy.EventApprovalNeeded: // asked for at once, and repeated daily
+				changed = d.Phase == "" && (changed || newDay)
+			case policy.EventCAExpiring:
+				changed = newDay
+			default:
+				changed = false
+			}
+			if changed {
 				t.event(d, e)
 			}
 		}
