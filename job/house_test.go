@@ -28,6 +28,7 @@ var house = map[string]struct {
 	"gke":                      {[]string{"policy", "policy/window", "gke/maintenance"}, nil, "GKE knows nothing of the book"},
 	"gke/gkesim":               {[]string{"policy/window", "gke/maintenance"}, nil, "judge and judged must not share the lifecycle"},
 	"state":                    {[]string{"policy"}, nil, "the book knows nothing of GKE"},
+	"state/emulator":           {nil, []string{}, "starts a program of Google's for tests, knows nothing of ours"},
 	"state/statetest":          {[]string{"policy", "policy/window", "state"}, nil, "the suite knows the port"},
 	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window"}, []string{}, "the simulation drives production code"},
