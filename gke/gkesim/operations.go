@@ -15,8 +15,9 @@ type operation struct {
 	start, end       time.Time
 	done             bool
 	failure          string
-	effect           func() // what its success brings
-	spoilt           func() // what its failure brings; nil: nothing
+	effect           func()                 // what its success brings
+	spoilt           func()                 // what its failure brings; nil: nothing
+	recorded         *containerpb.Operation // as it was added; nil for those begun here
 }
 
 // begin starts an operation whose effect is there when it ends.
@@ -67,10 +68,14 @@ func (c *cluster) runningOn(pool string) *operation {
 // proto is the operation as the API shows it: the target link names the
 // project by its number in life; here by its id, which the API allows too.
 func (op *operation) proto(cluster string) *containerpb.Operation {
+	if op.recorded != nil {
+		return op.asRecorded()
+	}
 	parts := strings.Split(cluster, "/")
 	base := "https://container.googleapis.com/v1/" + strings.Join(parts[:4], "/")
 	pb := &containerpb.Operation{
 		Name: op.name, Location: parts[3], Status: containerpb.Operation_RUNNING,
+		Zone:          parts[3], //nolint:staticcheck // deprecated, and what gcloud's list shows
 		OperationType: containerpb.Operation_Type(containerpb.Operation_Type_value[op.kind]),
 		StartTime:     op.start.UTC().Format(time.RFC3339Nano),
 		SelfLink:      base + "/operations/" + op.name,

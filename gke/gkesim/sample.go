@@ -49,16 +49,29 @@ func (w *World) AddSample() error {
 	for _, s := range sample {
 		pb := &containerpb.Cluster{
 			Name: s.name, Location: s.location, Id: fmt.Sprintf("%x", w.address(s.project+s.name)), Status: containerpb.Cluster_RUNNING,
-			Endpoint: w.address(s.project + "/" + s.name), CurrentMasterVersion: "1.33.5-gke.1080000",
+			Endpoint: w.address(s.project + "/" + s.name), CurrentMasterVersion: sampleVersion,
+			SelfLink:       "https://container.googleapis.com/v1/projects/" + s.project + "/locations/" + s.location + "/clusters/" + s.name,
 			ResourceLabels: map[string]string{"teaches": s.name},
 			MasterAuth:     &containerpb.MasterAuth{ClusterCaCertificate: w.oldCA(s.name, s.issued, s.expires)},
 		}
 		s.shape(pb)
+		oldFields(pb)
 		if err := w.Add(s.project, pb); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// oldFields fills what is deprecated and yet read: gcloud's list ends badly
+// without a node version, and has its location and node count from here.
+func oldFields(pb *containerpb.Cluster) {
+	pb.CurrentNodeVersion, pb.Zone = pb.GetCurrentMasterVersion(), pb.GetLocation() //nolint:staticcheck // gcloud reads them
+	for _, p := range pb.GetNodePools() {
+		for range pb.GetLocations() {
+			pb.CurrentNodeCount += p.GetInitialNodeCount() //nolint:staticcheck // gcloud reads it
+		}
+	}
 }
 
 func (w *World) oldCA(name, issued, expires string) string {
@@ -90,7 +103,7 @@ func pool(name string, nodes int32) func(*containerpb.Cluster) {
 	return func(c *containerpb.Cluster) {
 		c.NodePools = append(c.NodePools, &containerpb.NodePool{
 			Name: name, InitialNodeCount: nodes, Version: c.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING, Etag: "etag-" + name,
-			Config:          &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
+			Config:          &containerpb.NodeConfig{MachineType: "e2-standard-4", ImageType: "COS_CONTAINERD"},
 			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
 		})
 	}

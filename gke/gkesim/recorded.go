@@ -1,0 +1,53 @@
+package gkesim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// AddOperation puts a recorded operation on a cluster of the world, named
+// projects/P/locations/L/clusters/C. It is shown as it was recorded. One that
+// was still running when recorded runs on for as long as a start takes, and
+// refuses changes meanwhile; it changes nothing when it ends.
+func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.clusters[cluster]
+	if c == nil {
+		return fmt.Errorf("there is no cluster %q for the operation %q", cluster, pb.GetName())
+	}
+	if pb.GetName() == "" {
+		return fmt.Errorf("the operation on %s needs a name", cluster)
+	}
+	op := &operation{
+		name: pb.GetName(), kind: pb.GetOperationType().String(), recorded: proto.CloneOf(pb),
+		start: c.clock, end: c.clock.Add(w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE, effect: func() {},
+	}
+	_, op.pool, _ = strings.Cut(pb.GetTargetLink(), "/nodePools/")
+	for _, at := range []struct {
+		text string
+		to   *time.Time
+	}{{pb.GetStartTime(), &op.start}, {pb.GetEndTime(), &op.end}} {
+		if t, err := time.Parse(time.RFC3339, at.text); err == nil {
+			*at.to = t
+		}
+	}
+	if !op.done {
+		op.end = c.clock.Add(w.opts.StartTakes)
+	}
+	c.ops = append(c.ops, op)
+	return nil
+}
+
+// asRecorded shows a recorded operation, ended when it has ended since.
+func (op *operation) asRecorded() *containerpb.Operation {
+	pb := proto.CloneOf(op.recorded)
+	if op.done && pb.GetStatus() != containerpb.Operation_DONE {
+		pb.Status, pb.EndTime = containerpb.Operation_DONE, op.end.UTC().Format(time.RFC3339Nano)
+	}
+	return pb
+}
