@@ -53,10 +53,22 @@ func kindOf(a policy.Action) policy.CallKind {
 	return policy.CallRecreate
 }
 
-// once makes the one call. A signal does not cut it short: its outcome counts.
+// stopGrace is how long a call under way may take after a signal. Cloud Run
+// kills ten seconds after it, and the outcome must be in the book by then.
+const stopGrace = 5 * time.Second
+
+// once makes the one call. A signal does not cut it short at once: its outcome
+// counts. A call that stays without an answer is unclear, and settles.
 func (a *actor) once(ctx context.Context, action policy.Action, c policy.Cluster, pool string) policy.Outcome {
+	told := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), policy.CallTimeout)
 	defer cancel()
+	defer context.AfterFunc(told, func() {
+		grace, done := context.WithTimeout(ctx, stopGrace)
+		defer done()
+		<-grace.Done()
+		cancel()
+	})()
 	switch action {
 	case policy.Start:
 		return a.Move.Start(ctx, c.Ref)
