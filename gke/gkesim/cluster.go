@@ -38,6 +38,8 @@ type cluster struct {
 	status   containerpb.Cluster_Status // when nothing runs
 	recorded []*containerpb.StatusCondition
 	spoiled  []spoil // failures to come
+	advice   []*advice
+	slot     *appointment // on the world's agenda; nil: nothing will happen
 }
 
 // rotation is one under way: what GKE knows and never tells.
@@ -168,7 +170,9 @@ func (c *cluster) start() *operation {
 func (c *cluster) complete() *operation {
 	return c.begin("UPDATE_CLUSTER", "", c.w.opts.CompleteTakes, func() {
 		if c.rotation != nil {
+			c.advise()
 			c.cas, c.rotation = c.cas[len(c.cas)-1:], nil
+			c.retire()
 			c.write()
 		}
 	})

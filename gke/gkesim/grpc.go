@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
+	"cloud.google.com/go/recommender/apiv1/recommenderpb"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,35 +20,21 @@ type server struct {
 	w *World
 }
 
-// Register puts the simulated GKE behind a gRPC server.
+// Register puts the simulated GKE and Recommender behind a gRPC server.
 func (w *World) Register(s *grpc.Server) {
 	containerpb.RegisterClusterManagerServer(s, &server{w: w})
+	recommenderpb.RegisterRecommenderServer(s, &recommender{w: w})
 }
 
 func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListClustersResponse{}
-	for _, c := range s.under(parentOf(req)) {
-		c.show()
+	for _, c := range s.w.under(parentOf(req)) {
+		c.look()
 		out.Clusters = append(out.Clusters, proto.CloneOf(c.pb))
 	}
 	return out, nil
-}
-
-// under lists the clusters below projects/P/locations/L, where L may be "-".
-func (s *server) under(parent string) []*cluster {
-	prefix := strings.TrimSuffix(parent, "-")
-	if prefix == parent {
-		prefix += "/"
-	}
-	var out []*cluster
-	for _, name := range s.w.names() {
-		if strings.HasPrefix(name, prefix) {
-			out = append(out, s.w.clusters[name])
-		}
-	}
-	return out
 }
 
 func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster, error) {
@@ -57,7 +44,7 @@ func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterReques
 	if err != nil {
 		return nil, err
 	}
-	c.show()
+	c.look()
 	return proto.CloneOf(c.pb), nil
 }
 
@@ -72,7 +59,8 @@ func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperatio
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListOperationsResponse{}
-	for _, c := range s.under(parentOf(req)) {
+	for _, c := range s.w.under(parentOf(req)) {
+		c.look()
 		for _, op := range c.ops {
 			out.Operations = append(out.Operations, op.proto(c.name))
 		}
@@ -87,7 +75,7 @@ func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRe
 	if !named {
 		parent, id = parentOf(req), req.GetOperationId() //nolint:staticcheck // the old form
 	}
-	for _, c := range s.under(parent) {
+	for _, c := range s.w.under(parent) {
 		for _, op := range c.ops {
 			if op.name == id {
 				return op.proto(c.name), nil
@@ -166,7 +154,9 @@ func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation
 	c, err := s.find(name)
 	var op *operation
 	if err == nil {
+		c.look()
 		op, err = do(c)
+		s.w.plan(c)
 	}
 	entry.Accepted = err == nil
 	if err != nil {

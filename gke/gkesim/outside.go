@@ -1,7 +1,10 @@
 package gkesim
 
 import (
+	"container/heap"
 	"fmt"
+	"slices"
+	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 )
@@ -16,7 +19,7 @@ func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 	if c == nil {
 		return fmt.Errorf("there is no cluster %s", name)
 	}
-	c.show()
+	c.look()
 	shown := c.pb.GetStatus()
 	edit(c.pb)
 	if now := c.pb.GetStatus(); now != shown {
@@ -32,6 +35,7 @@ func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 			}
 		}
 	}
+	w.plan(c)
 	return nil
 }
 
@@ -44,6 +48,7 @@ func (w *World) Require(name, pool string) error {
 		return fmt.Errorf("there is no rotation of %s", name)
 	}
 	c.rotation.pending[pool] = true
+	w.plan(c)
 	return nil
 }
 
@@ -51,7 +56,19 @@ func (w *World) Require(name, pool string) error {
 func (w *World) Remove(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	c := w.clusters[name]
+	if c == nil {
+		return
+	}
+	if c.slot != nil {
+		heap.Remove(&w.due, c.slot.index)
+	}
 	delete(w.clusters, name)
+	project := strings.Split(name, "/")[1]
+	w.shelves[project] = slices.DeleteFunc(w.shelves[project], func(x *cluster) bool { return x == c })
+	if len(w.shelves[project]) == 0 {
+		delete(w.shelves, project)
+	}
 }
 
 // Spoil makes the cluster's next operations of that kind, as UPGRADE_NODES,

@@ -70,7 +70,7 @@ func (w *World) Serve(clock *Clock) (*Served, error) {
 		return nil, err
 	}
 	s.stop = stop
-	if s.rest, err = newREST(conn, "google.container.v1.ClusterManager"); err != nil {
+	if s.rest, err = newREST(conn, "google.container.v1.ClusterManager", "google.cloud.recommender.v1.Recommender"); err != nil {
 		stop()
 		return nil, err
 	}

@@ -7,8 +7,10 @@
 package gkesim
 
 import (
+	"container/heap"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,50 +19,24 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Options say how this GKE behaves where Google does not document it.
-type Options struct {
-	Seed int64
-	// Now is the simulated time at which the world begins.
-	Now time.Time
-	// StartTakes and CompleteTakes are how long those operations run.
-	StartTakes, CompleteTakes time.Duration
-	// NodeTakes is how long one group of surge nodes takes to recreate.
-	NodeTakes time.Duration
-	// GKEWaits is how long after a rotation's start GKE leaves the node pools
-	// alone; then it recreates them whenever its policy is open. Longer than a
-	// week means that somebody else must.
-	GKEWaits time.Duration
-	// RetryComplete is how often GKE repeats its own completion from day 7 on.
-	RetryComplete time.Duration
-}
-
-func (o Options) withDefaults() Options {
-	or := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	or(&o.StartTakes, 12*time.Minute)
-	or(&o.CompleteTakes, 8*time.Minute)
-	or(&o.NodeTakes, 8*time.Minute)
-	or(&o.RetryComplete, 24*time.Hour)
-	return o
-}
-
 // World is the simulated GKE. It is safe for concurrent use.
 type World struct {
 	mu       sync.Mutex
 	opts     Options
 	now      time.Time
-	clusters map[string]*cluster // by projects/P/locations/L/clusters/C
+	clusters map[string]*cluster   // by projects/P/locations/L/clusters/C
+	shelves  map[string][]*cluster // by project, ordered by name
+	due      agenda
 	journal  []Entry
 	nextOp   int
+	reads    int    // of Recommender, on readDay
+	readDay  string // UTC
 }
 
 // New makes an empty world.
 func New(o Options) *World {
 	o = o.withDefaults()
-	return &World{opts: o, now: o.Now, clusters: map[string]*cluster{}}
+	return &World{opts: o, now: o.Now, clusters: map[string]*cluster{}, shelves: map[string][]*cluster{}}
 }
 
 // Entry is one request that would change a cluster, in the order of arrival.
@@ -108,41 +84,111 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	if w.clusters[name] != nil {
 		return fmt.Errorf("there is already a cluster %s", name)
 	}
-	w.clusters[name] = newCluster(w, name, proto.CloneOf(pb))
+	c := newCluster(w, name, proto.CloneOf(pb))
+	w.clusters[name] = c
+	at, _ := slices.BinarySearchFunc(w.shelves[project], name, byName)
+	w.shelves[project] = slices.Insert(w.shelves[project], at, c)
+	w.plan(c)
 	return nil
 }
 
-// Advance lets simulated time pass until t: operations end, GKE works.
+func byName(c *cluster, name string) int { return strings.Compare(c.name, name) }
+
+// Advance lets simulated time pass until t: operations end, GKE works. It
+// touches only clusters to which something happens.
 func (w *World) Advance(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, name := range w.names() {
-		w.clusters[name].advance(t)
+	for len(w.due) > 0 && !w.due[0].at.After(t) {
+		c := w.due[0].c
+		c.advance(t)
+		w.plan(c)
 	}
-	if t.After(w.now) {
-		w.now = t
+	w.now = later(w.now, t)
+}
+
+// plan puts the cluster's next event on the agenda. Whatever changes a
+// cluster plans it anew.
+func (w *World) plan(c *cluster) {
+	at, event := c.next()
+	switch {
+	case event == nil && c.slot != nil:
+		heap.Remove(&w.due, c.slot.index)
+		c.slot = nil
+	case event != nil && c.slot == nil:
+		c.slot = &appointment{at: at, c: c}
+		heap.Push(&w.due, c.slot)
+	case event != nil:
+		c.slot.at = at
+		heap.Fix(&w.due, c.slot.index)
 	}
 }
 
-func (w *World) names() []string {
-	names := make([]string, 0, len(w.clusters))
-	for name := range w.clusters {
-		names = append(names, name)
+// look brings a cluster's clock and view up to the world's time. Nothing was
+// due for it since, or it would have been advanced.
+func (c *cluster) look() {
+	c.clock = later(c.clock, c.w.now)
+	c.show()
+	c.advise()
+}
+
+// agenda orders clusters by their next event, then by name.
+type agenda []*appointment
+
+type appointment struct {
+	at    time.Time
+	c     *cluster
+	index int
+}
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].c.name < a[j].c.name
+}
+func (a agenda) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].index, a[j].index = i, j
+}
+
+// Push is for container/heap.
+func (a *agenda) Push(x any) {
+	item := x.(*appointment)
+	item.index = len(*a)
+	*a = append(*a, item)
+}
+
+// Pop is for container/heap.
+func (a *agenda) Pop() any {
+	last := len(*a) - 1
+	item := (*a)[last]
+	*a = (*a)[:last]
+	return item
+}
+
+// under lists the clusters below projects/P/locations/L, where L may be "-".
+func (w *World) under(parent string) []*cluster {
+	parts := strings.Split(parent, "/")
+	if len(parts) != 4 || parts[0] != "projects" || parts[2] != "locations" {
+		return nil
 	}
-	sort.Strings(names)
-	return names
+	shelf := w.shelves[parts[1]]
+	if parts[3] == "-" {
+		return shelf
+	}
+	var out []*cluster
+	from, _ := slices.BinarySearchFunc(shelf, parent+"/", byName)
+	for _, c := range shelf[from:] {
+		if !strings.HasPrefix(c.name, parent+"/") {
+			break
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // Projects lists the projects that have clusters.
 func (w *World) Projects() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []string
-	for _, name := range w.names() {
-		p := strings.Split(name, "/")[1]
-		if len(out) == 0 || out[len(out)-1] != p {
-			out = append(out, p)
-		}
-	}
-	return out
+	return slices.Sorted(maps.Keys(w.shelves))
 }
