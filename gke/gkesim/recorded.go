@@ -23,6 +23,7 @@ func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
 	if pb.GetName() == "" {
 		return fmt.Errorf("the operation on %s needs a name", cluster)
 	}
+	c.look()
 	op := &operation{
 		name: pb.GetName(), kind: pb.GetOperationType().String(), recorded: proto.CloneOf(pb),
 		start: c.clock, end: c.clock.Add(w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE, effect: func() {},
@@ -40,6 +41,7 @@ func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
 		op.end = c.clock.Add(w.opts.StartTakes)
 	}
 	c.ops = append(c.ops, op)
+	w.plan(c)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (s *server) GetServerConfig(_ context.Context, req *containerpb.GetServerCo
 		location = parentOf(req)
 	}
 	masters, nodes := []string{sampleVersion}, []string{sampleVersion}
-	for _, c := range s.under(location) {
+	for _, c := range s.w.under(location) {
 		masters = append(masters, c.pb.GetCurrentMasterVersion())
 		for _, p := range c.pb.GetNodePools() {
 			nodes = append(nodes, p.GetVersion())
@@ -71,7 +71,7 @@ func (s *server) ListNodePools(_ context.Context, req *containerpb.ListNodePools
 	if err != nil {
 		return nil, err
 	}
-	c.show()
+	c.look()
 	out := &containerpb.ListNodePoolsResponse{}
 	for _, p := range c.pb.GetNodePools() {
 		out.NodePools = append(out.NodePools, proto.CloneOf(p))
@@ -91,7 +91,7 @@ func (s *server) GetNodePool(_ context.Context, req *containerpb.GetNodePoolRequ
 	if err != nil {
 		return nil, err
 	}
-	c.show()
+	c.look()
 	if p := c.pool(pool); p != nil {
 		return proto.CloneOf(p), nil
 	}
