@@ -64,7 +64,7 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 		return err
 	})
 	if err != nil {
-		return nil, nil, explain(err)
+		return nil, nil, containerAPI.explain(err)
 	}
 	missing := got.GetMissingZones()
 	var out []policy.Cluster
@@ -91,7 +91,7 @@ func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 		return policy.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
 	}
 	if err != nil {
-		return policy.Cluster{}, explain(err)
+		return policy.Cluster{}, containerAPI.explain(err)
 	}
 	return fromProto(ref.Project, got), nil
 }
@@ -104,7 +104,7 @@ func (c *Cloud) Operations(ctx context.Context, project string) (map[policy.Ref]
 		return err
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, containerAPI.explain(err)
 	}
 	if missing := got.GetMissingZones(); len(missing) > 0 {
 		// None seen would then pass for none that ran.

@@ -35,6 +35,14 @@ type scripted struct {
 	clusters *containerpb.ListClustersResponse
 	cluster  *containerpb.Cluster
 	ops      *containerpb.ListOperationsResponse
+	nameless bool // operations have no name
+}
+
+func (s *scripted) operation() *containerpb.Operation {
+	if s.nameless {
+		return &containerpb.Operation{}
+	}
+	return &containerpb.Operation{Name: "op"}
 }
 
 func (s *scripted) answer(name string, req proto.Message) error {
@@ -63,19 +71,19 @@ func (s *scripted) ListOperations(_ context.Context, r *containerpb.ListOperatio
 }
 
 func (s *scripted) StartIPRotation(_ context.Context, r *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
-	return &containerpb.Operation{Name: "op"}, s.answer("StartIPRotation", r)
+	return s.operation(), s.answer("StartIPRotation", r)
 }
 
 func (s *scripted) CompleteIPRotation(_ context.Context, r *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
-	return &containerpb.Operation{Name: "op"}, s.answer("CompleteIPRotation", r)
+	return s.operation(), s.answer("CompleteIPRotation", r)
 }
 
 func (s *scripted) UpdateCluster(_ context.Context, r *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
-	return &containerpb.Operation{Name: "op"}, s.answer("UpdateCluster", r)
+	return s.operation(), s.answer("UpdateCluster", r)
 }
 
 func (s *scripted) UpdateNodePool(_ context.Context, r *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
-	return &containerpb.Operation{Name: "op"}, s.answer("UpdateNodePool", r)
+	return s.operation(), s.answer("UpdateNodePool", r)
 }
 
 // dial reaches the scripted GKE with Google's own client.
@@ -150,6 +158,17 @@ func TestWhatIsSent(t *testing.T) {
 		}
 		if len(s.requests) != 1 || !proto.Equal(s.requests[0], want) {
 			t.Errorf("%s: sent %v, want %v", name, s.requests, want)
+		}
+	}
+}
+
+// TestAnswerWithoutOperation: a call of which no operation is known is ended
+// by what the cluster shows.
+func TestAnswerWithoutOperation(t *testing.T) {
+	for name, call := range calls {
+		s := &scripted{nameless: true}
+		if got := call(dial(t, s, gke.NoRetry())); got.State != policy.Unclear || got.Raw == "" || len(s.asked) != 1 {
+			t.Errorf("%s: %+v after %v", name, got, s.asked)
 		}
 	}
 }

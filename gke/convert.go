@@ -164,22 +164,11 @@ func anyMissing(pb *containerpb.Cluster, missing []string) bool {
 // operationFromProto reads an operation and the cluster that its target link
 // names: the link may say zones or locations, and the project's number.
 func operationFromProto(project string, pb *containerpb.Operation) (policy.Ref, policy.Operation, bool) {
-	parts := strings.Split(pb.GetTargetLink(), "/")
-	ref := policy.Ref{Project: project}
+	ref, pool := parseTarget(project, pb.GetTargetLink())
 	op := policy.Operation{
-		Name: pb.GetName(), Type: pb.GetOperationType().String(),
+		Name: pb.GetName(), Type: pb.GetOperationType().String(), Pool: pool,
 		Done:  pb.GetStatus() == containerpb.Operation_DONE,
 		Start: parseTime(pb.GetStartTime()), End: parseTime(pb.GetEndTime()),
-	}
-	for i := 0; i+1 < len(parts); i++ {
-		switch parts[i] {
-		case "locations", "zones":
-			ref.Location = parts[i+1]
-		case "clusters":
-			ref.Name = parts[i+1]
-		case "nodePools":
-			op.Pool = parts[i+1]
-		}
 	}
 	if op.Done {
 		op.Error = pb.GetError().GetMessage()
@@ -191,6 +180,23 @@ func operationFromProto(project string, pb *containerpb.Operation) (policy.Ref, 
 		}
 	}
 	return ref, op, ref.Name != ""
+}
+
+// parseTarget reads which cluster and pool a link is about.
+func parseTarget(project, link string) (ref policy.Ref, pool string) {
+	ref.Project = project
+	parts := strings.Split(link, "/")
+	for i := 0; i+1 < len(parts); i++ {
+		switch parts[i] {
+		case "locations", "zones":
+			ref.Location = parts[i+1]
+		case "clusters":
+			ref.Name = parts[i+1]
+		case "nodePools":
+			pool = parts[i+1]
+		}
+	}
+	return ref, pool
 }
 
 func parseTime(s string) time.Time {

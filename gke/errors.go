@@ -16,6 +16,10 @@ import (
 // outcome says what came of a call. Anything that does not prove that GKE
 // refused is unclear.
 func outcome(op *containerpb.Operation, err error) policy.Outcome {
+	if err == nil && op.GetName() == "" {
+		// Nothing would end it: what the cluster shows has to.
+		return policy.Outcome{State: policy.Unclear, Raw: "GKE answered without an operation"}
+	}
 	if err == nil {
 		return policy.Outcome{State: policy.Accepted, Operation: op.GetName()}
 	}
@@ -32,10 +36,7 @@ var recreation = regexp.MustCompile(`(?i)node pool "?([^"\s]+)"? requires recrea
 // means several things. "" means that GKE may have accepted after all.
 func classify(err error) (refusal policy.Refusal, pool string) {
 	text := strings.ToLower(message(err))
-	reason := ""
-	if api, ok := apierror.FromError(err); ok {
-		reason = api.Reason()
-	}
+	reason := reasonOf(err)
 	code := status.Code(err)
 	switch {
 	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled:
@@ -51,6 +52,8 @@ func classify(err error) (refusal policy.Refusal, pool string) {
 		return policy.AlreadyRotating, ""
 	case reason == "CLUSTER_ALREADY_HAS_OPERATION", busyText(text):
 		return policy.OtherOperation, ""
+	case strings.Contains(text, "etag") && (code == codes.FailedPrecondition || code == codes.InvalidArgument):
+		return policy.StaleEtag, ""
 	}
 	switch code {
 	case codes.NotFound:
@@ -88,31 +91,43 @@ func message(err error) string {
 	return err.Error()
 }
 
+// service is an API as its errors are explained.
+type service struct{ host, role, quota string }
+
+var (
+	containerAPI   = service{"container.googleapis.com", "its role", "the quota of GKE API requests is used up for this minute"}
+	recommenderAPI = service{"recommender.googleapis.com", "recommender.containerDiagnosisInsights.list", "Recommender's quota is used up, perhaps for the day"}
+)
+
 // explain puts the permission or API that is missing where people see it.
-func explain(err error) error {
+func (a service) explain(err error) error {
 	s, ok := status.FromError(err)
 	if !ok {
 		return err
 	}
-	return fmt.Errorf("%s: %s%s", s.Code(), s.Message(), wayOut(err, s))
+	return fmt.Errorf("%s: %s%s", s.Code(), s.Message(), a.wayOut(err, s))
 }
 
 // wayOut says what to do about an error that has a known cause.
-func wayOut(err error, s *status.Status) string {
-	reason := ""
-	if api, ok := apierror.FromError(err); ok {
-		reason = api.Reason()
-	}
+func (a service) wayOut(err error, s *status.Status) string {
 	text := strings.ToLower(s.Message())
 	switch {
-	case reason == "SERVICE_DISABLED", strings.Contains(text, "has not been used in project"), strings.Contains(text, "it is disabled"):
-		return "; switch the API on: gcloud services enable container.googleapis.com --project PROJECT"
+	case reasonOf(err) == "SERVICE_DISABLED", strings.Contains(text, "has not been used in project"), strings.Contains(text, "it is disabled"):
+		return "; switch the API on: gcloud services enable " + a.host + " --project PROJECT"
 	case s.Code() == codes.PermissionDenied:
-		return "; grant the rotator's service account its role in that project"
+		return "; grant the rotator's service account " + a.role + " in that project"
 	case s.Code() == codes.Unauthenticated:
 		return "; the process has no valid credentials"
 	case s.Code() == codes.ResourceExhausted:
-		return "; the quota of GKE API requests is used up for this minute"
+		return "; " + a.quota
+	}
+	return ""
+}
+
+// reasonOf is the machine-readable reason that Google's errors may carry.
+func reasonOf(err error) string {
+	if api, ok := apierror.FromError(err); ok {
+		return api.Reason()
 	}
 	return ""
 }

@@ -155,6 +155,8 @@ func TestRefusals(t *testing.T) {
 		{status.Error(codes.FailedPrecondition, "Something requires recreation."), policy.RequiresRecreation, ""},
 		{status.Error(codes.Internal, `Node pool "p" requires recreation.`), policy.RequiresRecreation, "p"},
 		{status.Error(codes.Aborted, "etag mismatch"), policy.StaleEtag, ""},
+		{status.Error(codes.FailedPrecondition, "The provided Etag does not match."), policy.StaleEtag, ""},
+		{status.Error(codes.PermissionDenied, "no etag for you"), policy.Denied, ""},
 		{status.Error(codes.ResourceExhausted, `Too many operations: cluster "X" hits the concurrent operations quota 5`), policy.Throttled, ""},
 		{status.Error(codes.InvalidArgument, `Node version "1.20" is unsupported.`), policy.Invalid, ""},
 		{status.Error(codes.Unauthenticated, "no token"), policy.Denied, ""},

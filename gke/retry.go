@@ -34,6 +34,11 @@ var passing = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Reso
 
 // read makes the call until it is answered, refused for good or out of tries.
 func (r Retry) read(ctx context.Context, call func(context.Context) error) error {
+	return r.readUnless(ctx, codes.OK, call)
+}
+
+// readUnless is read, but that code is final too.
+func (r Retry) readUnless(ctx context.Context, final codes.Code, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Overall)
 	defer cancel()
 	sleep := r.Sleep
@@ -42,7 +47,8 @@ func (r Retry) read(ctx context.Context, call func(context.Context) error) error
 	}
 	for try := 0; ; try++ {
 		err := r.attempt(ctx, call)
-		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || !slices.Contains(passing, status.Code(err)) {
+		code := status.Code(err)
+		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || code == final || !slices.Contains(passing, code) {
 			return err
 		}
 		if sleep(ctx, r.Pauses[try]) != nil {

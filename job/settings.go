@@ -130,8 +130,9 @@ type Settings struct {
 	// What is done with Recommender's insights about expiring CAs: read shows
 	// them beside the certificate's own dates, mark also marks them as
 	// accepted. They are never a reason to act. At most 50 reads a day, for
-	// the free tier is 100 in an organisation. This version checks the setting
-	// and does not read insights yet.
+	// the free tier is 100 in an organisation: only where a CA expires within
+	// 180 days or a rotation is being verified, each location once a day. This
+	// version reads with mark, too, and does not mark yet.
 	Recommender recommenderUse `split_words:"true" default:"read" form:"off, read or mark"`
 
 	// -- The book, the schedule and the endpoints --
@@ -153,7 +154,8 @@ type Settings struct {
 	// plain text and without credentials, which is how a simulated GKE is
 	// used.
 	GKEEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
-	// Where Recommender's API is reached, likewise.
+	// Where Recommender's API is reached, likewise. Beside a simulated GKE only
+	// a simulated Recommender is asked, so there it must be named.
 	RecommenderEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
 
 	// cloudRun is the execution's name when this process runs on Cloud Run.

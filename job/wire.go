@@ -44,13 +44,35 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		return world, nil, err
 	}
 	world = pass.World{Read: cloud, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
+	insights := a.insights(ctx, s, w)
+	if insights != nil {
+		world.Insights = insights
+	}
 	if s.Mode.V == act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
 	}
 	return world, func() {
 		_ = cloud.Close() // nothing is under way any more
+		if insights != nil {
+			_ = insights.Close()
+		}
 		closeBook(book)
 	}, nil
+}
+
+// insights connects to Recommender, if the settings ask for it and this is no
+// plan; nil: not asked. That it cannot be reached stops no run. Beside a
+// simulated GKE only a simulated Recommender knows anything.
+func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommender {
+	if w.lookOnly || s.Recommender.V == "off" || (s.GKEEndpoint.V.loopback() && !s.RecommenderEndpoint.V.loopback()) {
+		return nil
+	}
+	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), dialOptions(s.RecommenderEndpoint.V)...)
+	if err != nil {
+		a.log.Warn("insights are not read this run", "error", err.Error())
+		return nil
+	}
+	return r
 }
 
 // dialOptions say how an API is reached: a loopback address is a simulator.

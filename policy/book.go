@@ -30,10 +30,13 @@ type FleetDoc struct {
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
 	// Tries counts starts that came to nothing, per cluster.
-	Tries    map[string]Try       `json:"tries,omitempty"`
-	Blocked  map[string]Reason    `json:"blocked,omitempty"`  // due and not startable
-	Insights map[string]time.Time `json:"insights,omitempty"` // last read per project/location
-	LastRun  RunNote              `json:"lastRun,omitzero"`
+	Tries   map[string]Try    `json:"tries,omitempty"`
+	Blocked map[string]Reason `json:"blocked,omitempty"` // due and not startable
+	// Insights are the last reads of Recommender, by [InsightPlace].
+	Insights     map[string]InsightNote `json:"insights,omitempty"`
+	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up
+	Mismatches   map[string]Mismatch    `json:"mismatches,omitempty"`  // by cluster
+	LastRun      RunNote                `json:"lastRun,omitzero"`
 
 	Version string `json:"-"`
 }

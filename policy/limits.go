@@ -16,6 +16,9 @@ const (
 	InsightBefore = 180 * 24 * time.Hour
 	// InsightLag is how long an insight may outlive its cause. (same page)
 	InsightLag = 36 * time.Hour
+	// DegradedBefore: the status becomes DEGRADED seven days before expiry.
+	// (same page)
+	DegradedBefore = 7 * 24 * time.Hour
 )
 
 // Our own distances, built on GKE's.

@@ -27,6 +27,7 @@ type actor struct {
 	// overtaken: somebody else changed the fleet document after the plan, so
 	// what the plan says about slots and waves no longer holds.
 	overtaken bool
+	heard     *insightReads // nil: Recommender was not asked
 	res       *Result
 }
 
@@ -46,6 +47,7 @@ func act(ctx context.Context, w World, o Options, l *lease, log *teller, begun t
 	}
 	_ = g.Wait() // what fails is in the results
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
+	a.readInsights(ctx)
 	return a.finish(ctx)
 }
 

@@ -26,6 +26,8 @@ const (
 	attrDays     = "days_to_expiry" // of the oldest CA, whole days, rounded down
 	attrPhaseAge = "phase_age_hours"
 	attrError    = "error"
+	// attrMismatches: where certificate, status and insight contradict each other.
+	attrMismatches = "mismatches"
 )
 
 // The events of a run; those of a cluster stand beside [policy.Event].
@@ -118,9 +120,7 @@ func (t *teller) fleet(res Result) {
 	doc := res.Fleet.Book.Fleet
 	newDay := !sameDay(doc.LastRun.At, res.At)
 	for _, d := range res.Decisions {
-		if d.Phase != "" || d.Action == policy.People || (d.Due.Is && d.Reason != policy.NotSelected) {
-			t.tell(EventClusterEvaluated, d.Message, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
-		}
+		t.evaluated(d, res)
 		for _, e := range d.Events {
 			changed := d.Phase == "" && doc.Blocked[d.Cluster.Ref.String()] != e.Reason
 			switch e.Name {
@@ -140,6 +140,24 @@ func (t *teller) fleet(res Result) {
 	if newDay {
 		t.capacity(res)
 	}
+}
+
+// evaluated tells of a cluster that is due, in flight or needs people, or of
+// which GKE says what its certificate does not.
+func (t *teller) evaluated(d policy.Decision, res Result) {
+	idle := d.Phase == "" && d.Action != policy.People
+	if idle && d.Reason == policy.NotSelected {
+		return
+	}
+	mismatches := policy.Mismatches(d.Cluster, res.Fleet.Book, res.At)
+	if idle && !d.Due.Is && len(mismatches) == 0 {
+		return
+	}
+	attrs := append(t.about(d, d.Reason), slog.String("action", string(d.Action)))
+	if len(mismatches) > 0 {
+		attrs = append(attrs, slog.Any(attrMismatches, mismatches))
+	}
+	t.tell(EventClusterEvaluated, d.Message, attrs...)
 }
 
 // capacity tells once a day when the limits are too slow for what is due.

@@ -20,9 +20,11 @@ import (
 type World struct {
 	Read gke.Reader
 	// Move is nil in observe mode: what was never built cannot be called.
-	Move  gke.Mover
-	Store state.Store // nil: a plan without a book
-	Now   func() time.Time
+	Move gke.Mover
+	// Insights is nil when Recommender is not asked. A plan never asks it.
+	Insights gke.Insights
+	Store    state.Store // nil: a plan without a book
+	Now      func() time.Time
 	// Mono is a clock that nobody sets, for SEND_WITHIN.
 	Mono func() time.Duration
 	// NewID makes random ids.

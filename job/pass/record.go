@@ -261,7 +261,7 @@ func (a *actor) finish(ctx context.Context) error {
 }
 
 func (a *actor) noteRun(ctx context.Context, note policy.RunNote) error {
-	doc := a.doc.Tidy(a.res.Decisions, note)
+	doc := a.heard.into(a.doc.Tidy(a.res.Decisions, note))
 	_, err := a.Store.Write(ctx, state.Change{Fleet: &doc})
 	return err
 }

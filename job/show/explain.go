@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
@@ -21,7 +22,7 @@ func Explain(w io.Writer, res pass.Result, cluster string, o Options) error {
 	g := newPage(o, res.At)
 	for _, d := range res.Decisions {
 		if d.Cluster.Ref == ref {
-			g.explain(d, res.Fleet.Book.Fleet.Env)
+			g.explain(d, res.Fleet.Book)
 		}
 	}
 	if !res.Fleet.Book.Known {
@@ -31,7 +32,7 @@ func Explain(w io.Writer, res pass.Result, cluster string, o Options) error {
 	return g.send(w)
 }
 
-func (g *page) explain(d policy.Decision, env string) {
+func (g *page) explain(d policy.Decision, book policy.Book) {
 	g.parts(bold, name(d), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
 	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
 	g.line("")
@@ -39,9 +40,10 @@ func (g *page) explain(d policy.Decision, env string) {
 	if s := policy.Reasons[d.Reason].Sentence; d.Message != "" && s != "" && s != d.Message {
 		g.para(2, plain, s)
 	}
-	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), env))
+	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), book.Fleet.Env))
 	g.line("")
 	g.facts(d)
+	g.saidByGKE(d.Cluster, book)
 	if len(d.Gates) > 0 {
 		g.heading(bold, "GATES")
 		g.gates(d.Gates)
@@ -81,6 +83,22 @@ func (g *page) facts(d policy.Decision) {
 	}
 	if d.Urgent {
 		g.fact("state", "urgent: compromised, by ROTATOR_URGENT")
+	}
+}
+
+// saidByGKE is what GKE says beside the certificate, and where that contradicts
+// it. It decides nothing.
+func (g *page) saidByGKE(c policy.Cluster, book policy.Book) {
+	if c.Status == policy.Degraded || len(c.Conditions) > 0 {
+		words := append([]string{string(c.Status)}, c.Conditions...)
+		g.fact("GKE", g.words(strings.Join(words, ", ")))
+	}
+	mismatches := policy.Mismatches(c, book, g.now)
+	for _, m := range mismatches {
+		g.fact("mismatch", g.words(m))
+	}
+	if at := book.InsightRead(c); !at.IsZero() && len(mismatches) == 0 {
+		g.fact("insight", "read "+g.at(at)+": no mismatch")
 	}
 }
 

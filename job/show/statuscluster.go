@@ -24,6 +24,9 @@ func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *po
 	} else {
 		g.idleCluster(ref, d, p)
 	}
+	if d != nil {
+		g.saidByGKE(d.Cluster, book)
+	}
 	g.line("")
 	g.peopleLines(book.Fleet, ref, r, p)
 	g.before(history)

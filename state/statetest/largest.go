@@ -65,5 +65,13 @@ func largestFleet() policy.FleetDoc {
 			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: policy.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}
 		}
 	}
+	doc.Insights, doc.Mismatches = map[string]policy.InsightNote{}, map[string]policy.Mismatch{}
+	for i := range 300 {
+		place := policy.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i), Location: "northamerica-northeast1"}
+		doc.Insights[place.String()] = policy.InsightNote{At: begin, Answered: true}
+		if i < 50 {
+			doc.Mismatches[place.String()+"/"+long(40)] = policy.Mismatch{What: policy.InsightMissing, CA: policy.Fingerprint(long(64))}
+		}
+	}
 	return doc
 }

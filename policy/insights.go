@@ -1,0 +1,255 @@
+package policy
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// What may be read of Recommender's insights. The free tier is 100 reads a day
+// in a whole organisation, and the organisation has other readers.
+const (
+	MaxInsightReads = 50 // in any 24 hours, over the fleet
+	// InsightEvery is how long a location is not asked again, whatever came of
+	// the last time; also how long a used-up quota is left alone.
+	InsightEvery = 24 * time.Hour
+
+	maxInsightNotes = 300                 // locations remembered
+	maxMismatches   = 50                  // clusters remembered
+	insightForget   = 10 * 24 * time.Hour // a location that nobody wants any more
+)
+
+// InsightActive is the state of an insight that nobody has accepted or
+// dismissed.
+const InsightActive = "ACTIVE"
+
+// caExpiring is the condition by which a cluster itself says that its CA
+// expires soon.
+const caExpiring = "CA_EXPIRING"
+
+// Insight is what Recommender says about the CA of one cluster: that it
+// expires. It is shown beside the certificate and decides nothing.
+type Insight struct {
+	Cluster Ref
+	State   string // ACTIVE, ACCEPTED or DISMISSED, or what the API adds
+}
+
+// InsightPlace is what one read covers: Recommender knows no wildcard.
+type InsightPlace struct{ Project, Location string }
+
+// String gives the place's key in the fleet document, PROJECT/LOCATION.
+func (l InsightPlace) String() string { return l.Project + "/" + l.Location }
+
+// InsightNote is the last read of a place.
+type InsightNote struct {
+	At time.Time `json:"at"`
+	// Answered: the answer came, and was whole.
+	Answered bool `json:"answered,omitempty"`
+}
+
+// InsightAnswer is what came of one read.
+type InsightAnswer struct {
+	Place InsightPlace
+	Found []Insight
+	// Complete is false when there was more than one answer holds: then an
+	// absent insight proves nothing.
+	Complete bool
+}
+
+// Contradiction is how an insight contradicts a certificate.
+type Contradiction string
+
+// The contradictions.
+const (
+	InsightMissing Contradiction = "missing" // the CA expires soon and no insight says so
+	InsightLingers Contradiction = "lingers" // an insight says so of a CA that does not
+)
+
+// Mismatch is a contradiction that a read showed, about that very CA.
+type Mismatch struct {
+	What Contradiction `json:"what"`
+	CA   Fingerprint   `json:"ca"`
+}
+
+// InsightReads says which places a run may ask, in which order: those with a
+// CA near expiry or a rotation verifying, each once a day, never more in 24
+// hours than MaxInsightReads. Who waited longest comes first, then who expires
+// first.
+func InsightReads(p *Policy, f Fleet, now time.Time) []InsightPlace {
+	doc := f.Book.Fleet
+	if now.Before(doc.InsightsFrom) {
+		return nil
+	}
+	budget := MaxInsightReads
+	for _, note := range doc.Insights {
+		if now.Sub(note.At) < InsightEvery {
+			budget--
+		}
+	}
+	expires := map[InsightPlace]time.Time{}
+	for _, c := range f.Clusters {
+		place := InsightPlace{c.Ref.Project, c.Ref.Location}
+		note, asked := doc.Insights[place.String()]
+		if asked && now.Sub(note.At) < InsightEvery || !wantsInsight(p, f.Book, c, now) {
+			continue
+		}
+		at := c.Bundle.Oldest().Expires
+		if first, ok := expires[place]; !ok || at.Before(first) {
+			expires[place] = at
+		}
+	}
+	places := slices.SortedFunc(maps.Keys(expires), func(a, b InsightPlace) int {
+		return cmp.Or(
+			doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
+			expires[a].Compare(expires[b]),
+			cmp.Compare(a.String(), b.String()),
+		)
+	})
+	return places[:min(max(budget, 0), len(places))]
+}
+
+// wantsInsight says whether the cluster is a reason to ask.
+func wantsInsight(p *Policy, b Book, c Cluster, now time.Time) bool {
+	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
+		return true
+	}
+	return hasInsights(p, c) && !c.Bundle.Oldest().Expires.After(now.Add(InsightBefore))
+}
+
+// hasInsights says whether the cluster is ours to look at and Recommender can
+// be compared with it.
+func hasInsights(p *Policy, c Cluster) bool {
+	inScope := (len(p.Locations) == 0 || inLocations(p.Locations, c.Ref.Location)) && p.Selector.Matches(c.Labels)
+	return inScope && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha && !c.CustomerCA
+}
+
+// AskInsights notes the reads before they are made, so that a run that dies
+// has spent them all the same.
+func (f FleetDoc) AskInsights(places []InsightPlace, now time.Time) FleetDoc {
+	f.Insights, f.Mismatches = cloneMap(f.Insights), cloneMap(f.Mismatches)
+	for _, place := range places {
+		f.Insights[place.String()] = InsightNote{At: now.UTC().Truncate(time.Second)}
+	}
+	oldest := slices.SortedFunc(maps.Keys(f.Insights), func(a, b string) int {
+		return cmp.Or(f.Insights[a].At.Compare(f.Insights[b].At), cmp.Compare(a, b))
+	})
+	for i, key := range oldest {
+		age := now.Sub(f.Insights[key].At)
+		if age >= insightForget || (i < len(oldest)-maxInsightNotes && age >= InsightEvery) {
+			delete(f.Insights, key)
+		}
+	}
+	maps.DeleteFunc(f.Mismatches, func(name string, _ Mismatch) bool {
+		ref, err := ParseRef(name)
+		if err != nil {
+			return true
+		}
+		_, kept := f.Insights[InsightPlace{ref.Project, ref.Location}.String()]
+		return !kept
+	})
+	return f
+}
+
+// HearInsights keeps what the answers contradict: per cluster one mismatch,
+// and no more than a document should hold.
+func (f FleetDoc) HearInsights(p *Policy, fleet Fleet, answers []InsightAnswer, now time.Time) FleetDoc {
+	if len(answers) == 0 {
+		return f
+	}
+	f.Insights, f.Mismatches = cloneMap(f.Insights), cloneMap(f.Mismatches)
+	heard := map[InsightPlace]InsightAnswer{}
+	for _, a := range answers {
+		heard[a.Place] = a
+		if note, ok := f.Insights[a.Place.String()]; ok {
+			note.Answered = a.Complete
+			f.Insights[a.Place.String()] = note
+		}
+	}
+	for _, c := range fleet.Clusters {
+		a, ok := heard[InsightPlace{c.Ref.Project, c.Ref.Location}]
+		if !ok {
+			continue
+		}
+		delete(f.Mismatches, c.Ref.String())
+		what := contradiction(p, c, fleet.Book, a, now)
+		if what != "" && len(f.Mismatches) < maxMismatches {
+			f.Mismatches[c.Ref.String()] = Mismatch{What: what, CA: c.Bundle.Oldest().Fingerprint}
+		}
+	}
+	return f
+}
+
+// contradiction compares one cluster with an answer; "" is none.
+func contradiction(p *Policy, c Cluster, b Book, a InsightAnswer, now time.Time) Contradiction {
+	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
+		return "" // while two CAs are there, nobody says which one is meant
+	}
+	found, active := false, false
+	for _, in := range a.Found {
+		if in.Cluster.Location == c.Ref.Location && in.Cluster.Name == c.Ref.Name {
+			found, active = true, active || in.State == InsightActive
+		}
+	}
+	left := c.Bundle.Oldest().Expires.Sub(now)
+	switch {
+	case active && left > InsightBefore && lagOver(c, b, now):
+		return InsightLingers
+	case !found && a.Complete && left <= InsightBefore-InsightLag:
+		return InsightMissing
+	}
+	return ""
+}
+
+// lagOver says whether what GKE says of an earlier CA should be gone. Nobody
+// knows when a rotation that is no longer on record was completed; a CA is
+// about seven days older than its completion.
+func lagOver(c Cluster, b Book, now time.Time) bool {
+	at := c.Bundle.Newest().Issued.Add(AutoCompleteAfter)
+	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
+		at = r.Entered(Verifying)
+	}
+	return !now.Before(at.Add(InsightLag))
+}
+
+// Mismatches says in sentences where the certificate, the cluster's own
+// status and conditions and its insight contradict each other. The
+// certificate decides; these are for people.
+func Mismatches(c Cluster, b Book, now time.Time) []string {
+	ca := c.Bundle.Oldest()
+	if ca.Fingerprint == "" {
+		return nil
+	}
+	var said []string
+	left := ca.Expires.Sub(now)
+	if slices.Contains(c.Conditions, caExpiring) && left > InsightBefore && lagOver(c, b, now) {
+		said = append(said, "the cluster has the condition "+caExpiring+", but its CA expires "+day(ca.Expires))
+	}
+	if c.Status == Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) && left <= DegradedBefore-InsightLag {
+		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+string(Running)+", not "+string(Degraded)+" as in GKE's last seven days")
+	}
+	if m, ok := b.Fleet.Mismatches[c.Ref.String()]; ok && m.CA == ca.Fingerprint && len(c.Bundle.CAs) == 1 {
+		read := " (read " + day(b.Fleet.insightNote(c).At) + ")"
+		switch m.What {
+		case InsightMissing:
+			said = append(said, "the CA expires "+day(ca.Expires)+", but Recommender has no insight about it"+read)
+		case InsightLingers:
+			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+day(ca.Expires)+read)
+		}
+	}
+	return said
+}
+
+// InsightRead is when Recommender last answered about the cluster's place;
+// zero: it has not, or there are more mismatches than are remembered.
+func (b Book) InsightRead(c Cluster) time.Time {
+	note := b.Fleet.insightNote(c)
+	if !note.Answered || len(b.Fleet.Mismatches) >= maxMismatches {
+		return time.Time{}
+	}
+	return note.At
+}
+
+func (f FleetDoc) insightNote(c Cluster) InsightNote {
+	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
+}

@@ -1,0 +1,202 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var insightDay = time.Date(2026, 11, 23, 2, 17, 0, 0, time.UTC)
+
+// expiring is a running cluster whose one CA was issued long ago and expires
+// so many days from insightDay.
+func expiring(location, name string, days int) Cluster {
+	at := insightDay.Add(time.Duration(days) * 24 * time.Hour)
+	return Cluster{
+		Ref: Ref{"p", location, name}, ID: name, Status: Running,
+		Bundle: Bundle{CAs: []CA{{Fingerprint: Fingerprint("fp-" + name), Issued: at.AddDate(-5, 0, 0), Expires: at}}},
+	}
+}
+
+// TestInsightReads: which places are worth a read, and who comes first.
+func TestInsightReads(t *testing.T) {
+	p := &Policy{Locations: []string{"near", "far", "edge", "old", "new", "done"}}
+	p.Selector, _ = ParseSelector("env!=off")
+	off := expiring("edge", "off", 10)
+	off.Labels = map[string]string{"env": "off"}
+	alpha, theirs, broken := expiring("edge", "alpha", 10), expiring("edge", "theirs", 10), expiring("edge", "broken", 10)
+	alpha.Alpha, theirs.CustomerCA, broken.Bundle.Problem = true, true, "no PEM"
+	f := Fleet{
+		Clusters: []Cluster{
+			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181), expiring("old", "d", 180),
+			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs, broken,
+		},
+		Book: Book{
+			Rotations: map[Ref]Rotation{{"p", "done", "g"}: {Phase: Verifying}, {"p", "far", "c"}: {Phase: UpdatingClients}},
+			Fleet: FleetDoc{Insights: map[string]InsightNote{
+				"p/old": {At: insightDay.Add(-24 * time.Hour)}, "p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
+			}},
+		},
+	}
+	got := fmt.Sprint(InsightReads(p, f, insightDay))
+	if want := "[p/near p/done p/old]"; got != want {
+		t.Errorf("reads %s, want %s", got, want)
+	}
+	f.Book.Fleet.InsightsFrom = insightDay.Add(time.Second)
+	if got := InsightReads(p, f, insightDay); len(got) != 0 {
+		t.Errorf("reads %v although the quota is used up", got)
+	}
+}
+
+// TestInsightBudget: over hundreds of places, never more than fifty reads in
+// any 24 hours, each place once a day at most, all of them in turn, and what
+// is remembered stays small.
+func TestInsightBudget(t *testing.T) {
+	var f Fleet
+	for i := range 600 {
+		f.Clusters = append(f.Clusters, expiring(fmt.Sprintf("northamerica-northeast%03d", i), strings.Repeat("n", 40)+fmt.Sprint(i), 10))
+	}
+	p := &Policy{}
+	reads := map[InsightPlace][]time.Time{}
+	var all []time.Time
+	for hour := range 20 * 24 {
+		now := insightDay.Add(time.Duration(hour) * time.Hour)
+		places := InsightReads(p, f, now)
+		f.Book.Fleet = f.Book.Fleet.AskInsights(places, now)
+		var answers []InsightAnswer
+		for _, place := range places {
+			answers = append(answers, InsightAnswer{Place: place, Complete: true})
+			reads[place], all = append(reads[place], now), append(all, now)
+		}
+		f.Book.Fleet = f.Book.Fleet.HearInsights(p, f, answers, now)
+	}
+	for i, at := range all {
+		if i >= MaxInsightReads && at.Sub(all[i-MaxInsightReads]) < 24*time.Hour {
+			t.Fatalf("read %d at %s is the 51st in less than a day", i, at)
+		}
+	}
+	for place, times := range reads {
+		for i := 1; i < len(times); i++ {
+			if times[i].Sub(times[i-1]) < InsightEvery {
+				t.Errorf("%s was read at %s and %s", place, times[i-1], times[i])
+			}
+		}
+	}
+	if len(reads) < maxInsightNotes {
+		t.Errorf("%d places read in twenty days", len(reads))
+	}
+	doc := f.Book.Fleet
+	text, err := json.Marshal(FleetDoc{Insights: doc.Insights, Mismatches: doc.Mismatches})
+	if err != nil || len(doc.Insights) != maxInsightNotes || len(doc.Mismatches) != maxMismatches || len(text) > 40<<10 {
+		t.Errorf("%d notes and %d mismatches remembered in %d bytes, error %v", len(doc.Insights), len(doc.Mismatches), len(text), err)
+	}
+	for _, note := range doc.Insights {
+		if !note.Answered {
+			t.Fatal("an answered read is remembered as unanswered")
+		}
+	}
+	// Nobody wants them any more: all is forgotten in time.
+	if doc = doc.AskInsights(nil, insightDay.AddDate(0, 0, 40)); len(doc.Insights)+len(doc.Mismatches) > 0 {
+		t.Errorf("still remembered: %d notes, %d mismatches", len(doc.Insights), len(doc.Mismatches))
+	}
+}
+
+// TestMismatches: certificate against conditions, status and insight, with
+// GKE's own delays.
+func TestMismatches(t *testing.T) {
+	fresh := func(age time.Duration) Cluster { // rotated, its CA so old
+		c := expiring("l", "c", 9000)
+		c.Bundle.CAs[0].Issued = insightDay.Add(-age)
+		return c
+	}
+	with := func(c Cluster, change func(*Cluster)) Cluster { change(&c); return c }
+	condition := func(c *Cluster) { c.Conditions = []string{"CA_EXPIRING"} }
+	verifying := func(since time.Duration) map[Ref]Rotation {
+		return map[Ref]Rotation{{"p", "l", "c"}: {Phase: Verifying, Transitions: []Transition{{Phase: Verifying, At: insightDay.Add(-since)}}}}
+	}
+	insight := []Insight{{Cluster: Ref{"p", "l", "c"}, State: InsightActive}}
+	dismissed := []Insight{{Cluster: Ref{"p", "l", "c"}, State: "DISMISSED"}}
+	other := []Insight{{Cluster: Ref{"p", "l", "cc"}, State: InsightActive}}
+	for _, tt := range []struct {
+		name      string
+		cluster   Cluster
+		rotations map[Ref]Rotation
+		found     []Insight
+		part      bool // there was more than the answer held
+		want      string
+	}{
+		{name: "insight and certificate agree", cluster: expiring("l", "c", 100), found: insight},
+		{name: "a dismissed insight is one", cluster: expiring("l", "c", 100), found: dismissed},
+		{name: "no insight", cluster: expiring("l", "c", 100), found: other, want: "Recommender has no insight"},
+		{name: "no insight, expired", cluster: with(expiring("l", "c", -3), func(c *Cluster) { c.Status = Degraded }), want: "Recommender has no insight"},
+		{name: "no insight in this part of the answer", cluster: expiring("l", "c", 100), part: true},
+		{name: "no insight, 180 days just begun", cluster: expiring("l", "c", 179)},
+		{name: "no insight, not near", cluster: expiring("l", "c", 200)},
+		{name: "no insight while rotating", cluster: with(expiring("l", "c", 100), func(c *Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, CA{Fingerprint: "new"}) })},
+		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight, want: "Recommender has an insight that"},
+		{name: "an accepted one may", cluster: fresh(30 * 24 * time.Hour), found: dismissed},
+		{name: "it may for 36 hours after a completion", cluster: fresh(8 * 24 * time.Hour), found: insight},
+		{name: "verifying since 35 h", cluster: fresh(30 * 24 * time.Hour), rotations: verifying(35 * time.Hour), found: insight},
+		{name: "verifying since 36 h", cluster: fresh(8 * 24 * time.Hour), rotations: verifying(36 * time.Hour), found: insight, want: "Recommender has an insight that"},
+		{name: "condition of a CA that lasts", cluster: with(fresh(30*24*time.Hour), condition), want: "the cluster has the condition CA_EXPIRING"},
+		{name: "condition right after completion", cluster: with(fresh(8*24*time.Hour), condition)},
+		{name: "condition of a CA that expires", cluster: with(expiring("l", "c", 100), condition), found: insight},
+		{name: "running five days before expiry", cluster: expiring("l", "c", 5), found: insight, want: "status is RUNNING"},
+		{name: "running, but it says so", cluster: with(expiring("l", "c", 5), condition), found: insight},
+		{name: "degraded five days before expiry", cluster: with(expiring("l", "c", 5), func(c *Cluster) { c.Status = Degraded }), found: insight},
+		{name: "running six days before expiry", cluster: expiring("l", "c", 6), found: insight},
+		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *Cluster) { c.Bundle = Bundle{Problem: "none"} })},
+	} {
+		f := Fleet{Clusters: []Cluster{tt.cluster}, Book: Book{Rotations: tt.rotations}}
+		place := InsightPlace{"p", "l"}
+		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
+		f.Book.Fleet = f.Book.Fleet.HearInsights(&Policy{}, f, []InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
+		got := Mismatches(tt.cluster, f.Book, insightDay)
+		if (tt.want == "") != (len(got) == 0) || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		if read := f.Book.InsightRead(tt.cluster); read.IsZero() != tt.part {
+			t.Errorf("%s: answered at %v", tt.name, read)
+		}
+	}
+}
+
+// TestMismatchIsAboutACA: what was said of one CA is not said of the next, and
+// the next read replaces it.
+func TestMismatchIsAboutACA(t *testing.T) {
+	c := expiring("l", "c", 100)
+	f := Fleet{Clusters: []Cluster{c}}
+	place := InsightPlace{"p", "l"}
+	read := func(found ...Insight) {
+		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
+		f.Book.Fleet = f.Book.Fleet.HearInsights(&Policy{}, f, []InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
+	}
+	read()
+	if got := Mismatches(c, f.Book, insightDay); len(got) != 1 {
+		t.Fatalf("%q", got)
+	}
+	next := expiring("l", "c", 100)
+	next.Bundle.CAs[0].Fingerprint = "another"
+	if got := Mismatches(next, f.Book, insightDay); len(got) != 0 {
+		t.Errorf("said of another CA: %q", got)
+	}
+	before := f.Book.Fleet
+	read(Insight{Cluster: c.Ref, State: InsightActive})
+	if got := Mismatches(c, f.Book, insightDay); len(got) != 0 {
+		t.Errorf("still %q", got)
+	}
+	if len(before.Mismatches) != 1 {
+		t.Error("the older document was changed")
+	}
+	off := &Policy{}
+	off.Selector, _ = ParseSelector("env=prod")
+	if doc := before.HearInsights(off, f, []InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
+		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
+	}
+	if !slices.Equal(Mismatches(c, Book{}, insightDay), nil) {
+		t.Error("a mismatch without a read")
+	}
+}
