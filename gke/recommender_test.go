@@ -125,8 +125,8 @@ func TestInsightErrors(t *testing.T) {
 			t.Errorf("%s: %v after %d requests", tt.code, err, len(a.asked))
 		}
 		for _, is := range []error{gke.ErrUsedUp, gke.ErrNoAnswer} {
-			if errors.Is(err, is) != (is == tt.is) {
-				t.Errorf("%s: %v is %q: %v", tt.code, err, is, errors.Is(err, is))
+			if want := tt.is != nil && errors.Is(tt.is, is); errors.Is(err, is) != want {
+				t.Errorf("%s: %v is %q: %v", tt.code, err, is, !want)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (s *stage) advised(a *adviser) *process {
 		a.asked = map[policy.InsightPlace][]time.Time{}
 	}
 	p := s.process()
-	p.World.Insights = a
+	p.Insights = a
 	return p
 }
 
@@ -232,7 +232,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 	p = s.advised(a)
 	p.Move = nil
 	done := false
-	p.beforeWrite = func(c state.Change) error {
+	p.beforeWrite = func(state.Change) error {
 		if !done {
 			done = true
 			s.edit(func(doc *policy.FleetDoc) { // the other run was quicker
