@@ -67,7 +67,7 @@ func (w *saying) listen(ctx context.Context, cluster string) (*heard, error) {
 	if h.until, err = parseUntil(w.until, h.said.At); err != nil {
 		return nil, wrong("--until %v", err)
 	}
-	if h.store, err = openBook(s); err != nil {
+	if h.store, err = w.a.openBook(ctx, s); err != nil {
 		return nil, err
 	}
 	book, err := readBook(ctx, h.store, s)

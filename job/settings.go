@@ -138,9 +138,9 @@ type Settings struct {
 	// -- The book, the schedule and the endpoints --
 
 	// Where the book is kept. A file is for one machine; on Cloud Run
-	// Firestore must be named. This version checks a Firestore name and keeps
-	// its book in a file only. WARNING: a deployment that is pointed at
-	// another book forgets holds, approvals and whose rotations are whose.
+	// Firestore must be named: a database in native mode that is there already
+	// (see deploy/STATE.md). WARNING: a deployment that is pointed at another
+	// book forgets holds, approvals and whose rotations are whose.
 	State storeName `split_words:"true" default:"file:rotator-book.db" form:"firestore://PROJECT/DATABASE or file:PATH"`
 	// How often the job is scheduled. It is not what schedules it: it tells
 	// the fit check how many runs a window holds.

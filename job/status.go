@@ -40,7 +40,7 @@ cluster too, and earlier rotations.`,
 		if err != nil {
 			return err
 		}
-		store, err := openExistingBook(s)
+		store, err := a.openExistingBook(cmd.Context(), s)
 		if err != nil {
 			return err
 		}

@@ -31,9 +31,9 @@ type wiring struct {
 func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.World, done func(), err error) {
 	var book state.Store
 	if w.lookOnly {
-		book, err = openExistingBook(s)
+		book, err = a.openExistingBook(ctx, s)
 	} else {
-		book, err = openBook(s)
+		book, err = a.openBook(ctx, s)
 	}
 	if err != nil {
 		return world, nil, err
@@ -90,18 +90,18 @@ func dialOptions(at address) []option.ClientOption {
 }
 
 // openBook opens the book that the settings name. A file that is not there yet
-// is made by the first write.
-func openBook(s Settings) (state.Store, error) {
+// is made by the first write; a Firestore database is made by people.
+func (a *app) openBook(ctx context.Context, s Settings) (state.Store, error) {
 	if s.State.V.File == "" {
-		return nil, noFirestore(s)
+		return a.openFirestore(ctx, s)
 	}
 	return state.ShareFile(s.State.V.File)
 }
 
-// openExistingBook opens the book to read; nil when there is none yet.
-func openExistingBook(s Settings) (state.Store, error) {
+// openExistingBook opens the book to read; nil when there is no file yet.
+func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, error) {
 	if s.State.V.File == "" {
-		return nil, noFirestore(s)
+		return a.openFirestore(ctx, s) // whose reads make nothing
 	}
 	if _, err := os.Stat(s.State.V.File); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
@@ -109,8 +109,12 @@ func openExistingBook(s Settings) (state.Store, error) {
 	return state.ShareFile(s.State.V.File)
 }
 
-func noFirestore(s Settings) error {
-	return wrong("%sSTATE=%s: this version keeps its book in a file only. Write file:PATH", prefix, s.State.text)
+func (a *app) openFirestore(ctx context.Context, s Settings) (state.Store, error) {
+	f, err := state.OpenFirestore(ctx, s.State.V.Project, s.State.V.Database, state.FirestoreOptions{Emulator: a.vars["FIRESTORE_EMULATOR_HOST"]})
+	if err != nil {
+		return nil, err // and no store that is a nil of its own kind
+	}
+	return f, nil
 }
 
 func closeBook(book state.Store) {

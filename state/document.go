@@ -24,6 +24,14 @@ type envelope struct {
 func DocID(ref policy.Ref) string { return ref.Project + "~" + ref.Location + "~" + ref.Name }
 
 func encode(version string, v any) ([]byte, error) {
+	body, err := bodyOf(v)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope{Schema, version, body})
+}
+
+func bodyOf(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -31,7 +39,7 @@ func encode(version string, v any) ([]byte, error) {
 	if len(body) > MaxDocument {
 		return nil, fmt.Errorf("the document takes %d bytes, more than %d", len(body), MaxDocument)
 	}
-	return json.Marshal(envelope{Schema, version, body})
+	return body, nil
 }
 
 // open reads the envelope alone.
@@ -40,13 +48,17 @@ func open(id string, text []byte) (envelope, error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return e, fmt.Errorf("document %s cannot be read: %w", id, err)
 	}
+	return e, e.check(id)
+}
+
+func (e envelope) check(id string) error {
 	switch {
 	case e.Schema > Schema:
-		return e, fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
+		return fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
 	case e.Schema < 1 || e.Version == "" || len(e.Body) == 0 || string(e.Body) == "null":
-		return e, fmt.Errorf("document %s cannot be read: schema, version or body is missing", id)
+		return fmt.Errorf("document %s cannot be read: schema, version or body is missing", id)
 	}
-	return e, nil
+	return nil
 }
 
 func decode(id string, text []byte, v any) (version string, err error) {
@@ -54,8 +66,15 @@ func decode(id string, text []byte, v any) (version string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := json.Unmarshal(e.Body, v); err != nil {
-		return "", fmt.Errorf("document %s cannot be read: %w", id, err)
+	if err := e.into(id, v); err != nil {
+		return "", err
 	}
 	return e.Version, nil
+}
+
+func (e envelope) into(id string, v any) error {
+	if err := json.Unmarshal(e.Body, v); err != nil {
+		return fmt.Errorf("document %s cannot be read: %w", id, err)
+	}
+	return nil
 }

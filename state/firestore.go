@@ -1,0 +1,252 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	firestore "cloud.google.com/go/firestore/apiv1"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gke-credential-rotator/policy"
+)
+
+// How long one operation may take. The pass has 60 s from intent to call.
+const (
+	readLimit  = 30 * time.Second
+	writeLimit = 20 * time.Second
+)
+
+// Firestore is the book in a named Firestore database, for deployments.
+//
+// It speaks to the API's own client, for the one on top of it repeats a commit
+// whose answer was lost, and then reports a conflict of the commit with itself.
+type Firestore struct {
+	client   *firestore.Client
+	project  string
+	database string
+}
+
+// FirestoreOptions say how the database is reached.
+type FirestoreOptions struct {
+	// Emulator is HOST:PORT of an emulator, as in FIRESTORE_EMULATOR_HOST;
+	// empty for Google's own.
+	Emulator string
+	// Client has further options of the client.
+	Client []option.ClientOption
+}
+
+// OpenFirestore gives the book in the database. Nothing is asked of it yet, and
+// reading never makes a document.
+func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
+	f := &Firestore{project: project, database: database}
+	var opts []option.ClientOption
+	if o.Emulator != "" {
+		opts = append(opts, option.WithEndpoint(o.Emulator), option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+			option.WithGRPCDialOption(grpc.WithPerRPCCredentials(owner{})))
+	}
+	client, err := firestore.NewClient(ctx, append(opts, o.Client...)...)
+	if err != nil {
+		return nil, fmt.Errorf("open the book %s: %w: on your own machine run: gcloud auth application-default login", f, err)
+	}
+	// A commit is sent once: see conflict. Reads are repeated by read alone:
+	// the client's own backoff has no limit of tries.
+	client.CallOptions.Commit = nil
+	client.CallOptions.BatchGetDocuments = nil
+	client.CallOptions.RunQuery = nil
+	f.client = client
+	return f, nil
+}
+
+// owner is who the emulator lets do everything.
+type owner struct{}
+
+func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer owner"}, nil
+}
+
+func (owner) RequireTransportSecurity() bool { return false }
+
+// String gives the book's name as the setting STATE has it.
+func (f *Firestore) String() string { return "firestore://" + f.project + "/" + f.database }
+
+// Close implements [Store].
+func (f *Firestore) Close() error { return f.client.Close() }
+
+// Book implements [Store]: both reads are of the same instant.
+func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
+	err = f.read(ctx, func(ctx context.Context) error {
+		book = policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}
+		at, err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version)
+		if err != nil {
+			return err
+		}
+		return f.query(ctx, colRotations, nil, at, func(id string, e envelope) error {
+			var r policy.Rotation
+			if err := e.into(id, &r); err != nil {
+				return err
+			}
+			if colRotations+"/"+DocID(r.Cluster) != id {
+				return fmt.Errorf("document %s cannot be read: it is about %s", id, r.Cluster)
+			}
+			r.Version = e.Version
+			book.Rotations[r.Cluster] = r
+			return nil
+		})
+	})
+	if err != nil {
+		return policy.Book{}, err
+	}
+	return book, nil
+}
+
+// Fleet implements [Store].
+func (f *Firestore) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
+	err = f.read(ctx, func(ctx context.Context) error {
+		doc = policy.FleetDoc{}
+		_, err := f.get(ctx, idFleet, &doc, &doc.Version)
+		return err
+	})
+	if err != nil {
+		return policy.FleetDoc{}, err
+	}
+	return doc, nil
+}
+
+// History implements [Store].
+func (f *Firestore) History(ctx context.Context, ref policy.Ref) (out []policy.Record, err error) {
+	err = f.read(ctx, func(ctx context.Context) error {
+		out = nil
+		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), nil, func(id string, e envelope) error {
+			var rec policy.Record
+			if err := e.into(id, &rec); err != nil {
+				return err
+			}
+			out = append(out, rec)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(out, func(a, b policy.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
+	return out, nil
+}
+
+// Write implements [Store]: one commit of conditional writes, sent once. It
+// reads nothing, so it locks nothing that a killed process would leave locked.
+func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
+	if err := ctx.Err(); err != nil {
+		return c, fmt.Errorf("nothing was written: %w", err)
+	}
+	written := c
+	var b batch
+	if c.Fleet != nil {
+		doc := *c.Fleet
+		written.Fleet = &doc
+		b.put(idFleet, doc.Version, &doc, nil, &doc.Version)
+	}
+	if c.Rotation != nil {
+		r := *c.Rotation
+		written.Rotation = &r
+		b.putRotation(&r)
+	}
+	if c.Close != nil {
+		b.close(c.Close)
+	}
+	if err := f.commit(ctx, b); err != nil {
+		return c, err
+	}
+	return written, nil
+}
+
+// commit sends the writes and notes their new versions.
+func (f *Firestore) commit(ctx context.Context, b batch) error {
+	if b.err != nil || len(b.writes) == 0 {
+		return b.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	for i := range b.writes {
+		b.writes[i] = f.named(b.writes[i])
+	}
+	got, err := f.client.Commit(f.routed(ctx), &pb.CommitRequest{Database: f.root(), Writes: b.writes})
+	if err != nil {
+		if conflict(err) {
+			return fmt.Errorf("%s: %w: %w", f, ErrConflict, err)
+		}
+		return f.explain(err)
+	}
+	for i, result := range got.GetWriteResults() {
+		if i < len(b.versions) && b.versions[i] != nil {
+			*b.versions[i] = version(result.GetUpdateTime())
+		}
+	}
+	if len(got.GetWriteResults()) != len(b.writes) {
+		return fmt.Errorf("%s: the commit of %d writes was answered with %d results", f, len(b.writes), len(got.GetWriteResults()))
+	}
+	return nil
+}
+
+// leaseTries is how often a taker looks again when another was quicker.
+const leaseTries = 5
+
+// Lease implements [Store].
+func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err error) {
+	for range leaseTries {
+		var now Lease
+		var seen string
+		err = f.read(ctx, func(ctx context.Context) error {
+			now, seen = Lease{}, ""
+			_, err := f.get(ctx, idLease, &now, &seen)
+			return err
+		})
+		if err != nil {
+			return Lease{}, err
+		}
+		if now.Holder != "" && now.Holder != want.Holder && want.Now.Before(now.Until) {
+			return now, nil
+		}
+		var b batch
+		switch {
+		case !want.Release:
+			b.put(idLease, seen, &want, nil, nil)
+		case seen != "":
+			b.remove(idLease, seen)
+		}
+		if err = f.commit(ctx, b); err == nil {
+			return want, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return Lease{}, err
+		}
+	}
+	return Lease{}, err
+}
+
+// version is the mark of a document that was read or written: its update time.
+func version(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Format(time.RFC3339Nano)
+}
+
+// unchangedSince is the condition that the document still has that version.
+func unchangedSince(version string) (*pb.Precondition, error) {
+	if version == "" {
+		return &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: false}}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, version)
+	if err != nil {
+		return nil, fmt.Errorf("no document has the version %q: %w", version, ErrConflict)
+	}
+	return &pb.Precondition{ConditionType: &pb.Precondition_UpdateTime{UpdateTime: timestamppb.New(t)}}, nil
+}
