@@ -80,7 +80,9 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Book implements [Store]: both reads are of the same instant.
+// Book implements [Store]. Both reads are of one instant; and should they not
+// be, as in the emulator by some microseconds, the fleet document is the older
+// one, so that a write that rests on both meets a conflict.
 func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		book = policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}

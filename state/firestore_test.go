@@ -228,9 +228,9 @@ func TestLargeBook(t *testing.T) {
 	}
 }
 
-// TestOneInstant: a start stores rotation and slot at once, and no reader ever
-// sees the one without the other.
-func TestOneInstant(t *testing.T) {
+// TestFleetIsNeverNewer: a start stores rotation and slot at once, and no reader
+// ever sees a slot whose rotation is not there: it might take it for a left one.
+func TestFleetIsNeverNewer(t *testing.T) {
 	database := freshDatabase()
 	s := openFirestore(t, database)
 	over := make(chan error, 1)
@@ -258,8 +258,10 @@ func TestOneInstant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(b.Rotations) != len(b.Fleet.Slots) {
-			t.Fatalf("read %d: %d rotations with %d slots", reads, len(b.Rotations), len(b.Fleet.Slots))
+		for cluster, slot := range b.Fleet.Slots {
+			if ref, err := policy.ParseRef(cluster); err != nil || b.Rotations[ref].AttemptID != slot.Attempt {
+				t.Fatalf("read %d: the slot of %s is there, its rotation is %+v", reads, cluster, b.Rotations[ref])
+			}
 		}
 		select {
 		case err := <-over:
