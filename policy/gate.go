@@ -75,7 +75,13 @@ func (k *Case) open() window.Schedule { return k.Cluster.Maintenance.Open(k.Poli
 
 // ask puts the table's questions and lifts what the moment lifts.
 func (k *Case) ask(table []Gate, want func(Gate) bool) []Verdict {
-	var out []Verdict
+	n := 0 // a fleet of idle clusters asks much and keeps it all: no room is wasted
+	for i := range table {
+		if want(table[i]) {
+			n++
+		}
+	}
+	out := make([]Verdict, 0, n)
 	for _, g := range table {
 		if !want(g) {
 			continue

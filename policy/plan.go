@@ -13,9 +13,9 @@ import (
 // give the same decisions, ordered by cluster.
 func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	tally := newTally(&f.Book.Fleet)
-	var cases []*Case
-	var ds []Decision
-	seen := map[Ref]bool{}
+	cases := make([]*Case, 0, len(f.Clusters))
+	ds := make([]Decision, 0, len(f.Clusters)+len(f.Book.Rotations))
+	seen := make(map[Ref]bool, len(f.Clusters))
 	for _, c := range f.Clusters {
 		seen[c.Ref] = true
 		var r *Rotation

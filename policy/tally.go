@@ -18,6 +18,7 @@ type Tally struct {
 	holders    map[string][]string
 	waves      map[int][]pending
 	excused    map[int][]string // not verified, and yet keeping no wave shut
+	ahead      map[int]*ahead   // made when first asked for: all is noted by then
 }
 
 // pending is a cluster that keeps later waves shut.
@@ -27,7 +28,7 @@ type pending struct {
 }
 
 func newTally(doc *FleetDoc) *Tally {
-	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}}
+	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{}}
 	for name, slot := range doc.Slots {
 		if ref, err := ParseRef(name); err == nil {
 			t.take(ref, slot.Emergency, slot.Urgent)
@@ -95,38 +96,79 @@ func askSlot(k *Case) Verdict {
 	return isOpen(fmt.Sprintf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
 }
 
-func askWave(k *Case) Verdict {
-	var names, excused []string
-	for i := range k.Wave {
-		for _, e := range k.Tally.waves[i] {
-			if !e.due.After(k.Due.At) {
-				names = append(names, e.ref.String())
-			}
-		}
+// ahead is what lies before one wave. Each of its clusters asks, so it is
+// counted once, not once a cluster.
+type ahead struct {
+	due     []time.Time // of those that keep the wave shut, in order
+	first   [][]string  // the names to tell of the first, first two, ... of them
+	excused string      // who is not waited for
+}
+
+// before gives what lies before the wave.
+func (t *Tally) before(wave int) *ahead {
+	if a := t.ahead[wave]; a != nil {
+		return a
 	}
-	if len(names) > 0 {
-		slices.Sort(names)
-		return shut(WaveShut, fmt.Sprintf("earlier waves are not verified: %s", some(names)), time.Time{})
+	var all []pending
+	var excused []string
+	for i := range wave {
+		all = append(all, t.waves[i]...)
+		excused = append(excused, t.excused[i]...)
+	}
+	slices.SortFunc(all, func(a, b pending) int { return a.due.Compare(b.due) })
+	slices.Sort(excused)
+	a := &ahead{excused: some(excused)}
+	var names []string
+	for _, p := range all {
+		if name := p.ref.String(); len(names) < fewNames || name < names[len(names)-1] {
+			names = append(slices.Clone(names), name)
+			slices.Sort(names)
+			names = names[:min(len(names), fewNames)]
+		}
+		a.due, a.first = append(a.due, p.due), append(a.first, names)
+	}
+	t.ahead[wave] = a
+	return a
+}
+
+// dueBy counts those that keep the wave shut for a cluster that became due then:
+// who became due later does not hold it up.
+func (a *ahead) dueBy(at time.Time) int {
+	n, _ := slices.BinarySearchFunc(a.due, at, func(due, at time.Time) int {
+		if due.After(at) {
+			return 1
+		}
+		return -1
+	})
+	return n
+}
+
+func askWave(k *Case) Verdict {
+	before := k.Tally.before(k.Wave)
+	if n := before.dueBy(k.Due.At); n > 0 {
+		return shut(WaveShut, "earlier waves are not verified: "+someOf(before.first[n-1], n), time.Time{})
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name
 		if at := k.Doc.Waves[name].last(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
 			return shut(WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
 		}
-		excused = append(excused, k.Tally.excused[i]...)
 	}
-	if len(excused) > 0 {
-		slices.Sort(excused)
-		return isOpen("not waited for: "+some(excused), time.Time{})
+	if before.excused != "" {
+		return isOpen("not waited for: "+before.excused, time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
 
+// fewNames is how many clusters a message names.
+const fewNames = 3
+
 // some names the first few and counts the rest.
-func some(names []string) string {
-	const n = 3
-	if len(names) <= n {
-		return strings.Join(names, ", ")
+func some(names []string) string { return someOf(names, len(names)) }
+
+func someOf(first []string, count int) string {
+	if count <= fewNames {
+		return strings.Join(first, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
+	return fmt.Sprintf("%s and %d more", strings.Join(first[:fewNames], ", "), count-fewNames)
 }
