@@ -119,11 +119,11 @@ func TestGcloudRotates(t *testing.T) {
 	for _, pool := range []string{"web", "batch"} {
 		sh.must(t, `gcloud container clusters upgrade orders --node-pool `+pool+` --cluster-version `+version+asyncly)
 	}
-	sh.must(t, `gcloud container operations list`, "UPDATE_CLUSTER", "DONE", "UPGRADE_NODES", "RUNNING", "web", "batch")
+	sh.must(t, `gcloud container operations list`, "UPDATE_CLUSTER", "DONE", "UPGRADE_NODES", "web", "batch")
 	pass("1h")
 	sh.must(t, update+`--complete-credential-rotation`+asyncly)
 	s.step.Store(int64(4 * time.Minute)) // gcloud looks every five real seconds
-	sh.must(t, `gcloud container operations wait $(gcloud container operations list --filter status=RUNNING --format 'value(name)') --location europe-west3`, "DONE")
+	sh.must(t, `gcloud container operations wait $(gcloud container operations list --filter 'status!=DONE' --format 'value(name)') --location europe-west3`, "DONE")
 	s.step.Store(0)
 	sh.must(t, countCAs, "1\n")
 	sh.must(t, `gcloud container operations list --sort-by startTime`, "UPDATE_CLUSTER", "UPGRADE_NODES", "europe-west3")
@@ -251,4 +251,26 @@ func TestGcloudListsRecorded(t *testing.T) {
 	if n := strings.Count(out, "\n") - 1; n != count {
 		t.Errorf("gcloud lists %d of %d clusters:\n%s", n, count, out)
 	}
+}
+
+// TestGcloudReadsInsights: gcloud lists and marks what Recommender says of a CA
+// that ends within 180 days; a stale etag is refused.
+func TestGcloudReadsInsights(t *testing.T) {
+	t.Parallel()
+	sh := gcloudShell(t, serveSample(t), "shop-prod")
+	const (
+		insights = ` --project shop-prod --location us-east4 --insight-type google.container.DiagnosisInsight`
+		advice   = ` --project shop-prod --location us-east4 --recommender google.container.DiagnosisRecommender`
+		etagOf   = ` --format 'value(etag)'`
+		idOf     = ` --format 'value(name.basename())'`
+	)
+	sh.must(t, `gcloud recommender insights list`+insights, "CLUSTER_CA_EXPIRATION", "ACTIVE", "search", "2027-04-05")
+	id := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+idOf))
+	etag := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+etagOf))
+	mark := `gcloud recommender insights mark-accepted ` + id + insights + ` --state-metadata by=rotator --etag `
+	sh.refused(t, mark+"stale", "ABORTED")
+	sh.must(t, mark+"'"+etag+"'", "state: ACCEPTED", "by: rotator")
+	sh.must(t, `gcloud recommender recommendations list`+advice, "CLUSTER_CA_EXPIRATION", "search")
+	etag = strings.TrimSpace(sh.must(t, `gcloud recommender recommendations list`+advice+etagOf))
+	sh.must(t, `gcloud recommender recommendations mark-claimed `+id+advice+` --etag '`+etag+`'`, "state: CLAIMED")
 }

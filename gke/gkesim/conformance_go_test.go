@@ -8,7 +8,13 @@ import (
 	"testing"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
+	recommender "cloud.google.com/go/recommender/apiv1"
+	"cloud.google.com/go/recommender/apiv1/recommenderpb"
 	"github.com/googleapis/gax-go/v2/apierror"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 )
 
 const ordersLocation = "projects/bank-prod/locations/europe-west3"
@@ -131,4 +137,58 @@ func bundle(t *testing.T, c *containerpb.Cluster) string {
 		t.Fatal(err)
 	}
 	return string(pem)
+}
+
+// TestGoClientsMark: Google's Recommender clients read and mark on the same
+// port, over both protocols.
+func TestGoClientsMark(t *testing.T) {
+	s := serveSample(t)
+	rest, err := recommender.NewRESTClient(t.Context(), option.WithEndpoint(s.url), option.WithoutAuthentication())
+	if err != nil {
+		t.Fatal(err)
+	}
+	overGRPC, err := recommender.NewClient(t.Context(), option.WithEndpoint(s.addr()),
+		option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		protocol, location string
+		c                  *recommender.Client
+	}{{"REST", "us-east4", rest}, {"gRPC", "us-east1", overGRPC}} {
+		t.Run(tt.protocol, func(t *testing.T) {
+			defer func() { _ = tt.c.Close() }()
+			parent := "projects/shop-prod/locations/" + tt.location
+			insight, err := tt.c.ListInsights(t.Context(), &recommenderpb.ListInsightsRequest{
+				Parent: parent + "/insightTypes/google.container.DiagnosisInsight", Filter: "stateInfo.state=ACTIVE"}).Next()
+			if err != nil || insight.GetInsightSubtype() != "CLUSTER_CA_EXPIRATION" {
+				t.Fatalf("insight: %v %v", insight, err)
+			}
+			if again, err := tt.c.GetInsight(t.Context(), &recommenderpb.GetInsightRequest{Name: insight.GetName()}); err != nil || !proto.Equal(again, insight) {
+				t.Errorf("asked for it: %v %v", again, err)
+			}
+			advice, err := tt.c.ListRecommendations(t.Context(), &recommenderpb.ListRecommendationsRequest{
+				Parent: parent + "/recommenders/google.container.DiagnosisRecommender"}).Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stale := &recommenderpb.MarkRecommendationClaimedRequest{Name: advice.GetName(), Etag: "stale"}
+			if got, err := tt.c.MarkRecommendationClaimed(t.Context(), stale); err == nil {
+				t.Errorf("a stale etag was taken: %v", got)
+			}
+			claimed, err := tt.c.MarkRecommendationClaimed(t.Context(), &recommenderpb.MarkRecommendationClaimedRequest{
+				Name: advice.GetName(), Etag: advice.GetEtag(), StateMetadata: map[string]string{"by": "rotator"}})
+			if err != nil || claimed.GetStateInfo().GetState() != recommenderpb.RecommendationStateInfo_CLAIMED {
+				t.Fatalf("claimed: %v %v", claimed, err)
+			}
+			done, err := tt.c.MarkRecommendationSucceeded(t.Context(), &recommenderpb.MarkRecommendationSucceededRequest{Name: advice.GetName(), Etag: claimed.GetEtag()})
+			if err != nil || done.GetStateInfo().GetState() != recommenderpb.RecommendationStateInfo_SUCCEEDED {
+				t.Errorf("succeeded: %v %v", done, err)
+			}
+			insight, err = tt.c.GetInsight(t.Context(), &recommenderpb.GetInsightRequest{Name: insight.GetName()})
+			if err != nil || insight.GetStateInfo().GetState() != recommenderpb.InsightStateInfo_ACCEPTED {
+				t.Errorf("the insight goes with its recommendation: %v %v", insight, err)
+			}
+		})
+	}
 }
