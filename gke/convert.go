@@ -147,6 +147,10 @@ func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
 			pool.Exclusion.Span.End = e.GetEndTime().AsTime()
 		}
 	}
+	if unknown := p.GetMaintenancePolicy().ProtoReflect().GetUnknown(); len(unknown) > 0 && pool.Exclusion == nil {
+		// Absent rules are not permission, and what these say nobody knows.
+		pool.Exclusion = &window.Exclusion{Name: "of a kind that this version does not know", Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
+	}
 	return pool
 }
 

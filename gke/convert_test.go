@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -143,6 +144,12 @@ func TestNodeCounts(t *testing.T) {
 }
 
 func TestPoolExclusion(t *testing.T) {
+	future := &containerpb.NodePool_NodePoolMaintenancePolicy{}
+	future.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1))
+	unknown := fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n", MaintenancePolicy: future}}}).Pools[0].Exclusion
+	if unknown == nil || !unknown.Blocks() || !unknown.Stretch().Contains(time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("a pool's maintenance policy of a kind that nobody knows: %+v", unknown)
+	}
 	begin, end := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	pool := func(e *containerpb.NodePool_ExclusionUntilEndOfSupport) *window.Exclusion {
 		return fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n", MaintenancePolicy: &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: e}}}}).Pools[0].Exclusion

@@ -76,7 +76,7 @@ func classify(err error) (refusal policy.Refusal, pool string) {
 
 // busyText knows the wordings of "another operation runs" over the years.
 func busyText(text string) bool {
-	for _, s := range []string{"incompatible operation", "is currently upgrading", "is currently repairing", "is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
+	for _, s := range []string{"cluster_already_has_operation", "incompatible operation", "is currently upgrading", "is currently repairing", "is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
 		if strings.Contains(text, s) {
 			return true
 		}

@@ -178,3 +178,30 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestPrintedErrors: the whole text of an error as REST clients and gcloud
+// print it reads like GKE's own words in it.
+func TestPrintedErrors(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(fixtures(t, "errors"), "printed-*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f struct{ Printed string }
+		if err := json.Unmarshal(text, &f); err != nil || f.Printed == "" {
+			t.Fatalf("%s: no printed text: %v", file, err)
+		}
+		httpStatus, _ := recordedError(t, file)
+		want := readings[filepath.Base(file)]
+		for _, code := range byHTTP[httpStatus] {
+			got := outcome(nil, status.Error(code, f.Printed))
+			if got.Refusal != want || got.Raw != f.Printed || (want == policy.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool") {
+				t.Errorf("%s as %s: %+v, want %q", file, code, got, want)
+			}
+		}
+	}
+}

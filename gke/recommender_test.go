@@ -2,6 +2,7 @@ package gke_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/container/apiv1/containerpb"
 	"cloud.google.com/go/recommender/apiv1/recommenderpb"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
 )
 
@@ -150,5 +153,46 @@ func TestInsightsEnd(t *testing.T) {
 	_, _, err := dialAdvisor(t, a, gke.Retry{Attempt: 30 * time.Millisecond, Overall: time.Minute}).Insights(t.Context(), "p", "l")
 	if !errors.Is(err, gke.ErrNoAnswer) || len(a.asked) != 1 {
 		t.Errorf("%v after %d requests", err, len(a.asked))
+	}
+}
+
+// TestSimulatedRecommender: the same against the simulated one, over a socket:
+// what it says of two clusters, and its day's quota.
+func TestSimulatedRecommender(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	w := gkesim.New(gkesim.Options{Seed: 1, Now: now, InsightReads: 2})
+	for name, days := range map[string]int{"soon": 30, "later": 400} {
+		pem := gkesim.IssueCA(1, name, now.AddDate(-4, 0, 0), now.AddDate(0, 0, days))
+		if err := w.Add("shop", &containerpb.Cluster{
+			Name: name, Location: "us-east1", Status: containerpb.Cluster_RUNNING,
+			MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opts, stop, err := w.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	r, err := gke.DialRecommender(t.Context(), gke.InsightRetry(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	got, complete, err := r.Insights(t.Context(), "shop", "us-east1")
+	want := []policy.Insight{{Cluster: policy.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: policy.InsightActive}}
+	if err != nil || !complete || !slices.Equal(got, want) {
+		t.Errorf("%+v, complete %v, error %v; want %+v", got, complete, err, want)
+	}
+	if got, complete, err = r.Insights(t.Context(), "shop", "elsewhere"); err != nil || !complete || len(got) != 0 {
+		t.Errorf("elsewhere: %+v, complete %v, error %v", got, complete, err)
+	}
+	if _, _, err = r.Insights(t.Context(), "shop", "us-east1"); !errors.Is(err, gke.ErrUsedUp) {
+		t.Errorf("the third read of the day: %v", err)
+	}
+	w.Advance(now.AddDate(0, 0, 1))
+	if _, _, err = r.Insights(t.Context(), "shop", "us-east1"); err != nil {
+		t.Errorf("on the next day: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func Of(p *containerpb.MaintenancePolicy) window.Maintenance {
 	switch rule := w.GetPolicy().(type) {
 	case nil:
 		// A window kind newer than this program arrives as an unknown field.
-		if unknown := w.ProtoReflect().GetUnknown(); len(unknown) > 0 {
+		if len(w.ProtoReflect().GetUnknown())+len(p.ProtoReflect().GetUnknown()) > 0 {
 			m.Problem = "the maintenance window is of a kind that this version does not know"
 		}
 	case *containerpb.MaintenanceWindow_DailyMaintenanceWindow:

@@ -50,6 +50,13 @@ func ofTheFuture() *containerpb.MaintenanceWindow {
 	return w
 }
 
+// policyOfTheFuture keeps its calendar in a field that nobody knows yet.
+func policyOfTheFuture() *containerpb.MaintenancePolicy {
+	p := &containerpb.MaintenancePolicy{}
+	p.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1))
+	return p
+}
+
 // TestKinds: each kind of window is open when it says, and what cannot be
 // understood is closed.
 func TestKinds(t *testing.T) {
@@ -71,6 +78,7 @@ func TestKinds(t *testing.T) {
 		{"new kind with a delay", policyOf(newKind(&containerpb.RecurringMaintenanceWindow{DelayUntil: &date.Date{Year: 2027, Month: 1, Day: 1}, WindowStartTime: six, WindowDuration: durationpb.New(4 * time.Hour), Recurrence: "FREQ=DAILY"})), "", "07:00", ""},
 		{"new kind, empty delay", policyOf(newKind(&containerpb.RecurringMaintenanceWindow{DelayUntil: &date.Date{}, WindowStartTime: six, WindowDuration: durationpb.New(4 * time.Hour), Recurrence: "FREQ=DAILY"})), "07:00", "05:00", ""},
 		{"of the future", policyOf(ofTheFuture()), "", "03:00", "does not know"},
+		{"policy of the future", policyOfTheFuture(), "", "03:00", "does not know"},
 		{"daily without a time", policyOf(daily("")), "", "03:00", "cannot be understood"},
 		{"daily at 25 o'clock", policyOf(daily("25:00")), "", "03:00", "25:00"},
 		{"no rule", policyOf(recurring("2026-01-03T02:00:00Z", "2026-01-03T06:00:00Z", "")), "", "03:00", "cannot be understood"},

@@ -60,7 +60,7 @@ func TestInsightBudgetOverDays(t *testing.T) {
 	a := &adviser{}
 	for range 6 * 24 {
 		p := s.advised(a)
-		p.Move, p.Mode = nil, "observe"
+		p.Move, p.Mode, p.Parallel = nil, "observe", 8
 		before := len(a.all)
 		if _, err := Look(t.Context(), p.World, p.Options); err != nil || len(a.all) != before {
 			t.Fatalf("a plan made %d reads, error %v", len(a.all)-before, err)
@@ -261,5 +261,55 @@ func TestStoppedRunsReadNothing(t *testing.T) {
 	_, _ = p.run(ctx)
 	if len(a.all) != 0 {
 		t.Errorf("%d reads", len(a.all))
+	}
+}
+
+// simulated is the simulated Recommender behind Google's client, counted.
+type simulated struct {
+	adviser
+	cloud *gke.Recommender
+}
+
+func (r *simulated) Insights(ctx context.Context, project, location string) ([]policy.Insight, bool, error) {
+	_, _, _ = r.adviser.Insights(ctx, project, location) // counts
+	return r.cloud.Insights(ctx, project, location)
+}
+
+// TestInsightsOverARotation: with the simulated Recommender, from an insight
+// that is there to one that is gone a day and a half after the completion,
+// nothing is reported, for nothing is wrong.
+func TestInsightsOverARotation(t *testing.T) {
+	s := newStage(t, shop)
+	s.add(yard, "2027-04-01", nil) // keeps the location worth reading
+	s.edit(func(d *policy.FleetDoc) {
+		d.Holds = []policy.Hold{{Cluster: yard, Said: policy.Said{By: "ann", At: s.now}}}
+	})
+	opts, stop, err := s.gke.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	r := &simulated{adviser: adviser{asked: map[policy.InsightPlace][]time.Time{}, now: func() time.Time { return s.now }}}
+	if r.cloud, err = gke.DialRecommender(t.Context(), gke.InsightRetry(), opts...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.cloud.Close() })
+	for hour := range 8 * 24 {
+		p := s.process()
+		p.Insights = r
+		p.must()
+		for _, m := range p.lines() {
+			if m["mismatches"] != nil || strings.Contains(m["msg"].(string), "insight") {
+				t.Fatalf("hour %d: %v", hour, m)
+			}
+		}
+		s.pass(time.Hour)
+	}
+	if h := s.history(); len(h) != 1 || len(r.all) != 8 || !s.doc().Insights["shop/europe-west1"].Answered {
+		t.Errorf("%d rotations, %d reads in eight days, book %+v", len(h), len(r.all), s.doc().Insights)
+	}
+	found, complete, err := r.cloud.Insights(t.Context(), "shop", "europe-west1")
+	if err != nil || !complete || len(found) != 1 || found[0] != (policy.Insight{Cluster: yard, State: policy.InsightActive}) {
+		t.Errorf("at the end Recommender says %+v, complete %v, error %v", found, complete, err)
 	}
 }
