@@ -23,7 +23,6 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
-	"gke-credential-rotator/state"
 )
 
 // crowd is a large fleet behind a simulated GKE that takes its time.
@@ -259,37 +258,6 @@ func (c crowd) dial(tb testing.TB, at string) *gke.Cloud {
 	return cloud
 }
 
-// reads counts how often the book is asked.
-type reads struct {
-	state.Store
-	book, fleet, history, lease, writes int
-}
-
-func (r *reads) Book(ctx context.Context) (policy.Book, error) {
-	r.book++
-	return r.Store.Book(ctx)
-}
-
-func (r *reads) Fleet(ctx context.Context) (policy.FleetDoc, error) {
-	r.fleet++
-	return r.Store.Fleet(ctx)
-}
-
-func (r *reads) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
-	r.history++
-	return r.Store.History(ctx, ref)
-}
-
-func (r *reads) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
-	r.lease++
-	return r.Store.Lease(ctx, l)
-}
-
-func (r *reads) Write(ctx context.Context, c state.Change) (state.Change, error) {
-	r.writes++
-	return r.Store.Write(ctx, c)
-}
-
 // policyFor is the policy of an in-process run over the crowd.
 func (c crowd) policyFor(tb testing.TB) *policy.Policy {
 	tb.Helper()
@@ -320,33 +288,5 @@ func BenchmarkPlan(b *testing.B) {
 				policy.Plan(p, res.Fleet, "run", monday)
 			}
 		})
-	}
-}
-
-// TestReads: with nothing in flight a run reads the book once, which is one
-// query and one read, writes one note of itself, and takes and gives back the
-// lease; and asks GKE one question a project.
-func TestReads(t *testing.T) {
-	c := crowd{8, 5, 20, 0, 4, nil}
-	served := c.serve(t)
-	served.lists.Store(0)
-	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = store.Close() }()
-	cloud, book := c.dial(t, served.address), &reads{Store: store}
-	world := pass.World{
-		Read: cloud, Move: cloud, Store: book, NewID: randomID,
-		Now: func() time.Time { return monday }, Mono: func() time.Duration { return 0 },
-	}
-	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {
-		t.Fatal(err)
-	}
-	if served.lists.Load() != 8 || served.others.Load() != 0 {
-		t.Errorf("%d listings, %d other calls", served.lists.Load(), served.others.Load())
-	}
-	if book.book != 1 || book.fleet != 0 || book.history != 0 || book.lease != 2 || book.writes != 1 {
-		t.Errorf("the book was read %d times, the fleet document %d, histories %d; leases %d, writes %d", book.book, book.fleet, book.history, book.lease, book.writes)
 	}
 }

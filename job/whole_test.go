@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/state/emulator"
 )
 
 // books are the stores that the whole job is played over: the settings that
@@ -21,6 +22,10 @@ import (
 func books(t *testing.T, play func(t *testing.T, settings []string)) {
 	t.Run("file", func(t *testing.T) {
 		play(t, []string{"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "book.db")})
+	})
+	t.Run("firestore", func(t *testing.T) {
+		host := emulator.Start(t)
+		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/book-" + randomID()[:12]})
 	})
 }
 

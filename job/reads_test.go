@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"path"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+	"gke-credential-rotator/state/emulator"
+)
+
+// reads counts how often the book is asked.
+type reads struct {
+	state.Store
+	book, fleet, history, lease, writes int
+}
+
+func (r *reads) Book(ctx context.Context) (policy.Book, error) {
+	r.book++
+	return r.Store.Book(ctx)
+}
+
+func (r *reads) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+	r.fleet++
+	return r.Store.Fleet(ctx)
+}
+
+func (r *reads) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+	r.history++
+	return r.Store.History(ctx, ref)
+}
+
+func (r *reads) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
+	r.lease++
+	return r.Store.Lease(ctx, l)
+}
+
+func (r *reads) Write(ctx context.Context, c state.Change) (state.Change, error) {
+	r.writes++
+	return r.Store.Write(ctx, c)
+}
+
+// TestReads: with nothing in flight a run reads the book once, which is one
+// query and one read, writes one note of itself, and takes and gives back the
+// lease; and asks GKE one question a project.
+func TestReads(t *testing.T) {
+	c := crowd{8, 5, 20, 0, 4, nil}
+	served := c.serve(t)
+	served.lists.Store(0)
+	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	book := &reads{Store: store}
+	look(t, c, book, served.address)
+	if served.lists.Load() != 8 || served.others.Load() != 0 {
+		t.Errorf("%d listings, %d other calls", served.lists.Load(), served.others.Load())
+	}
+	if book.book != 1 || book.fleet != 0 || book.history != 0 || book.lease != 2 || book.writes != 1 {
+		t.Errorf("the book was read %d times, the fleet document %d, histories %d; leases %d, writes %d", book.book, book.fleet, book.history, book.lease, book.writes)
+	}
+}
+
+// look makes a run over the crowd with that book.
+func look(t *testing.T, c crowd, book state.Store, address string) {
+	t.Helper()
+	cloud := c.dial(t, address)
+	world := pass.World{
+		Read: cloud, Move: cloud, Store: book, NewID: randomID,
+		Now: func() time.Time { return monday }, Mono: func() time.Duration { return 0 },
+	}
+	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// calls counts what is asked of Firestore, by method.
+type calls struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (c *calls) count(method string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by[path.Base(method)]++
+}
+
+func (c *calls) options() []option.ClientOption {
+	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		c.count(method)
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		c.count(method)
+		return open(ctx, desc, cc, method, opts...)
+	}
+	return []option.ClientOption{option.WithGRPCDialOption(grpc.WithUnaryInterceptor(unary)), option.WithGRPCDialOption(grpc.WithStreamInterceptor(stream))}
+}
+
+// TestReadsOfFirestore: the same run over Firestore, counted below all
+// retries. The book is one query and one read; the lease's own two are beside
+// it, as are the commits of lease, note and return.
+func TestReadsOfFirestore(t *testing.T) {
+	c := crowd{8, 5, 20, 0, 4, nil}
+	counted := &calls{by: map[string]int{}}
+	store, err := state.OpenFirestore(t.Context(), "demo-whole", "reads-"+randomID()[:12], state.FirestoreOptions{
+		Emulator: emulator.Start(t), Client: counted.options(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	if _, err := store.Book(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 1}; !maps.Equal(counted.by, want) {
+		t.Errorf("to read the book: %v", counted.by)
+	}
+	clear(counted.by)
+	look(t, c, store, c.serve(t).address)
+	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 3, "Commit": 3}; !maps.Equal(counted.by, want) {
+		t.Errorf("for a run: %v", counted.by)
+	}
+}
