@@ -36,7 +36,7 @@ func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed flo
 		return wrong("--serve %s: %v", addr, err)
 	}
 	fmt.Fprintf(a.stdout, `Simulated GKE on http://%[1]s from %[2]s, %[3]g simulated seconds a second. gRPC and REST.
-  rotator   export ROTATOR_ENV=trial ROTATOR_GKE_ENDPOINT=%[1]s ROTATOR_PROJECTS=%[4]s
+  rotator   export ROTATOR_ENV=trial ROTATOR_GKE_ENDPOINT=%[1]s ROTATOR_RECOMMENDER_ENDPOINT=%[1]s ROTATOR_PROJECTS=%[4]s
             rotator plan --at "$(curl -s http://%[1]s/sim/clock | grep -o '20[^"]*')"
   gcloud    CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER=http://%[1]s/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true gcloud container clusters list --project PROJECT
   clock     curl -d '{"advance":"6h"}' http://%[1]s/sim/clock
