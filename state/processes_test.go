@@ -56,7 +56,7 @@ func TestProcess(t *testing.T) {
 func saying(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	_, _ = os.Stdout.WriteString("sending\n")
 	err := invoke(ctx, method, req, reply, cc, opts...)
-	_, _ = os.Stdout.WriteString(fmt.Sprintf("answered %v\n", err))
+	_, _ = fmt.Fprintf(os.Stdout, "answered %v\n", err)
 	select {} // until killed
 }
 
