@@ -80,17 +80,16 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Book implements [Store]. Both reads are of one instant; and should they not
-// be, as in the emulator by some microseconds, the fleet document is the older
-// one, so that a write that rests on both meets a conflict.
+// Book implements [Store]. The fleet document is read first and so is never
+// newer than the rotations: a write that rests on both, while somebody changed
+// both in between, meets a conflict. A slot is never seen before its rotation.
 func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		book = policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}
-		at, err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version)
-		if err != nil {
+		if err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version); err != nil {
 			return err
 		}
-		return f.query(ctx, colRotations, nil, at, func(id string, e envelope) error {
+		return f.query(ctx, colRotations, nil, func(id string, e envelope) error {
 			var r policy.Rotation
 			if err := e.into(id, &r); err != nil {
 				return err
@@ -113,8 +112,7 @@ func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
 func (f *Firestore) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		doc = policy.FleetDoc{}
-		_, err := f.get(ctx, idFleet, &doc, &doc.Version)
-		return err
+		return f.get(ctx, idFleet, &doc, &doc.Version)
 	})
 	if err != nil {
 		return policy.FleetDoc{}, err
@@ -126,7 +124,7 @@ func (f *Firestore) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) 
 func (f *Firestore) History(ctx context.Context, ref policy.Ref) (out []policy.Record, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		out = nil
-		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), nil, func(id string, e envelope) error {
+		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), func(id string, e envelope) error {
 			var rec policy.Record
 			if err := e.into(id, &rec); err != nil {
 				return err
@@ -207,8 +205,7 @@ func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err erro
 		var seen string
 		err = f.read(ctx, func(ctx context.Context) error {
 			now, seen = Lease{}, ""
-			_, err := f.get(ctx, idLease, &now, &seen)
-			return err
+			return f.get(ctx, idLease, &now, &seen)
 		})
 		if err != nil {
 			return Lease{}, err

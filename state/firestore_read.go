@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // root is the database's own name in the API.
@@ -49,25 +48,25 @@ func (f *Firestore) read(ctx context.Context, do func(context.Context) error) er
 	}
 }
 
-// get reads one document into v, and its version, and says as of when; a
-// missing one leaves both as they are.
-func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) (at *timestamppb.Timestamp, err error) {
+// get reads one document into v, and its version; a missing one leaves both as
+// they are.
+func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
 	stream, err := f.client.BatchGetDocuments(ctx, &pb.BatchGetDocumentsRequest{Database: f.root(), Documents: []string{f.path(id)}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		got, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("document %s: neither found nor missing", id)
+			return fmt.Errorf("document %s: neither found nor missing", id)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if got.GetMissing() != "" {
-			return got.GetReadTime(), nil
+			return nil
 		}
 		if doc := got.GetFound(); doc != nil {
 			e, err := fromDocument(id, doc)
@@ -75,13 +74,13 @@ func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) (at
 				err = e.into(id, v)
 			}
 			*seen = e.Version
-			return got.GetReadTime(), err
+			return err
 		}
 	}
 }
 
-// query reads the documents of a collection, as of an instant if one is given.
-func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter, at *timestamppb.Timestamp, each func(id string, e envelope) error) error {
+// query reads the documents of a collection, all or those where it says.
+func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter, each func(id string, e envelope) error) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
 	req := &pb.RunQueryRequest{
@@ -89,9 +88,6 @@ func (f *Firestore) query(ctx context.Context, collection string, where *pb.Stru
 		QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: &pb.StructuredQuery{
 			From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}, Where: where,
 		}},
-	}
-	if at != nil {
-		req.ConsistencySelector = &pb.RunQueryRequest_ReadTime{ReadTime: at}
 	}
 	stream, err := f.client.RunQuery(ctx, req)
 	if err != nil {
