@@ -77,7 +77,9 @@ func (c *cluster) rotate() {
 func (c *cluster) allPools() map[string]bool {
 	all := map[string]bool{}
 	for _, p := range c.pb.GetNodePools() {
-		all[p.GetName()] = true
+		if c.nodesOf(p) > 0 || !c.w.opts.EmptyPoolsExempt {
+			all[p.GetName()] = true
+		}
 	}
 	return all
 }
@@ -116,8 +118,8 @@ func (c *cluster) next() (at time.Time, event func()) {
 	switch r := c.rotation; {
 	case r != nil && !c.expired():
 		if pool, ok := c.nextPool(); ok {
-			if next, open := c.open.Next(later(r.nodesFrom, c.clock)); open {
-				consider(later(next.Start, later(r.nodesFrom, c.clock)), func() { c.recreate(pool, true) })
+			if next, open := c.open.Next(later(r.nodesFrom, c.clock)); open && !c.pb.GetEnableKubernetesAlpha() {
+				consider(later(next.Start, later(r.nodesFrom, c.clock)), func() { c.recreateByGKE(pool) })
 			}
 		}
 		consider(later(r.tryAt, c.clock), func() { c.autoComplete() })
@@ -161,9 +163,43 @@ func (c *cluster) start() *operation {
 		c.serial++
 		c.cas = append(c.cas, c.w.issue(fmt.Sprintf("%s#%d", c.name, c.serial), c.clock))
 		c.rotate()
-		c.pb.Endpoint = c.w.address(fmt.Sprintf("%s#%d", c.name, c.serial))
+		if !c.w.opts.EndpointLate {
+			c.switchEndpoint()
+		}
 		c.write()
+		c.down()
 	})
+}
+
+// switchEndpoint shows the new address of the control plane. DNS endpoints
+// keep their name.
+func (c *cluster) switchEndpoint() {
+	public := c.w.address(fmt.Sprintf("%s#%d", c.name, c.serial))
+	private, ip := c.pb.GetPrivateClusterConfig(), c.pb.GetControlPlaneEndpointsConfig().GetIpEndpointsConfig()
+	only := private.GetEnablePrivateEndpoint()                                                                                                  //nolint:staticcheck // what older clusters have
+	hidden := c.pb.GetEndpoint() != "" && (c.pb.GetEndpoint() == private.GetPrivateEndpoint() || c.pb.GetEndpoint() == ip.GetPrivateEndpoint()) //nolint:staticcheck // likewise
+	inside := ""
+	if c.w.opts.PrivateEndpointSwitches {
+		inside = "10" + strings.TrimPrefix(public, "34")
+	}
+	replace := func(field *string, with string) {
+		if *field != "" && with != "" {
+			*field = with
+		}
+	}
+	if private != nil {
+		replace(&private.PublicEndpoint, public)  //nolint:staticcheck // likewise
+		replace(&private.PrivateEndpoint, inside) //nolint:staticcheck // likewise
+	}
+	if ip != nil {
+		replace(&ip.PublicEndpoint, public)
+		replace(&ip.PrivateEndpoint, inside)
+	}
+	if only || hidden {
+		replace(&c.pb.Endpoint, inside)
+	} else {
+		c.pb.Endpoint = public
+	}
 }
 
 // complete ends the rotation: the newest CA is left.
@@ -173,7 +209,11 @@ func (c *cluster) complete() *operation {
 			c.advise()
 			c.cas, c.rotation = c.cas[len(c.cas)-1:], nil
 			c.retire()
+			if c.w.opts.EndpointLate {
+				c.switchEndpoint()
+			}
 			c.write()
+			c.down()
 		}
 	})
 }
@@ -181,8 +221,12 @@ func (c *cluster) complete() *operation {
 // write shows the CAs in the API's cluster. What was recorded stays as it came
 // until a rotation changes it.
 func (c *cluster) write() {
+	shown := slices.Clone(c.cas)
+	if c.w.opts.NewFirst {
+		slices.Reverse(shown)
+	}
 	var bundle strings.Builder
-	for _, ca := range c.cas {
+	for _, ca := range shown {
 		bundle.WriteString(ca.pem)
 	}
 	if c.pb.MasterAuth == nil {
@@ -204,16 +248,21 @@ func (c *cluster) show() {
 	c.pb.Status, c.pb.Conditions = c.status, c.recorded
 	if exp := c.expires(); !exp.IsZero() && c.status == containerpb.Cluster_RUNNING && exp.Sub(c.clock) <= degradeAt {
 		c.pb.Status = containerpb.Cluster_DEGRADED
-		c.pb.Conditions = append(slices.Clone(c.recorded), &containerpb.StatusCondition{
-			Code: containerpb.StatusCondition_CA_EXPIRING, Message: "cluster CA is expiring soon", //nolint:staticcheck // canonical_code cannot say CA_EXPIRING
-		})
+		if !c.w.opts.DegradedAlone {
+			c.pb.Conditions = append(slices.Clone(c.recorded), &containerpb.StatusCondition{
+				Code: containerpb.StatusCondition_CA_EXPIRING, Message: "cluster CA is expiring soon", //nolint:staticcheck // canonical_code cannot say CA_EXPIRING
+			})
+		}
 	}
 	if c.running() != nil {
 		c.pb.Status = containerpb.Cluster_RECONCILING
 	}
 	for _, p := range c.pb.GetNodePools() {
-		if c.runningOn(p.GetName()) != nil {
+		if op := c.runningOn(p.GetName()); op != nil {
 			p.Status = containerpb.NodePool_RECONCILING
+			if s := op.at(c.clock); s != nil && s.phase != 0 {
+				p.UpdateInfo = &containerpb.NodePool_UpdateInfo{BlueGreenInfo: &containerpb.NodePool_UpdateInfo_BlueGreenInfo{Phase: s.phase}}
+			}
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterReques
 }
 
 func (s *server) find(name string) (*cluster, error) {
-	if c := s.w.clusters[name]; c != nil {
+	if c := s.w.clusters[s.w.byID(name)]; c != nil {
 		return c, nil
 	}
 	return nil, status.Errorf(codes.NotFound, "Not found: %s.", name)
@@ -61,8 +61,9 @@ func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperatio
 	out := &containerpb.ListOperationsResponse{}
 	for _, c := range s.w.under(parentOf(req)) {
 		c.look()
+		c.forget()
 		for _, op := range c.ops {
-			out.Operations = append(out.Operations, op.proto(c.name))
+			out.Operations = append(out.Operations, op.proto(c))
 		}
 	}
 	return out, nil
@@ -76,9 +77,11 @@ func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRe
 		parent, id = parentOf(req), req.GetOperationId() //nolint:staticcheck // the old form
 	}
 	for _, c := range s.w.under(parent) {
+		c.look()
+		c.forget()
 		for _, op := range c.ops {
 			if op.name == id {
-				return op.proto(c.name), nil
+				return op.proto(c), nil
 			}
 		}
 	}
@@ -89,11 +92,13 @@ func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRota
 	return s.mutate("StartIPRotation", clusterOf(req), "", func(c *cluster) (*operation, error) {
 		switch {
 		case c.rotation != nil:
-			return nil, status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress.")
+			return nil, status.Error(s.w.opts.RefuseStart, "The cluster has an IP rotation in progress.")
 		case c.running() != nil:
 			return nil, busy(c.running())
 		case c.status != containerpb.Cluster_RUNNING && c.status != containerpb.Cluster_DEGRADED:
 			return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
+		case c.pb.GetUserManagedKeysConfig().GetClusterCa() != "":
+			return nil, status.Error(codes.FailedPrecondition, "The cluster uses customer-managed keys and certificate authorities; its credentials cannot be rotated by GKE.")
 		case len(c.cas) == 0:
 			// A recording whose CA was removed or redacted: one cannot make it up.
 			return nil, status.Error(codes.FailedPrecondition, "gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
@@ -108,10 +113,10 @@ func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.Complete
 		case c.running() != nil:
 			return nil, busy(c.running())
 		case c.rotation == nil:
-			return nil, status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress.")
+			return nil, status.Error(s.w.opts.RefuseComplete, "The cluster does not have an IP rotation in progress.")
 		}
 		if pool, ok := c.nextPool(); ok {
-			return nil, status.Errorf(codes.FailedPrecondition, "Node pool %q requires recreation.", pool)
+			return nil, status.Errorf(s.w.opts.RefuseComplete, "Node pool %q requires recreation.", pool)
 		}
 		return c.complete(), nil
 	})
@@ -134,7 +139,7 @@ func (s *server) UpdateCluster(_ context.Context, req *containerpb.UpdateCluster
 		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
 			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
 		case up.GetDesiredMasterVersion() != "":
-			return c.upgradeMaster()
+			return c.upgradeMaster(up.GetDesiredMasterVersion())
 		case up.GetDesiredNodeVersion() != "":
 			pool := up.GetDesiredNodePoolId()
 			if pool == "" && len(c.pb.GetNodePools()) == 1 {
@@ -166,7 +171,7 @@ func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation
 	if err != nil {
 		return nil, err
 	}
-	return op.proto(c.name), nil
+	return op.proto(c), nil
 }
 
 // busy is how GKE refuses a change while another operation runs.

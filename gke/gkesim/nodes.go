@@ -16,20 +16,23 @@ const retryNodes = time.Hour
 // expiredText is how nodes fail that meet an expired CA.
 const expiredText = "All cluster resources were brought up, but: nodes failed to register: x509: certificate has expired or is not yet valid"
 
-// recreate upgrades a pool to the version it runs. GKE's own work pauses when
-// the window closes; manual work does not ask.
-func (c *cluster) recreate(name string, byGKE bool) *operation {
-	took := c.poolTakes(name)
-	if byGKE {
-		took = c.openTime(took)
-	}
+// recreate upgrades a pool to that version, most often the one it runs.
+// GKE's own work pauses when the window closes; manual work does not, but by
+// option.
+func (c *cluster) recreate(name, version string, byGKE bool) *operation {
+	steps := c.poolSteps(name)
+	end := c.lay(steps, byGKE || c.w.opts.ManualPauses && c.isOpen())
 	before := c.pool(name).GetStatus()
-	op := c.begin("UPGRADE_NODES", name, took, func() {
+	op := c.begin("UPGRADE_NODES", name, end.Sub(c.clock), func() {
 		if c.rotation != nil {
 			delete(c.rotation.pending, name)
 		}
+		if p := c.pool(name); p != nil {
+			p.Version = version
+		}
 		c.endPool(name, before, containerpb.NodePool_RUNNING)
 	})
+	op.steps = steps
 	op.spoilt = func() {
 		if c.rotation != nil {
 			c.rotation.nodesFrom = later(c.rotation.nodesFrom, c.clock.Add(retryNodes))
@@ -42,6 +45,16 @@ func (c *cluster) recreate(name string, byGKE bool) *operation {
 	return op
 }
 
+// recreateByGKE gives a pool new nodes of the version it runs, or of the
+// control plane's when that version is no longer to be had.
+func (c *cluster) recreateByGKE(name string) {
+	version := c.pool(name).GetVersion()
+	if c.w.retired[version] {
+		version = c.pb.GetCurrentMasterVersion()
+	}
+	c.recreate(name, version, true)
+}
+
 // endPool gives the pool its status after an upgrade; one whose recording has
 // none keeps none while all is well.
 func (c *cluster) endPool(name string, before, now containerpb.NodePool_Status) {
@@ -52,40 +65,124 @@ func (c *cluster) endPool(name string, before, now containerpb.NodePool_Status) 
 	if before == containerpb.NodePool_STATUS_UNSPECIFIED && now == containerpb.NodePool_RUNNING {
 		now = before
 	}
-	p.Status = now
+	p.Status, p.UpdateInfo = now, nil
 }
 
-// openTime stretches work over the times at which the policy is open. Work
-// that finds too few of them stays paused beyond every horizon.
-func (c *cluster) openTime(work time.Duration) time.Duration {
-	at, left := c.clock, work
+func (c *cluster) isOpen() bool {
+	next, ok := c.open.Next(c.clock)
+	return ok && !next.Start.After(c.clock)
+}
+
+// openEnd is when work begun then ends, if it goes on only while the policy is
+// open. Work that finds too few such times stays paused beyond every horizon.
+func (c *cluster) openEnd(at time.Time, work time.Duration) time.Time {
 	for {
 		next, ok := c.open.Next(at)
 		if !ok {
-			return at.Sub(c.clock) + window.Horizon
+			return at.Add(window.Horizon)
 		}
 		begin := later(next.Start, at)
-		if next.End.Sub(begin) >= left {
-			return begin.Add(left).Sub(c.clock)
+		if next.End.Sub(begin) >= work {
+			return begin.Add(work)
 		}
-		left -= next.End.Sub(begin)
+		work -= next.End.Sub(begin)
 		at = next.End
 	}
 }
 
-// poolTakes is how long recreating the pool's nodes takes.
-func (c *cluster) poolTakes(name string) time.Duration {
-	p := c.pool(name)
+// step is a part of a pool's upgrade.
+type step struct {
+	takes time.Duration
+	waits bool // on purpose: goes on while the window is closed
+	nodes int  // that are done when it ends
+	phase containerpb.NodePool_UpdateInfo_BlueGreenInfo_Phase
+	end   time.Time
+}
+
+// lay gives every step its end, and the last one's.
+func (c *cluster) lay(steps []step, pauses bool) time.Time {
+	at := c.clock
+	for i, s := range steps {
+		if pauses && !s.waits {
+			at = c.openEnd(at, s.takes)
+		} else {
+			at = at.Add(s.takes)
+		}
+		steps[i].end = at
+	}
+	return at
+}
+
+// nodesOf is how many nodes the pool has, as far as the API tells.
+func (c *cluster) nodesOf(p *containerpb.NodePool) int {
 	zones := len(p.GetLocations())
 	if zones == 0 {
 		zones = max(len(c.pb.GetLocations()), 1)
 	}
-	nodes, up := int(p.GetInitialNodeCount())*zones, p.GetUpgradeSettings()
+	return int(p.GetInitialNodeCount()) * zones
+}
+
+// poolSteps is what recreating the pool's nodes consists of.
+func (c *cluster) poolSteps(name string) []step {
+	p := c.pool(name)
+	nodes, up := c.nodesOf(p), p.GetUpgradeSettings()
 	if up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN {
-		return 2*c.w.opts.NodeTakes + up.GetBlueGreenSettings().GetNodePoolSoakDuration().AsDuration()
+		return c.blueGreenSteps(nodes, up.GetBlueGreenSettings())
 	}
-	surge := max(int(up.GetMaxSurge()+up.GetMaxUnavailable()), 1)
-	return time.Duration(max((nodes+surge-1)/surge, 1)) * c.w.opts.NodeTakes
+	surge := max(int(up.GetMaxSurge())+int(up.GetMaxUnavailable()), 1)
+	return c.groups(nil, nodes, surge, step{takes: c.w.opts.NodeTakes}, 0)
+}
+
+// mostSteps bounds what one upgrade consists of: above it, groups of nodes are
+// counted together.
+const mostSteps = 1000
+
+// groups appends steps that do the nodes so many at a time, each followed by
+// that wait.
+func (c *cluster) groups(steps []step, nodes, each int, like step, wait time.Duration) []step {
+	number := max((nodes+each-1)/each, 1)
+	together := (number + mostSteps - 1) / mostSteps
+	for done, left := 0, nodes; done < number; done += together {
+		n := min(together, number-done)
+		s := like
+		s.takes, s.nodes = like.takes*time.Duration(n), min(each*n, left)
+		left -= s.nodes
+		steps = append(steps, s)
+		if wait > 0 {
+			s.takes, s.nodes, s.waits = wait*time.Duration(n), 0, true
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+// defaultDrainWait is what GKE waits before it drains an autoscaled blue-green
+// pool, unless told otherwise.
+const defaultDrainWait = 3 * 24 * time.Hour
+
+// blueGreenSteps: new nodes, then the old ones drained in batches, then the
+// soak, after which the old nodes go.
+func (c *cluster) blueGreenSteps(nodes int, s *containerpb.BlueGreenSettings) []step {
+	takes := c.w.opts.NodeTakes
+	steps := []step{{takes: takes, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CREATING_GREEN_POOL}}
+	if a := s.GetAutoscaledRolloutPolicy(); a != nil {
+		wait := defaultDrainWait
+		if a.GetWaitForDrainDuration() != nil {
+			wait = a.GetWaitForDrainDuration().AsDuration()
+		}
+		steps = append(steps, step{takes: wait, waits: true, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CORDONING_BLUE_POOL})
+	}
+	r, batch := s.GetStandardRolloutPolicy(), max(nodes, 1)
+	if n := int(r.GetBatchNodeCount()); n > 0 {
+		batch = n
+	} else if part := r.GetBatchPercentage(); part > 0 && part < 1 {
+		batch = max(int(float64(nodes)*float64(part)), 1)
+	}
+	drain := step{takes: max(takes*time.Duration(min(batch, max(nodes, 1)))/time.Duration(max(nodes, 1)), time.Minute), phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_DRAINING_BLUE_POOL}
+	steps = c.groups(steps, nodes, batch, drain, r.GetBatchSoakDuration().AsDuration())
+	return append(steps, step{
+		takes: s.GetNodePoolSoakDuration().AsDuration(), waits: true, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING,
+	})
 }
 
 // mostOperations is GKE's quota of concurrent operations on one cluster.
@@ -99,8 +196,19 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 		return nil, status.Errorf(codes.NotFound, "Not found: %s/nodePools/%s.", c.name, name)
 	case c.pb.GetAutopilot().GetEnabled():
 		return nil, status.Error(codes.InvalidArgument, "Autopilot node pools cannot be accessed or modified.")
+	case c.pb.GetEnableKubernetesAlpha():
+		return nil, status.Error(codes.FailedPrecondition, "Node upgrades are not supported on alpha clusters.")
 	case etag != "" && etag != p.GetEtag():
 		return nil, status.Error(codes.Aborted, "The etag does not match the node pool's.")
+	}
+	if version == "" || version == "-" {
+		version = c.pb.GetCurrentMasterVersion() // a real upgrade, when the pool lags
+	}
+	switch {
+	case c.w.retired[version]:
+		return nil, status.Errorf(codes.InvalidArgument, "Node version %q is unsupported.", version)
+	case newer(version, c.pb.GetCurrentMasterVersion()):
+		return nil, status.Errorf(codes.InvalidArgument, "Node version %q must not be newer than the control plane's %q.", version, c.pb.GetCurrentMasterVersion())
 	}
 	running := 0
 	for _, op := range c.ops {
@@ -114,20 +222,38 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 	if running >= mostOperations {
 		return nil, status.Errorf(codes.ResourceExhausted, "Too many operations: cluster %q hits the concurrent operations quota %d", c.pb.GetName(), mostOperations)
 	}
-	if version == "" || version == "-" {
-		version = c.pb.GetCurrentMasterVersion() // a real upgrade, when the pool lags
+	return c.recreate(name, version, false), nil
+}
+
+// newer compares versions by their numbers; what has none is never newer.
+func newer(a, b string) bool {
+	x, y := numbers(a), numbers(b)
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return x[i] > y[i]
+		}
 	}
-	p.Version = version
-	return c.recreate(name, false), nil
+	return false
 }
 
 // upgradeMaster to its own version makes Autopilot recreate its nodes as soon
 // as its policy is open.
-func (c *cluster) upgradeMaster() (*operation, error) {
+func (c *cluster) upgradeMaster(version string) (*operation, error) {
 	if op := c.running(); op != nil {
 		return nil, busy(op)
 	}
+	if version == "-" || version == "latest" {
+		version = c.w.newestMaster(c.place())
+	}
+	switch {
+	case c.w.retired[version]:
+		return nil, status.Errorf(codes.InvalidArgument, "Master version %q is unsupported.", version)
+	case newer(c.pb.GetCurrentMasterVersion(), version):
+		return nil, status.Errorf(codes.InvalidArgument, "Master cannot be upgraded to %q: it is older than %q.", version, c.pb.GetCurrentMasterVersion())
+	}
 	return c.begin("UPGRADE_MASTER", "", c.w.opts.StartTakes, func() {
+		c.pb.CurrentMasterVersion = version
+		c.down()
 		if c.rotation != nil && c.pb.GetAutopilot().GetEnabled() {
 			c.rotation.nodesFrom = c.clock
 		}

@@ -1,7 +1,12 @@
 package gkesim
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +23,7 @@ type operation struct {
 	effect           func()                 // what its success brings
 	spoilt           func()                 // what its failure brings; nil: nothing
 	recorded         *containerpb.Operation // as it was added; nil for those begun here
+	steps            []step                 // of node work
 }
 
 // begin starts an operation whose effect is there when it ends.
@@ -65,31 +71,145 @@ func (c *cluster) runningOn(pool string) *operation {
 	return nil
 }
 
-// proto is the operation as the API shows it: the target link names the
-// project by its number in life; here by its id, which the API allows too.
-func (op *operation) proto(cluster string) *containerpb.Operation {
+// forget drops operations that ended longer ago than GKE remembers.
+func (c *cluster) forget() {
+	if c.w.opts.ForgetOperations > 0 {
+		c.ops = slices.DeleteFunc(c.ops, func(op *operation) bool {
+			return op.done && op.recorded == nil && c.clock.Sub(op.end) > c.w.opts.ForgetOperations
+		})
+	}
+}
+
+// at gives the step of node work under way at that time; nil when none is.
+func (op *operation) at(t time.Time) *step {
+	for i := range op.steps {
+		if t.Before(op.steps[i].end) {
+			return &op.steps[i]
+		}
+	}
+	return nil
+}
+
+// proto is the operation as the API shows it, in the form of the recorded
+// ones: a zone, never a location; links by project number, with zones for
+// zonal clusters.
+func (op *operation) proto(c *cluster) *containerpb.Operation {
 	if op.recorded != nil {
 		return op.asRecorded()
 	}
-	parts := strings.Split(cluster, "/")
-	base := "https://container.googleapis.com/v1/" + strings.Join(parts[:4], "/")
+	base := c.w.link(c.name)
+	cut := strings.LastIndex(base, "/clusters/")
 	pb := &containerpb.Operation{
-		Name: op.name, Location: parts[3], Status: containerpb.Operation_RUNNING,
-		Zone:          parts[3], //nolint:staticcheck // deprecated, and what gcloud's list shows
+		Name: op.name, Status: containerpb.Operation_RUNNING,
+		Zone:          c.location(), //nolint:staticcheck // deprecated, and the only place that the recorded ones name
 		OperationType: containerpb.Operation_Type(containerpb.Operation_Type_value[op.kind]),
 		StartTime:     op.start.UTC().Format(time.RFC3339Nano),
-		SelfLink:      base + "/operations/" + op.name,
-		TargetLink:    "https://container.googleapis.com/v1/" + cluster,
+		SelfLink:      base[:cut] + "/operations/" + op.name,
+		TargetLink:    base,
 	}
 	if op.pool != "" {
 		pb.TargetLink += "/nodePools/" + op.pool
 	}
-	if op.done {
+	switch {
+	case op.done:
 		pb.Status = containerpb.Operation_DONE
 		pb.EndTime = op.end.UTC().Format(time.RFC3339Nano)
 		if op.failure != "" {
 			pb.Error = &statuspb.Status{Code: 13, Message: op.failure}
 		}
+	case op.kind != "UPDATE_CLUSTER" && c.clock.Before(op.start.Add(c.w.opts.PendingTakes)):
+		pb.Status = containerpb.Operation_PENDING
+		return pb
+	}
+	if op.steps != nil {
+		pb.Progress = op.progress(c.clock)
 	}
 	return pb
+}
+
+// progress counts nodes as recorded operations do. Where work has failed, its
+// last step's nodes have.
+func (op *operation) progress(now time.Time) *containerpb.OperationProgress {
+	var total, good, bad int
+	for _, s := range op.steps {
+		total += s.nodes
+		if !now.Before(s.end) {
+			good += s.nodes
+		}
+	}
+	if op.done && op.failure != "" {
+		for i := len(op.steps) - 1; i >= 0 && bad == 0; i-- {
+			bad = op.steps[i].nodes
+		}
+		good -= bad
+	}
+	out := &containerpb.OperationProgress{}
+	for _, m := range []struct {
+		name string
+		n    int
+	}{{"NODES_TOTAL", total}, {"NODES_FAILED", bad}, {"NODES_COMPLETE", good}, {"NODES_DONE", good + bad}, {"NODE_PDB_DELAY_SECONDS", 0}} {
+		out.Metrics = append(out.Metrics, &containerpb.OperationProgress_Metric{
+			Name: m.name, Value: &containerpb.OperationProgress_Metric_IntValue{IntValue: int64(m.n)},
+		})
+	}
+	return out
+}
+
+func (c *cluster) location() string { return strings.Split(c.name, "/")[3] }
+
+var zonalName = regexp.MustCompile(`-[a-z]$`)
+
+// zonal says whether the control plane is in one zone.
+func (c *cluster) zonal() bool { return zonalName.MatchString(c.location()) }
+
+// link is a name as operations link to it.
+func (w *World) link(name string) string {
+	parts := strings.Split(name, "/")
+	if zonalName.MatchString(parts[3]) {
+		parts[2] = "zones"
+	}
+	if !w.opts.LinksByID {
+		parts[1] = projectNumber(parts[1])
+	}
+	return "https://container.googleapis.com/v1/" + strings.Join(parts, "/")
+}
+
+// projectNumber makes up a project's number.
+func projectNumber(id string) string {
+	sum := sha256.Sum256([]byte("number of " + id))
+	return strconv.FormatUint(100_000_000_000+binary.BigEndian.Uint64(sum[:8])%900_000_000_000, 10)
+}
+
+// byID gives a name by project id, also where it came by project number.
+func (w *World) byID(name string) string {
+	parts := strings.SplitN(name, "/", 3)
+	if len(parts) == 3 {
+		if id := w.numbers[parts[1]]; id != "" {
+			return parts[0] + "/" + id + "/" + parts[2]
+		}
+	}
+	return name
+}
+
+// Downtime is a time in which a cluster's API server did not answer: zonal
+// clusters have one when a rotation starts, when it is completed, and when
+// the control plane is upgraded.
+type Downtime struct {
+	Cluster string    `json:"cluster"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+}
+
+// Downtimes gives every downtime so far.
+func (w *World) Downtimes() []Downtime {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.downtimes)
+}
+
+// down notes that the API server was away until now.
+func (c *cluster) down() {
+	if c.zonal() && !c.pb.GetAutopilot().GetEnabled() {
+		c.w.downtimes = append(c.w.downtimes, Downtime{Cluster: c.name, From: c.clock.Add(-c.w.opts.DownTakes), To: c.clock})
+	}
 }

@@ -1,6 +1,10 @@
 package gkesim
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
 
 // Options say how this GKE behaves where Google does not document it.
 type Options struct {
@@ -26,6 +30,42 @@ type Options struct {
 	// InsightsAnywhere makes Recommender take "-" as a location. Whether
 	// Google's does, nobody could confirm.
 	InsightsAnywhere bool
+	// DownTakes is how long a zonal cluster's API server is away when a
+	// rotation starts or is completed.
+	DownTakes time.Duration
+	// PendingTakes is how long an upgrade is PENDING before it is RUNNING;
+	// recorded rotations are RUNNING at once.
+	PendingTakes time.Duration
+	// ForgetOperations is how long GKE lists operations that have ended;
+	// negative: for ever. Google does not say.
+	ForgetOperations time.Duration
+	// LinksByID makes operations name projects by id; recorded ones do mostly
+	// by number.
+	LinksByID bool
+	// NewFirst puts the new CA first into the bundle of a rotation.
+	NewFirst bool
+	// RefuseStart is the code of "has an IP rotation in progress":
+	// AlreadyExists or Aborted, which are both HTTP 409.
+	RefuseStart codes.Code
+	// RefuseComplete is the code of "does not have an IP rotation in progress"
+	// and "requires recreation": FailedPrecondition or InvalidArgument, which
+	// are both HTTP 400.
+	RefuseComplete codes.Code
+	// EndpointLate switches the endpoint to the new address when the rotation
+	// is completed, not when it has been started.
+	EndpointLate bool
+	// PrivateEndpointSwitches gives private endpoints a new address too.
+	PrivateEndpointSwitches bool
+	// DegradedAlone leaves the condition CA_EXPIRING out of what a cluster
+	// shows in its CA's last week.
+	DegradedAlone bool
+	// EmptyPoolsExempt lets pools without nodes need no recreation.
+	EmptyPoolsExempt bool
+	// ManualPauses pauses manual node work, too, when the window in which it
+	// began closes.
+	ManualPauses bool
+	// Retired are versions that GKE no longer offers.
+	Retired []string
 }
 
 func (o Options) withDefaults() Options {
@@ -39,6 +79,17 @@ func (o Options) withDefaults() Options {
 	or(&o.NodeTakes, 8*time.Minute)
 	or(&o.RetryComplete, 24*time.Hour)
 	or(&o.InsightLag, 36*time.Hour)
+	or(&o.DownTakes, 3*time.Minute)
+	or(&o.PendingTakes, 10*time.Second)
+	if o.ForgetOperations == 0 {
+		o.ForgetOperations = 14 * 24 * time.Hour
+	}
+	if o.RefuseStart == codes.OK {
+		o.RefuseStart = codes.AlreadyExists
+	}
+	if o.RefuseComplete == codes.OK {
+		o.RefuseComplete = codes.FailedPrecondition
+	}
 	if o.InsightReads <= 0 {
 		o.InsightReads = 100
 	}

@@ -77,6 +77,7 @@ func (w *World) Serve(clock *Clock) (*Served, error) {
 	s.sim.HandleFunc("GET /sim/clock", s.getClock)
 	s.sim.HandleFunc("POST /sim/clock", s.setClock)
 	s.sim.HandleFunc("GET /sim/journal", s.getJournal)
+	s.sim.HandleFunc("GET /sim/downtimes", s.getDowntimes)
 	return s, nil
 }
 
@@ -139,6 +140,14 @@ func (s *Served) getJournal(rw http.ResponseWriter, _ *http.Request) {
 		journal = []Entry{}
 	}
 	writeJSON(rw, http.StatusOK, journal)
+}
+
+func (s *Served) getDowntimes(rw http.ResponseWriter, _ *http.Request) {
+	times := s.w.Downtimes()
+	if times == nil {
+		times = []Downtime{}
+	}
+	writeJSON(rw, http.StatusOK, times)
 }
 
 func writeJSON(rw http.ResponseWriter, code int, v any) {

@@ -41,6 +41,15 @@ func (s *server) GetServerConfig(_ context.Context, req *containerpb.GetServerCo
 	}, nil
 }
 
+// newestMaster is the default version of a location.
+func (w *World) newestMaster(location string) string {
+	masters := []string{sampleVersion}
+	for _, c := range w.under(location) {
+		masters = append(masters, c.pb.GetCurrentMasterVersion())
+	}
+	return newestFirst(masters)[0]
+}
+
 // newestFirst sorts versions such as 1.33.5-gke.1080000, each once.
 func newestFirst(versions []string) []string {
 	versions = slices.DeleteFunc(versions, func(v string) bool { return v == "" })

@@ -21,22 +21,32 @@ import (
 
 // World is the simulated GKE. It is safe for concurrent use.
 type World struct {
-	mu       sync.Mutex
-	opts     Options
-	now      time.Time
-	clusters map[string]*cluster   // by projects/P/locations/L/clusters/C
-	shelves  map[string][]*cluster // by project, ordered by name
-	due      agenda
-	journal  []Entry
-	nextOp   int
-	reads    int    // of Recommender, on readDay
-	readDay  string // UTC
+	mu        sync.Mutex
+	opts      Options
+	now       time.Time
+	clusters  map[string]*cluster   // by projects/P/locations/L/clusters/C
+	shelves   map[string][]*cluster // by project, ordered by name
+	due       agenda
+	journal   []Entry
+	nextOp    int
+	reads     int               // of Recommender, on readDay
+	readDay   string            // UTC
+	numbers   map[string]string // project ids by number
+	retired   map[string]bool   // versions that are no longer to be had
+	downtimes []Downtime
 }
 
 // New makes an empty world.
 func New(o Options) *World {
 	o = o.withDefaults()
-	return &World{opts: o, now: o.Now, clusters: map[string]*cluster{}, shelves: map[string][]*cluster{}}
+	w := &World{
+		opts: o, now: o.Now, clusters: map[string]*cluster{}, shelves: map[string][]*cluster{},
+		numbers: map[string]string{}, retired: map[string]bool{},
+	}
+	for _, version := range o.Retired {
+		w.retired[version] = true
+	}
+	return w
 }
 
 // Entry is one request that would change a cluster, in the order of arrival.
@@ -85,7 +95,7 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 		return fmt.Errorf("there is already a cluster %s", name)
 	}
 	c := newCluster(w, name, proto.CloneOf(pb))
-	w.clusters[name] = c
+	w.clusters[name], w.numbers[projectNumber(project)] = c, project
 	at, _ := slices.BinarySearchFunc(w.shelves[project], name, byName)
 	w.shelves[project] = slices.Insert(w.shelves[project], at, c)
 	w.plan(c)
@@ -167,6 +177,7 @@ func (a *agenda) Pop() any {
 
 // under lists the clusters below projects/P/locations/L, where L may be "-".
 func (w *World) under(parent string) []*cluster {
+	parent = w.byID(parent)
 	parts := strings.Split(parent, "/")
 	if len(parts) != 4 || parts[0] != "projects" || parts[2] != "locations" {
 		return nil

@@ -283,7 +283,7 @@ func TestAutoCompletion(t *testing.T) {
 // TestLastResort: thirty days before expiry GKE starts by itself, window or
 // not; its nodes keep to the window.
 func TestLastResort(t *testing.T) {
-	g := play(t, gkesim.Options{}, 60*day, daily("12:00"))
+	g := play(t, gkesim.Options{ForgetOperations: -1}, 60*day, daily("12:00"))
 	if g.at(30*day - time.Minute); g.cas() != 1 {
 		t.Error("started before thirty days")
 	}
@@ -324,7 +324,7 @@ func TestExpired(t *testing.T) {
 	g := play(t, lazy, 40*day, never)
 	g.at(40*day - 10*time.Minute).must(g.upgrade("web", "1.32", ""))
 	g.at(41 * day).must(g.upgrade("batch", "1.32", ""))
-	g.at(60 * day)
+	g.at(50 * day)
 	ops := g.ops(containerpb.Operation_UPGRADE_NODES)
 	if len(ops) != 2 {
 		t.Fatalf("%d node operations, want our two", len(ops))
