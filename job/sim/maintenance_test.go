@@ -60,7 +60,7 @@ func withPolicies(t *testing.T) map[string]*containerpb.Cluster {
 func TestRecordedPolicies(t *testing.T) {
 	clusters := withPolicies(t)
 	from := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
-	w := gkesim.New(gkesim.Options{Seed: 1, Now: from})
+	w := gkesim.New(gkesim.Options{Seed: 1, Now: from, ForgetOperations: -1})
 	for _, c := range clusters {
 		if err := w.Add("p", c); err != nil {
 			t.Fatal(err)
