@@ -39,6 +39,7 @@ type cluster struct {
 	recorded []*containerpb.StatusCondition
 	spoiled  []spoil // failures to come
 	advice   []*advice
+	added    int          // pools, by somebody outside
 	slot     *appointment // on the world's agenda; nil: nothing will happen
 }
 

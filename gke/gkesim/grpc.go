@@ -2,7 +2,7 @@ package gkesim
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -29,8 +29,11 @@ func (w *World) Register(s *grpc.Server) {
 func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	out := &containerpb.ListClustersResponse{}
+	out := &containerpb.ListClustersResponse{MissingZones: s.w.missing(parentOf(req))}
 	for _, c := range s.w.under(parentOf(req)) {
+		if slices.Contains(out.MissingZones, c.location()) {
+			continue
+		}
 		c.look()
 		out.Clusters = append(out.Clusters, proto.CloneOf(c.pb))
 	}
@@ -50,6 +53,9 @@ func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterReques
 
 func (s *server) find(name string) (*cluster, error) {
 	if c := s.w.clusters[s.w.byID(name)]; c != nil {
+		if slices.Contains(s.w.missing(c.place()), c.location()) {
+			return nil, status.Error(codes.Unavailable, "The service is currently unavailable.")
+		}
 		return c, nil
 	}
 	return nil, status.Errorf(codes.NotFound, "Not found: %s.", name)
@@ -58,8 +64,11 @@ func (s *server) find(name string) (*cluster, error) {
 func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	out := &containerpb.ListOperationsResponse{}
+	out := &containerpb.ListOperationsResponse{MissingZones: s.w.missing(parentOf(req))}
 	for _, c := range s.w.under(parentOf(req)) {
+		if slices.Contains(out.MissingZones, c.location()) {
+			continue
+		}
 		c.look()
 		c.forget()
 		for _, op := range c.ops {
@@ -89,37 +98,11 @@ func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRe
 }
 
 func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("StartIPRotation", clusterOf(req), "", func(c *cluster) (*operation, error) {
-		switch {
-		case c.rotation != nil:
-			return nil, status.Error(s.w.opts.RefuseStart, "The cluster has an IP rotation in progress.")
-		case c.running() != nil:
-			return nil, busy(c.running())
-		case c.status != containerpb.Cluster_RUNNING && c.status != containerpb.Cluster_DEGRADED:
-			return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
-		case c.pb.GetUserManagedKeysConfig().GetClusterCa() != "":
-			return nil, status.Error(codes.FailedPrecondition, "The cluster uses customer-managed keys and certificate authorities; its credentials cannot be rotated by GKE.")
-		case len(c.cas) == 0:
-			// A recording whose CA was removed or redacted: one cannot make it up.
-			return nil, status.Error(codes.FailedPrecondition, "gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
-		}
-		return c.start(), nil
-	})
+	return s.mutate("StartIPRotation", clusterOf(req), "", (*cluster).tryStart)
 }
 
 func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("CompleteIPRotation", clusterOf(req), "", func(c *cluster) (*operation, error) {
-		switch {
-		case c.running() != nil:
-			return nil, busy(c.running())
-		case c.rotation == nil:
-			return nil, status.Error(s.w.opts.RefuseComplete, "The cluster does not have an IP rotation in progress.")
-		}
-		if pool, ok := c.nextPool(); ok {
-			return nil, status.Errorf(s.w.opts.RefuseComplete, "Node pool %q requires recreation.", pool)
-		}
-		return c.complete(), nil
-	})
+	return s.mutate("CompleteIPRotation", clusterOf(req), "", (*cluster).tryComplete)
 }
 
 func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
@@ -176,12 +159,8 @@ func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation
 
 // busy is how GKE refuses a change while another operation runs.
 func busy(op *operation) error {
-	s, err := status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.", op.name).
-		WithDetails(&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
-	if err != nil {
-		return fmt.Errorf("gkesim: %w", err)
-	}
-	return s.Err()
+	return detailed(status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.", op.name),
+		&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
 }
 
 // zonal is the old form of every request: project, zone and ids in fields of

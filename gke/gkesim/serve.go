@@ -63,8 +63,7 @@ type Served struct {
 
 // Serve makes the handler.
 func (w *World) Serve(clock *Clock) (*Served, error) {
-	s := &Served{w: w, clock: clock, grpc: grpc.NewServer(), sim: http.NewServeMux()}
-	w.Register(s.grpc)
+	s := &Served{w: w, clock: clock, grpc: w.newServer(), sim: http.NewServeMux()}
 	conn, stop, err := w.loopback()
 	if err != nil {
 		return nil, err
@@ -78,6 +77,8 @@ func (w *World) Serve(clock *Clock) (*Served, error) {
 	s.sim.HandleFunc("POST /sim/clock", s.setClock)
 	s.sim.HandleFunc("GET /sim/journal", s.getJournal)
 	s.sim.HandleFunc("GET /sim/downtimes", s.getDowntimes)
+	s.sim.HandleFunc("GET /sim/faults", s.getFaults)
+	s.sim.HandleFunc("POST /sim/faults", s.setFaults)
 	return s, nil
 }
 
@@ -148,6 +149,29 @@ func (s *Served) getDowntimes(rw http.ResponseWriter, _ *http.Request) {
 		times = []Downtime{}
 	}
 	writeJSON(rw, http.StatusOK, times)
+}
+
+func (s *Served) getFaults(rw http.ResponseWriter, _ *http.Request) {
+	s.w.mu.Lock()
+	faults := s.w.faults.Faults
+	s.w.mu.Unlock()
+	writeJSON(rw, http.StatusOK, map[string]any{"faults": faults, "suffered": s.w.Suffered()})
+}
+
+// setFaults reads what [Faults] describes.
+func (s *Served) setFaults(rw http.ResponseWriter, req *http.Request) {
+	var f Faults
+	d := json.NewDecoder(http.MaxBytesReader(rw, req.Body, maxBody))
+	d.DisallowUnknownFields()
+	err := d.Decode(&f)
+	if err == nil {
+		err = s.w.Suffer(f)
+	}
+	if err != nil {
+		writeJSON(rw, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf(`%v; send e.g. {"words":["flaky"],"rate":0.1}, or {} to end all`, err)})
+		return
+	}
+	s.getFaults(rw, req)
 }
 
 func writeJSON(rw http.ResponseWriter, code int, v any) {

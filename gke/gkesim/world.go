@@ -34,6 +34,7 @@ type World struct {
 	numbers   map[string]string // project ids by number
 	retired   map[string]bool   // versions that are no longer to be had
 	downtimes []Downtime
+	faults    faulty
 }
 
 // New makes an empty world.
@@ -41,7 +42,7 @@ func New(o Options) *World {
 	o = o.withDefaults()
 	w := &World{
 		opts: o, now: o.Now, clusters: map[string]*cluster{}, shelves: map[string][]*cluster{},
-		numbers: map[string]string{}, retired: map[string]bool{},
+		numbers: map[string]string{}, retired: map[string]bool{}, faults: newFaulty(o.Seed),
 	}
 	for _, version := range o.Retired {
 		w.retired[version] = true
@@ -109,7 +110,17 @@ func byName(c *cluster, name string) int { return strings.Compare(c.name, name) 
 func (w *World) Advance(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.due) > 0 && !w.due[0].at.After(t) {
+	for {
+		outside := !w.faults.next.IsZero() && !w.faults.next.After(t)
+		event := len(w.due) > 0 && !w.due[0].at.After(t)
+		if outside && (!event || w.faults.next.Before(w.due[0].at)) {
+			w.now = later(w.now, w.faults.next)
+			w.meddle()
+			continue
+		}
+		if !event {
+			break
+		}
 		c := w.due[0].c
 		c.advance(t)
 		w.plan(c)

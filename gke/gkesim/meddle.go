@@ -1,0 +1,78 @@
+package gkesim
+
+import (
+	"errors"
+	"fmt"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// tryStart starts a rotation if GKE would.
+func (c *cluster) tryStart() (*operation, error) {
+	switch {
+	case c.rotation != nil:
+		return nil, status.Error(c.w.opts.RefuseStart, "The cluster has an IP rotation in progress.")
+	case c.running() != nil:
+		return nil, busy(c.running())
+	case c.status != containerpb.Cluster_RUNNING && c.status != containerpb.Cluster_DEGRADED:
+		return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
+	case c.pb.GetUserManagedKeysConfig().GetClusterCa() != "":
+		return nil, status.Error(codes.FailedPrecondition, "The cluster uses customer-managed keys and certificate authorities; its credentials cannot be rotated by GKE.")
+	case len(c.cas) == 0:
+		// A recording whose CA was removed or redacted: one cannot make it up.
+		return nil, status.Error(codes.FailedPrecondition, "gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
+	}
+	return c.start(), nil
+}
+
+// tryComplete completes the rotation if GKE would.
+func (c *cluster) tryComplete() (*operation, error) {
+	switch {
+	case c.running() != nil:
+		return nil, busy(c.running())
+	case c.rotation == nil:
+		return nil, status.Error(c.w.opts.RefuseComplete, "The cluster does not have an IP rotation in progress.")
+	}
+	if pool, ok := c.nextPool(); ok {
+		return nil, status.Errorf(c.w.opts.RefuseComplete, "Node pool %q requires recreation.", pool)
+	}
+	return c.complete(), nil
+}
+
+// mostAdded is how many pools somebody adds to one cluster.
+const mostAdded = 3
+
+var errNothing = errors.New("there is nothing to do")
+
+// addPool adds a pool as somebody else would; its nodes have the current
+// credentials from the start.
+func (c *cluster) addPool() error {
+	if c.pb.GetAutopilot().GetEnabled() || c.running() != nil || c.added >= mostAdded {
+		return errNothing
+	}
+	c.added++
+	c.w.faults.pools++
+	c.pb.NodePools = append(c.pb.NodePools, &containerpb.NodePool{
+		Name: fmt.Sprintf("added-%d", c.w.faults.pools), InitialNodeCount: 1, Version: c.pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING,
+	})
+	c.touch(c.pb.GetNodePools()[len(c.pb.GetNodePools())-1].GetName())
+	return nil
+}
+
+// upgradeSome upgrades one of the pools to its own or to GKE's version.
+func (c *cluster) upgradeSome() error {
+	pools := c.pb.GetNodePools()
+	if len(pools) == 0 {
+		return errNothing
+	}
+	dice := c.w.faults.dice
+	p := pools[dice.IntN(len(pools))]
+	version := p.GetVersion()
+	if dice.IntN(2) == 0 {
+		version = "-"
+	}
+	_, err := c.upgradePool(p.GetName(), version, "")
+	return err
+}
