@@ -87,8 +87,8 @@ func (w *World) Suffer(f Faults) error {
 	every := defaultEvery
 	if f.OutsideEvery != "" {
 		d, err := time.ParseDuration(f.OutsideEvery)
-		if err != nil || d <= 0 {
-			return fmt.Errorf("outsideEvery %q is no duration above 0, as 24h", f.OutsideEvery)
+		if err != nil || d < time.Minute {
+			return fmt.Errorf("outsideEvery %q is no duration of a minute or more, as 24h", f.OutsideEvery)
 		}
 		every = d
 	}

@@ -111,21 +111,21 @@ func (w *World) Advance(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		outside := !w.faults.next.IsZero() && !w.faults.next.After(t)
-		event := len(w.due) > 0 && !w.due[0].at.After(t)
-		if outside && (!event || w.faults.next.Before(w.due[0].at)) {
-			w.now = later(w.now, w.faults.next)
-			w.meddle()
-			continue
+		until := t
+		if outside := w.faults.next; !outside.IsZero() && outside.Before(t) {
+			until = outside
 		}
-		if !event {
-			break
+		for len(w.due) > 0 && !w.due[0].at.After(until) {
+			c := w.due[0].c
+			c.advance(until)
+			w.plan(c)
 		}
-		c := w.due[0].c
-		c.advance(t)
-		w.plan(c)
+		w.now = later(w.now, until)
+		if w.faults.next.IsZero() || w.faults.next.After(t) {
+			return
+		}
+		w.meddle()
 	}
-	w.now = later(w.now, t)
 }
 
 // plan puts the cluster's next event on the agenda. Whatever changes a
