@@ -111,6 +111,21 @@ func TestBothRotationsRenewTheCA(t *testing.T) {
 	}
 }
 
+// Fact 2.2: after the CA's end a start is still taken, and the nodes then fail.
+func TestStartAfterExpiry(t *testing.T) {
+	g := play(t, lazy, day, func(c *containerpb.Cluster) { c.Status = containerpb.Cluster_DEGRADED })
+	g.at(2 * day).must(g.start())
+	g.at(3 * day)
+	if g.cas() != 2 {
+		t.Errorf("%d CAs after a start that was taken", g.cas())
+	}
+	g.must(g.upgrade("web", "1.32", ""))
+	ops := g.at(4 * day).ops(containerpb.Operation_UPGRADE_NODES)
+	if len(ops) == 0 || !strings.Contains(ops[0].GetError().GetMessage(), "x509") {
+		t.Errorf("node operations %v, want one that failed with x509", ops)
+	}
+}
+
 // Fact 2.8: which exclusions keep GKE from the nodes, and which do not.
 func TestExclusionScopes(t *testing.T) {
 	scope := func(s containerpb.MaintenanceExclusionOptions_Scope) *containerpb.TimeWindow_MaintenanceExclusionOptions {
