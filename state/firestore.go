@@ -46,7 +46,7 @@ type FirestoreOptions struct {
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
-	var opts []option.ClientOption
+	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())} // no service configuration turns them on
 	if o.Emulator != "" {
 		opts = append(opts, option.WithEndpoint(o.Emulator), option.WithoutAuthentication(),
 			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),

@@ -260,7 +260,7 @@ func TestFleetIsNeverNewer(t *testing.T) {
 		}
 		for cluster, slot := range b.Fleet.Slots {
 			if ref, err := policy.ParseRef(cluster); err != nil || b.Rotations[ref].AttemptID != slot.Attempt {
-				t.Fatalf("read %d: the slot of %s is there, its rotation is %+v", reads, cluster, b.Rotations[ref])
+				t.Fatalf("read %d: the slot of %s is there, its rotation is not (%d are)", reads, cluster, len(b.Rotations))
 			}
 		}
 		select {
