@@ -178,6 +178,28 @@ func TestDeadRecommender(t *testing.T) {
 	}
 }
 
+// TestUsedUpMeansTomorrow: after a 429 nothing is read for a day, not even of a
+// location that was not asked yet.
+func TestUsedUpMeansTomorrow(t *testing.T) {
+	s := newStage(t, shop)
+	a := &adviser{answer: func(int, policy.InsightPlace) ([]policy.Insight, error) { return nil, gke.ErrUsedUp }}
+	s.advised(a).must()
+	s.add(policy.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
+	a.answer = nil
+	for range 23 {
+		s.pass(time.Hour)
+		s.advised(a).must()
+	}
+	if len(a.all) != 1 {
+		t.Errorf("%d reads on the day of a 429, want one", len(a.all))
+	}
+	s.pass(time.Hour)
+	s.advised(a).must()
+	if len(a.all) == 1 {
+		t.Error("no read on the next day")
+	}
+}
+
 // TestOneProjectRefuses: that says nothing about the others.
 func TestOneProjectRefuses(t *testing.T) {
 	s := newStage(t, shop, policy.Ref{Project: "other", Location: "europe-west1", Name: "web"})
