@@ -185,10 +185,22 @@ func (c crowd) cluster(n int) *containerpb.Cluster {
 	pb.Id = fmt.Sprintf("%064x", n)
 	pb.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(gkesim.IssueCA(1, m.name, issued, expires)))
 	pb.ResourceLabels = map[string]string{"env": []string{"dev", "staging", "prod"}[n%3], "team": fmt.Sprintf("team-%d", n%40), "cost-center": fmt.Sprint(n % 300)}
-	pb.NodePools = append(pb.NodePools, pb.NodePools[0])
-	for i := range pb.NodePools { // about as long as Google's
-		pb.InstanceGroupUrls = append(pb.InstanceGroupUrls, //nolint:staticcheck // real listings have it
-			fmt.Sprintf("https://www.googleapis.com/compute/v1/projects/p/zones/europe-west1-b/instanceGroupManagers/gke-%s-%d-grp", m.name, i))
+	pb.NodePools = append(pb.NodePools, &containerpb.NodePool{
+		Name: "spare", InitialNodeCount: 1, Version: pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING, Etag: "etag-spare",
+		Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
+	})
+	for _, p := range pb.GetNodePools() { // recorded clusters take 3.6 KB, the largest 12
+		const apis = "https://www.googleapis.com/"
+		p.SelfLink = apis + "container/v1/" + m.path() + "/nodePools/" + p.GetName()
+		for _, zone := range []string{"b", "c", "d"} {
+			p.InstanceGroupUrls = append(p.InstanceGroupUrls, fmt.Sprintf("%scompute/v1/projects/p/zones/europe-west1-%s/instanceGroupManagers/gke-%s-%s-%08x-grp", apis, zone, m.name, p.GetName(), n))
+		}
+		for _, scope := range []string{"devstorage.read_only", "logging.write", "monitoring", "service.management.readonly", "servicecontrol", "trace.append"} {
+			p.Config.OauthScopes = append(p.Config.OauthScopes, apis+"auth/"+scope)
+		}
+		p.Config.Metadata = map[string]string{"disable-legacy-endpoints": "true", "cluster": m.name}
+		p.Config.MachineType, p.Config.ServiceAccount = "e2-standard-8", "nodes-of-"+m.name+"@some-project.iam.gserviceaccount.com"
+		pb.InstanceGroupUrls = append(pb.InstanceGroupUrls, p.GetInstanceGroupUrls()...) //nolint:staticcheck // real listings have it
 	}
 	switch n % 4 {
 	case 0:

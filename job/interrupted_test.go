@@ -97,6 +97,7 @@ func (r *rig) toTheEnd() {
 
 // TestTwoRunsAtOnce: one holds the lease, the other says so and does nothing.
 func TestTwoRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	rotator := build(t)
 	books(t, func(t *testing.T, book []string) {
 		r := rigged(t, rotator, book)
@@ -122,6 +123,7 @@ const longestEnd = 10 * time.Second
 // TestTerminated: told to stop while GKE has a call and has not answered, a run
 // begins nothing more, stores what comes of the call, and ends in time.
 func TestTerminated(t *testing.T) {
+	t.Parallel()
 	rotator := build(t)
 	for name, answers := range map[string]bool{"answered": true, "unanswered": false} {
 		t.Run(name, func(t *testing.T) {
@@ -161,6 +163,7 @@ func TestTerminated(t *testing.T) {
 // TestKilled: killed between an intent and its outcome, first at a start, then
 // at a completion: the runs after it settle both, and send neither again.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	rotator := build(t)
 	books(t, func(t *testing.T, book []string) {
 		r := rigged(t, rotator, book)

@@ -21,9 +21,11 @@ import (
 // name a new book in each.
 func books(t *testing.T, play func(t *testing.T, settings []string)) {
 	t.Run("file", func(t *testing.T) {
+		t.Parallel() // much of it is waiting
 		play(t, []string{"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "book.db")})
 	})
 	t.Run("firestore", func(t *testing.T) {
+		t.Parallel()
 		host := emulator.Start(t)
 		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/book-" + randomID()[:12]})
 	})
@@ -204,6 +206,7 @@ func (pl planned) verified() int {
 // TestTwelve plays twelve clusters from due to verified, every run a process
 // of its own, over the served simulator.
 func TestTwelve(t *testing.T) {
+	t.Parallel()
 	rotator := build(t)
 	books(t, func(t *testing.T, book []string) {
 		gke := rotator.simulator(t, monday, fleetOf(twelve))
