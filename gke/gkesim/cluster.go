@@ -118,10 +118,8 @@ func (c *cluster) next() (at time.Time, event func()) {
 	}
 	switch r := c.rotation; {
 	case r != nil && !c.expired():
-		if pool, ok := c.nextPool(); ok {
-			if next, open := c.open.Next(later(r.nodesFrom, c.clock)); open && !c.pb.GetEnableKubernetesAlpha() {
-				consider(later(next.Start, later(r.nodesFrom, c.clock)), func() { c.recreateByGKE(pool) })
-			}
+		if pool, begin, ok := c.nextByGKE(); ok {
+			consider(begin, func() { c.recreateByGKE(pool) })
 		}
 		consider(later(r.tryAt, c.clock), func() { c.autoComplete() })
 	case r == nil && !c.expires().IsZero() && !c.expired() && c.status == containerpb.Cluster_RUNNING:

@@ -49,7 +49,7 @@ func TestFactsAreShown(t *testing.T) {
 	for _, row := range regexp.MustCompile(`(?m)^\| (\d+\.\d+) \|[^|]+\|([^|]+)\|$`).FindAllStringSubmatch(string(text), -1) {
 		rows[row[1]] = true
 		shown := named.FindAllString(row[2], -1)
-		if len(shown) == 0 && !strings.Contains(row[2], "not simulated") {
+		if len(shown) == 0 {
 			t.Errorf("fact %s names no test: %s", row[1], row[0])
 		}
 		for _, name := range shown {
@@ -154,6 +154,31 @@ func TestExclusionScopes(t *testing.T) {
 		}
 		if len(g.at(4*day).ops(containerpb.Operation_UPGRADE_NODES)) == 0 {
 			t.Errorf("%s: GKE did not begin the nodes after it", tt.name)
+		}
+	}
+}
+
+// Fact 2.8: a pool's own exclusion keeps GKE from that pool alone, and nobody
+// else.
+func TestPoolExclusions(t *testing.T) {
+	for _, end := range []*timestamppb.Timestamp{nil, timestamppb.New(begin.Add(2 * day))} {
+		g := play(t, gkesim.Options{}, 1000*day, func(c *containerpb.Cluster) {
+			c.NodePools[0].MaintenancePolicy = &containerpb.NodePool_NodePoolMaintenancePolicy{
+				ExclusionUntilEndOfSupport: &containerpb.NodePool_ExclusionUntilEndOfSupport{Enabled: true, EndTime: end},
+			}
+		})
+		g.must(g.start())
+		if ops := g.at(day).ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 1 || !strings.HasSuffix(ops[0].GetTargetLink(), "/nodePools/batch") {
+			t.Errorf("within the exclusion: %v, want batch alone", ops)
+		}
+		if ops := g.at(3 * day).ops(containerpb.Operation_UPGRADE_NODES); (len(ops) == 2) != (end != nil) {
+			t.Errorf("after %v: %v", end, ops)
+		}
+		if end == nil {
+			g.must(g.upgrade("web", "1.32", ""))
+		}
+		if err := g.at(4 * day).complete(); err != nil {
+			t.Errorf("completed: %v", err)
 		}
 	}
 }
