@@ -40,6 +40,7 @@ func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed flo
             rotator plan --at "$(curl -s http://%[1]s/sim/clock | grep -o '20[^"]*')"
   gcloud    CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER=http://%[1]s/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true gcloud container clusters list --project PROJECT
   clock     curl -d '{"advance":"6h"}' http://%[1]s/sim/clock
+  faults    curl -d '{"words":["flaky"]}' http://%[1]s/sim/faults
   journal   curl http://%[1]s/sim/journal
 `, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(w.Projects(), ","))
 	protocols := new(http.Protocols)

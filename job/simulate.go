@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +41,7 @@ project's own sample, in which each cluster teaches one rule.`,
 		Example: `  rotator simulate
   gcloud container clusters list --project shop-prod --format json > fleet.json
   ROTATOR_MAX_CA_AGE=365d rotator simulate --fleet fleet.json --days 45
+  rotator simulate --faults flaky,crash,outside
   rotator simulate --serve 127.0.0.1:8080
   rotator simulate --format json | jq '.clusters[] | select(.outcome != "verified")'`,
 		Args: cobra.NoArgs,
@@ -50,8 +53,8 @@ project's own sample, in which each cluster teaches one rule.`,
 	f.IntVar(&sm.days, "days", 30, "how many `DAYS` to play")
 	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
 	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
-	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer; this version knows none")
-	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock and /sim/journal steer and tell")
+	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
+	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock, /sim/faults and /sim/journal steer and tell")
 	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
 	sm.form = formatFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
@@ -89,6 +92,9 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 		return err
 	}
 	if sm.serve != "" {
+		if err := setup.World.Suffer(gkesim.Faults{Words: setup.Faults}); err != nil {
+			return err
+		}
 		return a.serve(ctx, sm.serve, setup.World, sm.speed)
 	}
 	setup.Policy.Projects = setup.World.Projects()
@@ -111,8 +117,9 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 // setup checks the flags and makes an empty world.
 func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	var none sim.Setup
-	if sm.faults != "" {
-		return none, wrong("--faults %s: this version knows no faults; leave the flag out", sm.faults)
+	faults, err := faultWords(sm.faults, sm.serve != "")
+	if err != nil {
+		return none, err
 	}
 	every := time.Duration(s.Every.V)
 	if sm.every != "" {
@@ -146,8 +153,29 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	p.Every = every
 	return sim.Setup{
 		Policy: p, World: gkesim.New(gkesim.Options{Seed: sm.seed, Now: from}),
-		From: from, Days: sm.days, Every: every, Seed: sm.seed,
+		From: from, Days: sm.days, Every: every, Seed: sm.seed, Faults: faults,
 	}, nil
+}
+
+// faultWords reads --faults. Served, there are no runs that could be cut.
+func faultWords(list string, served bool) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var words []string
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		switch {
+		case word == sim.Crash && served:
+			return nil, wrong("--faults crash cuts runs, and --serve makes none; leave one of them out")
+		case word != gkesim.Flaky && word != sim.Crash && word != gkesim.Outside:
+			return nil, wrong("--faults %q is unknown; there are flaky, crash and outside", word)
+		case !slices.Contains(words, word):
+			words = append(words, word)
+		}
+	}
+	slices.Sort(words)
+	return words, nil
 }
 
 // people puts the clusters into the world, and says which files hold none.

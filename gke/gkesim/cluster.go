@@ -40,6 +40,7 @@ type cluster struct {
 	spoiled  []spoil // failures to come
 	advice   []*advice
 	added    int          // pools, by somebody outside
+	errand   time.Time    // when who started a rotation outside sees to its nodes; zero: never
 	slot     *appointment // on the world's agenda; nil: nothing will happen
 }
 
@@ -122,6 +123,9 @@ func (c *cluster) next() (at time.Time, event func()) {
 			consider(begin, func() { c.recreateByGKE(pool) })
 		}
 		consider(later(r.tryAt, c.clock), func() { c.autoComplete() })
+		if !c.errand.IsZero() {
+			consider(later(c.errand, c.clock), c.runErrand)
+		}
 	case r == nil && !c.expires().IsZero() && !c.expired() && c.status == containerpb.Cluster_RUNNING:
 		// Within 30 days of expiry GKE starts by itself, window or not.
 		consider(later(c.expires().Add(-lastResort), c.clock), func() { c.start() })

@@ -173,8 +173,8 @@ func (w *World) meddle() {
 	c := shelf[f.dice.IntN(len(shelf))]
 	c.look()
 	deeds := []func() error{
-		func() error { return second(c.tryStart()) },
-		func() error { return second(c.tryComplete()) },
+		c.startOutside,
+		func() error { _, err := c.tryComplete(); return err },
 		c.addPool,
 		c.upgradeSome,
 	}
@@ -187,8 +187,6 @@ func (w *World) meddle() {
 	}
 	w.plan(c)
 }
-
-func second(_ *operation, err error) error { return err }
 
 // missing are the locations of a project that cannot be reached, in order.
 func (w *World) missing(parent string) []string {

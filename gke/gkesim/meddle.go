@@ -3,6 +3,7 @@ package gkesim
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"google.golang.org/grpc/codes"
@@ -41,15 +42,41 @@ func (c *cluster) tryComplete() (*operation, error) {
 	return c.complete(), nil
 }
 
+// longAgo is how old a CA must be for somebody outside to rotate it.
+const longAgo = 365 * 24 * time.Hour
+
+// startOutside starts a rotation as somebody else would: not of what was just
+// rotated, nor of what cannot be saved.
+func (c *cluster) startOutside() error {
+	if len(c.cas) == 0 || c.expired() || c.clock.Sub(c.cas[0].issued) < longAgo {
+		return errNothing
+	}
+	_, err := c.tryStart()
+	if err == nil {
+		c.errand = c.clock.Add(c.w.opts.StartTakes + time.Hour)
+	}
+	return err
+}
+
+// runErrand is who started a rotation from outside, coming back for the nodes.
+func (c *cluster) runErrand() {
+	c.errand = time.Time{}
+	for _, p := range c.pb.GetNodePools() {
+		if c.rotation.pending[p.GetName()] {
+			_, _ = c.upgradePool(p.GetName(), p.GetVersion(), "") // refused: left to GKE
+		}
+	}
+}
+
 // mostAdded is how many pools somebody adds to one cluster.
-const mostAdded = 3
+const mostAdded = 1
 
 var errNothing = errors.New("there is nothing to do")
 
-// addPool adds a pool as somebody else would; its nodes have the current
-// credentials from the start.
+// addPool adds a pool during a rotation as somebody else would; its nodes have
+// the new credentials from the start.
 func (c *cluster) addPool() error {
-	if c.pb.GetAutopilot().GetEnabled() || c.running() != nil || c.added >= mostAdded {
+	if c.rotation == nil || c.pb.GetAutopilot().GetEnabled() || c.running() != nil || c.added >= mostAdded {
 		return errNothing
 	}
 	c.added++

@@ -240,7 +240,11 @@ func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
 	if g.o.Wall > 0 {
 		wall = fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
 	}
-	g.parts(plain, plural(s.Runs, "run", "runs"), plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), wall)
+	faults := ""
+	if len(s.Words) > 0 {
+		faults = fmt.Sprintf("%s (%s)", plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
+	}
+	g.parts(plain, plural(s.Runs, "run", "runs"), plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults, wall)
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 

@@ -28,6 +28,8 @@ type Setup struct {
 	Every  time.Duration
 	Seed   int64
 	Log    *slog.Logger // nil: none
+	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
+	Faults []string
 }
 
 // Play makes a pass every Every, until Days have gone by, and tells the story.
@@ -41,6 +43,12 @@ func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
 	end := s.From.Add(time.Duration(s.Days) * 24 * time.Hour)
 	for now := s.From; !now.After(end); now = now.Add(s.Every) {
 		res, err := g.Step(ctx, now)
+		if err != nil && len(s.Faults) > 0 && ctx.Err() == nil {
+			// A run that could not be made, or was cut, tells nothing; the next
+			// one finds what it left.
+			story.Runs++
+			continue
+		}
 		if err != nil {
 			return story.Story, errors.Join(fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err), g.Close())
 		}
@@ -51,6 +59,7 @@ func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
 		}
 	}
 	story.finish(s.World.Journal())
+	story.Words, story.Faults = s.Faults, g.faults()
 	return story.Story, g.Close()
 }
 
@@ -64,6 +73,7 @@ type Game struct {
 	now   time.Time
 	runs  int
 	ids   int
+	crash *crasher // nil: no run is cut
 	close []func() error
 }
 
@@ -90,6 +100,9 @@ func NewGame(ctx context.Context, s Setup) (*Game, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	g.close = append(g.close, cloud.Close)
+	if err := g.suffer(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
 	log := s.Log
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -100,7 +113,38 @@ func NewGame(ctx context.Context, s Setup) (*Game, error) {
 		Mono:  func() time.Duration { return g.now.Sub(g.From) },
 		NewID: func() string { g.ids++; return fmt.Sprintf("sim-%d-%06d", g.Seed, g.ids) },
 	}
+	if g.crash != nil {
+		g.Pass.Store, g.Pass.Move = crashStore{g.Store, g.crash}, crashMover{cloud, g.crash}
+	}
 	return g, nil
+}
+
+// suffer lets the setup's faults begin.
+func (g *Game) suffer() error {
+	var words []string
+	for _, word := range g.Faults {
+		if word == Crash {
+			g.crash = newCrasher(g.Seed)
+			continue
+		}
+		words = append(words, word)
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return g.World.Suffer(gkesim.Faults{Words: words})
+}
+
+// faults counts what was suffered.
+func (g *Game) faults() int {
+	n := 0
+	for _, times := range g.World.Suffered() {
+		n += times
+	}
+	if g.crash != nil {
+		n += g.crash.cuts
+	}
+	return n
 }
 
 // Step lets time pass until now and makes one run.
@@ -108,9 +152,16 @@ func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
 	g.World.Advance(now)
 	g.now = now
 	g.runs++
-	return pass.Run(ctx, g.Pass, pass.Options{
+	if g.crash != nil {
+		g.crash.begin()
+	}
+	res, err := pass.Run(ctx, g.Pass, pass.Options{
 		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
 	})
+	if g.crash != nil && g.crash.cut() {
+		return res, errCut
+	}
+	return res, err
 }
 
 // Close ends the game.

@@ -33,6 +33,9 @@ type Story struct {
 	Changes  []Change  // ordered by time, then cluster
 	// Mutations counts requests that change a cluster.
 	Mutations int
+	// Words are the faults that were asked for, and Faults how often one struck.
+	Words  []string
+	Faults int
 	// MostInFlight is the most rotations at one time; MostSlots the most that
 	// counted against MAX_ACTIVE.
 	MostInFlight, MostSlots int

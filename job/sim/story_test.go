@@ -14,7 +14,13 @@ import (
 
 func play(t *testing.T, days int, each func(pass.Result)) Story {
 	t.Helper()
-	w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
+	return playWith(t, days, 1, nil, each)
+}
+
+// playWith plays the sample with faults, if any.
+func playWith(t *testing.T, days int, seed int64, faults []string, each func(pass.Result)) Story {
+	t.Helper()
+	w := gkesim.New(gkesim.Options{Seed: seed, Now: gkesim.SampleStart})
 	if err := w.AddSample(); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +34,7 @@ func play(t *testing.T, days int, each func(pass.Result)) Story {
 		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
-	s, err := Play(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Days: days, Every: time.Hour, Seed: 1}, each)
+	s, err := Play(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Days: days, Every: time.Hour, Seed: seed, Faults: faults}, each)
 	if err != nil {
 		t.Fatal(err)
 	}

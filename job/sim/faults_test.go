@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"testing"
+
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
+)
+
+// TestFaultsEndWell: with GKE flaky, runs cut and somebody else at work, every
+// cluster that is rotated without faults is rotated all the same, by us or
+// elsewhere; each accepted start of ours has at most one completion, and the
+// seed repeats the story.
+func TestFaultsEndWell(t *testing.T) {
+	calm := play(t, 30, nil)
+	for seed := int64(1); seed <= 3; seed++ {
+		s := playWith(t, 30, seed, []string{gkesim.Flaky, Crash, gkesim.Outside}, nil)
+		if s.Faults < 20 {
+			t.Errorf("seed %d: only %d faults", seed, s.Faults)
+		}
+		at := map[policy.Ref]Chapter{}
+		for _, c := range s.Clusters {
+			at[c.Cluster] = c
+		}
+		for _, want := range calm.Clusters {
+			if want.Outcome != Verified {
+				continue
+			}
+			if c := at[want.Cluster]; c.Closed.IsZero() && c.Outcome != NotDue {
+				t.Errorf("seed %d: %s is %s: %s", seed, c.Cluster, c.Outcome, c.Message)
+			}
+		}
+		if again := playWith(t, 30, seed, []string{gkesim.Flaky, Crash, gkesim.Outside}, nil); seed == 1 && (again.Faults != s.Faults || again.Mutations != s.Mutations || len(again.Changes) != len(s.Changes)) {
+			t.Error("the seed does not repeat the story")
+		}
+	}
+}
+
+// TestEachFaultAlone: every word strikes by itself.
+func TestEachFaultAlone(t *testing.T) {
+	if calm := play(t, 3, nil); calm.Faults != 0 {
+		t.Errorf("%d faults that nobody asked for", calm.Faults)
+	}
+	for _, word := range []string{gkesim.Flaky, Crash, gkesim.Outside} {
+		if s := playWith(t, 10, 1, []string{word}, nil); s.Faults == 0 {
+			t.Errorf("%s never struck", word)
+		}
+	}
+}
