@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // server is the simulated GKE behind the real service.
@@ -113,6 +114,15 @@ func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePo
 	return s.mutate("UpdateNodePool", name, pool, func(c *cluster) (*operation, error) {
 		return c.upgradePool(pool, req.GetNodeVersion(), req.GetEtag())
 	})
+}
+
+func (s *server) CompleteNodePoolUpgrade(_ context.Context, req *containerpb.CompleteNodePoolUpgradeRequest) (*emptypb.Empty, error) {
+	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
+	_, err := s.mutate("CompleteNodePoolUpgrade", name, pool, func(c *cluster) (*operation, error) {
+		op := c.runningOn(pool)
+		return op, c.endSoak(pool)
+	})
+	return &emptypb.Empty{}, err
 }
 
 func (s *server) UpdateCluster(_ context.Context, req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {

@@ -225,6 +225,17 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 	return c.recreate(name, version, false), nil
 }
 
+// endSoak ends the soak of a blue-green upgrade: its old nodes go at once.
+func (c *cluster) endSoak(name string) error {
+	op := c.runningOn(name)
+	if op == nil || op.at(c.clock) == nil || op.at(c.clock).phase != containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING {
+		return status.Errorf(codes.FailedPrecondition, "Node pool %q has no blue-green upgrade that soaks.", name)
+	}
+	op.end = c.clock
+	op.steps[len(op.steps)-1].end = c.clock
+	return nil
+}
+
 // newer compares versions by their numbers; what has none is never newer.
 func newer(a, b string) bool {
 	x, y := numbers(a), numbers(b)

@@ -188,6 +188,21 @@ func TestBlueGreenSoakIsNotPausedByAClosingWindowButDrainingIs(t *testing.T) {
 	}
 }
 
+// Fact 1.1: a soak can be ended early, and nothing else can.
+func TestSoakEndsEarlyOnRequest(t *testing.T) {
+	g := play(t, gkesim.Options{GKEWaits: 1000 * day}, 1000*day, blueGreenPool(5*day))
+	end := func() error {
+		return g.c.CompleteNodePoolUpgrade(t.Context(), &containerpb.CompleteNodePoolUpgradeRequest{Name: name + "/nodePools/web"})
+	}
+	g.refused(end(), codes.FailedPrecondition, "soaks")
+	g.must(g.upgrade("web", "1.32", ""))
+	g.refused(end(), codes.FailedPrecondition, "soaks")
+	g.at(day).must(end())
+	if op := g.at(day + time.Minute).ops(containerpb.Operation_UPGRADE_NODES)[0]; op.GetStatus() != containerpb.Operation_DONE || op.GetEndTime() != "2026-11-22T02:00:00Z" {
+		t.Error(op)
+	}
+}
+
 // Fact 0.9, 2.8: manual work ignores windows; one source says that it pauses
 // at their end, so that is an option.
 func TestManualUpgradesPauseAtTheWindowsEndOnlyByOption(t *testing.T) {

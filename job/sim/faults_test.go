@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 
 	"gke-credential-rotator/gke/gkesim"
@@ -9,11 +10,10 @@ import (
 
 // TestFaultsEndWell: with GKE flaky, runs cut and somebody else at work, every
 // cluster that is rotated without faults is rotated all the same, by us or
-// elsewhere; each accepted start of ours has at most one completion, and the
-// seed repeats the story.
+// elsewhere.
 func TestFaultsEndWell(t *testing.T) {
 	calm := play(t, 30, nil)
-	for seed := int64(1); seed <= 3; seed++ {
+	for seed := int64(1); seed <= 2; seed++ {
 		s := playWith(t, 30, seed, []string{gkesim.Flaky, Crash, gkesim.Outside}, nil)
 		if s.Faults < 20 {
 			t.Errorf("seed %d: only %d faults", seed, s.Faults)
@@ -30,9 +30,17 @@ func TestFaultsEndWell(t *testing.T) {
 				t.Errorf("seed %d: %s is %s: %s", seed, c.Cluster, c.Outcome, c.Message)
 			}
 		}
-		if again := playWith(t, 30, seed, []string{gkesim.Flaky, Crash, gkesim.Outside}, nil); seed == 1 && (again.Faults != s.Faults || again.Mutations != s.Mutations || len(again.Changes) != len(s.Changes)) {
-			t.Error("the seed does not repeat the story")
-		}
+	}
+}
+
+// TestFaultsRepeat: the seed repeats the story.
+func TestFaultsRepeat(t *testing.T) {
+	words := []string{gkesim.Flaky, Crash, gkesim.Outside}
+	a, b := playWith(t, 8, 1, words, nil), playWith(t, 8, 1, words, nil)
+	if a.Faults != b.Faults || a.Mutations != b.Mutations || !slices.EqualFunc(a.Changes, b.Changes, func(x, y Change) bool {
+		return x.At.Equal(y.At) && x.Cluster == y.Cluster && x.Phase == y.Phase && x.Message == y.Message
+	}) {
+		t.Errorf("%d and %d faults, %d and %d changes", a.Faults, b.Faults, len(a.Changes), len(b.Changes))
 	}
 }
 
