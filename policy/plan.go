@@ -38,11 +38,8 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	}
 	for i, k := range cases {
 		tally.noteWave(k, ds[i])
-		if ds[i].Slot == SlotTake { // adopted ones enter without asking and count
-			tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
-		}
 	}
-	dealOut(cases, ds)
+	dealOut(cases, ds, lost)
 	ds = append(ds, lost...)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
 	return ds
@@ -188,7 +185,7 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 // dealOut asks the fleet gates: of what waits anyway as the book has them, then
 // of what would start, in order of urgency, counting slots as it gives them
 // away.
-func dealOut(cases []*Case, ds []Decision) {
+func dealOut(cases []*Case, ds, lost []Decision) {
 	var waiting, contenders []int
 	for i, k := range cases {
 		switch {
@@ -199,16 +196,23 @@ func dealOut(cases []*Case, ds []Decision) {
 			waiting = append(waiting, i)
 		}
 	}
-	changes := wavesChange(cases, ds)
+	changes := wavesChange(cases, ds, lost)
 	contested := time.Time{} // when somebody may join or leave the contest
-	for _, i := range append(waiting, contenders...) {
-		contested = soonest(contested, ds[i].NextChange)
+	for i, k := range cases {
+		if !k.out || k.Rotation != nil {
+			contested = soonest(contested, ds[i].NextChange)
+		}
 	}
 	for _, i := range waiting {
 		k, d := cases[i], &ds[i]
 		fleet := k.ask(StartGates, fleetGate)
 		d.Gates = append(d.Gates, fleet...)
 		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, changes[k.Wave])...)
+	}
+	for i, k := range cases {
+		if ds[i].Slot == SlotTake { // adopted ones enter without asking and count
+			k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
+		}
 	}
 	slices.SortFunc(contenders, func(a, b int) int { return urgency(cases[a], cases[b]) })
 	for _, i := range contenders {
@@ -235,7 +239,7 @@ func (k *Case) contend(d *Decision, contested time.Time) {
 
 // wavesChange is, for each wave, when a decision about an earlier one may
 // change and with it who keeps the wave shut.
-func wavesChange(cases []*Case, ds []Decision) map[int]time.Time {
+func wavesChange(cases []*Case, ds, lost []Decision) map[int]time.Time {
 	last := 0
 	for _, k := range cases {
 		last = max(last, k.Wave)
@@ -243,6 +247,9 @@ func wavesChange(cases []*Case, ds []Decision) map[int]time.Time {
 	own, out := map[int]time.Time{}, map[int]time.Time{}
 	for i, k := range cases {
 		own[k.Wave] = soonest(own[k.Wave], ds[i].NextChange)
+	}
+	for _, d := range lost { // of whatever wave: it is rare
+		out[0] = soonest(out[0], d.NextChange)
 	}
 	for w := 1; w <= last; w++ {
 		out[w] = soonest(out[w-1], own[w-1])
