@@ -47,7 +47,7 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 	switch {
 	case !op.Start.After(w.VoidBefore) && !w.VoidBefore.IsZero():
 	case op.Done && op.Error != "":
-		if contains(w.Counted, op.Name) {
+		if slices.Contains(w.Counted, op.Name) {
 			return
 		}
 		w.Counted = append(slices.Clone(w.Counted), op.Name)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,7 +180,7 @@ func (k *Case) unrecreated() []string {
 // that was absent there is new and has the new credentials.
 func (k *Case) poolNeedsWork(p Pool) bool {
 	r := k.Rotation
-	if !contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
+	if !slices.Contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
 		return false
 	}
 	return !r.Pools[p.Name].Done()
@@ -214,15 +215,6 @@ func (k *Case) fullWindowAfter(t time.Time) time.Time {
 		end = s.End
 	}
 	return end
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func join(parts ...string) string {

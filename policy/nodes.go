@@ -50,7 +50,7 @@ func (k *Case) nodesNow(d *Decision) {
 			closed = v
 		}
 		for i := range verdicts {
-			verdicts[i].Gate = join2(name, verdicts[i].Gate)
+			verdicts[i].Gate = poolGate(name, verdicts[i].Gate)
 		}
 		gates = append(gates, verdicts...)
 	}
@@ -79,7 +79,7 @@ func named(pools []string) []string {
 	return out
 }
 
-func join2(pool, gate string) string {
+func poolGate(pool, gate string) string {
 	if pool == "" {
 		return gate
 	}

@@ -43,7 +43,6 @@ const (
 	BackingOff         Reason = "backing-off"
 	TriesExhausted     Reason = "tries-exhausted"
 	BlockedReason      Reason = "blocked"
-	BookUnknown        Reason = "book-unknown"
 	NotReadable        Reason = "unreadable"
 	GateOpen           Reason = "open"
 )
@@ -123,7 +122,6 @@ var Reasons = map[Reason]Advice{
 	BackingOff:         {"GKE refused or failed; the next try waits.", "", ""},
 	TriesExhausted:     {"It failed or was refused three times; only a person can let it go on.", "Mend the cause, then rotator retry CLUSTER.", "people"},
 	BlockedReason:      {"It is due and cannot start within 30 days.", "Change what the message names.", "people"},
-	BookUnknown:        {"There is no book: holds, approvals and waves are unknown.", "", "the next runs"},
 	NotReadable:        {"The cluster could not be read.", "scripts/doctor ENV names a missing role.", "people"},
 	GateOpen:           {"Nothing prevents this step.", "", ""},
 

@@ -155,7 +155,7 @@ func (r *Rotation) void(pool string) {
 	names := []string{pool}
 	if pool == "" {
 		names = r.PoolsSeen
-	} else if !contains(r.PoolsSeen, pool) {
+	} else if !slices.Contains(r.PoolsSeen, pool) {
 		r.PoolsSeen = append(slices.Clone(r.PoolsSeen), pool)
 	}
 	for _, name := range names {

@@ -75,7 +75,7 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 	gke := k.gkeCompletes()
 	for _, v := range gates {
 		late := v.Reason == SoakRuns || v.Reason == CompleteWindowShut
-		if v.Open || v.Lifted || contains(caught, string(v.Reason)) || (v.Reason != Held && v.Reason != Frozen && (!late || v.OpensAt.Before(gke))) {
+		if v.Open || v.Lifted || slices.Contains(caught, string(v.Reason)) || (v.Reason != Held && v.Reason != Frozen && (!late || v.OpensAt.Before(gke))) {
 			continue
 		}
 		caught = append(caught, string(v.Reason))
@@ -83,7 +83,7 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 		if v.Reason == d.Reason {
 			d.Message = note
 		}
-		if !contains(r.Announced, string(v.Reason)) {
+		if !slices.Contains(r.Announced, string(v.Reason)) {
 			d.Events = append(d.Events, Event{EventBlocked, v.Reason, note})
 		}
 	}
