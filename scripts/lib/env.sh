@@ -52,6 +52,7 @@ read_settings() {
     name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
     [[ -z ${seen[$name]+x} ]] || wrong+=("line $number: $name is there twice")
     seen[$name]=1
+    check_value "$number" "$name" "$value"
     case $name in
       ROTATOR_ENV | ROTATOR_STATE)
         wrong+=("line $number: $name follows from the file's name and PROJECT; take the line out") ;;
@@ -66,6 +67,18 @@ read_settings() {
         fi ;;
     esac
   done <"$1"
+}
+
+# check_value NUMBER NAME VALUE: what looks right in an editor and is not.
+# Problems go to the caller's wrong.
+check_value() {
+  if [[ $3 =~ ^\".*\"$ || $3 =~ ^\'.*\'$ ]]; then
+    wrong+=("line $1: the quotes would be part of $2; take them away")
+  elif [[ $3 =~ ^[[:space:]] || $3 =~ [[:space:]]$ ]]; then
+    wrong+=("line $1: the value of $2 begins or ends with a blank")
+  elif [[ $3 =~ [[:cntrl:]] ]]; then
+    wrong+=("line $1: the value of $2 holds a control character")
+  fi
 }
 
 # check_place looks at the form of what says where an environment runs; the
@@ -99,6 +112,29 @@ check_place() {
     observe | act) ;;
     *) wrong+=("ROTATOR_MODE=${POLICY[ROTATOR_MODE]}: write observe or act") ;;
   esac
+  check_deadline
+}
+
+# check_deadline: a run must stop by itself before Cloud Run stops it, for only
+# then is what it did stored. Problems go to the caller's wrong.
+check_deadline() {
+  local deadline=${POLICY[ROTATOR_DEADLINE]:-50m} seconds
+  [[ ${PLACE[TASK_TIMEOUT]} =~ ^[0-9]+$ ]] || return 0
+  seconds=$(seconds_of "$deadline") || return 0 # rotator says what is wrong with it
+  ((PLACE[TASK_TIMEOUT] > seconds)) ||
+    wrong+=("TASK_TIMEOUT=${PLACE[TASK_TIMEOUT]} is not above ROTATOR_DEADLINE=$deadline ($seconds seconds): the run would be cut off")
+}
+
+# seconds_of DURATION prints 1d, 50m or 1h30m in seconds.
+seconds_of() {
+  local left=$1 sum=0
+  local -A unit=([w]=604800 [d]=86400 [h]=3600 [m]=60 [s]=1)
+  while [[ $left =~ ^([0-9]+)([wdhms])(.*)$ ]]; do
+    sum=$((sum + 10#${BASH_REMATCH[1]} * ${unit[${BASH_REMATCH[2]}]}))
+    left=${BASH_REMATCH[3]}
+  done
+  [[ -n $1 && -z $left ]] || return 1
+  printf '%s\n' "$sum"
 }
 
 # form NAME PATTERN MEANING
