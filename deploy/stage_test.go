@@ -1,0 +1,274 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/window"
+	"gke-credential-rotator/state"
+)
+
+// stage plays the job over the simulated GKE and keeps what it logs, as Cloud
+// Logging would store it.
+type stage struct {
+	t      *testing.T
+	policy *policy.Policy
+	world  *gkesim.World
+	game   *sim.Game // from the first run on
+	now    time.Time
+	logged bytes.Buffer
+	audit  []map[string]any // entries of GKE's audit log
+}
+
+var (
+	shop = policy.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
+	yard = policy.Ref{Project: "yard", Location: "europe-west1", Name: "depot"}
+)
+
+const day = 24 * time.Hour
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	complete, err := window.ParseWeekly("Mon-Sun 00:00-24:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{
+		t: t, now: begin,
+		// GKE leaves the nodes to us: what happens, happens by our doing.
+		world: gkesim.New(gkesim.Options{Seed: 1, Now: begin, GKEWaits: 60 * day}),
+		policy: &policy.Policy{
+			Env: sample["ENV"], RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 40 * day, EmergencyMaxActive: 10,
+			SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
+			Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch, MaxActive: 10,
+			MaxFailed: 5, StuckAfter: day, Every: time.Hour,
+		},
+	}
+}
+
+// add puts a cluster with one pool into GKE, whose CA expires after so many
+// days, and its project into the settings.
+func (s *stage) add(ref policy.Ref, days int) {
+	s.t.Helper()
+	end := s.now.Add(time.Duration(days) * day)
+	pem := gkesim.IssueCA(1, ref.String(), end.AddDate(-5, 0, 0), end)
+	pb := &containerpb.Cluster{
+		Name: ref.Name, Location: ref.Location, Id: "id-" + ref.Name, Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
+		CurrentMasterVersion: "1.33.5-gke.1080000", Locations: []string{ref.Location + "-b"},
+		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
+		NodePools: []*containerpb.NodePool{{
+			Name: "a", InitialNodeCount: 2, Version: "1.33.5-gke.1080000", Status: containerpb.NodePool_RUNNING, Etag: "etag-a",
+			Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"}, UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
+		}},
+	}
+	if err := s.world.Add(ref.Project, pb); err != nil {
+		s.t.Fatal(err)
+	}
+	if !slices.Contains(s.policy.Projects, ref.Project) {
+		s.policy.Projects = append(s.policy.Projects, ref.Project)
+	}
+}
+
+// begin sets up the job: from then on its ports may be wrapped.
+func (s *stage) begin() *sim.Game {
+	s.t.Helper()
+	if s.game == nil {
+		log := slog.New(slog.NewJSONHandler(&s.logged, &slog.HandlerOptions{ReplaceAttr: cloudNames}))
+		var err error
+		s.game, err = sim.NewGame(s.t.Context(), sim.Setup{Policy: s.policy, World: s.world, From: s.now, Every: time.Hour, Seed: 1, Log: log})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(func() { _ = s.game.Close() })
+	}
+	return s.game
+}
+
+// runs makes hourly runs.
+func (s *stage) runs(hours int) {
+	s.t.Helper()
+	for range hours {
+		if _, err := s.begin().Step(s.t.Context(), s.now); err != nil {
+			s.t.Fatal(err)
+		}
+		s.now = s.now.Add(time.Hour)
+	}
+}
+
+// until makes hourly runs until the shop's cluster is in the phase.
+func (s *stage) until(phase policy.Phase) {
+	s.t.Helper()
+	for range 20 * 24 {
+		s.runs(1)
+		book, err := s.game.Store.Book(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if r, ok := book.Rotations[shop]; (ok && r.Phase == phase) || (!ok && phase == "") {
+			return
+		}
+	}
+	s.t.Fatalf("%s never got to %q; logged:\n%s", shop, phase, s.logged.String())
+}
+
+// edit changes the fleet document as a command of a person does.
+func (s *stage) edit(change func(policy.FleetDoc, policy.Said) policy.FleetDoc) {
+	s.t.Helper()
+	store := s.begin().Store
+	doc, err := store.Fleet(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	doc = change(doc, policy.Said{By: "ann", At: s.now})
+	if _, err := store.Write(s.t.Context(), state.Change{Fleet: &doc}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// outside is what somebody else does to a cluster, by GKE's own client.
+func (s *stage) outside(call func(context.Context, policy.Ref) policy.Outcome) {
+	s.t.Helper()
+	if o := call(s.t.Context(), shop); o.State != policy.Accepted {
+		s.t.Fatalf("refused: %+v", o)
+	}
+}
+
+// cloudNames gives slog's own fields the names that the job's log has on Cloud
+// Run; TestRealLog holds the two together.
+func cloudNames(groups []string, a slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0:
+	case a.Key == slog.LevelKey:
+		level, _ := a.Value.Any().(slog.Level)
+		return slog.String("severity", map[slog.Level]string{slog.LevelInfo: "INFO", slog.LevelWarn: "WARNING", slog.LevelError: "ERROR"}[level])
+	case a.Key == slog.MessageKey:
+		a.Key = "message"
+	}
+	return a
+}
+
+// entries are the lines as Cloud Logging stores those of the job, and what was
+// routed to it.
+func (s *stage) entries() []map[string]any {
+	s.t.Helper()
+	out := slices.Clone(s.audit)
+	for line := range strings.Lines(s.logged.String()) {
+		out = append(out, entry(s.t, line))
+	}
+	return out
+}
+
+// entry is what Cloud Logging makes of a line of a Cloud Run job.
+func entry(t *testing.T, line string) map[string]any {
+	t.Helper()
+	var payload map[string]any
+	if err := json.Unmarshal([]byte(line), &payload); err != nil {
+		t.Fatalf("log line %q: %v", line, err)
+	}
+	severity := payload["severity"]
+	maps.DeleteFunc(payload, func(name string, _ any) bool {
+		return name == "severity" || name == "time" || strings.HasPrefix(name, "logging.googleapis.com/")
+	})
+	return map[string]any{
+		"jsonPayload": payload, "severity": severity, "logName": "projects/acme-rotator/logs/run.googleapis.com%2Fstderr",
+		"resource": map[string]any{"type": "cloud_run_job", "labels": map[string]any{"job_name": sample["JOB"], "location": sample["REGION"], "project_id": sample["PROJECT"]}},
+	}
+}
+
+// eventsInSource lists the names of all events, and which are warnings or
+// errors, from the program's source: what no test can forget.
+func eventsInSource(t *testing.T) (all, loud []string) {
+	t.Helper()
+	names := map[string]string{}
+	for prefix, file := range map[string]string{"policy.": "../policy/decision.go", "": "../job/pass/log.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			for i, name := range v.Names {
+				if lit, ok := value0(v, i).(*ast.BasicLit); ok && strings.HasPrefix(name.Name, "Event") {
+					names[prefix+name.Name], _ = strconv.Unquote(lit.Value)
+				}
+				if lit, ok := value0(v, i).(*ast.CompositeLit); ok && name.Name == "severity" {
+					loud = append(loud, keysOf(lit)...)
+				}
+			}
+			return true
+		})
+	}
+	for i, name := range loud {
+		loud[i] = names[name]
+	}
+	all = slices.Sorted(maps.Values(names))
+	if len(all) < 10 || len(loud) < 5 || slices.Contains(loud, "") {
+		t.Fatalf("the source was not understood: events %q, loud %q", all, loud)
+	}
+	return all, loud
+}
+
+func value0(v *ast.ValueSpec, i int) ast.Expr {
+	if i < len(v.Values) {
+		return v.Values[i]
+	}
+	return nil
+}
+
+// keysOf gives a map's keys as they are written.
+func keysOf(lit *ast.CompositeLit) []string {
+	var out []string
+	for _, e := range lit.Elts {
+		kv, _ := e.(*ast.KeyValueExpr)
+		switch k := kv.Key.(type) {
+		case *ast.Ident:
+			out = append(out, k.Name)
+		case *ast.SelectorExpr:
+			out = append(out, "policy."+k.Sel.Name)
+		}
+	}
+	return out
+}
+
+// reasonsInSource lists every code that a line can have as its reason: those
+// of decisions, and what GKE meant by refusing.
+func reasonsInSource() []string {
+	var out []string
+	for r := range policy.Reasons {
+		out = append(out, string(r))
+	}
+	return append(out, refusals()...)
+}
+
+// refusals are the codes that action_failed has as its reason when GKE refused.
+func refusals() []string {
+	var out []string
+	for _, r := range []policy.Refusal{
+		policy.RequiresRecreation, policy.AlreadyRotating, policy.NotRotating, policy.OtherOperation, policy.StaleEtag,
+		policy.NotFound, policy.Denied, policy.Throttled, policy.Invalid, policy.OtherRefusal,
+	} {
+		out = append(out, string(r))
+	}
+	return out
+}
