@@ -250,7 +250,7 @@ func logFilters(t *testing.T) map[string]expr {
 // program's, and every filter but that of the audit log names its job, its
 // environment and an event.
 func TestFiltersNameWhatExists(t *testing.T) {
-	events, _ := eventsInSource(t)
+	events := eventsInSource(t)
 	reasons := reasonsInSource()
 	for stem, e := range logFilters(t) {
 		named := map[string][]string{}
