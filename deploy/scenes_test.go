@@ -325,6 +325,7 @@ var rotator = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	atEnd(func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "rotator")
 	out, err := exec.Command("go", "build", "-o", path, "../job").CombinedOutput()
 	if err != nil {
@@ -332,14 +333,6 @@ var rotator = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := rotator(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
 
 // TestRealLog: the program itself, on Cloud Run, writes lines of the form that
 // the scenes are judged by. It begins a run and finds no book.

@@ -200,8 +200,15 @@ func formatFlag(cmd *cobra.Command) *format {
 	return &f
 }
 
+// stampedVersion is set by the linker when the image is built: its source has no
+// history that Go could read the revision from.
+var stampedVersion string
+
 // version is the revision that the binary was built from.
 func version() string {
+	if stampedVersion != "" {
+		return stampedVersion
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
