@@ -1,11 +1,15 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153,SC2034
 # What starts the job every hour: the scheduler's account may run it, and the
 # scheduler does. Both need the job, so setup and deploy both ask for them.
 
 # want_start asks for both where there is a job; status 1 where there is none.
 want_start() {
   look job gcloud run jobs describe "$JOB" "--project=$PROJECT" "--region=$REGION" '--format=value(metadata.name)'
-  [[ -n $FOUND || -n $UNSEEN ]] || return 1
+  if [[ -z $FOUND ]]; then
+    [[ -n $UNSEEN ]] || return 1
+    want "job $JOB" ''
+    return 0
+  fi
   # May start and cancel executions of this job, and with the settings that it has.
   want_bound "job $JOB" roles/run.jobsExecutor "serviceAccount:$SCHEDULER_ACCOUNT" - \
     'run jobs' "$JOB" "--project=$PROJECT" "--region=$REGION"

@@ -12,10 +12,11 @@
 
 declare -A ANSWERS=() # what look has been told, by key
 declare -A HIDDEN=()  # why look was told nothing, by key
-WANT=make             # make, print or look
+declare -A TOLD=()    # the reasons of HIDDEN that doctor has told
+WANT='make'           # make, print or look
 WORK=''               # a folder for rendered files and captured words
 FOUND=''              # look's answer
-UNSEEN=''             # doctor: why what comes next cannot be judged
+UNSEEN=''             # doctor: why what was looked at last cannot be judged
 CHANGES=0             # make: commands that were run; print: printed; look: things that are wrong
 AS_WANTED=0
 TRIES=5 # Google is told of a new thing at one place and asked at another
@@ -34,8 +35,7 @@ look() {
   local key=$1
   shift
   [[ -n ${ANSWERS[$key]+x} ]] || ask "$key" "$@"
-  FOUND=${ANSWERS[$key]}
-  [[ -z ${HIDDEN[$key]:-} ]] || UNSEEN=${HIDDEN[$key]}
+  FOUND=${ANSWERS[$key]} UNSEEN=${HIDDEN[$key]}
 }
 
 # forget KEY: what was asked under KEY has changed since.
@@ -72,8 +72,8 @@ want() {
   local what=$1 wrong=$2
   shift 2
   if [[ -n $UNSEEN ]]; then
-    finding "$what: cannot tell: $UNSEEN"
-    UNSEEN=''
+    [[ -n ${TOLD[$UNSEEN]:-} ]] || finding "$what and more: cannot tell: $UNSEEN"
+    TOLD[$UNSEEN]=1
     return 0
   fi
   if [[ -z $wrong ]]; then
@@ -174,6 +174,7 @@ command_line() {
   local word
   local -a words=()
   for word; do
+    # shellcheck disable=SC2016 # the two characters themselves
     if [[ $word == *'$('* ]]; then
       word="\"$word\""
     elif [[ ! $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]]; then
