@@ -1,7 +1,8 @@
 # The image of the job: one static binary on a base without shell or packages.
 #
-# To pin a base by digest, write the digest behind its tag, one line each:
-#   image=gcr.io/distroless/static-debian13:nonroot; sed -i "s|$image|$image@$(docker buildx imagetools inspect $image --format '{{.Manifest.Digest}}')|" Dockerfile
+# To pin the base by digest, write the digest behind its tag; the same for
+# GO_IMAGE, which cloudbuild.yaml gives:
+#   image=gcr.io/distroless/static-debian13:nonroot; sed -i "/^ARG/s|$image|$image@$(docker buildx imagetools inspect $image --format '{{.Manifest.Digest}}')|" Dockerfile
 ARG GO_IMAGE=golang:1.26
 ARG BASE_IMAGE=gcr.io/distroless/static-debian13:nonroot
 
@@ -20,7 +21,7 @@ RUN stamp="${VERSION}${VERSION:+${REVISION:++}}$(printf %.12s "$REVISION")" && \
     CGO_ENABLED=0 GOOS=linux GOARCH=amd64 \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.stampedVersion=$stamp" -o /rotator ./job
 
-FROM ${BASE_IMAGE}
+FROM --platform=linux/amd64 ${BASE_IMAGE}
 COPY --from=build /rotator /rotator
 ARG VERSION=
 ARG REVISION=

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"bufio"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,19 +13,7 @@ import (
 
 func TestImageContents(t *testing.T) {
 	i := image(t)
-	files := func(root string) (names []string) {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				names = append(names, strings.TrimPrefix(path, root))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return names
-	}
-	base, all := files(i.base), files(i.root)
+	base, all := filesOf(t, i.base), filesOf(t, i.root)
 	added := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(base, name) })
 	if !slices.Equal(added, []string{"/rotator"}) {
 		t.Errorf("the image adds %v to its base, want only /rotator", added)

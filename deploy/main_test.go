@@ -71,13 +71,15 @@ func offline(dir string) []string {
 
 // uploaded is a copy of the files that gcloud would upload to Cloud Build, as
 // gcloud itself reads .gcloudignore.
-func uploaded(dir string) error {
+func uploaded(dir string) error { return uploadedFrom("..", dir) }
+
+func uploadedFrom(root, dir string) error {
 	home, err := os.MkdirTemp("", "rotator-gcloud-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(home) }()
-	cmd := exec.Command("gcloud", "meta", "list-files-for-upload", "..")
+	cmd := exec.Command("gcloud", "meta", "list-files-for-upload", root)
 	cmd.Env = offline(home)
 	out, err := cmd.Output()
 	if err != nil {
@@ -85,7 +87,7 @@ func uploaded(dir string) error {
 	}
 	for file := range strings.Lines(string(out)) {
 		file = strings.TrimSpace(file)
-		if err := copyFile(filepath.Join("..", file), filepath.Join(dir, file)); err != nil {
+		if err := copyFile(filepath.Join(root, file), filepath.Join(dir, file)); err != nil {
 			return err
 		}
 	}
