@@ -18,7 +18,10 @@ func TestDashboard(t *testing.T) {
 	}
 	checkLayout(t, d.MosaicLayout)
 	events := eventsInSource(t)
-	lines := everyLine(t)
+	var lines []map[string]any
+	for _, scene := range played(t) {
+		lines = append(lines, scene.entries...)
+	}
 	metric := sample["JOB"] + `",location="` + sample["REGION"] + `"`
 	for _, tile := range d.MosaicLayout.Tiles {
 		w := tile.Widget
@@ -84,16 +87,4 @@ func checkLayout(t *testing.T, l *dashboards.MosaicLayout) {
 			}
 		}
 	}
-}
-
-// everyLine is what the job writes in all scenes.
-func everyLine(t *testing.T) []map[string]any {
-	t.Helper()
-	var out []map[string]any
-	for _, scene := range scenes {
-		s := newStage(t)
-		scene.play(s)
-		out = append(out, s.entries()...)
-	}
-	return out
 }

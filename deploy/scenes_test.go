@@ -1,16 +1,8 @@
 package deploy_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
-	"testing"
 	"time"
 
 	"gke-credential-rotator/gke"
@@ -57,6 +49,12 @@ var scenes = []struct {
 		s.add(shop, -3)
 		s.runs(2)
 	}},
+	{"an expired CA, after everything was told once", []string{"blocked", "ca-expires"}, func(s *stage) {
+		s.add(shop, -3)
+		s.runs(2)
+		s.logged.Reset()
+		s.runs(1)
+	}},
 	{"a hold catches a rotation in flight", []string{"blocked"}, func(s *stage) {
 		s.add(shop, 170)
 		s.until(policy.RecreatingNodes)
@@ -72,15 +70,24 @@ var scenes = []struct {
 	}},
 	{"GKE denies the start", []string{"action-failed"}, func(s *stage) {
 		s.add(shop, 170)
-		s.refusing(policy.Denied)
-		s.runs(1)
+		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.Denied})
 	}},
 	{"GKE is too busy for the start, once", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.refusing(policy.Throttled)
-		s.runs(1)
-		s.game.Pass.Move = unwrap(s.game.Pass.Move)
-		s.runs(6)
+		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.Throttled})
+	}},
+	{"another operation runs, once", nil, func(s *stage) {
+		s.add(shop, 170)
+		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.OtherOperation})
+	}},
+	{"GKE gives no clear answer, once", nil, func(s *stage) {
+		s.add(shop, 170)
+		s.once(policy.Outcome{State: policy.Unclear})
+	}},
+	{"somebody changes the pool just before our call", nil, func(s *stage) {
+		s.add(shop, 170)
+		s.until(policy.Starting)
+		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.StaleEtag})
 	}},
 	{"an answer cannot be stored", []string{"action-failed"}, func(s *stage) {
 		s.add(shop, 170)
@@ -171,89 +178,6 @@ var scenes = []struct {
 	}},
 }
 
-// quietEvents are warnings and errors that no alert is for, and why.
-var quietEvents = map[string]string{
-	"ca_expiring":               "cluster_evaluated of the same run has the same days, and ca-expires reads both; with more than CA_DAYS left nobody need hear of it",
-	"action_failed/throttled":   "the next run tries again; three starts in vain are tries-exhausted, which is blocked",
-	"action_failed/not-started": "the start that was refused before; the next run may try again",
-}
-
-// TestAlertsFire: each alert fires in the scenes that it is for and in no
-// other, over the lines that the job really writes; and every warning is
-// somebody's.
-func TestAlertsFire(t *testing.T) {
-	filters := logFilters(t)
-	extractors := map[string]map[string]string{}
-	for stem, p := range alerts(t) {
-		if m := p.Conditions[0].ConditionMatchedLog; m != nil {
-			extractors[stem] = m.LabelExtractors
-		}
-	}
-	fired, heard := map[string]bool{}, map[string]bool{}
-	for _, scene := range scenes {
-		t.Run(scene.name, func(t *testing.T) {
-			s := newStage(t)
-			scene.play(s)
-			got := map[string]bool{}
-			for _, e := range s.entries() {
-				caught := false
-				for stem, filter := range filters {
-					if filter.match(e) {
-						got[stem], fired[stem], caught = true, true, true
-						checkExtractors(t, stem, extractors[stem], e)
-					}
-				}
-				checkLoud(t, e, caught, heard)
-			}
-			want := slices.Sorted(slices.Values(scene.fires))
-			if names := sortedKeys(got); !slices.Equal(names, want) {
-				t.Errorf("fired %q, want %q; logged:\n%s", names, want, s.logged.String())
-			}
-		})
-	}
-	for stem := range filters {
-		if !fired[stem] {
-			t.Errorf("%s fires in no scene", stem)
-		}
-	}
-	events := eventsInSource(t)
-	for _, name := range events {
-		if !heard[name] {
-			t.Errorf("no scene has the event %s, so nobody knows which alert hears it", name)
-		}
-	}
-}
-
-// checkLoud: a warning or an error is caught by an alert, or named as one that
-// nobody need hear of.
-func checkLoud(t *testing.T, e map[string]any, caught bool, heard map[string]bool) {
-	t.Helper()
-	event, _ := at(e, "jsonPayload.event")
-	name, ok := event.(string)
-	heard[name] = true
-	if !ok || (e["severity"] != "WARNING" && e["severity"] != "ERROR") {
-		return
-	}
-	reason, _ := at(e, "jsonPayload.reason")
-	key := name
-	if text, ok := reason.(string); ok {
-		key += "/" + text
-	}
-	if !caught && quietEvents[name] == "" && quietEvents[key] == "" {
-		t.Errorf("%s is told as %v, and no alert hears it: %v", key, e["severity"], e["jsonPayload"])
-	}
-}
-
-func checkExtractors(t *testing.T, stem string, extractors map[string]string, e map[string]any) {
-	t.Helper()
-	for label, how := range extractors {
-		field, ok := strings.CutPrefix(strings.TrimSuffix(how, ")"), "EXTRACT(")
-		if _, there := at(e, field); !ok || !there {
-			t.Errorf("%s: %s is %s, which this line has not: %v", stem, label, how, e)
-		}
-	}
-}
-
 func (s *stage) hold() {
 	s.edit(func(doc policy.FleetDoc, said policy.Said) policy.FleetDoc {
 		doc, _, err := doc.Hold(shop, time.Time{}, said)
@@ -276,22 +200,27 @@ func (s *stage) called(method, who string) {
 	})
 }
 
-// refusing lets GKE refuse every start.
-func (s *stage) refusing(why policy.Refusal) {
+// once lets GKE answer so to the calls of one run, and makes some more.
+func (s *stage) once(o policy.Outcome) {
 	g := s.begin()
-	g.Pass.Move = refuser{g.Pass.Move, why}
+	o.Raw = "so says GKE"
+	real := g.Pass.Move
+	g.Pass.Move = answers{real, o}
+	s.runs(1)
+	g.Pass.Move = real
+	s.runs(3)
 }
 
-type refuser struct {
+// answers gives one answer to starts and pools, and sends nothing.
+type answers struct {
 	gke.Mover
-	why policy.Refusal
+	always policy.Outcome
 }
 
-func (r refuser) Start(context.Context, policy.Ref) policy.Outcome {
-	return policy.Outcome{State: policy.Refused, Refusal: r.why, Raw: "so says GKE"}
+func (a answers) Start(context.Context, policy.Ref) policy.Outcome { return a.always }
+func (a answers) Recreate(context.Context, policy.Ref, policy.Pool) policy.Outcome {
+	return a.always
 }
-
-func unwrap(m gke.Mover) gke.Mover { return m.(refuser).Mover }
 
 var errBook = errors.New("the book is out of reach")
 
@@ -317,60 +246,4 @@ type breakingMover struct {
 func (m breakingMover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
 	defer func() { m.book.broken = true }()
 	return m.Mover.Start(ctx, ref)
-}
-
-// rotator builds the program once.
-var rotator = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "rotator-deploy-test-")
-	if err != nil {
-		return "", err
-	}
-	atEnd(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "rotator")
-	out, err := exec.Command("go", "build", "-o", path, "../job").CombinedOutput()
-	if err != nil {
-		return "", errors.Join(err, errors.New(string(out)))
-	}
-	return path, nil
-})
-
-// TestRealLog: the program itself, on Cloud Run, writes lines of the form that
-// the scenes are judged by. It begins a run and finds no book.
-func TestRealLog(t *testing.T) {
-	path, err := rotator()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path)
-	cmd.Env = []string{
-		"CLOUD_RUN_JOB=" + sample["JOB"], "CLOUD_RUN_EXECUTION=rotator-test-x7k2p", "FIRESTORE_EMULATOR_HOST=127.0.0.1:1",
-		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-test", "ROTATOR_STATE=firestore://shop-test/rotator-test", "ROTATOR_GKE_ENDPOINT=127.0.0.1:1",
-	}
-	lines, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(lines).ReadString('\n')
-	cancel()
-	_ = cmd.Wait() // it was killed
-	if err != nil {
-		t.Fatalf("no line: %v", err)
-	}
-	got := entry(t, line)
-	s := newStage(t)
-	s.add(shop, 4000)
-	s.runs(1)
-	want := s.entries()[0]
-	names := func(e map[string]any) []string {
-		payload, _ := e["jsonPayload"].(map[string]any)
-		return sortedKeys(payload)
-	}
-	if !slices.Equal(names(got), names(want)) || got["jsonPayload"].(map[string]any)["event"] != pass.EventRunStarted {
-		t.Errorf("the program's first line has %q, the scenes' %q:\n%s", names(got), names(want), line)
-	}
 }
