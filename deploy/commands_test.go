@@ -148,12 +148,7 @@ func checkLogFilter(t *testing.T, command, filter string) {
 // It calls nobody.
 func checkGcloud(t *testing.T, commands []string) {
 	t.Helper()
-	if _, err := exec.LookPath("gcloud"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("gcloud is not installed")
-		}
-		t.Skip("gcloud is not installed")
-	}
+	need(t, "gcloud")
 	file := filepath.Join(t.TempDir(), "commands.md")
 	text := strings.ReplaceAll(strings.Join(commands, "\n"), "--project=PROJECT", "--project=acme-shop") // it must look like one
 	if err := os.WriteFile(file, []byte("```\n"+text+"\n```\n"), 0o600); err != nil {

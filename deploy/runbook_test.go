@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gke-credential-rotator/policy"
 )
@@ -194,6 +195,28 @@ func remedy(a policy.Advice) string {
 	text := saying.ReplaceAllString(a.Next, "`scripts/run-now prod $1 CLUSTER --by YOU --reason WHY`")
 	text = asking.ReplaceAllString(text, "`scripts/run-now prod status$1`")
 	return strings.ReplaceAll(text, "scripts/doctor ENV", "`scripts/doctor prod`")
+}
+
+// TestRunbookDates: the dates of GKE's and ours that the page tells people are
+// those that the program reckons with.
+func TestRunbookDates(t *testing.T) {
+	text := strings.Join(strings.Fields(runbook(t)), " ")
+	for _, date := range []struct {
+		is, told time.Duration
+		words    string
+	}{
+		{policy.AutoCompleteAfter, 7 * day, "seven days after a rotation's start, whoever started it"},
+		{policy.LastResortBefore, 30 * day, "30 days before the CA expires | it starts a rotation"},
+		{policy.DegradedBefore, 7 * day, "seven days before | the cluster becomes DEGRADED"},
+		{policy.DeadlineBefore, 31 * day, "later than 31 days before its expiry"},
+		{policy.UnreadableLost, 14 * day, "After 14 days a rotation's record closes as `lost`"},
+		{policy.StartApprovalLasts, 14 * day, "A yes to a start is good for 14 days"},
+		{policy.BlockedAfter, 30 * day, "No calendar lets it start within 30 days"},
+	} {
+		if date.is != date.told || !strings.Contains(text, date.words) {
+			t.Errorf("%q must stand there, and the program says %s", date.words, policy.Days(date.is))
+		}
+	}
 }
 
 // TestRunbookLinks: every link within the page leads somewhere.
