@@ -1,11 +1,14 @@
 package cloudfake
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"mime/multipart"
 	"net/http"
 	"reflect"
 	"strings"
@@ -218,8 +221,11 @@ func upload(f *Fake, c *call) (any, error) {
 	name := c.query.Get("name")
 	data := c.raw
 	if c.query.Get("uploadType") == "multipart" {
-		var inside string
-		if inside, data = multipart(c); name == "" {
+		inside, bytes, err := twoParts(c)
+		if err != nil {
+			return nil, InvalidArgument("%v", err)
+		}
+		if data = bytes; name == "" {
 			name = inside
 		}
 	}
@@ -231,23 +237,25 @@ func upload(f *Fake, c *call) (any, error) {
 	return o, nil
 }
 
-// multipart splits an upload into its object's name and its bytes.
-func multipart(c *call) (string, []byte) {
+// twoParts splits an upload into its object's name and its bytes.
+func twoParts(c *call) (name string, data []byte, err error) {
+	// gcloud puts it into single quotes, which the mime package does not know.
 	_, boundary, _ := strings.Cut(c.header.Get("Content-Type"), "boundary=")
-	parts := strings.Split(string(c.raw), "--"+strings.Trim(boundary, `"'`))
-	var name string
-	var data []byte
-	for i, part := range parts[1:min(len(parts), 3)] {
-		_, body, _ := strings.Cut(strings.ReplaceAll(part, "\r\n", "\n"), "\n\n")
-		if i == 0 {
-			var meta struct{ Name string }
-			_ = json.Unmarshal([]byte(body), &meta)
-			name = meta.Name
-		} else {
-			data = []byte(strings.TrimSuffix(body, "\n"))
-		}
+	parts := multipart.NewReader(bytes.NewReader(c.raw), strings.Trim(boundary, `"'`))
+	meta, err := parts.NextPart()
+	if err != nil {
+		return "", nil, err
 	}
-	return name, data
+	var o struct{ Name string }
+	if err := json.NewDecoder(meta).Decode(&o); err != nil {
+		return "", nil, err
+	}
+	media, err := parts.NextPart()
+	if err != nil {
+		return "", nil, err
+	}
+	data, err = io.ReadAll(media)
+	return o.Name, data, err
 }
 
 func getMedia(f *Fake, c *call) (any, error) {
