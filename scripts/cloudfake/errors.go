@@ -86,3 +86,31 @@ func FailedPrecondition(format string, args ...any) *Error {
 func InvalidArgument(format string, args ...any) *Error {
 	return denied(http.StatusBadRequest, "INVALID_ARGUMENT", format, args...)
 }
+
+// OrganizationPolicy refuses what a constraint of the organisation forbids.
+func OrganizationPolicy(constraint, resource string) *Error {
+	return FailedPrecondition("Constraint %s violated for %s.", constraint, resource)
+}
+
+// BillingDisabled refuses what costs something in a project without an account to
+// charge it to.
+func BillingDisabled(number int64) *Error {
+	e := denied(http.StatusForbidden, "PERMISSION_DENIED",
+		"This API method requires billing to be enabled. Please enable billing on project #%d by visiting "+
+			"https://console.developers.google.com/billing/enable?project=%d then retry.", number, number)
+	e.Details = []any{object{
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED", "domain": "googleapis.com",
+		"metadata": object{"consumer": fmt.Sprintf("projects/%d", number)},
+	}}
+	return e
+}
+
+// Unauthenticated refuses a token that is none or has run out.
+func Unauthenticated() *Error {
+	e := denied(http.StatusUnauthorized, "UNAUTHENTICATED",
+		"Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.")
+	e.Details = []any{object{
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ACCESS_TOKEN_TYPE_UNSUPPORTED", "domain": "googleapis.com",
+	}}
+	return e
+}

@@ -29,11 +29,11 @@ const Domain = ".fake.invalid"
 type object = map[string]any
 
 // Fake is Google Cloud as far as the scripts need it. The exported fields are
-// set before the first request.
+// set while no request is under way.
 type Fake struct {
 	// ExecutionResult says how an execution of a Cloud Run job ends: nil is
 	// success, an error's text is what the failed execution says. Args are the
-	// overriding ones. Nil: all succeed.
+	// overriding ones; ErrRunning leaves it running. Nil: all succeed.
 	ExecutionResult func(job string, args []string) error
 	// BuildResult says how a build ends. Nil: all succeed.
 	BuildResult func(build map[string]any) error
@@ -205,7 +205,7 @@ func (f *Fake) serve(c *call, label string, ours bool) (answer any, status int, 
 	if refusal != nil {
 		var e *Error
 		if !errors.As(refusal, &e) {
-			e = denied(http.StatusInternalServerError, "INTERNAL", "%v", refusal)
+			e = denied(http.StatusBadRequest, "INTERNAL", "%v", refusal)
 		}
 		rec.Status, answer = e.Code, e.json()
 	}

@@ -30,6 +30,7 @@ func TestGcloud(t *testing.T) {
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sent":   sent,
+			"state":  state,
 			"seed":   seed,
 			"refuse": refuse,
 		},
@@ -42,8 +43,11 @@ func setup(env *testscript.Env) error {
 	f.AddProject("b", 112, "folder/22", "organization/33")
 	f.AllEnabled = filepath.Base(env.WorkDir) != "script-services"
 	f.ExecutionResult = func(_ string, args []string) error {
-		if len(args) > 0 && args[0] == "fail" {
-			return errors.New("The container exited with an error.") //nolint:revive // as Cloud Run says it
+		switch strings.Join(args, " ") {
+		case "fail":
+			return errors.New("the container exited with an error")
+		case "sleep":
+			return cloudfake.ErrRunning
 		}
 		return nil
 	}
@@ -70,6 +74,14 @@ func sent(ts *testscript.TestScript, neg bool, args []string) {
 	all := cloudfake.Text(fake(ts).Requests())
 	if found := regexp.MustCompile("(?m)" + args[0]).MatchString(all); found == neg {
 		ts.Fatalf("sent %s: %v in\n%s", args[0], found, all)
+	}
+}
+
+// state REGEXP: a line of State matches. ! state: none does.
+func state(ts *testscript.TestScript, neg bool, args []string) {
+	all := strings.Join(fake(ts).State(), "\n")
+	if found := regexp.MustCompile("(?m)" + args[0]).MatchString(all); found == neg {
+		ts.Fatalf("state %s: %v in\n%s", args[0], found, all)
 	}
 }
 

@@ -81,7 +81,7 @@ func camel(path string) string {
 	return b.String()
 }
 
-var term = regexp.MustCompile(`^([A-Za-z_.-]+?)\.?("[^"]+"|'[^']+')?\s*(=|:|!=)\s*("[^"]*"|'[^']*'|\S+)$`)
+var term = regexp.MustCompile(`^([A-Za-z_.-]+?)\.?("[^"]+"|'[^']+')?\s*(=|:|!=)\s*("[^"]*"|'[^']*'|[^\s,=<>"']+)$`)
 
 // parseFilter understands terms joined by AND: field=value, field!=value and
 // field:part, where field may be a path such as user_labels.environment. Other

@@ -132,11 +132,26 @@ func (f *Fake) bindable(key, role string) error {
 	return nil
 }
 
+// agents are the service agents and the service whose enabling makes them.
+var agents = map[string]string{
+	"serverless-robot-prod": "run", "gcp-sa-cloudscheduler": "cloudscheduler", "gcp-sa-cloudbuild": "cloudbuild",
+	"gcp-sa-logging": "logging", "gcp-sa-pubsub": "pubsub", "gcp-sa-artifactregistry": "artifactregistry",
+}
+
+var agentAccount = regexp.MustCompile(`^serviceAccount:(service-(\d+)@([a-z-]+)\.iam\.gserviceaccount\.com)$`)
+
 var userAccount = regexp.MustCompile(`^serviceAccount:([^@]+@([^.@]+)\.iam\.gserviceaccount\.com)$`)
 
-// memberExists refuses accounts of known projects that were never made. Service
-// agents and everybody else are taken on trust.
+// memberExists refuses accounts of known projects that were never made, and
+// service agents of services that are off. Everybody else is taken on trust.
 func (f *Fake) memberExists(member string) error {
+	if m := agentAccount.FindStringSubmatch(member); m != nil {
+		p, service := f.find(m[2]), agents[m[3]]
+		if p != nil && service != "" && !f.AllEnabled && !p.enabled[service+".googleapis.com"] {
+			return InvalidArgument("Service account %s does not exist.", m[1])
+		}
+		return nil
+	}
 	m := userAccount.FindStringSubmatch(member)
 	if m == nil {
 		if !strings.Contains(member, ":") && member != "allUsers" && member != "allAuthenticatedUsers" {
@@ -167,21 +182,4 @@ func (f *Fake) accountGone(email, uid string) {
 			}
 		}
 	}
-}
-
-// Members are who has a role on a resource, conditions left aside. Resource is
-// "API NAME", e.g. "cloudresourcemanager projects/p" or "run us-central1/namespaces/p/jobs/j".
-func (f *Fake) Members(resource, role string) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var found []string
-	list, _ := f.policyOf(strings.Replace(resource, " ", "/", 1))["bindings"].([]any)
-	for _, b := range list {
-		if b.(object)["role"] == role {
-			for _, m := range b.(object)["members"].([]any) {
-				found = append(found, fmt.Sprint(m))
-			}
-		}
-	}
-	return found
 }

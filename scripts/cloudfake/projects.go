@@ -11,6 +11,7 @@ import (
 type project struct {
 	id      string
 	number  int64
+	state   string   // ACTIVE or DELETE_REQUESTED
 	parents []string // nearest first: folder/N, organization/N
 	enabled map[string]bool
 }
@@ -26,7 +27,7 @@ var always = []string{
 func (f *Fake) AddProject(id string, number int64, parents ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := &project{id: id, number: number, parents: parents, enabled: map[string]bool{}}
+	p := &project{id: id, number: number, state: "ACTIVE", parents: parents, enabled: map[string]bool{}}
 	for _, service := range always {
 		p.enabled[service] = true
 	}
@@ -117,7 +118,7 @@ func (f *Fake) parentExists(name string) error {
 func (f *Fake) projectJSON(p *project) object {
 	o := object{
 		"projectId": p.id, "projectNumber": strconv.FormatInt(p.number, 10), "name": p.id,
-		"lifecycleState": "ACTIVE", "createTime": "2026-01-01T00:00:00Z",
+		"lifecycleState": p.state, "createTime": "2026-01-01T00:00:00Z",
 	}
 	if len(p.parents) > 0 {
 		kind, id, _ := strings.Cut(p.parents[0], "/")
@@ -128,6 +129,18 @@ func (f *Fake) projectJSON(p *project) object {
 
 func getProject(f *Fake, c *call) (any, error) {
 	return f.projectJSON(f.find(c.vars[0])), nil
+}
+
+// DeleteProject marks a project for deletion, as somebody would by hand.
+func (f *Fake) DeleteProject(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.projects[id].state = "DELETE_REQUESTED"
+}
+
+func undeleteProject(f *Fake, c *call) (any, error) {
+	f.find(c.vars[0]).state = "ACTIVE"
+	return object{}, nil
 }
 
 func getAncestry(f *Fake, c *call) (any, error) {

@@ -1,6 +1,7 @@
 package cloudfake
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,6 +17,7 @@ func runRoutes() []route {
 	const base = "apis/run.googleapis.com/v1/namespaces/*/"
 	return []route{
 		{"run", post, base + "jobs/*:run", runService, runJob},
+		{"run", post, base + "executions/*:cancel", runService, cancelExecution},
 		{"run", get, "v1/projects/*/locations/*/jobs/*:getIamPolicy", runService, jobPolicy},
 		{"run", post, "v1/projects/*/locations/*/jobs/*:setIamPolicy", runService, jobPolicy},
 	}
@@ -133,27 +135,87 @@ func runJob(f *Fake, c *call) (any, error) {
 	if f.ExecutionResult != nil {
 		err = f.ExecutionResult(c.vars[1], args)
 	}
-	done := object{"type": "Completed", "status": "True", "lastTransitionTime": f.now()}
-	result, count := "EXECUTION_SUCCEEDED", "succeededCount"
-	if err != nil {
-		done["status"], done["message"] = "False", err.Error()
-		done["reason"] = "NonZeroExitCode"
-		result, count = "EXECUTION_FAILED", "failedCount"
-	}
-	status := e["status"].(object)
-	status["conditions"] = []any{
-		done,
-		object{"type": "ResourcesAvailable", "status": "True", "lastTransitionTime": f.now()},
-		object{"type": "Started", "status": "True", "lastTransitionTime": f.now()},
-	}
-	status["completionTime"], status[count] = f.now(), 1
+	f.endExecution(e, err)
 	of := job["status"].(object)
-	of["latestCreatedExecution"] = object{
-		"name": e["metadata"].(object)["name"], "creationTimestamp": f.now(), "completionTimestamp": f.now(), "completionStatus": result,
-	}
+	of["latestCreatedExecution"] = executionReference(e)
 	n, _ := of["executionCount"].(int)
 	of["executionCount"] = n + 1
 	return e, nil
+}
+
+// ErrRunning is what ExecutionResult says of an execution that does not end by itself.
+var ErrRunning = errors.New("still running")
+
+// endExecution writes down how an execution ended.
+func (f *Fake) endExecution(e object, err error) {
+	condition := func(kind, status string) object {
+		return object{"type": kind, "status": status, "lastTransitionTime": f.now()}
+	}
+	status, done := e["status"].(object), condition("Completed", "True")
+	switch {
+	case errors.Is(err, ErrRunning):
+		done["status"], status["runningCount"] = "Unknown", 1
+	case err != nil:
+		done["status"], done["reason"], done["message"] = "False", "NonZeroExitCode", err.Error()
+		status["failedCount"] = 1
+	default:
+		status["succeededCount"] = 1
+	}
+	if done["status"] != "Unknown" {
+		status["completionTime"] = f.now()
+		delete(status, "runningCount")
+	}
+	status["conditions"] = []any{done, condition("ResourcesAvailable", "True"), condition("Started", "True")}
+}
+
+func executionReference(e object) object {
+	meta, status := e["metadata"].(object), e["status"].(object)
+	ref := object{"name": meta["name"], "creationTimestamp": meta["creationTimestamp"], "completionStatus": "EXECUTION_RUNNING"}
+	if at, ok := status["completionTime"]; ok {
+		ref["completionTimestamp"], ref["completionStatus"] = at, "EXECUTION_SUCCEEDED"
+		if status["succeededCount"] == nil {
+			ref["completionStatus"] = "EXECUTION_FAILED"
+		}
+	}
+	return ref
+}
+
+// cancelExecution ends an execution that is running.
+func cancelExecution(f *Fake, c *call) (any, error) {
+	name := c.region + "/namespaces/" + c.vars[0] + "/executions/" + c.vars[1]
+	e, ok := f.objects["run/"+name]
+	if !ok {
+		return nil, NotFound(name)
+	}
+	if e["status"].(object)["completionTime"] != nil {
+		return nil, FailedPrecondition("Execution %s has ended.", c.vars[1])
+	}
+	f.finish(e, errors.New("cancelled"))
+	e["status"].(object)["conditions"].([]any)[0].(object)["reason"] = "Cancelled"
+	return e, nil
+}
+
+// FinishExecution ends a running execution, well or with an error, as if its
+// container had.
+func (f *Fake) FinishExecution(project, region, execution string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.finish(f.objects["run/"+region+"/namespaces/"+project+"/executions/"+execution], err)
+}
+
+func (f *Fake) finish(e object, err error) {
+	f.endExecution(e, err)
+	meta := e["metadata"].(object)
+	labels := meta["labels"].(object)
+	p := f.find(fmt.Sprint(meta["namespace"]))
+	key := fmt.Sprintf("run/%s/namespaces/%s/jobs/%s", labels["cloud.googleapis.com/location"], p.id, labels["run.googleapis.com/job"])
+	job, ok := f.objects[key]
+	if !ok {
+		return
+	}
+	if ref, _ := job["status"].(object)["latestCreatedExecution"].(object); ref["name"] == meta["name"] {
+		job["status"].(object)["latestCreatedExecution"] = executionReference(e)
+	}
 }
 
 func overriding(body object) []string {
@@ -198,17 +260,13 @@ func otherJobs(c *call, e object) bool {
 	return e["metadata"].(object)["labels"].(object)[key] != strings.TrimSpace(strings.TrimPrefix(job, "="))
 }
 
-// AddExecution is an execution that happened before the test: ok or not.
-func (f *Fake) AddExecution(project, region, job string, ok bool) {
-	result := f.ExecutionResult
-	f.ExecutionResult = func(string, []string) error {
-		if ok {
-			return nil
-		}
-		return denied(http.StatusOK, "", "The container exited with an error.")
-	}
+// AddExecution is an execution of a job that happened before the test: err is how
+// it ended.
+func (f *Fake) AddExecution(project, region, job string, err error) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	result := f.ExecutionResult
+	defer func() { f.ExecutionResult = result }()
+	f.ExecutionResult = func(string, []string) error { return err }
 	_, _ = runJob(f, &call{region: region, vars: []string{project, job}})
-	f.mu.Unlock()
-	f.ExecutionResult = result
 }

@@ -113,7 +113,8 @@ func (f *Fake) dispatch(c *call) (any, error) {
 			}
 		}
 	}
-	return nil, denied(http.StatusNotImplemented, "UNIMPLEMENTED", "cloudfake does not know %s %s %s", c.method, c.api, strings.Join(c.path, "/"))
+	// Not 501, after which gcloud would try again for half a minute.
+	return nil, denied(http.StatusBadRequest, "UNIMPLEMENTED", "cloudfake does not know %s %s %s", c.method, c.api, strings.Join(c.path, "/"))
 }
 
 // name is the resource's name in the request's path.

@@ -52,6 +52,7 @@ func projectRoutes() []route {
 	list := []route{
 		{api, get, "v1/projects/*", "", getProject},
 		{api, post, "v1/projects/*:getAncestry", "", getAncestry},
+		{api, post, "v1/projects/*:undelete", "", undeleteProject},
 		{api, get, "v2/folders/*", "", getContainer},
 		{api, get, "v1/organizations/*", "", getContainer},
 		{usage, get, base, "", listServices},
