@@ -111,7 +111,7 @@ func TestRecord(t *testing.T) {
 	f.Edit("pubsub", "projects/p/topics/b", func(topic map[string]any) { topic["labels"] = "edited" })
 	f.Delete("pubsub", "projects/p/topics/c")
 	if f.Resource("pubsub", "projects/p/topics/b")["labels"] != "edited" || f.Resource("pubsub", "projects/p/topics/c") != nil || len(f.Requests()) != 0 {
-		t.Errorf("edited: %v", f.State())
+		t.Errorf("edited: %v", f.Names())
 	}
 	f.Refuse(Fault{Error: Unauthenticated()})
 	if status, _ := ask(f, http.MethodGet, topics, ""); status != 401 {
@@ -148,7 +148,7 @@ func TestPolicies(t *testing.T) {
 		"cloudresourcemanager projects/p roles/viewer user:a@b.c", "cloudresourcemanager projects/p roles/viewer user:a@b.c if x",
 		"cloudresourcemanager projects/p roles/viewer user:d@b.c",
 	}
-	if got := f.State(); !reflect.DeepEqual(got, want) {
+	if got := f.Names(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -77,9 +77,9 @@ func sent(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// state REGEXP: a line of State matches. ! state: none does.
+// state REGEXP: a line of Names matches. ! state: none does.
 func state(ts *testscript.TestScript, neg bool, args []string) {
-	all := strings.Join(fake(ts).State(), "\n")
+	all := strings.Join(fake(ts).Names(), "\n")
 	if found := regexp.MustCompile("(?m)" + args[0]).MatchString(all); found == neg {
 		ts.Fatalf("state %s: %v in\n%s", args[0], found, all)
 	}

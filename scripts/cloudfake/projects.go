@@ -11,7 +11,7 @@ import (
 type project struct {
 	id      string
 	number  int64
-	state   string   // ACTIVE or DELETE_REQUESTED
+	deleted bool     // asked for, for a month it can be taken back
 	parents []string // nearest first: folder/N, organization/N
 	enabled map[string]bool
 }
@@ -27,7 +27,7 @@ var always = []string{
 func (f *Fake) AddProject(id string, number int64, parents ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := &project{id: id, number: number, state: "ACTIVE", parents: parents, enabled: map[string]bool{}}
+	p := &project{id: id, number: number, parents: parents, enabled: map[string]bool{}}
 	for _, service := range always {
 		p.enabled[service] = true
 	}
@@ -118,7 +118,10 @@ func (f *Fake) parentExists(name string) error {
 func (f *Fake) projectJSON(p *project) object {
 	o := object{
 		"projectId": p.id, "projectNumber": strconv.FormatInt(p.number, 10), "name": p.id,
-		"lifecycleState": p.state, "createTime": "2026-01-01T00:00:00Z",
+		"lifecycleState": "ACTIVE", "createTime": "2026-01-01T00:00:00Z",
+	}
+	if p.deleted {
+		o["lifecycleState"] = "DELETE_REQUESTED"
 	}
 	if len(p.parents) > 0 {
 		kind, id, _ := strings.Cut(p.parents[0], "/")
@@ -135,11 +138,11 @@ func getProject(f *Fake, c *call) (any, error) {
 func (f *Fake) DeleteProject(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.projects[id].state = "DELETE_REQUESTED"
+	f.projects[id].deleted = true
 }
 
 func undeleteProject(f *Fake, c *call) (any, error) {
-	f.find(c.vars[0]).state = "ACTIVE"
+	f.find(c.vars[0]).deleted = false
 	return object{}, nil
 }
 

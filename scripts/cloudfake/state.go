@@ -31,9 +31,9 @@ func (f *Fake) Delete(api, name string) {
 	f.drop(api + "/" + name)
 }
 
-// State names everything that is there, "API NAME", sorted: the resources and, as
+// Names is everything that is there, "API NAME", sorted: the resources and, as
 // "API NAME ROLE MEMBER", the bindings. Operations, builds and uploads are left out.
-func (f *Fake) State() []string {
+func (f *Fake) Names() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []string
