@@ -3,6 +3,8 @@
 # To pin the base by digest, write the digest behind its tag; the same for
 # GO_IMAGE, which cloudbuild.yaml gives:
 #   image=gcr.io/distroless/static-debian13:nonroot; sed -i "/^ARG/s|$image|$image@$(docker buildx imagetools inspect $image --format '{{.Manifest.Digest}}')|" Dockerfile
+# No registry was within reach where this was written: that the tags exist is
+# UNCONFIRMED; the tests build on stand-ins.
 ARG GO_IMAGE=golang:1.26
 ARG BASE_IMAGE=gcr.io/distroless/static-debian13:nonroot
 

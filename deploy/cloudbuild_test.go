@@ -78,6 +78,21 @@ func TestBuildFiles(t *testing.T) {
 	}
 }
 
+// TestStepScripts lets shellcheck read what the steps run.
+func TestStepScripts(t *testing.T) {
+	need(t, "shellcheck")
+	for _, file := range buildFiles {
+		b := mustRead(t, file)
+		for _, s := range b.Steps {
+			cmd := exec.Command("shellcheck", "-")
+			cmd.Stdin = strings.NewReader(s.Script)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s, step %s: %v\n%s", b.file, s.Id, err, out)
+			}
+		}
+	}
+}
+
 // TestOneGo: the tests run with the Go that builds the image, and the
 // Dockerfile's own default is the release that go.mod asks for.
 func TestOneGo(t *testing.T) {

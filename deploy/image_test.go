@@ -143,11 +143,13 @@ func served(t *testing.T) []string {
 func TestImagePlan(t *testing.T) {
 	i := image(t)
 	env := append(served(t), "ROTATOR_STATE=file:/tmp/book.db")
+	begun := present()
 	stdout, stderr, code := imageRun(t, env, "plan")
+	took := present().Sub(begun)
 	if code != 0 {
 		t.Fatalf("plan: exit status %d\n%s%s", code, stdout, stderr)
 	}
-	t.Logf("plan:\n%s%s", stdout, stderr)
+	t.Logf("plan, in %v:\n%s%s", took, stdout, stderr)
 	for _, project := range strings.Split(projectsOf(t, env), ",") {
 		if !strings.Contains(stdout, project) {
 			t.Errorf("the plan knows nothing of project %s", project)
