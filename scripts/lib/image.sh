@@ -2,6 +2,9 @@
 # Which image a deploy is about: one that is named by its digest, or the one of
 # the commit that is checked out.
 
+# What an image is made of, and by what (.dockerignore).
+BUILT_FROM=(Dockerfile .dockerignore cloudbuild.yaml go.mod go.sum gke job policy state)
+
 # by_digest IMAGE: the one way to name an image that means the same tomorrow.
 by_digest() {
   [[ $1 =~ ^[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}$ ]] && return
@@ -16,7 +19,9 @@ image_of_commit() {
   need git
   commit=$(git -C "$ROOT" rev-parse --verify HEAD 2>/dev/null) ||
     refuse "this is no clone with a commit, so there is nothing to build" "name an image: scripts/deploy $ENV IMAGE@DIGEST"
-  changed=$(git -C "$ROOT" status --porcelain)
+  # Only what the image is made of: whoever has just put names into deploy/env has
+  # changed files, too, and the image knows nothing of them.
+  changed=$(git -C "$ROOT" status --porcelain -- "${BUILT_FROM[@]}")
   [[ -z $changed ]] ||
     refuse "what would be built is not commit ${commit:0:12}: these files differ" "${changed//$'\n'/$'\n'  }" \
       "commit them, or name an image: scripts/deploy $ENV IMAGE@DIGEST"
