@@ -88,8 +88,3 @@ log_filter() {
   printf 'timestamp>="%s" AND resource.type="cloud_run_job" AND resource.labels.job_name="%s" AND labels."run.googleapis.com/execution_name"="%s"' \
     "$SINCE" "$JOB" "$EXECUTION"
 }
-
-# stopping says how to stop the execution that was started.
-stopping() {
-  printf 'gcloud run jobs executions cancel %s --project=%s --region=%s' "$EXECUTION" "$PROJECT" "$REGION"
-}
