@@ -87,11 +87,16 @@ func fieldChanged(_ *Fake, _ *call, _, o object) error {
 }
 
 // SetDocument puts a document into a database; the fields are in Firestore's
-// JSON, e.g. {"phase": {"stringValue": "soaking"}}. Path is "rotations/ID".
+// JSON, e.g. {"phase": {"stringValue": "soaking"}}. Path is "rotations/ID". Without
+// fields the document goes.
 func (f *Fake) SetDocument(project, database, path string, fields map[string]any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := "projects/" + project + "/databases/" + database + "/documents/" + path
+	if fields == nil {
+		delete(f.documents, name)
+		return
+	}
 	f.documents[name] = object{"name": name, "fields": fields, "createTime": f.now(), "updateTime": f.now()}
 }
 
