@@ -52,7 +52,7 @@ read_settings() {
     name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
     [[ -z ${seen[$name]+x} ]] || wrong+=("line $number: $name is there twice")
     seen[$name]=1
-    check_value "$number" "$name" "$value"
+    check_value
     case $name in
       ROTATOR_ENV | ROTATOR_STATE)
         wrong+=("line $number: $name follows from the file's name and PROJECT; take the line out") ;;
@@ -69,15 +69,18 @@ read_settings() {
   done <"$1"
 }
 
-# check_value NUMBER NAME VALUE: what looks right in an editor and is not.
-# Problems go to the caller's wrong.
+# check_value: what looks right in an editor and is not. Of the caller's line
+# number, name and value; the value goes on as it was meant, so that one mistake is
+# told once. Problems go to the caller's wrong.
 check_value() {
-  if [[ $3 =~ ^\".*\"$ || $3 =~ ^\'.*\'$ ]]; then
-    wrong+=("line $1: the quotes would be part of $2; take them away")
-  elif [[ $3 =~ ^[[:space:]] || $3 =~ [[:space:]]$ ]]; then
-    wrong+=("line $1: the value of $2 begins or ends with a blank")
-  elif [[ $3 =~ [[:cntrl:]] ]]; then
-    wrong+=("line $1: the value of $2 holds a control character")
+  if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then
+    wrong+=("line $number: the quotes would be part of $name; take them away")
+    value=${BASH_REMATCH[1]}
+  elif [[ $value =~ ^[[:space:]] || $value =~ [[:space:]]$ ]]; then
+    wrong+=("line $number: the value of $name begins or ends with a blank")
+    read -r value <<<"$value" || true
+  elif [[ $value =~ [[:cntrl:]] ]]; then
+    wrong+=("line $number: the value of $name holds a control character")
   fi
 }
 
@@ -105,7 +108,7 @@ check_place() {
     form "$name" '^[1-9][0-9]{0,4}$' 'a number from 1'
   done
   form MAX_RETRIES '^([0-9]|10)$' 'a number from 0 to 10'
-  [[ ${PLACE[GRANT]} == projects || -n ${PLACE[ORGANIZATION]} ]] ||
+  [[ ! ${PLACE[GRANT]} =~ ^(folder|organization):[0-9]+$ || -n ${PLACE[ORGANIZATION]} ]] ||
     wrong+=("GRANT=${PLACE[GRANT]}: a role for a folder or an organisation lives in an organisation; set ORGANIZATION")
   [[ -n ${POLICY[ROTATOR_PROJECTS]:-} ]] || wrong+=("ROTATOR_PROJECTS is missing: the projects whose clusters are looked at")
   case ${POLICY[ROTATOR_MODE]:-observe} in
