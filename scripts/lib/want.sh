@@ -78,6 +78,7 @@ want() {
   fi
   if [[ -z $wrong ]]; then
     AS_WANTED=$((AS_WANTED + 1))
+    [[ $WANT != look ]] || printf 'ok     %s\n' "$what"
     return 0
   fi
   case $WANT in
