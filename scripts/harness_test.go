@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -186,4 +187,20 @@ func TestHarness(t *testing.T) {
 	if got := w.ok(t, "gcloud", "pubsub", "topics", "list", "--project="+platform, "--format=value(name)"); !strings.HasSuffix(strings.TrimSpace(got), "/one") {
 		t.Errorf("topics: %q", got)
 	}
+}
+
+// move puts another cloud in the place of a world's own.
+func (w *world) move(t *testing.T, f *cloudfake.Fake) {
+	t.Helper()
+	if err := f.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	before, after := strconv.Itoa(w.Port()), strconv.Itoa(f.Port())
+	for i, kv := range w.env {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasSuffix(strings.ToLower(name), "_proxy") || name == "CLOUDSDK_PROXY_PORT" {
+			w.env[i] = strings.Replace(kv, before, after, 1)
+		}
+	}
+	w.Fake = f
 }

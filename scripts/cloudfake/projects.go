@@ -43,6 +43,15 @@ func (f *Fake) Enable(id string, services ...string) {
 	}
 }
 
+// Disable turns services off, as somebody might.
+func (f *Fake) Disable(id string, services ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, service := range services {
+		delete(f.projects[id].enabled, service)
+	}
+}
+
 // Enabled are the services that are on in a project, sorted.
 func (f *Fake) Enabled(id string) []string {
 	f.mu.Lock()
@@ -219,6 +228,17 @@ func listServices(f *Fake, c *call) (any, error) {
 		list = append(list, f.serviceJSON(p, service))
 	}
 	return page(c, "services", list), nil
+}
+
+// makeAgent makes a service's own account in a project. They are taken on trust
+// in bindings, so nothing is kept.
+func makeAgent(f *Fake, c *call) (any, error) {
+	p := f.find(c.vars[0])
+	if !p.enabled[c.vars[1]] && !f.AllEnabled {
+		return nil, ServiceDisabled(c.vars[1], p.number)
+	}
+	email := fmt.Sprintf("service-%d@%s.iam.gserviceaccount.com", p.number, strings.TrimSuffix(c.vars[1], ".googleapis.com"))
+	return f.operation(c, "", "google.api.serviceusage.v1beta1.ServiceIdentity", object{"email": email, "uniqueId": fmt.Sprint(f.next())}), nil
 }
 
 func enableServices(f *Fake, c *call) (any, error) {

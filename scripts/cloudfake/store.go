@@ -326,8 +326,13 @@ func page(c *call, member string, all []any) object {
 // under are the resources directly below a prefix, in the order of their making.
 func (f *Fake) under(prefix string) []object {
 	var found []object
+	prefix, below, all := strings.Cut(prefix, "/-/") // "-" is every one
 	for _, key := range f.order {
-		if rest, ok := strings.CutPrefix(key, prefix); ok && !strings.Contains(rest, "/") {
+		rest, ok := strings.CutPrefix(key, prefix)
+		if ok && all {
+			_, rest, ok = strings.Cut(rest[1:], "/"+below)
+		}
+		if ok && !strings.Contains(rest, "/") {
 			found = append(found, f.objects[key])
 		}
 	}

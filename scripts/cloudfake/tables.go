@@ -59,6 +59,7 @@ func projectRoutes() []route {
 		{usage, get, base + "/*", "", getService},
 		{usage, post, base + "/*:enable", "", enableServices},
 		{usage, post, base + ":batchEnable", "", enableServices},
+		{usage, post, "v1beta1/projects/*/services/*:generateServiceIdentity", "", makeAgent},
 	}
 	for _, verb := range []string{"getIamPolicy", "setIamPolicy"} {
 		for _, parent := range []string{"v1/projects/*", "v2/folders/*", "v1/organizations/*"} {

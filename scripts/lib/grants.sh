@@ -106,8 +106,7 @@ want_role() {
     want "role $id (${parent#--})" 'missing' gcloud iam roles create "$id" "$parent" "--file=$file"
     return
   fi
-  [[ $deleted != True ]] || wrong='deleted'
-  want "role $id (${parent#--})" "$wrong" gcloud iam roles undelete "$id" "$parent"
+  [[ $deleted != True ]] || want "role $id (${parent#--})" 'deleted' gcloud iam roles undelete "$id" "$parent"
   wrong=$(role_differences "$file" "$title|$description|$stage" "$permissions")
   want "role $id (${parent#--}) as in deploy/iam/$1.yaml" "$wrong" gcloud iam roles update "$id" "$parent" "--file=$file"
 }
@@ -146,7 +145,7 @@ want_job_bindings() {
 }
 
 want_deployer_bindings() {
-  local agent=service-$PROJECT_NUMBER@serverless-robot-prod.iam.gserviceaccount.com
+  local agent=service-$PROJECT_NUMBER@serverless-robot-prod.iam.gserviceaccount.com wrong=''
   local -a repository=(rotator "--location=$BUILD_REGION" "--project=$BUILD_PROJECT")
   want_bound "project $PROJECT" "projects/$PROJECT/roles/$DEPLOY" "serviceAccount:$DEPLOYER" None projects "$PROJECT"
   # The job runs as this account, so who deploys it must be allowed to use it.
@@ -154,7 +153,12 @@ want_deployer_bindings() {
     'iam service-accounts' "$ACCOUNT" "--project=$PROJECT"
   want_bound "project $BUILD_PROJECT" roles/logging.logWriter "serviceAccount:$DEPLOYER" None projects "$BUILD_PROJECT"
   want_bound 'the repository' roles/artifactregistry.reader "serviceAccount:$DEPLOYER" None 'artifacts repositories' "${repository[@]}"
-  # Cloud Run pulls the image with an account of Google's own.
+  # Cloud Run pulls the image with an account of Google's own, which may not be
+  # there before Cloud Run was used; a binding needs it.
+  look_policy 'artifacts repositories' "${repository[@]}"
+  bound roles/artifactregistry.reader "serviceAccount:$agent" '' || wrong='may be missing'
+  want "Cloud Run's own account in $PROJECT" "$wrong" \
+    gcloud beta services identity create --service=run.googleapis.com "--project=$PROJECT"
   want_bound 'the repository' roles/artifactregistry.reader "serviceAccount:$agent" None 'artifacts repositories' "${repository[@]}"
 }
 

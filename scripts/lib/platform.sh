@@ -105,15 +105,13 @@ want_repository() {
   want "repository rotator in $BUILD_PROJECT" "$wrong" \
     gcloud artifacts repositories create rotator "${there[@]}" --repository-format=docker --immutable-tags \
     '--description=Images of gke-credential-rotator' --labels=managed-by=gke-credential-rotator
-  wrong=''
-  [[ -z $format || $immutable == True ]] || wrong='a tag can be moved to another image'
-  want 'immutable tags of the repository' "$wrong" \
+  [[ -z $format || $immutable == True ]] || want 'tags of the repository' 'can be moved to another image' \
     gcloud artifacts repositories update rotator "${there[@]}" --immutable-tags
   wrong=''
   [[ $label == "$hash" ]] || wrong='not those of deploy/repository-cleanup.json'
   want 'clean-up policies of the repository' "$wrong" \
     gcloud artifacts repositories set-cleanup-policies rotator "${there[@]}" "--policy=$file" --no-dry-run
   # The label last: an interruption before it has the policies set once more.
-  want 'label of the clean-up policies' "${wrong:+missing}" \
+  [[ -z $wrong ]] || want 'label of the clean-up policies' 'to follow' \
     gcloud artifacts repositories update rotator "${there[@]}" "--update-labels=clean-up=$hash"
 }

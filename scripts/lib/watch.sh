@@ -76,7 +76,7 @@ want_channels() {
       look_channels
       name=$(labelled "$ENV|$hash")
     fi
-    CHANNELS+=("${name:-"\$(gcloud beta monitoring channels list --project=$PROJECT --format='value(name)' --filter=userLabels.environment=$ENV,userLabels.notify=$hash)"}")
+    CHANNELS+=("${name:-"\$(gcloud beta monitoring channels list --project=$PROJECT --format='value(name)' --filter='userLabels.environment=\"$ENV\" AND userLabels.notify=\"$hash\"')"}")
   done
 }
 

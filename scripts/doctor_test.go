@@ -1,0 +1,113 @@
+package scripts_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// deployed puts a job into the cloud, as scripts/deploy would, and lets it run once.
+func (w *world) deployed(t *testing.T) {
+	t.Helper()
+	image := "europe-west1-docker.pkg.dev/" + builds + "/rotator/rotator@sha256:" + strings.Repeat("7", 64)
+	job := w.write(t, "job.yaml", w.ok(t, "scripts/deploy", "dev", image, "--dry-run"))
+	w.ok(t, "gcloud", "run", "jobs", "replace", job, "--project="+platform, "--region=europe-west1")
+	w.ok(t, "gcloud", "run", "jobs", "execute", "rotator-dev", "--args=plan", "--wait", "--project="+platform, "--region=europe-west1")
+}
+
+var wrongLine = regexp.MustCompile(`(?m)^WRONG  (.*); mend: (.*)$`)
+
+// TestDoctor: faults are planted, each is told in a line of its own, the lines'
+// commands mend them, and then all is well. It never changes anything itself.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	w := grown(t)
+	w.deployed(t)
+	w.ok(t, "scripts/setup", "dev")
+	w.Disable(targetA, "recommender.googleapis.com")
+	w.ok(t, "gcloud", "projects", "remove-iam-policy-binding", platform, "--all",
+		"--member=serviceAccount:rotator-dev@"+platform+".iam.gserviceaccount.com", "--role=roles/datastore.user")
+	policy := strings.TrimSpace(w.ok(t, "gcloud", "alpha", "monitoring", "policies", "list", "--project="+platform, "--format=value(name)"))
+	w.ok(t, "gcloud", "alpha", "monitoring", "policies", "delete", policy, "--project="+platform)
+	w.ok(t, "gcloud", "scheduler", "jobs", "pause", "rotator-dev", "--project="+platform, "--location=europe-west1")
+	w.ok(t, "gcloud", "iam", "roles", "update", "gkeCredentialRotatorObserve", "--project="+targetA,
+		"--add-permissions=container.clusters.delete", "--remove-permissions=container.clusters.list")
+	w.ok(t, "gcloud", "firestore", "databases", "update", "--database=rotator-dev", "--project="+platform, "--no-delete-protection")
+
+	w.Forget()
+	r := w.run(t, "scripts/doctor", "dev")
+	w.unchanging(t)
+	if r.status != 1 {
+		t.Errorf("faults are there, and the status is %d", r.status)
+	}
+	var told, commands []string
+	for _, m := range wrongLine.FindAllStringSubmatch(r.stdout, -1) {
+		told = append(told, m[1])
+		commands = append(commands, m[2])
+	}
+	want := []string{
+		"APIs of " + targetA + ": off: recommender.googleapis.com",
+		"role gkeCredentialRotatorObserve (project=" + targetA + ") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.list ",
+		"database rotator-dev: delete protection off",
+		"datastore.user for rotator-dev@" + platform + ".iam.gserviceaccount.com on project " + platform + ": not bound",
+		"alert policy run-failed: missing",
+		"schedule rotator-dev starts the job: is PAUSED",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s\nwant\n%s\nall of it:\n%s%s", strings.Join(told, "\n"), strings.Join(want, "\n"), r.stdout, r.stderr)
+	}
+	if !strings.Contains(r.stdout, ", 6 not.") {
+		t.Errorf("the last line has no count:\n%s", r.stdout)
+	}
+
+	w.write(t, "mend", "#!/usr/bin/env bash\nset -euo pipefail\n"+strings.Join(commands, "\n")+"\n")
+	if err := os.Chmod(filepath.Join(w.dir, "mend"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.ok(t, "./mend")
+	w.Forget()
+	r = w.run(t, "scripts/doctor", "dev")
+	w.unchanging(t)
+	if r.status != 0 || wrongLine.MatchString(r.stdout) || !strings.Contains(r.stdout, "all is well: ") {
+		t.Errorf("after mending: status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	for _, line := range []string{
+		"ok     names in deploy/env/dev.env", "ok     project " + targetA, "ok     database rotator-dev",
+		"ok     job rotator-dev, image rotator@sha256:7777", "ok     last run: rotator-dev-", "ok     schedule rotator-dev starts the job",
+	} {
+		if !strings.Contains(r.stdout, line) {
+			t.Errorf("no line %q in\n%s", line, r.stdout)
+		}
+	}
+}
+
+// TestDoctorJob: what doctor says of a job that is missing, that runs with other
+// settings than the file's, and whose last run failed; and of the names that
+// come with the project.
+func TestDoctorJob(t *testing.T) {
+	t.Parallel()
+	w := grown(t)
+	w.settings(t, "dev", "RUNBOOK=https://github.com/acme/gke-credential-rotator/blob/main/deploy/RUNBOOK.md")
+	r := w.run(t, "scripts/doctor", "dev")
+	said(t, r, 1,
+		"WRONG  job rotator-dev: missing; mend: scripts/deploy dev\n",
+		"WRONG  names in deploy/env/dev.env: still the example: RUNBOOK=https://github.com/acme/",
+		"WRONG  alert policy run-failed: not as deploy/alerts and the settings say; mend: scripts/setup dev\n")
+	w.ExecutionResult = func(string, []string) error { return os.ErrDeadlineExceeded }
+	image := "europe-west1-docker.pkg.dev/" + builds + "/rotator/rotator@sha256:" + strings.Repeat("7", 64)
+	job := w.write(t, "job.yaml", w.ok(t, "scripts/deploy", "dev", image, "--dry-run"))
+	w.ok(t, "gcloud", "run", "jobs", "replace", job, "--project="+platform, "--region=europe-west1")
+	w.run(t, "gcloud", "run", "jobs", "execute", "rotator-dev", "--wait", "--project="+platform, "--region=europe-west1")
+	w.settings(t, "dev", "ROTATOR_SOAK=36h")
+	w.Refuse(fault("^monitoring ", denied("monitoring.alertPolicies.list")))
+	r = w.run(t, "scripts/doctor", "dev")
+	said(t, r, 1,
+		"WRONG  job rotator-dev, image rotator@sha256:7777777777777777777777777777777777777777777777777777777777777777: was deployed with other settings than deploy/env/dev.env has now; mend: scripts/deploy dev "+image+"\n",
+		"EXECUTION_FAILED (deploy/RUNBOOK.md: run failed); mend: scripts/run-now dev\n",
+		"WRONG  schedule rotator-dev: missing; mend: gcloud scheduler jobs create http rotator-dev ",
+		"WRONG  notification channel email:oncall@orders.acme.com and more: cannot tell: ",
+		"monitoring.alertPolicies.list")
+}
