@@ -1,6 +1,7 @@
 package scripts_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,15 +9,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// deployed puts a job into the cloud, as scripts/deploy would, and lets it run once.
-func (w *world) deployed(t *testing.T) {
-	t.Helper()
-	image := "europe-west1-docker.pkg.dev/" + builds + "/rotator/rotator@sha256:" + strings.Repeat("7", 64)
-	job := w.write(t, "job.yaml", w.ok(t, "scripts/deploy", "dev", image, "--dry-run"))
-	w.ok(t, "gcloud", "run", "jobs", "replace", job, "--project="+platform, "--region=europe-west1")
-	w.ok(t, "gcloud", "run", "jobs", "execute", "rotator-dev", "--args=plan", "--wait", "--project="+platform, "--region=europe-west1")
-}
 
 var wrongLine = regexp.MustCompile(`(?m)^WRONG  (.*); mend: (.*)$`)
 
@@ -26,16 +18,23 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	w := grown(t)
 	w.deployed(t)
+	w.AddExecution(platform, "europe-west1", "rotator-dev", nil)
 	w.ok(t, "scripts/setup", "dev")
 	w.Disable(targetA, "recommender.googleapis.com")
 	w.ok(t, "gcloud", "projects", "remove-iam-policy-binding", platform, "--all",
 		"--member=serviceAccount:rotator-dev@"+platform+".iam.gserviceaccount.com", "--role=roles/datastore.user")
-	policy := strings.TrimSpace(w.ok(t, "gcloud", "alpha", "monitoring", "policies", "list", "--project="+platform, "--format=value(name)"))
-	w.ok(t, "gcloud", "alpha", "monitoring", "policies", "delete", policy, "--project="+platform)
-	w.ok(t, "gcloud", "scheduler", "jobs", "pause", "rotator-dev", "--project="+platform, "--location=europe-west1")
-	w.ok(t, "gcloud", "iam", "roles", "update", "gkeCredentialRotatorObserve", "--project="+targetA,
-		"--add-permissions=container.clusters.delete", "--remove-permissions=container.clusters.list")
-	w.ok(t, "gcloud", "firestore", "databases", "update", "--database=rotator-dev", "--project="+platform, "--no-delete-protection")
+	for _, name := range w.Names() {
+		if policy, ok := strings.CutPrefix(name, "monitoring "); ok && strings.Contains(policy, "/alertPolicies/") {
+			w.Delete("monitoring", policy)
+		}
+	}
+	w.Edit("cloudscheduler", "projects/"+platform+"/locations/europe-west1/jobs/rotator-dev", func(o map[string]any) { o["state"] = "PAUSED" })
+	w.Edit("iam", "projects/"+targetA+"/roles/gkeCredentialRotatorObserve", func(o map[string]any) {
+		o["includedPermissions"] = append(o["includedPermissions"].([]any)[2:], "container.clusters.delete")
+	})
+	w.Edit("firestore", "projects/"+platform+"/databases/rotator-dev", func(o map[string]any) {
+		o["deleteProtectionState"] = "DELETE_PROTECTION_DISABLED"
+	})
 
 	w.Forget()
 	r := w.run(t, "scripts/doctor", "dev")
@@ -50,7 +49,7 @@ func TestDoctor(t *testing.T) {
 	}
 	want := []string{
 		"APIs of " + targetA + ": off: recommender.googleapis.com",
-		"role gkeCredentialRotatorObserve (project=" + targetA + ") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.list ",
+		"role gkeCredentialRotatorObserve (project=" + targetA + ") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.get container.clusters.list ",
 		"database rotator-dev: delete protection off",
 		"datastore.user for rotator-dev@" + platform + ".iam.gserviceaccount.com on project " + platform + ": not bound",
 		"alert policy run-failed: missing",
@@ -76,7 +75,7 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, line := range []string{
 		"ok     names in deploy/env/dev.env", "ok     project " + targetA, "ok     database rotator-dev",
-		"ok     job rotator-dev, image rotator@sha256:7777", "ok     last run: rotator-dev-", "ok     schedule rotator-dev starts the job",
+		"ok     job rotator-dev, image rotator@sha256:", "ok     last run: rotator-dev-", "ok     schedule rotator-dev starts the job",
 	} {
 		if !strings.Contains(r.stdout, line) {
 			t.Errorf("no line %q in\n%s", line, r.stdout)
@@ -96,16 +95,13 @@ func TestDoctorJob(t *testing.T) {
 		"WRONG  job rotator-dev: missing; mend: scripts/deploy dev\n",
 		"WRONG  names in deploy/env/dev.env: still the example: RUNBOOK=https://github.com/acme/",
 		"WRONG  alert policy run-failed: not as deploy/alerts and the settings say; mend: scripts/setup dev\n")
-	w.ExecutionResult = func(string, []string) error { return os.ErrDeadlineExceeded }
-	image := "europe-west1-docker.pkg.dev/" + builds + "/rotator/rotator@sha256:" + strings.Repeat("7", 64)
-	job := w.write(t, "job.yaml", w.ok(t, "scripts/deploy", "dev", image, "--dry-run"))
-	w.ok(t, "gcloud", "run", "jobs", "replace", job, "--project="+platform, "--region=europe-west1")
-	w.run(t, "gcloud", "run", "jobs", "execute", "rotator-dev", "--wait", "--project="+platform, "--region=europe-west1")
+	w.deployed(t)
+	w.AddExecution(platform, "europe-west1", "rotator-dev", errors.New("the run failed"))
 	w.settings(t, "dev", "ROTATOR_SOAK=36h")
 	w.Refuse(fault("^monitoring ", denied("monitoring.alertPolicies.list")))
 	r = w.run(t, "scripts/doctor", "dev")
 	said(t, r, 1,
-		"WRONG  job rotator-dev, image rotator@sha256:7777777777777777777777777777777777777777777777777777777777777777: was deployed with other settings than deploy/env/dev.env has now; mend: scripts/deploy dev "+image+"\n",
+		": was deployed with other settings than deploy/env/dev.env has now; mend: scripts/deploy dev "+images+"@sha256:",
 		"EXECUTION_FAILED (deploy/RUNBOOK.md: run failed); mend: scripts/run-now dev\n",
 		"WRONG  schedule rotator-dev: missing; mend: gcloud scheduler jobs create http rotator-dev ",
 		"WRONG  notification channel email:oncall@orders.acme.com and more: cannot tell: ",

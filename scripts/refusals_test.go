@@ -159,7 +159,7 @@ func TestSetupActAndBack(t *testing.T) {
 	w := grown(t)
 	const account = "serviceAccount:rotator-dev@" + platform + ".iam.gserviceaccount.com"
 	who := func(role string) string {
-		return strings.Join(w.Members("cloudresourcemanager projects/"+targetA, "projects/"+targetA+"/roles/"+role), " ")
+		return strings.Join(w.members("cloudresourcemanager projects/"+targetA, "projects/"+targetA+"/roles/"+role), " ")
 	}
 	for _, c := range []struct{ mode, has, hasNot string }{
 		{"act", "gkeCredentialRotatorAct", "gkeCredentialRotatorObserve"},
@@ -195,13 +195,24 @@ func TestSetupFolder(t *testing.T) {
 		}
 	}
 	const role = "organizations/300000000001/roles/gkeCredentialRotatorObserve"
-	if got := w.Members("cloudresourcemanager folders/200000000001", role); len(got) != 1 {
+	if got := w.members("cloudresourcemanager folders/200000000001", role); len(got) != 1 {
 		t.Errorf("on the folder %s is bound to %q", role, got)
 	}
-	if got := w.Members("cloudresourcemanager projects/"+targetA, role); len(got) != 0 {
+	if got := w.members("cloudresourcemanager projects/"+targetA, role); len(got) != 0 {
 		t.Errorf("on a project below it, too: %q", got)
 	}
 	w.Forget()
 	w.ok(t, "scripts/setup", "dev")
 	w.unchanging(t)
+}
+
+// members are who has a role on a resource, "API NAME".
+func (w *world) members(resource, role string) []string {
+	var found []string
+	for _, name := range w.Names() {
+		if rest, ok := strings.CutPrefix(name, resource+" "+role+" "); ok {
+			found = append(found, rest)
+		}
+	}
+	return found
 }

@@ -20,34 +20,16 @@ func (f *Fake) Copy() *Fake {
 		{f.objects, other.objects}, {f.policies, other.policies}, {f.documents, other.documents},
 	} {
 		for key, o := range part.from {
-			part.to[key] = copied(o).(object)
+			part.to[key] = clone(o).(object)
 		}
 	}
 	for id, p := range f.projects {
 		other.projects[id] = &project{id: p.id, number: p.number, parents: slices.Clone(p.parents), enabled: maps.Clone(p.enabled)}
 	}
 	for _, e := range f.entries {
-		other.entries = append(other.entries, copied(e).(object))
+		other.entries = append(other.entries, clone(e).(object))
 	}
 	return other
-}
-
-func copied(v any) any {
-	switch v := v.(type) {
-	case object:
-		out := object{}
-		for key, value := range v {
-			out[key] = copied(value)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, value := range v {
-			out[i] = copied(value)
-		}
-		return out
-	}
-	return v
 }
 
 // What two makings of the same thing differ in: etags, times, and numbers that
