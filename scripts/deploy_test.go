@@ -283,6 +283,7 @@ func TestDeployBuilds(t *testing.T) {
 	w := deployable(t)
 	commit := w.cloned(t)
 	w.ok(t, "gcloud", "artifacts", "repositories", "create", "rotator", "--project="+builds, "--location=europe-west1", "--repository-format=docker", "--quiet")
+	w.ok(t, "gcloud", "iam", "service-accounts", "create", "rotator-builder", "--project="+builds, "--quiet")
 	w.Forget()
 	w.write(t, "go.mod", "module changed\n")
 	r := w.run(t, "scripts/deploy", "dev")

@@ -50,58 +50,89 @@ func createBuild(f *Fake, c *call) (any, error) {
 }
 
 func (f *Fake) startBuild(collection string, b object) (any, error) {
-	project := strings.Split(collection, "/")[1]
-	account, _ := b["serviceAccount"].(string)
-	if account != "" {
-		if err := f.memberExists("serviceAccount:" + account[strings.LastIndex(account, "/")+1:]); err != nil {
-			return nil, err
-		}
-		options, _ := b["options"].(object)
-		if options["logging"] == nil && b["logsBucket"] == nil && options["defaultLogsBucketBehavior"] == nil {
-			return nil, InvalidArgument("if 'build.service_account' is specified, the build must either (a) specify 'build.logs_bucket', (b) use the REGIONAL_USER_OWNED_BUCKET build.options.default_logs_bucket_behavior option, or (c) use either CLOUD_LOGGING_ONLY / NONE logging options")
-		}
-	}
+	segs := strings.Split(collection, "/")
+	project := segs[1]
 	id := fmt.Sprintf("00000000-0000-4000-b000-%012d", f.next())
+	builtins := object{"PROJECT_ID": project, "PROJECT_NUMBER": fmt.Sprint(f.find(project).number), "BUILD_ID": id, "LOCATION": "global"}
+	if len(segs) > 3 {
+		builtins["LOCATION"] = segs[3]
+	}
+	if err := f.substitute(b, builtins); err != nil {
+		return nil, err
+	}
+	if err := f.ownAccount(b); err != nil {
+		return nil, err
+	}
 	b["id"], b["projectId"], b["name"] = id, project, collection+"/"+id
 	b["createTime"], b["startTime"], b["finishTime"] = f.now(), f.now(), f.now()
 	b["logUrl"] = "https://console.cloud.google.com/cloud-build/builds/" + id
 	if bucket, ok := b["logsBucket"].(string); ok {
 		b["logsBucket"] = strings.TrimPrefix(bucket, "gs://")
 	}
-	b["status"] = "SUCCESS"
+	var err error
 	if f.BuildResult != nil {
-		if err := f.BuildResult(b); err != nil {
-			b["status"], b["statusDetail"] = "FAILURE", err.Error()
-			b["failureInfo"] = object{"type": "USER_BUILD_STEP", "detail": err.Error()}
-		}
+		err = f.BuildResult(b)
 	}
-	if b["status"] == "SUCCESS" {
-		f.pushImages(b)
+	if err == nil {
+		err = f.pushImages(b)
+	}
+	b["status"] = "SUCCESS"
+	if err != nil {
+		b["status"], b["statusDetail"] = "FAILURE", err.Error()
+		b["failureInfo"] = object{"type": "USER_BUILD_STEP", "detail": err.Error()}
 	}
 	f.put("cloudbuild/"+collection+"/"+id, b)
 	if other := "projects/" + project + "/builds"; other != collection {
 		f.put("cloudbuild/"+other+"/"+id, b)
 	}
-	op := object{
+	return object{
 		"name": "operations/build/" + project + "/" + id, "done": true, "response": b,
 		"metadata": object{"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": b},
-	}
-	return op, nil
+	}, nil
 }
 
-func (f *Fake) pushImages(b object) {
+// ownAccount refuses a build under an account that is not there, and one that does
+// not say where its logs go although it has an account of its own.
+func (f *Fake) ownAccount(b object) error {
+	account, _ := b["serviceAccount"].(string)
+	if account == "" {
+		return nil
+	}
+	options, _ := b["options"].(object)
+	if options["logging"] == nil && b["logsBucket"] == nil && options["defaultLogsBucketBehavior"] == nil {
+		return InvalidArgument("if 'build.service_account' is specified, the build must either (a) specify 'build.logs_bucket', (b) use the REGIONAL_USER_OWNED_BUCKET build.options.default_logs_bucket_behavior option, or (c) use either CLOUD_LOGGING_ONLY / NONE logging options")
+	}
+	return f.memberExists("serviceAccount:" + account[strings.LastIndex(account, "/")+1:])
+}
+
+// pushImages puts a build's images into the registry. A repository with immutable
+// tags does not take a tag twice.
+func (f *Fake) pushImages(b object) error {
 	images, _ := b["images"].([]any)
-	subs, _ := b["substitutions"].(object)
 	var pushed []any
 	for _, image := range images {
 		name := fmt.Sprint(image)
-		for key, value := range subs {
-			name = strings.NewReplacer("${"+key+"}", fmt.Sprint(value), "$"+key, fmt.Sprint(value)).Replace(name)
+		repo, pkg, tag := registry(name)
+		docker, _ := f.objects["artifactregistry/"+repo]["dockerConfig"].(object)
+		if _, taken := f.objects["artifactregistry/"+pkg+"/tags/"+tag]; taken && docker["immutableTags"] == true {
+			return FailedPrecondition("cannot update tag %s. The repository has enabled tag immutability", tag)
 		}
-		name = strings.NewReplacer("$PROJECT_ID", fmt.Sprint(b["projectId"]), "${PROJECT_ID}", fmt.Sprint(b["projectId"])).Replace(name)
 		pushed = append(pushed, object{"name": name, "digest": f.addImage(name)})
 	}
 	b["results"] = object{"images": pushed}
+	return nil
+}
+
+// registry is where Artifact Registry keeps an image of a name with a tag.
+func registry(name string) (repo, pkg, tag string) {
+	path, tag, _ := strings.Cut(name, ":")
+	segs := strings.SplitN(path, "/", 4)
+	if len(segs) < 4 {
+		return "", "", tag
+	}
+	location, _, _ := strings.Cut(segs[0], "-docker.")
+	repo = "projects/" + segs[1] + "/locations/" + location + "/repositories/" + segs[2]
+	return repo, repo + "/packages/" + segs[3], tag
 }
 
 // AddImage puts an image "LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"
@@ -115,17 +146,15 @@ func (f *Fake) AddImage(name string) string {
 func (f *Fake) addImage(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	digest := "sha256:" + hex.EncodeToString(sum[:])
-	path, tag, _ := strings.Cut(name, ":")
-	segs := strings.SplitN(path, "/", 4)
-	if len(segs) < 4 {
+	repo, pkg, tag := registry(name)
+	if repo == "" {
 		return digest
 	}
-	location, _, _ := strings.Cut(segs[0], "-docker.")
-	repo := "projects/" + segs[1] + "/locations/" + location + "/repositories/" + segs[2]
-	pkg := repo + "/packages/" + segs[3]
+	path, _, _ := strings.Cut(name, ":")
+	image := pkg[strings.Index(pkg, "/packages/")+len("/packages/"):]
 	f.put("artifactregistry/"+pkg+"/versions/"+digest, object{"name": pkg + "/versions/" + digest, "createTime": f.now()})
-	f.put("artifactregistry/"+repo+"/dockerImages/"+segs[3]+"@"+digest, object{
-		"name": repo + "/dockerImages/" + segs[3] + "@" + digest, "uri": path + "@" + digest, "tags": []any{tag}, "uploadTime": f.now(),
+	f.put("artifactregistry/"+repo+"/dockerImages/"+image+"@"+digest, object{
+		"name": repo + "/dockerImages/" + image + "@" + digest, "uri": path + "@" + digest, "tags": []any{tag}, "uploadTime": f.now(),
 	})
 	if tag != "" {
 		f.put("artifactregistry/"+pkg+"/tags/"+tag, object{"name": pkg + "/tags/" + tag, "version": pkg + "/versions/" + digest})

@@ -1,6 +1,7 @@
 package cloudfake
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -91,7 +92,7 @@ func TestRecord(t *testing.T) {
 	hooked := 0
 	f.AfterMutation(2, func() { hooked = len(f.Requests()) })
 	for _, topic := range []string{"a", "a", "b", "c"} {
-		ask(f, http.MethodPut, topics+"/"+topic+"?alt=json&x=y", `{"labels":{"l":"<&>"}}`)
+		ask(f, http.MethodPut, topics+"/"+topic+"?alt=json&x=y", `{"kmsKeyName":"<&>"}`)
 	}
 	if hooked != 3 {
 		t.Errorf("the hook ran after %d requests, want 3", hooked)
@@ -103,7 +104,7 @@ func TestRecord(t *testing.T) {
 		t.Errorf("second page: %d %s", status, answer)
 	}
 	got := Text(f.Mutations()[:2])
-	want := `PUT pubsub projects/p/topics/a?x=y {"labels":{"l":"<&>"}} -> 429` + "\n" + `PUT pubsub projects/p/topics/a?x=y {"labels":{"l":"<&>"}}` + "\n"
+	want := `PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"} -> 429` + "\n" + `PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"}` + "\n"
 	if got != want || len(f.Mutations()) != 4 || len(f.Requests()) != 6 {
 		t.Errorf("%d of %d requests are\n%s", len(f.Mutations()), len(f.Requests()), got)
 	}
@@ -150,5 +151,85 @@ func TestPolicies(t *testing.T) {
 	}
 	if got := f.Names(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestBuild: what Cloud Build says about substitutions and about tags.
+func TestBuild(t *testing.T) {
+	build := func(template string) (int, string) {
+		f := New()
+		f.AllEnabled = true
+		f.AddProject("b", 112)
+		ask(f, http.MethodPost, "http://artifactregistry.fake.invalid/v1/projects/b/locations/us/repositories?repositoryId=r", `{"format":"DOCKER","dockerConfig":{"immutableTags":true}}`)
+		f.AddImage("us-docker.pkg.dev/b/r/i:taken")
+		return ask(f, http.MethodPost, "http://cloudbuild.fake.invalid/v1/projects/112/locations/us-central1/builds", template)
+	}
+	good := map[string]string{
+		`{"images":["us-docker.pkg.dev/$PROJECT_ID/r/i:${_T}"],"substitutions":{"_T":"new"}}`:                                        `"name":"us-docker.pkg.dev/b/r/i:new"`,
+		`{"images":["us-docker.pkg.dev/b/r/i:taken"]}`:                                                                               `"status":"FAILURE"`,
+		`{"steps":[{"args":["${LOCATION} $$HOME $COMMIT_SHA."],"script":"echo $HOME"}]}`:                                             `"us-central1 $HOME ."`,
+		`{"tags":["$_A"],"substitutions":{"_A":"${_B}-x","_B":"y"},"options":{"dynamicSubstitutions":true}}`:                         `"tags":["y-x"]`,
+		`{"tags":["$_A"],"substitutions":{"_A":"${_B}"},"options":{"dynamicSubstitutions":true,"substitutionOption":"ALLOW_LOOSE"}}`: `"tags":[""]`,
+		`{"substitutions":{"_A":"x","COMMIT_SHA":"y"},"options":{"automapSubstitutions":true},"serviceAccount":""}`:                  `"status":"SUCCESS"`,
+	}
+	for template, want := range good {
+		if status, answer := build(template); status != 200 || !strings.Contains(answer, want) {
+			t.Errorf("%s: %d %s, want %s", template, status, answer, want)
+		}
+	}
+	bad := map[string]string{
+		`{"tags":["$_A"]}`:                     "not a valid built-in",
+		`{"tags":["$HOME"]}`:                   "not a valid built-in",
+		`{"substitutions":{"_A":"x"}}`:         "not matched in the template",
+		`{"substitutions":{"a":"x"}}`:          "underscore",
+		`{"substitutions":{"PROJECT_ID":"x"}}`: "underscore",
+		`{"stepps":[]}`:                        "stepps",
+		`{"serviceAccount":"projects/b/serviceAccounts/n@b.iam.gserviceaccount.com"}`:                                            "logging options",
+		`{"serviceAccount":"projects/b/serviceAccounts/n@b.iam.gserviceaccount.com","options":{"logging":"CLOUD_LOGGING_ONLY"}}`: "does not exist",
+	}
+	for template, want := range bad {
+		if status, answer := build(template); status != 400 || !strings.Contains(answer, want) {
+			t.Errorf("%s: %d %s, want %s", template, status, answer, want)
+		}
+	}
+}
+
+// TestLimits: what Google refuses although its type is right.
+func TestLimits(t *testing.T) {
+	f := New()
+	f.AllEnabled = true
+	f.AddProject("p", 111)
+	f.AddProject("q", 112)
+	ask(f, http.MethodPost, "http://iam.fake.invalid/v1/projects/q/serviceAccounts", `{"accountId":"elsewhere"}`)
+	condition := `{"displayName":"c","conditionThreshold":{"filter":"x"}}`
+	policy := `{"displayName":"x","combiner":"OR","userLabels":{%q:%q},"documentation":{"content":%q},"alertStrategy":{%s},"conditions":[%s]}`
+	const policies, jobs = "monitoring.fake.invalid/v3/projects/p/alertPolicies", "cloudscheduler.fake.invalid/v1/projects/p/locations/l/jobs"
+	const limit = `"notificationRateLimit":{"period":"60s"}`
+	match, promql := `{"conditionMatchedLog":{"filter":"x"}}`, `{"conditionPrometheusQueryLanguage":{"query":"x"}}`
+	for _, x := range []struct {
+		url, body string
+		ok        bool
+	}{
+		{policies, fmt.Sprintf(policy, "a-1", "b_2", "c", "", condition), true},
+		{policies, fmt.Sprintf(policy, "A", "b", "c", "", condition), false},
+		{policies, fmt.Sprintf(policy, "a", "B", "c", "", condition), false},
+		{policies, fmt.Sprintf(policy, "a", strings.Repeat("b", 64), "c", "", condition), false},
+		{policies, fmt.Sprintf(policy, "a", "b", strings.Repeat("c", 8193), "", condition), false},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", "", strings.Repeat(condition+",", 6)+condition), false},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", limit, condition), false},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", limit, match), true},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", "", match), false},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", "", promql), true},
+		{policies, fmt.Sprintf(policy, "a", "b", "c", "", promql+","+condition), false},
+		{jobs, `{"name":"x","schedule":"1 2 * * *","httpTarget":{}}`, true},
+		{jobs, `{"name":"y","schedule":"1 2 * *","httpTarget":{}}`, false},
+		{jobs, `{"name":"y","schedule":"1 2 * * *"}`, false},
+		{jobs, `{"name":"y","schedule":"1 2 * * *","httpTarget":{"oauthToken":{"serviceAccountEmail":"elsewhere@q.iam.gserviceaccount.com"}}}`, false},
+		{"iam.fake.invalid/v1/projects/p/roles", `{"roleId":"r","role":{"title":"` + strings.Repeat("x", 101) + `"}}`, false},
+		{"iam.fake.invalid/v1/projects/p/serviceAccounts", `{"accountId":"short"}`, false},
+	} {
+		if status, answer := ask(f, http.MethodPost, "http://"+x.url, x.body); (status == 200) != x.ok {
+			t.Errorf("%s: %d %s", x.body, status, answer)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // What is particular to Firestore, Scheduler, Monitoring and Logging.
@@ -140,15 +141,21 @@ func masked(o object, paths []string) object {
 	return object{"name": o["name"], "fields": fields, "createTime": o["createTime"], "updateTime": o["updateTime"]}
 }
 
-func scheduleCreated(f *Fake, _ string, o object) error {
+func scheduleCreated(f *Fake, name string, o object) error {
 	if o["schedule"] == nil || o["httpTarget"] == nil && o["pubsubTarget"] == nil {
 		return InvalidArgument("A job needs a schedule and a target.")
+	}
+	if len(strings.Fields(fmt.Sprint(o["schedule"]))) != 5 {
+		return InvalidArgument("Schedule or time zone is invalid.")
 	}
 	if target, ok := o["httpTarget"].(object); ok {
 		if token, ok := target["oauthToken"].(object); ok {
 			email := fmt.Sprint(token["serviceAccountEmail"])
 			if err := f.memberExists("serviceAccount:" + email); err != nil {
 				return err
+			}
+			if m := userAccount.FindStringSubmatch("serviceAccount:" + email); m != nil && !strings.HasPrefix(name, "projects/"+m[2]+"/") {
+				return InvalidArgument("The service account %s is not of the job's project.", email)
 			}
 		}
 	}
@@ -164,13 +171,17 @@ func scheduleCreated(f *Fake, _ string, o object) error {
 
 func scheduleChanged(f *Fake, _ *call, old, o object) error {
 	o["state"] = old["state"]
-	return scheduleCreated(f, "", o)
+	return scheduleCreated(f, o["name"].(string), o)
 }
 
 func numbered(f *Fake, _ *call, _ object) string { return fmt.Sprint(1000000000 + f.next()) }
 
 func alertCreated(f *Fake, name string, o object) error {
 	conditions, _ := o["conditions"].([]any)
+	documentation, _ := o["documentation"].(object)
+	if text, ok := documentation["content"].(string); ok && utf8.RuneCountInString(text) > 8192 || len(conditions) > 6 {
+		return InvalidArgument("Field alert_policy: no more than 6 conditions and 8192 characters of documentation.")
+	}
 	if len(conditions) == 0 || o["combiner"] == nil || o["displayName"] == nil {
 		return InvalidArgument("Field alert_policy needs display_name, combiner and at least one condition.")
 	}

@@ -359,7 +359,10 @@ func (f *Fake) check(k *kind, body object) error {
 	if k.schema == nil {
 		return nil
 	}
-	return strict(body, k.schema, "")
+	if err := strict(body, k.schema, ""); err != nil {
+		return err
+	}
+	return limits(k, body)
 }
 
 // operation is a long-running one that is done. It can be polled.
