@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,10 +111,6 @@ func checkRotator(t *testing.T, command string, args []string) {
 func checkScript(t *testing.T, command string, args []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", args[0]))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Logf("%s: the script is not there yet", command)
-		return
-	}
 	if err != nil {
 		t.Errorf("%s: %v", command, err)
 		return
