@@ -63,7 +63,24 @@ func newWorld(t *testing.T) *world {
 	}
 	// gcloud is a python program: Python's own caches stay as they are.
 	w.env = append(w.env, w.Env(t.TempDir(), token)...)
+	if python := bundledPython(); python != "" {
+		w.env = append(w.env, "CLOUDSDK_PYTHON="+python)
+	}
 	return w
+}
+
+// bundledPython is the Python that gcloud's wrapper would find after some search,
+// at every command anew; "" if it has none of its own.
+func bundledPython() string {
+	gcloud, err := exec.LookPath("gcloud")
+	if err == nil {
+		gcloud, err = filepath.EvalSymlinks(gcloud)
+	}
+	python := filepath.Join(filepath.Dir(gcloud), "../platform/bundledpythonunix/bin/python3")
+	if _, missing := os.Stat(python); err != nil || missing != nil {
+		return ""
+	}
+	return python
 }
 
 // need skips the test where a program is missing, and fails it in CI.
@@ -84,7 +101,7 @@ type result struct {
 }
 
 // run runs a program, a script by its path such as scripts/setup, in the copy of
-// the repository, for at most two minutes.
+// the repository, for at most five minutes.
 func (w *world) run(t *testing.T, program string, args ...string) result {
 	t.Helper()
 	return w.start(t.Context(), t, program, args...)()
@@ -94,7 +111,7 @@ func (w *world) run(t *testing.T, program string, args ...string) result {
 // the program and everything it started, as does taking too long.
 func (w *world) start(ctx context.Context, t *testing.T, program string, args ...string) func() result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	if strings.Contains(program, "/") {
 		program = filepath.Join(w.dir, program)
 	}

@@ -178,28 +178,32 @@ func TestSetupActAndBack(t *testing.T) {
 	}
 }
 
-// TestSetupFolder: one role in the organisation, one binding on the folder, one
-// sink for all that is below it.
+// TestSetupFolder goes from bindings in projects to one on a folder: one role in
+// the organisation, one binding, one sink for all that is below it.
 func TestSetupFolder(t *testing.T) {
 	t.Parallel()
-	w := small(t, "GRANT=folder:200000000001", "ORGANIZATION=300000000001")
+	w := grown(t)
+	w.settings(t, "dev", "GRANT=folder:200000000001", "ORGANIZATION=300000000001")
+	w.Forget()
 	w.ok(t, "scripts/setup", "dev")
 	text := cloudfake.Text(w.Mutations())
 	for _, part := range []string{
 		"POST iam organizations/300000000001/roles ",
+		"POST cloudresourcemanager folders/200000000001:setIamPolicy ",
 		"POST logging folders/200000000001/sinks?uniqueWriterIdentity=True ",
 		`"includeChildren":true`,
+		"POST cloudresourcemanager projects/" + platform + ":setIamPolicy ", // the sink may write here
 	} {
 		if strings.Count(text, part) != 1 {
 			t.Errorf("%d times %q in\n%s", strings.Count(text, part), part, text)
 		}
 	}
+	if n := len(w.Mutations()); n != 4 {
+		t.Errorf("%d changes\n%s", n, text)
+	}
 	const role = "organizations/300000000001/roles/gkeCredentialRotatorObserve"
 	if got := w.members("cloudresourcemanager folders/200000000001", role); len(got) != 1 {
 		t.Errorf("on the folder %s is bound to %q", role, got)
-	}
-	if got := w.members("cloudresourcemanager projects/"+targetA, role); len(got) != 0 {
-		t.Errorf("on a project below it, too: %q", got)
 	}
 	w.Forget()
 	w.ok(t, "scripts/setup", "dev")
