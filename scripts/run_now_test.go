@@ -9,10 +9,16 @@ import (
 	"gke-credential-rotator/scripts/cloudfake"
 )
 
-// deployed puts the job there without running it.
+// deployed puts dev's job there without running it.
 func (w *world) deployed(t *testing.T) {
 	t.Helper()
-	job := w.ok(t, "scripts/deploy", "dev", images+"@"+w.AddImage(images+":one"), "--dry-run")
+	w.placed(t, "dev")
+}
+
+// placed puts an environment's job there without running it.
+func (w *world) placed(t *testing.T, env string) {
+	t.Helper()
+	job := w.ok(t, "scripts/deploy", env, images+"@"+w.AddImage(images+":one"), "--dry-run")
 	w.ok(t, "gcloud", "run", "jobs", "replace", w.write(t, "job.yaml", job), "--project="+platform, "--region=europe-west1", "--quiet")
 	w.Forget()
 }

@@ -91,15 +91,16 @@ unmake_sinks() {
   while read -r parent; do
     look "sink $parent" gcloud logging sinks describe "$JOB" "--$parent" '--format=value(writerIdentity)'
     writer=$FOUND
-    unwant "log sink $JOB of ${parent/=/ }" gcloud logging sinks delete "$JOB" "--$parent"
     [[ -n $writer ]] || continue
-    # A target's sinks all write as one account.
+    # A target's sinks all write as one account. Its right goes before the sink:
+    # without the sink a second run would not know whose it was.
     others=$(shared_by PROJECT "$PROJECT")
     if [[ -n $others ]]; then
-      LEFT+=("logging.logWriter for ${writer#*:} on project $PROJECT: $others may need it")
+      LEFT+=("logging.logWriter for ${writer#*:} on project $PROJECT: ${others% } may need it")
     else
       unbind "project $PROJECT" roles/logging.logWriter "$writer" projects "$PROJECT"
     fi
+    want "log sink $JOB of ${parent/=/ }" goes gcloud logging sinks delete "$JOB" "--$parent"
   done < <(sink_parents)
 }
 
@@ -166,7 +167,7 @@ unmake_role() {
   look "role $id $project" gcloud iam roles describe "$id" "--project=$project" '--format=value[separator="|"](name,deleted)'
   [[ -n $FOUND && $FOUND != *'|True' ]] || return 0
   if [[ -n $others ]]; then
-    LEFT+=("the role $id of project $project: $others may need it")
+    LEFT+=("the role $id of project $project: ${others% } may need it")
     return
   fi
   forget "policy projects $project"

@@ -1,0 +1,39 @@
+package scripts_test
+
+import (
+	"testing"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+	"gke-credential-rotator/state/emulator"
+)
+
+// TestFlightInARealBook: what the job's own store writes is what teardown reads.
+func TestFlightInARealBook(t *testing.T) {
+	t.Parallel()
+	need(t, "curl")
+	host := emulator.Start(t)
+	w := newWorld(t)
+	w.write(t, "deploy/env/dev.env", devSettings)
+	// The emulator's own word for somebody who may do all.
+	w.env = append(w.env, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+w.write(t, "token", "owner"))
+	w.env = append(w.env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE=http://"+host+"/", "no_proxy=127.0.0.1")
+	script := `. scripts/lib/common.sh; . scripts/lib/everything.sh; . scripts/lib/flight.sh
+		load_env dev; want_begin make; read_book || fail "$WHY"; printf '%s\n' "in flight:" "${IN_FLIGHT[@]}"`
+	if got := w.ok(t, "bash", "-c", script); got != "in flight:\n" {
+		t.Errorf("an empty book: %q", got)
+	}
+	store, err := state.OpenFirestore(t.Context(), platform, "rotator-dev", state.FirestoreOptions{Emulator: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	shop := policy.Ref{Project: targetA, Location: "europe-west1", Name: "shop"}
+	r := policy.Rotation{Cluster: shop, AttemptID: "one", Phase: policy.UpdatingClients, Origin: policy.Ours}
+	if _, err := store.Write(t.Context(), state.Change{Rotation: &r}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.ok(t, "bash", "-c", script), "in flight:\n"+targetA+"/europe-west1/shop\n"; got != want {
+		t.Errorf("a book with a rotation: %q, not %q", got, want)
+	}
+}
