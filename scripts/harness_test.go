@@ -120,6 +120,7 @@ func (w *world) start(ctx context.Context, t *testing.T, program string, args ..
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = w.dir, w.env, &stdout, &stderr, 5*time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	w.Sync()
 	if err := cmd.Start(); err != nil {
 		cancel()
 		t.Fatal(err)
@@ -128,6 +129,7 @@ func (w *world) start(ctx context.Context, t *testing.T, program string, args ..
 		t.Helper()
 		defer cancel()
 		err := cmd.Wait()
+		w.Sync()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
 			t.Fatal(err)

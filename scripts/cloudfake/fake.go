@@ -29,7 +29,8 @@ const Domain = ".fake.invalid"
 type object = map[string]any
 
 // Fake is Google Cloud as far as the scripts need it. The exported fields are
-// set while no request is under way.
+// set while no request is under way; Sync after that, and before it, makes the
+// change safe.
 type Fake struct {
 	// ExecutionResult says how an execution of a Cloud Run job ends: nil is
 	// success, an error's text is what the failed execution says. Args are the
@@ -173,19 +174,14 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if hook != nil {
 		hook()
 	}
-	if media, ok := answer.([]byte); ok {
-		w.WriteHeader(status)
-		_, _ = w.Write(media) //nolint:gosec // bytes that a test put there
-		return
-	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	_, _ = w.Write(answer) //nolint:gosec // not for a browser
 }
 
 // serve answers and records under the lock. The hook it returns, if any, is the
 // caller's to run before the answer is sent.
-func (f *Fake) serve(c *call, label string, ours bool) (answer any, status int, hook func()) {
+func (f *Fake) serve(c *call, label string, ours bool) (text []byte, status int, hook func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ticks++
@@ -193,6 +189,7 @@ func (f *Fake) serve(c *call, label string, ours bool) (answer any, status int, 
 		Method: c.method, Host: label, Path: strings.Join(c.path, "/"),
 		Query: c.query, Body: c.body, Mutating: mutating(c), Status: http.StatusOK,
 	}
+	var answer any
 	var refusal error
 	if !ours {
 		rec.Host = label + " (not an API of the fake)"
@@ -214,10 +211,14 @@ func (f *Fake) serve(c *call, label string, ours bool) (answer any, status int, 
 		f.mutations++
 		hook = f.hooks[f.mutations]
 	}
-	if answer == nil {
-		answer = object{}
+	if media, ok := answer.([]byte); ok {
+		return media, rec.Status, hook
 	}
-	return answer, rec.Status, hook
+	text, err := json.Marshal(answer)
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	return text, rec.Status, hook
 }
 
 // now is a clock of the fake's own: a second for every request.

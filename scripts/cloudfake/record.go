@@ -65,6 +65,13 @@ func Text(requests []Request) string {
 	return b.String()
 }
 
+// Sync puts what was set in the fake's fields before it in front of the requests
+// that follow, and the requests so far before what is set after it.
+func (f *Fake) Sync() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+}
+
 // Requests are all requests so far, in order.
 func (f *Fake) Requests() []Request {
 	f.mu.Lock()
