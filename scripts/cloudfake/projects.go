@@ -230,8 +230,8 @@ func listServices(f *Fake, c *call) (any, error) {
 	return page(c, "services", list), nil
 }
 
-// makeAgent makes a service's own account in a project. They are taken on trust
-// in bindings, so nothing is kept.
+// makeAgent makes a service's own account in a project. Nothing is kept: in
+// bindings it is there as soon as the service is on.
 func makeAgent(f *Fake, c *call) (any, error) {
 	p := f.find(c.vars[0])
 	if !p.enabled[c.vars[1]] && !f.AllEnabled {
