@@ -2,7 +2,6 @@ package scripts_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,6 +35,12 @@ func TestDoctor(t *testing.T) {
 		o["deleteProtectionState"] = "DELETE_PROTECTION_DISABLED"
 	})
 
+	w.settings(t, "dev", "SCHEDULE=27 * * * *")
+	for _, labels := range []string{"managed-by=gke-credential-rotator,environment=dev,alert=old-one", "environment=dev,alert=somebody-elses"} {
+		w.ok(t, "gcloud", "alpha", "monitoring", "policies", "create", "--project="+platform, "--user-labels="+labels,
+			"--policy-from-file="+filepath.Join(w.dir, "deploy/alerts/run-failed.yaml"))
+	}
+
 	w.Forget()
 	r := w.run(t, "scripts/doctor", "dev")
 	w.unchanging(t)
@@ -47,26 +52,32 @@ func TestDoctor(t *testing.T) {
 		told = append(told, m[1])
 		commands = append(commands, m[2])
 	}
+	at := "17 * * * *|Etc/UTC|https://run.googleapis.com/v2/projects/" + platform + "/locations/europe-west1/jobs/rotator-dev:run|POST|" +
+		"rotator-dev-scheduler@" + platform + ".iam.gserviceaccount.com|3|30s|300s|60s"
 	want := []string{
 		"APIs of " + targetA + ": off: recommender.googleapis.com",
 		"role gkeCredentialRotatorObserve (project=" + targetA + ") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.get container.clusters.list ",
 		"database rotator-dev: delete protection off",
 		"datastore.user for rotator-dev@" + platform + ".iam.gserviceaccount.com on project " + platform + ": not bound",
+		"no alert policy old-one any more: its file is gone",
 		"alert policy run-failed: missing",
+		"schedule rotator-dev: differs: " + at + " instead of " + strings.Replace(at, "17 * ", "27 * ", 1),
 		"schedule rotator-dev starts the job: is PAUSED",
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told\n%s\nwant\n%s\nall of it:\n%s%s", strings.Join(told, "\n"), strings.Join(want, "\n"), r.stdout, r.stderr)
 	}
-	if !strings.Contains(r.stdout, ", 6 not.") {
+	if !strings.Contains(r.stdout, ", 8 not.") {
 		t.Errorf("the last line has no count:\n%s", r.stdout)
 	}
 
-	w.write(t, "mend", "#!/usr/bin/env bash\nset -euo pipefail\n"+strings.Join(commands, "\n")+"\n")
-	if err := os.Chmod(filepath.Join(w.dir, "mend"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, command := range commands {
+		w.ok(t, "bash", "-c", command)
+		schedule := w.Resource("cloudscheduler", "projects/"+platform+"/locations/europe-west1/jobs/rotator-dev")
+		if resumed := strings.HasPrefix(command, "scripts/schedule "); (schedule["state"] == "ENABLED") != resumed {
+			t.Errorf("after %s the schedule is %s", command, schedule["state"])
+		}
 	}
-	w.ok(t, "./mend")
 	w.Forget()
 	r = w.run(t, "scripts/doctor", "dev")
 	w.unchanging(t)

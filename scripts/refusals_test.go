@@ -152,8 +152,8 @@ func TestSetupOverlap(t *testing.T) {
 	w.unchanging(t)
 }
 
-// TestSetupActAndBack: the mode of the file moves the job's role in the targets,
-// and nothing else.
+// TestSetupActAndBack: the mode of the file moves the job's role in the targets;
+// other settings move what is made from them; and nothing else.
 func TestSetupActAndBack(t *testing.T) {
 	t.Parallel()
 	w := grown(t)
@@ -161,20 +161,44 @@ func TestSetupActAndBack(t *testing.T) {
 	who := func(role string) string {
 		return strings.Join(w.members("cloudresourcemanager projects/"+targetA, "projects/"+targetA+"/roles/"+role), " ")
 	}
-	for _, c := range []struct{ mode, has, hasNot string }{
-		{"act", "gkeCredentialRotatorAct", "gkeCredentialRotatorObserve"},
-		{"observe", "gkeCredentialRotatorObserve", "gkeCredentialRotatorAct"},
-	} {
-		w.settings(t, "dev", "ROTATOR_MODE="+c.mode)
-		w.Forget()
-		w.ok(t, "scripts/setup", "dev", "--yes")
-		if who(c.has) != account || who(c.hasNot) != "" {
-			t.Errorf("%s: %s has %q, %s has %q", c.mode, c.has, who(c.has), c.hasNot, who(c.hasNot))
+	alert := ""
+	for _, name := range w.Names() {
+		if policy, ok := strings.CutPrefix(name, "monitoring "); ok && strings.Contains(policy, "/alertPolicies/") {
+			alert = policy
 		}
-		// The role, where it is new; then a binding made and one taken away.
-		if n := len(w.Mutations()); n > 3 {
-			t.Errorf("%s: %d changes\n%s", c.mode, n, cloudfake.Text(w.Mutations()))
-		}
+	}
+
+	// A new account or role is not known everywhere at once.
+	late := cloudfake.Fault{Path: regexp.MustCompile("projects/" + targetA + ":setIamPolicy$"), Times: 2,
+		Error: cloudfake.InvalidArgument("Service account rotator-dev@%s.iam.gserviceaccount.com does not exist.", platform)}
+	w.Refuse(late)
+	w.settings(t, "dev", "ROTATOR_MODE=act")
+	w.Forget()
+	w.ok(t, "scripts/setup", "dev", "--yes")
+	if who("gkeCredentialRotatorAct") != account || who("gkeCredentialRotatorObserve") != "" {
+		t.Errorf("act: %q has act, %q has observe", who("gkeCredentialRotatorAct"), who("gkeCredentialRotatorObserve"))
+	}
+	// Act's role, two refusals, a binding made and one taken away.
+	if m := w.Mutations(); len(m) != 5 {
+		t.Errorf("act: %d requests\n%s", len(m), cloudfake.Text(m))
+	}
+
+	// An alert that somebody switched off is switched on; one that says something
+	// else than the settings is changed, and so is the dashboard.
+	w.settings(t, "dev", "ROTATOR_MODE=observe", "RUNBOOK=https://git.acme.com/elsewhere")
+	w.Edit("monitoring", alert, func(o map[string]any) { o["enabled"] = false })
+	w.Forget()
+	w.ok(t, "scripts/setup", "dev")
+	if who("gkeCredentialRotatorAct") != "" || who("gkeCredentialRotatorObserve") != account {
+		t.Errorf("observe: %q has act, %q has observe", who("gkeCredentialRotatorAct"), who("gkeCredentialRotatorObserve"))
+	}
+	if m := w.Mutations(); len(m) != 4 {
+		t.Errorf("observe: %d requests\n%s", len(m), cloudfake.Text(m))
+	}
+	now := w.Resource("monitoring", alert)
+	channels, _ := now["notificationChannels"].([]any)
+	if now["enabled"] != true || len(channels) != 2 || !strings.Contains(cloudfake.Text(w.Mutations()), "https://git.acme.com/elsewhere#alert-run-failed") {
+		t.Errorf("the alert is now %v", now)
 	}
 }
 

@@ -23,7 +23,7 @@ func settled(t *testing.T, settings ...string) *world {
 	w.env = append(w.env, "SETUP_PAUSE=0")
 	w.settings(t, "dev", append([]string{
 		"PROJECT=" + platform, "BUILD_PROJECT=" + builds, "ROTATOR_PROJECTS=" + targetA + "," + targetB,
-		"NOTIFY=email:oncall@orders.acme.com", "RUNBOOK=https://git.acme.com/rotator/deploy/RUNBOOK.md",
+		"NOTIFY=email:oncall@orders.acme.com,email:platform@acme.com", "RUNBOOK=https://git.acme.com/rotator/deploy/RUNBOOK.md",
 	}, settings...)...)
 	return w
 }
@@ -177,7 +177,7 @@ func TestSetupInterrupted(t *testing.T) {
 	t.Parallel()
 	want := madeSmall(t)
 	w := small(t)
-	for _, n := range []int{4, 9, 7} { // within accounts, within bindings, before the alerts
+	for _, n := range []int{4, 9, 8} { // within accounts, within bindings, before the alerts
 		ctx, kill := context.WithCancel(t.Context())
 		w.Forget()
 		w.AfterMutation(n, kill)
@@ -194,6 +194,23 @@ func TestSetupInterrupted(t *testing.T) {
 	w.ok(t, "scripts/setup", "dev")
 	if got, want := w.State(), want.State(); got != want {
 		t.Errorf("after interruptions there is\n%s\nwithout them there is\n%s", got, want)
+	}
+}
+
+// TestCommandLine: what is printed is read by a shell as the same words. Cloud
+// Build's own $(...) is no command.
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	words := []string{"a b", "it's", `--condition=title=x,expression=a == "b"`, "--filter=_A=$(body.message.data.digest)", "$HOME", "*", "^main$", ""}
+	w.write(t, "words", ". scripts/lib/common.sh; . scripts/lib/want.sh; command_line printf '<%s>' \"$@\"")
+	line := w.ok(t, "bash", append([]string{"words"}, words...)...)
+	if got, want := w.ok(t, "bash", "-c", line), "<"+strings.Join(words, "><")+">"; got != want {
+		t.Errorf("%s\nis read as %s, want %s", line, got, want)
+	}
+	line = w.ok(t, "bash", "words", "--member=$(gcloud --version | head -n 1)")
+	if got := w.ok(t, "bash", "-c", line); !strings.HasPrefix(got, "<--member=Google Cloud SDK ") {
+		t.Errorf("%s\nis read as %s", line, got)
 	}
 }
 

@@ -14,7 +14,8 @@ kind_of_error() {
     *RESOURCE_EXHAUSTED* | *"quota exceeded"* | *"code=429"* | *rateLimitExceeded*) echo quota ;;
     *"in a deleted state"*) echo deleted-role ;;
     *"concurrent policy changes"* | *ABORTED*) echo busy ;;
-    *"service account"*"does not exist"* | *"does not exist"*"service account"* | *"role"*"is not supported for this resource"*)
+    *"service account"*"does not exist"* | *"does not exist"*"service account"* | \
+      *"role"*"is not supported for this resource"* | *"role"*"does not exist in the resource"*)
       echo too-early ;;
     *ALREADY_EXISTS* | *"already exists"*) echo taken ;;
     *PERMISSION_DENIED* | *"does not have permission"* | *"code=403"* | *forbidden*) echo permission ;;

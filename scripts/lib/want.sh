@@ -170,13 +170,14 @@ look_policy() {
 bound() { [[ $'\n'$FOUND$'\n' == *$'\n'"$1|$2|$3"$'\n'* ]]; }
 
 # command_line COMMAND... prints it so that a shell reads the same words. A word
-# with $(...) stands for something that is known once the lines above it have run.
+# with $(gcloud ...) stands for something that is known once the lines above it
+# have run.
 command_line() {
   local word
   local -a words=()
   for word; do
     # shellcheck disable=SC2016 # the two characters themselves
-    if [[ $word == *'$('* ]]; then
+    if [[ $word == *'$(gcloud '* ]]; then
       word="\"$word\""
     elif [[ ! $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]]; then
       word=${word@Q}

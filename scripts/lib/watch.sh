@@ -2,6 +2,8 @@
 # Who watches: audit entries of the targets brought here, who is told, alert
 # policies, the dashboard.
 
+readonly OWNER=gke-credential-rotator # userLabels.managed-by of what is ours
+
 # GKE's own record of who started or completed a rotation, whoever it was.
 readonly ROTATION_CALLS='log_id("cloudaudit.googleapis.com/activity") AND protoPayload.serviceName="container.googleapis.com" AND protoPayload.methodName=("google.container.v1.ClusterManager.StartIPRotation" OR "google.container.v1.ClusterManager.CompleteIPRotation" OR "google.container.v1beta1.ClusterManager.StartIPRotation" OR "google.container.v1beta1.ClusterManager.CompleteIPRotation")'
 
@@ -70,7 +72,7 @@ want_channels() {
     [[ -n $name ]] || wrong='missing'
     want "notification channel $part" "$wrong" \
       gcloud beta monitoring channels create "--project=$PROJECT" "--type=$type" "--display-name=rotator $ENV: $value" \
-      "--channel-labels=$label=$value" "--user-labels=managed-by=gke-credential-rotator,environment=$ENV,notify=$hash"
+      "--channel-labels=$label=$value" "--user-labels=managed-by=$OWNER,environment=$ENV,notify=$hash"
     if [[ -z $name && $WANT == make ]]; then
       forget channels
       look_channels
@@ -96,25 +98,22 @@ labelled() {
 # want_alerts: one policy a file of deploy/alerts, told apart by labels: their
 # display names need not be the only ones.
 want_alerts() {
-  local file stem line
-  local -A files=()
+  local file owner environment stem rest
   look_alerts
-  for file in "$ROOT"/deploy/alerts/*.yaml; do
-    stem=${file##*/} stem=${stem%.yaml}
-    files[$stem]=1
-    want_alert "$file" "$stem"
-  done
-  while IFS='|' read -r line stem _; do
-    [[ $line == "$ENV" && -n $stem && -z ${files[$stem]:-} ]] || continue
-    line=$(labelled "$ENV|$stem")
+  while IFS='|' read -r owner environment stem rest; do
+    [[ "$owner|$environment" == "$OWNER|$ENV" && -n $stem && ! -e $ROOT/deploy/alerts/$stem.yaml ]] || continue
     want "no alert policy $stem any more" 'its file is gone' \
-      gcloud alpha monitoring policies delete "${line##*|}" "--project=$PROJECT"
+      gcloud alpha monitoring policies delete "${rest##*|}" "--project=$PROJECT"
   done <<<"$FOUND"
+  for file in "$ROOT"/deploy/alerts/*.yaml; do
+    stem=${file##*/}
+    want_alert "$file" "${stem%.yaml}"
+  done
 }
 
 look_alerts() {
   look alerts gcloud alpha monitoring policies list "--project=$PROJECT" \
-    '--format=value[separator="|"](userLabels.environment,userLabels.alert,userLabels.content,enabled,notificationChannels.list(separator=" "),name)'
+    '--format=value[separator="|"](userLabels.managed-by,userLabels.environment,userLabels.alert,userLabels.content,enabled,notificationChannels.list(separator=" "),name)'
 }
 
 want_alert() {
@@ -123,9 +122,9 @@ want_alert() {
   render "$file" "ENV=$ENV" "JOB=$JOB" "ACCOUNT=$ACCOUNT" "PROJECT=$PROJECT" "REGION=$REGION" \
     "RUNBOOK=${PLACE[RUNBOOK]}" "SILENT_HOURS=${PLACE[SILENT_HOURS]}" "CA_DAYS=${PLACE[CA_DAYS]}" >"$rendered"
   hash=$(digest16 <"$rendered")
-  labels=managed-by=gke-credential-rotator,environment=$ENV,alert=$stem,content=$hash
+  labels=managed-by=$OWNER,environment=$ENV,alert=$stem,content=$hash
   look_alerts
-  found=$(labelled "$ENV|$stem")
+  found=$(labelled "$OWNER|$ENV|$stem")
   if [[ -z $found ]]; then
     want "alert policy $stem" 'missing' \
       gcloud alpha monitoring policies create "--project=$PROJECT" "--policy-from-file=$rendered" "--user-labels=$labels" \
