@@ -191,10 +191,7 @@ func goEnv(name string) string {
 func (i *builtImage) unpack() error {
 	name := repository + "/rotator:" + commit
 	var err error
-	if i.container, err = i.buildah("from", "--pull-never", name); err != nil {
-		return err
-	}
-	if i.root, err = i.buildah("mount", i.container); err != nil {
+	if i.container, i.root, err = i.mount(); err != nil {
 		return err
 	}
 	text, err := i.buildah("inspect", "--type", "image", name)
@@ -212,6 +209,15 @@ func (i *builtImage) unpack() error {
 	}
 	i.platform = about.OCIv1.OS + "/" + about.OCIv1.Architecture
 	return json.Unmarshal(about.OCIv1.Config, &i.config)
+}
+
+// mount makes a container of the image and mounts its files.
+func (i *builtImage) mount() (container, root string, err error) {
+	if container, err = i.buildah("from", "--pull-never", repository+"/rotator:"+commit); err != nil {
+		return "", "", err
+	}
+	root, err = i.buildah("mount", container)
+	return container, root, err
 }
 
 // command is a run of the image: its entrypoint, inside of its files, as its
