@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // recurrence is a recurrence rule as RFC 5545 writes it: which days, and until
@@ -33,7 +34,13 @@ var dayCodes = []string{"SU", "MO", "TU", "WE", "TH", "FR", "SA"}
 // that names the part and the way out.
 func parseRecurrence(text string) (recurrence, error) {
 	r := recurrence{rule: rule{freq: -1, interval: 1, weekStart: time.Monday}}
+	if at := strings.IndexFunc(text, func(c rune) bool { return c > '~' || (c < ' ' && !unicode.IsSpace(c)) }); at >= 0 {
+		return r, fmt.Errorf("%.8q is not a part of any rule; write e.g. FREQ=WEEKLY;BYDAY=SA,SU", text[at:])
+	}
 	upper := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
+	if strings.ContainsAny(upper, "\t\r\n\v\f") {
+		return r, errors.New("it is on several lines; write it on one")
+	}
 	if upper == "" {
 		return r, errors.New("it is empty; write e.g. FREQ=WEEKLY;BYDAY=SA,SU")
 	}
@@ -166,15 +173,25 @@ func (r *recurrence) needsFirst() bool {
 const countedDays = 200_000
 
 // lastCounted is the day of the last window of a rule with COUNT that begins
-// to count with first. It is found once, so that later questions need not count.
+// to count with first, a day of the anchor's period. It is found once, so that
+// later questions need not count, and looks at every period once: to ask for
+// one day after the other would read a year again for each of its days.
 func (r *recurrence) lastCounted(first int64) (day int64, ok bool) {
-	day = first - 1
-	for range r.count {
-		if day, ok = r.next(day+1, first+countedDays); !ok {
-			return 0, false
+	left := r.count
+	for unit := r.unit(first); ; unit += r.interval {
+		begin, end := r.period(unit)
+		chosen := r.choose(begin, end)
+		for d := max(begin, first); d < end; d++ {
+			if d > first+countedDays {
+				return 0, false
+			}
+			if r.on(d, begin, end) && chosen.has(d-begin) {
+				if left--; left == 0 {
+					return d, true
+				}
+			}
 		}
 	}
-	return day, true
 }
 
 // String writes the rule in a fixed order; reading that gives the same rule.
