@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	container "cloud.google.com/go/container/apiv1"
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -19,6 +20,10 @@ import (
 
 // ErrNotFound says that a cluster does not exist: GKE answered so.
 var ErrNotFound = errors.New("the cluster does not exist")
+
+// errUnnameable says that a name in GKE's answer cannot be used: it would break
+// a path, a line or a document id. GKE itself gives no such names.
+var errUnnameable = errors.New("it is left out")
 
 // Cloud is GKE as Google serves it, or as the simulator does.
 type Cloud struct {
@@ -68,12 +73,16 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 	}
 	missing := got.GetMissingZones()
 	var out []policy.Cluster
+	var unread []policy.Unread
 	for _, pb := range got.GetClusters() {
+		if _, err := nameOf(project, pb); err != nil {
+			unread = append(unread, policy.Unread{Project: project, Reason: err.Error()})
+			continue
+		}
 		cluster := fromProto(project, pb)
 		cluster.Partial = anyMissing(pb, missing)
 		out = append(out, cluster)
 	}
-	var unread []policy.Unread
 	for _, zone := range missing {
 		unread = append(unread, policy.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
 	}
@@ -92,6 +101,9 @@ func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 	}
 	if err != nil {
 		return policy.Cluster{}, containerAPI.explain(err)
+	}
+	if named, err := nameOf(ref.Project, got); err != nil || named != ref {
+		return policy.Cluster{}, fmt.Errorf("GKE was asked for %s and answered with another cluster", ref)
 	}
 	return fromProto(ref.Project, got), nil
 }
@@ -152,6 +164,9 @@ func (c *Cloud) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool
 	if target.Version == "" {
 		// Without a version GKE would take its default, which is a real upgrade.
 		return policy.Outcome{State: policy.Refused, Refusal: policy.Invalid, Raw: "the version to keep is unknown; not sent"}
+	}
+	if strings.ContainsFunc(target.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) {
+		return policy.Outcome{State: policy.Refused, Refusal: policy.Invalid, Raw: fmt.Sprintf("the pool's name %.100q would break a path; not sent", target.Name)}
 	}
 	if target.Name == "" {
 		return outcome(c.client.UpdateCluster(ctx, &containerpb.UpdateClusterRequest{

@@ -212,7 +212,7 @@ func TestReadsAreRepeated(t *testing.T) {
 			var slept []time.Duration
 			retry := gke.DefaultRetry()
 			retry.Sleep = func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }
-			s := &scripted{errs: tt.errs, clusters: &containerpb.ListClustersResponse{}, cluster: &containerpb.Cluster{}, ops: &containerpb.ListOperationsResponse{}}
+			s := &scripted{errs: tt.errs, clusters: &containerpb.ListClustersResponse{}, cluster: &containerpb.Cluster{Name: "c", Location: "us-east1"}, ops: &containerpb.ListOperationsResponse{}}
 			err := read(dial(t, s, retry))
 			if (err != nil) != tt.fails || len(s.asked) != tt.tries || !slices.Equal(slept, retry.Pauses[:tt.tries-1]) {
 				t.Errorf("%s after %v: error %v, %d tries, pauses %v; want %d tries, an error: %v", name, tt.errs, err, len(s.asked), slept, tt.tries, tt.fails)

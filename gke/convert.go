@@ -2,6 +2,7 @@ package gke
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -13,6 +14,16 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/window"
 )
+
+// nameOf is the cluster's name, if it can be one of ours. Nothing else of the
+// answer reaches a path, a document id or a command.
+func nameOf(project string, pb *containerpb.Cluster) (policy.Ref, error) {
+	ref := policy.Ref{Project: project, Location: location(pb), Name: pb.GetName()}
+	if read, err := policy.ParseRef(ref.String()); err != nil || read != ref {
+		return policy.Ref{}, fmt.Errorf("GKE lists a cluster %.200q in %.100q, a name that would break a path or a document id: %w", ref.Name, ref.Location, errUnnameable)
+	}
+	return ref, nil
+}
 
 // fromProto is the only place where the API's cluster becomes ours.
 func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
@@ -40,7 +51,7 @@ func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
 	for _, p := range pb.GetNodePools() {
 		initial += initialNodes(p, pb)
 	}
-	live := int(pb.GetCurrentNodeCount()) //nolint:staticcheck // the only live count there is
+	live := counted(pb.GetCurrentNodeCount(), 1) //nolint:staticcheck // the only live count there is
 	for _, p := range pb.GetNodePools() {
 		c.Pools = append(c.Pools, poolFromProto(p, nodes(p, pb, initial, live)))
 	}
@@ -74,8 +85,14 @@ var caExpiring = regexp.MustCompile(`(?i)\bCA\b.*\bexpir`)
 
 // initialNodes is how many nodes the pool was made with, in all its zones.
 func initialNodes(p *containerpb.NodePool, c *containerpb.Cluster) int {
-	return int(p.GetInitialNodeCount()) * zones(p, c)
+	return counted(p.GetInitialNodeCount(), zones(p, c))
 }
+
+// mostNodes is more than any cluster has: GKE's limit is 65,000.
+const mostNodes = 1_000_000
+
+// counted is so many nodes in so many zones, within what can be.
+func counted(n int32, zones int) int { return min(max(int(n), 0)*zones, mostNodes) }
 
 // zones is in how many zones the pool has nodes.
 func zones(p *containerpb.NodePool, c *containerpb.Cluster) int {
@@ -89,15 +106,21 @@ func zones(p *containerpb.NodePool, c *containerpb.Cluster) int {
 // unless told otherwise.
 const drainWait = 3 * 24 * time.Hour
 
+// longestWait is more than GKE lets any part of a blue-green upgrade wait, which
+// is a week; sums of it stay in range.
+const longestWait = 100 * 24 * time.Hour
+
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), longestWait) }
+
 // blueGreenWaits is how long a blue-green upgrade waits on purpose: after each
 // batch, before an autoscaled drain, and before the old nodes go.
 func blueGreenWaits(s *containerpb.BlueGreenSettings, nodes int) time.Duration {
-	wait := s.GetNodePoolSoakDuration().AsDuration()
+	wait := bounded(s.GetNodePoolSoakDuration().AsDuration())
 	if a := s.GetAutoscaledRolloutPolicy(); a != nil {
 		if a.GetWaitForDrainDuration() == nil {
 			return wait + drainWait
 		}
-		return wait + a.GetWaitForDrainDuration().AsDuration()
+		return wait + bounded(a.GetWaitForDrainDuration().AsDuration())
 	}
 	batches := 1
 	standard := s.GetStandardRolloutPolicy()
@@ -106,7 +129,11 @@ func blueGreenWaits(s *containerpb.BlueGreenSettings, nodes int) time.Duration {
 	} else if part := float64(standard.GetBatchPercentage()); part > 0 && part < 1 {
 		batches = int(min(math.Ceil(1/part), float64(max(nodes, 1))))
 	}
-	return wait + time.Duration(batches)*standard.GetBatchSoakDuration().AsDuration()
+	each := bounded(standard.GetBatchSoakDuration().AsDuration())
+	if each > 0 && batches > int(longestWait/each) {
+		return wait + longestWait
+	}
+	return wait + time.Duration(batches)*each
 }
 
 // nodes is the best count of the pool's nodes that the API allows: as it was
@@ -122,7 +149,7 @@ func nodes(p *containerpb.NodePool, c *containerpb.Cluster, initial, live int) i
 		n = (n*live + initial - 1) / initial
 	}
 	if a := p.GetAutoscaling(); a.GetEnabled() {
-		n = max(n, int(a.GetMinNodeCount())*zones(p, c), int(a.GetTotalMinNodeCount()))
+		n = max(n, counted(a.GetMinNodeCount(), zones(p, c)), counted(a.GetTotalMinNodeCount(), 1))
 	}
 	return n
 }
@@ -133,7 +160,7 @@ func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
 		Name: p.GetName(), Version: p.GetVersion(), Image: p.GetConfig().GetImageType(),
 		Status: policy.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
 		BlueGreen: up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
-		MaxSurge:  int(up.GetMaxSurge()), MaxUnavailable: int(up.GetMaxUnavailable()),
+		MaxSurge:  counted(up.GetMaxSurge(), 1), MaxUnavailable: counted(up.GetMaxUnavailable(), 1),
 	}
 	if pool.BlueGreen {
 		pool.PoolSoak = blueGreenWaits(up.GetBlueGreenSettings(), nodes)
