@@ -52,7 +52,8 @@ func (r *Ref) UnmarshalText(text []byte) error {
 
 // A part of a name must not break a path or a document id; GKE itself is
 // stricter, but recorded fleets hold odd names. "~" parts document ids, so only
-// the last part may hold it: a recorded name seen again plays as NAME~2.
+// the last part may hold it: a recorded name seen again plays as NAME~2. The id
+// of a document is project first, and may not begin with "__".
 var badPart = regexp.MustCompile(`[/\x00-\x1f\x7f]|^\.\.?$|^__.*__$`)
 
 // ParseRef reads P/L/C or projects/P/locations/L/clusters/C (zones/ too).
@@ -65,7 +66,7 @@ func ParseRef(s string) (Ref, error) {
 		return Ref{}, fmt.Errorf("%q does not name a cluster: write PROJECT/LOCATION/CLUSTER", s)
 	}
 	for i, p := range parts {
-		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) || len(p) > 200 || !utf8.ValidString(p) {
+		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) || (i == 0 && strings.HasPrefix(p, "__")) || len(p) > 200 || !utf8.ValidString(p) {
 			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
 		}
 	}

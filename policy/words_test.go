@@ -68,27 +68,6 @@ func TestSelectorsWrong(t *testing.T) {
 	}
 }
 
-func FuzzSelector(f *testing.F) {
-	for _, s := range []string{"env=prod,tier in (a,b),!x", "a notin (,)", "((", "a!=", "all"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := policy.ParseSelector(text)
-		if err != nil {
-			return
-		}
-		again, err := policy.ParseSelector(s.String())
-		if err != nil || again.String() != s.String() {
-			t.Fatalf("%q written as %q reads as %q, error %v", text, s, again, err)
-		}
-		for _, labels := range []map[string]string{nil, {"env": "prod"}, {"a": ""}} {
-			if s.Matches(labels) != again.Matches(labels) {
-				t.Errorf("%q and %q differ on %v", text, s, labels)
-			}
-		}
-	})
-}
-
 func TestWaves(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "one", "one": "one", "none": "one", "env=dev": "env=dev",
@@ -155,24 +134,6 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-func FuzzDuration(f *testing.F) {
-	for _, s := range []string{"180d", "2w3d4h", "1d500ms", "36500d", "-1h", "1.5h"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		d, err := policy.ParseDuration(text)
-		if err != nil {
-			return
-		}
-		if d < 0 || d > 36500*24*time.Hour {
-			t.Errorf("%q is %v", text, d)
-		}
-		if again, err := policy.ParseDuration(policy.Days(d)); err != nil || again != d {
-			t.Errorf("%q is written as %q and reads as %v, error %v", text, policy.Days(d), again, err)
-		}
-	})
-}
-
 func TestRefs(t *testing.T) {
 	for text, want := range map[string]policy.Ref{
 		"p/l/c":                             {Project: "p", Location: "l", Name: "c"},
@@ -191,7 +152,7 @@ func TestRefs(t *testing.T) {
 	for _, text := range []string{
 		"", "c", "l/c", "p/l/c/", "/p/l/c", "p//c", "p/l/", "p/l/c/d", "//", "p/-/c",
 		"projects/p/locations/l/clusters/", "projects/p/regions/l/clusters/c", "projects/p/locations/l/clusters/c/nodePools/n", "https://x/projects/p/locations/l/clusters/c",
-		"p/./c", "p/../c", "../../etc", "p/l/..", "__p__/l/c", "p/l/__c__", "p~x/l/c", "p/l~x/c", "p/l/c\n", "p/l/\x00", "p/l/\xff", "p/l/" + strings.Repeat("c", 201),
+		"p/./c", "p/../c", "../../etc", "p/l/..", "__p__/l/c", "__p/l/c__", "p/l/__c__", "p~x/l/c", "p/l~x/c", "p/l/c\n", "p/l/\x00", "p/l/\xff", "p/l/" + strings.Repeat("c", 201),
 	} {
 		got, err := policy.ParseRef(text)
 		t.Logf("cluster %-30.40q %v", text, err)
@@ -203,21 +164,4 @@ func TestRefs(t *testing.T) {
 	if text, err := r.MarshalText(); err != nil || len(text) != 0 || r.UnmarshalText(text) != nil || !r.IsZero() {
 		t.Errorf("nothing is written as %q", text)
 	}
-}
-
-func FuzzRef(f *testing.F) {
-	for _, s := range []string{"p/l/c", "projects/p/zones/l/clusters/c", "p/l/c~2", "p/../c", "//"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		r, err := policy.ParseRef(text)
-		if err != nil {
-			return
-		}
-		for _, form := range []string{r.String(), r.Path()} {
-			if again, err := policy.ParseRef(form); err != nil || again != r {
-				t.Errorf("%q written as %q reads as %v, error %v", text, form, again, err)
-			}
-		}
-	})
 }

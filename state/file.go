@@ -255,6 +255,9 @@ func (f *File) Write(ctx context.Context, c Change) (Change, error) {
 // putRotation creates or replaces a rotation. An attempt that is opened again
 // leaves the history: it is never on record twice.
 func putRotation(tx *bbolt.Tx, r policy.Rotation) (policy.Rotation, error) {
+	if err := checkName(r.Cluster); err != nil {
+		return r, err
+	}
 	fresh := r.Version == ""
 	version, err := put(tx.Bucket(bucketRotations), DocID(r.Cluster), r.Version, &r)
 	if err != nil {

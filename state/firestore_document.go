@@ -105,6 +105,10 @@ func (b *batch) fail(id string, err error) {
 // putRotation creates or replaces a rotation. An attempt that is opened again
 // leaves the history: it is never on record twice.
 func (b *batch) putRotation(r *policy.Rotation) {
+	if err := checkName(r.Cluster); err != nil {
+		b.fail(colRotations, err)
+		return
+	}
 	id, fresh := colRotations+"/"+DocID(r.Cluster), r.Version == ""
 	if fresh && r.AttemptID != "" {
 		b.checkAttempt(r.AttemptID)

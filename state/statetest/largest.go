@@ -1,10 +1,14 @@
 package statetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
 )
 
 // long is a text of n bytes.
@@ -74,4 +78,24 @@ func largestFleet() policy.FleetDoc {
 		}
 	}
 	return doc
+}
+
+// badNames: a cluster whose name would break an id, or would not be read again,
+// is never stored: the rest of the book stays readable.
+func badNames(t *testing.T, s state.Store) {
+	good := rotation("good", "one")
+	if _, err := s.Write(context.Background(), state.Change{Rotation: &good}); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"a/b", "..", "a\nb", "__a__", "", "\xff", "a\x00", long(201), "../../fleet/fleet"} {
+		r := rotation("x", "two")
+		r.Cluster.Name = bad
+		if _, err := s.Write(context.Background(), state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.20q was stored, or the error is odd: %v", bad, err)
+		}
+	}
+	book, err := s.Book(context.Background())
+	if err != nil || len(book.Rotations) != 1 {
+		t.Errorf("%d rotations, error %v", len(book.Rotations), err)
+	}
 }

@@ -35,6 +35,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"history, newest first", history},
 		{"what is given is not changed", untouched},
 		{"lease", lease},
+		{"names that break ids", badNames},
 		{"the largest documents", largest},
 		{"too large a document", tooLarge},
 		{"writers at once", contention},
