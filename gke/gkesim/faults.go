@@ -172,6 +172,7 @@ func (w *World) meddle() {
 	shelf := w.shelves[projects[f.dice.IntN(len(projects))]]
 	c := shelf[f.dice.IntN(len(shelf))]
 	c.look()
+	c.forget()
 	deeds := []func() error{
 		c.startOutside,
 		func() error { _, err := c.tryComplete(); return err },

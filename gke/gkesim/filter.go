@@ -21,6 +21,9 @@ func parseFilter(text string, known ...string) (filter, error) {
 	if len(text) > longestFilter {
 		return nil, status.Errorf(codes.InvalidArgument, "The filter has %d characters; at most %d are allowed.", len(text), longestFilter)
 	}
+	if strings.Count(text, `"`)%2 != 0 {
+		return nil, status.Errorf(codes.InvalidArgument, "Invalid filter %q: a quote is not closed.", text)
+	}
 	p := &filterParser{tokens: filterTokens(text), known: known}
 	if len(p.tokens) == 0 {
 		return func(map[string][]string) bool { return true }, nil

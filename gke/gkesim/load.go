@@ -217,7 +217,7 @@ func (l *loader) element(file, label string, text []byte) {
 		l.problem(Problem{File: file, What: at(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project)), Do: "Name one with --project"})
 	}
 	for i, part := range []string{project, pb.GetLocation(), pb.GetName()} {
-		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) || len(part) > maxName {
+		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) || (i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName {
 			l.problem(Problem{File: file, What: at(fmt.Sprintf("the name %q would break a path or a document id", part)), Do: "Rename it in the file", LeftOut: true})
 			return
 		}
@@ -266,8 +266,22 @@ func (l *loader) place(pb *containerpb.Cluster) (project string) {
 	return project
 }
 
-// plain drops what protojson adds to its messages so that nobody compares them.
+// plain drops what protojson adds to its messages so that nobody compares them,
+// and values that may be secrets: a recorded cluster can hold keys and passwords.
 func plain(err error) string {
+	const token, field, hidden, most = "unexpected token ", " field ", "(not shown)", 40
 	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
-	return strings.TrimSpace(strings.TrimPrefix(text, "proto:"))
+	text = strings.TrimSpace(strings.TrimPrefix(text, "proto:"))
+	if before, value, ok := strings.Cut(text, token); ok && strings.HasPrefix(value, `"`) {
+		return before + token + hidden
+	}
+	before, after, ok := strings.Cut(text, field)
+	name, value, valued := strings.Cut(after, ": ")
+	if ok && valued && (secretField.MatchString(name) || len(value) > most) {
+		return before + field + name + ": " + hidden
+	}
+	return text
 }
+
+// secretField is a field whose value is never shown.
+var secretField = regexp.MustCompile(`(?i)key|cert|password|username|token|secret`)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"gke-credential-rotator/policy/window"
 )
 
 // Clock drives a served world: simulated seconds pass Speed times as fast as
@@ -44,6 +46,9 @@ func (c *Clock) Set(t time.Time) error {
 	defer c.mu.Unlock()
 	if now := c.now(); t.Before(now) {
 		return fmt.Errorf("%s is before the clock's %s: simulated time never goes back", t.Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	if t.After(window.Forever) {
+		return fmt.Errorf("%s is after %s, where calendars end", t.Format(time.RFC3339), window.Forever.Format(time.RFC3339))
 	}
 	c.at, c.since = t, c.real()
 	return nil
