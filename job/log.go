@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
+
+	"gke-credential-rotator/job/show"
 )
 
 // newLog makes the log: on Cloud Run one JSON object a line, with the names
@@ -16,7 +17,7 @@ func newLog(w io.Writer, cloudRun bool, execution string) *slog.Logger {
 	if !cloudRun {
 		return slog.New(textHandler{mu: &sync.Mutex{}, w: w})
 	}
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: cloudNames})
+	h := slog.NewJSONHandler(harmless{w}, &slog.HandlerOptions{ReplaceAttr: cloudNames})
 	return slog.New(cloudHandler{Handler: h, execution: execution})
 }
 
@@ -97,11 +98,16 @@ func (h cloudHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 // oneLine keeps text of other people's making in one harmless line.
-func oneLine(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "?"))
+func oneLine(text string) string { return show.Harmless(text) }
+
+// harmless is a writer of whole lines of JSON in which nothing moves a terminal:
+// people read logs there too.
+type harmless struct{ w io.Writer }
+
+// Write implements [io.Writer].
+func (h harmless) Write(text []byte) (int, error) {
+	if _, err := h.w.Write(show.HarmlessJSON(text)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }

@@ -143,7 +143,7 @@ func (a *app) tell(text string, said policy.Said) {
 		a.log.Info(text, "by", said.By, "why", said.Reason)
 		return
 	}
-	fmt.Fprintln(a.stdout, text+".")
+	fmt.Fprintln(a.stdout, oneLine(text)+".")
 }
 
 // rotationOf gives the cluster's rotation on record; nil when there is none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,12 @@ import (
 
 // shutdownTimeout is how long open requests get when serving ends.
 const shutdownTimeout = 5 * time.Second
+
+// pastable are the projects that may stand in ROTATOR_PROJECTS, and so in a line
+// that people paste into a shell. Recorded fleets hold odd names.
+func pastable(projects []string) []string {
+	return slices.DeleteFunc(projects, func(p string) bool { return !simulatedProject.MatchString(p) })
+}
 
 // serve serves only the simulated GKE, for any client, until the context ends.
 // It listens on this machine alone: whoever reaches it may do anything to it.
@@ -42,7 +49,7 @@ func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed flo
   clock     curl -d '{"advance":"6h"}' http://%[1]s/sim/clock
   faults    curl -d '{"words":["flaky"]}' http://%[1]s/sim/faults
   journal   curl http://%[1]s/sim/journal
-`, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(w.Projects(), ","))
+`, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(pastable(w.Projects()), ","))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // what a gRPC client without TLS speaks

@@ -41,6 +41,11 @@ func TestServe(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	var errs bytes.Buffer
+	for _, speed := range []string{"-1", "NaN", "+Inf", "1e300", "1000001"} {
+		if code := run(t.Context(), []string{"simulate", "--serve", "127.0.0.1:0", "--speed", speed}, nil, io.Discard, &errs); code != 2 {
+			t.Errorf("--speed %s: exit %d", speed, code)
+		}
+	}
 	for _, addr := range []string{"0.0.0.0:1", "8080", ":8080", "127.0.0.1:99999"} {
 		if code := run(t.Context(), []string{"simulate", "--serve", addr}, nil, io.Discard, &errs); code != 2 {
 			t.Errorf("%s: exit %d", addr, code)

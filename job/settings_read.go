@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,8 +33,11 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		s += ". " + p.Hint
 	}
-	return strings.Join(strings.Fields(s), " ")
+	return userInfo.ReplaceAllString(strings.Join(strings.Fields(s), " "), "//***@")
 }
+
+// userInfo is the user's name and password in an address.
+var userInfo = regexp.MustCompile(`//[^/\s]*@`)
 
 // readSettings reads the settings from an environment (NAME=value, as
 // os.Environ gives it) and finds everything that is wrong with them.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -261,6 +262,9 @@ func (s *store) UnmarshalText(text []byte) error {
 	if !ok {
 		return fmt.Errorf("%q is neither a file nor a Firestore database", text)
 	}
+	if strings.Contains(rest, "@") {
+		return errCredentials
+	}
 	project, database, _ := strings.Cut(rest, "/")
 	if !projectPattern.MatchString(project) {
 		return fmt.Errorf("%q is not a project id", project)
@@ -272,6 +276,9 @@ func (s *store) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// errCredentials: no place of ours takes them, and none is repeated.
+var errCredentials = errors.New("it holds a user name or a password; the process's own credentials are used, so leave out what stands before the @")
+
 // address is HOST:PORT of an API; empty for Google's own.
 type address string
 
@@ -281,6 +288,9 @@ func (a *address) UnmarshalText(text []byte) error {
 		return nil
 	}
 	s := string(text)
+	if strings.Contains(s, "@") {
+		return errCredentials
+	}
 	if u, err := url.Parse(s); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == "" {
 		port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 		s = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type simulation struct {
 
 // The longest simulation: more runs would take minutes and teach nothing.
 const mostRuns = 20_000
+
+// mostSpeed is eleven simulated days a second.
+const mostSpeed = 1_000_000
 
 func (a *app) simulateCommand() *cobra.Command {
 	var sm simulation
@@ -145,6 +149,9 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	}
 	if sm.speed < 0 {
 		return none, wrong("--speed %g is negative: simulated time never goes back", sm.speed)
+	}
+	if math.IsNaN(sm.speed) || sm.speed > mostSpeed {
+		return none, wrong("--speed %g is not between 0 and %d: time would pass its own end", sm.speed, mostSpeed)
 	}
 	if sm.days < 1 || time.Duration(sm.days) > mostRuns*every/day {
 		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, policy.Days(every))

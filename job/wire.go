@@ -43,7 +43,9 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		closeBook(book)
 		return world, nil, err
 	}
-	world = pass.World{Read: cloud, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
+	// Read shows nothing but its reads: nobody can turn it into the means to
+	// change clusters.
+	world = pass.World{Read: struct{ gke.Reader }{cloud}, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
 	insights := a.insights(ctx, s, w)
 	if insights != nil {
 		world.Insights = insights

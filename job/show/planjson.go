@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"time"
-	"unicode/utf16"
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
@@ -128,19 +127,7 @@ func writeJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
-	var out bytes.Buffer
-	for _, r := range text.String() {
-		switch {
-		case r == '\n' || !harmful(r):
-			out.WriteRune(r)
-		case r > 0xffff:
-			a, b := utf16.EncodeRune(r)
-			fmt.Fprintf(&out, `\u%04x\u%04x`, a, b)
-		default:
-			fmt.Fprintf(&out, `\u%04x`, r)
-		}
-	}
-	if _, err := w.Write(out.Bytes()); err != nil {
+	if _, err := w.Write(HarmlessJSON(text.Bytes())); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil

@@ -205,10 +205,21 @@ func (g *page) sentence(r policy.Reason, message string) string {
 // stay in one piece, so that they can be pasted.
 func next(r policy.Reason, ref, env string) string {
 	text := policy.Reasons[r].Next
-	text = strings.ReplaceAll(text, "CLUSTER", clean(ref))
+	text = strings.ReplaceAll(text, "CLUSTER", shellWord(ref))
 	text = regexp.MustCompile(`\bENV\b`).ReplaceAllString(text, cmp.Or(clean(env), "ENV"))
 	return command.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", hard) })
 }
+
+// shellWord writes a name so that a shell takes it for one word and nothing
+// else: people paste commands, and the names are other people's.
+func shellWord(name string) string {
+	if name = clean(name); !beyondWord.MatchString(name) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+var beyondWord = regexp.MustCompile(`[^A-Za-z0-9/._:~-]`)
 
 var command = regexp.MustCompile(`(rotator [a-z]+( [^ ,;]*/[^ ,;]*)?( --[a-z]+ [A-Z]+)*|scripts/[a-z]+ [^ ,;]+)`)
 

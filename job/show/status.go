@@ -147,7 +147,7 @@ func (g *page) said(doc policy.FleetDoc) {
 		}
 		on, release := "all clusters", "all"
 		if !h.Cluster.IsZero() {
-			on, release = clean(h.Cluster.String()), clean(h.Cluster.String())
+			on, release = clean(h.Cluster.String()), shellWord(h.Cluster.String())
 		}
 		until := "until released"
 		if !h.Until.IsZero() {

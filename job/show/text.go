@@ -1,17 +1,43 @@
 package show
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // hard is a space at which no line is broken.
 const hard = "\u00a0"
 
-// clean makes text from outside harmless on a terminal: control characters,
-// invisible ones and those that turn the direction of writing are written out.
+// Harmless makes text from outside one line that is harmless on a terminal:
+// control characters, invisible ones and those that turn the direction of
+// writing are written out.
+func Harmless(s string) string { return clean(s) }
+
+// HarmlessJSON escapes the same characters in JSON, also where JSON does not ask
+// for it. Line ends stay.
+func HarmlessJSON(text []byte) []byte {
+	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && harmful(r) }) < 0 {
+		return text
+	}
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || !harmful(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			a, b := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, a, b)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
 func clean(s string) string {
 	if strings.IndexFunc(s, harmful) < 0 && utf8.ValidString(s) {
 		return s
