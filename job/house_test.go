@@ -33,6 +33,7 @@ var house = map[string]struct {
 	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window"}, []string{}, "the simulation drives production code"},
 	"job/show":                 {[]string{"job/sim", "job/pass", "policy", "policy/window"}, nil, "pictures of values, no doing"},
+	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
 	"job":                      {[]string{"job/show", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window"}, nil, "parses, wires, exits"},
 }

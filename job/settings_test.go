@@ -195,26 +195,3 @@ func TestSimulationHasItsOwn(t *testing.T) {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
 	}
 }
-
-// FuzzSettings: no text of any setting panics, and what is refused is named.
-func FuzzSettings(f *testing.F) {
-	for _, c := range badSettings {
-		name, value, _ := strings.Cut(c.set, "=")
-		f.Add(name, value)
-	}
-	f.Fuzz(func(t *testing.T, name, value string) {
-		if strings.ContainsAny(name+value, "\x00=") || !strings.HasPrefix(name, prefix) {
-			t.Skip()
-		}
-		environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
-		s, problems := readSettings(append(environ, name+"="+value))
-		for _, p := range problems {
-			if !strings.HasPrefix(p.Setting, prefix) || p.What == "" || strings.Contains(p.String(), "\n") {
-				t.Errorf("a problem without a name, a reason or on several lines: %q", p)
-			}
-		}
-		if len(problems) == 0 && s.Policy().Soak > maxSoak {
-			t.Errorf("%s=%q gave a soak of %v", name, value, s.Policy().Soak)
-		}
-	})
-}

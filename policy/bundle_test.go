@@ -189,23 +189,3 @@ func read(t *testing.T, file string, v any) {
 		t.Fatalf("%s: %v", file, err)
 	}
 }
-
-// FuzzBundle: no text makes it panic, and what it reads is in order.
-func FuzzBundle(f *testing.F) {
-	one := armour("CERTIFICATE", certificate(f, 1, time.Unix(1e9, 0), time.Unix(2e9, 0)))
-	two := armour("CERTIFICATE", certificate(f, 2, time.Unix(1.1e9, 0), time.Unix(2.1e9, 0)))
-	for _, s := range []string{"", one, one + two, two + one, one + two[:90], one[:90] + two, "x"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, in := range []string{text, b64(text)} {
-			b := policy.ParseBundle(in)
-			if b.Problem == "" && (len(b.CAs) < 1 || len(b.CAs) > 2) {
-				t.Errorf("%q: %d certificates and no problem", in, len(b.CAs))
-			}
-			if len(b.CAs) == 2 && b.CAs[1].Issued.Before(b.CAs[0].Issued) {
-				t.Errorf("%q: out of order", in)
-			}
-		}
-	})
-}
