@@ -7,10 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,7 +171,7 @@ func (s simulator) journal(t testing.TB) []gkesim.Entry {
 // delay stands between the program and the simulated GKE and holds back
 // answers: the request has taken effect, and the program does not know yet.
 type delay struct {
-	address string
+	*between
 
 	mu     sync.Mutex
 	method string        // whose answers are held back
@@ -196,39 +193,22 @@ func (d *delay) holding(method string) (held <-chan struct{}, release func()) {
 	}
 }
 
-func (d *delay) answer(res *http.Response) error {
+func (d *delay) pass(x *exchange) bool {
 	d.mu.Lock()
-	hold := d.method != "" && strings.HasSuffix(res.Request.URL.Path, "/"+d.method)
+	hold := d.method != "" && x.method == d.method && x.answer != ""
 	held, free := d.held, d.free
 	d.mu.Unlock()
 	if hold {
 		held <- struct{}{}
-		select {
-		case <-free:
-		case <-res.Request.Context().Done(): // the program went away
-		}
+		<-free
 	}
-	return nil
+	return true
 }
 
 func (s simulator) delayed(t testing.TB) *delay {
 	t.Helper()
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
 	d := &delay{}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.address})
-	proxy.Transport = &http.Transport{Protocols: protocols}
-	proxy.ModifyResponse = d.answer
-	proxy.FlushInterval = -1
-	proxy.ErrorHandler = func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) }
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: proxy, Protocols: protocols, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }() // ends with Close; its error says only that
-	t.Cleanup(func() { _ = server.Close() })
-	d.address = listener.Addr().String()
+	d.between = standBetween(t, s.address, d.pass)
 	return d
 }
 
