@@ -19,6 +19,7 @@ type actor struct {
 	lease   *lease
 	log     *teller
 	begun   time.Duration   // on Mono
+	last    context.Context // of what is finished after a signal
 	planned policy.FleetDoc // as the plan saw it
 
 	mu sync.Mutex // guards all below, and is held over a write
@@ -32,8 +33,8 @@ type actor struct {
 }
 
 // act carries out what was planned: what is in flight first, then starts.
-func act(ctx context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res}
+func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res}
 	a.doc.Env = o.Policy.Env
 	var g errgroup.Group
 	g.SetLimit(max(o.Parallel, 1))
@@ -48,7 +49,7 @@ func act(ctx context.Context, w World, o Options, l *lease, log *teller, begun t
 	_ = g.Wait() // what fails is in the results
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
-	return a.finish(ctx)
+	return a.finish()
 }
 
 // carryOut does one decision: what it stores, then its call under a stored
@@ -70,7 +71,7 @@ func (a *actor) carryOut(ctx context.Context, d policy.Decision) {
 			return
 		}
 	}
-	a.record(ctx, a.named(d))
+	a.record(a.named(d))
 }
 
 // stop says why nothing new may be begun.
@@ -119,13 +120,13 @@ func (a *actor) call(ctx context.Context, d policy.Decision) {
 	}
 	begun := a.Mono() // before the commit: see SEND_WITHIN
 	intended, intents := a.intend(a.named(d), number)
-	stored, err := a.store(ctx, intended)
+	stored, err := a.store(intended)
 	if err != nil {
-		a.notIntended(ctx, d, intended, intents, err)
+		a.notIntended(d, intended, intents, err)
 		return
 	}
 	a.log.announce(stored)
-	a.settle(ctx, stored, a.send(ctx, stored, intents, begun))
+	a.settle(stored, a.send(ctx, stored, intents, begun))
 }
 
 // intent is one call about to be made. Its id leaves this process only into

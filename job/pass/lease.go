@@ -72,8 +72,8 @@ func (l *lease) keep(ctx context.Context) (lost string) {
 	return l.lost
 }
 
-// giveBack ends the lease, also after a signal. One that cannot be given back
-// runs out by itself.
+// giveBack ends the lease, also after a signal: ctx is the run's last. One that
+// cannot be given back runs out by itself.
 func (l *lease) giveBack(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *lease) giveBack(ctx context.Context) {
 		return
 	}
 	l.taken = false
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if _, err := l.ask(ctx, true); err != nil {
 		l.w.Log.Debug("the lease was not given back; it runs out by itself", "error", err)

@@ -115,8 +115,10 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 	}
 	log := newTeller(w, o)
 	log.started()
+	last, end := outlive(ctx, stopWithin)
+	defer end()
 	lease := newLease(w, o)
-	defer lease.giveBack(ctx)
+	defer lease.giveBack(last)
 	if w.Move != nil {
 		if busy, err := lease.take(ctx); err != nil || busy != "" {
 			log.leaseBusy(busy)
@@ -136,7 +138,7 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 		}
 	}
 	if w.Store != nil {
-		err = act(ctx, w, o, lease, log, begun, &res)
+		err = act(ctx, last, w, o, lease, log, begun, &res)
 	}
 	log.finished(res)
 	return res, err

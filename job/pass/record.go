@@ -14,14 +14,14 @@ import (
 )
 
 // storeTimeout bounds each write and what it takes to make sure of it. Writes
-// go on after a signal.
+// go on after a signal, so they take no context but the actor's last.
 const storeTimeout = 8 * time.Second
 
 // record stores a decision that makes no call. What cannot be stored is seen
 // again by the next run.
-func (a *actor) record(ctx context.Context, d policy.Decision) {
-	stored, err := a.store(ctx, d)
-	if err != nil && (errors.Is(err, state.ErrConflict) || !a.applied(ctx, d)) {
+func (a *actor) record(d policy.Decision) {
+	stored, err := a.store(d)
+	if err != nil && (errors.Is(err, state.ErrConflict) || !a.applied(d)) {
 		a.skip(d, notStored(err))
 		return
 	}
@@ -30,8 +30,8 @@ func (a *actor) record(ctx context.Context, d policy.Decision) {
 }
 
 // applied looks whether a write of which nobody knows the end is in the book.
-func (a *actor) applied(ctx context.Context, d policy.Decision) bool {
-	book, err := a.readBook(ctx)
+func (a *actor) applied(d policy.Decision) bool {
+	book, err := a.readBook()
 	if err != nil {
 		return false
 	}
@@ -53,16 +53,16 @@ func notStored(err error) string {
 
 // notIntended: without a stored intent nothing is sent. If nobody knows whether
 // it was stored, the writer, who alone could send it, takes it back.
-func (a *actor) notIntended(ctx context.Context, d, intended policy.Decision, intents []intent, err error) {
+func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err error) {
 	if !errors.Is(err, state.ErrConflict) {
 		outcomes := map[string]policy.Outcome{}
 		for _, in := range intents {
 			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: "nobody knew whether the intent was stored"}
 		}
-		if a.applied(ctx, intended) {
+		if a.applied(intended) {
 			a.log.announce(intended)
 		}
-		if _, backErr := a.settleAgain(ctx, intended, outcomes); backErr != nil {
+		if _, backErr := a.settleAgain(intended, outcomes); backErr != nil {
 			err = errors.Join(err, fmt.Errorf("nor could it be taken back: %w", backErr))
 		}
 	}
@@ -71,12 +71,12 @@ func (a *actor) notIntended(ctx context.Context, d, intended policy.Decision, in
 
 // settle stores what came of the calls. An outcome that cannot be stored is
 // logged whole, so that a person can enter it.
-func (a *actor) settle(ctx context.Context, sent policy.Decision, outcomes map[string]policy.Outcome) {
+func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome) {
 	next := policy.Settle(sent, outcomes, a.Run, a.Now())
-	stored, err := a.store(ctx, next)
+	stored, err := a.store(next)
 	if err != nil {
 		var again error
-		if stored, again = a.settleAgain(ctx, sent, outcomes); again == nil {
+		if stored, again = a.settleAgain(sent, outcomes); again == nil {
 			err = nil
 		} else {
 			err = errors.Join(err, again)
@@ -109,9 +109,9 @@ func withdrawn(outcomes map[string]policy.Outcome) string {
 
 // settleAgain looks at what is stored, after a write that conflicted or whose
 // end nobody knows, and stores the outcomes if they are not in the book yet.
-func (a *actor) settleAgain(ctx context.Context, sent policy.Decision, outcomes map[string]policy.Outcome) (policy.Decision, error) {
+func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]policy.Outcome) (policy.Decision, error) {
 	next := policy.Settle(sent, outcomes, a.Run, a.Now())
-	book, err := a.readBook(ctx)
+	book, err := a.readBook()
 	if err != nil {
 		return sent, err
 	}
@@ -124,7 +124,7 @@ func (a *actor) settleAgain(ctx context.Context, sent policy.Decision, outcomes 
 		return next, nil
 	}
 	sent.Rotation = &r
-	return a.store(ctx, policy.Settle(sent, outcomes, a.Run, a.Now()))
+	return a.store(policy.Settle(sent, outcomes, a.Run, a.Now()))
 }
 
 // awaits says whether one of the calls is still without an answer.
@@ -143,13 +143,13 @@ func awaits(r policy.Rotation, outcomes map[string]policy.Outcome) bool {
 
 // store writes the decision's rotation, and the fleet document when it
 // changes with it, in one conditional write.
-func (a *actor) store(ctx context.Context, d policy.Decision) (policy.Decision, error) {
+func (a *actor) store(d policy.Decision) (policy.Decision, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if d.Action == policy.Start && a.overtaken {
 		return d, fmt.Errorf("the fleet document changed after the plan: %w", state.ErrConflict)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
 	stored, err := a.write(ctx, d)
 	if !errors.Is(err, state.ErrConflict) {
@@ -178,8 +178,8 @@ func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
 }
 
 // readBook reads the book also after a signal.
-func (a *actor) readBook(ctx context.Context) (policy.Book, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+func (a *actor) readBook() (policy.Book, error) {
+	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
 	return a.Store.Book(ctx)
 }
@@ -240,12 +240,12 @@ func (a *actor) saidToClose(d policy.Decision) policy.Said {
 
 // finish notes the run in the fleet document, also after a signal; not when
 // another run has taken over.
-func (a *actor) finish(ctx context.Context) error {
+func (a *actor) finish() error {
 	a.log.breaker(a.doc)
 	if a.lease.gone() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
 	note := policy.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
 	err := a.noteRun(ctx, note)

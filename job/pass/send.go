@@ -53,22 +53,37 @@ func kindOf(a policy.Action) policy.CallKind {
 	return policy.CallRecreate
 }
 
-// stopGrace is how long a call under way may take after a signal. Cloud Run
-// kills ten seconds after it, and the outcome must be in the book by then.
-const stopGrace = 5 * time.Second
+// After a signal Cloud Run waits ten seconds and kills. By then the outcome of
+// a call under way must be in the book or, if the book is away too, in the log.
+const (
+	// stopGrace is how long a call under way may take after a signal.
+	stopGrace = 5 * time.Second
+	// stopWithin is how long after a signal the last write may take.
+	stopWithin = 8 * time.Second
+)
+
+// outlive gives a context that goes on for so long after ctx has ended.
+func outlive(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		grace, done := context.WithTimeout(longer, after)
+		defer done()
+		<-grace.Done()
+		cancel()
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
 
 // once makes the one call. A signal does not cut it short at once: its outcome
 // counts. A call that stays without an answer is unclear, and settles.
 func (a *actor) once(ctx context.Context, action policy.Action, c policy.Cluster, pool string) policy.Outcome {
-	told := ctx
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), policy.CallTimeout)
+	ctx, end := outlive(ctx, stopGrace)
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, policy.CallTimeout)
 	defer cancel()
-	defer context.AfterFunc(told, func() {
-		grace, done := context.WithTimeout(ctx, stopGrace)
-		defer done()
-		<-grace.Done()
-		cancel()
-	})()
 	switch action {
 	case policy.Start:
 		return a.Move.Start(ctx, c.Ref)
