@@ -27,8 +27,8 @@ func aways(t *testing.T, rotator *program) *away {
 	host := emulator.Start(t)
 	a := &away{}
 	a.between = standBetween(t, host, a.see)
-	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.between.address, "ROTATOR_STATE=firestore://demo-away/book-" + randomID()[:12]})
-	a.rig.program = a.rig.with("ROTATOR_PARALLEL=3")
+	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/book-" + randomID()[:12]})
+	a.program = a.with("ROTATOR_PARALLEL=3")
 	return a
 }
 
@@ -82,6 +82,8 @@ func (p *program) fails(t *testing.T, code int, words []string, args ...string) 
 func TestFirestoreAway(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
+	var all sync.WaitGroup // much of it is waiting, so all at once
+	defer all.Wait()
 	for name, play := range map[string]func(*testing.T, *away){
 		"before it begins":        awayBefore,
 		"between call and answer": awayBetween,
@@ -90,10 +92,10 @@ func TestFirestoreAway(t *testing.T) {
 		"answers stay away":       answersHang,
 		"told to stop meanwhile":  stoppedWithoutBook,
 		"a person writes, too":    personWrites,
+		"a person enters it":      outcomesEntered,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			play(t, aways(t, rotator))
+		all.Go(func() {
+			t.Run(name, func(t *testing.T) { play(t, aways(t, rotator)) })
 		})
 	}
 }
@@ -188,7 +190,7 @@ func answersHang(t *testing.T, a *away) {
 		}
 		return true
 	})
-	a.rig.program = a.rig.with("ROTATOR_PARALLEL=1", "ROTATOR_MAX_ACTIVE=1")
+	a.program = a.with("ROTATOR_PARALLEL=1", "ROTATOR_MAX_ACTIVE=1")
 	began := time.Now()
 	a.run(t, "run", "--at", a.at())
 	t.Logf("a run whose answer never comes takes %.1f s", time.Since(began).Seconds())

@@ -108,6 +108,3 @@ func (b *between) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	rw.WriteHeader(res.StatusCode)
 	_, _ = rw.Write(answer) // an asker that is gone needs none
 }
-
-// passOn passes everything on.
-func passOn(*exchange) bool { return true }

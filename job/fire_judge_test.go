@@ -36,7 +36,7 @@ func crowdOf(n int) []member {
 // book agree.
 func TestUnderFire(t *testing.T) {
 	t.Parallel()
-	rotator := build(t).with("ROTATOR_MAX_ACTIVE=6")
+	rotator := build(t).with("ROTATOR_MAX_ACTIVE=6", "ROTATOR_SOAK=2h")
 	books(t, func(t *testing.T, book []string) {
 		killed := 0
 		for seed := *firstFire; killed < *mostKills && !t.Failed(); seed++ {

@@ -29,7 +29,8 @@ import (
 // processes of their own.
 type program struct {
 	binary, dir string
-	environ     []string // the settings, besides what every process needs
+	environ     []string            // the settings, besides what every process needs
+	as          *syscall.Credential // nil: the test's own user
 }
 
 func build(t testing.TB) *program {
@@ -44,7 +45,7 @@ func build(t testing.TB) *program {
 
 // with is the program with more settings; later ones win.
 func (p *program) with(settings ...string) *program {
-	return &program{p.binary, p.dir, slices.Concat(p.environ, settings)}
+	return &program{p.binary, p.dir, slices.Concat(p.environ, settings), p.as}
 }
 
 // process is one that was started.
@@ -56,6 +57,7 @@ type process struct {
 func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, args...)
 	cmd.Dir = p.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "NO_COLOR=1"}, p.environ...)
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,13 +45,14 @@ func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) err
 	}
 	defer done()
 	res, err := pass.Run(ctx, world, a.passOptions(s))
-	if err != nil {
+	switch unstored := fmt.Sprintf("%d outcomes could not be stored; each is in the log, whole", res.Unstored); {
+	case res.Unstored == 0:
 		return err
+	case err == nil:
+		return errors.New(unstored)
+	default:
+		return fmt.Errorf("%s: %w", unstored, err)
 	}
-	if res.Unstored > 0 {
-		return fmt.Errorf("%d outcomes could not be stored; each is in the log, whole", res.Unstored)
-	}
-	return nil
 }
 
 func (a *app) passOptions(s Settings) pass.Options {

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-var sixtyRounds = flag.Int("rounds", 9, "how many rounds of four runs at once TestFourAtOnce makes")
+var sixtyRounds = flag.Int("rounds", 12, "how many rounds of four runs at once TestFourAtOnce makes")
 
 // TestFourAtOnce: four processes at the same moment, round after round, on
 // sixty due clusters: never are more in flight than MAX_ACTIVE=5, and the
 // places are used.
 func TestFourAtOnce(t *testing.T) {
 	t.Parallel()
-	rotator := build(t).with("ROTATOR_MAX_ACTIVE=5")
+	rotator := build(t).with("ROTATOR_MAX_ACTIVE=5", "ROTATOR_SOAK=0")
 	books(t, func(t *testing.T, book []string) {
 		began := time.Now()
 		f := newFire(t, *firstFire, rotator, book, crowdOf(60))
+		f.step = func() time.Duration { return time.Hour }
 		// All have read the same book and the same fleet; or have all their
 		// first intent, or their first call, on the way.
 		at := []string{"list answered", "intent asked", "call asked"}

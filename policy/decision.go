@@ -107,11 +107,11 @@ type Verdict struct {
 
 // Outcome is what came of a call. Silence is an outcome, never an error.
 type Outcome struct {
-	State     CallState // Accepted, Refused, Unclear or Withdrawn (never sent)
-	Operation string    // accepted: the operation's name
-	Refusal   Refusal   // refused: what GKE meant
-	Pool      string    // refused with RequiresRecreation: which pool
-	Raw       string    // GKE's own words
+	State     CallState `json:"state"`               // Accepted, Refused, Unclear or Withdrawn (never sent)
+	Operation string    `json:"operation,omitempty"` // accepted: the operation's name
+	Refusal   Refusal   `json:"refusal,omitempty"`   // refused: what GKE meant
+	Pool      string    `json:"pool,omitempty"`      // refused with RequiresRecreation: which pool
+	Raw       string    `json:"raw,omitempty"`       // GKE's own words
 }
 
 // Refusal is what GKE meant by refusing.

@@ -164,6 +164,6 @@ var Reasons = map[Reason]Advice{
 	ClusterRecreated:   {"The cluster was deleted and created again under its name.", "", ""},
 	ClusterLost:        {"Nobody could read the cluster for 14 days.", "scripts/doctor ENV names a missing role.", "people"},
 	ClosedByPerson:     {"A person closed the record.", "", ""},
-	OutcomeUnstored:    {"The answer of a call could not be stored; the log line holds it whole.", "Mend the store; the next run finds out by itself. If it cannot, enter what the log line says.", "people"},
+	OutcomeUnstored:    {"The answer of a call could not be stored; the log line holds it whole.", "Mend the store; the next runs find out by what GKE shows. What the line holds can be entered, too: see deploy/RUNBOOK.md.", "people"},
 	IsStuck:            {"It stays in its phase longer than gates and operations explain.", "Look at rotator status CLUSTER; rotator retry CLUSTER acknowledges.", "people"},
 }

@@ -196,11 +196,13 @@ func (t *teller) skipped(d policy.Decision, why string) {
 	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 }
 
-// unstored writes an outcome that the book did not take, whole.
+// unstored writes an outcome that the book did not take, whole: what GKE
+// answered, by call id, and the record as it should be. RUNBOOK says how to
+// enter it.
 func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy.Outcome, err error) {
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
-	t.tell(policy.EventActionFailed, "an outcome could not be stored; enter it by hand, or the next runs settle it by what GKE shows",
+	t.tell(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
 		append(t.about(sent, policy.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
 			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
 }
