@@ -41,7 +41,6 @@ func TestUnderFire(t *testing.T) {
 		killed := 0
 		for seed := *firstFire; killed < *mostKills && !t.Failed(); seed++ {
 			f := newFire(t, seed, rotator, book, crowdOf(12))
-			f.settings = book
 			killed += f.play(seed, *mostKills-killed)
 			book = nextBook(book, seed)
 		}
@@ -60,7 +59,7 @@ func nextBook(book []string, n uint64) []string {
 func (f *fire) play(seed uint64, most int) (killed int) {
 	f.t.Helper()
 	began := time.Now()
-	for f.killed() < most && len(f.look()) < len(f.members) {
+	for f.killed() < most && len(f.look()) < len(f.members) && f.now.Sub(monday) < day {
 		f.together(2+f.IntN(3), places[f.IntN(len(places))], f.someMoment)
 	}
 	fought := f.now
