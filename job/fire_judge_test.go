@@ -71,8 +71,8 @@ func (f *fire) play(seed uint64, most int) (killed int) {
 		f.together(1, "", func() moment { return moment{} })
 	}
 	f.judge()
-	f.t.Logf("seed %d: %d runs, %d killed (%s), %d started again, %d too late with a write; what the dead had sent: %v; killed until %s, verified by %s; %.1f s",
-		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.clashes, f.fates, fought.Sub(monday), f.now.Sub(monday), time.Since(began).Seconds())
+	f.t.Logf("seed %d: %d runs, %d killed (%s), %d started again, %d told to stop, %d writes too late; what the dead had sent: %v; killed until %s, verified by %s; %.1f s",
+		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates, fought.Sub(monday), f.now.Sub(monday), time.Since(began).Seconds())
 	return f.killed()
 }
 

@@ -36,6 +36,7 @@ type fire struct {
 	kills    map[string]int
 	restarts int
 	runs     int
+	stops    int               // processes that were told to stop
 	clashes  int               // writes that came too late, as the runs say
 	fates    map[string]int    // of what dead processes had sent
 	intents  map[string]string // calls whose intent was committed: the cluster
@@ -90,10 +91,16 @@ func (f *fire) launch(execution string, attempt int, end moment, gate *muster) *
 		r.wires = append(r.wires, book)
 		p = p.with(emulator.EnvHost + "=" + book.address)
 	}
+	r.lock.Lock() // it may be heard of before start returns
 	r.process = p.start(f.t, "run", "--at", f.now.Format(time.RFC3339))
+	r.lock.Unlock()
 	f.runs++
 	if end.after > 0 {
-		time.AfterFunc(end.after, func() { r.kill() })
+		do := r.kill
+		if end.gently {
+			do = r.isTold
+		}
+		time.AfterFunc(end.after, do)
 	}
 	return r
 }
@@ -128,6 +135,7 @@ func (f *fire) together(n int, place string, moments func() moment) {
 		all = append(all, r)
 		go func() {
 			_ = r.cmd.Wait() // how it ended is looked at below
+			r.gone = time.Now()
 			close(r.ended)
 			done <- r
 		}()
@@ -144,6 +152,11 @@ func (f *fire) together(n int, place string, moments func() moment) {
 		case code == -1 && r.attempt < 2 && f.IntN(3) > 0:
 			f.restarts++
 			begin(r.execution, r.attempt+1)
+		case r.stopped(0):
+			early := code == -1 && r.place() == "begun" // before it listened to signals
+			if took := r.gone.Sub(r.told); code != 0 && code != 1 && !early || took > longestEnd {
+				f.t.Errorf("%s: told to stop, exit status %d after %s: %s", f.now, code, took, r.stderr.String())
+			}
 		case code != -1 && code != 0:
 			f.t.Errorf("%s: exit status %d: %s", f.now, code, r.stderr.String())
 		}

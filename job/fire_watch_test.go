@@ -22,6 +22,7 @@ type moment struct {
 	place  string
 	nth    int
 	arrive string // what it has just asked for is lost, or arrives now or late
+	gently bool   // it is told to stop instead
 }
 
 // places are where a run can be caught; see runner.at. GKE's and the book's.
@@ -33,17 +34,17 @@ var places = []string{
 // critical are those of them between an intent and its outcome's end.
 var critical = places[len(places)-6:]
 
-// someMoment is drawn for each process: a quarter live.
+// someMoment is drawn for each process: one in eight lives.
 func (f *fire) someMoment() moment {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := moment{arrive: []string{"lost", "now", "late", "late"}[f.IntN(4)]}
+	m := moment{arrive: []string{"lost", "now", "late", "late"}[f.IntN(4)], gently: f.IntN(5) == 0}
 	switch f.IntN(8) {
 	case 0, 1:
 		m.after = time.Duration(20+f.IntN(150)) * time.Millisecond
 	case 2:
 		m.place, m.nth = places[f.IntN(len(places))], 1+f.IntN(3)
-	case 3, 4, 5:
+	case 3, 4, 5, 6:
 		m.place, m.nth = critical[f.IntN(len(critical))], 1+f.IntN(2)
 		if f.host() == "" { // what passes between process and file is not seen
 			m.place = []string{"call asked", "call answered"}[f.IntN(2)]
@@ -62,12 +63,14 @@ type runner struct {
 	end       moment
 	gate      *muster
 	ended     chan struct{}
+	gone      time.Time // set before ended is closed
 
 	lock    sync.Mutex // guards all below
 	last    string     // the place it was seen at last
 	passed  map[string]int
 	intents map[string]bool // calls that this process means to make
 	dead    bool
+	told    time.Time // to stop
 }
 
 // kill kills the process, if it is there, and notes where that caught it.
@@ -100,6 +103,8 @@ func (r *runner) at(place string, asked bool) bool {
 	mine := !dead && place == r.end.place && r.passed[place] == r.end.nth
 	r.lock.Unlock()
 	switch {
+	case mine && r.end.gently:
+		r.isTold()
 	case mine:
 		return r.dies(asked)
 	case dead:
@@ -107,6 +112,31 @@ func (r *runner) at(place string, asked bool) bool {
 	}
 	r.gate.wait(r, place)
 	return true
+}
+
+// hearing is how long a process may take to hear a signal.
+const hearing = 500 * time.Millisecond
+
+// isTold tells the process to stop, and lets it hear that before anything else.
+func (r *runner) isTold() {
+	now := time.Now()
+	if r.cmd.Process.Signal(syscall.SIGTERM) != nil {
+		return // it has ended
+	}
+	r.lock.Lock()
+	r.told = now
+	r.lock.Unlock()
+	r.mu.Lock()
+	r.stops++
+	r.mu.Unlock()
+	time.Sleep(hearing)
+}
+
+// stopped says whether the process was told to stop so long ago.
+func (r *runner) stopped(ago time.Duration) bool {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	return !r.told.IsZero() && time.Since(r.told) >= ago
 }
 
 // dies kills the process and decides what becomes of what it had sent.
@@ -143,6 +173,9 @@ func (r *runner) toGKE(x *exchange) bool {
 			what = "list"
 		}
 	}
+	if what == "call" && x.answer == "" && r.stopped(hearing) {
+		r.t.Errorf("%s was sent after SIGTERM", x.method)
+	}
 	return r.at(what+said(x), x.answer == "")
 }
 
@@ -150,6 +183,13 @@ func (r *runner) has(place string) bool {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	return r.passed[place] > 0
+}
+
+// place is where it was seen at last.
+func (r *runner) place() string {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	return r.last
 }
 
 func said(x *exchange) string {

@@ -321,6 +321,33 @@ func TestRefusalOvertaken(t *testing.T) {
 	}
 }
 
+// TestOutcomeOutrun: however often others write the same rotation first, the
+// outcome is stored; a book that nobody can write to is told of.
+func TestOutcomeOutrun(t *testing.T) {
+	for others, unstored := range map[int]int{1: 0, 2: 0, settleTries: 0, settleTries + 1: 1} {
+		s := newStage(t, shop)
+		p := s.process().alone()
+		p.answer = func(o policy.Outcome) policy.Outcome {
+			left := others
+			p.beforeWrite = func(c state.Change) error {
+				if c.Rotation == nil || left == 0 {
+					return nil
+				}
+				left--
+				r := *s.rotation()
+				r.LastRead = r.LastRead.Add(time.Second)
+				_, err := s.book.Write(t.Context(), state.Change{Rotation: &r})
+				return err
+			}
+			return o
+		}
+		res := p.must()
+		if call := s.rotation().Call; res.Unstored != unstored || (call.State == policy.Accepted) != (unstored == 0) {
+			t.Errorf("%d others: unstored %d, call %+v", others, res.Unstored, call)
+		}
+	}
+}
+
 // TestRequestDuringRun: what a person asks while a run works is not taken for
 // done by that run's writes.
 func TestRequestDuringRun(t *testing.T) {

@@ -69,17 +69,21 @@ func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err e
 	a.skip(d, notStored(err))
 }
 
+// settleTries is how often an outcome is stored anew when others write the same
+// rotation: each try loses only to a write that succeeded.
+const settleTries = 5
+
 // settle stores what came of the calls. An outcome that cannot be stored is
 // logged whole, so that a person can enter it.
 func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome) {
 	next := policy.Settle(sent, outcomes, a.Run, a.Now())
 	stored, err := a.store(next)
-	if err != nil {
-		var again error
+	for tries, again := 0, err; again != nil && tries < settleTries; tries++ {
 		if stored, again = a.settleAgain(sent, outcomes); again == nil {
 			err = nil
-		} else {
+		} else if !errors.Is(again, state.ErrConflict) || tries == settleTries-1 {
 			err = errors.Join(err, again)
+			break
 		}
 	}
 	done := Done{Ref: sent.Cluster.Ref, Action: sent.Action, After: stored, Outcomes: outcomes, Skipped: withdrawn(outcomes)}
