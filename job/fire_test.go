@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	mostKills = flag.Int("kills", 25, "how many processes TestUnderFire kills over each book")
+	mostKills = flag.Int("kills", 20, "how many processes TestUnderFire kills over each book")
 	firstFire = flag.Uint64("fire", 1, "the first seed of TestUnderFire")
 )
 

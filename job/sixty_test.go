@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-var sixtyRounds = flag.Int("rounds", 12, "how many rounds of four runs at once TestFourAtOnce makes")
+var sixtyRounds = flag.Int("rounds", 9, "how many rounds of four runs at once TestFourAtOnce makes")
 
 // TestFourAtOnce: four processes at the same moment, round after round, on
 // sixty due clusters: never are more in flight than MAX_ACTIVE=5, and the
