@@ -25,11 +25,26 @@ var ErrNotFound = errors.New("the cluster does not exist")
 // a path, a line or a document id. GKE itself gives no such names.
 var errUnnameable = errors.New("it is left out")
 
+// API is what of Google's client is used.
+type API interface {
+	ListClusters(context.Context, *containerpb.ListClustersRequest, ...gax.CallOption) (*containerpb.ListClustersResponse, error)
+	GetCluster(context.Context, *containerpb.GetClusterRequest, ...gax.CallOption) (*containerpb.Cluster, error)
+	ListOperations(context.Context, *containerpb.ListOperationsRequest, ...gax.CallOption) (*containerpb.ListOperationsResponse, error)
+	StartIPRotation(context.Context, *containerpb.StartIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	CompleteIPRotation(context.Context, *containerpb.CompleteIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	UpdateCluster(context.Context, *containerpb.UpdateClusterRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	UpdateNodePool(context.Context, *containerpb.UpdateNodePoolRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	Close() error
+}
+
 // Cloud is GKE as Google serves it, or as the simulator does.
 type Cloud struct {
-	client *container.ClusterManagerClient
+	client API
 	retry  Retry
 }
+
+// Over is GKE through any client: a simulation needs no network.
+func Over(client API, retry Retry) *Cloud { return &Cloud{client: client, retry: retry} }
 
 // Dial connects to GKE, repeating reads as [DefaultRetry] says. Without options
 // it uses Google's endpoint and the process's own credentials.

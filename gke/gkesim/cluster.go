@@ -274,6 +274,9 @@ func (c *cluster) show() {
 // made for the state before it is refused.
 func (c *cluster) touch(pool string) {
 	c.touched++
+	if c.w.watched {
+		c.w.touched = append(c.w.touched, c.name)
+	}
 	tag := func(of string) string {
 		sum := sha256.Sum256([]byte(fmt.Sprintf("%s/%s#%d", c.name, of, c.touched)))
 		return hex.EncodeToString(sum[:8])

@@ -35,6 +35,8 @@ type World struct {
 	retired   map[string]bool   // versions that are no longer to be had
 	downtimes []Downtime
 	faults    faulty
+	touched   []string // clusters changed since Touched was asked; kept only by those who ask
+	watched   bool
 }
 
 // New makes an empty world.

@@ -12,6 +12,9 @@ type Options struct {
 	// Late lets requests be delivered later than LATE, too: then weaker
 	// promises hold.
 	Late bool
+	// Hourly makes every scheduled run. Otherwise plays of odd seeds leave out
+	// the runs before which, by the promise of nextChangeAt, nothing changes.
+	Hourly bool
 	// Judge makes the judge; nil: nobody looks on.
 	Judge func(Setup) Judge
 	// Defect changes a part of the play on purpose; nil: none.

@@ -1,0 +1,144 @@
+package trial
+
+import (
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+
+	"gke-credential-rotator/policy"
+)
+
+// meddle is somebody outside who does something to a cluster.
+func (p *play) meddle() {
+	if p.calm {
+		return
+	}
+	p.in(p.between(p.rates.outside/2, 2*p.rates.outside), p.meddle)
+	refs := p.sights.refs()
+	if len(refs) == 0 {
+		return
+	}
+	ref := pick(p, refs...)
+	deed := pick(p, deeds...)
+	if !deed.do(p, ref) {
+		return
+	}
+	p.fault("outside: " + deed.what)
+	p.world.Advance(p.now)
+	p.sights.take(ref, p.now)
+	p.sights.takeOps(ref.Project)
+	p.tell(&Event{Kind: Outside, Cluster: ref, Text: deed.what, Fact: p.sights.fact(ref)})
+	p.sights.refresh()
+	p.stir()
+}
+
+// deed is something that happens to a cluster without us; do says whether it
+// did.
+type deed struct {
+	what string
+	do   func(*play, policy.Ref) bool
+}
+
+var deeds = []deed{
+	{"somebody starts a rotation", func(p *play, ref policy.Ref) bool {
+		return p.cloud.Start(nobody, ref).State == policy.Accepted
+	}},
+	{"somebody completes the rotation", func(p *play, ref policy.Ref) bool {
+		return p.cloud.Complete(nobody, ref).State == policy.Accepted
+	}},
+	{"somebody upgrades a node pool", func(p *play, ref policy.Ref) bool {
+		pools := p.sights.last(ref).cluster.Pools
+		return len(pools) > 0 && p.cloud.Recreate(nobody, ref, pick(p, pools...)).State == policy.Accepted
+	}},
+	{"a node pool is added", func(p *play, ref policy.Ref) bool {
+		return p.edit(ref, func(pb *containerpb.Cluster) bool {
+			if pb.GetAutopilot().GetEnabled() || len(pb.GetNodePools()) > 5 {
+				return false
+			}
+			p.fleet.added++
+			pb.NodePools = append(pb.NodePools, p.pool(fmt.Sprintf("added-%d", p.fleet.added), pb.GetCurrentMasterVersion(), 1))
+			return true
+		})
+	}},
+	{"a node pool is removed", func(p *play, ref policy.Ref) bool {
+		if p.busy(ref) {
+			return false
+		}
+		return p.edit(ref, func(pb *containerpb.Cluster) bool {
+			if len(pb.GetNodePools()) < 2 || pb.GetAutopilot().GetEnabled() {
+				return false
+			}
+			pb.NodePools = pb.GetNodePools()[:len(pb.GetNodePools())-1]
+			return true
+		})
+	}},
+	{"the maintenance policy is changed", func(p *play, ref policy.Ref) bool {
+		return p.edit(ref, func(pb *containerpb.Cluster) bool {
+			pb.MaintenancePolicy = p.maintenance()
+			return true
+		})
+	}},
+	{"its labels are changed", func(p *play, ref policy.Ref) bool {
+		return p.edit(ref, func(pb *containerpb.Cluster) bool {
+			pb.ResourceLabels = p.labels()
+			return true
+		})
+	}},
+	{"its next node work will fail", func(p *play, ref policy.Ref) bool {
+		return p.world.Spoil(ref.Path(), "UPGRADE_NODES", "stockout: no capacity", 1+p.dice.IntN(2)) == nil
+	}},
+	{"its next start or completion will fail", func(p *play, ref policy.Ref) bool {
+		return p.world.Spoil(ref.Path(), "UPDATE_CLUSTER", "internal error", 1) == nil
+	}},
+	{"GKE still requires a recreation", func(p *play, ref policy.Ref) bool {
+		pools := p.sights.last(ref).cluster.Pools
+		return len(pools) > 0 && p.world.Require(ref.Path(), pick(p, pools...).Name) == nil
+	}},
+	{"the cluster is deleted", func(p *play, ref policy.Ref) bool {
+		if !p.likely(0.3) {
+			return false
+		}
+		p.world.Remove(ref.Path())
+		return true
+	}},
+	{"the cluster is made anew", func(p *play, ref policy.Ref) bool {
+		if !p.likely(0.3) {
+			return false
+		}
+		p.world.Remove(ref.Path())
+		return p.fleet.make(p, ref, "") == nil
+	}},
+}
+
+// edit changes what the API shows of a cluster.
+func (p *play) edit(ref policy.Ref, change func(*containerpb.Cluster) bool) bool {
+	did := false
+	err := p.world.Change(ref.Path(), func(pb *containerpb.Cluster) { did = change(pb) })
+	return err == nil && did
+}
+
+// busy says whether an operation runs on the cluster.
+func (p *play) busy(ref policy.Ref) bool {
+	for _, op := range p.sights.operations(ref.Project, p.now)[ref] {
+		if !op.Done {
+			return true
+		}
+	}
+	return false
+}
+
+// grow adds a cluster to a dev fleet that keeps growing.
+func (p *play) grow() {
+	if p.now.After(p.Setup.Calm.Add(-2*day)) || len(p.sights.refs()) > 3*p.Clusters {
+		return
+	}
+	p.in(p.between(12*time.Hour, 6*day), p.grow)
+	ref, err := p.fleet.add(p, "dev")
+	if err != nil {
+		return
+	}
+	p.fault("dev fleet grows")
+	p.tell(&Event{Kind: Outside, Cluster: ref, Text: "a cluster is made", Fact: p.sights.fact(ref)})
+	p.stir()
+}

@@ -1,0 +1,273 @@
+package trial
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
+)
+
+const day = 24 * time.Hour
+
+// play is one play at work. Everything in it happens one after another: the
+// scheduler takes the next thing from the agenda, and when that is a process's
+// next step, waits until the process parks at its next call or ends.
+type play struct {
+	Setup
+	dice   *rand.Rand
+	now    time.Time // the world's clock
+	world  *gkesim.World
+	wire   *wire
+	cloud  *gke.Cloud
+	sights *sights
+	things things
+	seq    int
+	// yield is how a process says that it has parked or ended.
+	yield chan struct{}
+	calm  bool
+	skips bool
+
+	deployments []*deployment
+	live        []*process // in the order of their begin
+	passes      int
+	requests    int
+	underway    int // requests that may still be delivered
+	fleet       fleetMaker
+	rates       rates
+
+	judge  Judge
+	events int
+	out    *Verdict
+}
+
+// Play plays a seed to its end and gives the judge's verdict.
+func Play(o Options) (Verdict, error) {
+	p := &play{
+		Setup: Setup{Options: o},
+		dice:  rand.New(rand.NewPCG(o.Seed, 0x7261)), //nolint:gosec // seeded on purpose: a play is repeatable
+		yield: make(chan struct{}),
+		out:   &Verdict{Seed: o.Seed, Totals: Totals{Seeds: 1, Faults: map[string]int{}}},
+	}
+	if err := p.prepare(); err != nil {
+		return *p.out, err
+	}
+	if o.Judge != nil {
+		p.judge = o.Judge(p.Setup)
+	}
+	p.tell(&Event{Kind: Begin, Facts: p.facts()})
+	for _, d := range p.deployments {
+		p.tell(&Event{Kind: Settings, Env: d.policy.Env, Policy: d.policy, Mode: d.mode})
+	}
+	p.schedule()
+	for len(p.things) > 0 && !p.things[0].at.After(p.End) {
+		next := heap.Pop(&p.things).(*thing)
+		p.pass(next.at)
+		next.do()
+	}
+	p.pass(p.End)
+	p.tell(&Event{Kind: End, Facts: p.facts()})
+	p.close()
+	p.out.Events = p.events
+	return *p.out, nil
+}
+
+// prepare makes the world, the fleet, the deployments and the times.
+func (p *play) prepare() error {
+	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).Add(time.Duration(p.dice.IntN(400)) * day)
+	p.Begin, p.now = begin, begin
+	p.End = begin.Add(time.Duration(p.Days) * day)
+	p.Setup.Calm = p.End.Add(-max(time.Duration(p.Days)*day*2/5, 21*day))
+	p.skips = p.Seed%2 == 1 && !p.Hourly
+	if !p.Faults {
+		p.Setup.Calm = begin
+	}
+	p.rates = p.drawRates()
+	p.world = gkesim.New(p.drawOptions())
+	p.wire = &wire{Direct: p.world.Direct()}
+	p.cloud = gke.Over(p.wire, gke.NoRetry())
+	p.sights = newSights(p)
+	p.fleet = p.drawFleet()
+	p.world.Touched()
+	for range max(p.Clusters, 1) {
+		if _, err := p.fleet.add(p, ""); err != nil {
+			return err
+		}
+	}
+	return p.deploy()
+}
+
+// close ends what is still at work.
+func (p *play) close() {
+	for _, x := range p.live {
+		x.dead = true
+		x.step()
+	}
+}
+
+// pass lets time pass: GKE works, event by event.
+func (p *play) pass(until time.Time) {
+	for {
+		next, ok := p.world.Next()
+		if !ok || next.After(until) {
+			break
+		}
+		if next.After(p.now) {
+			p.now = next
+		}
+		p.world.Advance(p.now)
+		p.sights.refresh()
+	}
+	if until.After(p.now) {
+		p.now = until
+	}
+	p.world.Advance(p.now)
+}
+
+// thing is something that happens at its time.
+type thing struct {
+	at  time.Time
+	seq int
+	do  func()
+}
+
+// at puts something on the agenda.
+func (p *play) at(t time.Time, do func()) {
+	p.seq++
+	heap.Push(&p.things, &thing{t, p.seq, do})
+}
+
+// in puts something on the agenda a while from now.
+func (p *play) in(d time.Duration, do func()) { p.at(p.now.Add(d), do) }
+
+type things []*thing
+
+func (t things) Len() int { return len(t) }
+func (t things) Less(i, j int) bool {
+	return t[i].at.Before(t[j].at) || t[i].at.Equal(t[j].at) && t[i].seq < t[j].seq
+}
+func (t things) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+
+// Push is for container/heap.
+func (t *things) Push(x any) { *t = append(*t, x.(*thing)) }
+
+// Pop is for container/heap.
+func (t *things) Pop() any {
+	last := len(*t) - 1
+	x := (*t)[last]
+	*t = (*t)[:last]
+	return x
+}
+
+// mostViolations are kept of one play: the first ones tell.
+const mostViolations = 20
+
+// tell writes an event into the journal.
+func (p *play) tell(e *Event) {
+	p.events++
+	e.N, e.At = p.events, p.now
+	var found []Violation
+	if p.judge != nil {
+		found = p.judge.Event(e)
+		p.out.Totals.Violations += len(found)
+		for _, v := range found {
+			if len(p.out.Violations) < mostViolations {
+				p.out.Violations = append(p.out.Violations, v)
+			}
+		}
+	}
+	if p.Tell != nil {
+		p.Tell(e, found)
+	}
+}
+
+// fault counts a fault by its kind.
+func (p *play) fault(kind string) { p.out.Totals.Faults[kind]++ }
+
+// sometimes is true with that chance, while there are faults.
+func (p *play) sometimes(chance float64) bool {
+	return p.Faults && !p.calm && p.dice.Float64() < chance
+}
+
+// likely is true with that chance.
+func (p *play) likely(chance float64) bool { return p.dice.Float64() < chance }
+
+// between draws a duration.
+func (p *play) between(least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	return least + time.Duration(p.dice.Int64N(int64(most-least)))
+}
+
+func pick[T any](p *play, of ...T) T { return of[p.dice.IntN(len(of))] }
+
+// facts are all clusters as they are.
+func (p *play) facts() []Fact {
+	var out []Fact
+	for _, ref := range p.sights.refs() {
+		out = append(out, *p.sights.fact(ref))
+	}
+	return out
+}
+
+// Verdict is what came of a play.
+type Verdict struct {
+	Seed       uint64
+	Violations []Violation // the first ones
+	Totals
+}
+
+// Totals count what was played.
+type Totals struct {
+	Seeds, Clusters int
+	ClusterDays     float64
+	// Passes are the processes that were begun, plans among them; Skipped are
+	// runs that the promise of nextChangeAt made needless.
+	Passes, Plans, Skipped int
+	Faults                 map[string]int
+	Kills                  int
+	// Starts, Completes and Recreates are those of ours that GKE accepted.
+	Starts, Completes, Recreates int
+	// Closed counts the ends of attempts.
+	Closed     map[policy.ClosedAs]int
+	Events     int
+	Violations int
+}
+
+// Add adds the totals of another play.
+func (t *Totals) Add(o Totals) {
+	t.Seeds += o.Seeds
+	t.Clusters += o.Clusters
+	t.ClusterDays += o.ClusterDays
+	t.Passes += o.Passes
+	t.Plans += o.Plans
+	t.Skipped += o.Skipped
+	t.Kills += o.Kills
+	t.Starts += o.Starts
+	t.Completes += o.Completes
+	t.Recreates += o.Recreates
+	t.Events += o.Events
+	t.Violations += o.Violations
+	if t.Faults == nil {
+		t.Faults = map[string]int{}
+	}
+	for k, n := range o.Faults {
+		t.Faults[k] += n
+	}
+	if t.Closed == nil {
+		t.Closed = map[policy.ClosedAs]int{}
+	}
+	for k, n := range o.Closed {
+		t.Closed[k] += n
+	}
+}
+
+// nobody is the context of what belongs to no process.
+var nobody = context.Background()
+
+func broken(what string, err error) error { return fmt.Errorf("trial: %s: %w", what, err) }

@@ -1,0 +1,251 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+)
+
+var (
+	errDead = errors.New("the process is dead")
+	errBook = errors.New("the book is out of reach")
+	errGKE  = errors.New("GKE is out of reach")
+)
+
+// process is one pass as a process of its own: its clocks, its name, and what
+// befalls it. Its code runs only while the scheduler waits for it to park.
+type process struct {
+	*play
+	Run
+	dep  *deployment
+	n    int
+	wake chan struct{}
+	dead bool
+	over bool
+	ids  int
+	mono time.Duration // what its monotonic clock showed when the play began
+	// alone: it believes that it holds the lease.
+	alone  bool
+	ctx    context.Context //nolint:containedctx // the process's own, cancelled by a signal
+	signal context.CancelFunc
+	// intents are the newest intents that it has stored, or tried to; unsent
+	// are those for which nothing was sent or stored yet.
+	intents map[intentKey]string
+	unsent  map[string]bool
+	read    int // the book's stamp when it was read
+	res     pass.Result
+	err     error
+}
+
+type intentKey struct {
+	kind    policy.CallKind
+	cluster policy.Ref
+	pool    string
+}
+
+// begin begins a process of a deployment. Name "" is a new execution.
+func (p *play) begin(d *deployment, look bool, name string, attempt int) {
+	p.passes++
+	x := &process{
+		play: p, dep: d, n: p.passes, wake: make(chan struct{}), intents: map[intentKey]string{}, unsent: map[string]bool{},
+		mono: p.between(0, 1000*time.Hour),
+	}
+	if name == "" {
+		name = fmt.Sprintf("%s-%05d", d.policy.Env, x.n)
+	}
+	x.Run = Run{Name: name, Attempt: attempt, Look: look, Mode: d.mode, Policy: d.policy}
+	if p.Faults {
+		x.Skew = p.between(-policy.Skew/2, policy.Skew/2).Truncate(time.Millisecond)
+	}
+	x.alone = p.sometimes(p.rates.alone)
+	if x.alone {
+		p.fault("lease ignored")
+	}
+	x.ctx, x.signal = context.WithCancel(nobody)
+	p.out.Passes++
+	if look {
+		p.out.Plans++
+	}
+	if n := d.liveRuns(); n > 0 {
+		p.fault(fmt.Sprintf("%d passes at once", n+1))
+	}
+	p.live = append(p.live, x)
+	x.tell(&Event{Kind: RunBegin, Run: &x.Run})
+	go x.work()
+	<-p.yield
+}
+
+// work is the process itself.
+func (x *process) work() {
+	w := pass.World{
+		Read: reader{x}, Move: mover{x}, Insights: insights{x}, Store: &shelf{x},
+		Now: x.clock, Mono: x.monotonic,
+		NewID: func() string { x.ids++; return fmt.Sprintf("%s%d", x.prefix(), x.ids) },
+	}
+	if x.Mode != "act" {
+		w.Move = nil
+	}
+	if x.Defect != nil && x.Defect.World != nil {
+		w = x.Defect.World(w, Process{Pass: x.n, Env: x.dep.policy.Env, Run: x.Run})
+	}
+	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1, Deadline: min(50*time.Minute, x.Policy.Every)}
+	if x.Look {
+		x.res, x.err = pass.Look(x.ctx, w, o)
+	} else {
+		x.res, x.err = pass.Run(x.ctx, w, o)
+	}
+	x.over = true
+	x.signal()
+	if !x.dead {
+		x.ended()
+	}
+	x.yield <- struct{}{}
+}
+
+// ended takes in that a process ended by itself.
+func (x *process) ended() {
+	text := ""
+	switch {
+	case x.err != nil:
+		text = x.err.Error()
+	case x.res.Busy != "":
+		text = "another run is at work: " + x.res.Busy
+	case x.res.Stopped != "":
+		text = x.res.Stopped
+	}
+	x.gone()
+	x.tell(&Event{Kind: RunEnd, Text: text})
+	x.dep.quiet(x)
+}
+
+func (x *process) gone() {
+	x.play.live = slices.DeleteFunc(x.play.live, func(y *process) bool { return x == y })
+}
+
+func (x *process) clock() time.Time         { return x.now.Add(x.Skew) }
+func (x *process) monotonic() time.Duration { return x.mono + x.now.Sub(x.Begin) }
+
+// tell writes an event of this process.
+func (x *process) tell(e *Event) {
+	if x.dead && e.Kind != Killed {
+		return
+	}
+	e.Pass, e.Env, e.Clock, e.Mono = x.n, x.dep.policy.Env, x.clock(), x.monotonic()
+	x.play.tell(e)
+}
+
+// step lets the process go on until it parks or ends. It is the scheduler's.
+func (x *process) step() {
+	if x.over {
+		return
+	}
+	x.wake <- struct{}{}
+	<-x.yield
+}
+
+// park waits until that much time has gone by. A dead process waits for
+// nothing: it runs to its end without any effect.
+func (x *process) park(d time.Duration) {
+	if x.dead {
+		return
+	}
+	x.in(d, x.step)
+	x.yield <- struct{}{}
+	<-x.wake
+}
+
+// latency is how long a call takes that nothing disturbs.
+func (x *process) latency() time.Duration {
+	return 20*time.Millisecond + time.Duration(x.dice.Int64N(int64(400*time.Millisecond)))
+}
+
+// boundary is a place where a process may be paused or killed.
+type boundary string
+
+// The boundaries.
+const (
+	afterBook   boundary = "after book read"
+	afterList   boundary = "after list"
+	afterIntent boundary = "after intent commit"
+	afterFresh  boundary = "after the read under the intent"
+	beforeSend  boundary = "before send"
+	afterSend   boundary = "after send"
+	beforeStore boundary = "before outcome"
+	elsewhere   boundary = "elsewhere"
+)
+
+// reach is a process coming to a boundary: it may be paused, killed, told to
+// stop or overtaken there, and somebody may place a hold.
+func (x *process) reach(b boundary, ref policy.Ref) {
+	if x.dead || x.calm || !x.Faults {
+		return
+	}
+	r := x.rates
+	if b == afterBook || b == afterList || b == elsewhere {
+		r.kill, r.pause, r.hold, r.stop = r.kill/40, r.pause/20, r.hold/40, r.stop/40
+	}
+	if !ref.IsZero() && x.sometimes(r.hold) {
+		x.fault("hold placed " + string(b))
+		x.in(0, func() { x.dep.hold(ref) })
+		x.park(time.Millisecond)
+	}
+	if b != elsewhere && x.sometimes(r.overlap) {
+		x.fault("overtaken " + string(b))
+		x.in(0, func() { x.dep.run() })
+	}
+	if x.sometimes(r.stop) {
+		x.fault("told to stop " + string(b))
+		x.signal()
+	}
+	switch {
+	case x.sometimes(r.kill):
+		x.die(b)
+	case x.sometimes(r.pause):
+		x.pause(b)
+	}
+}
+
+// pause stops the process for a while.
+func (x *process) pause(b boundary) {
+	d := x.between(time.Second, pick(x.play, 90*time.Second, 20*time.Minute, time.Hour, 12*time.Hour))
+	d = min(d, max(x.Setup.Calm.Sub(x.now), 0))
+	x.fault("paused " + string(b))
+	x.tell(&Event{Kind: Paused, Text: fmt.Sprintf("for %s %s", d.Truncate(time.Second), b)})
+	x.park(d)
+}
+
+// die ends the process at once. Its execution may be tried again.
+func (x *process) die(b boundary) {
+	x.fault("killed " + string(b))
+	x.out.Kills++
+	x.tell(&Event{Kind: Killed, Text: string(b)})
+	x.dead = true
+	x.gone()
+	x.stir()
+	if x.likely(0.4) {
+		d, name, attempt := x.dep, x.Name, x.Attempt+1
+		look := x.Look
+		x.in(x.between(5*time.Second, 3*time.Minute), func() {
+			if d.liveRuns() < mostAtOnce {
+				x.play.fault("tried again under the same name")
+				x.play.begin(d, look, name, attempt)
+			}
+		})
+	}
+}
+
+// prefix is what its ids begin with.
+func (x *process) prefix() string { return fmt.Sprintf("%s.%d.", x.dep.policy.Env, x.n) }
+
+// alive says why a call of the process has no effect any more, or nil.
+func (x *process) alive(ctx context.Context) error {
+	if x.dead {
+		return errDead
+	}
+	return ctx.Err()
+}
