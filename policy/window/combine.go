@@ -8,7 +8,17 @@ import (
 // All is open where every one of the schedules is; of none, always. If they
 // open by turns more than 16,384 times within [Horizon] without ever being
 // open together, All counts as closed.
-func All(of ...Schedule) Schedule { return all(of) }
+func All(of ...Schedule) Schedule {
+	var flat all // asked together, the one that never opens again ends the search
+	for _, s := range of {
+		if inner, ok := s.(all); ok {
+			flat = append(flat, inner...)
+		} else {
+			flat = append(flat, s)
+		}
+	}
+	return flat
+}
 
 type all []Schedule
 
