@@ -234,7 +234,9 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 		x.tell(e)
 		return c, errBook
 	}
+	before := x.dep.book.stamp()
 	now, err := x.dep.book.Write(nobody, c)
+	x.read += x.dep.book.stamp() - before
 	e.Write.Now, e.Write.Applied = now, err == nil
 	if err == nil {
 		x.dep.wrote(c)

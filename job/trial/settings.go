@@ -22,15 +22,15 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		RotateBeforeExpiry: pick(p, 90*day, 180*day, 180*day, 300*day), MaxCAAge: pick(p, 0, 0, 365*day, 700*day),
 		SoakUrgent: p.between(0, day).Truncate(time.Minute), UrgentMaxActive: 1 + p.dice.IntN(20),
 		EmergencyBeforeExpiry: pick(p, 32*day, 45*day, 45*day, 60*day), EmergencyMaxActive: 1 + p.dice.IntN(10),
-		ZonalComplete: pick(p, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth),
-		Soak:          pick(p, 0, 4*time.Hour, day, 72*time.Hour, 72*time.Hour, 5*day),
+		ZonalComplete: pick(p, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth),
+		Soak:          pick(p, 0, 4*time.Hour, day, day, 72*time.Hour, 5*day),
 		Approval:      pick(p, policy.ApproveNone, policy.ApproveNone, policy.ApproveStart, policy.ApproveComplete, policy.ApproveBoth),
 		Nodes:         pick(p, policy.NodesAuto, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE),
 		NodeGrace:     pick(p, 0, time.Hour, time.Hour, 6*time.Hour, 2*day), NodeTime: pick(p, 2*time.Minute, 10*time.Minute, 10*time.Minute, 30*time.Minute),
 		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, policy.AdoptWatch, policy.AdoptWatch, policy.AdoptCarry),
 		MaxActive: pick(p, 1, 2, 5, 10, 10), MaxActivePerProject: pick(p, 0, 1, 2, 2, 4), MaxActivePerLocation: pick(p, 0, 0, 1, 3),
 		WaveSoak: pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
-		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, 30*time.Minute, 2*time.Hour),
+		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 30*time.Minute, 2*time.Hour, 2*time.Hour),
 	}
 	if p.likely(0.1) {
 		x.RotateIssuedBefore = p.now.Add(-p.between(0, 1000*day)).Truncate(day)
@@ -54,7 +54,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		into encoding.TextUnmarshaler
 		text string
 	}{
-		{&x.Selector, pick(p, selectors...)}, {&x.Window, pick(p, windows...)}, {&x.StartWindow, pick(p, "always", "always", "always", "Mon-Fri 00:00-12:00")},
+		{&x.Selector, pick(p, selectors...)}, {&x.Window, pick(p, windows...)}, {&x.StartWindow, pick(p, "always", "always", "always", "always", "always", "always", "always", "Mon-Sun 00:00-12:00")},
 		{&x.CompleteWindow, pick(p, completeWindows...)}, {&x.Freezes, freezes}, {(*policy.Waves)(&x.Waves), pick(p, waves...)},
 	} {
 		if err := t.into.UnmarshalText([]byte(t.text)); err != nil {
