@@ -195,10 +195,12 @@ type Call struct {
 func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.IntentAt.Add(SettleAfter)) }
 
 // MayHaveTaken says whether the call may have had its effect: it was sent, and
-// not refused. A start refused because one is already under way, after a clean
-// read under its intent, is presumed ours.
+// not refused. A start refused because one is already under way, or because
+// another operation runs, after a clean read under its intent, is presumed
+// ours: a request may be delivered twice, and then the second is refused for
+// the operation of the first.
 func (c Call) MayHaveTaken() bool {
-	return c.Sent() && (c.State != Refused || c.Refusal == AlreadyRotating)
+	return c.Sent() && (c.State != Refused || c.Refusal == AlreadyRotating || c.Refusal == OtherOperation)
 }
 
 // Sent says whether the call may have reached GKE.

@@ -376,3 +376,21 @@ func TestUnknownHistory(t *testing.T) {
 		t.Errorf("adopted %+v, decision %+v", s.rotation(), res.Decisions[0])
 	}
 }
+
+// TestDeliveredTwice: the network delivers a start twice and shows the answer
+// to the second, which GKE refuses for the operation of the first.
+func TestDeliveredTwice(t *testing.T) {
+	s := newStage(t, shop)
+	p := s.process()
+	p.Move = doubling{mover{p}}
+	p.must()
+	if r := s.rotation(); r.Call == nil || r.Call.State != policy.Refused || r.Call.Refusal != policy.OtherOperation {
+		t.Fatalf("in the book: %+v", r.Call)
+	}
+	s.pass(time.Hour)
+	s.process().must()
+	if r := s.rotation(); r == nil || r.Phase != policy.RecreatingNodes || r.Origin != policy.Ours {
+		t.Errorf("in the book: %+v; history %+v", r, s.history())
+	}
+	s.wantSent("StartIPRotation", 2)
+}
