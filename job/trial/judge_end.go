@@ -1,0 +1,223 @@
+package trial
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// How long things may take when nothing is in their way.
+const (
+	// rotates is how long a rotation may take: GKE completes it after seven
+	// days, and every pool must have had its window before.
+	rotates = 14 * 24 * time.Hour
+	// operationTakes is longer than an operation on a cluster.
+	operationTakes = 3 * time.Hour
+	// grid is how fine the judge looks at a whole play's calendars.
+	grid = 30 * time.Minute
+)
+
+// ending is what promises 8 and 9 need of the whole play.
+type ending struct {
+	calm     time.Time            // zero: not yet
+	settings map[string]*Event    // by deployment, the newest
+	began    map[policy.Ref]*Fact // when it became calm, or the cluster was made
+	since    map[policy.Ref]time.Time
+}
+
+// endsWell judges promise 8, when the play is over. What it cannot bound it
+// does not judge: a rotation that is only watched; one in a cluster whose
+// calendars leave little room; a cluster that waits in a queue which moves.
+func (j *judge) endsWell(e *Event) {
+	if e.Kind != End || j.closing.calm.IsZero() {
+		return
+	}
+	for env, s := range j.closing.settings {
+		b := j.ledger(env)
+		for name, slot := range b.fleet.Slots {
+			if r := b.active[refOf(name)]; r == nil || r.AttemptID != slot.Attempt {
+				j.accuse(e, refOf(name), "a slot is held by attempt %s, which is not active", slot.Attempt)
+			}
+		}
+		if s.Mode != "act" {
+			continue
+		}
+		for ref, r := range b.active {
+			j.flightEnds(e, s, ref, r)
+		}
+		j.nothingLeft(e, s, b)
+	}
+}
+
+// flightEnds: a rotation that we carry ends in time, and its calls settle.
+func (j *judge) flightEnds(e *Event, s *Event, ref policy.Ref, r *policy.Rotation) {
+	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
+	if !r.Carry || a == nil || t.fact == nil || t.busy() {
+		return
+	}
+	calmSince := laterOf(j.closing.calm, a.moved)
+	limit := settleAfter + 2*s.Policy.Every + operationTakes
+	if (r.Phase == policy.Starting || r.Phase == policy.Completing) && e.At.Sub(calmSince) > limit {
+		j.accuse(e, ref, "its %s has not settled since %s", r.Call.Kind, stampOf(a.moved))
+	}
+	if e.At.Sub(laterOf(j.closing.calm, a.since)) > rotates && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
+		j.accuse(e, ref, "its rotation of %s is still %s", stampOf(a.since), r.Phase)
+	}
+}
+
+// busy says whether an operation is known to run on the cluster, or its status
+// says that something does.
+func (t *truth) busy() bool {
+	for _, op := range t.ops {
+		if !op.Done {
+			return true
+		}
+	}
+	return t.fact.Cluster.Status != "RUNNING" && t.fact.Cluster.Status != "DEGRADED"
+}
+
+// nothingLeft: where nothing moves any more, nothing is left that could. A
+// queue that moves is not judged: how long it takes depends on limits and waves.
+func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
+	for _, c := range b.starts {
+		if e.At.Sub(c.sentAt) < rotates {
+			return
+		}
+	}
+	for ref, f := range j.closing.began {
+		t := j.truth(ref)
+		if t.fact == nil || b.active[ref] != nil || t.busy() || oldest(t.fact.Cluster).Fingerprint != oldest(f.Cluster).Fingerprint || len(t.fact.Cluster.Bundle.CAs) != 1 {
+			continue
+		}
+		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &policy.FleetDoc{}}
+		since := laterOf(j.closing.since[ref], j.closing.calm)
+		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
+			j.accuse(e, ref, "it is due, nothing is in its way, and nothing was started for %s", rotates)
+		}
+	}
+}
+
+// mayEver: due and eligible by what does not pass.
+func (v showing) mayEver(t time.Time) bool {
+	c := v.cluster
+	return v.selected() && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
+}
+
+// easy: calendars leave the cluster at least eight hours of every day for
+// starts and nodes, and a completion some time of every three days. Whether
+// less is enough is the fit check's to say.
+func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
+	gke := j.calendars.of(f.Raw.GetMaintenancePolicy())
+	window := gke.window
+	if window == nil {
+		window = weekly(p.Window.String())
+	}
+	if gke.strange || p.Nodes != policy.NodesAuto {
+		return false
+	}
+	frozen := freezes(p.Freezes.String())
+	open := both(both(window, gke.exclusions), both(weekly(p.StartWindow.String()), frozen))
+	complete := both(both(weekly(p.CompleteWindow.String()), frozen), both(window, gke.exclusions))
+	for day := from; day.Before(to); day = day.Add(24 * time.Hour) {
+		n, completes := 0, false
+		for t := day; t.Before(day.Add(24 * time.Hour)); t = t.Add(grid) {
+			if open(t) {
+				n++
+			}
+		}
+		for t := day; t.Before(day.Add(72*time.Hour)) && !completes; t = t.Add(grid) {
+			completes = complete.room(t, roomFor)
+		}
+		if n < int(8*time.Hour/grid) || !completes {
+			return false
+		}
+	}
+	return true
+}
+
+// neverLate judges promise 9 where its conditions hold: it has been calm for
+// long enough, the limits let all clusters rotate at once, there are no waves,
+// and calendars leave room. Reaching an emergency comes before all the rest
+// that it names. Faults before the calm part are not held against it.
+func (j *judge) neverLate(e *Event) {
+	switch e.Kind {
+	case Begin, Calm, Settings, Changed, Outside:
+		if e.Kind == Changed && e.Fact != nil {
+			j.changedInTime(e, e.Fact)
+		}
+		j.closing.learn(j, e)
+	case End:
+		for i := range e.Facts {
+			j.inTime(e, &e.Facts[i])
+		}
+	}
+}
+
+func (n *ending) learn(j *judge, e *Event) {
+	if n.settings == nil {
+		n.settings, n.began, n.since = map[string]*Event{}, map[policy.Ref]*Fact{}, map[policy.Ref]time.Time{}
+	}
+	switch e.Kind {
+	case Begin:
+		for i := range e.Facts {
+			n.meet(e, &e.Facts[i])
+		}
+	case Calm:
+		n.calm = e.At
+		for ref, t := range j.clusters {
+			if t.fact != nil {
+				n.began[ref], n.since[ref] = t.fact, e.At
+			}
+		}
+	case Settings:
+		n.settings[e.Env] = e
+	case Changed, Outside:
+		if e.Fact != nil {
+			n.meet(e, e.Fact)
+		}
+	}
+}
+
+// meet notes since when a cluster is as it is: somebody may have changed its
+// calendars or its labels.
+func (n *ending) meet(e *Event, f *Fact) {
+	if old := n.began[f.Ref]; e.Kind == Changed && old != nil && old.Cluster.ID == f.Cluster.ID {
+		return
+	}
+	n.began[f.Ref], n.since[f.Ref] = f, e.At
+}
+
+// changedInTime looks at a CA that has gone just now.
+func (j *judge) changedInTime(e *Event, now *Fact) {
+	t := j.truth(now.Ref)
+	if was := t.fact; was != nil && was.Cluster.ID == now.Cluster.ID && !has(now.Cluster, oldest(was.Cluster).Fingerprint) {
+		j.inTime(e, was)
+	}
+}
+
+// inTime: a CA that is still in place when its emergency has begun was late, if
+// the rotation had all it needs for long enough before.
+func (j *judge) inTime(e *Event, f *Fact) {
+	if j.closing.calm.IsZero() {
+		return
+	}
+	for env, s := range j.closing.settings {
+		p, ca := s.Policy, oldest(f.Cluster)
+		v := showing{policy: p, cluster: f.Cluster, doc: &policy.FleetDoc{}}
+		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
+		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]), ca.Expires.Add(-p.RotateBeforeExpiry))
+		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < rotates || !j.ample(p) || !v.mayEver(from) {
+			continue
+		}
+		if b := j.ledger(env); b.fleet.Failures == nil && b.fleet.Tries == nil && j.easy(f, p, reached.Add(-rotates), reached) {
+			j.accuse(e, f.Ref, "its CA is in place when the emergency has begun, %s, although it could be rotated since %s", stampOf(reached), stampOf(from))
+		}
+	}
+}
+
+// ample: limits let every cluster rotate at once, and none waits for another.
+func (j *judge) ample(p *policy.Policy) bool {
+	n := len(j.clusters)
+	enough := func(limit int) bool { return limit == 0 || limit >= n }
+	return p.MaxActive >= n && enough(p.MaxActivePerProject) && enough(p.MaxActivePerLocation) && len(p.Waves) == 0 && p.Every <= time.Hour
+}

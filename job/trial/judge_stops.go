@@ -1,0 +1,41 @@
+package trial
+
+// stopsStop judges promise 7. That observe marks nothing for Recommender it
+// cannot see: the journal holds no calls of Recommender.
+func (j *judge) stopsStop(e *Event) {
+	switch e.Kind {
+	case Sent:
+		switch run := j.pass(e).run; {
+		case run.Look:
+			j.accuse(e, e.Request.Cluster, "a plan sent a %s", e.Request.Kind)
+		case run.Mode == "observe":
+			j.accuse(e, e.Request.Cluster, "a run in observe sent a %s", e.Request.Kind)
+		}
+		j.notHeld(e)
+	case IntentStored, OutcomeStored, Stored, Leased:
+		if j.pass(e).run.Look {
+			j.accuse(e, e.Cluster, "a plan wrote to the book: %s", e.Kind)
+		}
+	}
+}
+
+// notHeld: after its intent a process looks for holds once more, and sends
+// nothing if there is one. What is placed after that look is inherent.
+func (j *judge) notHeld(e *Event) {
+	ref := e.Request.Cluster
+	intent, _, _, looked := j.pass(e).under(ref)
+	if intent == nil {
+		return
+	}
+	if looked == nil {
+		j.accuse(e, ref, "a %s was sent without a look for holds under its intent", e.Request.Kind)
+		return
+	}
+	doc := looked.Fleet
+	if doc == nil {
+		doc = &looked.Book.Fleet
+	}
+	if held(doc, ref, e.Clock) {
+		j.accuse(e, ref, "a %s was sent for a held cluster", e.Request.Kind)
+	}
+}
