@@ -32,6 +32,7 @@ var house = map[string]struct {
 	"state/statetest":          {[]string{"policy", "policy/window", "state"}, nil, "the suite knows the port"},
 	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window"}, []string{}, "the simulation drives production code"},
+	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/show":                 {[]string{"job/sim", "job/pass", "policy", "policy/window"}, nil, "pictures of values, no doing"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},

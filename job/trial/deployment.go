@@ -55,7 +55,7 @@ func (p *play) schedule() {
 	for _, d := range p.deployments {
 		p.in(d.minute%d.policy.Every, d.tick)
 		if p.rates.skipDays && p.Faults {
-			p.at(p.Begin.Add(p.between(day, p.Setup.Calm.Sub(p.Begin)-5*day)), d.rest)
+			p.at(p.Begin.Add(p.between(day, p.Calm.Sub(p.Begin)-5*day)), d.rest)
 		}
 		if p.rates.moods {
 			p.in(p.between(day, 15*day), d.change)
@@ -63,7 +63,7 @@ func (p *play) schedule() {
 	}
 	if p.Faults {
 		p.in(p.between(time.Hour, p.rates.outside), p.meddle)
-		p.at(p.Setup.Calm, p.becalm)
+		p.at(p.Calm, p.becalm)
 	} else {
 		p.becalm()
 	}

@@ -130,7 +130,7 @@ func (p *play) busy(ref policy.Ref) bool {
 
 // grow adds a cluster to a dev fleet that keeps growing.
 func (p *play) grow() {
-	if p.now.After(p.Setup.Calm.Add(-2*day)) || len(p.sights.refs()) > 3*p.Clusters {
+	if p.now.After(p.Calm.Add(-2*day)) || len(p.sights.refs()) > 3*p.Clusters {
 		return
 	}
 	p.in(p.between(12*time.Hour, 6*day), p.grow)

@@ -127,12 +127,12 @@ func approved(doc policy.FleetDoc, r policy.Rotation) bool {
 	})
 }
 
-func (d *deployment) approve(ref policy.Ref, r *policy.Rotation) bool {
+func (d *deployment) approve(ref policy.Ref, r *policy.Rotation) {
 	c := d.p.sights.last(ref)
 	if c.gone {
-		return false
+		return
 	}
-	return d.say("approve", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
+	d.say("approve", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
 		return b.Fleet.Approve(d.policy, c.cluster, r, time.Time{}, said)
 	})
 }

@@ -81,10 +81,10 @@ func (p *play) prepare() error {
 	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).Add(time.Duration(p.dice.IntN(400)) * day)
 	p.Begin, p.now = begin, begin
 	p.End = begin.Add(time.Duration(p.Days) * day)
-	p.Setup.Calm = p.End.Add(-max(time.Duration(p.Days)*day*2/5, 21*day))
+	p.Calm = p.End.Add(-max(time.Duration(p.Days)*day*2/5, 21*day))
 	p.skips = p.Seed%2 == 1 && !p.Hourly
 	if !p.Faults {
-		p.Setup.Calm = begin
+		p.Calm = begin
 	}
 	p.rates = p.drawRates()
 	p.world = gkesim.New(p.drawOptions())
@@ -186,7 +186,7 @@ func (p *play) tell(e *Event) {
 }
 
 // fault counts a fault by its kind.
-func (p *play) fault(kind string) { p.out.Totals.Faults[kind]++ }
+func (p *play) fault(kind string) { p.out.Faults[kind]++ }
 
 // sometimes is true with that chance, while there are faults.
 func (p *play) sometimes(chance float64) bool {

@@ -124,7 +124,7 @@ func (x *process) ended() {
 }
 
 func (x *process) gone() {
-	x.play.live = slices.DeleteFunc(x.play.live, func(y *process) bool { return x == y })
+	x.live = slices.DeleteFunc(x.play.live, func(y *process) bool { return x == y })
 }
 
 func (x *process) clock() time.Time         { return x.now.Add(x.Skew) }
@@ -213,7 +213,7 @@ func (x *process) reach(b boundary, ref policy.Ref) {
 // pause stops the process for a while.
 func (x *process) pause(b boundary) {
 	d := x.between(time.Second, pick(x.play, 90*time.Second, 20*time.Minute, time.Hour, 12*time.Hour))
-	d = min(d, max(x.Setup.Calm.Sub(x.now), 0))
+	d = min(d, max(x.Calm.Sub(x.now), 0))
 	x.fault("paused " + string(b))
 	x.tell(&Event{Kind: Paused, Text: fmt.Sprintf("for %s %s", d.Truncate(time.Second), b)})
 	x.park(d)
@@ -232,8 +232,8 @@ func (x *process) die(b boundary) {
 		look := x.Look
 		x.in(x.between(5*time.Second, 3*time.Minute), func() {
 			if d.liveRuns() < mostAtOnce {
-				x.play.fault("tried again under the same name")
-				x.play.begin(d, look, name, attempt)
+				x.fault("tried again under the same name")
+				x.begin(d, look, name, attempt)
 			}
 		})
 	}

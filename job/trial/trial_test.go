@@ -23,7 +23,7 @@ var (
 
 // TestTrial plays fleets under all troubles; no promise may be broken.
 func TestTrial(t *testing.T) {
-	begun := time.Now()
+	begun := time.Now() //nolint:forbidigo // the long mode says how long it took
 	var total Totals
 	var mu sync.Mutex
 	next := make(chan uint64)
@@ -43,7 +43,7 @@ func TestTrial(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
-	t.Log(total.String(), "wall time", time.Since(begun).Round(time.Millisecond))
+	t.Log(total.String(), "wall time", time.Since(begun).Round(time.Millisecond)) //nolint:forbidigo // likewise
 }
 
 // try plays a seed and tells what went wrong.
