@@ -210,8 +210,9 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
 	lanes := make([]time.Time, n) // when each of the n places is free
+	free := k.graceOver(started, handedOver)
 	for i := range lanes {
-		lanes[i] = k.graceOver(started, handedOver)
+		lanes[i] = free
 	}
 	var done time.Time
 	last := ""
