@@ -93,7 +93,7 @@ func (d *deployment) answer() {
 			d.deed("retry", ref)
 		}
 	}
-	if d.policy.Approval.Asks(policy.CallStart) {
+	if d.policy.Approval.Asks(policy.CallStart) && d.p.likely(0.3) {
 		d.approveStarts(b)
 	}
 	if !d.p.calm {
