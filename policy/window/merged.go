@@ -22,12 +22,14 @@ type source interface {
 const reach = Horizon + 64*24*time.Hour
 
 // merged is the Schedule of a source. Its memory is the two stretches found
-// last, for questions go back and forth between now and the next opening. Each
-// is an atomic pointer to a value that nobody changes: a race costs a repeated
-// calculation, never a wrong answer.
+// last, for questions go back and forth between now and the next opening; and,
+// once that is not enough, those of some weeks, for the fit check follows a
+// month of openings in every run. Each is an atomic pointer to a value that
+// nobody changes: a race costs a repeated calculation, never a wrong answer.
 type merged struct {
 	source       source
 	latest, last atomic.Pointer[stretch]
+	weeks        atomic.Pointer[[128]atomic.Pointer[stretch]] // by half days
 }
 
 // stretch is an answer, and the times [from, until) about which it is right.
@@ -51,7 +53,7 @@ func (m *merged) Next(t time.Time) (Span, bool) {
 	if !known.covers(t) {
 		latest := known
 		if known = m.last.Load(); !known.covers(t) {
-			known = m.find(t)
+			known = m.recall(t)
 		}
 		m.last.Store(latest)
 		m.latest.Store(known)
@@ -60,6 +62,26 @@ func (m *merged) Next(t time.Time) (Span, bool) {
 		return Span{}, false
 	}
 	return clip(known.span, t)
+}
+
+// recall gives the stretch that was found when that half day was last asked
+// about, or finds it.
+func (m *merged) recall(t time.Time) *stretch {
+	weeks := m.weeks.Load()
+	if weeks == nil {
+		if m.last.Load() == nil {
+			return m.find(t) // most calendars are asked about one stretch or two
+		}
+		weeks = new([128]atomic.Pointer[stretch])
+		m.weeks.Store(weeks)
+	}
+	place := &weeks[mod(floor(t.Unix(), secondsPerDay/2), int64(len(weeks)))]
+	known := place.Load()
+	if !known.covers(t) {
+		known = m.find(t)
+		place.Store(known)
+	}
+	return known
 }
 
 // find works out the first stretch that ends after t.
