@@ -71,7 +71,7 @@ func (d *deployment) deed(deed string, ref policy.Ref) bool {
 // answer is the people who are asked: they approve, and in the calm part they
 // release every hold and retry whatever failed.
 func (p *play) answer() {
-	p.in(p.between(30*time.Minute, 90*time.Minute), p.answer)
+	p.in(time.Hour, p.answer)
 	for _, d := range p.deployments {
 		if p.calm || p.likely(0.15) {
 			d.answer()
@@ -93,7 +93,7 @@ func (d *deployment) answer() {
 			d.deed("retry", ref)
 		}
 	}
-	if d.policy.Approval.Asks(policy.CallStart) && d.p.likely(0.3) {
+	if d.policy.Approval.Asks(policy.CallStart) && d.p.now.Hour()%4 == 0 {
 		d.approveStarts(b)
 	}
 	if !d.p.calm {

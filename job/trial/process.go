@@ -31,6 +31,7 @@ type process struct {
 	mono time.Duration // what its monotonic clock showed when the play began
 	// alone: it believes that it holds the lease.
 	alone  bool
+	told   time.Time // when it was told to stop; zero: it was not
 	ctx    context.Context //nolint:containedctx // the process's own, cancelled by a signal
 	signal context.CancelFunc
 	// intents are the newest intents that it has stored, or tried to; unsent
@@ -61,6 +62,9 @@ func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 	x.Run = Run{Name: name, Attempt: attempt, Look: look, Mode: d.mode, Policy: d.policy}
 	if p.Faults {
 		x.Skew = p.between(-policy.Skew/2, policy.Skew/2).Truncate(time.Millisecond)
+		if x.Skew.Abs() > time.Minute {
+			p.fault("clock apart by more than a minute")
+		}
 	}
 	x.alone = p.sometimes(p.rates.alone)
 	if x.alone {
@@ -187,6 +191,7 @@ func (x *process) reach(b boundary, ref policy.Ref) {
 	}
 	r := x.rates
 	if b == afterBook || b == afterList || b == elsewhere {
+		r.overlap /= 10
 		r.kill, r.pause, r.hold, r.stop = r.kill/40, r.pause/20, r.hold/40, r.stop/40
 	}
 	if !ref.IsZero() && x.sometimes(r.hold) {
@@ -200,6 +205,9 @@ func (x *process) reach(b boundary, ref policy.Ref) {
 	}
 	if x.sometimes(r.stop) {
 		x.fault("told to stop " + string(b))
+		if x.told.IsZero() {
+			x.told = x.now
+		}
 		x.signal()
 	}
 	switch {
@@ -247,5 +255,10 @@ func (x *process) alive(ctx context.Context) error {
 	if x.dead {
 		return errDead
 	}
-	return ctx.Err()
+	// Deadlines run on the real clock, which a play knows nothing of: what
+	// takes too long is drawn by the seed.
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }

@@ -55,5 +55,17 @@ func (p *play) drawOptions() gkesim.Options {
 		RefuseStart:    pick(p, codes.AlreadyExists, codes.Aborted),
 		RefuseComplete: pick(p, codes.FailedPrecondition, codes.InvalidArgument),
 	}
+	if !p.Faults {
+		return o
+	}
+	if o.ManualPauses {
+		p.fault("play: manual node work pauses at the window's end")
+	}
+	if o.ForgetOperations > 0 && o.ForgetOperations <= 2*day {
+		p.fault("play: GKE forgets operations within two days")
+	}
+	if p.rates.oneWeek {
+		p.fault("play: all CAs expire in one week")
+	}
 	return o
 }

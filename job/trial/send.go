@@ -41,6 +41,9 @@ type fate struct {
 	by       int
 }
 
+// stopGrace is how long a call goes on after the process was told to stop.
+const stopGrace = 5 * time.Second
+
 // call is one request from the process's hands to its answer.
 func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) policy.Outcome {
 	x := m.x
@@ -50,7 +53,7 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 	}
 	begun := x.now
 	x.reach(beforeSend, req.Cluster)
-	if x.dead || ctx.Err() != nil && x.now.Sub(begun) > 0 {
+	if x.dead {
 		return unclear
 	}
 	if x.now.Sub(begun) >= policy.CallTimeout {
@@ -68,9 +71,16 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 	if x.dead {
 		return unclear
 	}
-	x.park(req.SentAt.Add(f.answered).Sub(x.now))
+	answered := req.SentAt.Add(f.answered)
+	cutShort := !x.told.IsZero() && answered.After(x.told.Add(stopGrace))
+	if cutShort {
+		answered = x.told.Add(stopGrace)
+	}
+	x.park(max(answered.Sub(x.now), 0))
 	out := unclear
 	switch {
+	case cutShort:
+		x.fault("call cut short by the stop")
 	case f.fail != nil:
 		x.wire.fail = f.fail
 		out = do()
@@ -96,6 +106,9 @@ func (x *process) deliver(req Request, f fate, do func() policy.Outcome) []polic
 		x.underway++
 		x.in(d, func() {
 			x.underway--
+			if x.dead {
+				x.fault("delivered after its process was killed")
+			}
 			answers[i] = do()
 			copied := req
 			copied.Copy = i + 1
