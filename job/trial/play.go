@@ -82,7 +82,7 @@ func (p *play) prepare() error {
 	p.Begin, p.now = begin, begin
 	p.End = begin.Add(time.Duration(p.Days) * day)
 	p.Calm = p.End.Add(-max(time.Duration(p.Days)*day*2/5, 21*day))
-	p.skips = p.Seed%2 == 1 && !p.Hourly
+	p.skips = p.Seed%4 != 0 && !p.Hourly
 	if !p.Faults {
 		p.Calm = begin
 	}

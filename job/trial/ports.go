@@ -220,8 +220,11 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 		return c, err
 	}
 	kind, ref := x.sort(c)
-	if kind == OutcomeStored {
+	switch kind {
+	case OutcomeStored:
 		x.reach(beforeStore, ref)
+	case IntentStored:
+		x.reach(beforeIntent, ref)
 	}
 	x.park(x.latency())
 	if err := x.alive(ctx); err != nil {

@@ -31,7 +31,7 @@ type process struct {
 	mono time.Duration // what its monotonic clock showed when the play began
 	// alone: it believes that it holds the lease.
 	alone  bool
-	told   time.Time // when it was told to stop; zero: it was not
+	told   time.Time       // when it was told to stop; zero: it was not
 	ctx    context.Context //nolint:containedctx // the process's own, cancelled by a signal
 	signal context.CancelFunc
 	// intents are the newest intents that it has stored, or tried to; unsent
@@ -173,14 +173,15 @@ type boundary string
 
 // The boundaries.
 const (
-	afterBook   boundary = "after book read"
-	afterList   boundary = "after list"
-	afterIntent boundary = "after intent commit"
-	afterFresh  boundary = "after the read under the intent"
-	beforeSend  boundary = "before send"
-	afterSend   boundary = "after send"
-	beforeStore boundary = "before outcome"
-	elsewhere   boundary = "elsewhere"
+	afterBook    boundary = "after book read"
+	afterList    boundary = "after list"
+	beforeIntent boundary = "before intent commit"
+	afterIntent  boundary = "after intent commit"
+	afterFresh   boundary = "after the read under the intent"
+	beforeSend   boundary = "before send"
+	afterSend    boundary = "after send"
+	beforeStore  boundary = "before outcome"
+	elsewhere    boundary = "elsewhere"
 )
 
 // reach is a process coming to a boundary: it may be paused, killed, told to

@@ -30,7 +30,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, policy.AdoptWatch, policy.AdoptWatch, policy.AdoptCarry),
 		MaxActive: pick(p, 1, 2, 5, 10, 10), MaxActivePerProject: pick(p, 0, 1, 2, 2, 4), MaxActivePerLocation: pick(p, 0, 0, 1, 3),
 		WaveSoak: pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
-		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 30*time.Minute, 2*time.Hour, 2*time.Hour),
+		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 2*time.Hour, 3*time.Hour),
 	}
 	if p.likely(0.1) {
 		x.RotateIssuedBefore = p.now.Add(-p.between(0, 1000*day)).Truncate(day)

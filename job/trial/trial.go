@@ -12,7 +12,7 @@ type Options struct {
 	// Late lets requests be delivered later than LATE, too: then weaker
 	// promises hold.
 	Late bool
-	// Hourly makes every scheduled run. Otherwise plays of odd seeds leave out
+	// Hourly makes every scheduled run. Otherwise three plays of four leave out
 	// the runs before which, by the promise of nextChangeAt, nothing changes.
 	Hourly bool
 	// Judge makes the judge; nil: nobody looks on.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,8 @@ var (
 
 // TestTrial plays fleets under all troubles; no promise may be broken.
 func TestTrial(t *testing.T) {
-	begun := time.Now() //nolint:forbidigo // the long mode says how long it took
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // plays make much that lives for a moment
+	begun := time.Now()                               //nolint:forbidigo // the long mode says how long it took
 	var total Totals
 	var mu sync.Mutex
 	next := make(chan uint64)
@@ -34,6 +36,9 @@ func TestTrial(t *testing.T) {
 				v := try(t, Options{Seed: seed, Clusters: *clusters, Days: *days, Faults: true, Late: *late, Judge: judged})
 				mu.Lock()
 				total.Add(v.Totals)
+				if total.Seeds%50 == 0 {
+					t.Log("so far:", strings.SplitN(total.String(), "\n", 3)[:2])
+				}
 				mu.Unlock()
 			}
 		})
