@@ -126,6 +126,9 @@ func (b *book) Write(ctx context.Context, c state.Change) (state.Change, error) 
 		written.Fleet = &doc
 	}
 	if c.Rotation != nil {
+		if ref, err := policy.ParseRef(c.Rotation.Cluster.String()); err != nil || ref != c.Rotation.Cluster {
+			return c, fmt.Errorf("store %q: it does not name a cluster", c.Rotation.Cluster)
+		}
 		if flight, err = put(b, *c.Rotation); err != nil {
 			return c, fmt.Errorf("store %s: %w", c.Rotation.Cluster, err)
 		}

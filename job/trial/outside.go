@@ -42,7 +42,8 @@ type deed struct {
 
 var deeds = []deed{
 	{"somebody starts a rotation", func(p *play, ref policy.Ref) bool {
-		return p.cloud.Start(nobody, ref).State == policy.Accepted
+		// Of an alpha cluster nobody can recreate the nodes: it would stay so.
+		return !p.sights.last(ref).cluster.Alpha && p.cloud.Start(nobody, ref).State == policy.Accepted
 	}},
 	{"somebody completes the rotation", func(p *play, ref policy.Ref) bool {
 		return p.cloud.Complete(nobody, ref).State == policy.Accepted

@@ -128,7 +128,7 @@ func (x *process) ended() {
 }
 
 func (x *process) gone() {
-	x.live = slices.DeleteFunc(x.play.live, func(y *process) bool { return x == y })
+	x.live = slices.DeleteFunc(x.live, func(y *process) bool { return x == y })
 }
 
 func (x *process) clock() time.Time         { return x.now.Add(x.Skew) }

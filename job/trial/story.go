@@ -14,7 +14,10 @@ func (e *Event) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s ", e.At.UTC().Format("01-02 15:04:05.000"))
 	if e.Pass > 0 {
-		fmt.Fprintf(&b, "%s/%d %s ", e.Env, e.Pass, e.Clock.Sub(e.At).Truncate(time.Second))
+		fmt.Fprintf(&b, "%s/%d ", e.Env, e.Pass)
+	}
+	if !e.Clock.IsZero() {
+		fmt.Fprintf(&b, "%s ", e.Clock.Sub(e.At).Truncate(time.Second))
 	}
 	b.WriteString(string(e.Kind))
 	if !e.Cluster.IsZero() {
