@@ -16,7 +16,6 @@ import (
 type calendar func(t time.Time) bool
 
 func always(time.Time) bool { return true }
-func never(time.Time) bool  { return false }
 
 // room says whether the calendar is open at t, in every minute that begins
 // before need has passed, and right before it has.

@@ -28,6 +28,9 @@ type gkeCalendar struct {
 	exclusions calendar
 	// strange: a kind of window that is not known: nothing may begin.
 	strange bool
+	// vague: a rule that the judge does not read, or that GKE would refuse.
+	// Then it forbids nothing, and promises nothing.
+	vague bool
 }
 
 // of reads a policy once.
@@ -55,9 +58,9 @@ func (g *gkeCalendars) read(p *containerpb.MaintenancePolicy) gkeCalendar {
 	case *containerpb.MaintenanceWindow_RecurringWindow:
 		first := rule.RecurringWindow.GetWindow()
 		from, to := first.GetStartTime().AsTime(), first.GetEndTime().AsTime()
-		c.window = g.recurring(from, to.Sub(from), rule.RecurringWindow.GetRecurrence())
+		c.window, c.vague = g.recurring(from, to.Sub(from), rule.RecurringWindow.GetRecurrence())
 	case *containerpb.MaintenanceWindow_RecurringMaintenanceWindow:
-		c.window = g.sinceDelay(rule.RecurringMaintenanceWindow)
+		c.window, c.vague = g.sinceDelay(rule.RecurringMaintenanceWindow)
 	default:
 		c.strange = true
 	}
@@ -67,22 +70,22 @@ func (g *gkeCalendars) read(p *containerpb.MaintenancePolicy) gkeCalendar {
 // recurring lists the windows of a rule. A rule that the naive walk does not
 // know, or a first window without times, allows everything here: whether the
 // product reads it rightly is for the fuzz tests of policy/window.
-func (g *gkeCalendars) recurring(first time.Time, length time.Duration, text string) calendar {
+func (g *gkeCalendars) recurring(first time.Time, length time.Duration, text string) (c calendar, vague bool) {
 	rule, ok := ruleOf(text)
 	if !ok || length <= 0 || first.Year() < 1990 {
-		return always
+		return always, true
 	}
-	return starting(rule.Starts(first.UTC(), g.until), length)
+	return starting(rule.Starts(first.UTC(), g.until), length), false
 }
 
-func (g *gkeCalendars) sinceDelay(w *containerpb.RecurringMaintenanceWindow) calendar {
+func (g *gkeCalendars) sinceDelay(w *containerpb.RecurringMaintenanceWindow) (c calendar, vague bool) {
 	tod := w.GetWindowStartTime()
 	at := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second
 	first := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	if d := w.GetDelayUntil(); d.GetYear() > 0 {
 		first = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
 	} else if rule, _ := ruleOf(w.GetRecurrence()); needsFirst(rule) {
-		return always // nothing to count from: the product refuses it
+		return always, true // nothing to count from: GKE refuses it
 	}
 	return g.recurring(first.Add(at), w.GetWindowDuration().AsDuration(), w.GetRecurrence())
 }

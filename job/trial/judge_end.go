@@ -103,32 +103,38 @@ func (v showing) mayEver(t time.Time) bool {
 	return v.selected() && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
 }
 
-// easy: calendars leave the cluster at least eight hours of every day for
-// starts and nodes, and a completion some time of every three days. Whether
-// less is enough is the fit check's to say.
+// easy: calendars leave the cluster twelve hours of every four days for starts
+// and nodes, and room for a completion within every five. Whether less is
+// enough is the fit check's to say.
 func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	gke := j.calendars.of(f.Raw.GetMaintenancePolicy())
 	window := gke.window
 	if window == nil {
 		window = weekly(p.Window.String())
 	}
-	if gke.strange || p.Nodes != policy.NodesAuto {
+	if gke.strange || gke.vague || p.Nodes != policy.NodesAuto {
 		return false
 	}
-	frozen := freezes(p.Freezes.String())
-	open := both(both(window, gke.exclusions), both(weekly(p.StartWindow.String()), frozen))
-	complete := both(both(weekly(p.CompleteWindow.String()), frozen), both(window, gke.exclusions))
-	for day := from; day.Before(to); day = day.Add(24 * time.Hour) {
-		n, completes := 0, false
-		for t := day; t.Before(day.Add(24 * time.Hour)); t = t.Add(grid) {
-			if open(t) {
-				n++
-			}
+	frozen, own := freezes(p.Freezes.String()), both(window, gke.exclusions)
+	open := both(own, both(weekly(p.StartWindow.String()), frozen))
+	complete := both(weekly(p.CompleteWindow.String()), frozen)
+	if zonal.MatchString(f.Ref.Location) {
+		complete = both(complete, own)
+	}
+	const fourDays, fiveDays = 4 * 24 * time.Hour, 5 * 24 * time.Hour
+	lastCompletion := from
+	var opens []time.Time
+	for t := from; t.Before(to); t = t.Add(grid) {
+		if complete.room(t, roomFor) {
+			lastCompletion = t
 		}
-		for t := day; t.Before(day.Add(72*time.Hour)) && !completes; t = t.Add(grid) {
-			completes = complete.room(t, roomFor)
+		if open(t) {
+			opens = append(opens, t)
 		}
-		if n < int(8*time.Hour/grid) || !completes {
+		for len(opens) > 0 && opens[0].Before(t.Add(-fourDays)) {
+			opens = opens[1:]
+		}
+		if t.Sub(lastCompletion) > fiveDays || t.Sub(from) > fourDays && len(opens) < int(12*time.Hour/grid) {
 			return false
 		}
 	}
@@ -206,14 +212,19 @@ func (j *judge) inTime(e *Event, f *Fact) {
 		v := showing{policy: p, cluster: f.Cluster, doc: &policy.FleetDoc{}}
 		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
 		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]), ca.Expires.Add(-p.RotateBeforeExpiry))
-		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < rotates || !j.ample(p) || !v.mayEver(from) {
+		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) || !j.ample(p) || !v.mayEver(from) {
 			continue
 		}
-		if b := j.ledger(env); b.fleet.Failures == nil && b.fleet.Tries == nil && j.easy(f, p, reached.Add(-rotates), reached) {
+		if b := j.ledger(env); len(b.fleet.Failures)+len(b.fleet.Tries) == 0 && j.easy(f, p, reached.Add(-needs(p)), reached) {
 			j.accuse(e, f.Ref, "its CA is in place when the emergency has begun, %s, although it could be rotated since %s", stampOf(reached), stampOf(from))
 		}
 	}
 }
+
+// needs is how long a rotation takes whose calendars are easy: two days for
+// approvals, the start and what goes wrong once, nodes in a day after
+// NODE_GRACE, the soak, and five days to the next completion window.
+func needs(p *policy.Policy) time.Duration { return p.Soak + p.NodeGrace + 8*24*time.Hour }
 
 // ample: limits let every cluster rotate at once, and none waits for another.
 func (j *judge) ample(p *policy.Policy) bool {

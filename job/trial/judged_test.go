@@ -1,4 +1,4 @@
 package trial
 
 // judged is who looks on in the tests.
-var judged func(Setup) Judge
+var judged = NewJudge

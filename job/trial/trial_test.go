@@ -15,7 +15,7 @@ import (
 
 // The long mode: go test ./job/trial -run TestTrial -seeds 2000 -clusters 20 -days 60 -timeout 2h.
 var (
-	seeds    = flag.Int("seeds", 24, "how many seeds TestTrial plays")
+	seeds    = flag.Int("seeds", 16, "how many seeds TestTrial plays")
 	from     = flag.Uint64("from", 1, "the first of them")
 	clusters = flag.Int("clusters", 12, "how many clusters each fleet begins with")
 	days     = flag.Int("days", 45, "how many days each play lasts")
