@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -217,7 +218,7 @@ func (l *loader) element(file, label string, text []byte) {
 		l.problem(Problem{File: file, What: at(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project)), Do: "Name one with --project"})
 	}
 	for i, part := range []string{project, pb.GetLocation(), pb.GetName()} {
-		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) || (i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName {
+		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) || (i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName || !utf8.ValidString(part) {
 			l.problem(Problem{File: file, What: at(fmt.Sprintf("the name %q would break a path or a document id", part)), Do: "Rename it in the file", LeftOut: true})
 			return
 		}
