@@ -2,7 +2,6 @@ package gkesim
 
 import (
 	"strings"
-	"unicode"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -52,7 +51,7 @@ func filterTokens(text string) []string {
 	var out []string
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
-		case unicode.IsSpace(rune(c)):
+		case white(c):
 			i++
 		case c == '(' || c == ')' || c == '=' || (c == ':' && !strings.HasPrefix(text[i:], "://")):
 			out = append(out, text[i:i+1])
@@ -69,7 +68,7 @@ func filterTokens(text string) []string {
 			i = min(i+end+2, len(text))
 		default:
 			j := i
-			for j < len(text) && !unicode.IsSpace(rune(text[j])) && !strings.ContainsRune("()=!\":", rune(text[j])) {
+			for j < len(text) && !white(text[j]) && !strings.ContainsRune("()=!\":", rune(text[j])) {
 				j++
 			}
 			j = max(j, i+1)
@@ -79,6 +78,9 @@ func filterTokens(text string) []string {
 	}
 	return out
 }
+
+// white is white space: single bytes, for the others are parts of letters.
+func white(c byte) bool { return strings.IndexByte(" \t\r\n", c) >= 0 }
 
 func (p *filterParser) take(want string) bool {
 	if len(p.tokens) > 0 && p.tokens[0] == want {
