@@ -55,6 +55,13 @@ func bodyOf(v any) ([]byte, error) {
 func open(id string, text []byte) (envelope, error) {
 	var e envelope
 	if err := json.Unmarshal(text, &e); err != nil {
+		// A newer document may have another form: its schema alone tells.
+		var newer struct {
+			Schema int `json:"schema"`
+		}
+		if json.Unmarshal(text, &newer) == nil && newer.Schema > Schema {
+			return e, envelope{Schema: newer.Schema}.check(id)
+		}
 		return e, fmt.Errorf("document %s cannot be read: %w", id, err)
 	}
 	return e, e.check(id)

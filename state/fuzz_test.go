@@ -67,6 +67,7 @@ func FuzzDocument(f *testing.F) {
 			c.Add(kind, []byte(`{"version":"","body":`+body+`}`))
 		}
 	})
+	c.Add(uint8(0), []byte(`{"schema":2,"version":{"run":1},"rotation":{}}`)) // a newer one of another form
 	c.AtLeast(100, 0)
 	f.Fuzz(func(t *testing.T, kind uint8, text []byte) {
 		defer corpus.Watch(text)()
