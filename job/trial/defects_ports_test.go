@@ -80,7 +80,7 @@ type badStore struct {
 	fleet func(*policy.FleetDoc)
 	// write changes what is to be written; it gets copies.
 	write func(*state.Change)
-	wrote func(s state.Store, ctx context.Context, c, now state.Change, err error) (state.Change, error)
+	wrote func(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change, error)
 	// history changes what is remembered.
 	history func([]policy.Record) []policy.Record
 	lease   func(state.Lease) state.Lease
@@ -113,7 +113,7 @@ func (s *badStore) Write(ctx context.Context, c state.Change) (state.Change, err
 	}
 	now, err := s.Store.Write(ctx, c)
 	if s.wrote != nil {
-		return s.wrote(s.Store, ctx, c, now, err)
+		return s.wrote(ctx, s.Store, c, now, err)
 	}
 	return now, err
 }
@@ -279,7 +279,7 @@ func clusterFirst(w pass.World, _ Process) pass.World {
 }
 
 // ignoresVersions writes over what somebody else wrote.
-func ignoresVersions(s state.Store, ctx context.Context, c, now state.Change, err error) (state.Change, error) {
+func ignoresVersions(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change, error) {
 	if !errors.Is(err, state.ErrConflict) {
 		return now, err
 	}
@@ -318,4 +318,19 @@ func observeSends(w pass.World, about Process) pass.World {
 		w.Move = mover(r)
 	}
 	return w
+}
+
+// approving is a store that shows an approval for every rotation, of an attempt
+// and an entry as they are.
+func approving(w pass.World, about Process) pass.World {
+	var all []policy.Approval
+	return keeping(badStore{
+		book: func(b *policy.Book) {
+			all = nil
+			for ref, r := range b.Rotations {
+				all = append(all, policy.Approval{Kind: policy.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entries})
+			}
+		},
+		fleet: func(d *policy.FleetDoc) { d.Approvals = append(slices.Clone(d.Approvals), all...) },
+	})(w, about)
 }
