@@ -103,8 +103,8 @@ func (v showing) mayEver(t time.Time) bool {
 	return v.selected() && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
 }
 
-// easy: calendars leave the cluster twelve hours of every four days for starts
-// and nodes, and room for a completion within every five. Whether less is
+// easy: calendars leave the cluster eight hours of every four days for starts
+// and nodes, and room for a completion every week. Whether less is
 // enough is the fit check's to say.
 func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	gke := j.calendars.of(f.Raw.GetMaintenancePolicy())
@@ -118,10 +118,10 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	frozen, own := freezes(p.Freezes.String()), both(window, gke.exclusions)
 	open := both(own, both(weekly(p.StartWindow.String()), frozen))
 	complete := both(weekly(p.CompleteWindow.String()), frozen)
-	if zonal.MatchString(f.Ref.Location) {
+	if zonal.MatchString(f.Ref.Location) && p.ZonalComplete != policy.ZonalPeople {
 		complete = both(complete, own)
 	}
-	const fourDays, fiveDays = 4 * 24 * time.Hour, 5 * 24 * time.Hour
+	const fourDays, aWeek = 4 * 24 * time.Hour, 7 * 24 * time.Hour
 	lastCompletion := from
 	var opens []time.Time
 	for t := from; t.Before(to); t = t.Add(grid) {
@@ -134,7 +134,7 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 		for len(opens) > 0 && opens[0].Before(t.Add(-fourDays)) {
 			opens = opens[1:]
 		}
-		if t.Sub(lastCompletion) > fiveDays || t.Sub(from) > fourDays && len(opens) < int(12*time.Hour/grid) {
+		if t.Sub(lastCompletion) > aWeek || t.Sub(from) > fourDays && len(opens) < int(8*time.Hour/grid) {
 			return false
 		}
 	}
@@ -142,8 +142,8 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 }
 
 // neverLate judges promise 9 where its conditions hold: it has been calm for
-// long enough, the limits let all clusters rotate at once, there are no waves,
-// and calendars leave room. Reaching an emergency comes before all the rest
+// long enough, the limits let all clusters rotate at once, the cluster is in the
+// first wave, and calendars leave room. Reaching an emergency comes before all the rest
 // that it names. Faults before the calm part are not held against it.
 func (j *judge) neverLate(e *Event) {
 	switch e.Kind {
@@ -212,7 +212,7 @@ func (j *judge) inTime(e *Event, f *Fact) {
 		v := showing{policy: p, cluster: f.Cluster, doc: &policy.FleetDoc{}}
 		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
 		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]), ca.Expires.Add(-p.RotateBeforeExpiry))
-		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) || !j.ample(p) || !v.mayEver(from) {
+		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) || !j.ample(p, f) || !v.mayEver(from) {
 			continue
 		}
 		if b := j.ledger(env); len(b.fleet.Failures)+len(b.fleet.Tries) == 0 && j.easy(f, p, reached.Add(-needs(p)), reached) {
@@ -223,12 +223,14 @@ func (j *judge) inTime(e *Event, f *Fact) {
 
 // needs is how long a rotation takes whose calendars are easy: two days for
 // approvals, the start and what goes wrong once, nodes in a day after
-// NODE_GRACE, the soak, and five days to the next completion window.
-func needs(p *policy.Policy) time.Duration { return p.Soak + p.NodeGrace + 8*24*time.Hour }
+// NODE_GRACE, the soak, and a week to the next completion window.
+func needs(p *policy.Policy) time.Duration { return p.Soak + p.NodeGrace + 11*24*time.Hour }
 
-// ample: limits let every cluster rotate at once, and none waits for another.
-func (j *judge) ample(p *policy.Policy) bool {
+// ample: limits let every cluster rotate at once, and this one waits for no
+// other: it is in the first wave.
+func (j *judge) ample(p *policy.Policy, f *Fact) bool {
 	n := len(j.clusters)
 	enough := func(limit int) bool { return limit == 0 || limit >= n }
-	return p.MaxActive >= n && enough(p.MaxActivePerProject) && enough(p.MaxActivePerLocation) && len(p.Waves) == 0 && p.Every <= time.Hour
+	first := len(p.Waves) == 0 || matches(p.Waves[0].Selector.String(), f.Cluster.Labels)
+	return first && p.MaxActive >= n && enough(p.MaxActivePerProject) && enough(p.MaxActivePerLocation) && p.Every <= time.Hour
 }

@@ -12,8 +12,6 @@ import (
 	"gke-credential-rotator/state"
 )
 
-func init() { judged = NewJudge }
-
 // tape is a journal written by hand: one cluster's rotation from its start to
 // its end as it should be. Tests change one step and listen to the judge.
 type tape struct {
