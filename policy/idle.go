@@ -61,8 +61,9 @@ func (k *Case) liftedNote(gates []Verdict) string {
 	return why + ", not awaited: " + strings.Join(names, ", ")
 }
 
-// passing are the statuses that GKE ends by itself.
-var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING": true, Degraded: true}
+// passing are the statuses that GKE ends by itself. DEGRADED is none: it asks
+// for people, and may last for months.
+var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING": true}
 
 // needsPeople are the reasons that only a person can end.
 var needsPeople = map[Reason]bool{

@@ -201,6 +201,28 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 	}
 }
 
+// A cluster that GKE calls DEGRADED for months, as trial seed 100088 has one, is
+// for people, and keeps no wave shut.
+func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
+	p := plain()
+	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+		t.Fatal(err)
+	}
+	prod, dev := idleCluster(shopRef), idleCluster(Ref{"shop-prod", "europe-west1", "dev"})
+	prod.Labels, dev.Labels = map[string]string{"env": "prod"}, map[string]string{"env": "dev"}
+	dev.Status = Degraded
+	f := fleetOf(prod, nil)
+	f.Clusters = append(f.Clusters, dev)
+	for _, d := range Plan(p, f, "run", monday) {
+		switch {
+		case d.Cluster.Ref == dev.Ref && (d.Action != People || d.Reason != StatusNotRunning):
+			t.Errorf("the degraded canary: %s %s", d.Action, d.Message)
+		case d.Cluster.Ref == shopRef && d.Action != Start:
+			t.Errorf("production: %s %s", d.Action, d.Message)
+		}
+	}
+}
+
 func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
 	notes := WaveNotes{}.with(WaveNote{Due: monday, At: monday.Add(hours(1))})
 	notes = notes.with(WaveNote{Due: monday.Add(hours(240)), At: monday.Add(hours(250))})
