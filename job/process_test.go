@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -25,22 +26,47 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 )
 
-// program is the built program, made once per test that uses it and run as
-// processes of their own.
+// program is the built program, run as processes of their own.
 type program struct {
 	binary, dir string
 	environ     []string            // the settings, besides what every process needs
 	as          *syscall.Credential // nil: the test's own user
 }
 
+// workshop is the folder of the built program; "": nobody asked for it.
+var workshop string
+
+// built is the program, made once for all tests.
+var built = sync.OnceValues(func() (binary string, err error) {
+	if workshop, err = os.MkdirTemp("", "rotator-test-"); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(workshop, 0o755); err != nil { // for tests that run it as somebody else
+		return "", err
+	}
+	binary = filepath.Join(workshop, "rotator")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// tidy takes away what was built when all tests are done.
+type tidy struct{ *testing.M }
+
+// Run runs the tests.
+func (m tidy) Run() int {
+	defer func() { _ = os.RemoveAll(workshop) }()
+	return m.M.Run()
+}
+
 func build(t testing.TB) *program {
 	t.Helper()
-	p := &program{dir: t.TempDir()}
-	p.binary = filepath.Join(p.dir, "rotator")
-	if out, err := exec.Command("go", "build", "-o", p.binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return p
+	return &program{binary: binary, dir: t.TempDir()}
 }
 
 // with is the program with more settings; later ones win.
