@@ -52,8 +52,8 @@ func (j *judge) endsWell(e *Event) {
 // flightEnds: a rotation that we carry ends in time, and its calls settle.
 func (j *judge) flightEnds(e *Event, s *Event, ref policy.Ref, r *policy.Rotation) {
 	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
-	if !r.Carry || a == nil || t.fact == nil || t.busy() || !e.At.Before(oldest(t.fact.Cluster).Expires) {
-		return // once the old CA has expired, new nodes fail
+	if !r.Carry || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
+		return // of an alpha cluster nobody recreates nodes, and once the old CA has expired, new ones fail
 	}
 	calmSince := laterOf(j.closing.calm, a.moved)
 	limit := settleAfter + 2*s.Policy.Every + operationTakes

@@ -168,7 +168,10 @@ func (s *sights) refresh() {
 		if err != nil {
 			continue
 		}
-		before := s.last(ref)
+		var before view // as it was last told of
+		if list := s.clusters[ref]; len(list) > 0 {
+			before = list[len(list)-1]
+		}
 		s.take(ref, s.p.now)
 		projects[ref.Project] = true
 		now := s.last(ref)
