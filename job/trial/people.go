@@ -89,6 +89,14 @@ func (d *deployment) answer() {
 		if r.Phase == policy.UpdatingClients && d.policy.Approval.Asks(policy.CallComplete) && !approved(b.Fleet, r) {
 			d.approve(ref, &r)
 		}
+		if d.p.calm && d.hopeless(ref) {
+			if !slices.ContainsFunc(b.Fleet.Holds, func(h policy.Hold) bool { return h.Cluster == ref }) {
+				d.say("hold", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
+					return b.Fleet.Hold(ref, time.Time{}, said)
+				})
+			}
+			continue
+		}
 		if d.p.calm && (r.Failed != "" || r.Stuck || leftToGKE(r)) {
 			d.deed("retry", ref)
 		}
@@ -100,7 +108,9 @@ func (d *deployment) answer() {
 		return
 	}
 	for _, h := range b.Fleet.Holds {
-		d.deed("release", h.Cluster)
+		if _, flies := b.Rotations[h.Cluster]; !flies || !d.hopeless(h.Cluster) {
+			d.deed("release", h.Cluster)
+		}
 	}
 	for _, f := range b.Fleet.Failures {
 		d.deed("retry", f.Cluster)
@@ -110,6 +120,14 @@ func (d *deployment) answer() {
 			d.deed("retry", ref)
 		}
 	}
+}
+
+// hopeless: no rotation of the cluster can end, for nobody can recreate its
+// nodes: it is an alpha cluster, or its old CA has expired. People take it out
+// of the way of the others by a hold.
+func (d *deployment) hopeless(ref policy.Ref) bool {
+	c := d.p.sights.last(ref).cluster
+	return c.Alpha || !d.p.now.Before(c.Bundle.Oldest().Expires)
 }
 
 func leftToGKE(r policy.Rotation) bool {
