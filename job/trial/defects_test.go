@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
@@ -46,6 +47,15 @@ var planted = []struct {
 	{"the transport repeats what stayed without an answer", 2, 2, 4, short, sendsTwice},
 	{"the monotonic clock stands still", 2, 2, 9, short, frozen},
 	{"a wall clock is 31 minutes ahead", 5, 3, 10, short, ahead},
+	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{book: func(b *policy.Book) {
+		for ref, r := range b.Rotations {
+			if r.Call != nil {
+				r = copyOf(r)
+				r.Call.IntentAt = r.Call.IntentAt.Add(-30 * time.Minute)
+				b.Rotations[ref] = r
+			}
+		}
+	}})},
 	{"the read under the intent is from before it", 2, 4, 1, short, fromBefore},
 	{"the cluster is read before its operations", 2, 5, 1, short, clusterFirst},
 	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short, lying(badReader{shown: func(c *policy.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] }})},

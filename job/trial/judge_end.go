@@ -60,6 +60,9 @@ func (j *judge) flightEnds(e *Event, s *Event, ref policy.Ref, r *policy.Rotatio
 	if (r.Phase == policy.Starting || r.Phase == policy.Completing) && e.At.Sub(calmSince) > limit {
 		j.accuse(e, ref, "its %s has not settled since %s", r.Call.Kind, stampOf(a.moved))
 	}
+	if c := t.fact.Cluster; c.Alpha || c.CustomerCA {
+		return // nodes of an alpha cluster cannot be recreated
+	}
 	if e.At.Sub(laterOf(j.closing.calm, a.since)) > rotates && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
 		j.accuse(e, ref, "its rotation of %s is still %s", stampOf(a.since), r.Phase)
 	}
