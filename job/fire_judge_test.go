@@ -70,6 +70,9 @@ func (f *fire) play(seed uint64, most int) (killed int) {
 		f.people()
 		f.together(1, "", func() moment { return moment{} })
 	}
+	for !f.lateBy.IsZero() {
+		f.pass()
+	}
 	f.judge()
 	f.t.Logf("seed %d: %d runs, %d killed (%s), %d started again, %d told to stop, %d writes too late; what the dead had sent: %v; killed until %s, verified by %s; %.1f s",
 		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates, fought.Sub(monday), f.now.Sub(monday), time.Since(began).Seconds())
@@ -103,6 +106,9 @@ func (f *fire) look() map[string]bool {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	history := f.history()
+	f.mu.Lock() // what the dead had sent may be answered now
+	defer f.mu.Unlock()
 	for cluster, slot := range book.Fleet.Slots {
 		ref, err := policy.ParseRef(cluster)
 		if r, ok := book.Rotations[ref]; err != nil || !ok || r.AttemptID != slot.Attempt {
@@ -119,7 +125,7 @@ func (f *fire) look() map[string]bool {
 		}
 	}
 	done := map[string]bool{}
-	for ref, records := range f.history() {
+	for ref, records := range history {
 		for _, rec := range records {
 			f.attempts[rec.Rotation.AttemptID] = ref
 			if rec.ClosedAs == policy.Completed {
@@ -173,6 +179,8 @@ func (f *fire) judge() {
 		}
 	}
 	history, lost := f.history(), 0
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	attempts, calls := map[string]int{}, map[string]int{}
 	starts, completes := []int{}, []int{}
 	for _, m := range f.members {

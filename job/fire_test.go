@@ -124,9 +124,11 @@ func (f *fire) sweep() {
 func (f *fire) together(n int, place string, moments func() moment) {
 	f.t.Helper()
 	gate := newMuster(place)
+	f.mu.Lock()
 	if f.late == nil {
 		f.late = make(chan struct{})
 	}
+	f.mu.Unlock()
 	done := make(chan *runner, 100)
 	var all []*runner
 	begin := func(execution string, attempt int) {
@@ -171,21 +173,27 @@ func (f *fire) together(n int, place string, moments func() moment) {
 // within LATE, perhaps after some of them.
 func (f *fire) pass() {
 	f.t.Helper()
-	next, late := f.now.Add(f.step()), !f.lateBy.IsZero()
+	f.mu.Lock()
+	lateBy := f.lateBy
+	f.mu.Unlock()
+	next, late := f.now.Add(f.step()), !lateBy.IsZero()
 	if late && f.IntN(2) == 0 {
 		next = f.now.Add(time.Duration(2+f.IntN(8)) * time.Minute)
 	}
-	if late && next.Before(f.lateBy) && f.IntN(3) > 0 {
+	if late && next.Before(lateBy) && f.IntN(3) > 0 {
 		f.now = next
 		f.gke.clock(f.t, f.now)
 		return
 	}
-	if room := min(f.lateBy.Sub(f.now), next.Sub(f.now)); late && room > 0 {
+	if room := min(lateBy.Sub(f.now), next.Sub(f.now)); late && room > 0 {
 		f.gke.clock(f.t, f.now.Add(time.Duration(f.Int64N(int64(room))).Truncate(time.Second)))
 	}
 	close(f.late)
 	f.underway.Wait()
-	f.late, f.lateBy, f.now = nil, time.Time{}, next
+	f.now = next
+	f.mu.Lock()
+	f.late, f.lateBy = nil, time.Time{}
+	f.mu.Unlock()
 	f.gke.clock(f.t, f.now)
 	for _, w := range f.wires {
 		w.cut()
