@@ -54,7 +54,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		into encoding.TextUnmarshaler
 		text string
 	}{
-		{&x.Selector, pick(p, selectors...)}, {&x.Window, pick(p, windows...)}, {&x.StartWindow, pick(p, "always", "always", "always", "always", "always", "always", "always", "Mon-Sun 00:00-12:00")},
+		{&x.Selector, pick(p, selectors...)}, {&x.Window, pick(p, windows...)}, {&x.StartWindow, pick(p, "always", "always", "always", "always", "always", "always", "always", "Mon-Sun 00:00-22:00")},
 		{&x.CompleteWindow, pick(p, completeWindows...)}, {&x.Freezes, freezes}, {(*policy.Waves)(&x.Waves), pick(p, waves...)},
 	} {
 		if err := t.into.UnmarshalText([]byte(t.text)); err != nil {
