@@ -43,7 +43,7 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	r.New = k.Cluster.Bundle.Oldest()
 	r.CompletedBy = "other"
 	reason := ElsewhereCompleted
-	if r.Phase == Completing && r.Call != nil && (r.Call.State == Accepted || r.Call.State == Unclear || r.Call.State == Intended) {
+	if r.Phase == Completing && r.Call != nil && r.Call.MayHaveTaken() {
 		r.CompletedBy, reason = "us", OneNewCA
 		if r.Call.State != Accepted {
 			r.CompletedBy = "unknown"

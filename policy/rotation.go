@@ -195,12 +195,23 @@ type Call struct {
 func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.IntentAt.Add(SettleAfter)) }
 
 // MayHaveTaken says whether the call may have had its effect: it was sent, and
-// not refused. A start refused because one is already under way, or because
-// another operation runs, after a clean read under its intent, is presumed
-// ours: a request may be delivered twice, and then the second is refused for
-// the operation of the first.
+// not refused. A request may be delivered twice, and then the second is refused
+// for what the first did. So after a clean read under the intent a refusal
+// because another operation runs, a start's because one is under way, and a
+// completion's because none is, say that it may have been ours.
 func (c Call) MayHaveTaken() bool {
-	return c.Sent() && (c.State != Refused || c.Refusal == AlreadyRotating || c.Refusal == OtherOperation)
+	if c.State != Refused {
+		return c.Sent()
+	}
+	switch c.Refusal {
+	case OtherOperation:
+		return true
+	case AlreadyRotating:
+		return c.Kind == CallStart
+	case NotRotating:
+		return c.Kind == CallComplete
+	}
+	return false
 }
 
 // Sent says whether the call may have reached GKE.

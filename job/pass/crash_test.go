@@ -3,6 +3,7 @@ package pass
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -393,4 +394,27 @@ func TestDeliveredTwice(t *testing.T) {
 		t.Errorf("in the book: %+v; history %+v", r, s.history())
 	}
 	s.wantSent("StartIPRotation", 2)
+}
+
+// TestCompletionDeliveredTwice: likewise for the completion. What it left is
+// ours as far as anybody can know, and nobody is woken for it.
+func TestCompletionDeliveredTwice(t *testing.T) {
+	s := newStage(t, shop)
+	s.hourly(60, func() bool { return s.phase() == policy.UpdatingClients })
+	for range 60 {
+		p := s.process()
+		p.Move = doubling{mover{p}}
+		p.must()
+		if slices.Contains(p.events(), policy.EventCompletedExternally) {
+			t.Fatalf("told as somebody else's completion: %+v", s.rotation())
+		}
+		if s.rotation() == nil {
+			break
+		}
+		s.pass(time.Hour)
+	}
+	if h := s.history(); len(h) != 1 || h[0].ClosedAs != policy.Completed || h[0].CompletedBy != "unknown" {
+		t.Errorf("history %+v", h)
+	}
+	s.wantSent("CompleteIPRotation", 2)
 }

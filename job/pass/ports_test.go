@@ -196,12 +196,20 @@ func (noHistory) History(context.Context, policy.Ref) ([]policy.Record, error) {
 	return nil, errors.New("permission denied")
 }
 
-// doubling is a network that delivers starts twice and loses the first answer.
+// doubling is a network that delivers starts and completions twice and loses
+// the first answer.
 type doubling struct{ mover }
 
 func (r doubling) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
 	return r.send("start", func() policy.Outcome {
 		_ = r.p.cloud.Start(ctx, ref)
 		return r.p.cloud.Start(ctx, ref)
+	})
+}
+
+func (r doubling) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+	return r.send("complete", func() policy.Outcome {
+		_ = r.p.cloud.Complete(ctx, ref)
+		return r.p.cloud.Complete(ctx, ref)
 	})
 }
