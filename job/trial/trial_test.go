@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -19,7 +20,7 @@ var (
 	from     = flag.Uint64("from", 1, "the first of them")
 	clusters = flag.Int("clusters", 12, "how many clusters each fleet begins with")
 	days     = flag.Int("days", 45, "how many days each play lasts")
-	late     = flag.Bool("late", false, "let requests be delivered later than LATE, under weaker promises")
+	late     = flag.Bool("late", false, "let requests be delivered later than LATE: what only that can cause is then excused")
 )
 
 // TestTrial plays fleets under all troubles; no promise may be broken.
@@ -61,14 +62,23 @@ func try(t *testing.T, o Options) Verdict {
 		return v
 	}
 	first := v.Violations[0]
-	t.Errorf("seed %d: promise %d is broken at %s, %s: %s (%d violations; play it with -run TestTrial -seeds 1 -from %d -clusters %d -days %d)",
-		o.Seed, first.Promise, first.At.Format(time.RFC3339), first.Cluster, first.Text, v.Totals.Violations, o.Seed, o.Clusters, o.Days)
+	t.Errorf("seed %d, commit %s: promise %d is broken at %s, %s: %s (%d violations; play it with -run TestTrial -seeds 1 -from %d -clusters %d -days %d)",
+		o.Seed, commit(t), first.Promise, first.At.Format(time.RFC3339), first.Cluster, first.Text, v.Totals.Violations, o.Seed, o.Clusters, o.Days)
 	lines, err := Story(o, first.Cluster)
 	if err != nil {
 		t.Error(err)
 	}
 	t.Log("\n" + strings.Join(lines, "\n"))
 	return v
+}
+
+// commit is what the seed was played on: another commit may draw another play.
+func commit(t *testing.T) string {
+	out, err := exec.CommandContext(t.Context(), "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return "unknown (no git here)"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // String is the totals on a few lines.
