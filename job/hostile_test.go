@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/fleets"
 )
 
 // watchedGKE is a served simulated GKE that remembers what it was asked, and
@@ -118,20 +119,20 @@ const (
 // versions, GKE's errors, operations and what people say are written out in
 // text and escaped in JSON, in every command's output, in both kinds of log.
 func TestNothingMovesTheTerminal(t *testing.T) {
-	m := member{"shop", "europe-west1", "c" + hidden, func(c *containerpb.Cluster) {
+	m := fleets.At("shop", "europe-west1", "c"+hidden, func(c *containerpb.Cluster) {
 		c.ResourceLabels = map[string]string{"env" + escape: escape}
 		c.NodePools[0].Name, c.NodePools[0].Version, c.NodePools[0].Config.ImageType = "web"+hidden, "1.33.5-gke.1080000"+escape, escape
 		c.Endpoint, c.Etag, c.Id = "1.2.3.4"+escape, escape+hidden, "id"+escape
 		c.StatusMessage = escape //nolint:staticcheck // what old clusters still say
 		c.MaintenancePolicy = nil
-	}, always}
-	broken := member{"shop", "europe-west1", "broken", func(c *containerpb.Cluster) {
-		recurring4h(2, "FREQ="+escape+hidden)(c)
-	}, always}
-	noCA := member{"shop", "europe-west1", "no-ca", func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = escape + hidden }, always}
-	g := watchGKE(t, monday, map[string][]*containerpb.Cluster{"shop": fleetOf([]member{m, broken, noCA}), "other" + hidden: fleetOf([]member{{"other", "l", "x", nil, always}})})
+	})
+	broken := fleets.At("shop", "europe-west1", "broken", func(c *containerpb.Cluster) {
+		fleets.Recurring4h(2, "FREQ="+escape+hidden)(c)
+	})
+	noCA := fleets.At("shop", "europe-west1", "no-ca", func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = escape + hidden })
+	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, broken, noCA}), "other" + hidden: fleets.Of([]fleets.Member{fleets.At("other", "l", "x", nil)})})
 	g.world.Projects()
-	if err := g.world.Spoil(m.path(), "UPGRADE_NODES", "no stock "+escape+hidden, 9); err != nil {
+	if err := g.world.Spoil(m.Path(), "UPGRADE_NODES", "no stock "+escape+hidden, 9); err != nil {
 		t.Fatal(err)
 	}
 	for _, cloud := range []bool{false, true} {
@@ -196,7 +197,7 @@ func firstBad(text string) string {
 // TestNamesThatBreakPaths: what a person types as a cluster is checked before
 // anything is stored, asked or printed.
 func TestNamesThatBreakPaths(t *testing.T) {
-	g := watchGKE(t, monday, map[string][]*containerpb.Cluster{"shop": fleetOf(twelve[:1])})
+	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(fleets.Twelve[:1])})
 	environ := g.environ(t)
 	for _, name := range []string{"shop/europe-west1/..", "../../etc/passwd", "shop/../catalog", "shop/europe-west1/a\nb", "shop/europe-west1/a\x00b", "shop~x/europe-west1/a", "__shop/europe-west1/a__", "shop/-/catalog", "shop/europe-west1/" + strings.Repeat("a", 500)} {
 		for _, command := range []string{"hold", "approve", "retry", "adopt", "rotate", "close", "release"} {

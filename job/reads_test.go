@@ -12,6 +12,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
+	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
@@ -53,18 +54,18 @@ func (r *reads) Write(ctx context.Context, c state.Change) (state.Change, error)
 // query and one read, writes one note of itself, and takes and gives back the
 // lease; and asks GKE one question a project.
 func TestReads(t *testing.T) {
-	c := crowd{8, 5, 20, 0, 4, nil}
-	served := c.serve(t)
-	served.lists.Store(0)
+	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
+	served := c.Serve(t)
+	served.Lists.Store(0)
 	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
 	book := &reads{Store: store}
-	look(t, c, book, served.address)
-	if served.lists.Load() != 8 || served.others.Load() != 0 {
-		t.Errorf("%d listings, %d other calls", served.lists.Load(), served.others.Load())
+	look(t, c, book, served.Address)
+	if served.Lists.Load() != 8 || served.Others.Load() != 0 {
+		t.Errorf("%d listings, %d other calls", served.Lists.Load(), served.Others.Load())
 	}
 	if book.book != 1 || book.fleet != 0 || book.history != 0 || book.lease != 2 || book.writes != 1 {
 		t.Errorf("the book was read %d times, the fleet document %d, histories %d; leases %d, writes %d", book.book, book.fleet, book.history, book.lease, book.writes)
@@ -74,10 +75,10 @@ func TestReads(t *testing.T) {
 // look makes a run over the crowd with that book.
 func look(t *testing.T, c crowd, book state.Store, address string) {
 	t.Helper()
-	cloud := c.dial(t, address)
+	cloud := c.Dial(t, address)
 	world := pass.World{
 		Read: cloud, Move: cloud, Store: book, NewID: randomID,
-		Now: func() time.Time { return monday }, Mono: func() time.Duration { return 0 },
+		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
 	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func (c *calls) options() []option.ClientOption {
 // retries. The book is one query and one read; the lease's own two are beside
 // it, as are the commits of lease, note and return.
 func TestReadsOfFirestore(t *testing.T) {
-	c := crowd{8, 5, 20, 0, 4, nil}
+	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
 	counted := &calls{by: map[string]int{}}
 	store, err := state.OpenFirestore(t.Context(), "demo-whole", "reads-"+randomID()[:12], state.FirestoreOptions{
 		Emulator: emulator.Start(t), Client: counted.options(),
@@ -128,7 +129,7 @@ func TestReadsOfFirestore(t *testing.T) {
 		t.Errorf("to read the book: %v", counted.by)
 	}
 	clear(counted.by)
-	look(t, c, store, c.serve(t).address)
+	look(t, c, store, c.Serve(t).Address)
 	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 3, "Commit": 3}; !maps.Equal(counted.by, want) {
 		t.Errorf("for a run: %v", counted.by)
 	}

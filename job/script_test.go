@@ -26,7 +26,7 @@ import (
 
 // TestMain lets the scripts run this very program as rotator.
 func TestMain(m *testing.M) {
-	testscript.Main(tidy{m}, map[string]func(){"rotator": main})
+	testscript.Main(m, map[string]func(){"rotator": main})
 }
 
 // TestScripts plays testdata/script: one story for each command. GKE is the

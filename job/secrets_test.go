@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/fleets"
 )
 
 // The secrets that are planted, and what gives any secret away.
@@ -57,18 +58,18 @@ var secretEnviron = []string{
 // of them is in what any command prints, in the logs of both kinds or in the
 // book; and neither is any certificate or key in PEM.
 func TestNothingSecretIsTold(t *testing.T) {
-	m := member{"shop", "europe-west1", "catalog", withSecrets, always}
-	late := member{"shop", "europe-west1", "mixed", func(c *containerpb.Cluster) {
+	m := fleets.At("shop", "europe-west1", "catalog", withSecrets)
+	late := fleets.At("shop", "europe-west1", "mixed", func(c *containerpb.Cluster) {
 		withSecrets(c) // and somebody pasted the key behind the certificate
 		pem, _ := base64.StdEncoding.DecodeString(c.MasterAuth.ClusterCaCertificate)
 		c.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString(append(pem, plantedKey...))
-	}, always}
+	})
 	for _, cloud := range []bool{false, true} {
-		g := watchGKE(t, monday, map[string][]*containerpb.Cluster{"shop": fleetOf([]member{m, late})})
+		g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, late})})
 		environ := g.environ(t, append(slices.Clone(secretEnviron), "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0")...)
 		var said told
 		for hour := 0; hour < 24*6; hour += 3 {
-			g.world.Advance(monday.Add(time.Duration(hour) * time.Hour))
+			g.world.Advance(fleets.Monday.Add(time.Duration(hour) * time.Hour))
 			now := g.world.Now().Format(time.RFC3339)
 			if cloud {
 				said.cloudCommand(t, environ, "run", "--at", now)
@@ -101,7 +102,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 // TestSimulationTellsNoSecret: a recorded fleet may hold credentials, or be
 // damaged right where they stand.
 func TestSimulationTellsNoSecret(t *testing.T) {
-	whole, err := protojson.Marshal(member{"shop", "europe-west1", "catalog", withSecrets, always}.cluster(1))
+	whole, err := protojson.Marshal(fleets.At("shop", "europe-west1", "catalog", withSecrets).Cluster(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestSettingsTellNoSecret(t *testing.T) {
 // only looks, a run is given nothing that could change a cluster, whatever it
 // might try; and over four days of due clusters GKE hears reads alone.
 func TestObserveCannotChangeClusters(t *testing.T) {
-	g := watchGKE(t, monday, map[string][]*containerpb.Cluster{"shop": fleetOf(twelve[:3])})
+	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(fleets.Twelve[:3])})
 	for _, tt := range []struct {
 		mode     string
 		lookOnly bool
@@ -181,7 +182,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 	environ := g.environ(t, "ROTATOR_RECOMMENDER=mark")
 	var said told
 	for hour := 0; hour < 24*4; hour += 3 {
-		g.world.Advance(monday.Add(time.Duration(hour) * time.Hour))
+		g.world.Advance(fleets.Monday.Add(time.Duration(hour) * time.Hour))
 		now := g.world.Now().Format(time.RFC3339)
 		if code := said.command(t, environ, "run", "--at", now); code != 0 {
 			t.Fatal(said.String())
@@ -213,11 +214,11 @@ func TestFilesAreTheOwners(t *testing.T) {
 	dir, shared := t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", shared)
 	t.Chdir(dir)
-	g := watchGKE(t, monday, map[string][]*containerpb.Cluster{"shop": fleetOf(twelve[:2])})
+	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(fleets.Twelve[:2])})
 	environ := g.environ(t, "ROTATOR_STATE=file:"+filepath.Join(dir, "book.db"))
 	environ = slices.Concat(environ, []string{"ROTATOR_MODE=act"})
 	var said told
-	for _, args := range [][]string{{"run", "--at", monday.Format(time.RFC3339)}, {"hold", "all", "--by", "ann", "--at", monday.Format(time.RFC3339)}, {"plan"}, {"status"}, {"simulate", "--days", "2"}} {
+	for _, args := range [][]string{{"run", "--at", fleets.Monday.Format(time.RFC3339)}, {"hold", "all", "--by", "ann", "--at", fleets.Monday.Format(time.RFC3339)}, {"plan"}, {"status"}, {"simulate", "--days", "2"}} {
 		if code := said.command(t, environ, args...); code != 0 {
 			t.Fatal(said.String())
 		}

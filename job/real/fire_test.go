@@ -1,4 +1,4 @@
-package main
+package real
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -26,7 +27,7 @@ type fire struct {
 	*rand.Rand
 	*program
 	settings []string // that name the book
-	members  []member
+	members  []fleets.Member
 	step     func() time.Duration // until the next runs
 	gke      simulator
 	store    state.Store // the same book, for the judge
@@ -47,25 +48,17 @@ type fire struct {
 	wires    []*between        // of processes that are gone
 }
 
-func newFire(t *testing.T, seed uint64, rotator *program, settings []string, members []member) *fire {
+func newFire(t *testing.T, seed uint64, rotator *program, settings []string, members []fleets.Member) *fire {
 	t.Helper()
 	f := &fire{
-		t: t, Rand: rand.New(rand.NewPCG(seed, 5)), settings: settings, members: members, now: monday,
+		t: t, Rand: rand.New(rand.NewPCG(seed, 5)), settings: settings, members: members, now: fleets.Monday,
 		program: rotator.with("ROTATOR_ENV=fire", "ROTATOR_PROJECTS=shop,bank,ml,dev", "ROTATOR_MODE=act", "ROTATOR_COMPLETE_WINDOW=always",
 			"ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "ROTATOR_MAX_ACTIVE_PER_PROJECT=off", "ROTATOR_MAX_FAILED=1000").with(settings...),
 		kills: map[string]int{}, fates: map[string]int{}, intents: map[string]string{}, attempts: map[string]string{},
 	}
 	f.step = func() time.Duration { return time.Duration(5+f.IntN(40)) * time.Minute }
-	f.gke = rotator.simulator(t, monday, fleetOf(members))
-	a := newApp(append(f.environ, "ROTATOR_GKE_ENDPOINT="+f.gke.address), nil, nil)
-	s, err := a.settings()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f.store, err = a.openBook(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.store.Close() })
+	f.gke = rotator.simulator(t, fleets.Monday, fleets.Of(members))
+	f.store = openBook(t, settings)
 	return f
 }
 

@@ -1,4 +1,4 @@
-package main
+package real
 
 import (
 	"bufio"
@@ -45,19 +45,17 @@ var built = sync.OnceValues(func() (binary string, err error) {
 		return "", err
 	}
 	binary = filepath.Join(workshop, "rotator")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "..").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return binary, nil
 })
 
-// tidy takes away what was built when all tests are done.
-type tidy struct{ *testing.M }
-
-// Run runs the tests.
-func (m tidy) Run() int {
-	defer func() { _ = os.RemoveAll(workshop) }()
-	return m.M.Run()
+// TestMain takes away what was built when all tests are done.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(workshop)
+	os.Exit(code)
 }
 
 func build(t testing.TB) *program {

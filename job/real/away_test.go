@@ -1,6 +1,7 @@
-package main
+package real
 
 import (
+	"crypto/rand"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +28,7 @@ func aways(t *testing.T, rotator *program) *away {
 	host := emulator.Start(t)
 	a := &away{}
 	a.between = standBetween(t, host, a.see)
-	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/book-" + randomID()[:12]})
+	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/book-" + strings.ToLower(rand.Text())})
 	a.program = a.with("ROTATOR_PARALLEL=3")
 	return a
 }

@@ -1,4 +1,4 @@
-package main
+package real
 
 import (
 	"encoding/json"
@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/fleets"
 )
 
 // few are three clusters in as many projects that could all start at once.
-var few = []member{
-	{"shop", "europe-west1", "catalog", nil, always},
-	{"bank", "europe-west3", "audit", nil, always},
-	{"ml", "europe-west4", "serve", autopilot, always},
+var few = []fleets.Member{
+	fleets.At("shop", "europe-west1", "catalog", nil),
+	fleets.At("bank", "europe-west3", "audit", nil),
+	fleets.At("ml", "europe-west4", "serve", fleets.Autopilot),
 }
 
 // rig is the program beside a simulated GKE whose answers can be held back.
@@ -29,9 +30,9 @@ type rig struct {
 // rigged sets up a story; one cluster is worked on at a time, so that the
 // others are what the run would do next.
 func rigged(t *testing.T, rotator *program, book []string) *rig {
-	gke := rotator.simulator(t, monday, fleetOf(few))
+	gke := rotator.simulator(t, fleets.Monday, fleets.Of(few))
 	d := gke.delayed(t)
-	return &rig{t, rotator.with(settings(d.address)...).with(book...).with("ROTATOR_PARALLEL=1"), gke, d, monday}
+	return &rig{t, rotator.with(settings(d.address)...).with(book...).with("ROTATOR_PARALLEL=1"), gke, d, fleets.Monday}
 }
 
 func (r *rig) at() string { return r.now.Format(time.RFC3339) }
@@ -73,7 +74,7 @@ func (r *rig) calls() map[string]string {
 			r.t.Fatal(err)
 		}
 		if status.Rotation != nil {
-			out[m.name] = status.Rotation.Call.State
+			out[m.Name] = status.Rotation.Call.State
 		}
 	}
 	return out

@@ -1,4 +1,4 @@
-package main
+package real
 
 import (
 	"context"
@@ -11,20 +11,21 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/policy"
 )
 
 // crowdOf are so many clusters in the four projects, of three shapes, always
 // open, none near enough to its CA's end to be an emergency.
-func crowdOf(n int) []member {
-	var out []member
+func crowdOf(n int) []fleets.Member {
+	var out []fleets.Member
 	for i := range n {
-		m := member{[]string{"shop", "bank", "ml", "dev"}[i%4], "europe-west1", fmt.Sprintf("c-%02d", i), nil, always}
+		m := fleets.At([]string{"shop", "bank", "ml", "dev"}[i%4], "europe-west1", fmt.Sprintf("c-%02d", i), nil)
 		switch i % 6 {
 		case 2:
-			m.shape = autopilot
+			m.Shape = fleets.Autopilot
 		case 5:
-			m.shape = blueGreen
+			m.Shape = fleets.BlueGreen
 		}
 		out = append(out, m)
 	}
@@ -59,7 +60,7 @@ func nextBook(book []string, n uint64) []string {
 func (f *fire) play(seed uint64, most int) (killed int) {
 	f.t.Helper()
 	began := time.Now()
-	for f.killed() < most && len(f.look()) < len(f.members) && f.now.Sub(monday) < day {
+	for f.killed() < most && len(f.look()) < len(f.members) && f.now.Sub(fleets.Monday) < 24*time.Hour {
 		f.together(2+f.IntN(3), places[f.IntN(len(places))], f.someMoment)
 	}
 	fought := f.now
@@ -75,7 +76,7 @@ func (f *fire) play(seed uint64, most int) (killed int) {
 	}
 	f.judge()
 	f.t.Logf("seed %d: %d runs, %d killed (%s), %d started again, %d told to stop, %d writes too late; what the dead had sent: %v; killed until %s, verified by %s; %.1f s",
-		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates, fought.Sub(monday), f.now.Sub(monday), time.Since(began).Seconds())
+		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates, fought.Sub(fleets.Monday), f.now.Sub(fleets.Monday), time.Since(began).Seconds())
 	return f.killed()
 }
 
@@ -196,7 +197,7 @@ func (f *fire) judge() {
 				}
 			}
 		}
-		start, complete := took[m.path()+" StartIPRotation"], took[m.path()+" CompleteIPRotation"]
+		start, complete := took[m.Path()+" StartIPRotation"], took[m.Path()+" CompleteIPRotation"]
 		starts, completes = append(starts, start), append(completes, complete)
 		if start != 1 || complete != 1 {
 			f.t.Errorf("%s: GKE took %d starts and %d completes", m, start, complete)
@@ -209,7 +210,7 @@ func (f *fire) judge() {
 		} {
 			n := 0
 			for _, method := range methods {
-				n += arrived[m.path()+" "+method]
+				n += arrived[m.Path()+" "+method]
 			}
 			if n > sent[kind] {
 				f.t.Errorf("%s: %d %s calls reached GKE, %d are on record as sent", m, n, kind, sent[kind])

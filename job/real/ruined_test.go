@@ -1,4 +1,4 @@
-package main
+package real
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 	"google.golang.org/grpc/metadata"
 
+	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -129,9 +130,9 @@ func (r ruin) ends(t *testing.T, p *program, at string) {
 func TestRuinedFile(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
-	gke := rotator.simulator(t, monday, fleetOf(few))
+	gke := rotator.simulator(t, fleets.Monday, fleets.Of(few))
 	good := filepath.Join(t.TempDir(), "good.db")
-	at := monday.Format(time.RFC3339)
+	at := fleets.Monday.Format(time.RFC3339)
 	p := rotator.with(settings(gke.address)...)
 	p.with("ROTATOR_STATE=file:"+good).run(t, "hold", "all", "--by", "ann", "--reason", "nothing may start", "--at", at)
 	whole, err := os.ReadFile(good)
@@ -201,13 +202,13 @@ func TestForeignFile(t *testing.T) {
 		t.Skip("only root can be somebody else")
 	}
 	rotator := build(t)
-	gke := rotator.simulator(t, monday, fleetOf(few))
+	gke := rotator.simulator(t, fleets.Monday, fleets.Of(few))
 	dir := t.TempDir()
 	for _, open := range []string{rotator.dir, filepath.Dir(rotator.dir), dir, filepath.Dir(dir)} {
 		must(t, os.Chmod(open, 0o755))
 	}
 	path := filepath.Join(dir, "book.db")
-	at := monday.Format(time.RFC3339)
+	at := fleets.Monday.Format(time.RFC3339)
 	p := rotator.with(settings(gke.address)...)
 	p.with("ROTATOR_STATE=file:"+path).run(t, "hold", "all", "--by", "ann", "--reason", "mine", "--at", at)
 	other := p.with()
