@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
@@ -212,6 +213,8 @@ func setField(m protoreflect.Message, name, value string) error {
 	switch {
 	case field == nil:
 		return status.Errorf(codes.InvalidArgument, "Invalid JSON payload received. Unknown name %q: Cannot bind query parameter.", name)
+	case !utf8.ValidString(value): // a message of gRPC could not hold it
+		return status.Errorf(codes.InvalidArgument, "Invalid value at '%s': %q is not UTF-8", name, value)
 	case nested && field.Message() != nil:
 		return setField(m.Mutable(field).Message(), rest, value)
 	}
