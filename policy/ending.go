@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+// completing waits for one CA, or for the proof that the completion left
+// nothing.
 func (k *Case) completing(d *Decision, r *Rotation) {
 	call := r.Call
 	switch {
@@ -35,6 +37,7 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 	}
 }
 
+// oneNewCA: the old CA is gone, whoever completed it.
 func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	if busy := k.clusterBusy(); busy != "" && r.Phase == Completing {
 		k.stay(d, CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
@@ -55,6 +58,7 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	}
 }
 
+// verify compares with the baseline and closes the attempt.
 func (k *Case) verify(d *Decision, r *Rotation) {
 	c := k.Cluster
 	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
@@ -98,8 +102,10 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 	}
 }
 
+// worseStatus: anything but running, unless it was no better before.
 func worseStatus(now, before Status) bool { return now != Running && now != before }
 
+// close ends the attempt, unless a call may still be on its way.
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
 	if r.anyUnsettled(k.Now) {
 		at := k.settledAt(r)
@@ -113,6 +119,7 @@ func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + Reasons[reason].Sentence})
 }
 
+// settledAt is when the last call on its way is settled.
 func (k *Case) settledAt(r *Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {
@@ -126,6 +133,7 @@ func (k *Case) settledAt(r *Rotation) time.Time {
 	return at
 }
 
+// endedByPerson carries out a close request.
 func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
 	q := k.Doc.askedOf(RequestClose, *r)
 	if q == nil {
@@ -135,6 +143,7 @@ func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
 	return true
 }
 
+// takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *Rotation) {
 	adopt := k.Doc.asked(RequestAdopt, k.Cluster)
 	if !r.Carry && (k.Policy.Adopt == AdoptCarry || adopt != nil) && askSelected(k).Open {
@@ -158,6 +167,8 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 	}
 }
 
+// fail announces a failed rotation once; it counts against the breaker until
+// somebody acknowledges it.
 func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
@@ -165,6 +176,8 @@ func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
 	}
 }
 
+// holdSlot releases the slot once one CA is seen, or after eight days of
+// needing people.
 func (k *Case) holdSlot(d *Decision, r *Rotation) {
 	if d.Action == People || Reasons[d.Reason].Waits == "people" || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {

@@ -159,9 +159,22 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 		if f.SoakOver.After(f.HandedOver.Add(k.Policy.Soak)) && slowest != "" {
 			nodes = fmt.Sprintf("nodes done %s (%s); ", when(f.NodesDone), slowest)
 		}
-		f.Blame = fmt.Sprintf("%safter SOAK=%s, over %s, no completion window (COMPLETE_WINDOW=%s%s) opens before %s",
-			nodes, Days(k.Policy.Soak), when(f.SoakOver), k.Policy.CompleteWindow, k.freezeNote(f.SoakOver, limit), when(limit))
+		f.Blame = fmt.Sprintf("%safter SOAK=%s, over %s, no completion window (%s%s) opens before %s",
+			nodes, Days(k.Policy.Soak), when(f.SoakOver), k.completeText(), k.freezeNote(f.SoakOver, limit), when(limit))
 	}
+}
+
+// completeText names what shuts the completion: where two calendars must meet,
+// both, and how often a run is there to see them meet.
+func (k *Case) completeText() string {
+	people, own := "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String(), fmt.Sprintf("ZONAL_COMPLETE=%s: window %s", k.Policy.ZonalComplete, k.windowText())
+	switch {
+	case !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople:
+		return people
+	case k.zonalOnly():
+		return own
+	}
+	return people + "; " + own + "; EVERY=" + Days(k.Policy.Every)
 }
 
 func (k *Case) freezeNote(from, to time.Time) string {

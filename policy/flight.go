@@ -9,7 +9,6 @@ import (
 // inFlight decides for a cluster whose rotation is on record: take in what GKE
 
 // shows, move at most one phase, then see whether a call is due.
-
 func (k *Case) inFlight(d *Decision) {
 	r := k.Rotation.clone()
 	k.Rotation = &r
@@ -45,7 +44,6 @@ func (k *Case) inFlight(d *Decision) {
 }
 
 // step moves by the phase.
-
 func (k *Case) step(d *Decision, r *Rotation) {
 	b, base := k.Cluster.Bundle, r.Baseline.CA.Fingerprint
 	switch {
@@ -77,7 +75,6 @@ func (k *Case) stay(d *Decision, reason Reason, message string) {
 }
 
 // enter moves to the phase and says so.
-
 func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
 	r.move(p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, Reasons[reason].Sentence
@@ -85,7 +82,6 @@ func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
 }
 
 // starting waits for the second CA, or for the proof that none will come.
-
 func (k *Case) starting(d *Decision, r *Rotation) {
 	c := k.Cluster
 	call := r.Call
@@ -111,7 +107,6 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 }
 
 // notStarted closes an attempt whose start provably left nothing.
-
 func (k *Case) notStarted(d *Decision, r *Rotation) {
 	reason, why := StartLeftNone, r.Call.RawError
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
@@ -123,7 +118,6 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 }
 
 // bothCAs enters recreating-nodes: the start is done, hand over.
-
 func (k *Case) bothCAs(d *Decision, r *Rotation, reason Reason) {
 	c := k.Cluster
 	r.New = c.Bundle.Newest()
@@ -151,16 +145,7 @@ func (k *Case) handOver(d *Decision, what string) {
 	d.Events = append(d.Events, Event{EventHandedOver, d.Reason, what})
 }
 
-// recreatingNodes waits for proof of every pool, and recreates what GKE has
-
-// not begun.
-
-// nodesNow sees which pools a run may recreate.
-
-// worse prefers what people must know over what time will mend.
-
 // updatingClients waits for soak, approval and the completion window.
-
 func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	if names := k.unrecreated(); len(names) > 0 {
 		k.enter(d, r, RecreatingNodes, PoolAppeared)
@@ -185,7 +170,6 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 }
 
 // askForApproval asks at hand-over and then once a day.
-
 func (k *Case) askForApproval(d *Decision, r *Rotation) {
 	if !r.Carry || !k.Policy.Approval.Asks(CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
 		return
@@ -195,33 +179,3 @@ func (k *Case) askForApproval(d *Decision, r *Rotation) {
 		d.Events = append(d.Events, Event{EventApprovalNeeded, ApprovalNeeded, v.Message})
 	}
 }
-
-// completing waits for one CA, or for the proof that the completion left
-
-// nothing.
-
-// oneNewCA: the old CA is gone, whoever completed it.
-
-// verify compares with the baseline and closes the attempt.
-
-// worseStatus: anything but running, unless it was no better before.
-
-// close ends the attempt, unless a call may still be on its way.
-
-// settledAt is when the last call on its way is settled.
-
-// endedByPerson carries out a close request.
-
-// takeUp carries out adopt and retry requests.
-
-// poolTrouble tells of node operations that failed since the last look. A pool
-
-// that failed three times is left to GKE, and the rotation counts as failed.
-
-// fail announces a failed rotation once; it counts against the breaker until
-
-// somebody acknowledges it.
-
-// holdSlot releases the slot once one CA is seen, or after eight days of
-
-// needing people.

@@ -49,8 +49,7 @@ func askNodesMode(k *Case) Verdict {
 func askPoolNeeded(k *Case) Verdict {
 	if k.Pool.Name == "" {
 		if w := k.work(); w.Done() {
-			at := k.fullWindowAfter(w.EndedAt)
-			return shut(NodesPending, "the control plane was upgraded; GKE recreates the nodes, and the completion judges from "+when(at), at)
+			return k.autopilotWaits(w)
 		}
 		return isOpen("", time.Time{})
 	}
@@ -58,6 +57,19 @@ func askPoolNeeded(k *Case) Verdict {
 		return shut(NodesDone, fmt.Sprintf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
 	return isOpen("", time.Time{})
+}
+
+// autopilotWaits says until when GKE recreates the nodes of an Autopilot cluster
+// whose control plane was upgraded.
+func (k *Case) autopilotWaits(w Work) Verdict {
+	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
+	switch at := k.fullWindowAfter(w.EndedAt); {
+	case !at.IsZero():
+		return shut(NodesPending, upgraded+"; the completion judges from "+when(at), at)
+	case k.Cluster.Maintenance.Problem != "":
+		return shut(MaintenanceUnknown, upgraded+", but when a window has passed nobody can tell: "+k.Cluster.Maintenance.Problem, time.Time{})
+	}
+	return shut(NodesPending, upgraded+", but the window "+k.windowText()+" does not open within 400 days", time.Time{})
 }
 
 func (k *Case) work() Work { return k.Rotation.Pools[k.Pool.Name] }

@@ -6,6 +6,8 @@ import (
 	"slices"
 )
 
+// recreatingNodes waits for proof of every pool, and recreates what GKE has not
+// begun.
 func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 	if len(k.unrecreated()) > 0 {
 		k.nodesNow(d)
@@ -26,6 +28,7 @@ func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 	k.askForApproval(d, r)
 }
 
+// nodesNow sees which pools a run may recreate.
 func (k *Case) nodesNow(d *Decision) {
 	entered := d.Action == Update
 	var pools []string
@@ -65,6 +68,9 @@ func (k *Case) nodesNow(d *Decision) {
 	case !entered:
 		done, all := k.progress()
 		d.Action, d.Reason = Wait, closed.Reason
+		if needsPeople[closed.Reason] {
+			d.Action = People
+		}
 		d.Message = fmt.Sprintf("nodes %d of %d; %s", done, all, closed.Message)
 	}
 }
@@ -86,10 +92,12 @@ func poolGate(pool, gate string) string {
 	return pool + ": " + gate
 }
 
+// worse prefers what people must know over what time will mend.
 func worse(a, b Verdict) bool {
 	return a.OpensAt.IsZero() && !b.OpensAt.IsZero() && a.Reason != NodesRunning
 }
 
+// progress counts the pools that need no more work.
 func (k *Case) progress() (done, all int) {
 	for _, p := range k.Cluster.Pools {
 		all++
@@ -100,6 +108,8 @@ func (k *Case) progress() (done, all int) {
 	return done, all
 }
 
+// poolTrouble tells of node operations that failed since the last look. A pool
+// that failed three times is left to GKE, and the rotation counts as failed.
 func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]

@@ -102,7 +102,7 @@ var Reasons = map[Reason]Advice{
 	AlphaCluster:       {"Alpha clusters cannot upgrade nodes and are deleted after 30 days.", "", "people"},
 	CustomerManagedCA:  {"The CA is managed by the customer; its rotation is another procedure.", "Rotate it with the CA service that owns it.", "people"},
 	ListedPartly:       {"GKE could list this cluster only partly; what is missing is unknown.", "", "GKE"},
-	MaintenanceUnknown: {"The maintenance policy is of a kind this version does not understand, so its windows count as closed.", "Upgrade the rotator, or start by hand.", "people"},
+	MaintenanceUnknown: {"The maintenance policy is of a kind this version does not understand, so its windows count as closed.", "Mend the window as the message says, or upgrade the rotator.", "people"},
 	StatusNotRunning:   {"The cluster's status does not allow a change.", "", "GKE"},
 	OperationRunning:   {"GKE runs an operation on the cluster and would refuse another.", "", "GKE"},
 	TwoCAs:             {"Two CAs are in place: a rotation is under way.", "", "GKE"},

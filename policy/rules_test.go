@@ -95,6 +95,63 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 	}
 }
 
+// TestWindowNotUnderstoodInFlight: found by job/trial at seeds 526 and 1972: a
+// rotation whose window nobody understands waited without an end and without a
+// word, and kept the next wave shut.
+func TestWindowNotUnderstoodInFlight(t *testing.T) {
+	problem := window.Maintenance{Window: window.Never(), Problem: "the window cannot be understood"}
+	for _, autopilot := range []bool{false, true} {
+		c, r := flying(shopRef, RecreatingNodes)
+		c.Autopilot, c.Maintenance = autopilot, problem
+		if autopilot {
+			r.Pools[""] = Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
+		}
+		d := planOne(t, plain(), fleetOf(c, &r), monday)
+		if d.Action != People || d.Reason != MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
+			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
+		}
+		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != People {
+			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
+		}
+		later := idleCluster(Ref{"shop-prod", "europe-west1", "later"})
+		p, f := plain(), fleetOf(c, &r)
+		if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev")); err != nil {
+			t.Fatal(err)
+		}
+		f.Clusters[0].Labels = map[string]string{"env": "dev"}
+		f.Clusters = append(f.Clusters, later)
+		for _, d := range Plan(p, f, "run", monday) {
+			if d.Cluster.Ref == later.Ref && d.Action != Start {
+				t.Errorf("autopilot %t: the next wave: %s: %s", autopilot, d.Action, d.Message)
+			}
+		}
+		// In an emergency the calendar is lifted.
+		c.Bundle.CAs[0].Expires = monday.AddDate(0, 0, 20)
+		if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Action == People {
+			t.Errorf("autopilot %t: in an emergency: %s", autopilot, d.Message)
+		}
+	}
+}
+
+// TestFitNamesBothCalendars: found by job/trial at seed 1432: where the
+// completion of a zonal cluster wants two calendars to meet, both are named.
+func TestFitNamesBothCalendars(t *testing.T) {
+	p, c := plain(), idleCluster(Ref{"shop-prod", "europe-west1-b", "shop"})
+	c.Zonal, p.ZonalComplete = true, ZonalBoth
+	for text, into := range map[string]*window.Weekly{"Mon-Fri 08:00-16:00": &p.CompleteWindow, "Sat 02:00-06:00": &p.Window} {
+		if err := into.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := monday.AddDate(0, 0, 5).Add(hours(3))
+	d := planOne(t, p, fleetOf(c, nil), at)
+	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00", "ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
+		if d.Reason != DoesNotFit || !strings.Contains(d.Message, want) {
+			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
+		}
+	}
+}
+
 func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
 	_, r := flying(shopRef, Completing)
 	for _, pool := range []string{"", "web"} {

@@ -64,8 +64,9 @@ func (k *Case) explained(d Decision) bool {
 	return false
 }
 
-// announce tells at once, and once, that a hold, a freeze, a soak or the
-// completion window has caught the rotation: GKE waits for none of them.
+// announce tells at once, and once, that a hold, a freeze, a soak, the completion
+// window or a calendar that nobody understands has caught the rotation: GKE waits
+// for none of them.
 func (k *Case) announce(d *Decision, r *Rotation) {
 	gates := d.Gates
 	if !r.Carry || (r.Phase != RecreatingNodes && r.Phase != UpdatingClients) {
@@ -74,8 +75,9 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 	var caught []string
 	gke := k.gkeCompletes()
 	for _, v := range gates {
-		late := v.Reason == SoakRuns || v.Reason == CompleteWindowShut
-		if v.Open || v.Lifted || slices.Contains(caught, string(v.Reason)) || (v.Reason != Held && v.Reason != Frozen && (!late || v.OpensAt.Before(gke))) {
+		late := (v.Reason == SoakRuns || v.Reason == CompleteWindowShut) && !v.OpensAt.Before(gke)
+		catches := v.Reason == Held || v.Reason == Frozen || v.Reason == MaintenanceUnknown || late
+		if v.Open || v.Lifted || !catches || slices.Contains(caught, string(v.Reason)) {
 			continue
 		}
 		caught = append(caught, string(v.Reason))

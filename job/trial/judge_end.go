@@ -118,6 +118,11 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	if gke.strange || gke.vague || p.Nodes != policy.NodesAuto {
 		return false
 	}
+	for _, pool := range f.Cluster.Pools {
+		if pool.Exclusion != nil {
+			return false // beside the cluster's calendar it has one of its own
+		}
+	}
 	frozen, own := freezes(p.Freezes.String()), both(window, gke.exclusions)
 	open := both(own, both(weekly(p.StartWindow.String()), frozen))
 	complete := both(weekly(p.CompleteWindow.String()), frozen)
@@ -128,7 +133,7 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	lastCompletion := from
 	var opens []time.Time
 	for t := from; t.Before(to); t = t.Add(grid) {
-		if complete.room(t, roomFor) {
+		if complete.room(t, p.Every+roomFor) { // so that a run falls into it
 			lastCompletion = t
 		}
 		if open(t) {
