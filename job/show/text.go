@@ -61,8 +61,11 @@ func clean(s string) string {
 	return b.String()
 }
 
+// harmful characters steer a terminal or are not seen; among the latter are some
+// that Unicode has set aside and not named yet.
 func harmful(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || r == '\u00a0' || r == unicode.ReplacementChar
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) ||
+		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' || r == unicode.ReplacementChar
 }
 
 func cells(s string) int { return utf8.RuneCountInString(s) }
