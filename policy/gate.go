@@ -70,8 +70,16 @@ func newCase(p *Policy, c Cluster, r *Rotation, doc *FleetDoc, run string, now t
 	return k
 }
 
-// open is when the cluster's maintenance policy allows node work.
-func (k *Case) open() window.Schedule { return k.Cluster.Maintenance.Open(k.Policy.Window) }
+// open is when the cluster's maintenance policy allows node work. Where nobody
+// understands it, never; but in an emergency or a compromise the gate of that name
+// is lifted, and WINDOW and the exclusions that could be read are what is left.
+func (k *Case) open() window.Schedule {
+	m := k.Cluster.Maintenance
+	if k.Emergency || k.Urgent {
+		m.Problem = ""
+	}
+	return m.Open(k.Policy.Window)
+}
 
 // ask puts the table's questions and lifts what the moment lifts.
 func (k *Case) ask(table []Gate, want func(Gate) bool) []Verdict {

@@ -202,11 +202,8 @@ func (k *Case) autopilotDone() bool {
 const fullWindow = 4 * time.Hour
 
 // fullWindowAfter is when a whole window has passed since t; zero when none
-// opens. A calendar that nobody understands is lifted as the gate of its name is.
+// opens.
 func (k *Case) fullWindowAfter(t time.Time) time.Time {
-	if k.Cluster.Maintenance.Problem != "" && (k.Emergency || k.Urgent) {
-		return t.Add(fullWindow)
-	}
 	s, ok := k.open().Next(t)
 	if ok && s.End.Sub(later(s.Start, t)) < fullWindow && s.Start.Before(t) {
 		s, ok = k.open().Next(s.End)

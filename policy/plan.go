@@ -122,7 +122,7 @@ func (k *Case) decide(f Fleet) Decision {
 
 // windows fills in when the cluster's maintenance policy allows node work.
 func (k *Case) windows(d *Decision) {
-	next, ok := k.open().Next(k.Now)
+	next, ok := k.Cluster.Maintenance.Open(k.Policy.Window).Next(k.Now)
 	if !ok {
 		return
 	}

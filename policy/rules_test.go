@@ -99,7 +99,7 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 // rotation whose window nobody understands waited without an end and without a
 // word, and kept the next wave shut.
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
-	problem := window.Maintenance{Window: window.Never(), Problem: "the window cannot be understood"}
+	problem := window.Maintenance{Problem: "the window cannot be understood"}
 	for _, autopilot := range []bool{false, true} {
 		c, r := flying(shopRef, RecreatingNodes)
 		c.Autopilot, c.Maintenance = autopilot, problem
@@ -127,9 +127,34 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		}
 		// In an emergency the calendar is lifted.
 		c.Bundle.CAs[0].Expires = monday.AddDate(0, 0, 20)
-		if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Action == People {
+		if err := p.Window.UnmarshalText([]byte("always")); err != nil {
+			t.Fatal(err)
+		}
+		if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == People {
 			t.Errorf("autopilot %t: in an emergency: %s", autopilot, d.Message)
 		}
+	}
+}
+
+// TestExclusionBindsWhereTheWindowIsNotUnderstood: found by job/trial at seed
+// 1810: in an emergency the window that nobody understands is lifted, but not the
+// exclusion beside it, while there is time to wait for its end.
+func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
+	p := plain()
+	p.ZonalComplete, p.Soak = ZonalWindow, hours(4)
+	if err := p.Window.UnmarshalText([]byte("always")); err != nil {
+		t.Fatal(err)
+	}
+	c, r := flying(Ref{"shop-prod", "europe-west1-b", "shop"}, UpdatingClients)
+	c.Zonal, c.Bundle.CAs[0].Expires = true, monday.AddDate(0, 0, 44)
+	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood", Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)), End: monday.AddDate(0, 0, 3)}}}}
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait || d.Reason != WindowClosed {
+		t.Errorf("in the exclusion: %s %s", d.Action, d.Message)
+	}
+	c.Maintenance.Exclusions[0].Span.End = monday.AddDate(0, 0, 20)
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Complete {
+		t.Errorf("when waiting would be too late: %s %s", d.Action, d.Message)
 	}
 }
 

@@ -105,7 +105,7 @@ var planted = []struct {
 			c.Fleet.Slots[c.Close.Rotation.Cluster.String()] = policy.Slot{Attempt: c.Close.Rotation.AttemptID}
 		}
 	}})},
-	{"CAs seem to live for ever", 9, 0, 28, quiet, lying(badReader{shown: func(c *policy.Cluster) {
+	{"CAs seem to live for ever", 9, 0, 36, quiet, lying(badReader{shown: func(c *policy.Cluster) {
 		for i := range c.Bundle.CAs {
 			c.Bundle.CAs[i].Expires = c.Bundle.CAs[i].Expires.Add(100 * 365 * day)
 		}
