@@ -1,6 +1,12 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
 
 // HandOver is what people must know to update their clients: the facts of one
 // rotation at one moment, from the hand-over to the completion. Texts and
@@ -36,9 +42,11 @@ type HandOver struct {
 	// Approval says that a person must say yes before we complete.
 	Approval bool `json:"approval,omitempty"`
 	// GKECompletes is before when GKE does not complete by itself.
-	GKECompletes time.Time `json:"gkeCompletes"`
+	GKECompletes time.Time `json:"gkeCompletes,omitzero"`
 	// Watched: we do not complete it, somebody else does.
 	Watched bool `json:"watched,omitempty"`
+	// Completed is when the old credentials were first seen gone.
+	Completed time.Time `json:"completed,omitzero"`
 }
 
 // HandOverMoment is why people are told now.
@@ -51,3 +59,171 @@ const (
 	AtCompletion HandOverMoment = "completion" // the old ends soon
 	AtAnyTime    HandOverMoment = "as-asked"   // somebody asked for it
 )
+
+// HandOverOf gives what people must know about the rotation that d is about:
+// from the moment that old and new CA are in place until the attempt is closed.
+// It is pure, and promises no more than calendars can: Completes is the first
+// run at which nothing that is known now would be in the way.
+func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (HandOver, bool) {
+	if d.Rotation == nil || d.Rotation.New.Fingerprint == "" || d.Rotation.HandedOverAt.IsZero() {
+		return HandOver{}, false
+	}
+	r := d.Rotation.clone()
+	seen := d.Cluster.Status != "" // else it could not be read: the record alone speaks
+	c := d.Cluster
+	if !seen {
+		c.Bundle, c.Zonal = Bundle{CAs: []CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
+	}
+	k := newCase(p, c, &r, &FleetDoc{}, "", now)
+	k.Emergency, k.Urgent = d.Emergency, d.Urgent
+	h := HandOver{
+		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now, Moment: moment, Phase: r.Phase,
+		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA, NewCA: r.New,
+		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: k.poolsTold(seen), Watched: !r.Carry,
+	}
+	if c.DNS != "" {
+		h.DNS = c.DNS
+	}
+	if r.Phase == Verifying || d.Close != "" {
+		h.Completed = r.Entered(Verifying)
+		return h, true
+	}
+	if !seen {
+		h.Waits = "the cluster could not be read: " + d.Message
+	}
+	k.dates(&h, d)
+	return h, true
+}
+
+// poolsTold are the pools that the rotation needs recreated, and whether they
+// are. Those that are gone need nothing; Autopilot's are not the user's.
+func (k *Case) poolsTold(seen bool) map[string]bool {
+	if k.Cluster.Autopilot {
+		return nil
+	}
+	told := map[string]bool{}
+	for _, p := range k.Cluster.Pools {
+		if slices.Contains(k.Rotation.PoolsSeen, p.Name) || k.poolNeedsWork(p) {
+			told[p.Name] = !k.poolNeedsWork(p)
+		}
+	}
+	if !seen {
+		for _, name := range k.Rotation.PoolsSeen {
+			told[name] = k.Rotation.Pools[name].Done()
+		}
+	}
+	return told
+}
+
+// dates fills in when the old credentials end, by us and by GKE. Nodes that are
+// not done yet count as done when the calendars let them be.
+func (k *Case) dates(h *HandOver, d Decision) {
+	r := k.Rotation
+	if r.Phase == Completing {
+		h.Completes, h.GKECompletes = r.Entered(Completing), k.gkeCompletes()
+		return
+	}
+	slow := k.playNodes()
+	h.SoakEnds, _ = k.soakOver()
+	h.GKECompletes = k.gkeCompletes()
+	if h.Watched || h.Waits != "" {
+		return
+	}
+	h.Approval = k.Policy.Approval.Asks(CallComplete) && d.Approved == nil
+	from := later(h.SoakEnds, k.Now)
+	if n := len(r.Transitions); n > 0 && r.Transitions[n-1].At.Equal(k.Now) {
+		from = later(from, k.Now.Add(k.Policy.Every)) // one phase a run
+	}
+	for _, v := range d.Gates {
+		switch {
+		case v.Gate == "approval":
+			h.Approval = !v.Open
+		case v.Open || v.Lifted || (v.Gate != "hold" && v.Gate != "tries" && v.Gate != "settled" && v.Gate != "maintenance"):
+		case v.OpensAt.IsZero():
+			slow = join(v.Message, slow)
+		default:
+			from = later(from, v.OpensAt)
+		}
+	}
+	if slow != "" {
+		h.Waits = slow
+		return
+	}
+	if h.Completes = k.completesFrom(from); h.Completes.IsZero() {
+		h.Waits = "COMPLETE_WINDOW=" + k.Policy.CompleteWindow.String() + k.freezeNote(from, from.Add(BlockedAfter)) +
+			": no completion window opens within " + Days(BlockedAfter) + " of " + when(from)
+	}
+}
+
+// playNodes writes into its own copy of the record when the pools that are left
+// would be done, and says what keeps one from that.
+func (k *Case) playNodes() string {
+	var left []Pool
+	for _, name := range k.unrecreated() {
+		for _, p := range k.Cluster.Pools {
+			if p.Name == name {
+				left = append(left, p)
+			}
+		}
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	own := *k.Policy
+	if !k.Rotation.Carry {
+		own.Nodes = NodesGKE // nobody else is going to do it
+	}
+	played := *k
+	played.Policy = &own
+	played.Cluster.Pools = left
+	done, slowest := played.nodesDone(k.Now, later(k.Now, played.graceOver(k.graceFrom(), k.Now)), played.poolsAtOnce(), k.Now.Add(BlockedAfter), left)
+	if done.IsZero() {
+		return slowest
+	}
+	if k.Rotation.Pools == nil {
+		k.Rotation.Pools = map[string]Work{}
+	}
+	for _, p := range left {
+		w := k.Rotation.Pools[p.Name]
+		w.EndedAt, w.FirstSeen = done, done
+		k.Rotation.Pools[p.Name] = w
+	}
+	return ""
+}
+
+// completesFrom is the first run from t on at which the calendars allow a
+// completion, on the grid of the runs so far; zero if not within BlockedAfter.
+func (k *Case) completesFrom(t time.Time) time.Time {
+	grid := k.Now
+	if ts := k.Rotation.Transitions; len(ts) > 0 {
+		grid = ts[len(ts)-1].At
+	}
+	first := k.runAt(grid, t)
+	if k.Urgent {
+		return first
+	}
+	at := k.inCalendar(grid, first)
+	if k.Emergency {
+		// A completion window binds while one opens before this.
+		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
+		if at.IsZero() || at.After(reserve) {
+			return first
+		}
+	}
+	return at
+}
+
+func (k *Case) inCalendar(grid, from time.Time) time.Time {
+	s := k.completeCalendar()
+	for at := from; at.Before(from.Add(BlockedAfter)); {
+		open, edge := window.RoomAt(s, at, Room)
+		if open {
+			return at
+		}
+		if edge.IsZero() {
+			break
+		}
+		at = k.runAt(grid, edge)
+	}
+	return time.Time{}
+}

@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy/window"
+)
+
+// told is the hand-over of a cluster in that phase, on Monday at midnight.
+func told(t *testing.T, p *Policy, c Cluster, r Rotation) HandOver {
+	t.Helper()
+	before := r.clone()
+	d := planOne(t, p, fleetOf(c, &r), monday)
+	planned := d.Rotation.clone()
+	h, ok := HandOverOf(p, d, monday, AtAnyTime)
+	if !ok {
+		t.Fatalf("nothing to hand over: %s %s", d.Action, d.Message)
+	}
+	if !reflect.DeepEqual(planned, *d.Rotation) || !reflect.DeepEqual(before, r) {
+		t.Error("asking for the facts changed the record")
+	}
+	return h
+}
+
+// weekdays is a policy that completes while people are awake.
+func weekdays(t *testing.T) *Policy {
+	t.Helper()
+	p := plain()
+	w, err := window.ParseWeekly("Mon-Thu 09:00-15:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.CompleteWindow, p.Soak = w, hours(48)
+	return p
+}
+
+func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	r.Baseline.Endpoint, c.Endpoint, c.DNS, c.Zonal = "192.0.2.1", "192.0.2.2", "gke-1.example.goog", true
+	h := told(t, weekdays(t), c, r)
+	if h.OldEndpoint != "192.0.2.1" || h.NewEndpoint != "192.0.2.2" || h.DNS != "gke-1.example.goog" || !h.Zonal || h.Watched || h.Approval {
+		t.Errorf("%+v", h)
+	}
+	if h.OldCA != oldCA || h.NewCA != newCA || h.AttemptID != "a1" || h.Phase != RecreatingNodes {
+		t.Errorf("%+v", h)
+	}
+	if want := map[string]bool{"web": false}; !reflect.DeepEqual(h.Pools, want) {
+		t.Errorf("pools %v", h.Pools)
+	}
+	// Handed over Sunday 05:00 and 48 h; three nodes take half an hour.
+	if want := monday.Add(hours(29)); !h.SoakEnds.Equal(want) {
+		t.Errorf("soak ends %s, not %s", h.SoakEnds, want)
+	}
+	if want := monday.Add(hours(24 + 9)); !h.Completes.Equal(want) {
+		t.Errorf("completes %s (%s), not %s", h.Completes, h.Waits, want)
+	}
+	if want := r.StartedAt().Add(AutoCompleteAfter); !h.GKECompletes.Equal(want) {
+		t.Errorf("GKE completes %s, not %s", h.GKECompletes, want)
+	}
+}
+
+func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
+	done := Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	for _, tt := range []struct {
+		name   string
+		change func(*Policy, *Cluster, *Rotation)
+		check  func(HandOver) bool
+	}{
+		{"a person's yes, and then the window", func(p *Policy, _ *Cluster, _ *Rotation) { p.Approval = ApproveComplete },
+			func(h HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
+		{"somebody else", func(_ *Policy, _ *Cluster, r *Rotation) { r.Origin, r.Carry = Foreign, false },
+			func(h HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
+		{"tries that are used up", func(_ *Policy, _ *Cluster, r *Rotation) { r.CompleteFailures = 2 },
+			func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often") }},
+		{"a freeze over the weeks", func(p *Policy, _ *Cluster, _ *Rotation) {
+			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
+				t.Fatal(err)
+			}
+		}, func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
+		{"an exclusion that GKE keeps to", func(_ *Policy, c *Cluster, _ *Rotation) {
+			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
+		}, func(h HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, r := flying(shopRef, UpdatingClients)
+			r.Pools["web"], r.Entries = done, 1
+			p := weekdays(t)
+			tt.change(p, &c, &r)
+			if h := told(t, p, c, r); !tt.check(h) || !h.Pools["web"] {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}
+
+func TestHandOverOfWhatIsOver(t *testing.T) {
+	c, r := flying(shopRef, Verifying)
+	c.Bundle.CAs = []CA{newCA}
+	h := told(t, weekdays(t), c, r)
+	if !h.Completed.Equal(r.Entered(Verifying)) || !h.Completes.IsZero() {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestNothingToHandOver(t *testing.T) {
+	_, r := flying(shopRef, Starting)
+	r.New, r.HandedOverAt = CA{}, time.Time{}
+	for _, d := range []Decision{{}, {Rotation: &r}} {
+		if h, ok := HandOverOf(weekdays(t), d, monday, AtStartDone); ok {
+			t.Errorf("%+v", h)
+		}
+	}
+}
+
+// What cannot be read is told from the record, and promises no date.
+func TestHandOverOfAnUnreadCluster(t *testing.T) {
+	_, r := flying(shopRef, UpdatingClients)
+	f := Fleet{Unread: []Unread{{Project: "shop-prod", Reason: "403"}}, Book: Book{Known: true, Rotations: map[Ref]Rotation{shopRef: r}}}
+	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, AtAnyTime)
+	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits, "could not be read") || h.NewCA != newCA {
+		t.Errorf("%+v", h)
+	}
+}
