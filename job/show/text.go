@@ -1,113 +1,25 @@
 package show
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"gke-credential-rotator/job/words"
 )
 
 // hard is a space at which no line is broken.
-const hard = "\u00a0"
+const hard = words.Hard
 
-// Harmless makes text from outside one line that is harmless on a terminal:
-// control characters, invisible ones and those that turn the direction of
-// writing are written out.
-func Harmless(s string) string { return clean(s) }
+// Harmless makes text from outside one line that is harmless on a terminal.
+func Harmless(s string) string { return words.Harmless(s) }
 
-// HarmlessJSON escapes the same characters in JSON, also where JSON does not ask
-// for it. Line ends stay.
-func HarmlessJSON(text []byte) []byte {
-	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && harmful(r) }) < 0 {
-		return text
-	}
-	var out []byte
-	for _, r := range string(text) {
-		switch {
-		case r == '\n' || !harmful(r):
-			out = utf8.AppendRune(out, r)
-		case r > 0xffff:
-			a, b := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, a, b)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}
+// HarmlessJSON escapes the same characters in JSON.
+func HarmlessJSON(text []byte) []byte { return words.HarmlessJSON(text) }
 
-func clean(s string) string {
-	if strings.IndexFunc(s, harmful) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		_, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == '\n' || r == '\t' || r == '\r' || r == '\u00a0':
-			b.WriteByte(' ')
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r < 0x80 && harmful(r):
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case harmful(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// harmful characters steer a terminal or are not seen; among the latter are some
-// that Unicode has set aside and not named yet.
-func harmful(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) ||
-		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' || r == unicode.ReplacementChar
-}
-
-func cells(s string) int { return utf8.RuneCountInString(s) }
-
-func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(width-cells(s), 0))
-}
-
-// wrap breaks text at spaces into lines of at most width; a word that is
-// longer is broken, unless it is a command. There is at least one line.
-func wrap(text string, width int) []string {
-	width = max(width, 10)
-	var lines []string
-	line, used := "", 0
-	flush := func() {
-		if used > 0 {
-			lines = append(lines, line)
-			line, used = "", 0
-		}
-	}
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' }) {
-		n := cells(word)
-		if used > 0 && used+1+n > width {
-			flush()
-		}
-		for n > width && !strings.Contains(word, hard) {
-			flush()
-			runes := []rune(word)
-			lines = append(lines, string(runes[:width]))
-			word, n = string(runes[width:]), n-width
-		}
-		if used > 0 {
-			line, used = line+" ", used+1
-		}
-		line, used = line+word, used+n
-	}
-	flush()
-	if len(lines) == 0 {
-		lines = []string{""}
-	}
-	return lines
-}
+func clean(s string) string                { return words.Harmless(s) }
+func cells(s string) int                   { return words.Cells(s) }
+func pad(s string, width int) string       { return words.Pad(s, width) }
+func wrap(text string, width int) []string { return words.Wrap(text, width) }
 
 // row is one line of a section: a name, what happens, one sentence, and the
 // code behind it at the right edge. What people can do follows below.

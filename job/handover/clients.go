@@ -1,0 +1,160 @@
+package handover
+
+import (
+	"gke-credential-rotator/policy"
+)
+
+// clients lists who holds a credential, an address or a copy of the CA, in the
+// order in which to see to them.
+func clients(h policy.HandOver) []Step {
+	s := shell{h}
+	steps := []Step{s.check(), s.tokens(), s.caBundleStep(), s.kubeconfigs(), s.pipelines(), s.managers(), s.vault(), s.terraform(), s.certificates()}
+	if moved(h) {
+		steps = append(steps, s.network())
+	}
+	steps = append(steps, s.verifiers(), s.inside())
+	if h.DNS != "" {
+		steps = append(steps, s.dnsUsers())
+	}
+	return steps
+}
+
+func (s shell) check() Step {
+	server := "https://" + s.h.NewEndpoint
+	why := "For the commands below, once in each shell (bash, openssl). A client is ready when its file says `new CA`; with both it is ready, too."
+	if s.h.NewEndpoint != "" {
+		why += " Its server is to be " + code(server) + "."
+	}
+	return Step{"check", "Tell old from new", why, []Command{
+		{"says of each certificate which CA it is", s.whichCA()},
+		{"the bundle that the cluster hands out now", s.bundle() + " | which_ca"},
+	}}
+}
+
+func (s shell) tokens() Step {
+	return Step{"static-tokens", "Static ServiceAccount tokens",
+		"Secrets of type `kubernetes.io/service-account-token`: the old ones end at the completion, and recreated now they are signed with the new key. " +
+			"A refilled Secret ends its old token at once, so where its user cannot be switched in the same minute, make a second Secret for the account. " +
+			"Copies live on in CI variables, secret managers and other clusters. Tokens of `kubectl create token` with a long life end as well, and nothing lists them.",
+		[]Command{
+			{"those that there are, and when they were last used", s.kubectl("get secrets --all-namespaces") + ` \
+  --field-selector=type=kubernetes.io/service-account-token \
+  -o custom-columns='NAMESPACE:.metadata.namespace,SECRET:.metadata.name,ACCOUNT:.metadata.annotations.kubernetes\.io/service-account\.name,USED:.metadata.labels.kubernetes\.io/legacy-token-last-used,CREATED:.metadata.creationTimestamp'`},
+			{"refill one (write its NAMESPACE and SECRET)", s.kubectl("--namespace=NAMESPACE patch secret SECRET") + ` \
+  --type=json --patch='[{"op": "remove", "path": "/data"}]'`},
+			{"who uses tokens, from where (where Data Access logs are on, reads as well)", s.callers()},
+		}}
+}
+
+func (s shell) caBundleStep() Step {
+	return Step{"ca-bundles", "Webhooks, APIServices and CRD conversions",
+		"A `caBundle` that was copied from the cluster's CA (kube-root-ca.crt, a token's ca.crt) refuses its server when the old CA ends, and with it every object that it checks. Where the cluster signed the server's certificate, have that issued anew first; then run its installer, chart or CA injector again.",
+		[]Command{{"those with the old CA and without the new one; nothing printed: none", s.caBundles()}}}
+}
+
+func (s shell) kubeconfigs() Step {
+	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials("")}}
+	if private(s.h) {
+		get = []Command{{"fetch endpoint and bundle anew", s.getCredentials(" --internal-ip")}}
+	}
+	if s.h.DNS != "" {
+		get = append(get, Command{"or by DNS, which no later rotation changes", s.getCredentials(" --dns-endpoint")})
+	}
+	get = append(get, Command{"which CA the kubeconfig has", `kubectl config view --raw --minify --flatten --context=` + s.context() + ` \
+  -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d | which_ca`},
+		Command{"which server it names", `kubectl config view --minify --context=` + s.context() + ` \
+  -o jsonpath='{.clusters[0].cluster.server}{"\n"}'`})
+	why := "Developers, bastions, jump hosts, runners, cron jobs: each file of its own."
+	if !private(s.h) {
+		why += " Where the private endpoint is used, add --internal-ip."
+	}
+	return Step{"kubeconfigs", "Kubeconfigs", why, get}
+}
+
+func (s shell) pipelines() Step {
+	st := Step{"ci", "CI and CD", "GitLab, Jenkins, GitHub Actions, Spinnaker, Tekton: variables and secrets with the endpoint, the CA or a token. Run one pipeline after the change.", nil}
+	if moved(s.h) {
+		st.Commands = []Command{{"in each repository: the old endpoint", "git grep -nF -e " + quote(s.h.OldEndpoint)}}
+	}
+	return st
+}
+
+func (s shell) managers() Step {
+	st := Step{"managers", "Argo CD, Flux, Rancher and other clusters' managers",
+		"They keep server, CA and token of this cluster in Secrets of the cluster that they run in. Agents that dial out from inside (Rancher's, Connect) go on.", []Command{
+			{"Flux: remote kubeconfigs, in Flux's cluster", `kubectl get kustomizations.kustomize.toolkit.fluxcd.io,helmreleases.helm.toolkit.fluxcd.io --all-namespaces \
+  -o custom-columns='KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,SECRET:.spec.kubeConfig.secretRef.name'`},
+		}}
+	if moved(s.h) {
+		st.Commands = append([]Command{{"Argo CD: is this cluster among its own? (in Argo CD's cluster)", `kubectl --namespace=argocd get secrets --selector=argocd.argoproj.io/secret-type=cluster \
+  -o go-template='{{range .items}}{{.metadata.name}} {{base64decode .data.server}}{{"\n"}}{{end}}' | grep -F -e ` + quote(s.h.OldEndpoint)}},
+			st.Commands...)
+	}
+	st.Commands = append(st.Commands, Command{"Argo CD: add it anew", "argocd cluster add " + s.context() + " --upsert"})
+	return st
+}
+
+func (s shell) vault() Step {
+	host := "HOST"
+	if s.h.NewEndpoint != "" {
+		host = s.h.NewEndpoint
+	}
+	return Step{"vault", "Vault's Kubernetes auth",
+		"It keeps `kubernetes_host`, `kubernetes_ca_cert` and `token_reviewer_jwt`. Recreate the reviewer's token first; a write replaces all three. The mount may have another name than `kubernetes`.",
+		[]Command{
+			{"what it has", "vault read auth/kubernetes/config"},
+			{"old and new CA into a file", s.bundle() + " > cluster-ca.crt"},
+			{"write all three", "vault write auth/kubernetes/config kubernetes_host=" + quote("https://"+host) + " \\\n  kubernetes_ca_cert=@cluster-ca.crt token_reviewer_jwt=@reviewer.jwt"},
+		}}
+}
+
+func (s shell) terraform() Step {
+	return Step{"terraform", "Terraform, Config Connector, Crossplane",
+		"States keep endpoint and CA in attributes and outputs; kubernetes and helm providers made from them fail until they are refreshed. The state that has the cluster first, then those that read it.",
+		[]Command{
+			{"who reads them", "grep -rnE --include='*.tf' --include='*.tfvars' 'cluster_ca_certificate|client_key|kubernetes_host' ."},
+			{"what a refresh changes, then the refresh", "terraform plan -refresh-only\nterraform apply -refresh-only"},
+		}}
+}
+
+func (s shell) certificates() Step {
+	return Step{"client-certificates", "Client certificates",
+		"Those issued by the cluster through CertificateSigningRequests, and the cluster's own legacy one, end with the old CA: issue them anew. Requests are deleted an hour after they are approved, so look at the kubeconfigs, too.",
+		[]Command{
+			{"recent requests", s.kubectl("get certificatesigningrequests") + ` \
+  -o custom-columns='NAME:.metadata.name,SIGNER:.spec.signerName,USER:.spec.username,CREATED:.metadata.creationTimestamp'`},
+			{"users of a kubeconfig that have one", `kubectl config view -o jsonpath='{range .users[*]}{.name}{"\t"}{.user.client-certificate-data}{"\n"}{end}' | awk -F '\t' '$2 != "" {print $1}'`},
+			{"was the cluster made with a legacy one? (True: yes)", "gcloud container clusters describe " + s.name() + " " + s.where() + " \\\n  --format='value(masterAuth.clientCertificateConfig.issueClientCertificate)'"},
+		}}
+}
+
+func (s shell) network() Step {
+	old, project := quote(s.h.OldEndpoint), quote(s.h.Cluster.Project)
+	return Step{"network", "Firewalls, egress rules, allow-lists, DNS, probes",
+		"Whatever names the old address " + code(s.h.OldEndpoint) + " must let " + code(s.h.NewEndpoint) + " through, before the completion: firewall and egress rules, proxies, NetworkPolicies, hosts files, private DNS records, monitoring. " +
+			"Authorized networks of the cluster itself stay as they are.",
+		[]Command{
+			{"VPC firewall rules of the project", "gcloud compute firewall-rules list --project=" + project + " \\\n  --format='csv[no-heading](name,direction,destinationRanges.list(),sourceRanges.list())' | grep -F -e " + old},
+			{"records of private and public zones", "gcloud dns managed-zones list --project=" + project + " --format='value(name)' |\n  while read -r zone; do\n    gcloud dns record-sets list --zone=\"$zone\" --project=" + project + " \\\n      --format='value(name,type,rrdatas.list())' </dev/null | grep -F -e " + old + "\n  done"},
+			{"NetworkPolicies", s.kubectl("get networkpolicies --all-namespaces -o yaml") + " | grep -nF -e " + old},
+		}}
+}
+
+func (s shell) verifiers() Step {
+	return Step{"verifiers", "Verifiers of the cluster's tokens",
+		"The keys that sign ServiceAccount tokens change, too. Systems that check such tokens with a stored key set (OIDC trust, gateways) need the new one; those that fetch it from the issuer do not.",
+		[]Command{{"the key set now", s.kubectl("get --raw /openid/v1/jwks")}}}
+}
+
+func (s shell) inside() Step {
+	return Step{"inside", "Long-lived clients inside the cluster",
+		"metrics-server, konnectivity-agent and controllers that keep connections open: restart what logs x509 errors. Recreated nodes bring the rest.",
+		[]Command{{"those that complain (write the NAMESPACE and DEPLOYMENT)", s.kubectl("--namespace=NAMESPACE logs deployment/DEPLOYMENT --since=1h") + " | grep -c x509"},
+			{"restart", s.kubectl("--namespace=NAMESPACE rollout restart deployment/DEPLOYMENT")}}}
+}
+
+func (s shell) dnsUsers() Step {
+	return Step{"dns-endpoint", "Users of the DNS endpoint",
+		"Nothing is to be done for address and CA: " + code(s.h.DNS) + " outlives rotations, and Google's own certificate vouches for it. " +
+			"Static tokens and client certificates end there as well.", nil}
+}

@@ -1,0 +1,104 @@
+package handover
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// fact is one labelled line of a hand-over.
+type fact struct{ label, text string }
+
+// facts says what is old, what is new and when the old ends; when writes times.
+func facts(h policy.HandOver, when func(time.Time) string) []fact {
+	out := []fact{{"rotation", fmt.Sprintf("attempt %d, %s", h.AttemptNo, whose(h))}}
+	switch {
+	case moved(h):
+		out = append(out, fact{"endpoint", "from " + code(h.OldEndpoint) + " to " + code(h.NewEndpoint)})
+	case h.NewEndpoint != "":
+		out = append(out, fact{"endpoint", code(h.NewEndpoint)})
+	case h.OldEndpoint != "":
+		out = append(out, fact{"endpoint", "from " + code(h.OldEndpoint) + "; the new one could not be read"})
+	}
+	if h.DNS != "" {
+		out = append(out, fact{"DNS name", code(h.DNS) + ", stays as it is"})
+	}
+	out = append(out, fact{"old CA", ca(h.OldCA)}, fact{"new CA", ca(h.NewCA)})
+	if text := pools(h); text != "" {
+		out = append(out, fact{"nodes", text})
+	}
+	return append(out, fact{"old ends", ends(h, when)})
+}
+
+func whose(h policy.HandOver) string {
+	switch {
+	case h.Origin == policy.Foreign && h.Watched:
+		return "started by somebody else, and this tool only looks"
+	case h.Origin == policy.Foreign:
+		return "started by somebody else, carried by this tool"
+	}
+	return "started by this tool"
+}
+
+func ca(c policy.CA) string {
+	if c.Fingerprint == "" {
+		return "unknown"
+	}
+	return fmt.Sprintf("SHA-256 %s, %s to %s", code(string(c.Fingerprint)), c.Issued.UTC().Format(time.DateOnly), c.Expires.UTC().Format(time.DateOnly))
+}
+
+func pools(h policy.HandOver) string {
+	if h.Autopilot {
+		return "recreated by GKE (Autopilot)"
+	}
+	if len(h.Pools) == 0 {
+		return ""
+	}
+	var left []string
+	for _, name := range slices.Sorted(maps.Keys(h.Pools)) {
+		if !h.Pools[name] {
+			left = append(left, code(name))
+		}
+	}
+	if len(left) == 0 {
+		return fmt.Sprintf("%d of %d pools recreated", len(h.Pools), len(h.Pools))
+	}
+	const few = 8
+	text := strings.Join(left[:min(few, len(left))], ", ")
+	if n := len(left) - few; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools), text)
+}
+
+// ends says when the old credentials end, by us and by GKE.
+func ends(h policy.HandOver, when func(time.Time) string) string {
+	if over(h) {
+		return "they ended: first seen gone " + when(h.Completed)
+	}
+	var text string
+	switch {
+	case h.Phase == policy.Completing:
+		return "now: the completion was sent " + when(h.Completes)
+	case h.Watched:
+		text = "when those who started it complete it"
+	case h.Waits != "":
+		text = "our date is not known. What it waits for: " + code(h.Waits)
+	case h.Approval:
+		text = "not before " + when(h.Completes) + ", and only when a person has approved"
+	default:
+		text = when(h.Completes) + " by us, as it looks now"
+	}
+	if h.GKECompletes.IsZero() {
+		return text
+	}
+	text += ". GKE ends them by itself, not before " + when(h.GKECompletes)
+	if h.GKECompletes.Before(h.Completes) {
+		text += ": count with that date, it is the earlier one"
+	}
+	return text
+}

@@ -1,0 +1,47 @@
+package handover
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// levers is how people delay the completion, or let it go on.
+func levers(h policy.HandOver) []Step {
+	if over(h) || h.Phase == policy.Completing {
+		return nil
+	}
+	s, cluster := shell{h}, quote(h.Cluster.String())
+	var out []Step
+	switch {
+	case h.Watched:
+		out = append(out, Step{"adopt", "Have this tool carry it",
+			"Somebody else started this rotation, and this tool only looks: they complete it, or GKE does. Adopted, it keeps to soak, windows and approvals from now on.",
+			[]Command{{"adopt it", "rotator adopt " + cluster + " --by YOU --reason WHY"}}})
+	case h.Approval:
+		out = append(out, Step{"approve", "When clients are updated: approve",
+			"This deployment completes nothing that nobody has approved. The yes holds for this attempt, until a node pool must be recreated again.",
+			[]Command{{"approve the completion", "rotator approve " + cluster + " --by YOU --reason 'clients are updated'"}}})
+	}
+	until := h.At
+	for _, t := range []time.Time{h.Completes, h.GKECompletes} {
+		if t.After(until) {
+			until = t
+		}
+	}
+	until = until.UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
+	date := until.Format(time.DateOnly)
+	hold := Step{"hold", "Not ready: hold",
+		"It stops every call of ours for this cluster, node work as well, until the date or `rotator release`. It does not stop GKE, which completes by itself.",
+		[]Command{{"hold it", "rotator hold " + cluster + " --until " + date + " --by YOU --reason WHY"}}}
+	if !h.Watched {
+		out = append(out, hold)
+	}
+	return append(out, Step{"delay-gke", "Not ready, and GKE's own date is near: a maintenance exclusion",
+		"Only an exclusion with scope no_upgrades delays GKE. It stops node recreation, too, and within 30 days of the CA's expiry GKE may pass over it. A cluster takes few of them: remove it when clients are ready.",
+		[]Command{
+			{"delay GKE until " + date, "gcloud container clusters update " + s.name() + " " + s.where() + " \\\n  --add-maintenance-exclusion-name=rotation-clients --add-maintenance-exclusion-scope=no_upgrades \\\n  --add-maintenance-exclusion-start=" +
+				h.At.UTC().Format(time.RFC3339) + " --add-maintenance-exclusion-end=" + until.Format(time.RFC3339)},
+			{"end that", "gcloud container clusters update " + s.name() + " " + s.where() + " \\\n  --remove-maintenance-exclusion=rotation-clients"},
+		}})
+}

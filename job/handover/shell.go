@@ -1,0 +1,124 @@
+package handover
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
+)
+
+var (
+	needsQuotes = regexp.MustCompile(`[^A-Za-z0-9/._:=-]`)
+	hexDigest   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// quote writes text as one word of bash. Characters that would do something on
+// a terminal are written as escapes, so what is shown is what is run.
+func quote(text string) string {
+	switch {
+	case text == "":
+		return "''"
+	case !needsQuotes.MatchString(text):
+		return text
+	case words.Harmless(text) == text:
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	b.WriteString("$'")
+	for i, r := range text {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case r == '\'' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case words.Harmless(string(r)) != string(r):
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + "'"
+}
+
+// shell makes the commands about one cluster.
+type shell struct{ h policy.HandOver }
+
+// where are the flags that name the cluster's place.
+func (s shell) where() string {
+	return "--location=" + quote(s.h.Cluster.Location) + " --project=" + quote(s.h.Cluster.Project)
+}
+
+func (s shell) name() string { return quote(s.h.Cluster.Name) }
+
+// context is what gcloud calls the cluster in a kubeconfig.
+func (s shell) context() string {
+	return quote("gke_" + s.h.Cluster.Project + "_" + s.h.Cluster.Location + "_" + s.h.Cluster.Name)
+}
+
+func (s shell) kubectl(args string) string { return "kubectl --context=" + s.context() + " " + args }
+
+func (s shell) getCredentials(more string) string {
+	return "gcloud container clusters get-credentials " + s.name() + " " + s.where() + more
+}
+
+// whichCA is a function for the shell that says of each certificate it is given
+// whether it is the old CA or the new one. openssl reads only the first
+// certificate of a file, and during a rotation there are two.
+func (s shell) whichCA() string {
+	var known string
+	for _, ca := range []struct {
+		of   policy.CA
+		word string
+	}{{s.h.NewCA, "new CA"}, {s.h.OldCA, "old CA"}} {
+		if hexDigest.MatchString(string(ca.of.Fingerprint)) {
+			known += " \\\n        -e 's/^" + string(ca.of.Fingerprint) + "$/" + ca.word + "/'"
+		}
+	}
+	return `which_ca() {
+  awk '/BEGIN CERT/ {c = ""} {c = c $0 "\n"}
+       /END CERT/ {print c | "openssl x509 -noout -sha256 -fingerprint"
+                   close("openssl x509 -noout -sha256 -fingerprint")}' |
+    sed -e 's/.*=//' -e 's/://g' | tr 'A-F' 'a-f' |
+    sed -e 's/^$/no certificate/'` + known + `
+}`
+}
+
+// bundle prints the cluster's CA bundle: old and new until the completion.
+func (s shell) bundle() string {
+	return "gcloud container clusters describe " + s.name() + " " + s.where() + " \\\n  --format='value(masterAuth.clusterCaCertificate)' | base64 -d"
+}
+
+// caBundles prints what holds a copy of the old CA and not of the new one.
+func (s shell) caBundles() string {
+	list := func(resource, bundle string) string {
+		return "  " + s.kubectl("get "+resource) + " \\\n    -o go-template='{{range .items}}" + bundle + "{{end}}'"
+	}
+	const hooks = `{{$kind := .kind}}{{$name := .metadata.name}}{{range .webhooks}}{{with .clientConfig.caBundle}}{{$kind}}/{{$name}} {{.}}{{"\n"}}{{end}}{{end}}`
+	const services = `{{with .spec.caBundle}}APIService/{{$.metadata.name}} {{.}}{{"\n"}}{{end}}`
+	const conversions = `{{$name := .metadata.name}}{{with .spec.conversion}}{{with .webhook}}{{with .clientConfig}}{{with .caBundle}}CRD/{{$name}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}`
+	return "{\n" + strings.Join([]string{
+		list("validatingwebhookconfigurations,mutatingwebhookconfigurations", hooks),
+		list("apiservices", strings.Replace(strings.Replace(services, "{{with", "{{$name := .metadata.name}}{{with", 1), "{{$.metadata.name}}", "{{$name}}", 1)),
+		list("customresourcedefinitions", conversions),
+	}, "\n") + `
+} | while read -r what bundle; do
+  printf '%s: %s\n' "$what" "$(printf '%s' "$bundle" | base64 -d | which_ca | paste -s -d, -)"
+done | grep -v 'new CA' | grep 'old CA'`
+}
+
+// callers prints who spoke to the API server with a ServiceAccount's token or a
+// client certificate, and from where.
+func (s shell) callers() string {
+	value := func(text string) string { // of Cloud Logging's query language
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	filter := `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) + ` resource.labels.location=` + value(s.h.Cluster.Location) +
+		` protoPayload.authenticationInfo.principalEmail:"system:serviceaccount:"`
+	return "gcloud logging read " + quote(filter) + " \\\n  --project=" + quote(s.h.Cluster.Project) + ` --freshness=1d --limit=5000 \
+  --format='value(protoPayload.authenticationInfo.principalEmail,protoPayload.requestMetadata.callerIp,protoPayload.requestMetadata.callerSuppliedUserAgent)' |
+  sort | uniq -c | sort -rn | head -50`
+}
