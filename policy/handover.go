@@ -169,14 +169,12 @@ func (k *Case) playNodes() string {
 	if len(left) == 0 {
 		return ""
 	}
-	own := *k.Policy
-	if !k.Rotation.Carry {
-		own.Nodes = NodesGKE // nobody else is going to do it
+	done, slowest := k.playOn(left, false)
+	// What an emergency or a compromise does not wait for is not waited for here.
+	late := k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)
+	if k.Urgent || k.Emergency && (done.IsZero() || done.After(late)) {
+		done, slowest = k.playOn(left, true)
 	}
-	played := *k
-	played.Policy = &own
-	played.Cluster.Pools = left
-	done, slowest := played.nodesDone(k.Now, later(k.Now, played.graceOver(k.graceFrom(), k.Now)), played.poolsAtOnce(), k.Now.Add(BlockedAfter), left)
 	if done.IsZero() {
 		return slowest
 	}
@@ -189,6 +187,24 @@ func (k *Case) playNodes() string {
 		k.Rotation.Pools[p.Name] = w
 	}
 	return ""
+}
+
+// playOn is when the pools would be done from now on; free: at any time of day.
+func (k *Case) playOn(left []Pool, free bool) (time.Time, string) {
+	own, played := *k.Policy, *k
+	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
+	if !k.Rotation.Carry && !k.Emergency {
+		own.Nodes = NodesGKE // nobody else is going to do it
+	}
+	if free {
+		own.Window, own.Freezes, own.NodeGrace = window.Weekly{}, window.Freezes{}, 0
+		played.Cluster.Maintenance = window.Maintenance{}
+		for i := range played.Cluster.Pools {
+			played.Cluster.Pools[i].Exclusion = nil
+		}
+	}
+	begin := later(k.Now, played.graceOver(k.graceFrom(), k.Now))
+	return played.nodesDone(k.Now, begin, played.poolsAtOnce(), k.Now.Add(BlockedAfter), played.Cluster.Pools)
 }
 
 // completesFrom is the first run from t on at which the calendars allow a

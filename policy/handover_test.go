@@ -62,6 +62,26 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 	}
 }
 
+// An emergency waits for no window that opens too late, and neither does what
+// people are told.
+func TestHandOverInAnEmergency(t *testing.T) {
+	c, r := flying(shopRef, RecreatingNodes)
+	old := CA{"old", oldCA.Issued, monday.AddDate(0, 0, 40)}
+	c.Bundle.CAs[0], r.Baseline.CA, r.Emergency = old, old, true
+	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20), End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Maintenance.Window, c.Maintenance.Text = window, text
+	h := told(t, weekdays(t), c, r)
+	if want := monday.Add(hours(24 + 9)); !h.Completes.Equal(want) {
+		t.Errorf("completes %s (%s), not %s", h.Completes, h.Waits, want)
+	}
+	if want := monday.AddDate(0, 0, 20); h.GKECompletes.Before(want) {
+		t.Errorf("GKE keeps to its window, and completes %s", h.GKECompletes)
+	}
+}
+
 func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 	done := Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {

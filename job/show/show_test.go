@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -198,11 +199,11 @@ func TestHarmless(t *testing.T) {
 			t.Error(clean(err.Error()))
 		}
 	}
-	if _, err := Find(Refs(res.Decisions), evil); err == nil || strings.IndexFunc(err.Error(), harmful) >= 0 {
+	if _, err := Find(Refs(res.Decisions), evil); err == nil || strings.IndexFunc(err.Error(), words.Harmful) >= 0 {
 		t.Errorf("Find: %q", err)
 	}
 	for line := range strings.Lines(b.String()) {
-		if line = strings.TrimSuffix(line, "\n"); strings.IndexFunc(line, harmful) >= 0 || strings.HasPrefix(line, "fake line") {
+		if line = strings.TrimSuffix(line, "\n"); strings.IndexFunc(line, words.Harmful) >= 0 || strings.HasPrefix(line, "fake line") {
 			t.Errorf("harmful: %q", line)
 		}
 	}

@@ -18,13 +18,13 @@ const Hard = "\u00a0"
 // HarmlessJSON escapes the same characters in JSON, also where JSON does not ask
 // for it. Line ends stay.
 func HarmlessJSON(text []byte) []byte {
-	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && harmful(r) }) < 0 {
+	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && Harmful(r) }) < 0 {
 		return text
 	}
 	var out []byte
 	for _, r := range string(text) {
 		switch {
-		case r == '\n' || !harmful(r):
+		case r == '\n' || !Harmful(r):
 			out = utf8.AppendRune(out, r)
 		case r > 0xffff:
 			a, b := utf16.EncodeRune(r)
@@ -40,7 +40,7 @@ func HarmlessJSON(text []byte) []byte {
 // control characters, invisible ones and those that turn the direction of
 // writing are written out.
 func Harmless(s string) string {
-	if strings.IndexFunc(s, harmful) < 0 && utf8.ValidString(s) {
+	if strings.IndexFunc(s, Harmful) < 0 && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
@@ -51,9 +51,9 @@ func Harmless(s string) string {
 			b.WriteByte(' ')
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r < 0x80 && harmful(r):
+		case r < 0x80 && Harmful(r):
 			fmt.Fprintf(&b, `\x%02x`, r)
-		case harmful(r):
+		case Harmful(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)
@@ -62,7 +62,8 @@ func Harmless(s string) string {
 	return b.String()
 }
 
-func harmful(r rune) bool {
+// Harmful says whether the character does more on a terminal than take a column.
+func Harmful(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || r == '\u00a0' || r == unicode.ReplacementChar
 }
 
