@@ -1,0 +1,66 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+)
+
+// TestHandOverKeepsItsDate: the dates that people are told when nodes are done
+// are those at which the pass then completes, for every cluster of the sample;
+// told at the start they are no later, for then the nodes are an estimate.
+func TestHandOverKeepsItsDate(t *testing.T) {
+	s, problems := readSettings(simulationEnviron(nil))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	setup := sim.Setup{Policy: s.Policy(), World: gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart}), From: gkesim.SampleStart, Days: 30, Every: time.Hour, Seed: 1}
+	if err := setup.World.AddSample(); err != nil {
+		t.Fatal(err)
+	}
+	setup.Policy.Projects = setup.World.Projects()
+	early, late := map[policy.Ref]time.Time{}, map[policy.Ref]time.Time{}
+	story, err := sim.Play(t.Context(), setup, func(res pass.Result) {
+		for _, d := range res.Decisions {
+			for _, e := range d.Events {
+				if e.Name != policy.EventHandedOver {
+					continue
+				}
+				h, ok := policy.HandOverOf(setup.Policy, d, res.At, policy.AtAnyTime)
+				if !ok || h.Completes.IsZero() {
+					t.Errorf("%s is handed over without a date: %v %s", d.Cluster.Ref, ok, h.Waits)
+				}
+				if d.Phase == policy.RecreatingNodes {
+					early[d.Cluster.Ref] = h.Completes
+				} else {
+					late[d.Cluster.Ref] = h.Completes
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, c := range story.Clusters {
+		was := c.Entered[policy.Completing]
+		if was.IsZero() {
+			continue
+		}
+		told++
+		if at := late[c.Cluster]; !at.Equal(was) {
+			t.Errorf("%s was to be completed %s, and was %s", c.Cluster, at, was)
+		}
+		if at := early[c.Cluster]; at.After(was) || was.Sub(at) > 7*24*time.Hour {
+			t.Errorf("%s was to be completed %s when it was started, and was %s", c.Cluster, at, was)
+		}
+		t.Logf("%s: told %s, then %s; was %s", c.Cluster, early[c.Cluster], late[c.Cluster], was)
+	}
+	if told < 6 {
+		t.Errorf("only %d clusters were completed", told)
+	}
+}
