@@ -59,6 +59,8 @@ type Decision struct {
 	Taken []Request
 	// Approved is the approval that the call relies on.
 	Approved *Approval
+	// InForce is the policy that a call is decided by.
+	InForce *InForce
 }
 
 // SlotChange is what a write does to the cluster's slot.

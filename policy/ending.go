@@ -44,6 +44,9 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 		return
 	}
 	r.New = k.Cluster.Bundle.Oldest()
+	if k.Cluster.Endpoint != "" {
+		r.Endpoint = k.Cluster.Endpoint
+	}
 	r.CompletedBy = "other"
 	reason := ElsewhereCompleted
 	if r.Phase == Completing && r.Call != nil && r.Call.MayHaveTaken() {

@@ -120,7 +120,7 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 // bothCAs enters recreating-nodes: the start is done, hand over.
 func (k *Case) bothCAs(d *Decision, r *Rotation, reason Reason) {
 	c := k.Cluster
-	r.New = c.Bundle.Newest()
+	r.New, r.Endpoint = c.Bundle.Newest(), c.Endpoint
 	r.PoolsSeen = nil
 	for _, p := range c.Pools {
 		r.PoolsSeen = append(r.PoolsSeen, p.Name)
@@ -166,7 +166,7 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		return
 	}
 	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, Reasons[ReadyToComplete].Sentence
-	d.Approved = k.approval(CallComplete)
+	d.Approved, d.InForce = k.approval(CallComplete), k.Policy.InForce
 }
 
 // askForApproval asks at hand-over and then once a day.

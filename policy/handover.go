@@ -84,6 +84,9 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 	if c.DNS != "" {
 		h.DNS = c.DNS
 	}
+	if c.Endpoint == "" {
+		h.NewEndpoint = r.Endpoint
+	}
 	if r.Phase == Verifying || d.Close != "" {
 		h.Completed = r.Entered(Verifying)
 		return h, true

@@ -21,7 +21,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	switch {
 	case !isShut:
 		d.Action, d.Reason, d.Message = Start, IsDue, join(k.Due.Why, k.liftedNote(d.Gates))
-		d.Approved = k.approval(CallStart)
+		d.Approved, d.InForce = k.approval(CallStart), k.Policy.InForce
 	case v.Reason == NotSelected || v.Reason == NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
@@ -162,6 +162,7 @@ func (k *Case) adopt(d *Decision) {
 		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: Foreign,
 		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, c) != nil,
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
+		InForce: k.Policy.InForce,
 	}
 	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
 	k.bothCAs(d, &r, ForeignRotation)

@@ -53,6 +53,9 @@ type Policy struct {
 	StuckAfter time.Duration
 
 	Every time.Duration // how often the job is scheduled
+
+	// InForce is this policy in words, kept with what it decides; nil: unknown.
+	InForce *InForce
 }
 
 // ZonalComplete says which window a zonal cluster's completion obeys: its API

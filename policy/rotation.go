@@ -101,6 +101,12 @@ type Rotation struct {
 	// LastRead is when the cluster was last read.
 	LastRead time.Time `json:"lastRead,omitzero"`
 	Reason   Reason    `json:"reason,omitempty"`
+	// Endpoint is where the control plane is advertised since the start.
+	Endpoint string `json:"endpoint,omitempty"`
+	// InForce is the policy that it was started under, and CompletedUnder the one
+	// of the last completion of ours, where that was another.
+	InForce        *InForce `json:"inForce,omitempty"`
+	CompletedUnder *InForce `json:"completedUnder,omitempty"`
 	// Failed and Stuck are announced once and count against the breaker until
 	// somebody acknowledges them.
 	Failed string `json:"failed,omitempty"`

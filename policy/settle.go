@@ -16,7 +16,7 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 		Baseline: baselineOf(c), Phase: Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
 		Transitions: []Transition{{Starting, now, run, d.Reason}},
 		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
-		LastRead:    c.Seen, Reason: StartSent,
+		LastRead:    c.Seen, Reason: StartSent, InForce: d.InForce,
 	}
 	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
@@ -38,6 +38,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 		if kind == CallComplete {
 			r.completeIntent(call, now)
 			r.relyOn(d.Approved)
+			r.under(d.InForce)
 			d.Events = append(d.Events, Event{EventPhaseChanged, CompleteSent, string(Completing) + ": " + d.Message})
 			continue
 		}

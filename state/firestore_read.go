@@ -81,14 +81,15 @@ func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) err
 
 // query reads the documents of a collection, all or those where it says.
 func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter, each func(id string, e envelope) error) error {
+	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}, Where: where}
+	return f.ask(ctx, q, func(id string, _ *pb.Document, e envelope) error { return each(id, e) })
+}
+
+// ask reads the documents that a query finds.
+func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery, each func(id string, doc *pb.Document, e envelope) error) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
-	req := &pb.RunQueryRequest{
-		Parent: f.root() + "/documents",
-		QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: &pb.StructuredQuery{
-			From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}, Where: where,
-		}},
-	}
+	req := &pb.RunQueryRequest{Parent: f.root() + "/documents", QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: q}}
 	stream, err := f.client.RunQuery(ctx, req)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (f *Firestore) query(ctx context.Context, collection string, where *pb.Stru
 		id := strings.TrimPrefix(doc.GetName(), f.path(""))
 		e, err := fromDocument(id, doc)
 		if err == nil {
-			err = each(id, e)
+			err = each(id, doc, e)
 		}
 		if err != nil {
 			return err

@@ -5,6 +5,8 @@ package state
 import (
 	"context"
 	"errors"
+	"iter"
+	"time"
 
 	"gke-credential-rotator/policy"
 )
@@ -23,6 +25,10 @@ type Store interface {
 	Write(ctx context.Context, c Change) (Change, error)
 	// History lists the closed attempts of a cluster, newest first.
 	History(ctx context.Context, ref policy.Ref) ([]policy.Record, error)
+	// Records gives the closed attempts of all clusters that were closed at since
+	// or later, in the order of their closing, a page at a time: as many as there
+	// are. An error is the last that it gives.
+	Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error]
 	// Lease takes or renews the courtesy lease and says who holds it.
 	// Correctness never depends on it.
 	Lease(ctx context.Context, l Lease) (held Lease, err error)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
@@ -201,6 +203,34 @@ func (b *book) History(ctx context.Context, ref policy.Ref) ([]policy.Record, er
 	}
 	slices.SortStableFunc(out, func(x, y policy.Record) int { return y.ClosedAt.Compare(x.ClosedAt) })
 	return out, nil
+}
+
+// Records implements [state.Store].
+func (b *book) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	return func(yield func(policy.Record, error) bool) {
+		for _, rec := range b.recordsSince(since) {
+			if err := ctx.Err(); err != nil {
+				yield(policy.Record{}, err)
+				return
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *book) recordsSince(since time.Time) []policy.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []policy.Record
+	for _, p := range b.history {
+		if at := p.value.ClosedAt; !at.IsZero() && !at.Before(since) {
+			out = append(out, p.value)
+		}
+	}
+	slices.SortFunc(out, state.ByClosing)
+	return out
 }
 
 // Lease implements [state.Store].

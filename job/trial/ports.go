@@ -3,8 +3,10 @@ package trial
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
@@ -183,6 +185,11 @@ func (s shelf) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 	s.x.tell(&Event{Kind: FleetRead, Fleet: &doc})
 	s.x.reach(elsewhere, policy.Ref{})
 	return doc, s.x.alive(nobody)
+}
+
+// Records implements [state.Store]. No run asks for them.
+func (s shelf) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	return s.x.dep.book.Records(ctx, since)
 }
 
 // History implements [state.Store].

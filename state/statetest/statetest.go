@@ -33,6 +33,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"no version comes back", aba},
 		{"an attempt opened again leaves the history", reopen},
 		{"history, newest first", history},
+		{"records of all clusters, in the order of their closing", records},
+		{"records that are closed or opened again meanwhile", recordsMeanwhile},
 		{"what is given is not changed", untouched},
 		{"lease", lease},
 		{"names that break ids", badNames},

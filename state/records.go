@@ -1,0 +1,199 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"go.etcd.io/bbolt"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"gke-credential-rotator/policy"
+)
+
+// recordsPage is how many records are read at a time: nothing is kept open or
+// locked while they are looked at.
+const recordsPage = 200
+
+// ByClosing orders records by their closing, and what was closed at once by the
+// attempt.
+func ByClosing(a, b policy.Record) int {
+	return cmp.Or(a.ClosedAt.Compare(b.ClosedAt), cmp.Compare(a.Rotation.AttemptID, b.Rotation.AttemptID))
+}
+
+// paged gives records page by page, until a page is empty.
+func paged(ctx context.Context, page func() ([]policy.Record, error)) iter.Seq2[policy.Record, error] {
+	return func(yield func(policy.Record, error) bool) {
+		for {
+			err := ctx.Err()
+			var recs []policy.Record
+			if err == nil {
+				recs, err = page()
+			}
+			if err != nil {
+				yield(policy.Record{}, err)
+				return
+			}
+			if len(recs) == 0 {
+				return
+			}
+			for _, rec := range recs {
+				if !yield(rec, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Records implements [Store].
+func (f *File) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	return filed(ctx, since, func(do func(*File) error) error { return do(f) })
+}
+
+// Records implements [Store].
+func (s Shared) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	return filed(ctx, since, s.read)
+}
+
+// filed gives the records of a file that open opens for each page. First it
+// finds out which there are, and when they were closed.
+func filed(ctx context.Context, since time.Time, open func(func(*File) error) error) iter.Seq2[policy.Record, error] {
+	var ids []string
+	known := false
+	return paged(ctx, func() (recs []policy.Record, err error) {
+		err = open(func(f *File) error {
+			if !known {
+				known = true
+				if ids, err = f.closedSince(since); err != nil {
+					return err
+				}
+			}
+			for len(ids) > 0 && len(recs) == 0 { // what was opened again meanwhile is gone
+				n := min(recordsPage, len(ids))
+				if recs, err = f.recordsOf(ids[:n]); err != nil {
+					return err
+				}
+				ids = ids[n:]
+			}
+			return nil
+		})
+		return recs, err
+	})
+}
+
+// closedSince lists the ids of the records, in the order of their closing.
+func (f *File) closedSince(since time.Time) ([]string, error) {
+	type closed struct {
+		id string
+		at time.Time
+	}
+	var found []closed
+	err := f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketHistory)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) error {
+			e, err := open(string(k), v)
+			if err != nil {
+				return err
+			}
+			var rec struct {
+				ClosedAt time.Time `json:"closedAt"`
+			}
+			if err := json.Unmarshal(e.Body, &rec); err != nil {
+				return fmt.Errorf("document %s cannot be read: %w", k, err)
+			}
+			if !rec.ClosedAt.IsZero() && !rec.ClosedAt.Before(since) {
+				found = append(found, closed{string(k), rec.ClosedAt})
+			}
+			return nil
+		})
+	})
+	slices.SortFunc(found, func(a, b closed) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	ids := make([]string, len(found))
+	for i, c := range found {
+		ids[i] = c.id
+	}
+	return ids, err
+}
+
+func (f *File) recordsOf(ids []string) (recs []policy.Record, err error) {
+	err = f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketHistory)
+		for _, id := range ids {
+			text := b.Get([]byte(id))
+			if text == nil {
+				continue
+			}
+			var rec policy.Record
+			if _, err := decode(id, text, &rec); err != nil {
+				return err
+			}
+			recs = append(recs, rec)
+		}
+		return nil
+	})
+	return recs, err
+}
+
+// Records implements [Store]: one query a page, over the single field closedAt.
+// That field has microseconds, which is the order that a page is cut by; within
+// a page the record's own time counts.
+func (f *Firestore) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	var after []*pb.Value
+	ended := false
+	return paged(ctx, func() (recs []policy.Record, err error) {
+		for !ended && len(recs) == 0 && err == nil {
+			recs, after, err = f.recordsAfter(ctx, since, after)
+			ended = len(recs) < recordsPage
+			recs = slices.DeleteFunc(recs, func(r policy.Record) bool { return r.ClosedAt.Before(since) })
+		}
+		slices.SortStableFunc(recs, ByClosing)
+		return recs, err
+	})
+}
+
+// recordsAfter reads the page behind a place, and gives the place of its end.
+func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*pb.Value) (recs []policy.Record, last []*pb.Value, err error) {
+	err = f.read(ctx, func(ctx context.Context) error {
+		recs, last = nil, after
+		return f.ask(ctx, f.closedQuery(since, after), func(id string, doc *pb.Document, e envelope) error {
+			var rec policy.Record
+			if err := e.into(id, &rec); err != nil {
+				return err
+			}
+			last = []*pb.Value{doc.GetFields()[fieldClosedAt], {ValueType: &pb.Value_ReferenceValue{ReferenceValue: doc.GetName()}}}
+			recs = append(recs, rec)
+			return nil
+		})
+	})
+	return recs, last, err
+}
+
+// closedQuery asks for the next page of what was closed.
+func (f *Firestore) closedQuery(since time.Time, after []*pb.Value) *pb.StructuredQuery {
+	by := func(field string) *pb.StructuredQuery_Order {
+		return &pb.StructuredQuery_Order{Field: &pb.StructuredQuery_FieldReference{FieldPath: field}, Direction: pb.StructuredQuery_ASCENDING}
+	}
+	q := &pb.StructuredQuery{
+		From:    []*pb.StructuredQuery_CollectionSelector{{CollectionId: colHistory}},
+		OrderBy: []*pb.StructuredQuery_Order{by(fieldClosedAt), by("__name__")},
+		Limit:   wrapperspb.Int32(recordsPage),
+		Where: &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_FieldFilter{FieldFilter: &pb.StructuredQuery_FieldFilter{
+			Field: &pb.StructuredQuery_FieldReference{FieldPath: fieldClosedAt},
+			Op:    pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL,
+			Value: instant(since.Truncate(time.Microsecond)),
+		}}},
+	}
+	if after != nil {
+		q.StartAt = &pb.Cursor{Values: after}
+	}
+	return q
+}
