@@ -62,7 +62,7 @@ out of reach; 2 settings or arguments are wrong.`,
 	}
 	root.Flags().AddFlagSet(passes.Flags())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
+	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
 		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand())
 	root.SetArgs(args)
 	root.SetOut(a.stdout)

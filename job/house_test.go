@@ -35,11 +35,12 @@ var house = map[string]struct {
 	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/words":                {nil, []string{}, "text made harmless and folded, a leaf for all that shows"},
 	"job/handover":             {[]string{"job/words", "policy"}, []string{}, "facts into words and commands: whoever tells people may use it"},
+	"job/evidence":             {[]string{"job/words", "policy"}, []string{}, "records into lines for auditors, nothing added"},
 	"job/show":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/window"}, nil, "pictures of values, no doing"},
 	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
-	"job":                      {[]string{"job/handover", "job/show", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window"}, nil, "parses, wires, exits"},
+	"job":                      {[]string{"job/evidence", "job/handover", "job/show", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window"}, nil, "parses, wires, exits"},
 }
 
 // pure packages must not even reach for these of the standard library.

@@ -142,6 +142,7 @@ func (s Settings) Policy() *policy.Policy {
 		Adopt: policy.Adopt(s.Adopt.V), MaxActive: int(s.MaxActive.V),
 		MaxActivePerProject: int(s.MaxActivePerProject.V), MaxActivePerLocation: int(s.MaxActivePerLocation.V),
 		Waves: s.Waves.V, WaveSoak: d(s.WaveSoak), MaxFailed: int(s.MaxFailed.V), StuckAfter: d(s.StuckAfter), Every: d(s.Every),
+		InForce: s.audited(),
 	}
 }
 

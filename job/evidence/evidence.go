@@ -1,0 +1,191 @@
+// Package evidence turns records of the history into what auditors ask for: which
+// credentials were replaced by which, when, by whose leave, and under what policy.
+// It adds nothing to the record and leaves nothing out.
+package evidence
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
+)
+
+// Entry is one finished attempt. Fields are only ever added.
+type Entry struct {
+	Cluster   policy.Ref      `json:"cluster"`
+	ClusterID string          `json:"clusterId"`
+	AttemptID string          `json:"attemptId"`
+	Attempt   int             `json:"attempt"`
+	Origin    policy.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or claimed (ours, accepted late)
+	Carried   bool            `json:"carried"` // by this tool, to its end
+	ClosedAs  policy.ClosedAs `json:"closedAs"`
+	ClosedAt  time.Time       `json:"closedAt"`
+	// CompletedBy is us, other or unknown; "" when the old CA was not seen to go.
+	CompletedBy string   `json:"completedBy"`
+	Findings    []string `json:"findings"`
+
+	OldCA    policy.CA  `json:"oldCA"`
+	NewCA    *policy.CA `json:"newCA"` // null: none came
+	Endpoint Change     `json:"endpoint"`
+	DNS      string     `json:"dnsEndpoint,omitempty"`
+
+	DueAt        time.Time `json:"dueAt,omitzero"`
+	StartedAt    time.Time `json:"startedAt,omitzero"` // by GKE's clock, where its operation is known
+	HandedOverAt time.Time `json:"handedOverAt,omitzero"`
+	NodesDoneAt  time.Time `json:"nodesDoneAt,omitzero"`
+	Wave         string    `json:"wave,omitempty"`
+	Emergency    bool      `json:"emergency"`
+	Urgent       bool      `json:"urgent"`
+
+	Phases     []Phase     `json:"phases"`
+	Approvals  []Approval  `json:"approvals"`
+	ClosedBy   *Said       `json:"closedBy,omitempty"` // a person ended the record
+	Calls      []Call      `json:"calls"`
+	Operations []Operation `json:"operations"`
+
+	// Policy is what it was started under, and PolicyAtCompletion what it was
+	// completed under, where that was another; null: not on record.
+	Policy             *policy.InForce `json:"policy"`
+	PolicyAtCompletion *policy.InForce `json:"policyAtCompletion,omitempty"`
+}
+
+// Change is what something was and became; "" is unknown.
+type Change struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Phase is one stay in a phase.
+type Phase struct {
+	Phase   policy.Phase  `json:"phase"`
+	Entered time.Time     `json:"enteredAt"`
+	Left    time.Time     `json:"leftAt"`
+	Run     string        `json:"run"` // the execution that entered it
+	Reason  policy.Reason `json:"reason"`
+}
+
+// Said is who said what, as stated, and in which execution it was recorded.
+type Said struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Run    string    `json:"run"`
+}
+
+// Approval is one that a call of ours relied on.
+type Approval struct {
+	To policy.CallKind `json:"to"`
+	Said
+}
+
+// Call is one mutating call of ours and what came of it.
+type Call struct {
+	Kind      policy.CallKind  `json:"kind"`
+	Pool      string           `json:"pool,omitempty"`
+	Intended  time.Time        `json:"intendedAt"`
+	Run       string           `json:"run"`
+	State     policy.CallState `json:"outcome"`
+	Answered  time.Time        `json:"answeredAt,omitzero"`
+	Operation string           `json:"operation,omitempty"`
+	Refusal   policy.Refusal   `json:"refusal,omitempty"`
+	Error     string           `json:"error,omitempty"`
+}
+
+// Operation is one of GKE's that made a step, whoever asked for it.
+type Operation struct {
+	What      string    `json:"what"` // start, or recreate
+	Pool      string    `json:"pool,omitempty"`
+	Name      string    `json:"name"`
+	Started   time.Time `json:"startedAt,omitzero"`
+	Ended     time.Time `json:"endedAt,omitzero"`
+	Failures  int       `json:"failures,omitempty"`
+	LastError string    `json:"lastError,omitempty"`
+}
+
+// Of makes the entry of a record.
+func Of(rec policy.Record) Entry {
+	r := rec.Rotation
+	e := Entry{
+		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin, Carried: r.Carry,
+		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy, Findings: append([]string{}, rec.Findings...),
+		OldCA: r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
+		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
+		Wave: r.Wave, Emergency: r.Emergency, Urgent: r.Urgent,
+		Phases: phases(rec), Approvals: []Approval{}, Calls: calls(r), Operations: operations(r),
+		Policy: r.InForce, PolicyAtCompletion: r.CompletedUnder,
+	}
+	if r.New.Fingerprint != "" {
+		e.NewCA = &r.New
+	}
+	for _, a := range r.Approvals {
+		e.Approvals = append(e.Approvals, Approval{a.Kind, said(a.Said)})
+	}
+	if rec.ClosedAs == policy.ClosedByPeople {
+		s := said(rec.Said)
+		e.ClosedBy = &s
+	}
+	return e
+}
+
+func said(s policy.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
+
+func phases(rec policy.Record) []Phase {
+	out := []Phase{}
+	for i, t := range rec.Rotation.Transitions {
+		left := rec.ClosedAt
+		if i+1 < len(rec.Rotation.Transitions) {
+			left = rec.Rotation.Transitions[i+1].At
+		}
+		out = append(out, Phase{t.Phase, t.At.UTC(), left.UTC(), t.Run, t.Reason})
+	}
+	return out
+}
+
+// calls lists every call on record by the time of its intent.
+func calls(r policy.Rotation) []Call {
+	all := slices.Clone(r.Settled)
+	for _, pool := range slices.Sorted(maps.Keys(r.PoolCalls)) {
+		all = append(all, r.PoolCalls[pool])
+	}
+	if r.Call != nil {
+		all = append(all, *r.Call)
+	}
+	slices.SortStableFunc(all, func(a, b policy.Call) int { return a.IntentAt.Compare(b.IntentAt) })
+	out := []Call{}
+	for _, c := range all {
+		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal, c.RawError})
+	}
+	return out
+}
+
+func operations(r policy.Rotation) []Operation {
+	out := []Operation{}
+	add := func(what, pool string, w policy.Work) {
+		if w.Operation != "" || w.Failures > 0 {
+			out = append(out, Operation{what, pool, w.Operation, w.StartedAt, w.EndedAt, w.Failures, w.LastError})
+		}
+	}
+	add("start", "", r.StartOp)
+	for _, pool := range slices.Sorted(maps.Keys(r.Pools)) {
+		add("recreate", pool, r.Pools[pool])
+	}
+	return out
+}
+
+// WriteJSON writes the entry as one line.
+func WriteJSON(w io.Writer, e Entry) error {
+	text, err := json.Marshal(e)
+	if err == nil {
+		_, err = w.Write(append(bytes.TrimSpace(words.HarmlessJSON(text)), '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write the evidence: %w", err)
+	}
+	return nil
+}
