@@ -63,7 +63,9 @@ out of reach; 2 settings or arguments are wrong.`,
 	root.Flags().AddFlagSet(passes.Flags())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
-		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand())
+		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand(), a.completionCommand())
+	a.teach(root)
+	advise(root)
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -105,7 +107,7 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return 0
 	}
-	f := &failure{2, []string{strings.TrimSpace(err.Error()) + ". See rotator --help"}}
+	f := &failure{2, []string{strings.TrimSpace(err.Error())}}
 	_ = errors.As(err, &f) // else it is cobra's, about arguments
 	for _, line := range f.lines {
 		a.complain(line)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -169,13 +170,26 @@ func (h *heard) cluster(ctx context.Context) (policy.Cluster, error) {
 		return policy.Cluster{}, err
 	}
 	if !slices.Contains(h.s.Projects.V, h.ref.Project) {
-		return policy.Cluster{}, wrong("project %s is not among %sPROJECTS, so this deployment never looks at %s", h.ref.Project, prefix, h.ref)
+		return policy.Cluster{}, wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s", h.ref.Project, prefix, didYouMean(h.ref.Project, h.s.Projects.V), h.ref)
 	}
 	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
 	if errors.Is(err, gke.ErrNotFound) {
 		return c, wrong("%v; rotator plan --format json lists those that do", err)
 	}
 	return c, err
+}
+
+// meant names the clusters of the project that are a few letters away.
+func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
+	clusters, _, err := cloud.Clusters(ctx, ref.Project)
+	if err != nil {
+		return "" // what is told already is enough
+	}
+	known := make([]policy.Ref, len(clusters))
+	for i, c := range clusters {
+		known[i] = c.Ref
+	}
+	return show.DidYouMean(known, ref.String())
 }
 
 // readCluster reads one cluster and its operations, operations first.
@@ -191,7 +205,7 @@ func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time)
 	}
 	c, err := cloud.Cluster(ctx, ref)
 	if errors.Is(err, gke.ErrNotFound) {
-		return policy.Cluster{}, err // it names the cluster
+		return policy.Cluster{}, fmt.Errorf("%w%s", err, meant(ctx, cloud, ref)) // it names the cluster
 	}
 	if err != nil {
 		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -142,13 +141,7 @@ func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
 	if ref, err := policy.ParseRef(text); err == nil {
 		return ref, nil
 	}
-	known := slices.Collect(maps.Keys(book.Rotations))
-	for _, h := range book.Fleet.Holds {
-		if !h.Cluster.IsZero() && !slices.Contains(known, h.Cluster) {
-			known = append(known, h.Cluster)
-		}
-	}
-	ref, err := show.Find(known, text)
+	ref, err := show.Find(bookRefs(book), text)
 	if err != nil {
 		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER", err)
 	}

@@ -59,7 +59,7 @@ func nearest(known []policy.Ref, text string) []policy.Ref {
 	own := text[strings.LastIndexByte(text, '/')+1:]
 	var near []found
 	for _, ref := range known {
-		d := min(distance(text, ref.String()), distance(own, ref.Name)+1)
+		d := min(distance(text, ref.String()), distance(own, ref.Name))
 		if own != "" && (strings.Contains(ref.Name, own) || strings.Contains(own, ref.Name)) {
 			d = min(d, 2)
 		}
@@ -73,6 +73,16 @@ func nearest(known []policy.Ref, text string) []policy.Ref {
 		refs = append(refs, f.ref)
 	}
 	return refs
+}
+
+// DidYouMean names the clusters that are a few letters away, as " (did you mean
+// X?)", or is "".
+func DidYouMean(known []policy.Ref, text string) string {
+	near := nearest(known, text)
+	if len(near) == 0 {
+		return ""
+	}
+	return " (did you mean " + alternatives(near) + "?)"
 }
 
 // distance counts the letters to change, add or drop between two names.

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// shells are those that can be taught to complete.
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+func (a *app) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion " + strings.Join(shells, "|"),
+		Short: "Print what teaches a shell to complete commands, flags and clusters",
+		Long: `Print what teaches a shell to complete commands, flags, their choices, and the
+clusters that a book in a file (ROTATOR_STATE) or --fleet knows. It asks nothing of
+Google, so a book in Firestore completes no clusters.`,
+		Example: `  source <(rotator completion bash)
+  rotator completion zsh > "${fpath[1]}/_rotator"
+  rotator completion fish > ~/.config/fish/completions/rotator.fish
+  rotator completion powershell | Out-String | Invoke-Expression`,
+		ValidArgs: shells,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("name one shell: %s", strings.Join(shells, ", "))
+			}
+			if !slices.Contains(shells, args[0]) {
+				return fmt.Errorf("there is no completion for %q%s: name one of %s", args[0], didYouMean(args[0], shells), strings.Join(shells, ", "))
+			}
+			return nil
+		},
+		RunE: does(func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch args[0] {
+			case "bash":
+				if _, err := fmt.Fprint(a.stdout, bashWords); err != nil {
+					return fmt.Errorf("write the completion: %w", err)
+				}
+				return root.GenBashCompletionV2(a.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(a.stdout)
+			case "fish":
+				return root.GenFishCompletion(a.stdout, true)
+			default:
+				return root.GenPowerShellCompletionWithDesc(a.stdout)
+			}
+		}),
+	}
+}
+
+// bashWords stands in for the package bash-completion, of which cobra's script
+// needs this: the words of the line, where bash has parted them at = and :.
+const bashWords = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
+  _get_comp_words_by_ref() {
+    local i w
+    words=() cword=0
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+      w=${COMP_WORDS[i]}
+      if ((i > 1)) && [[ $w == [=:]* || ${COMP_WORDS[i - 1]} == *[=:] ]]; then
+        words[cword]+=$w
+      else
+        cword=$((i > 0 ? cword + 1 : 0))
+        words[cword]=$w
+      fi
+    done
+    cur=${words[cword]} prev=${words[cword > 0 ? cword - 1 : 0]}
+  }
+fi
+
+`
+
+// teach lets every command and flag complete: a flag whose type names its
+// choices by those, one that wants a CLUSTER by the known ones, one that wants a
+// FILE by files, any other by nothing.
+func (a *app) teach(root *cobra.Command) {
+	for _, cmd := range append(root.Commands(), root) {
+		switch {
+		case strings.Contains(cmd.Use, "CLUSTER"):
+			cmd.ValidArgsFunction = a.clusterArgs
+		case cmd.ValidArgs == nil:
+			cmd.ValidArgsFunction = cobra.NoFileCompletions
+		}
+		for _, f := range all(cmd.Flags().VisitAll) {
+			complete := cobra.NoFileCompletions
+			switch wants := placeholder(f.Usage); {
+			case strings.Contains(f.Value.Type(), "|"):
+				complete = cobra.FixedCompletions(strings.Split(f.Value.Type(), "|"), cobra.ShellCompDirectiveNoFileComp)
+			case strings.Contains(wants, "FILE") || strings.Contains(wants, "DIR") || strings.Contains(wants, "PATH"):
+				continue
+			case strings.Contains(wants, "CLUSTER"):
+				complete = a.clusters
+			}
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, complete) // it fails only for flags that are not there, or done already
+		}
+	}
+}
+
+// all gathers what visit visits: the flags of a command.
+func all[F any](visit func(func(F))) []F {
+	var out []F
+	visit(func(f F) { out = append(out, f) })
+	return out
+}
+
+// placeholder is what the usage of a flag calls its value.
+func placeholder(usage string) string {
+	_, rest, _ := strings.Cut(usage, "`")
+	name, _, _ := strings.Cut(rest, "`")
+	return name
+}
+
+// clusterArgs completes the one cluster that a command takes.
+func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	found, how := a.clusters(cmd, args, begun)
+	if strings.Contains(cmd.Use, "|all") && strings.HasPrefix("all", begun) {
+		found = append(found, "all\tevery cluster of this deployment")
+	}
+	return found, how
+}
+
+// pasteable are the names that a shell takes as they are: completed names stand
+// on somebody's command line without having been read.
+var pasteable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
+
+// clusters completes a cluster's name, or the end of it. It is silent about what
+// goes wrong: whoever presses a key has asked nothing yet.
+func (a *app) clusters(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	known := a.knownInFleet(cmd)
+	maps.Copy(known, a.knownInFile(cmd.Context()))
+	ends := map[string]int{}
+	for ref := range known {
+		ends[ref.Name]++
+	}
+	var found []cobra.Completion
+	for _, ref := range slices.SortedFunc(maps.Keys(known), policy.Ref.Compare) {
+		name := ref.String()
+		if begun != "" && !strings.HasPrefix(name, begun) && ends[ref.Name] == 1 {
+			name = ref.Name
+		}
+		if strings.HasPrefix(name, begun) && pasteable.MatchString(name) {
+			found = append(found, name+"\t"+known[ref])
+		}
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// patience is how long a key press may wait for a book that a run holds.
+const patience = 300 * time.Millisecond
+
+// knownInFile gives the clusters that the book in a file speaks of, and how they
+// stand.
+func (a *app) knownInFile(ctx context.Context) map[policy.Ref]string {
+	s, _ := readSettings(a.environ) // what is wrong is told by the command
+	if s.State.V.File == "" {
+		return nil
+	}
+	f, err := state.OpenFile(s.State.V.File, state.FileOptions{ReadOnly: true, Wait: patience})
+	if err != nil {
+		return nil
+	}
+	defer closeBook(f)
+	book, err := f.Book(ctx)
+	if err != nil {
+		return nil
+	}
+	known := map[policy.Ref]string{}
+	for _, ref := range bookRefs(book) {
+		known[ref] = "idle"
+	}
+	for ref, r := range book.Rotations {
+		known[ref] = string(r.Phase)
+	}
+	return known
+}
+
+// knownInFleet gives the clusters of --fleet, where the command has it.
+func (a *app) knownInFleet(cmd *cobra.Command) map[policy.Ref]string {
+	known := map[policy.Ref]string{}
+	path, project := cmd.Flags().Lookup("fleet"), cmd.Flags().Lookup("project")
+	if path == nil || path.Value.String() == "" {
+		return known
+	}
+	fallback := ""
+	if project != nil {
+		fallback = project.Value.String()
+	}
+	fleet, _, err := gkesim.LoadFleet(path.Value.String(), fallback)
+	if err != nil {
+		return known
+	}
+	for _, c := range fleet {
+		ref := policy.Ref{Project: c.Project, Location: c.Cluster.GetLocation(), Name: c.Cluster.GetName()}
+		known[ref] = "of the fleet"
+	}
+	return known
+}
+
+// bookRefs lists every cluster that the book speaks of.
+func bookRefs(book policy.Book) []policy.Ref {
+	refs := slices.Collect(maps.Keys(book.Rotations))
+	add := func(ref policy.Ref) {
+		if !ref.IsZero() && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	for _, h := range book.Fleet.Holds {
+		add(h.Cluster)
+	}
+	for _, p := range book.Fleet.Approvals {
+		add(p.Cluster)
+	}
+	for _, q := range book.Fleet.Requests {
+		add(q.Cluster)
+	}
+	for _, f := range book.Fleet.Failures {
+		add(f.Cluster)
+	}
+	for name := range book.Fleet.Blocked {
+		if ref, err := policy.ParseRef(name); err == nil {
+			add(ref)
+		}
+	}
+	slices.SortFunc(refs, policy.Ref.Compare)
+	return refs
+}
