@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
+//	examples TIME           runs the examples of every command's help
 //
 // The settings are a small test's, with MODE=act and a book in $WORK.
 func TestScripts(t *testing.T) {
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
