@@ -47,6 +47,14 @@ func advisedArgs(cmd *cobra.Command) cobra.PositionalArgs {
 	}
 }
 
+// folded lets the flags of a help keep to the terminal's columns, if there are any.
+func folded(template string, width int) string {
+	if width <= 0 {
+		return template
+	}
+	return strings.ReplaceAll(template, "Flags.FlagUsages ", fmt.Sprintf("Flags.FlagUsagesWrapped %d ", max(width, 40)))
+}
+
 // meantCommand is kinder than for settings: commands are short and typed in haste.
 func meantCommand(text string, names []string) string {
 	if near := didYouMean(text, names); near != "" {

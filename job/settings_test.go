@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -174,7 +175,13 @@ func TestEmptyMeansNothing(t *testing.T) {
 	}
 	got, problems := readSettings(environ)
 	want, _ := readSettings(enough)
-	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) || got.GKEEndpoint.V != want.GKEEndpoint.V {
+	same := func(s Settings) string {
+		p := *s.Policy()
+		words := fmt.Sprint(*p.InForce)
+		p.InForce = nil
+		return fmt.Sprint(p) + words
+	}
+	if len(problems) > 0 || same(got) != same(want) || got.GKEEndpoint.V != want.GKEEndpoint.V {
 		t.Errorf("problems %v, policy %+v", problems, got.Policy())
 	}
 	if len(environ) < len(enough)+10 {
@@ -193,5 +200,34 @@ func TestSimulationHasItsOwn(t *testing.T) {
 	s, problems := readSettings(simulationEnviron([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
 	if len(problems) > 0 || s.Mode.V != act || time.Duration(s.Soak.V) != day || s.cloudRun != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
+	}
+}
+
+// TestAudited: what is kept with a rotation tells every rule, no secret and no
+// place, and two policies apart that differ anywhere.
+func TestAudited(t *testing.T) {
+	read := func(more ...string) *policy.InForce {
+		s, problems := readSettings(append(slices.Clone(enough), more...))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return s.Policy().InForce
+	}
+	many := "ROTATOR_PROJECTS="
+	for i := range 100 {
+		many += fmt.Sprintf("project-%03d,", i)
+	}
+	plain, other, long, longer := read(), read("ROTATOR_SOAK=4d"), read(strings.TrimSuffix(many, ",")), read(many+"project-100")
+	if plain.Settings["SOAK"] != "72h" || other.Settings["SOAK"] != "4d" || plain.Digest == other.Digest || plain.Digest != read("ROTATOR_PARALLEL=3").Digest {
+		t.Errorf("%+v %+v", plain, other)
+	}
+	if n := len(long.Settings["PROJECTS"]); n > mostKept+30 || long.Digest == longer.Digest {
+		t.Errorf("%d bytes of PROJECTS are kept, digests %s %s", n, long.Digest, longer.Digest)
+	}
+	for _, f := range fieldsOf(&Settings{}) {
+		_, kept := plain.Settings[f.Name]
+		if secret := regexp.MustCompile(`STATE|ENDPOINT|NOTIFY|SECRET|TOKEN`).MatchString(f.Name); kept && secret {
+			t.Errorf("%s is kept", f.Name)
+		}
 	}
 }

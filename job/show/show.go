@@ -36,7 +36,7 @@ type Options struct {
 // their codes drift apart.
 const (
 	pipeWidth = 100
-	leastWide = 50
+	leastWide = 40
 	mostWide  = 160
 	// narrow is where rows become paragraphs.
 	narrow = 80

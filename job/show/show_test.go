@@ -23,6 +23,7 @@ func TestPictures(t *testing.T) {
 		{"nocolor", Options{Width: 120, Mode: "act", Wall: 400 * time.Millisecond}},
 		{"pipe", Options{Mode: "observe"}},
 		{"narrow", Options{Width: 60, Mode: "act"}},
+		{"tiny", Options{Width: 40, Mode: "act"}},
 	} {
 		for _, p := range pictures() {
 			t.Run(p.name+"-"+form.name, func(t *testing.T) {
@@ -104,7 +105,7 @@ func TestPlanJSONContract(t *testing.T) {
 // which stay whole so that they can be pasted.
 func TestWidths(t *testing.T) {
 	for _, p := range pictures() {
-		for width := 50; width <= 200; width++ {
+		for width := 40; width <= 200; width++ {
 			var b bytes.Buffer
 			if err := p.draw(&b, Options{Width: width, Color: width%2 == 0, Mode: "act"}); err != nil {
 				t.Fatal(err)

@@ -29,12 +29,26 @@ func Status(w io.Writer, book policy.Book, now time.Time, p *policy.Policy, o Op
 	g.section(red, "NEEDS PEOPLE", names, people)
 	g.breaker(doc, p)
 	g.section(bold, "IN FLIGHT", names, flying)
+	if ref, ok := handedOver(book); ok {
+		g.line("")
+		g.para(2, plain, "What their clients must update: "+strings.ReplaceAll("rotator handover "+shellWord(ref.String()), " ", hard)+", and so for each.")
+	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
 		g.line("")
 		g.para(0, plain, "Nothing is in flight and nothing waits for people. What comes next: rotator plan.")
 	}
 	return g.send(w)
+}
+
+// handedOver gives the first rotation for which clients have something to do.
+func handedOver(book policy.Book) (policy.Ref, bool) {
+	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare) {
+		if r := book.Rotations[ref]; !r.HandedOverAt.IsZero() && r.Phase != policy.Verifying {
+			return ref, true
+		}
+	}
+	return policy.Ref{}, false
 }
 
 func (g *page) lastRun(n policy.RunNote) string {

@@ -75,6 +75,11 @@ func (g *page) changes(s sim.Story) {
 		word, look := changeWord(c)
 		head := "  " + pad(g.at(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
 		text := g.changeWords(c)
+		if cells(head)+changeWide > g.width { // no room for the name beside
+			g.line("  %s  %s", g.at(c.At), g.paint(look, word))
+			g.para(6, plain, strings.TrimSuffix(names[c.Cluster]+": "+text, ": "))
+			continue
+		}
 		if g.width-at < 44 || cells(names[c.Cluster]) > longest {
 			g.line("%s", strings.TrimRight(head+g.paint(look, word), " "))
 			g.para(6, plain, text)
@@ -129,7 +134,12 @@ func (g *page) heapedChanges(s sim.Story) {
 			text += fmt.Sprintf(" and %d more", n)
 		}
 		head := "  " + pad(g.at(heap[0].At), len("Mon 02 Jan 15:04")) + "  "
-		g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), cutEnd(text, g.width-cells(head)-changeWide-1))
+		if room := g.width - cells(head) - changeWide - 1; room >= 20 {
+			g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), cutEnd(text, room))
+			continue
+		}
+		g.line("%s%s", head, g.paint(look, word))
+		g.para(6, plain, text)
 	}
 	if len(order) > 0 {
 		g.line("")

@@ -174,10 +174,16 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 	look := outcomeStyle(c.Outcome)
 	text := g.waited(c)
 	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
-		text = cutEnd(text, g.width-at)
+		room := g.width - at
+		if room < 24 {
+			room = g.width - 6 // it goes below
+		}
+		text = cutEnd(text, room)
 	}
 	if g.width-at < 24 { // no room beside: below
-		g.line("%s", strings.TrimRight(line+"  "+dates, " "))
+		if dates = strings.TrimRight(line+"  "+dates, " "); dates != "" {
+			g.line("%s", dates)
+		}
 		g.para(6, look, text)
 		return
 	}
