@@ -126,8 +126,9 @@ func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string) ([]co
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	found, how := a.clusters(cmd, args, begun)
-	if strings.Contains(cmd.Use, "|all") && strings.HasPrefix("all", begun) {
-		found = append(found, "all\tevery cluster of this deployment")
+	const every = "all"
+	if strings.Contains(cmd.Use, "|"+every) && strings.HasPrefix(every, begun) {
+		found = append(found, every+"\tevery cluster of this deployment")
 	}
 	return found, how
 }

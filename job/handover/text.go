@@ -44,7 +44,7 @@ func WriteText(w io.Writer, p Pack, o Options) error {
 	}
 	g.para(0, "HAND-OVER "+p.Title)
 	g.para(0, "as of "+when(p.Facts.At))
-	g.WriteString("\n")
+	g.line("")
 	for _, f := range facts(p.Facts, when) {
 		g.hang(words.Pad(f.label, 9)+" ", f.text)
 	}
@@ -62,13 +62,15 @@ func WriteText(w io.Writer, p Pack, o Options) error {
 // bare is a text without the marks of values.
 func bare(text string) string { return strings.ReplaceAll(text, "`", "") }
 
+func (g *page) line(text string) { fmt.Fprintln(&g.Buffer, text) }
+
 func (g *page) para(indent int, text string) { g.hang(strings.Repeat(" ", indent), text) }
 
 // hang writes text behind a lead, its further lines below the first.
 func (g *page) hang(lead, text string) {
 	n := words.Cells(lead)
 	for _, l := range words.Wrap(bare(text), g.width-n) {
-		g.WriteString(strings.TrimRight(lead+l, " ") + "\n")
+		g.line(strings.TrimRight(lead+l, " "))
 		lead = strings.Repeat(" ", n)
 	}
 }
@@ -77,7 +79,8 @@ func (g *page) list(title string, items []string) {
 	if len(items) == 0 {
 		return
 	}
-	g.WriteString("\n" + title + "\n")
+	g.line("")
+	g.line(title)
 	for _, item := range items {
 		g.hang("  - ", item)
 	}
@@ -87,16 +90,17 @@ func (g *page) steps(title string, steps []Step) {
 	if len(steps) == 0 {
 		return
 	}
-	g.WriteString("\n" + title + "\n")
+	g.line("")
+	g.line(title)
 	for i, st := range steps {
 		if i > 0 {
-			g.WriteString("\n")
+			g.line("")
 		}
 		g.hang(fmt.Sprintf("%2d. ", i+1), st.Title)
 		g.para(4, st.Why)
 		for _, c := range st.Commands {
 			g.hang("    # ", c.Does)
-			g.WriteString(indented(c.Run, "    ") + "\n")
+			g.line(indented(c.Run, "    "))
 		}
 	}
 }
