@@ -25,3 +25,11 @@ func (r *Rotation) under(p *InForce) {
 	}
 	r.CompletedUnder = p
 }
+
+// String names the policy by its digest.
+func (p *InForce) String() string {
+	if p == nil {
+		return "unknown"
+	}
+	return p.Tool + " " + p.Digest
+}
