@@ -62,9 +62,12 @@ func Harmless(s string) string {
 	return b.String()
 }
 
-// Harmful says whether the character does more on a terminal than take a column.
+// Harmful says whether the character does more on a terminal than take a column:
+// it steers, or it is not seen. Among the latter are some that Unicode has set
+// aside and not named yet.
 func Harmful(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || r == '\u00a0' || r == unicode.ReplacementChar
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) ||
+		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' || r == unicode.ReplacementChar
 }
 
 // Cells is how many columns the text takes.
