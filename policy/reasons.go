@@ -128,7 +128,7 @@ var Reasons = map[Reason]Advice{
 	StartSent:          {"The start was sent to GKE.", "", ""},
 	StartRuns:          {"GKE works on the start.", "", "GKE"},
 	CallUnsettled:      {"A call may still be on its way to GKE; nothing is sent until that is settled.", "", ""},
-	BothCAs:            {"Old and new CA are in place: hand over to the people who run clients.", "Update every client of the cluster; see the hand-over.", ""},
+	BothCAs:            {"Old and new CA are in place: hand over to the people who run clients.", "Update every client of the cluster: rotator handover CLUSTER", ""},
 	NodesPending:       {"Node pools still use the old credentials.", "", ""},
 	NodesRunning:       {"Node pools are being recreated.", "", "GKE"},
 	NodesLeftToGKE:     {"Node pools are left to GKE, which recreates them in the cluster's window.", "Recreate the pool by hand if it does not.", "GKE"},
