@@ -194,6 +194,7 @@ func remedy(a policy.Advice) string {
 	}
 	text := saying.ReplaceAllString(a.Next, "`scripts/run-now prod $1 CLUSTER --by YOU --reason WHY`")
 	text = asking.ReplaceAllString(text, "`scripts/run-now prod status$1`")
+	text = strings.ReplaceAll(text, "rotator handover CLUSTER", "`scripts/run-now prod handover CLUSTER`")
 	return strings.ReplaceAll(text, "scripts/doctor ENV", "`scripts/doctor prod`")
 }
 
