@@ -18,7 +18,7 @@ type deployment struct {
 	p      *play
 	policy *policy.Policy
 	mode   string
-	book   *book
+	book   *state.Memory
 	paused time.Time // no runs are scheduled before
 	minute time.Duration
 	// Before calmUntil nothing changes unless something happens.
@@ -33,7 +33,7 @@ func (p *play) deploy() error {
 		return err
 	}
 	first.Projects = slices.Clone(p.fleet.projects)
-	p.deployments = []*deployment{{p: p, policy: first, mode: "act", book: newBook(p.Seed%4 == 0), minute: p.between(0, time.Hour)}}
+	p.deployments = []*deployment{{p: p, policy: first, mode: "act", book: state.NewMemory(p.Seed%4 == 0), minute: p.between(0, time.Hour)}}
 	if p.rates.moods && p.likely(0.3) {
 		p.deployments[0].mode = "observe"
 	}
@@ -45,7 +45,7 @@ func (p *play) deploy() error {
 		return err
 	}
 	other.Projects = p.fleet.projects[:1]
-	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"), book: newBook(false), minute: p.between(0, time.Hour)})
+	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"), book: state.NewMemory(false), minute: p.between(0, time.Hour)})
 	p.fault("second deployment")
 	return nil
 }
@@ -205,7 +205,7 @@ func (d *deployment) quiet(x *process) {
 			return // what is in flight is looked at every time
 		}
 	}
-	if x.dep.book.stamp() != x.read {
+	if x.dep.book.Stamp() != x.read {
 		return // somebody wrote since
 	}
 	d.quietUntil = until.Add(-policy.Skew)

@@ -166,7 +166,7 @@ func (s shelf) Book(ctx context.Context) (policy.Book, error) {
 	if err != nil {
 		return b, err
 	}
-	s.x.read = s.x.dep.book.stamp()
+	s.x.read = s.x.dep.book.Stamp()
 	s.x.tell(&Event{Kind: BookRead, Book: &b})
 	s.x.reach(afterBook, policy.Ref{})
 	b.Rotations = maps.Clone(b.Rotations)
@@ -244,9 +244,9 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 		x.tell(e)
 		return c, errBook
 	}
-	before := x.dep.book.stamp()
+	before := x.dep.book.Stamp()
 	now, err := x.dep.book.Write(nobody, c)
-	x.read += x.dep.book.stamp() - before
+	x.read += x.dep.book.Stamp() - before
 	e.Write.Now, e.Write.Applied = now, err == nil
 	if err == nil {
 		x.dep.wrote(c)

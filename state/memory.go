@@ -1,0 +1,284 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// Memory is a book that lives as long as its process: for simulations, which
+// make thousands of runs and need no file. It passes the conformance suite of
+// every store.
+type Memory struct {
+	mu       sync.Mutex
+	fresh    bool // every read is decoded anew, as from a file
+	versions int
+	flights  map[policy.Ref]page[policy.Rotation]
+	fleet    page[policy.FleetDoc]
+	history  map[string]page[policy.Record]
+	lease    Lease
+}
+
+// page is one document: its text, and the value that the text gives.
+type page[T any] struct {
+	text    []byte
+	value   T
+	version string
+}
+
+// NewMemory makes an empty book. With fresh every read is decoded anew: no
+// reader shares anything with another, as with a file.
+func NewMemory(fresh bool) *Memory {
+	return &Memory{fresh: fresh, flights: map[policy.Ref]page[policy.Rotation]{}, history: map[string]page[policy.Record]{}}
+}
+
+// MemoryOf makes a book that holds what another book holds, and of its history
+// the records that are given. What is done to the one does nothing to the other.
+func MemoryOf(book policy.Book, history []policy.Record) (*Memory, error) {
+	m := NewMemory(false)
+	var err error
+	if m.fleet, err = pageOf(m, book.Fleet); err != nil {
+		return nil, fmt.Errorf("copy the fleet document: %w", err)
+	}
+	for ref, r := range book.Rotations {
+		if m.flights[ref], err = pageOf(m, r); err != nil {
+			return nil, fmt.Errorf("copy the rotation of %s: %w", ref, err)
+		}
+	}
+	for _, rec := range history {
+		if m.history[rec.Rotation.AttemptID], err = pageOf(m, rec); err != nil {
+			return nil, fmt.Errorf("copy the history of %s: %w", rec.Rotation.Cluster, err)
+		}
+	}
+	return m, nil
+}
+
+// pageOf writes a document as a file does: as text, which is read back.
+func pageOf[T any](m *Memory, v T) (page[T], error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return page[T]{}, err
+	}
+	if len(text) > MaxDocument {
+		return page[T]{}, fmt.Errorf("the document takes %d bytes, more than %d", len(text), MaxDocument)
+	}
+	m.versions++
+	p := page[T]{text: text, version: strconv.Itoa(m.versions)}
+	return p, json.Unmarshal(text, &p.value)
+}
+
+// pageIn reads a document.
+func pageIn[T any](m *Memory, p page[T]) (T, error) {
+	if !m.fresh || p.text == nil {
+		return p.value, nil
+	}
+	var v T
+	err := json.Unmarshal(p.text, &v)
+	return v, err
+}
+
+func (m *Memory) rotation(ref policy.Ref) (policy.Rotation, error) {
+	p := m.flights[ref]
+	r, err := pageIn(m, p)
+	r.Version = p.version
+	return r, err
+}
+
+// Book implements [Store].
+func (m *Memory) Book(ctx context.Context) (policy.Book, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return policy.Book{}, err
+	}
+	out := policy.Book{Known: true, Rotations: make(map[policy.Ref]policy.Rotation, len(m.flights))}
+	for ref := range m.flights {
+		r, err := m.rotation(ref)
+		if err != nil {
+			return policy.Book{}, err
+		}
+		out.Rotations[ref] = r
+	}
+	var err error
+	out.Fleet, err = m.doc()
+	return out, err
+}
+
+func (m *Memory) doc() (policy.FleetDoc, error) {
+	doc, err := pageIn(m, m.fleet)
+	doc.Version = m.fleet.version
+	return doc, err
+}
+
+// Fleet implements [Store].
+func (m *Memory) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return policy.FleetDoc{}, err
+	}
+	return m.doc()
+}
+
+// Write implements [Store].
+func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return c, fmt.Errorf("nothing was written: %w", err)
+	}
+	if err := m.unchanged(c); err != nil {
+		return c, err
+	}
+	var fleet page[policy.FleetDoc]
+	var flight page[policy.Rotation]
+	var record page[policy.Record]
+	var err error
+	written := c
+	if c.Fleet != nil {
+		if fleet, err = pageOf(m, *c.Fleet); err != nil {
+			return c, fmt.Errorf("store fleet: %w", err)
+		}
+		doc := fleet.value
+		doc.Version = fleet.version
+		written.Fleet = &doc
+	}
+	if c.Rotation != nil {
+		if ref, err := policy.ParseRef(c.Rotation.Cluster.String()); err != nil || ref != c.Rotation.Cluster {
+			return c, fmt.Errorf("store %q: it does not name a cluster", c.Rotation.Cluster)
+		}
+		if flight, err = pageOf(m, *c.Rotation); err != nil {
+			return c, fmt.Errorf("store %s: %w", c.Rotation.Cluster, err)
+		}
+		r := flight.value
+		r.Version = flight.version
+		written.Rotation = &r
+	}
+	if c.Close != nil {
+		if record, err = pageOf(m, *c.Close); err != nil {
+			return c, fmt.Errorf("store %s: %w", c.Close.Rotation.Cluster, err)
+		}
+	}
+	if c.Fleet != nil {
+		m.fleet = fleet
+	}
+	if c.Rotation != nil {
+		if c.Rotation.Version == "" {
+			delete(m.history, c.Rotation.AttemptID) // opened again: it is never on record twice
+		}
+		m.flights[c.Rotation.Cluster] = flight
+	}
+	if c.Close != nil {
+		delete(m.flights, c.Close.Rotation.Cluster)
+		m.history[c.Close.Rotation.AttemptID] = record
+	}
+	return written, nil
+}
+
+// unchanged says whether all that the change is conditional on still holds.
+func (m *Memory) unchanged(c Change) error {
+	if c.Fleet != nil && c.Fleet.Version != m.fleet.version {
+		return fmt.Errorf("fleet: %w", ErrConflict)
+	}
+	if c.Rotation != nil && c.Rotation.Version != m.flights[c.Rotation.Cluster].version {
+		return fmt.Errorf("%s: %w", DocID(c.Rotation.Cluster), ErrConflict)
+	}
+	if c.Close == nil {
+		return nil
+	}
+	if r := c.Close.Rotation; r.Version != m.flights[r.Cluster].version {
+		return fmt.Errorf("%s: %w", DocID(r.Cluster), ErrConflict)
+	}
+	if c.Close.Rotation.AttemptID == "" {
+		return fmt.Errorf("close %s: the attempt has no id to be kept under", DocID(c.Close.Rotation.Cluster))
+	}
+	return nil
+}
+
+// History implements [Store].
+func (m *Memory) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for id, p := range m.history {
+		if p.value.Rotation.Cluster == ref {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	var out []policy.Record
+	for _, id := range ids {
+		rec, err := pageIn(m, m.history[id])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rec)
+	}
+	slices.SortStableFunc(out, func(x, y policy.Record) int { return y.ClosedAt.Compare(x.ClosedAt) })
+	return out, nil
+}
+
+// Records implements [Store].
+func (m *Memory) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+	return func(yield func(policy.Record, error) bool) {
+		for _, rec := range m.recordsSince(since) {
+			if err := ctx.Err(); err != nil {
+				yield(policy.Record{}, err)
+				return
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *Memory) recordsSince(since time.Time) []policy.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []policy.Record
+	for _, p := range m.history {
+		if at := p.value.ClosedAt; !at.IsZero() && !at.Before(since) {
+			out = append(out, p.value)
+		}
+	}
+	slices.SortFunc(out, ByClosing)
+	return out
+}
+
+// Lease implements [Store].
+func (m *Memory) Lease(ctx context.Context, want Lease) (Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Lease{}, err
+	}
+	if now := m.lease; now.Holder != "" && now.Holder != want.Holder && want.Now.Before(now.Until) {
+		return now, nil
+	}
+	m.lease = want
+	if want.Release {
+		m.lease = Lease{}
+	}
+	return want, nil
+}
+
+// Stamp grows with every document that is written.
+func (m *Memory) Stamp() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.versions
+}
+
+// Close implements [Store]: a book in memory outlives who used it.
+func (m *Memory) Close() error { return nil }

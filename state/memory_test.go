@@ -1,0 +1,59 @@
+package state_test
+
+import (
+	"context"
+	"testing"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+	"gke-credential-rotator/state/statetest"
+)
+
+// TestMemory: the book in memory is a book as any other.
+func TestMemory(t *testing.T) {
+	for name, fresh := range map[string]bool{"decoded once": false, "decoded at every read": true} {
+		t.Run(name, func(t *testing.T) {
+			statetest.Run(t, func(*testing.T) statetest.Opener {
+				b := state.NewMemory(fresh)
+				return func(*testing.T) state.Store { return b }
+			})
+		})
+	}
+}
+
+// TestMemoryOf: a copy holds what the book held, and goes its own way.
+func TestMemoryOf(t *testing.T) {
+	ctx := context.Background()
+	ref := policy.Ref{Project: "p", Location: "l", Name: "c"}
+	first := state.NewMemory(false)
+	r := policy.Rotation{Cluster: ref, ClusterID: "id", AttemptID: "one", AttemptNo: 1, Phase: policy.Starting}
+	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	book, err := first.Book(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := policy.Record{Rotation: policy.Rotation{Cluster: ref, AttemptID: "zero"}, ClosedAs: policy.Completed}
+	copied, err := state.MemoryOf(book, []policy.Record{old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := copied.Book(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, record := got.Rotations[ref], got.Rotations[ref]
+	if kept.AttemptID != "one" || got.Fleet.Env != "prod" || len(got.Fleet.Slots) != 1 {
+		t.Errorf("the copy holds %+v", got)
+	}
+	if _, err := copied.Write(ctx, state.Change{Close: &policy.Record{Rotation: record, ClosedAs: policy.Completed}}); err != nil {
+		t.Fatal(err)
+	}
+	if history, err := copied.History(ctx, ref); err != nil || len(history) != 2 {
+		t.Errorf("the copy's history: %+v, %v", history, err)
+	}
+	if book, err := first.Book(ctx); err != nil || len(book.Rotations) != 1 {
+		t.Errorf("what was done to the copy was done to the book: %+v, %v", book, err)
+	}
+}
