@@ -96,6 +96,23 @@ func askSlot(k *Case) Verdict {
 	return isOpen(fmt.Sprintf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
 }
 
+// Vacancy asks the book alone, without any other start, whether a start of an
+// ordinary cluster finds the breaker shut and a slot free: what is full is full
+// for every run until the book changes. Emergency and urgent ones have their own.
+func Vacancy(p *Policy, doc FleetDoc) func(Ref) Verdict {
+	k := Case{Policy: p, Doc: &doc, Tally: newTally(&doc)}
+	if v := askBreaker(&k); !v.Open {
+		v.Gate = "breaker"
+		return func(Ref) Verdict { return v }
+	}
+	return func(ref Ref) Verdict {
+		k.Cluster.Ref = ref
+		v := askSlot(&k)
+		v.Gate = "slot"
+		return v
+	}
+}
+
 // ahead is what lies before one wave. Each of its clusters asks, so it is
 // counted once, not once a cluster.
 type ahead struct {

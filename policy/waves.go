@@ -97,9 +97,9 @@ func (w Waves) MarshalText() ([]byte, error) {
 	return []byte(strings.Join(names, " > ")), nil
 }
 
-// wave gives the cluster's wave: the first that matches, else the last one.
+// WaveOf gives the wave of a cluster with these labels: the first that matches, else the last one.
 // With no waves set all clusters are in wave 0 without a name.
-func (p *Policy) wave(labels map[string]string) (index int, name string) {
+func (p *Policy) WaveOf(labels map[string]string) (index int, name string) {
 	for i, w := range p.Waves {
 		if w.Selector.Matches(labels) {
 			return i, w.Name

@@ -87,3 +87,6 @@ func (w *World) Touched() []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// Forgets is how long after its end GKE forgets an operation; negative: never.
+func (w *World) Forgets() time.Duration { return w.opts.ForgetOperations }

@@ -28,6 +28,10 @@ type Setup struct {
 	Every  time.Duration
 	Seed   int64
 	Log    *slog.Logger // nil: none
+	// Book and History are what a forecast begins with; a simulation begins
+	// without.
+	Book    policy.Book
+	History []policy.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
 	Faults []string
 }

@@ -87,6 +87,8 @@ type teller struct {
 	told map[string]int
 	// open are the attempts that the book held when last seen.
 	open map[policy.Ref]policy.Rotation
+	// sparse: runs are left out, so somebody else counts the waiting.
+	sparse bool
 }
 
 func newStory(s Setup) *teller {
@@ -216,22 +218,35 @@ func isVerified(as policy.ClosedAs) bool {
 // waits counts the time until the next run for the gate that the decision
 // names, while the cluster is due and nothing is sent.
 func (t *teller) waits(c *Chapter, d policy.Decision, at time.Time) {
-	if !d.Due.Is || (d.Action != policy.Wait && d.Action != policy.People) {
+	if t.sparse || !waiting(d) {
 		return
 	}
-	gate := string(d.Reason)
+	c.wait(Wait{Gate: gateOf(d), Reason: d.Reason, Message: d.Message, Time: max(min(t.Every, t.To.Sub(at)), 0)})
+}
+
+// waiting: it is due, and nothing is done about it now.
+func waiting(d policy.Decision) bool {
+	return d.Due.Is && (d.Action == policy.Wait || d.Action == policy.People)
+}
+
+// gateOf is the gate that a decision waits for; its reason, when it is none.
+func gateOf(d policy.Decision) string {
 	for _, g := range d.Gates {
 		if !g.Open && !g.Lifted && g.Reason == d.Reason {
-			gate = g.Gate
-			break
+			return g.Gate
 		}
 	}
-	i := slices.IndexFunc(c.Waited, func(w Wait) bool { return w.Gate == gate && w.Reason == d.Reason })
+	return string(d.Reason)
+}
+
+// wait adds to what the cluster waited for.
+func (c *Chapter) wait(w Wait) {
+	i := slices.IndexFunc(c.Waited, func(x Wait) bool { return x.Gate == w.Gate && x.Reason == w.Reason })
 	if i < 0 {
-		c.Waited = append(c.Waited, Wait{Gate: gate, Reason: d.Reason, Message: d.Message})
-		i = len(c.Waited) - 1
+		c.Waited = append(c.Waited, w)
+		return
 	}
-	c.Waited[i].Time += max(min(t.Every, t.To.Sub(at)), 0)
+	c.Waited[i].Time += w.Time
 }
 
 func outcomeOf(d policy.Decision, c *Chapter) Outcome {

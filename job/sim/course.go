@@ -1,0 +1,226 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// course plays a forecast: the runs of the schedule, with the same pass as in
+// production, but without those, and in each run without those clusters, that
+// cannot matter. It comes to the same as all runs over all clusters: see
+// [course.choose], and the test that plays both.
+type course struct {
+	Setup
+	sights  *sights
+	store   *state.Memory
+	pass    pass.World
+	tell    *teller
+	turns   *turns
+	last    int // the last wave that has clusters
+	room    func(policy.Ref) policy.Verdict
+	now     time.Time
+	runs    int
+	skipped int
+	ids     int
+}
+
+// idle is what is remembered of a cluster between the runs that see it.
+type idle struct {
+	planned bool
+	d       policy.Decision // the last one
+	// until: before it time alone changes nothing of d.
+	until time.Time
+	held  Wait      // what it waits for; no gate: nothing
+	since time.Time // since when
+}
+
+func newCourse(ctx context.Context, s Setup) (*course, error) {
+	c := &course{Setup: s, now: s.From, tell: newStory(s)}
+	c.tell.sparse = true
+	var err error
+	if c.sights, err = look(ctx, s.World, s.Policy.Projects); err != nil {
+		return nil, err
+	}
+	if c.store, err = state.MemoryOf(s.Book, s.History); err != nil {
+		return nil, err
+	}
+	c.turns = newTurns(s)
+	for _, x := range c.sights.all {
+		wave, _ := s.Policy.WaveOf(x.cluster.Labels)
+		c.last = max(c.last, wave)
+	}
+	c.pass = pass.World{
+		Read: c.sights, Move: gke.Over(s.World.Direct(), gke.NoRetry()), Store: c.store, Log: s.Log,
+		Now:   func() time.Time { return c.now },
+		Mono:  func() time.Duration { return c.now.Sub(s.From) },
+		NewID: func() string { c.ids++; return fmt.Sprintf("forecast-%d-%06d", s.Seed, c.ids) },
+	}
+	return c, nil
+}
+
+// step lets time pass until now and makes the run of that time, unless nothing
+// can come of it.
+func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)) error {
+	c.World.Advance(now)
+	c.now = now
+	if err := c.sights.refresh(ctx, now); err != nil {
+		return err
+	}
+	book, err := c.store.Book(ctx)
+	if err != nil {
+		return err
+	}
+	first, end := c.runs == 0, now.Add(c.Every).After(c.tell.To)
+	if !c.choose(book, first || end) {
+		c.skipped++
+		return nil
+	}
+	for _, x := range c.sights.all {
+		if x.listed {
+			x.changed = false // until this run changes it
+		}
+	}
+	p := *c.Policy
+	p.Projects = c.projects()
+	c.runs++
+	res, err := pass.Run(ctx, c.pass, pass.Options{Policy: &p, Run: fmt.Sprintf("run-%05d", c.runs), Mode: "act", Parallel: 1, Deadline: time.Hour})
+	if err != nil {
+		return fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
+	}
+	c.tell.add(res)
+	c.turns.add(res)
+	for _, d := range res.Decisions {
+		if x := c.sights.of[d.Cluster.Ref]; x != nil {
+			c.remember(x, d)
+		}
+	}
+	if each != nil {
+		each(res)
+	}
+	return nil
+}
+
+// choose marks the clusters that this run must see and says whether it can come
+// to anything. Left out are
+//
+//   - idle ones with nothing to do, until time can change that;
+//   - due ones that wait for a calendar or a person of their own, likewise;
+//   - due ones for which the book has no slot, or all starts are shut: a slot
+//     is only freed by a run, and the next one sees it;
+//
+// but none of the last two on which a later wave may wait. What GKE shows
+// anew is always seen, and what is in flight in every run that is made.
+func (c *course) choose(book policy.Book, all bool) bool {
+	c.room = policy.Vacancy(c.Policy, book.Fleet)
+	full := !c.room(policy.Ref{}).Open && !slices.ContainsFunc(c.sights.all, func(x *sight) bool {
+		return c.presses(x) && !c.now.Before(x.until)
+	})
+	awake := all
+	for _, x := range c.sights.all {
+		r, inFlight := book.Rotations[x.cluster.Ref]
+		switch ripe := !c.now.Before(x.until); {
+		case inFlight:
+			awake = awake || x.changed || !c.rests(x, r)
+			x.listed = true
+			continue
+		case all || x.changed || !x.planned || x.d.Phase != "":
+			x.listed = true
+		case !waiting(x.d):
+			x.listed = ripe
+		default:
+			c.holdUp(x)
+			wave, _ := c.Policy.WaveOf(x.cluster.Labels)
+			pressing := c.presses(x)
+			switch {
+			case full && !pressing:
+				x.listed = false
+			case wave < c.last:
+				x.listed = true
+			default:
+				x.listed = ripe && (pressing || c.room(x.cluster.Ref).Open)
+			}
+		}
+		awake = awake || x.listed
+	}
+	return awake
+}
+
+// presses: for emergencies and compromises other limits hold.
+func (c *course) presses(x *sight) bool {
+	ca := x.cluster.Bundle.Oldest()
+	return x.d.Urgent || ca.Fingerprint != "" && !c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
+}
+
+// rests says that for a rotation in flight nothing happens by itself: no time
+// has come, nothing is counted, no slot is given back for being blocked.
+func (c *course) rests(x *sight, r policy.Rotation) bool {
+	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
+	return x.planned && x.d.Phase != "" && !x.d.Write && (x.d.Action == policy.Wait || x.d.Action == policy.People) &&
+		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
+}
+
+// ofFleet are the gates over other clusters.
+var ofFleet = func() map[string]bool {
+	out := map[string]bool{}
+	for _, g := range policy.StartGates {
+		out[g.Name] = g.Fleet
+	}
+	return out
+}()
+
+// remember keeps what was decided.
+func (c *course) remember(x *sight, d policy.Decision) {
+	x.planned, x.d, x.until = true, d, d.NextChange
+	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool { return !v.Open && !v.Lifted && !ofFleet[v.Gate] })
+	switch {
+	case waiting(d) && d.Phase == "" && !ownShut:
+		x.until = c.now // what others do may let it go
+	case x.until.IsZero():
+		x.until = c.tell.To.Add(c.Every)
+	}
+	c.holdUp(x)
+}
+
+// holdUp counts the time for what holds the cluster up: while it is due and
+// idle and finds no slot, that; else what the last decision waits for.
+func (c *course) holdUp(x *sight) {
+	var now Wait
+	if waiting(x.d) {
+		now = Wait{Gate: gateOf(x.d), Reason: x.d.Reason, Message: x.d.Message}
+		if v := c.room(x.cluster.Ref); x.d.Phase == "" && !v.Open && !c.presses(x) {
+			now = Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+		}
+	}
+	if now.Gate == x.held.Gate && now.Reason == x.held.Reason {
+		return
+	}
+	c.count(x, c.now)
+	x.held, x.since = now, c.now
+}
+
+// count adds the time until then to what the cluster waits for.
+func (c *course) count(x *sight, until time.Time) {
+	if x.held.Gate == "" {
+		return
+	}
+	x.held.Time = until.Sub(x.since)
+	c.tell.chapter(x.d).wait(x.held)
+}
+
+// projects are those of which the run sees a cluster.
+func (c *course) projects() []string {
+	var out []string
+	for _, project := range c.Policy.Projects {
+		if slices.ContainsFunc(c.sights.projects[project], func(x *sight) bool { return x.listed }) {
+			out = append(out, project)
+		}
+	}
+	return out
+}

@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+)
+
+// Forecast is what will become of a fleet if nobody does anything else: a story
+// that goes on from where the fleet is, and what people ask of it.
+type Forecast struct {
+	Story
+	// Skipped are scheduled runs that were not played, for nothing could come
+	// of them.
+	Skipped int
+	// Turns are all rotations, ordered by their start, then by cluster.
+	Turns []Turn
+	// Days are all days from the first to the last, in UTC.
+	Days []Day
+	// Peak is the most rotations in flight at one time, and PeakAt when that is
+	// first so.
+	Peak   int
+	PeakAt time.Time
+	// Left are clusters that are due before the end and not rotated by then.
+	Left []Left
+	// Late counts rotations that start after their deadline, and clusters whose
+	// deadline passes without a start.
+	Late int
+}
+
+// Turn is one rotation of one cluster. A time is zero when that does not happen
+// before the end.
+type Turn struct {
+	Cluster policy.Ref
+	Attempt string
+	No      int
+	Wave    string
+	OldCA   policy.CA
+	// Before: it was in flight when the forecast began.
+	Before bool
+	// Watched: somebody else started it and completes it.
+	Watched   bool
+	Emergency bool
+	Urgent    bool
+
+	Due, Deadline time.Time
+	Start         time.Time // the start is sent
+	HandedOver    time.Time // old and new are in place: people can update
+	NodesDone     time.Time
+	SoakEnds      time.Time // update clients by then
+	Completed     time.Time // the completion is sent: the old credentials end
+	OneCA         time.Time // the new CA alone is seen
+	Verified      time.Time // the attempt is closed
+	Closed        policy.ClosedAs
+	Phase         policy.Phase // where it stands at the end; "" when closed
+	Reason        policy.Reason
+	Message       string
+}
+
+// Late says whether it starts after its deadline.
+func (t Turn) Late() bool { return !t.Deadline.IsZero() && t.Start.After(t.Deadline) }
+
+// Ended is when it is no longer in flight; zero: it still is.
+func (t Turn) Ended() time.Time { return t.Verified }
+
+// Day is how much happens on one day.
+type Day struct {
+	Date time.Time
+	// InFlight is the most rotations at one time.
+	InFlight           int
+	Starts, Completing int
+}
+
+// Left is a cluster that is due and not rotated when the forecast ends.
+type Left struct {
+	Cluster  policy.Ref
+	Wave     string
+	Outcome  Outcome
+	Phase    policy.Phase // in flight: where
+	Due      time.Time
+	Deadline time.Time
+	Expires  time.Time // of the oldest CA
+	Late     bool      // the deadline passes before the end
+	// Held is what it waited for longest; zero when it did not wait.
+	Held    Wait
+	Reason  policy.Reason // at the end
+	Message string
+}
+
+// Foresee plays like [Play], without faults, from where world and book are, and
+// comes to the same; it leaves out what cannot matter. each, when given, sees
+// every run that is made.
+func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, error) {
+	c, err := newCourse(ctx, s)
+	if err != nil {
+		return Forecast{}, err
+	}
+	for now := s.From; !now.After(c.tell.To); now = now.Add(s.Every) {
+		if err := ctx.Err(); err != nil {
+			return Forecast{}, err
+		}
+		if err := c.step(ctx, now, each); err != nil {
+			return Forecast{}, err
+		}
+	}
+	for _, x := range c.sights.all {
+		c.count(x, c.tell.To)
+	}
+	c.tell.Runs = c.runs
+	c.tell.finish(s.World.Journal())
+	f := Forecast{Story: c.tell.Story, Skipped: c.skipped, Turns: c.turns.list()}
+	f.Left = c.left()
+	f.load()
+	for _, t := range f.Turns {
+		if t.Late() {
+			f.Late++
+		}
+	}
+	for _, l := range f.Left {
+		if l.Late {
+			f.Late++
+		}
+	}
+	return f, nil
+}
+
+// left lists what is due and not rotated.
+func (c *course) left() []Left {
+	var out []Left
+	for _, chapter := range c.tell.Clusters {
+		x := c.sights.of[chapter.Cluster]
+		if x == nil || !x.d.Due.Is || chapter.Outcome == Verified || chapter.Outcome == NotDue {
+			continue
+		}
+		_, wave := c.Policy.WaveOf(x.cluster.Labels)
+		l := Left{
+			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
+			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
+		}
+		l.Late = chapter.Phase == "" && l.Deadline.Before(c.tell.To)
+		if len(chapter.Waited) > 0 {
+			l.Held = chapter.Waited[0]
+		}
+		out = append(out, l)
+	}
+	slices.SortStableFunc(out, func(a, b Left) int { return cmp.Or(a.Deadline.Compare(b.Deadline), a.Cluster.Compare(b.Cluster)) })
+	return out
+}
+
+// load counts what is in flight, day by day.
+func (f *Forecast) load() {
+	const day = 24 * time.Hour
+	first := f.From.UTC().Truncate(day)
+	for at := first; at.Before(f.To) || at.Equal(first); at = at.Add(day) {
+		f.Days = append(f.Days, Day{Date: at})
+	}
+	on := func(t time.Time) *Day {
+		i := int(t.Sub(first) / day)
+		if t.IsZero() || i < 0 || i >= len(f.Days) {
+			return nil
+		}
+		return &f.Days[i]
+	}
+	changes := map[time.Time]int{}
+	for _, t := range f.Turns {
+		changes[later(t.Start, f.From).UTC()]++
+		if end := t.Ended(); !end.IsZero() {
+			changes[end.UTC()]--
+		}
+		if d := on(t.Start); d != nil && !t.Before {
+			d.Starts++
+		}
+		if d := on(t.Completed); d != nil {
+			d.Completing++
+		}
+	}
+	now, at := 0, slices.SortedFunc(maps.Keys(changes), time.Time.Compare)
+	for i := range f.Days {
+		f.Days[i].InFlight = now
+		for len(at) > 0 && at[0].Before(f.Days[i].Date.Add(day)) {
+			now += changes[at[0]]
+			f.Days[i].InFlight = max(f.Days[i].InFlight, now)
+			if now > f.Peak {
+				f.Peak, f.PeakAt = now, at[0]
+			}
+			at = at[1:]
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
