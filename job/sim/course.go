@@ -39,6 +39,7 @@ type idle struct {
 	until time.Time
 	held  Wait      // what it waits for; no gate: nothing
 	since time.Time // since when
+	waits []Wait    // before this attempt, or in it
 }
 
 func newCourse(ctx context.Context, s Setup) (*course, error) {
@@ -177,6 +178,10 @@ var ofFleet = func() map[string]bool {
 
 // remember keeps what was decided.
 func (c *course) remember(x *sight, d policy.Decision) {
+	if x.planned && (x.d.Phase == "") != (d.Phase == "") {
+		c.count(x, c.now)
+		x.held, x.waits = Wait{}, nil
+	}
 	x.planned, x.d, x.until = true, d, d.NextChange
 	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool { return !v.Open && !v.Lifted && !ofFleet[v.Gate] })
 	switch {
@@ -188,13 +193,13 @@ func (c *course) remember(x *sight, d policy.Decision) {
 	c.holdUp(x)
 }
 
-// holdUp counts the time for what holds the cluster up: while it is due and
-// idle and finds no slot, that; else what the last decision waits for.
+// holdUp counts the time for what holds the cluster up: while it could go but
+// for a slot, that; else what the last decision waits for.
 func (c *course) holdUp(x *sight) {
 	var now Wait
 	if waiting(x.d) {
 		now = Wait{Gate: gateOf(x.d), Reason: x.d.Reason, Message: x.d.Message}
-		if v := c.room(x.cluster.Ref); x.d.Phase == "" && !v.Open && !c.presses(x) {
+		if v := c.room(x.cluster.Ref); x.d.Phase == "" && x.d.Action == policy.Wait && !v.Open && !c.presses(x) {
 			now = Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
 		}
 	}
@@ -212,6 +217,7 @@ func (c *course) count(x *sight, until time.Time) {
 	}
 	x.held.Time = until.Sub(x.since)
 	c.tell.chapter(x.d).wait(x.held)
+	x.waits = withWait(x.waits, x.held)
 }
 
 // projects are those of which the run sees a cluster.

@@ -28,9 +28,9 @@ type Forecast struct {
 	PeakAt time.Time
 	// Left are clusters that are due before the end and not rotated by then.
 	Left []Left
-	// Late counts rotations that start after their deadline, and clusters whose
-	// deadline passes without a start.
-	Late int
+	// Late counts the deadlines that pass before a start; Overdue those that had
+	// passed when it began.
+	Late, Overdue int
 }
 
 // Turn is one rotation of one cluster. A time is zero when that does not happen
@@ -63,7 +63,7 @@ type Turn struct {
 }
 
 // Late says whether it starts after its deadline.
-func (t Turn) Late() bool { return !t.Deadline.IsZero() && t.Start.After(t.Deadline) }
+func (t Turn) Late() bool { return !t.Before && !t.Deadline.IsZero() && t.Start.After(t.Deadline) }
 
 // Ended is when it is no longer in flight; zero: it still is.
 func (t Turn) Ended() time.Time { return t.Verified }
@@ -116,17 +116,27 @@ func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, er
 	f := Forecast{Story: c.tell.Story, Skipped: c.skipped, Turns: c.turns.list()}
 	f.Left = c.left()
 	f.load()
-	for _, t := range f.Turns {
-		if t.Late() {
+	f.deadlines()
+	return f, nil
+}
+
+// deadlines counts those that pass without a start.
+func (f *Forecast) deadlines() {
+	miss := func(late bool, deadline time.Time) {
+		switch {
+		case !late:
+		case deadline.Before(f.From):
+			f.Overdue++
+		default:
 			f.Late++
 		}
+	}
+	for _, t := range f.Turns {
+		miss(t.Late(), t.Deadline)
 	}
 	for _, l := range f.Left {
-		if l.Late {
-			f.Late++
-		}
+		miss(l.Late, l.Deadline)
 	}
-	return f, nil
 }
 
 // left lists what is due and not rotated.
@@ -143,8 +153,10 @@ func (c *course) left() []Left {
 			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
 		}
 		l.Late = chapter.Phase == "" && l.Deadline.Before(c.tell.To)
-		if len(chapter.Waited) > 0 {
-			l.Held = chapter.Waited[0]
+		for _, w := range x.waits {
+			if w.Time > l.Held.Time {
+				l.Held = w
+			}
 		}
 		out = append(out, l)
 	}

@@ -240,13 +240,15 @@ func gateOf(d policy.Decision) string {
 }
 
 // wait adds to what the cluster waited for.
-func (c *Chapter) wait(w Wait) {
-	i := slices.IndexFunc(c.Waited, func(x Wait) bool { return x.Gate == w.Gate && x.Reason == w.Reason })
+func (c *Chapter) wait(w Wait) { c.Waited = withWait(c.Waited, w) }
+
+func withWait(list []Wait, w Wait) []Wait {
+	i := slices.IndexFunc(list, func(x Wait) bool { return x.Gate == w.Gate && x.Reason == w.Reason })
 	if i < 0 {
-		c.Waited = append(c.Waited, w)
-		return
+		return append(list, w)
 	}
-	c.Waited[i].Time += w.Time
+	list[i].Time += w.Time
+	return list
 }
 
 func outcomeOf(d policy.Decision, c *Chapter) Outcome {
