@@ -78,30 +78,39 @@ func (c *Cloud) Close() error { return c.client.Close() }
 
 // Clusters implements [Reader].
 func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+	list, missing, unread, err := c.list(ctx, project)
+	var out []policy.Cluster
+	for _, pb := range list {
+		cluster := fromProto(project, pb)
+		cluster.Partial = anyMissing(pb, missing)
+		out = append(out, cluster)
+	}
+	return out, unread, err
+}
+
+// list lists the clusters whose names can be used, and the zones that did not
+// answer.
+func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing []string, unread []policy.Unread, err error) {
 	var got *containerpb.ListClustersResponse
-	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
+	err = c.retry.read(ctx, func(ctx context.Context) (err error) {
 		got, err = c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
 		return err
 	})
 	if err != nil {
-		return nil, nil, containerAPI.explain(err)
+		return nil, nil, nil, containerAPI.explain(err)
 	}
-	missing := got.GetMissingZones()
-	var out []policy.Cluster
-	var unread []policy.Unread
 	for _, pb := range got.GetClusters() {
 		if _, err := nameOf(project, pb); err != nil {
 			unread = append(unread, policy.Unread{Project: project, Reason: err.Error()})
 			continue
 		}
-		cluster := fromProto(project, pb)
-		cluster.Partial = anyMissing(pb, missing)
-		out = append(out, cluster)
+		list = append(list, pb)
 	}
+	missing = got.GetMissingZones()
 	for _, zone := range missing {
 		unread = append(unread, policy.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
 	}
-	return out, unread, nil
+	return list, missing, unread, nil
 }
 
 // Cluster implements [Reader].
@@ -125,6 +134,23 @@ func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 
 // Operations implements [Reader].
 func (c *Cloud) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+	list, err := c.listOperations(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	out := map[policy.Ref][]policy.Operation{}
+	for _, pb := range list {
+		if ref, op, ok := operationFromProto(project, pb); ok {
+			out[ref] = append(out[ref], op)
+		}
+	}
+	for ref, ops := range out {
+		out[ref] = latest(ops)
+	}
+	return out, nil
+}
+
+func (c *Cloud) listOperations(ctx context.Context, project string) ([]*containerpb.Operation, error) {
 	var got *containerpb.ListOperationsResponse
 	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
 		got, err = c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
@@ -137,16 +163,7 @@ func (c *Cloud) Operations(ctx context.Context, project string) (map[policy.Ref]
 		// None seen would then pass for none that ran.
 		return nil, fmt.Errorf("GKE did not list the operations of %s", strings.Join(missing, ", "))
 	}
-	out := map[policy.Ref][]policy.Operation{}
-	for _, pb := range got.GetOperations() {
-		if ref, op, ok := operationFromProto(project, pb); ok {
-			out[ref] = append(out[ref], op)
-		}
-	}
-	for ref, ops := range out {
-		out[ref] = latest(ops)
-	}
-	return out, nil
+	return got.GetOperations(), nil
 }
 
 // latest orders the operations, running ones first, then the newest, and keeps

@@ -63,7 +63,7 @@ out of reach; 2 settings or arguments are wrong.`,
 	root.Flags().AddFlagSet(passes.Flags())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
-		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand(), a.completionCommand())
+		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand(), a.forecastCommand(), a.completionCommand())
 	root.SetUsageTemplate(folded(root.UsageTemplate(), a.options("").Width))
 	a.teach(root)
 	advise(root)

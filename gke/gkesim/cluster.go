@@ -162,16 +162,18 @@ func (c *cluster) nextPool() (string, bool) {
 
 // start begins a rotation; the second CA is there when its operation ends.
 func (c *cluster) start() *operation {
-	return c.begin("UPDATE_CLUSTER", "", c.w.opts.StartTakes, func() {
-		c.serial++
-		c.cas = append(c.cas, c.w.issue(fmt.Sprintf("%s#%d", c.name, c.serial), c.clock))
-		c.rotate()
-		if !c.w.opts.EndpointLate {
-			c.switchEndpoint()
-		}
-		c.write()
-		c.down()
-	})
+	return c.begin("UPDATE_CLUSTER", "", c.w.opts.StartTakes, c.started)
+}
+
+func (c *cluster) started() {
+	c.serial++
+	c.cas = append(c.cas, c.w.issue(fmt.Sprintf("%s#%d", c.name, c.serial), c.clock))
+	c.rotate()
+	if !c.w.opts.EndpointLate {
+		c.switchEndpoint()
+	}
+	c.write()
+	c.down()
 }
 
 // switchEndpoint shows the new address of the control plane. DNS endpoints
@@ -207,18 +209,21 @@ func (c *cluster) switchEndpoint() {
 
 // complete ends the rotation: the newest CA is left.
 func (c *cluster) complete() *operation {
-	return c.begin("UPDATE_CLUSTER", "", c.w.opts.CompleteTakes, func() {
-		if c.rotation != nil {
-			c.advise()
-			c.cas, c.rotation = c.cas[len(c.cas)-1:], nil
-			c.retire()
-			if c.w.opts.EndpointLate {
-				c.switchEndpoint()
-			}
-			c.write()
-			c.down()
-		}
-	})
+	return c.begin("UPDATE_CLUSTER", "", c.w.opts.CompleteTakes, c.completed)
+}
+
+func (c *cluster) completed() {
+	if c.rotation == nil {
+		return
+	}
+	c.advise()
+	c.cas, c.rotation = c.cas[len(c.cas)-1:], nil
+	c.retire()
+	if c.w.opts.EndpointLate {
+		c.switchEndpoint()
+	}
+	c.write()
+	c.down()
 }
 
 // write shows the CAs in the API's cluster. What was recorded stays as it came

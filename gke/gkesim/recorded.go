@@ -24,9 +24,16 @@ func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
 		return fmt.Errorf("the operation on %s needs a name", cluster)
 	}
 	c.look()
+	c.record(pb)
+	w.plan(c)
+	return nil
+}
+
+// record puts a recorded operation on the cluster.
+func (c *cluster) record(pb *containerpb.Operation) *operation {
 	op := &operation{
 		name: pb.GetName(), kind: pb.GetOperationType().String(), recorded: proto.CloneOf(pb),
-		start: c.clock, end: c.clock.Add(w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE, effect: func() {},
+		start: c.clock, end: c.clock.Add(c.w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE, effect: func() {},
 	}
 	_, op.pool, _ = strings.Cut(pb.GetTargetLink(), "/nodePools/")
 	for _, at := range []struct {
@@ -38,11 +45,10 @@ func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
 		}
 	}
 	if !op.done {
-		op.end = c.clock.Add(w.opts.StartTakes)
+		op.end = c.clock.Add(c.w.opts.StartTakes)
 	}
 	c.ops = append(c.ops, op)
-	w.plan(c)
-	return nil
+	return op
 }
 
 // asRecorded shows a recorded operation, ended when it has ended since.

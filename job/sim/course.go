@@ -33,6 +33,7 @@ type course struct {
 
 // idle is what is remembered of a cluster between the runs that see it.
 type idle struct {
+	ours    bool // its project is among the policy's
 	planned bool
 	d       policy.Decision // the last one
 	// until: before it time alone changes nothing of d.
@@ -46,7 +47,7 @@ func newCourse(ctx context.Context, s Setup) (*course, error) {
 	c := &course{Setup: s, now: s.From, tell: newStory(s)}
 	c.tell.sparse = true
 	var err error
-	if c.sights, err = look(ctx, s.World, s.Policy.Projects); err != nil {
+	if c.sights, err = look(ctx, s.World, s.World.Projects()); err != nil {
 		return nil, err
 	}
 	if c.store, err = state.MemoryOf(s.Book, s.History); err != nil {
@@ -54,6 +55,7 @@ func newCourse(ctx context.Context, s Setup) (*course, error) {
 	}
 	c.turns = newTurns(s)
 	for _, x := range c.sights.all {
+		x.ours = slices.Contains(s.Policy.Projects, x.cluster.Ref.Project)
 		wave, _ := s.Policy.WaveOf(x.cluster.Labels)
 		c.last = max(c.last, wave)
 	}
@@ -130,6 +132,9 @@ func (c *course) choose(book policy.Book, all bool) bool {
 		case inFlight:
 			awake = awake || x.changed || !c.rests(x, r)
 			x.listed = true
+			continue
+		case !x.ours:
+			x.listed = false
 			continue
 		case all || x.changed || !x.planned || x.d.Phase != "":
 			x.listed = true

@@ -28,6 +28,8 @@ type Forecast struct {
 	PeakAt time.Time
 	// Left are clusters that are due before the end and not rotated by then.
 	Left []Left
+	// Unread could not be read, so it is in no forecast.
+	Unread []policy.Unread
 	// Late counts the deadlines that pass before a start; Overdue those that had
 	// passed when it began.
 	Late, Overdue int

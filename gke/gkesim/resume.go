@@ -1,0 +1,108 @@
+package gkesim
+
+import (
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+)
+
+// Midway is how far a cluster had come when somebody looked at it: what its own
+// view does not show.
+type Midway struct {
+	// Started is when the rotation under way began; zero: about when its new CA
+	// was issued.
+	Started time.Time
+	// Recreated are pools known to have new nodes. Operations tell of others.
+	Recreated  []string
+	Operations []*containerpb.Operation
+	// Brings is what an operation on the cluster itself that still runs will
+	// have done when it ends.
+	Brings Effect
+}
+
+// Effect is what an operation does when it ends.
+type Effect int
+
+// The effects.
+const (
+	Nothing        Effect = iota
+	StartsRotation        // the second CA is there
+	EndsRotation          // the new CA alone is left
+)
+
+// Resume lets a cluster that was added as it was seen go on from there: a
+// rotation under way is as old as it is, and what runs will end. The cluster is
+// named projects/P/locations/L/clusters/C.
+func (w *World) Resume(cluster string, m Midway) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.clusters[cluster]
+	if c == nil {
+		return fmt.Errorf("there is no cluster %q to go on with", cluster)
+	}
+	c.goOn(m)
+	w.plan(c)
+	return nil
+}
+
+func (c *cluster) goOn(m Midway) {
+	if c.status == containerpb.Cluster_RECONCILING || c.status == containerpb.Cluster_PROVISIONING {
+		c.status = containerpb.Cluster_RUNNING // once what runs has ended
+	}
+	if exp := c.expires(); c.status == containerpb.Cluster_DEGRADED && !exp.IsZero() && exp.Sub(c.clock) <= degradeAt {
+		c.status, c.recorded = containerpb.Cluster_RUNNING, nil // it is its CA that degrades it
+	}
+	if r := c.rotation; r != nil {
+		r.started = m.Started
+		if r.started.IsZero() {
+			r.started = c.cas[len(c.cas)-1].issued.Add(time.Hour) // GKE sets it back by one
+		}
+		r.tryAt, r.nodesFrom = r.started.Add(autoComplete), r.started.Add(c.w.opts.GKEWaits)
+		for _, name := range m.Recreated {
+			delete(r.pending, name)
+		}
+	}
+	for _, pb := range m.Operations {
+		if op := c.record(pb); op.done {
+			c.recall(op, pb)
+		} else {
+			c.carryOn(op, m.Brings)
+		}
+	}
+	for _, p := range c.pb.GetNodePools() {
+		if p.GetStatus() == containerpb.NodePool_RECONCILING && c.runningOn(p.GetName()) == nil {
+			p.Status = containerpb.NodePool_RUNNING
+		}
+	}
+	c.show()
+}
+
+// recall takes in what a done operation has done to the rotation under way.
+func (c *cluster) recall(op *operation, pb *containerpb.Operation) {
+	if c.rotation != nil && op.kind == "UPGRADE_NODES" && pb.GetError() == nil && op.start.After(c.rotation.started) {
+		delete(c.rotation.pending, op.pool)
+	}
+}
+
+// carryOn lets an operation that runs end when it should, or soon when that is
+// over, and do what it does.
+func (c *cluster) carryOn(op *operation, brings Effect) {
+	takes := c.w.opts.StartTakes
+	switch {
+	case op.pool != "" && op.kind == "UPGRADE_NODES":
+		takes = c.lay(c.poolSteps(op.pool), false).Sub(c.clock)
+		op.effect = func() {
+			if c.rotation != nil {
+				delete(c.rotation.pending, op.pool)
+			}
+			c.endPool(op.pool, containerpb.NodePool_RUNNING, containerpb.NodePool_RUNNING)
+		}
+	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == StartsRotation && c.rotation == nil && len(c.cas) == 1:
+		op.effect = c.started
+	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == EndsRotation:
+		op.effect = c.completed
+	}
+	const soon = 10 * time.Minute
+	op.end = later(op.start.Add(takes), c.clock.Add(soon))
+}

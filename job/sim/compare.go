@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// Comparison is the same fleet under two policies.
+type Comparison struct {
+	// File is where the other policy comes from.
+	File string
+	// Settings are those that differ.
+	Settings      []SettingChange
+	Before, After Forecast
+}
+
+// SettingChange is a setting that differs.
+type SettingChange struct{ Name, Before, After string }
+
+// Shift is a cluster for which the policies differ. Where it is rotated more
+// than once, the first rotation that differs is told.
+type Shift struct {
+	Cluster           policy.Ref
+	StartBefore       time.Time // zero: it does not start
+	StartAfter        time.Time
+	CompletedBefore   time.Time
+	CompletedAfter    time.Time
+	OutcomeBefore     Outcome
+	OutcomeAfter      Outcome
+	MissBefore, Miss  bool // a deadline passes before a start
+	RotationsBefore   int
+	RotationsAfter    int
+	differentRotation bool
+}
+
+// Shifts lists what the other policy changes: the largest shift of a start
+// first, what starts under only one of them before all.
+func (c Comparison) Shifts() []Shift {
+	before, after := c.Before.byCluster(), c.After.byCluster()
+	missedBefore, missed := c.Before.missed(), c.After.missed()
+	was := map[policy.Ref]Chapter{}
+	for _, chapter := range c.Before.Clusters {
+		was[chapter.Cluster] = chapter
+	}
+	var out []Shift
+	for _, chapter := range c.After.Clusters {
+		ref := chapter.Cluster
+		s := Shift{
+			Cluster: ref, OutcomeBefore: was[ref].Outcome, OutcomeAfter: chapter.Outcome, MissBefore: missedBefore[ref], Miss: missed[ref],
+			RotationsBefore: len(before[ref]), RotationsAfter: len(after[ref]),
+		}
+		for i := range max(len(before[ref]), len(after[ref])) {
+			var x, y Turn
+			if i < len(before[ref]) {
+				x = before[ref][i]
+			}
+			if i < len(after[ref]) {
+				y = after[ref][i]
+			}
+			if !x.Start.Equal(y.Start) || !x.Completed.Equal(y.Completed) {
+				s.StartBefore, s.StartAfter, s.CompletedBefore, s.CompletedAfter = x.Start, y.Start, x.Completed, y.Completed
+				s.differentRotation = true
+				break
+			}
+		}
+		if s.differentRotation || s.OutcomeBefore != s.OutcomeAfter || s.MissBefore != s.Miss {
+			out = append(out, s)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Shift) int {
+		return cmp.Or(cmp.Compare(b.size(), a.size()), a.Cluster.Compare(b.Cluster))
+	})
+	return out
+}
+
+// size is how far the start moves; more than any move when there is one start.
+func (s Shift) size() time.Duration {
+	if s.StartBefore.IsZero() != s.StartAfter.IsZero() {
+		return 1 << 62
+	}
+	return s.StartAfter.Sub(s.StartBefore).Abs()
+}
+
+func (f Forecast) byCluster() map[policy.Ref][]Turn {
+	out := map[policy.Ref][]Turn{}
+	for _, t := range f.Turns {
+		out[t.Cluster] = append(out[t.Cluster], t)
+	}
+	return out
+}
+
+// missed are the clusters of which a deadline passes before the start.
+func (f Forecast) missed() map[policy.Ref]bool {
+	out := map[policy.Ref]bool{}
+	for _, t := range f.Turns {
+		out[t.Cluster] = out[t.Cluster] || t.Late() && !t.Deadline.Before(f.From)
+	}
+	for _, l := range f.Left {
+		out[l.Cluster] = out[l.Cluster] || l.Late && !l.Deadline.Before(f.From)
+	}
+	return out
+}
+
+// Rotated counts rotations that are verified before the end, and gives when the
+// last of them is.
+func (f Forecast) Rotated() (n int, last time.Time) {
+	for _, t := range f.Turns {
+		if !t.Verified.IsZero() && isVerified(t.Closed) {
+			n++
+			last = later(last, t.Verified)
+		}
+	}
+	return n, last
+}

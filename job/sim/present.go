@@ -1,0 +1,137 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// Present is a real fleet and its book as they are now: where a forecast of them
+// begins. Nothing in it is changed by forecasts.
+type Present struct {
+	Clusters []gke.Seen
+	Unread   []policy.Unread // unknown clusters are in no forecast
+	Book     policy.Book
+	History  []policy.Record // of clusters with a second CA and no record
+}
+
+// Read reads the fleet of these projects and the book; store is nil without
+// one. An error means that there is nothing to go on from.
+func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, book policy.Book, projects []string) (*Present, error) {
+	p := &Present{Book: book}
+	asked := slices.Clone(projects)
+	for ref := range book.Rotations {
+		asked = append(asked, ref.Project)
+	}
+	slices.Sort(asked)
+	asked = slices.Compact(asked)
+	bad := 0
+	var first error
+	for _, project := range asked {
+		err := p.readProject(ctx, cloud, project, slices.Contains(projects, project))
+		if err != nil {
+			bad++
+			first = cmp.Or(first, err)
+			p.Unread = append(p.Unread, policy.Unread{Project: project, Reason: err.Error()})
+		}
+	}
+	if bad == len(asked) && bad > 0 {
+		return nil, fmt.Errorf("no project could be read: %w", first)
+	}
+	p.forgetUnread()
+	return p, p.readHistory(ctx, store)
+}
+
+// readProject reads a project. When it is not ours to look at any more, only
+// what is in flight counts.
+func (p *Present) readProject(ctx context.Context, cloud *gke.Cloud, project string, ours bool) error {
+	list, unread, err := cloud.Raw(ctx, project)
+	p.Unread = append(p.Unread, unread...)
+	for _, seen := range list {
+		if _, inFlight := p.Book.Rotations[seen.Ref]; ours || inFlight {
+			p.Clusters = append(p.Clusters, seen)
+		}
+	}
+	return err
+}
+
+// forgetUnread takes out of the book what is in flight where nothing could be
+// read: nobody knows how it goes on, and its slot is soon free.
+func (p *Present) forgetUnread() {
+	p.Book.Rotations = maps.Clone(p.Book.Rotations)
+	p.Book.Fleet.Slots = maps.Clone(p.Book.Fleet.Slots)
+	for ref := range p.Book.Rotations {
+		unread := slices.ContainsFunc(p.Unread, func(u policy.Unread) bool {
+			return u.Project == ref.Project && (u.Location == "" || u.Location == ref.Location || strings.HasPrefix(u.Location, ref.Location+"-"))
+		})
+		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
+			delete(p.Book.Rotations, ref)
+			delete(p.Book.Fleet.Slots, ref.String())
+			p.Unread = append(p.Unread, policy.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"})
+		}
+	}
+}
+
+// readHistory reads what the pass would ask for: whose rotation a second CA
+// without a record is.
+func (p *Present) readHistory(ctx context.Context, store state.Store) error {
+	if store == nil {
+		return nil
+	}
+	for _, seen := range p.Clusters {
+		if _, onRecord := p.Book.Rotations[seen.Ref]; onRecord || len(policy.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
+			continue
+		}
+		records, err := store.History(ctx, seen.Ref)
+		if err != nil {
+			return fmt.Errorf("read the history of %s: %w", seen.Ref, err)
+		}
+		p.History = append(p.History, records...)
+	}
+	return nil
+}
+
+// World makes a simulated GKE that goes on from there.
+func (p *Present) World(seed int64, now time.Time) (*gkesim.World, error) {
+	w := gkesim.New(gkesim.Options{Seed: seed, Now: now})
+	for _, seen := range p.Clusters {
+		if err := w.Add(seen.Ref.Project, seen.Cluster); err != nil {
+			return nil, err
+		}
+		if err := w.Resume(seen.Ref.Path(), p.midway(seen)); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// midway is how far a cluster has come, by the book and by GKE's operations.
+func (p *Present) midway(seen gke.Seen) gkesim.Midway {
+	m := gkesim.Midway{Operations: seen.Operations}
+	r, ok := p.Book.Rotations[seen.Ref]
+	if !ok {
+		return m
+	}
+	m.Started = r.StartedAt()
+	for name, work := range r.Pools {
+		if work.Done() {
+			m.Recreated = append(m.Recreated, name)
+		}
+	}
+	switch r.Phase {
+	case policy.Starting:
+		m.Brings = gkesim.StartsRotation
+	case policy.Completing:
+		m.Brings = gkesim.EndsRotation
+	}
+	return m
+}
