@@ -201,15 +201,26 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 	if err != nil {
 		return err
 	}
-	if last, every := book.Fleet.LastRun.At, time.Duration(s.Every.V); !last.IsZero() && o.from == "" {
-		from = last.Add((time.Now().UTC().Sub(last)/every + 1) * every)
+	read := from
+	if o.from == "" {
+		read = time.Now().UTC()
+		from = nextRun(book.Fleet.LastRun.At, read, time.Duration(s.Every.V))
 	}
 	o.unread, o.show.NoBook = present.Unread, store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
-		w, err := present.World(o.seed, from)
+		w, err := present.World(o.seed, read)
 		return sim.Setup{World: w, From: from, Book: present.Book, History: present.History}, err
 	}
 	return nil
+}
+
+// nextRun is when the schedule has the next run: so often since the last one,
+// or on the hour when none is known.
+func nextRun(last, now time.Time, every time.Duration) time.Time {
+	if last.IsZero() || last.After(now) {
+		last = now.Truncate(time.Hour)
+	}
+	return last.Add((now.Sub(last)/every + 1) * every)
 }
 
 // play plays one policy forward.

@@ -25,8 +25,13 @@ func (r Ref) Path() string {
 // IsZero says whether nothing is named.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
-// Compare orders refs by project, location, name.
-func (r Ref) Compare(o Ref) int { return strings.Compare(r.String(), o.String()) }
+// Compare orders refs as their short forms.
+func (r Ref) Compare(o Ref) int {
+	if r.Project == o.Project && r.Location == o.Location {
+		return strings.Compare(r.Name, o.Name)
+	}
+	return strings.Compare(r.String(), o.String())
+}
 
 // MarshalText gives the short form; nothing, when nothing is named.
 func (r Ref) MarshalText() ([]byte, error) {

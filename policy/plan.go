@@ -281,8 +281,11 @@ func cmpBool(a, b bool) int {
 // ActingOrder lists the decisions in the order in which a run carries them
 // out: what is in flight first, then starts by urgency.
 func ActingOrder(ds []Decision) []Decision {
-	out := slices.Clone(ds)
-	slices.SortStableFunc(out, func(a, b Decision) int {
+	order := make([]*Decision, len(ds)) // decisions are large, and a fleet has thousands
+	for i := range ds {
+		order[i] = &ds[i]
+	}
+	slices.SortStableFunc(order, func(a, b *Decision) int {
 		return cmp.Or(
 			cmpBool(a.Action == Start, b.Action == Start),
 			-cmpBool(a.Urgent, b.Urgent),
@@ -291,5 +294,9 @@ func ActingOrder(ds []Decision) []Decision {
 			a.Cluster.Ref.Compare(b.Cluster.Ref),
 		)
 	})
+	out := make([]Decision, len(ds))
+	for i, d := range order {
+		out[i] = *d
+	}
 	return out
 }

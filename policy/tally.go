@@ -105,10 +105,16 @@ func Vacancy(p *Policy, doc FleetDoc) func(Ref) Verdict {
 		v.Gate = "breaker"
 		return func(Ref) Verdict { return v }
 	}
+	known := map[Ref]Verdict{} // clusters of one project and location share it
 	return func(ref Ref) Verdict {
-		k.Cluster.Ref = ref
-		v := askSlot(&k)
-		v.Gate = "slot"
+		ref.Name = ""
+		v, ok := known[ref]
+		if !ok {
+			k.Cluster.Ref = ref
+			v = askSlot(&k)
+			v.Gate = "slot"
+			known[ref] = v
+		}
 		return v
 	}
 }

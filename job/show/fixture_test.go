@@ -261,7 +261,7 @@ type picture struct {
 func pictures() []picture {
 	res, p := testResult(), testPolicy()
 	d := res.Decisions[7]
-	return []picture{
+	return append(forecastPictures(), []picture{
 		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, res, p, o) }},
 		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, res, "checkout", o) }},
 		{"status", func(w *bytes.Buffer, o Options) error { return Status(w, res.Fleet.Book, now, p, o) }},
@@ -273,5 +273,5 @@ func pictures() []picture {
 		{"policy", func(w *bytes.Buffer, o Options) error {
 			return Policy(w, p, []Setting{{"ENV", "prod", false}, {"MAX_CA_AGE", "off", true}, {"WAVES", "", true}}, now, o)
 		}},
-	}
+	}...)
 }

@@ -30,6 +30,7 @@ type ForecastOptions struct {
 const (
 	mostTurns = 60
 	mostLeft  = 25
+	mostWave  = 16 // columns, as a time
 )
 
 // Forecast shows the calendar of a fleet: what starts and completes when, how
@@ -80,19 +81,31 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	names := shortNames(f.Story)
 	g.heading(bold, "CALENDAR")
 	cols := g.turnColumns(f, names)
-	g.line("%s", g.paint(bold, strings.TrimRight("  "+turnLine(cols, func(c turnColumn) string { return c.title }), " ")))
+	at := 2
+	for _, c := range cols {
+		at += c.width + 2
+	}
+	g.line("%s", g.paint(bold, "  "+turnLine(cols, func(c turnColumn) string { return c.title })+"CLUSTER"))
 	week := time.Time{}
 	for _, t := range f.Turns {
-		if at := weekOf(later(t.Start, f.From), g.o.Zone); !at.Equal(week) && len(f.Turns) > 10 {
-			week = at
+		if now := weekOf(later(t.Start, f.From), g.o.Zone); !now.Equal(week) && len(f.Turns) > 10 {
+			week = now
 			g.line("%s", g.paint(dim, "  week of "+week.Format("Mon 02 Jan 2006")))
 		}
 		look := plain
 		if t.Late() || t.Closed == "" {
 			look = yellow
 		}
-		g.line("%s", g.paint(look, strings.TrimRight("  "+turnLine(cols, func(c turnColumn) string { return c.cell(t) }), " ")))
+		head := "  " + turnLine(cols, func(c turnColumn) string { return c.cell(t) })
+		for _, l := range wrap(joinedBy(" · ", names[t.Cluster], turnNote(t)), g.width-at) {
+			g.line("%s", head+g.paint(look, l))
+			head = strings.Repeat(" ", at)
+		}
 	}
+}
+
+func joinedBy(by string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), by)
 }
 
 // turnColumn is one column of the calendar. Those with the highest drop go
@@ -105,11 +118,11 @@ type turnColumn struct {
 }
 
 func turnLine(cols []turnColumn, text func(turnColumn) string) string {
-	var cells []string
+	line := ""
 	for _, c := range cols {
-		cells = append(cells, pad(text(c), c.width))
+		line += pad(text(c), c.width) + "  "
 	}
-	return strings.Join(cells, "  ")
+	return line
 }
 
 func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []turnColumn {
@@ -119,13 +132,11 @@ func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []turnCo
 	waves := 0
 	cols := []turnColumn{
 		{title: "START", cell: func(t sim.Turn) string { return g.started(t) }},
-		{title: "CLUSTER", cell: func(t sim.Turn) string { return names[t.Cluster] }},
-		{title: "WAVE", drop: 2, cell: func(t sim.Turn) string { return clean(t.Wave) }},
-		{title: "NODES DONE", drop: 3, cell: short(func(t sim.Turn) time.Time { return t.NodesDone })},
+		{title: "WAVE", drop: 3, cell: func(t sim.Turn) string { return cutEnd(clean(t.Wave), mostWave) }},
+		{title: "NODES DONE", drop: 2, cell: short(func(t sim.Turn) time.Time { return t.NodesDone })},
 		{title: "CLIENTS BY", drop: 1, cell: short(func(t sim.Turn) time.Time { return t.SoakEnds })},
 		{title: "COMPLETION", cell: short(func(t sim.Turn) time.Time { return t.Completed })},
 		{title: "VERIFIED", drop: 4, cell: short(func(t sim.Turn) time.Time { return t.Verified })},
-		{title: "", cell: turnNote},
 	}
 	for _, t := range f.Turns {
 		waves = max(waves, len(t.Wave))
@@ -138,9 +149,14 @@ func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []turnCo
 		for _, t := range f.Turns {
 			cols[i].width = max(cols[i].width, cells(cols[i].cell(t)))
 		}
+		cols[i].width = min(cols[i].width, mostWave)
+	}
+	room := 0 // for names and notes
+	for _, t := range f.Turns {
+		room = min(max(room, cells(joinedBy(" · ", names[t.Cluster], turnNote(t)))), g.width/3)
 	}
 	for {
-		used, worst := 0, 0
+		used, worst := room, 0
 		for i, c := range cols {
 			used += c.width + 2
 			if c.drop > cols[worst].drop {
@@ -233,16 +249,25 @@ func (g *page) weeks(f sim.Forecast) {
 			of(t.Completed).ends++
 		}
 	}
-	g.heading(bold, "CALENDAR, week by week (every rotation: --all, or --format json)")
-	g.line("%s", g.paint(bold, "  WEEK OF      STARTS  COMPLETIONS  IN FLIGHT  FIRST STARTS"))
+	g.heading(bold, "CALENDAR, WEEK BY WEEK")
+	const numbers = 47
+	head, room := "  WEEK OF      STARTS  COMPLETIONS  IN FLIGHT", g.width-numbers
+	if room > numbers/2 {
+		head += "  FIRST STARTS"
+	}
+	g.line("%s", g.paint(bold, head))
 	for _, key := range slices.SortedFunc(keysOf(at), time.Time.Compare) {
 		w := at[key]
 		text := strings.Join(w.names[:min(len(w.names), 3)], ", ")
 		if n := len(w.names) - 3; n > 0 {
 			text += fmt.Sprintf(" and %d more", n)
 		}
-		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %11d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, cutEnd(text, g.width-47)), " "))
+		if room <= numbers/2 {
+			text = ""
+		}
+		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %11d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, cutEnd(text, room)), " "))
 	}
+	g.para(2, dim, "every rotation: --all, or --format json")
 }
 
 // left says what does not fit and what prevents it: cluster by cluster, or
@@ -275,6 +300,9 @@ func (g *page) leftWords(l sim.Left) string {
 	}
 	if l.Held.Time > 0 {
 		text = lasting(l.Held.Time) + " of waiting: " + text
+	}
+	if l.Due.IsZero() {
+		return text
 	}
 	return joined("due since "+day(l.Due), text, "deadline "+day(l.Deadline))
 }
@@ -324,7 +352,7 @@ func (g *page) unreadForecast(list []policy.Unread) {
 		if u.Location != "" {
 			where += "/" + clean(u.Location)
 		}
-		g.bullet(plain, where+": "+u.Reason)
+		g.bullet(red, where+": "+u.Reason)
 	}
 }
 

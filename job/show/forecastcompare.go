@@ -66,13 +66,24 @@ func dashed(s string) string {
 	return s
 }
 
-// table writes lines in columns, the first one left as a head.
+// table writes lines in columns under heads, or as paragraphs where that is too
+// wide.
 func (g *page) table(lines [][3]string) {
 	var wide [3]int
 	for _, l := range lines {
 		for i, cell := range l {
 			wide[i] = max(wide[i], cells(cell))
 		}
+	}
+	heads := lines[0]
+	if 2+wide[0]+2+wide[1]+2+wide[2] > g.width {
+		for _, l := range lines[1:] {
+			g.para(2, plain, l[0])
+			for i, cell := range l[1:] {
+				g.para(4, plain, heads[i+1]+": "+cell)
+			}
+		}
+		return
 	}
 	for i, l := range lines {
 		text := strings.TrimRight("  "+pad(l[0], wide[0])+"  "+pad(l[1], wide[1])+"  "+l[2], " ")

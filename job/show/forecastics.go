@@ -27,19 +27,19 @@ func ForecastICS(w io.Writer, f sim.Forecast, p *policy.Policy, o ForecastOption
 	cal.SetMethod(ics.MethodPublish)
 	title := "GKE credential rotations"
 	if p.Env != "" && o.Fleet == "" {
-		title += ", " + clean(p.Env)
+		title += ", " + plainText(p.Env)
 	}
 	cal.SetXWRCalName(title)
 	cal.SetXPublishedTTL("PT6H")
 	names := shortNames(f.Story)
-	seen := map[string]bool{}
-	for i := range f.Turns {
-		t := f.Turns[len(f.Turns)-1-i] // of two tries with the same CA the last one counts
-		if t.Closed == policy.NotStarted || seen[uid(t, "")] {
-			continue
+	last := map[string]string{} // of two tries with the same CA the last one counts
+	for _, t := range f.Turns {
+		last[uid(t, "")] = t.Attempt
+	}
+	for _, t := range f.Turns {
+		if t.Closed != policy.NotStarted && last[uid(t, "")] == t.Attempt {
+			turnEvents(cal, f, t, names[t.Cluster])
 		}
-		seen[uid(t, "")] = true
-		turnEvents(cal, f, t, names[t.Cluster])
 	}
 	if err := cal.SerializeTo(w, ics.WithNewLineWindows); err != nil {
 		return fmt.Errorf("write the calendar: %w", err)
@@ -49,9 +49,9 @@ func ForecastICS(w io.Writer, f sim.Forecast, p *policy.Policy, o ForecastOption
 
 // turnEvents adds the events of one rotation.
 func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
-	name = clean(name)
+	name = plainText(name)
 	if name == "" {
-		name = clean(t.Cluster.String())
+		name = plainText(t.Cluster.String())
 	}
 	whose := "This tool completes it"
 	if t.Watched {
@@ -74,13 +74,13 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		event.SetStartAt(e.from)
 		event.SetEndAt(later(e.to, e.from.Add(leastEvent)))
 		event.SetSummary(e.title)
-		text := []string{e.text, "Cluster " + clean(t.Cluster.String()), "CA to be replaced " + short(t.OldCA.Fingerprint) + ", it expires " + day(t.OldCA.Expires)}
+		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " + short(t.OldCA.Fingerprint) + ", it expires " + day(t.OldCA.Expires)}
 		if e.phase == "clients" && !t.SoakEnds.IsZero() {
 			text = append(text, "SOAK ends "+t.SoakEnds.UTC().Format("Mon 2006-01-02 15:04 UTC"))
 		}
 		text = append(text, "A forecast of "+f.From.UTC().Format("2006-01-02 15:04 UTC")+": it changes with the fleet, the policy and what people do.")
 		event.SetDescription(strings.Join(text, "\n"))
-		event.SetLocation(clean(t.Cluster.Project + "/" + t.Cluster.Location))
+		event.SetLocation(plainText(t.Cluster.Project + "/" + t.Cluster.Location))
 		event.SetStatus(ics.ObjectStatusTentative)
 		if e.from.Before(f.From) {
 			event.SetStatus(ics.ObjectStatusConfirmed)
@@ -91,7 +91,7 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		}
 		for _, category := range []string{"gke-credential-rotation", e.phase, t.Wave} {
 			if category != "" {
-				event.AddCategory(clean(category))
+				event.AddCategory(plainText(category))
 			}
 		}
 	}
@@ -103,3 +103,7 @@ func uid(t sim.Turn, phase string) string {
 	sum := sha256.Sum256([]byte(t.Cluster.String() + "\n" + string(t.OldCA.Fingerprint)))
 	return hex.EncodeToString(sum[:12]) + "-" + phase + "@gke-credential-rotator"
 }
+
+// plainText is text that every parser reads alike: they disagree about a
+// backslash before an n.
+func plainText(s string) string { return strings.ReplaceAll(clean(s), `\`, "/") }

@@ -34,6 +34,7 @@ type course struct {
 // idle is what is remembered of a cluster between the runs that see it.
 type idle struct {
 	ours    bool // its project is among the policy's
+	wave    int
 	planned bool
 	d       policy.Decision // the last one
 	// until: before it time alone changes nothing of d.
@@ -56,8 +57,8 @@ func newCourse(ctx context.Context, s Setup) (*course, error) {
 	c.turns = newTurns(s)
 	for _, x := range c.sights.all {
 		x.ours = slices.Contains(s.Policy.Projects, x.cluster.Ref.Project)
-		wave, _ := s.Policy.WaveOf(x.cluster.Labels)
-		c.last = max(c.last, wave)
+		x.wave, _ = s.Policy.WaveOf(x.cluster.Labels)
+		c.last = max(c.last, x.wave)
 	}
 	c.pass = pass.World{
 		Read: c.sights, Move: gke.Over(s.World.Direct(), gke.NoRetry()), Store: c.store, Log: s.Log,
@@ -142,16 +143,12 @@ func (c *course) choose(book policy.Book, all bool) bool {
 			x.listed = ripe
 		default:
 			c.holdUp(x)
-			wave, _ := c.Policy.WaveOf(x.cluster.Labels)
 			pressing := c.presses(x)
-			switch {
-			case full && !pressing:
-				x.listed = false
-			case wave < c.last:
-				x.listed = true
-			default:
-				x.listed = ripe && (pressing || c.room(x.cluster.Ref).Open)
-			}
+			goes := ripe && (pressing || c.room(x.cluster.Ref).Open)
+			// A later wave asks about it, when there is a run.
+			x.listed = (goes || x.wave < c.last) && (pressing || !full)
+			awake = awake || goes && x.listed
+			continue
 		}
 		awake = awake || x.listed
 	}

@@ -26,7 +26,8 @@ type Forecast struct {
 	// first so.
 	Peak   int
 	PeakAt time.Time
-	// Left are clusters that are due before the end and not rotated by then.
+	// Left are clusters that are due before the end and not rotated by then, and
+	// those of which nobody can tell.
 	Left []Left
 	// Unread could not be read, so it is in no forecast.
 	Unread []policy.Unread
@@ -146,7 +147,8 @@ func (c *course) left() []Left {
 	var out []Left
 	for _, chapter := range c.tell.Clusters {
 		x := c.sights.of[chapter.Cluster]
-		if x == nil || !x.d.Due.Is || chapter.Outcome == Verified || chapter.Outcome == NotDue {
+		broken := chapter.Outcome == NeedsPeople || chapter.Outcome == Unreadable
+		if x == nil || !x.d.Due.Is && !broken || chapter.Outcome == Verified || chapter.Outcome == NotDue {
 			continue
 		}
 		_, wave := c.Policy.WaveOf(x.cluster.Labels)
@@ -154,7 +156,7 @@ func (c *course) left() []Left {
 			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
 			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
 		}
-		l.Late = chapter.Phase == "" && l.Deadline.Before(c.tell.To)
+		l.Late = chapter.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.tell.To)
 		for _, w := range x.waits {
 			if w.Time > l.Held.Time {
 				l.Held = w

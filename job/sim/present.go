@@ -100,7 +100,7 @@ func (p *Present) readHistory(ctx context.Context, store state.Store) error {
 	return nil
 }
 
-// World makes a simulated GKE that goes on from there.
+// World makes a simulated GKE that goes on from there; now is when it was read.
 func (p *Present) World(seed int64, now time.Time) (*gkesim.World, error) {
 	w := gkesim.New(gkesim.Options{Seed: seed, Now: now})
 	for _, seen := range p.Clusters {

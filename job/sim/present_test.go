@@ -1,0 +1,181 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"github.com/googleapis/gax-go/v2"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// samplePolicy is the defaults, for the project's own fleet.
+func samplePolicy(t *testing.T, w *gkesim.World) *policy.Policy {
+	t.Helper()
+	p := careful(t)
+	p.MaxCAAge, p.MaxActive, p.MaxFailed, p.Projects = 0, 10, 1, w.Projects()
+	return p
+}
+
+// sampleGame plays the project's own fleet for so many hours.
+func sampleGame(t *testing.T, hours int) *Game {
+	t.Helper()
+	w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
+	if err := w.AddSample(); err != nil {
+		t.Fatal(err)
+	}
+	p := samplePolicy(t, w)
+	g, err := NewGame(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Every: time.Hour, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	for h := range hours {
+		step(t, g, h)
+	}
+	return g
+}
+
+func step(t *testing.T, g *Game, h int) []string {
+	t.Helper()
+	res, err := g.Step(context.Background(), gkesim.SampleStart.Add(time.Duration(h)*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, d := range res.Done {
+		if d.Action == policy.Start || d.Action == policy.Complete || d.After.Close != "" {
+			out = append(out, res.At.Format(time.DateTime)+" "+d.Ref.String()+" "+string(d.Action)+string(d.After.Close))
+		}
+	}
+	return out
+}
+
+// present is the game's fleet and book as they are.
+func present(t *testing.T, g *Game) *Present {
+	t.Helper()
+	book, err := g.Store.Book(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Read(context.Background(), gke.Over(g.World.Direct(), gke.NoRetry()), g.Store, book, g.Policy.Projects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestForecastGoesOn: from any hour of a story, with rotations in every phase,
+// a forecast comes to what the rest of the story comes to, and changes nothing
+// of where it began.
+func TestForecastGoesOn(t *testing.T) {
+	const days = 12
+	phases := map[policy.Phase]bool{}
+	for _, hours := range goOnFrom {
+		g := sampleGame(t, hours)
+		p := present(t, g)
+		for _, r := range p.Book.Rotations {
+			phases[r.Phase] = true
+		}
+		from := gkesim.SampleStart.Add(time.Duration(hours) * time.Hour)
+		w, err := p.World(1, g.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var foreseen, played []string
+		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: from, Days: days, Every: time.Hour, Seed: 1, Book: p.Book, History: p.History}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, turn := range f.Turns {
+			for what, at := range map[string]time.Time{"start": turn.Start, "complete": turn.Completed, "update" + string(turn.Closed): turn.Verified} {
+				if !at.Before(from) {
+					foreseen = append(foreseen, at.UTC().Format(time.DateTime)+" "+turn.Cluster.String()+" "+what)
+				}
+			}
+		}
+		for h := hours; h <= hours+24*days; h++ {
+			played = append(played, step(t, g, h)...)
+		}
+		slices.Sort(foreseen)
+		slices.Sort(played)
+		if !slices.Equal(foreseen, played) {
+			t.Errorf("from hour %d:\nforeseen\n%s\nplayed\n%s", hours, strings.Join(foreseen, "\n"), strings.Join(played, "\n"))
+		}
+		if len(played) < 6 {
+			t.Errorf("from hour %d only %d things happened", hours, len(played))
+		}
+	}
+	if len(phases) < min(len(policy.Phases), len(goOnFrom)) {
+		t.Errorf("only the phases %v were in flight", phases)
+	}
+}
+
+// TestForecastChangesNothing: neither book nor GKE.
+func TestForecastChangesNothing(t *testing.T) {
+	g := sampleGame(t, 6)
+	before, sent := present(t, g), len(g.World.Journal())
+	w, err := before.World(1, g.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10, Every: time.Hour, Book: before.Book}, nil); err != nil {
+		t.Fatal(err)
+	}
+	after := present(t, g)
+	if len(g.World.Journal()) != sent || after.Book.Fleet.Version != before.Book.Fleet.Version || len(after.Book.Rotations) != len(before.Book.Rotations) {
+		t.Error("a forecast has changed the fleet or the book that it began with")
+	}
+}
+
+// lame is a GKE of which one project does not answer.
+type lame struct {
+	gkesim.Direct
+	project string
+}
+
+var errLame = errors.New("permission denied")
+
+// TestForecastOfUnread: what cannot be read is said, and what is in flight there
+// is left out with its slot; when nothing can be read, there is no forecast.
+func TestForecastOfUnread(t *testing.T) {
+	g := sampleGame(t, 6)
+	book, err := g.Store.Book(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud := gke.Over(lame{g.World.Direct(), "shop-prod"}, gke.NoRetry())
+	p, err := Read(context.Background(), cloud, g.Store, book, g.Policy.Projects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Book.Rotations) >= len(book.Rotations) || len(p.Book.Fleet.Slots) >= len(book.Fleet.Slots) {
+		t.Errorf("%d of %d rotations and %d of %d slots are left", len(p.Book.Rotations), len(book.Rotations), len(p.Book.Fleet.Slots), len(book.Fleet.Slots))
+	}
+	told := ""
+	for _, u := range p.Unread {
+		told += u.Project + ": " + u.Reason + "\n"
+	}
+	if !strings.Contains(told, errLame.Error()) || !strings.Contains(told, "catalog is in flight and could not be read") {
+		t.Errorf("told: %s", told)
+	}
+	if _, err := Read(context.Background(), cloud, state.NewMemory(false), policy.Book{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
+		t.Errorf("nothing could be read, and yet: %v", err)
+	}
+}
+
+// ListClusters fails for the project.
+func (l lame) ListClusters(ctx context.Context, req *containerpb.ListClustersRequest, o ...gax.CallOption) (*containerpb.ListClustersResponse, error) {
+	if strings.HasPrefix(req.GetParent(), "projects/"+l.project+"/") {
+		return nil, errLame
+	}
+	return l.Direct.ListClusters(ctx, req, o...)
+}
