@@ -106,6 +106,7 @@ func (o *told) cloudCommand(t *testing.T, environ []string, args ...string) int 
 // everything is each command that looks, in each of its forms.
 var everything = [][]string{
 	{"plan"}, {"plan", "--format", "json"}, {"status"}, {"status", "--format", "json"}, {"validate"},
+	{"forecast", "--days", "4"}, {"forecast", "--days", "4", "--format", "json"},
 }
 
 // escapes move a terminal, hide text or turn it round; each is a valid part of a
@@ -153,7 +154,7 @@ func TestNothingMovesTheTerminal(t *testing.T) {
 			g.refuse = nil
 			if hour%10 == 0 {
 				for _, args := range everything {
-					if args[0] == "plan" {
+					if args[0] == "plan" || args[0] == "forecast" {
 						args = append(slices.Clone(args), "--at", now)
 					}
 					said.command(t, environ, args...)

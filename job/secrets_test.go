@@ -78,7 +78,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 			}
 			if hour%12 == 0 {
 				for _, args := range append(slices.Clone(everything), []string{"plan", "--explain", m.String()}, []string{"plan", "--explain", late.String()}, []string{"status", m.String()}, []string{"status", m.String(), "--format", "json"}) {
-					if args[0] == "plan" {
+					if args[0] == "plan" || args[0] == "forecast" {
 						args = append(slices.Clone(args), "--at", now)
 					}
 					said.command(t, environ, args...)

@@ -153,7 +153,7 @@ func TestForecastOfCrowd(t *testing.T) {
 		t.Skip("plays minutes; go test ./job/sim -run TestForecastOfCrowd -crowd 1000 -timeout 1h -v")
 	}
 	p := careful(t)
-	clock := func() time.Time { return time.Now() } //nolint:forbidigo // it measures
+	clock := time.Now //nolint:forbidigo // it measures
 	begun := clock()
 	f, err := Foresee(context.Background(), crowdSetup(t, p, *crowdClusters, *crowdDays, 1), nil)
 	if err != nil {
