@@ -85,7 +85,13 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	for _, c := range cols {
 		at += c.width + 2
 	}
-	g.line("%s", g.paint(bold, "  "+turnLine(cols, func(c turnColumn) string { return c.title })+"CLUSTER"))
+	const leastName = 16
+	below := g.width-at < leastName // the name stands under its times
+	head := "  " + turnLine(cols, func(c turnColumn) string { return c.title })
+	if !below {
+		head += "CLUSTER"
+	}
+	g.line("%s", g.paint(bold, strings.TrimRight(head, " ")))
 	week := time.Time{}
 	for _, t := range f.Turns {
 		if now := weekOf(later(t.Start, f.From), g.o.Zone); !now.Equal(week) && len(f.Turns) > 10 {
@@ -96,8 +102,13 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 		if t.Late() || t.Closed == "" {
 			look = yellow
 		}
-		head := "  " + turnLine(cols, func(c turnColumn) string { return c.cell(t) })
-		for _, l := range wrap(joinedBy(" · ", names[t.Cluster], turnNote(t)), g.width-at) {
+		head, text := "  "+turnLine(cols, func(c turnColumn) string { return c.cell(t) }), joinedBy(" · ", names[t.Cluster], turnNote(t))
+		if below {
+			g.line("%s", strings.TrimRight(head, " "))
+			g.para(4, look, text)
+			continue
+		}
+		for _, l := range wrap(text, g.width-at) {
 			g.line("%s", head+g.paint(look, l))
 			head = strings.Repeat(" ", at)
 		}
@@ -250,8 +261,8 @@ func (g *page) weeks(f sim.Forecast) {
 		}
 	}
 	g.heading(bold, "CALENDAR, WEEK BY WEEK")
-	const numbers = 47
-	head, room := "  WEEK OF      STARTS  COMPLETIONS  IN FLIGHT", g.width-numbers
+	const numbers = 42
+	head, room := "  WEEK OF      STARTS    ENDS  IN FLIGHT", g.width-numbers
 	if room > numbers/2 {
 		head += "  FIRST STARTS"
 	}
@@ -265,7 +276,7 @@ func (g *page) weeks(f sim.Forecast) {
 		if room <= numbers/2 {
 			text = ""
 		}
-		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %11d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, cutEnd(text, room)), " "))
+		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, cutEnd(text, room)), " "))
 	}
 	g.para(2, dim, "every rotation: --all, or --format json")
 }
@@ -346,7 +357,7 @@ func (g *page) unreadForecast(list []policy.Unread) {
 	if len(list) == 0 {
 		return
 	}
-	g.heading(red, "COULD NOT BE READ, SO NOT IN THIS FORECAST")
+	g.heading(red, "NOT READ, SO NOT IN THIS FORECAST")
 	for _, u := range list {
 		where := clean(u.Project)
 		if u.Location != "" {
