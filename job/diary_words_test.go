@@ -267,6 +267,8 @@ func (d *diary) outside(what, name string, words []string) error {
 				}
 			}
 		})
+	case "label": // outside label P/L/C KEY=VALUE ...: its owners set a label; KEY- takes it off
+		return d.label(ref, words)
 	case "drop-pool":
 		return d.world.Change(ref.Path(), func(pb *containerpb.Cluster) {
 			kept := pb.GetNodePools()[:0:0]
@@ -285,6 +287,34 @@ func (d *diary) outside(what, name string, words []string) error {
 		return d.world.Spoil(ref.Path(), words[0], strings.Join(words[2:], " "), n)
 	}
 	return fmt.Errorf("nobody outside can %q", what)
+}
+
+// label sets labels. Values may say what a person reads in a notice: ATTEMPT is
+// the short id of the attempt in flight, CA that of the CA to be replaced.
+func (d *diary) label(ref policy.Ref, words []string) error {
+	book, err := d.game.Pass.Store.Book(d.t.Context())
+	if err != nil {
+		return err
+	}
+	c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)
+	if err != nil {
+		return err
+	}
+	short := func(id string) string { return id[:min(len(id), 16)] }
+	told := strings.NewReplacer("ATTEMPT", short(book.Rotations[ref].AttemptID), "CA", short(string(c.Bundle.Oldest().Fingerprint)))
+	return d.world.Change(ref.Path(), func(pb *containerpb.Cluster) {
+		if pb.ResourceLabels == nil {
+			pb.ResourceLabels = map[string]string{}
+		}
+		for _, w := range words {
+			if key, off := strings.CutSuffix(w, "-"); off {
+				delete(pb.ResourceLabels, key)
+				continue
+			}
+			key, value, _ := strings.Cut(w, "=")
+			pb.ResourceLabels[key] = told.Replace(value)
+		}
+	})
 }
 
 func refused(o policy.Outcome) error {

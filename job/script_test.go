@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/container/apiv1/containerpb"
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -36,6 +38,8 @@ func TestMain(m *testing.M) {
 //	gke clock TIME          lets simulated time pass
 //	gke journal FILE        writes every mutating request so far, one a line
 //	gke start CLUSTER       lets an outsider start a rotation
+//	gke label CLUSTER KEY=VALUE ...  lets its owners set labels; KEY- takes one
+//	                        off, KEY@FILE sets what FILE says to write
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
@@ -104,9 +108,33 @@ func (g *servedGKE) outsider(cluster string) error {
 	return cloud.Close()
 }
 
+// setLabels changes labels as their owners do. What to write they copy out of
+// what the program told them.
+func setLabels(ts *testscript.TestScript, pb *containerpb.Cluster, words []string) {
+	if pb.ResourceLabels == nil {
+		pb.ResourceLabels = map[string]string{}
+	}
+	for _, w := range words {
+		if key, file, ok := strings.Cut(w, "@"); ok {
+			m := regexp.MustCompile("would: " + key + `=([a-z0-9-]+)`).FindStringSubmatch(ts.ReadFile(file))
+			if m == nil {
+				ts.Fatalf("%s does not say what to write", file)
+			}
+			pb.ResourceLabels[key] = m[1]
+			continue
+		}
+		if key, off := strings.CutSuffix(w, "-"); off {
+			delete(pb.ResourceLabels, key)
+			continue
+		}
+		key, value, _ := strings.Cut(w, "=")
+		pb.ResourceLabels[key] = value
+	}
+}
+
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | spoil CLUSTER KIND N | deny [PROJECT]")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | label CLUSTER KEY=VALUE | spoil CLUSTER KIND N | deny [PROJECT]")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -126,6 +154,10 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(f.Close())
 	case "start":
 		ts.Check(g.outsider(args[1]))
+	case "label":
+		ref, err := policy.ParseRef(args[1])
+		ts.Check(err)
+		ts.Check(g.world.Change(ref.Path(), func(pb *containerpb.Cluster) { setLabels(ts, pb, args[2:]) }))
 	case "spoil":
 		ref, err := policy.ParseRef(args[1])
 		ts.Check(err)

@@ -85,6 +85,17 @@ type Settings struct {
 	// Which steps ask for a person's yes (rotator approve). WARNING: without
 	// the yes we never complete, but GKE does, from day seven.
 	Approval approval `split_words:"true" default:"none" form:"none, start, complete or both"`
+	// What the owners of a cluster may say by labels on it, as gcloud and
+	// Terraform set them. hold: rotator-hold=WHY stops every call of ours
+	// until the label is removed, rotator-hold-until=2026-12-24 through that
+	// day in UTC. both: rotator-approve says yes, too, where APPROVAL asks;
+	// plan and status name the value to write. A label lifts nothing, no
+	// command lifts a label, and one that cannot be understood holds. Whoever
+	// may label a cluster (container.clusters.update) may also complete its
+	// rotation himself, so a yes by label gives nobody a new power. WARNING:
+	// but a label names no person; who set it stands in the cluster's audit
+	// log alone, which is why both is not the default.
+	Steer steer `split_words:"true" default:"hold" form:"off, hold or both"`
 
 	// -- How --
 

@@ -137,7 +137,7 @@ func (s Settings) Policy() *policy.Policy {
 		EmergencyBeforeExpiry: d(s.EmergencyBeforeExpiry), EmergencyMaxActive: int(s.EmergencyMaxActive.V),
 		Window: s.Window.V, StartWindow: s.StartWindow.V, Freezes: s.Freezes.V,
 		CompleteWindow: s.CompleteWindow.V, ZonalComplete: policy.ZonalComplete(s.ZonalComplete.V),
-		Soak: d(s.Soak), Approval: policy.Approve(s.Approval.V),
+		Soak: d(s.Soak), Approval: policy.Approve(s.Approval.V), Steer: policy.Steer(s.Steer.V),
 		Nodes: policy.NodesBy(s.Nodes.V), NodeGrace: d(s.NodeGrace), NodeTime: d(s.NodeTime), PoolsAtOnce: int(s.PoolsAtOnce.V),
 		Adopt: policy.Adopt(s.Adopt.V), MaxActive: int(s.MaxActive.V),
 		MaxActivePerProject: int(s.MaxActivePerProject.V), MaxActivePerLocation: int(s.MaxActivePerLocation.V),

@@ -56,6 +56,7 @@ type (
 	waves          = parsed[policy.Waves, *policy.Waves]
 	zonalComplete  = parsed[zonalWord, *zonalWord]
 	approval       = parsed[approvalWord, *approvalWord]
+	steer          = parsed[steerWord, *steerWord]
 	nodesBy        = parsed[nodesWord, *nodesWord]
 	adopt          = parsed[adoptWord, *adoptWord]
 	recommenderUse = parsed[recommenderWord, *recommenderWord]
@@ -67,6 +68,7 @@ type (
 	modeWord        string
 	zonalWord       policy.ZonalComplete
 	approvalWord    policy.Approve
+	steerWord       policy.Steer
 	nodesWord       policy.NodesBy
 	adoptWord       policy.Adopt
 	recommenderWord string
@@ -86,6 +88,10 @@ func (w *zonalWord) UnmarshalText(t []byte) error {
 
 func (w *approvalWord) UnmarshalText(t []byte) error {
 	return pick(w, t, approvalWord(policy.ApproveNone), approvalWord(policy.ApproveStart), approvalWord(policy.ApproveComplete), approvalWord(policy.ApproveBoth))
+}
+
+func (w *steerWord) UnmarshalText(t []byte) error {
+	return pick(w, t, steerWord(policy.SteerOff), steerWord(policy.SteerHold), steerWord(policy.SteerBoth))
 }
 
 func (w *nodesWord) UnmarshalText(t []byte) error {

@@ -31,7 +31,7 @@ type FleetDoc struct {
 	Failures []Failure `json:"failures,omitempty"`
 	// Tries counts starts that came to nothing, per cluster.
 	Tries   map[string]Try    `json:"tries,omitempty"`
-	Blocked map[string]Reason `json:"blocked,omitempty"` // due and not startable
+	Blocked map[string]Reason `json:"blocked,omitempty"` // due and not startable, or held by a label
 	// Insights are the last reads of Recommender, by [InsightPlace].
 	Insights     map[string]InsightNote `json:"insights,omitempty"`
 	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up

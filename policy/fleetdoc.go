@@ -149,7 +149,7 @@ func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
 	f.dropMoot(ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if d.Action == People && d.Phase == "" && len(f.Blocked) < MaxBlocked {
+		if (d.Action == People || d.Reason == HeldByLabel) && d.Phase == "" && len(f.Blocked) < MaxBlocked {
 			if f.Blocked == nil {
 				f.Blocked = map[string]Reason{}
 			}

@@ -166,7 +166,10 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		return
 	}
 	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, Reasons[ReadyToComplete].Sentence
-	d.Approved, d.InForce = k.approval(CallComplete), k.Policy.InForce
+	d.InForce = k.Policy.InForce
+	if d.Approved = k.approval(CallComplete); d.Approved != nil {
+		d.Message = join(strings.TrimSuffix(d.Message, "."), d.Approved.note())
+	}
 }
 
 // askForApproval asks at hand-over and then once a day.

@@ -16,6 +16,7 @@ var CompleteGates = []Gate{
 	{Name: "operation", Ask: askOperation},
 	{Name: "settled", Ask: askSettled},
 	{Name: "hold", Ask: askHold},
+	{Name: "label-hold", Ask: askLabels},
 	{Name: "pools", Ask: askPoolsDone},
 	{Name: "tries", Ask: askCompleteTries},
 	{Name: "soak", Ask: askSoak}, // knows its own shorter forms
@@ -101,10 +102,11 @@ func askCompleteApproval(k *Case) Verdict {
 	if !k.Policy.Approval.Asks(CallComplete) {
 		return isOpen("", time.Time{})
 	}
-	if a, ok := k.Doc.approved(CallComplete, k); ok {
+	if a, ok := k.approved(CallComplete); ok {
 		return isOpen("approved by "+who(a.Said), a.Until)
 	}
-	return shut(ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion; GKE completes by itself from %s", k.Policy.Approval, when(k.autoComplete())), time.Time{})
+	how, _ := k.unapproved(CallComplete)
+	return shut(ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion%s; GKE completes by itself from %s", k.Policy.Approval, how, when(k.autoComplete())), time.Time{})
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
@@ -112,11 +114,19 @@ func (k *Case) approval(kind CallKind) *Approval {
 	if !k.Policy.Approval.Asks(kind) {
 		return nil
 	}
-	a, ok := k.Doc.approved(kind, k)
+	a, ok := k.approved(kind)
 	if !ok {
 		return nil
 	}
 	return &a
+}
+
+// note says whose yes it is; nothing, when none was asked for.
+func (a *Approval) note() string {
+	if a == nil {
+		return ""
+	}
+	return "approved by " + who(a.Said)
 }
 
 // zonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.

@@ -14,6 +14,7 @@ var NodeGates = []Gate{
 	{Name: "carry", Ask: askNodesCarry},
 	{Name: "nodes", Ask: askNodesMode},
 	{Name: "hold", Ask: askHold},
+	{Name: "label-hold", Ask: askLabels},
 	{Name: "status", Ask: askHealthy},
 	{Name: "pool-needed", Ask: askPoolNeeded},
 	{Name: "pool-tries", Ask: askPoolTries},

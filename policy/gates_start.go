@@ -17,6 +17,7 @@ var StartGates = []Gate{
 	{Name: "one-ca", Ask: askOneCA},
 	{Name: "operation", Ask: askOperation, Fresh: true},
 	{Name: "hold", Ask: askHold},
+	{Name: "label-hold", Ask: askLabels},
 	{Name: "tries", Ask: askTries},
 	{Name: "approval", Ask: askStartApproval},
 	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
@@ -201,10 +202,11 @@ func askStartApproval(k *Case) Verdict {
 	if !k.Policy.Approval.Asks(CallStart) {
 		return isOpen("", time.Time{})
 	}
-	if a, ok := k.Doc.approved(CallStart, k); ok {
+	if a, ok := k.approved(CallStart); ok {
 		return isOpen("approved by "+who(a.Said), a.Until)
 	}
-	return shut(ApprovalNeeded, "APPROVAL="+string(k.Policy.Approval)+": nobody has approved this start", time.Time{})
+	how, changes := k.unapproved(CallStart)
+	return Verdict{Reason: ApprovalNeeded, Message: fmt.Sprintf("APPROVAL=%s: nobody has approved this start%s", k.Policy.Approval, how), Changes: changes}
 }
 
 func askBreaker(k *Case) Verdict {

@@ -20,8 +20,9 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	}
 	switch {
 	case !isShut:
-		d.Action, d.Reason, d.Message = Start, IsDue, join(k.Due.Why, k.liftedNote(d.Gates))
-		d.Approved, d.InForce = k.approval(CallStart), k.Policy.InForce
+		d.Action, d.Reason, d.InForce = Start, IsDue, k.Policy.InForce
+		d.Approved = k.approval(CallStart)
+		d.Message = join(k.Due.Why, d.Approved.note(), k.liftedNote(d.Gates))
 	case v.Reason == NotSelected || v.Reason == NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
@@ -73,7 +74,7 @@ var needsPeople = map[Reason]bool{
 
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
-	if d.Reason == Held || k.Emergency || k.Urgent {
+	if d.Reason == Held || d.Reason == HeldByLabel || k.Emergency || k.Urgent {
 		return
 	}
 	for _, v := range d.Gates {

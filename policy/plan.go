@@ -32,6 +32,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 		if !seen[ref] {
 			k := newCase(p, Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
 			d := k.unseen(f)
+			d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave shut
 			lost = append(lost, d)
 			tally.noteWave(k, d)
 		}
@@ -168,9 +169,8 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 	if !k.Due.Is && k.Rotation == nil || d.Reason == NotSelected {
 		return false, ""
 	}
-	_, held := k.Doc.held(k.Cluster.Ref, k.Now)
 	switch {
-	case held:
+	case k.held():
 		return false, "held"
 	case k.Rotation != nil && !k.Rotation.Carry:
 		return false, "watched"
@@ -247,6 +247,9 @@ func wavesChange(cases []*Case, ds, lost []Decision) map[int]time.Time {
 	own, out := map[int]time.Time{}, map[int]time.Time{}
 	for i, k := range cases {
 		own[k.Wave] = soonest(own[k.Wave], ds[i].NextChange)
+		if !k.out {
+			own[k.Wave] = soonest(own[k.Wave], k.holdsEnd())
+		}
 	}
 	for _, d := range lost { // of whatever wave: it is rare
 		out[0] = soonest(out[0], d.NextChange)

@@ -34,6 +34,7 @@ type Policy struct {
 
 	Soak     time.Duration
 	Approval Approve
+	Steer    Steer
 
 	Nodes       NodesBy
 	NodeGrace   time.Duration // of open-window time

@@ -34,6 +34,7 @@ func drawPolicy(t *rapid.T) *Policy {
 		ZonalComplete:  rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
 		Soak:           hours(rapid.IntRange(0, 96).Draw(t, "soak")),
 		Approval:       rapid.SampledFrom([]Approve{ApproveNone, ApproveStart, ApproveBoth}).Draw(t, "approval"),
+		Steer:          rapid.SampledFrom([]Steer{SteerOff, SteerHold, SteerBoth, SteerBoth}).Draw(t, "steer"),
 		Nodes:          rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
 		NodeGrace:      hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
 		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"), Adopt: rapid.SampledFrom([]Adopt{AdoptWatch, AdoptCarry}).Draw(t, "adopt"),
@@ -69,6 +70,7 @@ func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
 		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
 		Bundle: Bundle{CAs: []CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
 	}
+	drawSteering(t, &c, now)
 	if rapid.Bool().Draw(t, "own window") {
 		w, text, err := window.Daily("03:00")
 		if err != nil {
@@ -91,6 +93,27 @@ func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
 		return c, nil
 	}
 	return c, drawRotation(t, &c, old, fresh, now)
+}
+
+// drawSteering draws what the owners say by labels, rightly or wrongly.
+func drawSteering(t *rapid.T, c *Cluster, now time.Time) {
+	someDay := func(name string) string {
+		return now.AddDate(0, 0, rapid.IntRange(-2, 20).Draw(t, name)).Format(time.DateOnly)
+	}
+	switch rapid.IntRange(0, 7).Draw(t, "label holds") {
+	case 0:
+		c.Labels[LabelHold] = "owner"
+	case 1, 2:
+		c.Labels[LabelHoldUntil] = someDay("hold label until")
+	case 3:
+		c.Labels[LabelHoldUntil] = "soon"
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "label approves") {
+	case 0:
+		c.Labels[LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" + someDay("start label until")
+	case 1:
+		c.Labels[LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t, "entry"))
+	}
 }
 
 func drawRotation(t *rapid.T, c *Cluster, old, fresh CA, now time.Time) *Rotation {
@@ -226,6 +249,9 @@ func TestStartsWithinLimits(t *testing.T) {
 			case d.Action == Start:
 				active++
 				started = true
+			}
+			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" && p.Steer != SteerOff {
+				t.Fatalf("%s is held by its label and would be sent %s", d.Cluster.Ref, d.Action)
 			}
 			for _, h := range f.Book.Fleet.Holds {
 				if d.Action.Sends() && h.Cluster == d.Cluster.Ref && now.Before(h.Until) {

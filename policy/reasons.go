@@ -28,6 +28,7 @@ const (
 	OperationRunning   Reason = "operation-running"
 	TwoCAs             Reason = "two-cas"
 	Held               Reason = "held"
+	HeldByLabel        Reason = "held-by-label"
 	ApprovalNeeded     Reason = "approval-needed"
 	WindowClosed       Reason = "window-closed"
 	Excluded           Reason = "excluded"
@@ -107,6 +108,7 @@ var Reasons = map[Reason]Advice{
 	OperationRunning:   {"GKE runs an operation on the cluster and would refuse another.", "", "GKE"},
 	TwoCAs:             {"Two CAs are in place: a rotation is under way.", "", "GKE"},
 	Held:               {"A person holds this cluster.", "rotator release CLUSTER, when the reason is over.", "people"},
+	HeldByLabel:        {"The cluster's owners hold it, by a label on the cluster.", "Remove the label from the cluster when the reason is over; no command of ours lifts it.", "people"},
 	ApprovalNeeded:     {"The policy asks for a person's approval.", "rotator approve CLUSTER --by NAME --reason WHY", "people"},
 	WindowClosed:       {"The maintenance window is closed, or too little of it is left.", "", ""},
 	Excluded:           {"A maintenance exclusion of the cluster blocks node work.", "", ""},

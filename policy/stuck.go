@@ -9,7 +9,7 @@ import (
 // explainedBy are the reasons for which a rotation may stay where it is: a
 // calendar, a person, a clock of ours.
 var explainedBy = []Reason{
-	WindowClosed, Excluded, PoolExcluded, Frozen, Held, ApprovalNeeded, SoakRuns, CompleteWindowShut,
+	WindowClosed, Excluded, PoolExcluded, Frozen, Held, HeldByLabel, ApprovalNeeded, SoakRuns, CompleteWindowShut,
 	CallUnsettled, StartSent, CompleteSent, NodeGraceRuns, BackingOff, AdoptedWatching, NotReadable, VerifyingHealth, MaintenanceUnknown, TriesExhausted,
 }
 
@@ -76,7 +76,7 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 	gke := k.gkeCompletes()
 	for _, v := range gates {
 		late := (v.Reason == SoakRuns || v.Reason == CompleteWindowShut) && !v.OpensAt.Before(gke)
-		catches := v.Reason == Held || v.Reason == Frozen || v.Reason == MaintenanceUnknown || late
+		catches := v.Reason == Held || v.Reason == HeldByLabel || v.Reason == Frozen || v.Reason == MaintenanceUnknown || late
 		if v.Open || v.Lifted || !catches || slices.Contains(caught, string(v.Reason)) {
 			continue
 		}

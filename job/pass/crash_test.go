@@ -127,6 +127,11 @@ func TestWithdrawn(t *testing.T) {
 				d.Holds = append(d.Holds, policy.Hold{Said: policy.Said{By: "ann", At: s.now}})
 			})
 		}, "held by ann"},
+		"its owners set a label": {func(t *testing.T, s *stage) {
+			if err := s.gke.Change(shop.Path(), func(pb *containerpb.Cluster) { pb.ResourceLabels = map[string]string{"rotator-hold": "launch"} }); err != nil {
+				t.Fatal(err)
+			}
+		}, "held by its label rotator-hold=launch"},
 		"the window closes": {func(_ *testing.T, s *stage) { s.now = s.now.Add(2 * time.Minute) }, "window"},
 		"too much time":     {func(_ *testing.T, s *stage) { s.mono += policy.SendWithin }, "since the intent"},
 		"another operation": {func(t *testing.T, s *stage) {

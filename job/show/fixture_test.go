@@ -78,7 +78,7 @@ func testPolicy() *policy.Policy {
 	return &policy.Policy{
 		Env: "prod", Projects: []string{"shop-dev", "shop-prod", "ml-prod", "data-prod"},
 		RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"), ZonalComplete: policy.ZonalPeople,
+		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"), ZonalComplete: policy.ZonalPeople, Steer: policy.SteerHold,
 		Soak: 72 * time.Hour, Approval: policy.ApproveNone, Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute,
 		Adopt: policy.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}

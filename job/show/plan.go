@@ -266,7 +266,7 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(plural(others, "more gate", "more gates"), " ", hard))
 		}
 		r := row{name: name(d), what: cmp.Or(when, waitsFor(d)), text: text, code: string(d.Reason)}
-		if d.Reason == policy.Held {
+		if d.Reason == policy.Held || d.Reason == policy.HeldByLabel {
 			r.next = next(d.Reason, d.Cluster.Ref.String(), "")
 		}
 		rs = append(rs, r)

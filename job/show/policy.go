@@ -196,6 +196,14 @@ func aboutPeople(p *policy.Policy) []string {
 	default:
 		lines = append(lines, "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.")
 	}
+	switch p.Steer {
+	case policy.SteerBoth:
+		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (STEER=both).")
+	case policy.SteerOff:
+		lines = append(lines, "Labels on clusters do not steer (STEER=off).")
+	default:
+		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (STEER=hold).")
+	}
 	return append(lines, "People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
 		"A rotation that stays in a phase "+policy.Days(p.StuckAfter)+" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
 }

@@ -30,6 +30,7 @@ type policyJSON struct {
 	ZonalComplete         string   `json:"zonalComplete"`
 	Soak                  string   `json:"soak"`
 	Approval              string   `json:"approval"`
+	Steer                 string   `json:"steer"`
 	Nodes                 string   `json:"nodes"`
 	NodeGrace             string   `json:"nodeGrace"`
 	NodeTime              string   `json:"nodeTime"`
@@ -57,7 +58,7 @@ func policyOf(p *policy.Policy) policyJSON {
 		Urgent: urgent, SoakUrgent: policy.Days(p.SoakUrgent), UrgentMaxActive: p.UrgentMaxActive,
 		EmergencyBeforeExpiry: policy.Days(p.EmergencyBeforeExpiry), EmergencyMaxActive: p.EmergencyMaxActive,
 		Window: p.Window.String(), StartWindow: p.StartWindow.String(), Freezes: cmp.Or(p.Freezes.String(), "none"),
-		CompleteWindow: p.CompleteWindow.String(), ZonalComplete: string(p.ZonalComplete), Soak: policy.Days(p.Soak), Approval: string(p.Approval),
+		CompleteWindow: p.CompleteWindow.String(), ZonalComplete: string(p.ZonalComplete), Soak: policy.Days(p.Soak), Approval: string(p.Approval), Steer: string(p.Steer),
 		Nodes: string(p.Nodes), NodeGrace: policy.Days(p.NodeGrace), NodeTime: policy.Days(p.NodeTime), PoolsAtOnce: numberOr(p.PoolsAtOnce, "fit"),
 		Adopt: string(p.Adopt), MaxActive: p.MaxActive, MaxActivePerProject: numberOr(p.MaxActivePerProject, "off"),
 		MaxActivePerLocation: numberOr(p.MaxActivePerLocation, "off"), Waves: string(waves), WaveSoak: policy.Days(p.WaveSoak),

@@ -136,8 +136,8 @@ func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		why := doc.Blocked[name]
-		if why == policy.BreakerOpen {
-			continue // said once, by what opened it
+		if why == policy.BreakerOpen || why == policy.HeldByLabel {
+			continue // said once, by what opened it; beside what people said
 		}
 		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, ""), next: next(why, name, p.Env)})
 	}
@@ -183,6 +183,13 @@ func (g *page) said(doc policy.FleetDoc) {
 		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind), text: joined("asked for "+lasting(g.now.Sub(q.At))+" ago", byWhom(q.Said))})
 	}
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
+	rs = nil
+	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
+		if doc.Blocked[cluster] == policy.HeldByLabel {
+			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: rotator status " + shellWord(cluster)})
+		}
+	}
+	g.section(bold, "HELD BY A LABEL ON THE CLUSTER (as the last run saw it)", g.names(rs), rs)
 	rs = nil
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
 		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.at(doc.Waves[wave].Last())})

@@ -28,7 +28,7 @@ func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *po
 		g.saidByGKE(d.Cluster, book)
 	}
 	g.line("")
-	g.peopleLines(book.Fleet, ref, r, p)
+	g.peopleLines(book.Fleet, ref, r, d, p)
 	g.before(history)
 	return g.send(w)
 }
@@ -264,7 +264,7 @@ func (g *page) room(r policy.Rotation) {
 }
 
 // peopleLines are approvals, holds and requests about the cluster.
-func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotation, p *policy.Policy) {
+func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotation, d *policy.Decision, p *policy.Policy) {
 	approved := ""
 	for _, a := range doc.Approvals {
 		if a.Cluster == ref && (a.Until.IsZero() || g.now.Before(a.Until)) {
@@ -285,6 +285,11 @@ func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotatio
 			if !h.Until.IsZero() {
 				hold += ", until " + g.at(h.Until)
 			}
+		}
+	}
+	if d != nil {
+		if label := p.LabelHold(d.Cluster, g.now); label != "" {
+			hold = strings.TrimPrefix(hold+"; ", "none; ") + g.words(label)
 		}
 	}
 	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+hold)

@@ -250,7 +250,7 @@ func (g *page) gateWords(w sim.Wait) string {
 			return slotWords[w.Reason] + " (" + by + ")"
 		}
 		return slotWords[w.Reason]
-	case policy.Excluded, policy.WaveShut, policy.Held:
+	case policy.Excluded, policy.WaveShut, policy.Held, policy.HeldByLabel:
 		return cmp.Or(text, what)
 	}
 	return what

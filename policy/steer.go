@@ -1,0 +1,236 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Owners steer with labels on their own cluster, as gcloud and Terraform set
+// them. What a label can do is decided here, and nowhere else:
+//
+//  1. A stop wins. A hold by command (on the cluster or on all) and a hold by
+//     label bind side by side, also in an emergency and a compromise; the call
+//     waits until the last of them is gone.
+//  2. A label lifts nothing: no hold of a person, no gate of the policy. Nor
+//     does a command lift a label: release says that it still holds.
+//  3. Where APPROVAL asks for a yes, one by command or one by label is enough;
+//     both are bound to the same things and become void with them.
+//  4. What cannot be understood stops and does not approve.
+//
+// Labels are read with the cluster, so they are looked at again on the fresh
+// read right before every call.
+const (
+	// LabelHold holds the cluster until the label is removed; the value is
+	// free: who, or why.
+	LabelHold = "rotator-hold"
+	// LabelHoldUntil holds the cluster through a day, in UTC: 2026-12-24.
+	LabelHoldUntil = "rotator-hold-until"
+	// LabelApprove approves one completion, complete-ATTEMPT-ENTRY, or one
+	// start, start-CA-DAY: through that day in UTC.
+	LabelApprove = "rotator-approve"
+)
+
+// Steer says what labels on a cluster may do. Holding is safe in anybody's
+// hands. Approving gives nobody a new power over the cluster: whoever may label
+// it (container.clusters.update) may also complete its rotation himself. But a
+// label names no person, so it is a choice.
+type Steer string
+
+// The choices of STEER.
+const (
+	SteerOff  Steer = "off"
+	SteerHold Steer = "hold"
+	SteerBoth Steer = "both" // hold and approve
+)
+
+// labelHold is one label that holds.
+type labelHold struct {
+	label string    // as it stands on the cluster
+	until time.Time // zero: until it is removed
+	wrong string    // what is wrong with it, and what to write
+}
+
+func (h labelHold) String() string {
+	switch {
+	case h.wrong != "":
+		return h.label + ", " + h.wrong
+	case h.until.IsZero():
+		return h.label + ", until it is removed"
+	}
+	return h.label + ", until " + when(h.until)
+}
+
+// labelHolds reads the labels that hold, or have held, in the order of their
+// keys. A key that is nearly one of ours holds: somebody meant to.
+func labelHolds(labels map[string]string) []labelHold {
+	var holds []labelHold
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if !strings.HasPrefix(strings.ReplaceAll(key, "_", "-"), LabelHold) {
+			continue
+		}
+		h := labelHold{label: labelText(key, labels[key])}
+		switch key {
+		case LabelHold:
+		case LabelHoldUntil:
+			end, ok := endOfDay(labels[key])
+			if h.until = end; !ok {
+				h.wrong = "which is no date: write a day, e.g. " + LabelHoldUntil + "=2026-12-24, or remove it"
+			}
+		default:
+			h.wrong = "which means nothing: write " + LabelHold + " or " + LabelHoldUntil + ", or remove it"
+		}
+		holds = append(holds, h)
+	}
+	return holds
+}
+
+// labelText writes a label as gcloud takes it. Longer ones than GKE allows come
+// only out of files.
+func labelText(key, value string) string {
+	const most = 63
+	if value == "" {
+		return clipTo(key, most)
+	}
+	return clipTo(key, most) + "=" + clipTo(value, most)
+}
+
+// endOfDay is when a day of the form 2026-12-24 is over in UTC.
+func endOfDay(text string) (time.Time, bool) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return day.AddDate(0, 0, 1), true
+}
+
+// askLabels: the owners hold their cluster.
+func askLabels(k *Case) Verdict {
+	holds := labelHolds(k.Cluster.Labels)
+	if len(holds) == 0 {
+		return isOpen("", time.Time{})
+	}
+	if k.Policy.Steer == SteerOff {
+		return isOpen("STEER=off, so its label does not count: "+holds[0].label, time.Time{})
+	}
+	var binding []string
+	var opens time.Time
+	endless := false
+	for _, h := range holds {
+		if !h.until.IsZero() && !k.Now.Before(h.until) {
+			continue
+		}
+		binding = append(binding, h.String())
+		opens, endless = h.until, endless || h.until.IsZero()
+	}
+	switch {
+	case len(binding) == 0:
+		return isOpen("label "+holds[0].label+" is over", time.Time{})
+	case endless:
+		opens = time.Time{}
+	}
+	return shut(HeldByLabel, "held by its label "+strings.Join(binding, "; and by "), opens)
+}
+
+// LabelHold says which labels hold the cluster at now, in words; "": none.
+func (p *Policy) LabelHold(c Cluster, now time.Time) string {
+	v := askLabels(&Case{Policy: p, Cluster: c, Now: now})
+	if v.Open {
+		return ""
+	}
+	return v.Message
+}
+
+// held says whether anybody holds the cluster now, by command or by label.
+func (k *Case) held() bool {
+	_, byCommand := k.Doc.held(k.Cluster.Ref, k.Now)
+	return byCommand || !askLabels(k).Open
+}
+
+// holdsEnd is when holds on the cluster run out, in so far as they do.
+func (k *Case) holdsEnd() time.Time {
+	h, _ := k.Doc.held(k.Cluster.Ref, k.Now)
+	return soonest(h.Until, askLabels(k).Changes)
+}
+
+// approved gives the approval that a call of that kind can rely on: by command,
+// else by label.
+func (k *Case) approved(kind CallKind) (Approval, bool) {
+	if a, ok := k.Doc.approved(kind, k); ok {
+		return a, true
+	}
+	a := Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}
+	value, ok := k.Cluster.Labels[LabelApprove]
+	if !ok || k.Policy.Steer != SteerBoth {
+		return a, false
+	}
+	a.Said = Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value), At: k.Now, Run: k.Run}
+	if kind == CallComplete {
+		if k.Rotation == nil || value != completeLabel(*k.Rotation) {
+			return a, false
+		}
+		a.Attempt, a.Entry = k.Rotation.AttemptID, k.Rotation.Entries
+		return a, true
+	}
+	day, ok := strings.CutPrefix(value, k.startLabel())
+	if !ok {
+		return a, false
+	}
+	if a.Until, ok = endOfDay(day); !ok {
+		return a, false
+	}
+	a.CA = k.Cluster.Bundle.Oldest().Fingerprint
+	return a, k.Now.Before(a.Until) && !k.Now.Before(startLabelFrom(a.Until))
+}
+
+// startLabelFrom is since when a label may approve a start until then: no yes
+// to a start is older than StartApprovalLasts, and a label does not say since
+// when it is there.
+func startLabelFrom(until time.Time) time.Time {
+	return until.Add(-StartApprovalLasts - 24*time.Hour)
+}
+
+// labelLetters is how much of an attempt's id and of a fingerprint a label
+// holds: enough that no other is meant.
+const labelLetters = 16
+
+// completeLabel is the value that approves the completion which the rotation
+// waits for: of this attempt, and of this entry into updating-clients.
+func completeLabel(r Rotation) string {
+	return fmt.Sprintf("complete-%s-%d", clipTo(r.AttemptID, labelLetters), r.Entries)
+}
+
+// startLabel is how the value begins that approves the replacement of this CA;
+// the last day on which it counts follows.
+func (k *Case) startLabel() string {
+	return "start-" + clipTo(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
+}
+
+// unapproved tells how to approve by label, and why the label that is there
+// does not; changes is when passing time alone makes it count.
+func (k *Case) unapproved(kind CallKind) (hint string, changes time.Time) {
+	value, given := k.Cluster.Labels[LabelApprove]
+	if k.Policy.Steer != SteerBoth {
+		if given {
+			return fmt.Sprintf("; its label %s does not count, for STEER=%s", labelText(LabelApprove, value), k.Policy.Steer), time.Time{}
+		}
+		return "", time.Time{}
+	}
+	write := LabelApprove + "="
+	if kind == CallComplete {
+		write += completeLabel(*k.Rotation)
+	} else {
+		write += k.startLabel() + "YYYY-MM-DD, its last day, at most " + Days(StartApprovalLasts) + " ahead"
+		if day, ok := strings.CutPrefix(value, k.startLabel()); ok {
+			if until, ok := endOfDay(day); ok {
+				changes = startLabelFrom(until)
+			}
+		}
+	}
+	if given {
+		return fmt.Sprintf("; its label %s does not, but this would: %s", labelText(LabelApprove, value), write), changes
+	}
+	return "; by label: " + write, changes
+}
