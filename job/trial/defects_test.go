@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +102,10 @@ var planted = []struct {
 	{"a plan writes", 7, 0, 1, short, planWrites},
 	{"observe sends", 7, 0, 2, short, observeSends},
 	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *policy.FleetDoc) { d.Holds = nil }})},
+	{"labels that hold are not seen", 7, 0, 28, short, lying(badReader{shown: func(c *policy.Cluster) {
+		c.Labels = maps.Clone(c.Labels)
+		maps.DeleteFunc(c.Labels, func(key, _ string) bool { return strings.HasPrefix(key, "rotator-hold") })
+	}})},
 	{"a slot is never given back", 8, 7, 1, short, keeping(badStore{write: func(c *state.Change) {
 		if c.Close != nil && c.Fleet != nil && c.Close.ClosedAs == policy.Completed {
 			c.Fleet.Slots[c.Close.Rotation.Cluster.String()] = policy.Slot{Attempt: c.Close.Rotation.AttemptID}

@@ -74,6 +74,9 @@ func (p *play) schedule() {
 		p.in(p.between(time.Hour, p.rates.people), d.people)
 	}
 	p.in(30*time.Minute, p.answer)
+	if p.owners.busy {
+		p.in(12*time.Hour, p.owners.act)
+	}
 }
 
 // becalm ends all troubles: the last part of a play shows that all ends well.
@@ -89,6 +92,7 @@ func (p *play) becalm() {
 			d.set(func(x *policy.Policy) { p.soothe(x) })
 		}
 	}
+	p.owners.rest()
 	p.tell(&Event{Kind: Calm})
 }
 

@@ -110,7 +110,7 @@ func (v showing) mayComplete(t time.Time, a *attempt, given map[approvalKey]bool
 		return "the read under its intent does not show two CAs"
 	case v.busy() != "":
 		return v.busy() + " runs"
-	case held(v.doc, v.cluster.Ref, t):
+	case held(v.doc, v.cluster.Ref, t) || labelHolds(v.policy, v.cluster.Labels, t):
 		return "it is held"
 	case !v.completeApproved(t, a, given):
 		return "nobody approved it for this attempt and entry"
@@ -137,7 +137,7 @@ func (v showing) completeApproved(t time.Time, a *attempt, given map[approvalKey
 	if ask := v.policy.Approval; ask != policy.ApproveComplete && ask != policy.ApproveBoth {
 		return true
 	}
-	return slices.ContainsFunc(v.doc.Approvals, func(x policy.Approval) bool {
+	return v.labelApproves(t, a) || slices.ContainsFunc(v.doc.Approvals, func(x policy.Approval) bool {
 		return x.Kind == policy.CallComplete && x.Cluster == v.cluster.Ref && x.ClusterID == v.cluster.ID &&
 			x.Attempt == a.id && x.Entry == a.entries && (x.Until.IsZero() || t.Before(x.Until)) && given[keyOf(x)]
 	})

@@ -103,7 +103,7 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 // mayEver: due and eligible by what does not pass.
 func (v showing) mayEver(t time.Time) bool {
 	c := v.cluster
-	return v.selected() && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
+	return v.selected() && !labelHolds(v.policy, c.Labels, t) && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
 }
 
 // easy: calendars leave the cluster eight hours of every four days for starts

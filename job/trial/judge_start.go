@@ -65,7 +65,7 @@ func (v showing) mayStart(t time.Time, approved map[approvalKey]bool) string {
 		return "its status is " + string(c.Status)
 	case v.busy() != "":
 		return v.busy() + " runs"
-	case held(v.doc, c.Ref, t):
+	case held(v.doc, c.Ref, t) || labelHolds(v.policy, c.Labels, t):
 		return "it is held"
 	case !v.startApproved(t, approved):
 		return "nobody approved the start"
@@ -78,7 +78,7 @@ func (v showing) startApproved(t time.Time, given map[approvalKey]bool) bool {
 	if a := v.policy.Approval; a != policy.ApproveStart && a != policy.ApproveBoth {
 		return true
 	}
-	return slices.ContainsFunc(v.doc.Approvals, func(a policy.Approval) bool {
+	return v.labelApproves(t, nil) || slices.ContainsFunc(v.doc.Approvals, func(a policy.Approval) bool {
 		return a.Kind == policy.CallStart && a.Cluster == v.cluster.Ref && a.ClusterID == v.cluster.ID &&
 			a.CA == oldest(v.cluster).Fingerprint && (a.Until.IsZero() || t.Before(a.Until)) && given[keyOf(a)]
 	})

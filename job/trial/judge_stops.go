@@ -23,7 +23,7 @@ func (j *judge) stopsStop(e *Event) {
 // nothing if there is one. What is placed after that look is inherent.
 func (j *judge) notHeld(e *Event) {
 	ref := e.Request.Cluster
-	intent, _, _, looked := j.pass(e).under(ref)
+	intent, _, read, looked := j.pass(e).under(ref)
 	if intent == nil {
 		return
 	}
@@ -37,5 +37,8 @@ func (j *judge) notHeld(e *Event) {
 	}
 	if held(doc, ref, e.Clock) {
 		j.accuse(e, ref, "a %s was sent for a held cluster", e.Request.Kind)
+	}
+	if p := j.pass(e).run.Policy; p != nil && read != nil && len(read.Look.Clusters) == 1 && labelHolds(p, read.Look.Clusters[0].Labels, e.Clock) {
+		j.accuse(e, ref, "a %s was sent for a cluster that its owners' label holds", e.Request.Kind)
 	}
 }

@@ -25,10 +25,15 @@ func (p *play) meddle() {
 		return
 	}
 	p.fault("outside: " + deed.what)
+	p.noticed(ref, deed.what)
+}
+
+// noticed tells what somebody did to a cluster.
+func (p *play) noticed(ref policy.Ref, what string) {
 	p.world.Advance(p.now)
 	p.sights.take(ref, p.now)
 	p.sights.takeOps(ref.Project)
-	p.tell(&Event{Kind: Outside, Cluster: ref, Text: deed.what, Fact: p.sights.fact(ref)})
+	p.tell(&Event{Kind: Outside, Cluster: ref, Text: what, Fact: p.sights.fact(ref)})
 	p.sights.refresh()
 	p.stir()
 }

@@ -39,6 +39,7 @@ type play struct {
 	underway    int // requests that may still be delivered
 	fleet       fleetMaker
 	rates       rates
+	owners      *owners
 
 	judge  Judge
 	events int
@@ -86,7 +87,7 @@ func (p *play) prepare() error {
 	if !p.Faults {
 		p.Calm = begin
 	}
-	p.rates = p.drawRates()
+	p.rates, p.owners = p.drawRates(), newOwners(p)
 	p.world = gkesim.New(p.drawOptions())
 	p.wire = &wire{Direct: p.world.Direct()}
 	p.cloud = gke.Over(p.wire, gke.NoRetry())

@@ -32,6 +32,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		WaveSoak: pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
 		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 2*time.Hour, 3*time.Hour),
 	}
+	x.Steer = p.owners.allowed()
 	if p.likely(0.1) {
 		x.RotateIssuedBefore = p.now.Add(-p.between(0, 1000*day)).Truncate(day)
 		if p.likely(0.7) {
