@@ -84,7 +84,7 @@ var planted = []struct {
 		}
 	}})},
 	{"every completion seems approved", 3, 0, 10, short, approving},
-	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 2, tardy, keeping(badStore{history: func([]policy.Record) []policy.Record { return nil }})},
+	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 4, tardy, keeping(badStore{history: func([]policy.Record) []policy.Record { return nil }})},
 	{"nobody gets the lease", 8, 10, 1, short, keeping(badStore{lease: func(l state.Lease) state.Lease {
 		l.Holder = "somebody else"
 		return l
@@ -102,7 +102,7 @@ var planted = []struct {
 	{"a plan writes", 7, 0, 1, short, planWrites},
 	{"observe sends", 7, 0, 2, short, observeSends},
 	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *policy.FleetDoc) { d.Holds = nil }})},
-	{"labels that hold are not seen", 7, 0, 28, short, lying(badReader{shown: func(c *policy.Cluster) {
+	{"labels that hold are not seen", 7, 0, 15, short, lying(badReader{shown: func(c *policy.Cluster) {
 		c.Labels = maps.Clone(c.Labels)
 		maps.DeleteFunc(c.Labels, func(key, _ string) bool { return strings.HasPrefix(key, "rotator-hold") })
 	}})},

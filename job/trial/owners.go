@@ -31,6 +31,12 @@ func (o *owners) allowed() policy.Steer {
 	return []policy.Steer{policy.SteerOff, policy.SteerHold, policy.SteerBoth, policy.SteerBoth}[o.dice.IntN(4)]
 }
 
+// approve says whether the yes is left to owners' labels: nobody says it by
+// command, so that all rests on what the labels say.
+func (o *owners) approve(d *deployment) bool {
+	return o.busy && !o.p.calm && d.policy.Steer == policy.SteerBoth
+}
+
 // act lets the owners of one cluster say something, rightly or wrongly.
 func (o *owners) act() {
 	p := o.p
@@ -53,7 +59,7 @@ func (o *owners) say(ref policy.Ref) (what string, labels map[string]string) {
 	day := func(least, most int) string {
 		return o.p.now.AddDate(0, 0, least+o.dice.IntN(most-least)).Format(time.DateOnly)
 	}
-	switch o.dice.IntN(8) {
+	switch o.dice.IntN(14) {
 	case 0:
 		return "hold", map[string]string{"rotator-hold": "launch"}
 	case 1, 2:

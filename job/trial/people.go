@@ -86,7 +86,7 @@ func (d *deployment) answer() {
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), policy.Ref.Compare) {
 		r := b.Rotations[ref]
-		if r.Phase == policy.UpdatingClients && d.policy.Approval.Asks(policy.CallComplete) && !approved(b.Fleet, r) {
+		if r.Phase == policy.UpdatingClients && d.policy.Approval.Asks(policy.CallComplete) && !approved(b.Fleet, r) && !d.p.owners.approve(d) {
 			d.approve(ref, &r)
 		}
 		if d.p.calm && d.hopeless(ref) {
@@ -101,7 +101,7 @@ func (d *deployment) answer() {
 			d.deed("retry", ref)
 		}
 	}
-	if d.policy.Approval.Asks(policy.CallStart) && d.p.now.Hour()%4 == 0 {
+	if d.policy.Approval.Asks(policy.CallStart) && d.p.now.Hour()%4 == 0 && !d.p.owners.approve(d) {
 		d.approveStarts(b)
 	}
 	if !d.p.calm {
