@@ -12,6 +12,9 @@ import (
 func (s *recommender) MarkInsightAccepted(_ context.Context, req *recommenderpb.MarkInsightAcceptedRequest) (*recommenderpb.Insight, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	if err := s.spendWrite(); err != nil {
+		return nil, err
+	}
 	a, err := s.one(req.GetName(), "insightTypes", insightType, "insights")
 	if err != nil {
 		return nil, err
@@ -57,6 +60,9 @@ type marking interface {
 func (s *recommender) mark(req marking, notes map[string]string, to recommenderpb.RecommendationStateInfo_State, from ...recommenderpb.RecommendationStateInfo_State) (*recommenderpb.Recommendation, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	if err := s.spendWrite(); err != nil {
+		return nil, err
+	}
 	a, err := s.one(req.GetName(), "recommenders", recommenderID, "recommendations")
 	if err != nil {
 		return nil, err

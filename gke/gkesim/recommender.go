@@ -32,18 +32,22 @@ type advised struct {
 	c *cluster
 }
 
-// spend counts one read against the organisation's quota of a day: what Google
-// gives without paid support is little.
-func (s *recommender) spend() error {
-	day := s.w.now.UTC().Format(time.DateOnly)
-	if s.w.readDay != day {
-		s.w.readDay, s.w.reads = day, 0
+// spend counts one request against the organisation's quota of a day: what
+// Google gives without paid support is little.
+func (s *recommender) spend(count *int, most int, kind string) error {
+	if day := s.w.now.UTC().Format(time.DateOnly); s.w.adviceDay != day {
+		s.w.adviceDay, s.w.reads, s.w.writes = day, 0, 0
 	}
-	if s.w.reads >= s.w.opts.InsightReads {
-		return status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per day' of service 'recommender.googleapis.com'.")
+	if *count >= most {
+		return status.Errorf(codes.ResourceExhausted, "Quota exceeded for quota metric '%s requests' and limit '%[1]s requests per day' of service 'recommender.googleapis.com'.", kind)
 	}
-	s.w.reads++
+	*count++
 	return nil
+}
+
+func (s *recommender) spendRead() error { return s.spend(&s.w.reads, s.w.opts.InsightReads, "Read") }
+func (s *recommender) spendWrite() error {
+	return s.spend(&s.w.writes, s.w.opts.InsightWrites, "Write")
 }
 
 // collect lists what is below projects/P/locations/L/KIND/TYPE.
@@ -118,7 +122,7 @@ func (s *recommender) ListInsights(_ context.Context, req *recommenderpb.ListIns
 	if err != nil {
 		return nil, err
 	}
-	if err := s.spend(); err != nil {
+	if err := s.spendRead(); err != nil {
 		return nil, err
 	}
 	all, err := s.collect(req.GetParent(), "insightTypes", insightType)
@@ -149,7 +153,7 @@ func (s *recommender) ListInsights(_ context.Context, req *recommenderpb.ListIns
 func (s *recommender) GetInsight(_ context.Context, req *recommenderpb.GetInsightRequest) (*recommenderpb.Insight, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if err := s.spend(); err != nil {
+	if err := s.spendRead(); err != nil {
 		return nil, err
 	}
 	a, err := s.one(req.GetName(), "insightTypes", insightType, "insights")
@@ -166,7 +170,7 @@ func (s *recommender) ListRecommendations(_ context.Context, req *recommenderpb.
 	if err != nil {
 		return nil, err
 	}
-	if err := s.spend(); err != nil {
+	if err := s.spendRead(); err != nil {
 		return nil, err
 	}
 	all, err := s.collect(req.GetParent(), "recommenders", recommenderID)
@@ -197,7 +201,7 @@ func (s *recommender) ListRecommendations(_ context.Context, req *recommenderpb.
 func (s *recommender) GetRecommendation(_ context.Context, req *recommenderpb.GetRecommendationRequest) (*recommenderpb.Recommendation, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if err := s.spend(); err != nil {
+	if err := s.spendRead(); err != nil {
 		return nil, err
 	}
 	a, err := s.one(req.GetName(), "recommenders", recommenderID, "recommendations")

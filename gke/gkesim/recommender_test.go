@@ -177,6 +177,25 @@ func TestInsightReadsHaveADailyQuota(t *testing.T) {
 	g.wantInsights(c, 1)
 }
 
+// Fact 4.4: and 100 writes.
+func TestMarksHaveADailyQuota(t *testing.T) {
+	g := play(t, gkesim.Options{InsightWrites: 2}, 100*day)
+	c := g.advisor()
+	rec, err := c.ListRecommendations(t.Context(), &recommenderpb.ListRecommendationsRequest{Parent: recommendations}).Next()
+	g.must(err)
+	claim := func() (err error) {
+		rec, err = c.MarkRecommendationClaimed(t.Context(), &recommenderpb.MarkRecommendationClaimedRequest{Name: rec.GetName(), Etag: rec.GetEtag()})
+		return err
+	}
+	g.must(claim())
+	g.must(claim())
+	kept := rec
+	g.refused(claim(), codes.ResourceExhausted, "Write requests per day")
+	g.at(day)
+	rec = kept
+	g.must(claim())
+}
+
 // Fact 1.4: every mark needs the current etag; claiming accepts the insight
 // and freezes both; the states follow their order.
 func TestMarksCheckEtagsStatesAndNotes(t *testing.T) {

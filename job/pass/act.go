@@ -29,6 +29,7 @@ type actor struct {
 	// what the plan says about slots and waves no longer holds.
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
+	marked    *marking      // nil: nothing is marked
 	res       *Result
 }
 
@@ -49,6 +50,7 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 	_ = g.Wait() // what fails is in the results
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
+	a.markAdvice(ctx)
 	return a.finish()
 }
 

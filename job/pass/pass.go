@@ -23,8 +23,10 @@ type World struct {
 	Move gke.Mover
 	// Insights is nil when Recommender is not asked. A plan never asks it.
 	Insights gke.Insights
-	Store    state.Store // nil: a plan without a book
-	Now      func() time.Time
+	// Marks is nil unless recommendations are marked: as Move, never in observe.
+	Marks gke.Marker
+	Store state.Store // nil: a plan without a book
+	Now   func() time.Time
 	// Mono is a clock that nobody sets, for SEND_WITHIN.
 	Mono func() time.Duration
 	// NewID makes random ids.

@@ -265,7 +265,7 @@ func (a *actor) finish() error {
 }
 
 func (a *actor) noteRun(ctx context.Context, note policy.RunNote) error {
-	doc := a.heard.into(a.doc.Tidy(a.res.Decisions, note))
+	doc := a.marked.into(a.heard.into(a.doc.Tidy(a.res.Decisions, note)))
 	_, err := a.Store.Write(ctx, state.Change{Fleet: &doc})
 	return err
 }
