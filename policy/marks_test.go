@@ -122,9 +122,9 @@ func TestMarksAreKept(t *testing.T) {
 func TestMarkApplies(t *testing.T) {
 	ours, older := map[string]string{noteAttempt: "a1"}, map[string]string{noteAttempt: "a0"}
 	for _, x := range []struct {
-		want             MarkState
-		state            string
-		notes            map[string]string
+		want            MarkState
+		state           string
+		notes           map[string]string
 		applies, stands bool
 	}{
 		{MarkClaimed, "ACTIVE", nil, true, false},

@@ -2,6 +2,7 @@ package show
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestSaidByGKE(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(explained) {
-			for _, label := range []string{"  GKE ", "  mismatch ", "  insight "} {
+			for _, label := range []string{"  GKE ", "  mismatch ", "  insight ", "  advice "} {
 				if strings.HasPrefix(line, label) && !strings.Contains(b.String(), line) {
 					t.Errorf("status does not say %q:\n%s", line, b.String())
 				}
@@ -52,6 +53,19 @@ func TestSaidByGKE(t *testing.T) {
 	res.Fleet.Book.Fleet.Mismatches = map[string]policy.Mismatch{c.Ref.String(): {What: policy.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}}
 	if got := draw(); !strings.Contains(got, "mismatch the CA expires ") || !strings.Contains(got, "Recommender has no insight about it (read 2026-11-21)\n") || strings.Contains(got, "no mismatch") {
 		t.Errorf("after a read that contradicts:\n%s", got)
+	}
+	var plan, status strings.Builder
+	if err := errors.Join(PlanJSON(&plan, res, testPolicy()), StatusClusterJSON(&status, res.Fleet.Book, nil, d, c.Ref, now)); err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range []string{plan.String(), status.String()} {
+		if !strings.Contains(said, "\"mismatches\": [\n") || !strings.Contains(said, "Recommender has no insight about it (read 2026-11-21)\"") {
+			t.Errorf("the JSON does not say it:\n%s", said)
+		}
+	}
+	res.Fleet.Book.Fleet.Marks = map[string]policy.Mark{c.Ref.String(): {Has: policy.MarkClaimed, Want: policy.MarkSucceeded, At: now}}
+	if got := draw(); !strings.Contains(got, "advice   marked by us as claimed Sat 21 Nov 14:05\n") {
+		t.Errorf("after a mark:\n%s", got)
 	}
 	d.Cluster.Conditions = []string{"\x1b[31mODD"}
 	if got := draw(); strings.Contains(got, "\x1b") {

@@ -35,6 +35,9 @@ type clusterJSON struct {
 	NextChangeAt *time.Time `json:"nextChangeAt"`
 	Wave         string     `json:"wave"`
 	Emergency    bool       `json:"emergency"`
+	// Mismatches say where certificate, status, conditions and insight
+	// contradict each other.
+	Mismatches []string `json:"mismatches"`
 }
 
 type gateJSON struct {
@@ -58,18 +61,19 @@ func PlanJSON(w io.Writer, res pass.Result, p *policy.Policy) error {
 		out.Unread = []policy.Unread{}
 	}
 	for _, d := range res.Decisions {
-		out.Clusters = append(out.Clusters, clusterOf(d, res.At))
+		out.Clusters = append(out.Clusters, clusterOf(d, res.Fleet.Book, res.At))
 	}
 	slices.SortStableFunc(out.Clusters, func(a, b clusterJSON) int { return cmpText(a.Cluster, b.Cluster) })
 	return writeJSON(w, out)
 }
 
-func clusterOf(d policy.Decision, now time.Time) clusterJSON {
+func clusterOf(d policy.Decision, book policy.Book, now time.Time) clusterJSON {
 	ca := d.Cluster.Bundle.Oldest()
 	c := clusterJSON{
 		Cluster: d.Cluster.Ref.String(), CAIssued: stamp(ca.Issued), CAExpires: stamp(ca.Expires), CACount: len(d.Cluster.Bundle.CAs),
 		Phase: string(d.Phase), Action: string(d.Action), Reason: string(d.Reason), Message: d.Message, Gates: []gateJSON{},
 		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: stamp(d.NextChange), Wave: d.Wave, Emergency: d.Emergency,
+		Mismatches: filled(policy.Mismatches(d.Cluster, book, now)),
 	}
 	for _, v := range d.Gates {
 		message := v.Message

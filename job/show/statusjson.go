@@ -102,7 +102,7 @@ func StatusClusterJSON(w io.Writer, book policy.Book, history []policy.Record, d
 		Approved: []policy.Approval{}, Requests: []policy.Request{}, History: []policy.Record{},
 	}
 	if d != nil {
-		c := clusterOf(*d, now)
+		c := clusterOf(*d, book, now)
 		out.Decision = &c
 	}
 	if r, ok := book.Rotations[ref]; ok {
