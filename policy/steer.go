@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Owners steer with labels on their own cluster, as gcloud and Terraform set
@@ -87,14 +88,21 @@ func labelHolds(labels map[string]string) []labelHold {
 	return holds
 }
 
-// labelText writes a label as gcloud takes it. Longer ones than GKE allows come
-// only out of files.
+// labelText writes a label as gcloud takes it. What GKE does not allow in one
+// comes only out of files.
 func labelText(key, value string) string {
 	const most = 63
-	if value == "" {
-		return clipTo(key, most)
+	printable := func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
 	}
-	return clipTo(key, most) + "=" + clipTo(value, most)
+	text := clipTo(key, most)
+	if value != "" {
+		text += "=" + clipTo(value, most)
+	}
+	return strings.Map(printable, text)
 }
 
 // endOfDay is when a day of the form 2026-12-24 is over in UTC.
@@ -131,7 +139,7 @@ func askLabels(k *Case) Verdict {
 	case endless:
 		opens = time.Time{}
 	}
-	return shut(HeldByLabel, "held by its label "+strings.Join(binding, "; and by "), opens)
+	return shut(HeldByLabel, "held by its label "+clip(strings.Join(binding, "; and by ")), opens)
 }
 
 // LabelHold says which labels hold the cluster at now, in words; "": none.

@@ -19,7 +19,7 @@ var targets = []string{
 	"gke/maintenance/FuzzMaintenance",
 	"job/FuzzEnvironment", "job/FuzzLog", "job/FuzzSettings", "job/FuzzSimulate",
 	"job/show/FuzzClean",
-	"policy/FuzzBundle", "policy/FuzzDuration", "policy/FuzzRef", "policy/FuzzSelector", "policy/FuzzWaves",
+	"policy/FuzzBundle", "policy/FuzzDuration", "policy/FuzzLabels", "policy/FuzzRef", "policy/FuzzSelector", "policy/FuzzWaves",
 	"policy/window/FuzzFreezes", "policy/window/FuzzParseWeekly", "policy/window/FuzzRecurring",
 	"state/FuzzDocument", "state/FuzzFirestoreDocument",
 }
