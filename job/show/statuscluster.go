@@ -288,6 +288,11 @@ func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotatio
 		}
 	}
 	if d != nil {
+		for _, v := range d.Gates {
+			if v.Gate == "approval" && v.Open && approved == "" { // by label: the book knows nothing of it
+				approved = g.words(strings.TrimPrefix(v.Message, "approved "))
+			}
+		}
 		if label := p.LabelHold(d.Cluster, g.now); label != "" {
 			hold = strings.TrimPrefix(hold+"; ", "none; ") + g.words(label)
 		}
