@@ -37,7 +37,7 @@ func (g *page) explain(d policy.Decision, book policy.Book) {
 	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
 	g.line("")
 	g.para(2, plain, g.sentence(d.Reason, d.Message))
-	if s := policy.Reasons[d.Reason].Sentence; d.Message != "" && s != "" && s != d.Message {
+	if s := policy.Reasons[d.Reason].Sentence; d.Message != "" && s != "" && !strings.HasPrefix(d.Message, strings.TrimSuffix(s, ".")) {
 		g.para(2, plain, s)
 	}
 	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), book.Fleet.Env))
