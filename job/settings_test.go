@@ -42,6 +42,7 @@ func TestDefaults(t *testing.T) {
 		{"APPROVAL", p.Approval, policy.ApproveNone},
 		{"NODES", p.Nodes, policy.NodesAuto},
 		{"ADOPT", p.Adopt, policy.AdoptWatch},
+		{"STEER", p.Steer, policy.SteerHold},
 		{"STATE", s.State.V.File, "rotator-book.db"},
 		{"DEADLINE", time.Duration(s.Deadline.V), 50 * time.Minute},
 	} {
@@ -88,6 +89,7 @@ var badSettings = []struct{ set, says string }{
 	{"ROTATOR_POOLS_AT_ONCE=0", "nor fit"},
 	{"ROTATOR_POOLS_AT_ONCE=21", "at most 20"},
 	{"ROTATOR_ADOPT=adopt", "is not one of the choices"},
+	{"ROTATOR_STEER=approve", "is not one of the choices"},
 	{"ROTATOR_MAX_ACTIVE=ten", "is not a whole number"},
 	{"ROTATOR_MAX_ACTIVE_PER_PROJECT=-1", "nor off"},
 	{"ROTATOR_MAX_FAILED=0", "not between 1 and"},
