@@ -196,11 +196,11 @@ func (c *course) remember(x *sight, d policy.Decision) {
 }
 
 // holdUp counts the time for what holds the cluster up: while it could go but
-// for a slot, that; else what the last decision waits for.
+// for a slot, that; else of what the last decision waits for the last to end.
 func (c *course) holdUp(x *sight) {
 	var now Wait
 	if waiting(x.d) {
-		now = Wait{Gate: gateOf(x.d), Reason: x.d.Reason, Message: x.d.Message}
+		now = lastToOpen(x.d)
 		if v := c.room(x.cluster.Ref); x.d.Phase == "" && x.d.Action == policy.Wait && !v.Open && !c.presses(x) {
 			now = Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
 		}
@@ -210,6 +210,26 @@ func (c *course) holdUp(x *sight) {
 	}
 	c.count(x, c.now)
 	x.held, x.since = now, c.now
+}
+
+// lastToOpen is what an idle cluster waits for: of several shut gates the one that
+// opens last, before all one that no time opens. In flight there is one reason.
+func lastToOpen(d policy.Decision) Wait {
+	w := Wait{Gate: gateOf(d), Reason: d.Reason, Message: d.Message}
+	if d.Phase != "" {
+		return w
+	}
+	var last time.Time
+	for _, v := range d.Gates {
+		switch {
+		case v.Open || v.Lifted:
+		case v.OpensAt.IsZero():
+			return Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+		case v.OpensAt.After(last):
+			last, w = v.OpensAt, Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+		}
+	}
+	return w
 }
 
 // count adds the time until then to what the cluster waits for.

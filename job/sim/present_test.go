@@ -179,3 +179,34 @@ func (l lame) ListClusters(ctx context.Context, req *containerpb.ListClustersReq
 	}
 	return l.Direct.ListClusters(ctx, req, o...)
 }
+
+// TestWhatPrevents: what a cluster could not do without is blamed, not what it
+// happens to wait for first.
+func TestWhatPrevents(t *testing.T) {
+	for _, tt := range []struct {
+		cluster string
+		change  func(*policy.Policy)
+		want    policy.Reason
+	}{
+		{"checkout", func(p *policy.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, policy.Frozen},
+		{"search", func(p *policy.Policy) { p.MaxActivePerProject = 1; settle(t, &p.CompleteWindow, "Mon 09:00-10:00") }, policy.BudgetProject},
+		{"orders", func(p *policy.Policy) { p.Approval = policy.ApproveStart }, policy.ApprovalNeeded},
+		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") }, policy.DoesNotFit},
+		{"legacy", func(*policy.Policy) {}, policy.CAExpired},
+	} {
+		w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
+		if err := w.AddSample(); err != nil {
+			t.Fatal(err)
+		}
+		p := *samplePolicy(t, w)
+		tt.change(&p)
+		f, err := Foresee(context.Background(), Setup{Policy: &p, World: w, From: gkesim.SampleStart, Days: 7, Every: time.Hour, Seed: 1}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(f.Left, func(l Left) bool { return l.Cluster.Name == tt.cluster })
+		if at < 0 || f.Left[at].Held.Reason != tt.want {
+			t.Errorf("%s is held up by %+v; want %s", tt.cluster, f.Left[max(at, 0)].Held, tt.want)
+		}
+	}
+}
