@@ -341,6 +341,10 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 		if n := len(list) - len(few); n > 0 {
 			text += fmt.Sprintf(" and %d more", n)
 		}
+		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
+		if first.Held.Reason == policy.BreakerOpen {
+			text = joined(g.words(first.Held.Message), text) // who opened it first
+		}
 		r := row{name: key, what: fmt.Sprintf("%d", len(list)), text: text, style: yellow}
 		if late > 0 {
 			r.text, r.style = joined(fmt.Sprintf("%d past their deadline", late), text), red
