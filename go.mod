@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	cloud.google.com/go/container v1.56.1
 	cloud.google.com/go/firestore v1.29.2
+	github.com/arran4/golang-ical v0.3.4
 	github.com/google/go-cmp v0.7.0
 	github.com/googleapis/gax-go/v2 v2.27.0
 	github.com/kelseyhightower/envconfig v1.4.0
@@ -23,8 +24,6 @@ require (
 	pgregory.net/rapid v1.3.0
 	sigs.k8s.io/yaml v1.6.0
 )
-
-require github.com/arran4/golang-ical v0.3.4 // indirect
 
 require (
 	cloud.google.com/go/auth v0.24.1-0.20261001053825-dbc26066f70a // indirect
