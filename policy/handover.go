@@ -210,39 +210,49 @@ func (k *Case) playOn(left []Pool, free bool) (time.Time, string) {
 	return played.nodesDone(k.Now, begin, played.poolsAtOnce(), k.Now.Add(BlockedAfter), played.Cluster.Pools)
 }
 
+// completionCalendars are the gates of a completion that time alone opens.
+var completionCalendars = []string{"complete-window", "zonal-window", "freeze"}
+
 // completesFrom is the first run from t on at which the calendars allow a
-// completion, on the grid of the runs so far; zero if not within BlockedAfter.
+// completion, or no longer bind it, on the grid of the runs so far; zero if not
+// within BlockedAfter.
 func (k *Case) completesFrom(t time.Time) time.Time {
 	grid := k.Now
 	if ts := k.Rotation.Transitions; len(ts) > 0 {
 		grid = ts[len(ts)-1].At
 	}
-	first := k.runAt(grid, t)
-	if k.Urgent {
-		return first
-	}
-	at := k.inCalendar(grid, first)
-	if k.Emergency {
-		// A completion window binds while one opens before this.
-		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
-		if at.IsZero() || at.After(reserve) {
-			return first
-		}
-	}
-	return at
-}
-
-func (k *Case) inCalendar(grid, from time.Time) time.Time {
-	s := k.completeCalendar()
-	for at := from; at.Before(from.Add(BlockedAfter)); {
-		open, edge := window.RoomAt(s, at, Room)
-		if open {
+	then := *k
+	alarm := k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry)
+	for at := k.runAt(grid, t); at.Before(t.Add(BlockedAfter)); {
+		then.Now, then.Emergency = at, k.Emergency || !at.Before(alarm)
+		asked := then.ask(CompleteGates, func(g Gate) bool { return slices.Contains(completionCalendars, g.Name) })
+		if _, isShut := firstShut(asked); !isShut {
 			return at
 		}
-		if edge.IsZero() {
+		next := soonest(alarmAfter(alarm, at), then.nextOf(asked))
+		if !next.After(at) {
 			break
 		}
-		at = k.runAt(grid, edge)
+		at = k.runAt(grid, next)
 	}
 	return time.Time{}
+}
+
+// alarmAfter is the alarm if it is still to come.
+func alarmAfter(alarm, at time.Time) time.Time {
+	if alarm.After(at) {
+		return alarm
+	}
+	return time.Time{}
+}
+
+// nextOf is when the verdicts may first change.
+func (k *Case) nextOf(vs []Verdict) time.Time {
+	var next time.Time
+	for _, v := range vs {
+		if v.Changes.After(k.Now) {
+			next = soonest(next, v.Changes)
+		}
+	}
+	return next
 }

@@ -90,6 +90,8 @@ func ends(h policy.HandOver, when func(time.Time) string) string {
 		text = "our date is not known. What it waits for: " + code(h.Waits)
 	case h.Approval:
 		text = "not before " + when(h.Completes) + ", and only when a person has approved"
+	case h.Phase == policy.RecreatingNodes:
+		text = "about " + when(h.Completes) + " by us; an estimate until the nodes are done"
 	default:
 		text = when(h.Completes) + " by us, as it looks now"
 	}
