@@ -83,7 +83,7 @@ func TestMoments(t *testing.T) {
 		want   []string
 		not    []string
 	}{
-		{"start done", func(*policy.HandOver) {}, []string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch", "about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC", "API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-30"}, []string{"rotator approve", "earlier one"}},
+		{"start done", func(*policy.HandOver) {}, []string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch", "about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC", "API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"}, []string{"rotator approve", "earlier one"}},
 		{"nodes done", func(h *policy.HandOver) {
 			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = policy.AtNodesDone, policy.UpdatingClients, true, true
 		}, []string{"What is left is with you", "2 of 2 pools recreated", "only when a person has approved", "rotator approve shop-prod/us-central1-a/catalog"}, []string{"Nothing is broken yet"}},
