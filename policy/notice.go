@@ -1,6 +1,12 @@
 package policy
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Notice is one thing that people are told outside the log. It is stored in the
 // same write as what it tells of, and kept until every receiver has it: at least
@@ -13,8 +19,8 @@ type Notice struct {
 	// Cluster is zero when the whole fleet is meant.
 	Cluster Ref       `json:"cluster,omitzero"`
 	At      time.Time `json:"at"`
-	// Seq orders the notices of one cluster.
-	Seq     int64  `json:"seq"`
+	// Seq orders the notices of one write; the book orders the writes.
+	Seq     int64  `json:"seq,omitempty"`
 	Run     string `json:"run"`
 	Phase   Phase  `json:"phase,omitempty"`
 	Reason  Reason `json:"reason,omitempty"`
@@ -49,3 +55,118 @@ const (
 	NoticeCompletedExternally NoticeKind = "completed-externally"
 	NoticeBreakerOpen         NoticeKind = "breaker-open"
 )
+
+// KindOfNotice explains one kind.
+type KindOfNotice struct {
+	Kind NoticeKind
+	// Tells is its meaning, and Once what it is told once for.
+	Tells, Once string
+	// Next is what people do now; "" where the reason knows better.
+	Next string
+	// Acts: people must do something, so it is the last to be dropped when too
+	// many wait.
+	Acts bool
+	// Acting: true only where runs act. With MODE=observe it would announce
+	// what nobody is going to do.
+	Acting bool
+}
+
+// NoticeKinds are all there are, in the order of a rotation's life.
+var NoticeKinds = []KindOfNotice{
+	{NoticeStartsSoon, "A rotation of the cluster is going to start.", "CA that is replaced",
+		"Nothing, if the time suits. To stop it: rotator hold CLUSTER --by NAME --reason WHY", false, true},
+	{NoticeHandedOver, "Old and new credentials are both in force: clients can be updated from now on.", "attempt",
+		"Update every client of the cluster; see the hand-over.", true, false},
+	{NoticeNodesDone, "Every node pool is recreated; what is left are the clients.", "time that all pools are done",
+		"Make sure that every client is updated; see the hand-over.", false, false},
+	{NoticeApprovalNeeded, "A start or a completion waits for a person's yes.", "CA to be replaced, or entry into updating-clients",
+		"rotator approve CLUSTER --by NAME --reason WHY", true, true},
+	{NoticeCompletesSoon, "The old credentials end soon: a client that was forgotten fails then.", "entry into updating-clients",
+		"Make sure that every client is updated. To stop us: rotator hold CLUSTER --by NAME --reason WHY; GKE completes by itself all the same.", true, true},
+	{NoticeCompleted, "The rotation is over and was verified.", "attempt", "", false, false},
+	{NoticeStuck, "The rotation failed, or stays in its phase longer than gates and operations explain.", "failure", "", true, false},
+	{NoticeBlocked, "The cluster is due, or in flight, and does not go on until people change something.", "reason, while it stands", "", true, false},
+	{NoticeForeign, "Somebody else started a rotation: a person, CI, GKE.", "rotation", "", true, false},
+	{NoticeCompletedExternally, "Somebody else completed the rotation: a person or GKE.", "rotation", "", true, false},
+	{NoticeBreakerOpen, "Failed or stuck rotations wait for a person: no new ones start in the whole fleet.", "opening", "", true, false},
+}
+
+// About explains the kind.
+func (k NoticeKind) About() KindOfNotice {
+	i := slices.IndexFunc(NoticeKinds, func(a KindOfNotice) bool { return a.Kind == k })
+	if i < 0 {
+		return KindOfNotice{Kind: k}
+	}
+	return NoticeKinds[i]
+}
+
+// notice makes one. occasion is what is never the same twice: the version of the
+// document that the write replaces, so that of two writes for one occasion only
+// one can succeed.
+func notice(kind NoticeKind, ref Ref, reason Reason, message, run string, now time.Time, occasion ...string) Notice {
+	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
+	if n.Next == "" {
+		n.Next = Reasons[reason].Next
+	}
+	if !ref.IsZero() {
+		n.Next = strings.ReplaceAll(n.Next, "CLUSTER", ref.String())
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(kind), ref.String(), string(reason)}, occasion...), "\n")))
+	n.ID = hex.EncodeToString(sum[:16])
+	return n
+}
+
+// Notices are what people are told with the write of this decision, in order.
+// before is the rotation as it was stored until now; nil: there was none.
+func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time) []Notice {
+	r := d.Rotation
+	if r == nil {
+		return nil
+	}
+	var out []Notice
+	tell := func(kind NoticeKind, reason Reason, message string, moment HandOverMoment) {
+		n := notice(kind, r.Cluster, reason, message, run, now, r.ClusterID, r.AttemptID, r.Version)
+		n.Phase, n.Seq = d.Phase, int64(len(out))
+		if h, ok := HandOverOf(p, d, now, moment); ok && moment != "" {
+			n.HandOver, n.Expected = &h, h.Completes
+		}
+		out = append(out, n)
+	}
+	for _, e := range d.Events {
+		switch {
+		case e.Name == EventForeignRotation:
+			tell(NoticeForeign, e.Reason, e.Message, "")
+		case e.Name == EventHandedOver && e.Reason == NodesDone:
+			tell(NoticeNodesDone, e.Reason, e.Message, AtNodesDone)
+		case e.Name == EventHandedOver:
+			tell(NoticeHandedOver, e.Reason, e.Message, AtStartDone)
+		case e.Name == EventCompletedExternally:
+			tell(NoticeCompletedExternally, e.Reason, e.Message, "")
+		case e.Name == EventBlocked:
+			tell(NoticeBlocked, e.Reason, e.Message, "")
+		case e.Name == EventRotationStuck:
+			tell(NoticeStuck, e.Reason, e.Message, "")
+		}
+	}
+	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") && r.Origin != Foreign {
+		tell(NoticeStuck, Reason(r.Failed), d.failure(), "")
+	}
+	switch {
+	case verified(d.Close):
+		tell(NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
+	case d.Close == Lost:
+		tell(NoticeBlocked, d.Reason, d.Message, "")
+	}
+	return out
+}
+
+// failure says what failed, in GKE's words where there are any.
+func (d Decision) failure() string {
+	reason := Reason(d.Rotation.Failed)
+	for _, e := range d.Events {
+		if e.Name == EventActionFailed && e.Reason == reason {
+			return e.Message
+		}
+	}
+	return Reasons[reason].Sentence
+}

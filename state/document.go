@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"gke-credential-rotator/policy"
 )
@@ -15,6 +16,7 @@ const Schema = 1
 const MaxDocument = 200 << 10
 
 type envelope struct {
+	Made    time.Time       `json:"-"` // when the document was created, where the store knows
 	Schema  int             `json:"schema"`
 	Version string          `json:"version"`
 	Body    json.RawMessage `json:"body"`
@@ -37,7 +39,7 @@ func encode(version string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(envelope{Schema, version, body})
+	return json.Marshal(envelope{Schema: Schema, Version: version, Body: body})
 }
 
 func bodyOf(v any) ([]byte, error) {

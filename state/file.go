@@ -24,7 +24,8 @@ var (
 	bucketRotations = []byte("rotations")
 	bucketHistory   = []byte("history")
 	bucketFleet     = []byte("fleet")
-	buckets         = [][]byte{bucketRotations, bucketHistory, bucketFleet}
+	bucketNotices   = []byte("notices")
+	buckets         = [][]byte{bucketRotations, bucketHistory, bucketFleet, bucketNotices}
 	keyFleet        = []byte("fleet")
 	keyLease        = []byte("lease")
 )
@@ -242,9 +243,11 @@ func (f *File) Write(ctx context.Context, c Change) (Change, error) {
 			written.Rotation = &r
 		}
 		if c.Close != nil {
-			return closeIn(tx, *c.Close)
+			if err := closeIn(tx, *c.Close); err != nil {
+				return err
+			}
 		}
-		return nil
+		return c.outboxIn(tx, &written)
 	})
 	if err != nil {
 		return c, err

@@ -161,6 +161,14 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 	if c.Close != nil {
 		b.close(c.Close)
 	}
+	if c.Announced != nil {
+		m := *c.Announced
+		written.Announced = &m
+		b.put(idAnnounced, m.Version, &m, nil, &m.Version)
+	}
+	for i := range c.Notices {
+		b.addNotice(&c.Notices[i])
+	}
 	if err := f.commit(ctx, b); err != nil {
 		return c, err
 	}

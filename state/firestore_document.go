@@ -15,8 +15,10 @@ import (
 const (
 	colRotations = "rotations"
 	colHistory   = "history"
+	colNotices   = "notices"
 	idFleet      = "fleet/fleet"
 	idLease      = "fleet/lease"
+	idAnnounced  = colNotices + "/announced"
 )
 
 // The fields of a document. What the rules read is the body alone, as JSON: a
@@ -160,6 +162,6 @@ func (f *Firestore) named(w *pb.Write) *pb.Write {
 // fromDocument reads all but what is in the body.
 func fromDocument(id string, doc *pb.Document) (envelope, error) {
 	fields := doc.GetFields()
-	e := envelope{Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()), Body: []byte(fields[fieldBody].GetStringValue())}
+	e := envelope{Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()), Body: []byte(fields[fieldBody].GetStringValue()), Made: doc.GetCreateTime().AsTime()}
 	return e, e.check(id)
 }

@@ -24,6 +24,7 @@ type Memory struct {
 	fleet    page[policy.FleetDoc]
 	history  map[string]page[policy.Record]
 	lease    Lease
+	outbox   outbox
 }
 
 // page is one document: its text, and the value that the text gives.
@@ -166,6 +167,11 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 			return c, fmt.Errorf("store %s: %w", c.Close.Rotation.Cluster, err)
 		}
 	}
+	outbox, err := m.outbox.after(m, c, &written)
+	if err != nil {
+		return c, err
+	}
+	m.outbox = outbox
 	if c.Fleet != nil {
 		m.fleet = fleet
 	}
@@ -189,6 +195,9 @@ func (m *Memory) unchanged(c Change) error {
 	}
 	if c.Rotation != nil && c.Rotation.Version != m.flights[c.Rotation.Cluster].version {
 		return fmt.Errorf("%s: %w", DocID(c.Rotation.Cluster), ErrConflict)
+	}
+	if c.Announced != nil && c.Announced.Version != m.outbox.announced.version {
+		return fmt.Errorf("announced: %w", ErrConflict)
 	}
 	if c.Close == nil {
 		return nil

@@ -84,6 +84,20 @@ func (s Shared) History(ctx context.Context, ref policy.Ref) (records []policy.R
 	return records, err
 }
 
+// Outbox implements [Store].
+func (s Shared) Outbox(ctx context.Context) (box policy.Outbox, err error) {
+	err = s.read(func(f *File) (err error) {
+		box, err = f.Outbox(ctx)
+		return err
+	})
+	return box, err
+}
+
+// Told implements [Store].
+func (s Shared) Told(ctx context.Context, n policy.Notice, all bool) error {
+	return s.write(func(f *File) error { return f.Told(ctx, n, all) })
+}
+
 // Lease implements [Store].
 func (s Shared) Lease(ctx context.Context, l Lease) (held Lease, err error) {
 	err = s.write(func(f *File) (err error) {

@@ -29,6 +29,12 @@ type Store interface {
 	// or later, in the order of their closing, a page at a time: as many as there
 	// are. An error is the last that it gives.
 	Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error]
+	// Outbox gives the notices that wait for a receiver, in the order in which
+	// they were stored, and what was announced: one query.
+	Outbox(ctx context.Context) (policy.Outbox, error)
+	// Told removes a notice that all have; else it keeps, as n.Had, which of
+	// the receivers have it. What somebody removed stays removed.
+	Told(ctx context.Context, n policy.Notice, all bool) error
 	// Lease takes or renews the courtesy lease and says who holds it.
 	// Correctness never depends on it.
 	Lease(ctx context.Context, l Lease) (held Lease, err error)
@@ -45,6 +51,11 @@ type Change struct {
 	Rotation *policy.Rotation
 	// Close removes the active rotation of the record and keeps the record.
 	Close *policy.Record
+	// Notices are told to people once this change is stored. They are written
+	// without a condition of their own: one with the id of another is the other.
+	Notices []policy.Notice
+	// Announced is what was announced and still stands.
+	Announced *policy.Announced
 }
 
 // ErrConflict says that somebody else wrote first. Nothing was written.

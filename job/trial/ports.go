@@ -206,6 +206,29 @@ func (s shelf) History(ctx context.Context, ref policy.Ref) ([]policy.Record, er
 	return records, s.x.alive(nobody)
 }
 
+// Outbox implements [state.Store].
+func (s shelf) Outbox(ctx context.Context) (policy.Outbox, error) {
+	if err := s.begin(ctx, "outbox"); err != nil {
+		return policy.Outbox{}, err
+	}
+	box, err := s.x.dep.book.Outbox(nobody)
+	if err != nil {
+		return box, err
+	}
+	s.x.reach(elsewhere, policy.Ref{})
+	return box, s.x.alive(nobody)
+}
+
+// Told implements [state.Store].
+func (s shelf) Told(ctx context.Context, n policy.Notice, all bool) error {
+	if err := s.begin(ctx, "told"); err != nil {
+		return err
+	}
+	err := s.x.dep.book.Told(nobody, n, all)
+	s.x.reach(elsewhere, policy.Ref{})
+	return errors.Join(err, s.x.alive(nobody))
+}
+
 // Lease implements [state.Store].
 func (s shelf) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
 	x := s.x

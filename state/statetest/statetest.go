@@ -43,6 +43,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"writers at once", contention},
 		{"a cancelled write writes nothing", cancelled},
 		{"every field comes back", fields},
+		{"notices", notices},
+		{"a notice written twice", sameNotice},
+		{"what was announced", announced},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := fresh(t)(t)

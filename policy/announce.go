@@ -1,0 +1,278 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Limits of what waits to be told.
+const (
+	// MaxAnnounced is the most that one run announces of what stands for a
+	// while; the next run announces the next ones.
+	MaxAnnounced = 50
+	// MaxTold is the most clusters of which is remembered what was announced.
+	// Of more clusters nothing is announced: the log has them all.
+	MaxTold = 500
+	// MaxNotices is the most that wait for their receivers.
+	MaxNotices = 1000
+	// NoticeLasts is how long a notice waits for a receiver out of reach.
+	NoticeLasts = 30 * 24 * time.Hour
+	// RefusedLasts is how long one waits that its receiver refuses to take.
+	RefusedLasts = 24 * time.Hour
+)
+
+// Outbox is what is still to be told, in the order in which it was stored, and
+// what was announced of things that stand for a while.
+type Outbox struct {
+	Notices   []Notice
+	Announced Announced
+}
+
+// Announced is what was announced and still stands, by cluster; "" is the fleet.
+// What a rotation goes through is told with the write that makes it true, and
+// needs no note; what only time makes true does.
+type Announced struct {
+	Told map[string][]string `json:"told,omitempty"`
+
+	Version string `json:"-"`
+}
+
+// Announcing is one run's question what to announce.
+type Announcing struct {
+	Policy    *Policy
+	Fleet     Fleet // with the fleet document as it is now
+	Decisions []Decision
+	Ahead     time.Duration // how long before a start or completion; 0: never
+	Acts      bool          // the run may act: see [KindOfNotice.Acting]
+	Run       string
+	Now       time.Time
+}
+
+// Announce gives what people are told beside what rotations tell, and what is to be
+// stored with it: each thing once for as long as it stands.
+func (m Announced) Announce(a Announcing) (Announced, []Notice) {
+	s := announcer{Announcing: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
+	s.queue()
+	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
+		s.stands("", NoticeBreakerOpen, "", func() Notice {
+			return s.notice(NoticeBreakerOpen, Ref{}, BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
+				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
+		})
+	}
+	for _, d := range a.Decisions {
+		s.seen[d.Cluster.Ref.String()] = true
+		s.decision(d)
+	}
+	for name, told := range m.Told {
+		if ref, err := ParseRef(name); err == nil && !s.seen[name] && a.Fleet.unreadAt(ref) != "" {
+			s.told[name] = told // nobody knows
+		}
+	}
+	return Announced{Told: s.told, Version: m.Version}, s.out
+}
+
+// Same says whether both remember the same.
+func (m Announced) Same(o Announced) bool { return maps.EqualFunc(m.Told, o.Told, slices.Equal) }
+
+type announcer struct {
+	Announcing
+	before Announced
+	told   map[string][]string // what stands now, as far as it was announced
+	seen   map[string]bool
+	next   map[Ref]bool // those that get the next free slots
+	out    []Notice
+}
+
+func (s *announcer) notice(kind NoticeKind, ref Ref, reason Reason, message string) Notice {
+	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
+	n.Seq = int64(len(s.out))
+	return n
+}
+
+// wasTold says whether this was announced and stood at the last look.
+func (s *announcer) wasTold(name string, kind NoticeKind, occasion string) bool {
+	return slices.Contains(s.before.Told[name], string(kind)+"/"+occasion)
+}
+
+// stands notes that something stands, and announces it if it is new and there
+// is room to remember it.
+func (s *announcer) stands(name string, kind NoticeKind, occasion string, make func() Notice) {
+	if kind.About().Acting && !s.Acts {
+		return
+	}
+	if !s.wasTold(name, kind, occasion) {
+		_, known := s.before.Told[name]
+		if _, now := s.told[name]; len(s.out) >= MaxAnnounced || (!known && !now && max(len(s.told), len(s.before.Told)) >= MaxTold) {
+			return
+		}
+		s.out = append(s.out, make())
+	}
+	s.told[name] = append(s.told[name], string(kind)+"/"+occasion)
+}
+
+// queue finds those that wait for nothing but a slot and get the next ones.
+func (s *announcer) queue() {
+	var waiting []Decision
+	for _, d := range s.Decisions {
+		if d.Phase == "" && d.Action == Wait && (d.Reason == BudgetFleet || d.Reason == BudgetProject || d.Reason == BudgetLocation) {
+			waiting = append(waiting, d)
+		}
+	}
+	s.next = map[Ref]bool{}
+	for i, d := range ActingOrder(waiting) {
+		if i < s.Policy.MaxActive {
+			s.next[d.Cluster.Ref] = true
+		}
+	}
+}
+
+// unclear are the reasons that say only that nobody can know more now.
+var unclear = []Reason{NotReadable, ListedPartly, OperationRunning, ReadShowsLess}
+
+// toldElsewhere are what people know already, or are told once for all.
+var toldElsewhere = []Reason{AdoptedWatching, BreakerOpen, ClosedByPerson, TriesExhausted}
+
+// decision announces what stands for one cluster.
+func (s *announcer) decision(d Decision) {
+	name := d.Cluster.Ref.String()
+	if slices.Contains(unclear, d.Reason) || (d.Reason == StatusNotRunning && d.Action == Wait) {
+		if told, ok := s.before.Told[name]; ok {
+			s.told[name] = told
+		}
+		return
+	}
+	if d.Phase == "" {
+		s.idle(name, d)
+		return
+	}
+	stored, ok := s.Fleet.Book.Rotations[d.Cluster.Ref]
+	switch {
+	case !ok || d.Rotation == nil || stored.AttemptID != d.Rotation.AttemptID || d.Close != "":
+	case stored.Phase != d.Phase: // it moves just now, and the write that moves it tells
+		if told, ok := s.before.Told[name]; ok {
+			s.told[name] = told
+		}
+	default:
+		s.flight(name, d)
+	}
+}
+
+func (s *announcer) idle(name string, d Decision) {
+	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
+	switch {
+	case d.Action == People && d.Reason == ApprovalNeeded:
+		s.stands(name, NoticeApprovalNeeded, ca, func() Notice { return s.notice(NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
+	case d.Action == People && (d.Reason == TriesExhausted || !slices.Contains(toldElsewhere, d.Reason)):
+		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice { return s.notice(NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
+	}
+	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Urgent {
+		return
+	}
+	if s.wasTold(name, NoticeStartsSoon, ca) {
+		s.stands(name, NoticeStartsSoon, ca, nil) // said once for each CA, whatever delays it now
+		return
+	}
+	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
+		s.stands(name, NoticeStartsSoon, ca, func() Notice {
+			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
+			n.Expected = at
+			return n
+		})
+	}
+}
+
+// startsAt is when the cluster's rotation starts, as far as calendars and the
+// order of starts tell; zero: nobody can say.
+func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
+	at, gates := s.Now, d.Gates
+	switch {
+	case d.Action == Wait && d.Due.Is:
+	case d.Action == None && d.Reason == NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
+		at = d.Due.At
+	default:
+		return time.Time{}, ""
+	}
+	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Book.Fleet, s.Run, at)
+	if !d.Due.Is {
+		gates = append(k.ask(StartGates, firstGate), k.ask(StartGates, ownGate)...) // as they will be on the day
+	}
+	for _, v := range gates {
+		switch {
+		case v.Open || v.Lifted:
+		case v.Gate == "slot" && s.next[d.Cluster.Ref]:
+			why = ", as soon as a slot is free: " + v.Message
+		case v.OpensAt.IsZero():
+			return time.Time{}, ""
+		default:
+			at = later(at, v.OpensAt)
+		}
+	}
+	at, _ = k.nextOpening(at)
+	return at, why
+}
+
+func (s *announcer) flight(name string, d Decision) {
+	r := d.Rotation
+	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
+	asked := slices.ContainsFunc(d.Gates, func(v Verdict) bool { return v.Reason == ApprovalNeeded && !v.Open && !v.Lifted })
+	switch {
+	case asked && r.Carry:
+		s.stands(name, NoticeApprovalNeeded, entry, func() Notice {
+			n := s.notice(NoticeApprovalNeeded, r.Cluster, ApprovalNeeded, "the completion waits for a yes; "+d.Message)
+			n.Phase = r.Phase
+			return n
+		})
+	case d.Action == People && !slices.Contains(toldElsewhere, d.Reason):
+		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice {
+			n := s.notice(NoticeBlocked, r.Cluster, d.Reason, d.Message)
+			n.Phase = r.Phase
+			return n
+		})
+	}
+	if s.wasTold(name, NoticeCompletesSoon, entry) {
+		s.stands(name, NoticeCompletesSoon, entry, nil)
+		return
+	}
+	if s.Ahead <= 0 || !s.Acts || r.Phase != UpdatingClients || d.Action != Wait || asked {
+		return
+	}
+	h, ok := HandOverOf(s.Policy, d, s.Now, AtCompletion)
+	if !ok || h.Watched || h.Completes.IsZero() || h.Completes.After(s.Now.Add(s.Ahead)) {
+		return
+	}
+	s.stands(name, NoticeCompletesSoon, entry, func() Notice {
+		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason, "the old credentials end about "+when(h.Completes))
+		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
+		return n
+	})
+}
+
+// short is enough of an id to tell it from others.
+func short(id string) string { return id[:min(len(id), 8)] }
+
+// Drop says which of the waiting notices are given up, and why: the old ones,
+// and when too many wait, the oldest that ask nothing of people first.
+func (o Outbox) Drop(now time.Time) (keep, old, many []Notice) {
+	for _, n := range o.Notices {
+		if now.Sub(n.At) > NoticeLasts {
+			old = append(old, n)
+		} else {
+			keep = append(keep, n)
+		}
+	}
+	for _, acts := range []bool{false, true} {
+		excess := len(keep) - MaxNotices
+		keep = slices.DeleteFunc(keep, func(n Notice) bool {
+			drop := excess > 0 && n.Kind.About().Acts == acts
+			if drop {
+				excess--
+				many = append(many, n)
+			}
+			return drop
+		})
+	}
+	return keep, old, many
+}

@@ -1,0 +1,80 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+
+	"gke-credential-rotator/policy"
+)
+
+// The fields of a notice beside the body.
+const fieldKind = "kind"
+
+// addNotice stores a notice without a condition, which would be one for all of
+// the commit.
+func (b *batch) addNotice(n *policy.Notice) {
+	if err := checkNotice(n.ID); err != nil {
+		b.fail(colNotices, err)
+		return
+	}
+	if w := b.document(colNotices+"/"+n.ID, n, shownNotice(n)); w != nil {
+		b.add(w, nil)
+	}
+}
+
+func shownNotice(n *policy.Notice) map[string]*pb.Value {
+	return map[string]*pb.Value{fieldKind: text(string(n.Kind)), fieldCluster: text(n.Cluster.String())}
+}
+
+// Outbox implements [Store]. The order of the commits is that of the documents'
+// creation, which later writes leave as it is.
+func (f *Firestore) Outbox(ctx context.Context) (box policy.Outbox, err error) {
+	var made map[string]time.Time
+	err = f.read(ctx, func(ctx context.Context) error {
+		box, made = policy.Outbox{}, map[string]time.Time{}
+		return f.query(ctx, colNotices, nil, func(id string, e envelope) error {
+			if id == idAnnounced {
+				box.Announced.Version = e.Version
+				return e.into(id, &box.Announced)
+			}
+			var n policy.Notice
+			if err := e.into(id, &n); err != nil {
+				return err
+			}
+			n.Version, made[n.ID] = e.Version, e.Made
+			box.Notices = append(box.Notices, n)
+			return nil
+		})
+	})
+	if err != nil {
+		return policy.Outbox{}, err
+	}
+	slices.SortStableFunc(box.Notices, func(a, b policy.Notice) int {
+		return cmp.Or(made[a.ID].Compare(made[b.ID]), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
+	})
+	return box, nil
+}
+
+// Told implements [Store].
+func (f *Firestore) Told(ctx context.Context, n policy.Notice, all bool) error {
+	if err := checkNotice(n.ID); err != nil {
+		return err
+	}
+	var b batch
+	id := colNotices + "/" + n.ID
+	if all {
+		b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: id}}, nil)
+	} else {
+		b.put(id, n.Version, &n, shownNotice(&n), nil)
+	}
+	err := f.commit(ctx, b)
+	if errors.Is(err, ErrConflict) {
+		return nil // somebody else noted something: at worst it is told once more
+	}
+	return err
+}

@@ -1,0 +1,117 @@
+package state
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"gke-credential-rotator/policy"
+)
+
+var keyAnnounced = []byte("announced")
+
+// checkNotice refuses an id that could not be part of a document's name.
+func checkNotice(id string) error {
+	if _, err := hex.DecodeString(id); err != nil || id == "" {
+		return fmt.Errorf("the notice's id %.100q cannot be kept under", id)
+	}
+	return nil
+}
+
+// outboxIn stores what is to be told. The key of a notice begins with a number
+// that only grows, so the bucket's own order is that of the writes.
+func (c Change) outboxIn(tx *bbolt.Tx, written *Change) error {
+	b := tx.Bucket(bucketNotices)
+	if c.Announced != nil {
+		m := *c.Announced
+		version, err := put(b, string(keyAnnounced), m.Version, &m)
+		if err != nil {
+			return err
+		}
+		m.Version = version
+		written.Announced = &m
+	}
+	for _, n := range c.Notices {
+		if err := checkNotice(n.ID); err != nil {
+			return err
+		}
+		if there, err := isThere(b, n.ID); err != nil || there {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		number, err := b.NextSequence()
+		if err != nil {
+			return fmt.Errorf("store notice %s: %w", n.ID, err)
+		}
+		if _, err := put(b, fmt.Sprintf("%016x-%s", number, n.ID), "", &n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isThere looks for a notice by its id alone.
+func isThere(b *bbolt.Bucket, id string) (bool, error) {
+	found := false
+	err := b.ForEach(func(k, _ []byte) error {
+		_, its, _ := strings.Cut(string(k), "-")
+		found = found || its == id
+		return nil
+	})
+	return found, err
+}
+
+// Outbox implements [Store].
+func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
+	var box policy.Outbox
+	if err := ctx.Err(); err != nil {
+		return box, err
+	}
+	err := f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketNotices)
+		if b == nil { // an older book, opened to be read only
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) (err error) {
+			if string(k) == string(keyAnnounced) {
+				box.Announced.Version, err = decode("announced", v, &box.Announced)
+				return err
+			}
+			var n policy.Notice
+			if _, err = decode(string(k), v, &n); err != nil {
+				return err
+			}
+			n.Version = string(k)
+			box.Notices = append(box.Notices, n)
+			return nil
+		})
+	})
+	if err != nil {
+		return policy.Outbox{}, err
+	}
+	return box, nil
+}
+
+// Told implements [Store].
+func (f *File) Told(ctx context.Context, n policy.Notice, all bool) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return f.update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketNotices)
+		before, err := current(b, n.Version)
+		switch {
+		case err != nil || before == "":
+			return err
+		case all:
+			return b.Delete([]byte(n.Version))
+		}
+		_, err = put(b, n.Version, before, &n)
+		return err
+	})
+}

@@ -1,0 +1,124 @@
+package statetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// note is a notice; its id says nothing of its place.
+func note(number int, kind policy.NoticeKind) policy.Notice {
+	return policy.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"), At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: "m"}
+}
+
+func outbox(t *testing.T, s state.Store) policy.Outbox {
+	t.Helper()
+	box, err := s.Outbox(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
+}
+
+// waiting are the ids of what waits, in order.
+func waiting(t *testing.T, s state.Store) []string {
+	t.Helper()
+	ids := []string{}
+	for _, n := range outbox(t, s).Notices {
+		ids = append(ids, n.ID)
+	}
+	return ids
+}
+
+func waits(t *testing.T, s state.Store, what string, want ...policy.Notice) {
+	t.Helper()
+	ids := []string{}
+	for _, n := range want {
+		ids = append(ids, n.ID)
+	}
+	if got := waiting(t, s); !reflect.DeepEqual(got, ids) {
+		t.Errorf("%s: %q wait, want %q", what, got, ids)
+	}
+}
+
+// notices: stored with the state that they tell of or not at all, in the order
+// of the writes, whatever their ids and times; what is told goes.
+func notices(t *testing.T, s state.Store) {
+	if box := outbox(t, s); len(box.Notices) != 0 || box.Announced.Version != "" {
+		t.Errorf("an empty outbox: %+v", box)
+	}
+	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
+	one, two, three, four := note(1, policy.NoticeForeign), note(2, policy.NoticeHandedOver), note(3, policy.NoticeNodesDone), note(4, policy.NoticeBlocked)
+	two.Seq = 1
+	got := write(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{one, two}})
+	conflicts(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{three}}, "a notice of a write that conflicts")
+	waits(t, s, "after a conflict", one, two)
+	write(t, s, state.Change{Fleet: &doc, Notices: []policy.Notice{four}})
+	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}, Notices: []policy.Notice{three}})
+	waits(t, s, "after four", one, two, four, three)
+	box := outbox(t, s)
+	if n := box.Notices[1]; n.Version == "" || n.Kind != two.Kind || !n.At.Equal(two.At) || n.Cluster != two.Cluster {
+		t.Errorf("read %+v, want %+v", n, two)
+	}
+	first := box.Notices[0]
+	first.Had = []string{"webhook"}
+	for _, told := range []struct {
+		n   policy.Notice
+		all bool
+	}{{first, false}, {box.Notices[2], true}, {box.Notices[2], true}, {box.Notices[2], false}} { // by two runs at once, too
+		if err := s.Told(ctx, told.n, told.all); err != nil {
+			t.Error(err)
+		}
+	}
+	waits(t, s, "after one was told", one, two, three)
+	if n := outbox(t, s).Notices[0]; !reflect.DeepEqual(n.Had, []string{"webhook"}) || n.Version == first.Version && n.Version == "" {
+		t.Errorf("who has it is not kept: %+v", n)
+	}
+	if len(book(t, s).Rotations) != 0 {
+		t.Error("the attempt is not closed")
+	}
+}
+
+// sameNotice: a notice with the id of another is that other, and told once.
+func sameNotice(t *testing.T, s state.Store) {
+	r, n := rotation("a", "one"), note(1, policy.NoticeForeign)
+	got := write(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{n}})
+	write(t, s, state.Change{Rotation: got.Rotation, Notices: []policy.Notice{n}})
+	waits(t, s, "written twice", n)
+	for _, bad := range []string{"", "a/b", "..", "announced", "0g", "__a__"} {
+		n.ID = bad
+		if _, err := s.Write(ctx, state.Change{Fleet: &policy.FleetDoc{Env: "test"}, Notices: []policy.Notice{n}}); err == nil || errors.Is(err, state.ErrConflict) {
+			t.Errorf("a notice with the id %q: %v", bad, err)
+		}
+	}
+	if doc, err := s.Fleet(ctx); err != nil || doc.Version != "" {
+		t.Errorf("the rest of a bad change was written: %+v, %v", doc, err)
+	}
+}
+
+// announced: what was announced is conditional as all else, and at once with it.
+func announced(t *testing.T, s state.Store) {
+	m := policy.Announced{Told: map[string][]string{"p/l/a": {"blocked/held"}, "": {"breaker-open/"}}}
+	doc := policy.FleetDoc{Env: "test"}
+	got := write(t, s, state.Change{Fleet: &doc, Announced: &m})
+	if m.Version != "" || got.Announced == nil || got.Announced.Version == "" {
+		t.Fatalf("written %+v, given %+v", got.Announced, m)
+	}
+	if box := outbox(t, s); !reflect.DeepEqual(box.Announced, *got.Announced) || len(box.Notices) != 0 {
+		t.Errorf("read %+v, want %+v", box.Announced, *got.Announced)
+	}
+	conflicts(t, s, state.Change{Fleet: got.Fleet, Announced: &m, Notices: []policy.Notice{note(1, policy.NoticeBlocked)}}, "an old note")
+	waits(t, s, "after a conflict")
+	next := *got.Announced
+	next.Told = map[string][]string{"p/l/b": {"starts-soon/aa"}}
+	again := write(t, s, state.Change{Fleet: got.Fleet, Announced: &next, Notices: []policy.Notice{note(2, policy.NoticeStartsSoon)}})
+	if again.Announced.Version == got.Announced.Version {
+		t.Error("a replaced note keeps its version")
+	}
+	conflicts(t, s, state.Change{Announced: got.Announced}, "the note before")
+}
