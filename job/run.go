@@ -59,6 +59,6 @@ func (a *app) passOptions(s Settings) pass.Options {
 	name, attempt := a.execution()
 	return pass.Options{
 		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: string(s.Mode.V),
-		Parallel: int(s.Parallel.V), Deadline: time.Duration(s.Deadline.V), Version: version(),
+		Parallel: int(s.Parallel.V), Deadline: time.Duration(s.Deadline.V), Ahead: time.Duration(s.NotifyAhead.V), Version: version(),
 	}
 }

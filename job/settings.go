@@ -149,6 +149,27 @@ type Settings struct {
 	// or a rotation is being verified, each location once a day.
 	Recommender recommenderUse `split_words:"true" default:"read" form:"off, read or mark"`
 
+	// -- Who is told --
+
+	// Where notices are posted as CloudEvents (JSON, structured), or as texts
+	// for Slack: what starts soon, hand-overs, what needs people. What each
+	// tells is in deploy/NOTIFICATIONS.md. What cannot be delivered waits in the
+	// book, at most 30 days. WARNING: a URL that is a secret itself, as Slack's
+	// is, belongs into a file: settings are seen by all who may see the job.
+	NotifyWebhook webhook `split_words:"true" default:"none" form:"https://HOST/PATH, file:PATH of a file that holds the URL, or none"`
+	// What the webhook is posted.
+	NotifyFormat notifyFormat `split_words:"true" default:"cloudevents" form:"cloudevents or slack"`
+	// A file with the secret that signs what is posted, as Standard Webhooks
+	// has it (webhook-id, webhook-timestamp, webhook-signature). It is read in
+	// every run, so a new secret needs no redeploy.
+	NotifySecretFile secretFile `split_words:"true" default:"none" form:"the path of a file, or none"`
+	// The Pub/Sub topic to which notices are published, ordered by cluster. The
+	// job's account needs roles/pubsub.publisher on it.
+	NotifyTopic topic `split_words:"true" default:"none" form:"projects/PROJECT/topics/TOPIC, or none"`
+	// How long before a start, and before the end of the old credentials, it
+	// is announced. Two days are from Thursday to a window on Saturday.
+	NotifyAhead duration `split_words:"true" default:"2d" form:"a duration from 1h to 14d"`
+
 	// -- The book, the schedule and the endpoints --
 
 	// Where the book is kept. A file is for one machine; on Cloud Run

@@ -81,6 +81,7 @@ func (c *checker) bounds() {
 	c.between(s.NodeTime, "NODE_TIME", time.Minute, 12*time.Hour)
 	c.between(s.WaveSoak, "WAVE_SOAK", 0, 90*day)
 	c.between(s.StuckAfter, "STUCK_AFTER", time.Hour, 30*day)
+	c.between(s.NotifyAhead, "NOTIFY_AHEAD", time.Hour, 14*day)
 	c.between(s.Every, "EVERY", 5*time.Minute, day)
 	c.between(s.Deadline, "DEADLINE", time.Minute, day)
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
@@ -103,6 +104,8 @@ func (c *checker) relations() {
 		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
 	c.advise(s.Urgent.V.Selector == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
 		"it means nothing without the date of the compromise", "Set "+prefix+"ROTATE_ISSUED_BEFORE too, or remove it", "ROTATE_ISSUED_BEFORE")
+	c.advise(s.NotifySecretFile.V == "" || s.NotifyWebhook.V.asked(), "NOTIFY_SECRET_FILE",
+		"there is no webhook whose posts it would sign", "Set "+prefix+"NOTIFY_WEBHOOK too, or remove it", "NOTIFY_WEBHOOK")
 	c.advise(s.Deadline.V <= s.Every.V, "DEADLINE",
 		"runs would overlap, for it is more than "+prefix+"EVERY="+policy.Days(time.Duration(s.Every.V)), "Write a shorter one, e.g. "+policy.Days(time.Duration(s.Every.V)*5/6), "EVERY")
 }
@@ -147,11 +150,13 @@ func (s Settings) Policy() *policy.Policy {
 }
 
 // simulationEnviron is environ with the simulation's own MODE, ENV, PROJECTS,
-// STATE, RECOMMENDER and endpoints; every other setting is the operator's.
+// STATE, RECOMMENDER and endpoints, and tells nobody; every other setting is the
+// operator's.
 func simulationEnviron(environ []string) []string {
 	own := map[string]string{
 		"ENV": "simulation", "PROJECTS": "simulation", "MODE": act, "STATE": defaultStore, "RECOMMENDER": "off",
 		"GKE_ENDPOINT": "localhost:1", "RECOMMENDER_ENDPOINT": "localhost:1",
+		"NOTIFY_WEBHOOK": "none", "NOTIFY_SECRET_FILE": "none", "NOTIFY_TOPIC": "none",
 	}
 	var out []string
 	for k, v := range variables(environ) {

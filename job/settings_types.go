@@ -62,6 +62,9 @@ type (
 	recommenderUse = parsed[recommenderWord, *recommenderWord]
 	storeName      = parsed[store, *store]
 	endpoint       = parsed[address, *address]
+	notifyFormat   = parsed[formatWord, *formatWord]
+	secretFile     = parsed[fileOrNone, *fileOrNone]
+	topic          = parsed[topicName, *topicName]
 )
 
 type (

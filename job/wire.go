@@ -52,6 +52,8 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		// Nor can what reads insights mark recommendations.
 		world.Insights = insightReader{insights}
 	}
+	receivers, hangUp := a.receivers(ctx, s, w)
+	world.Tell = receivers
 	if s.Mode.V == act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
 		if insights != nil && s.Recommender.V == "mark" {
@@ -59,6 +61,7 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		}
 	}
 	return world, func() {
+		hangUp()
 		_ = cloud.Close() // nothing is under way any more
 		if insights != nil {
 			_ = insights.Close()

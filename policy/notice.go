@@ -38,6 +38,14 @@ type Notice struct {
 	Version string `json:"-"`
 }
 
+// Subject is the cluster that is meant, P/L/C; "" is the whole fleet.
+func (n Notice) Subject() string {
+	if n.Cluster.IsZero() {
+		return ""
+	}
+	return n.Cluster.String()
+}
+
 // NoticeKind is what a notice tells of.
 type NoticeKind string
 

@@ -166,8 +166,9 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 		written.Announced = &m
 		b.put(idAnnounced, m.Version, &m, nil, &m.Version)
 	}
-	for i := range c.Notices {
-		b.addNotice(&c.Notices[i])
+	written.Notices = slices.Clone(c.Notices)
+	for i := range written.Notices {
+		b.addNotice(&written.Notices[i])
 	}
 	if err := f.commit(ctx, b); err != nil {
 		return c, err

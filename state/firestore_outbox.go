@@ -23,12 +23,12 @@ func (b *batch) addNotice(n *policy.Notice) {
 		return
 	}
 	if w := b.document(colNotices+"/"+n.ID, n, shownNotice(n)); w != nil {
-		b.add(w, nil)
+		b.add(w, &n.Version)
 	}
 }
 
 func shownNotice(n *policy.Notice) map[string]*pb.Value {
-	return map[string]*pb.Value{fieldKind: text(string(n.Kind)), fieldCluster: text(n.Cluster.String())}
+	return map[string]*pb.Value{fieldKind: text(string(n.Kind)), fieldCluster: text(n.Subject())}
 }
 
 // Outbox implements [Store]. The order of the commits is that of the documents'

@@ -26,7 +26,8 @@ func (o outbox) after(m *Memory, c Change, written *Change) (outbox, error) {
 		written.Announced = &a
 	}
 	o.notices = slices.Clone(o.notices)
-	for _, n := range c.Notices {
+	written.Notices = slices.Clone(c.Notices)
+	for i, n := range c.Notices {
 		if err := checkNotice(n.ID); err != nil {
 			return o, err
 		}
@@ -38,6 +39,7 @@ func (o outbox) after(m *Memory, c Change, written *Change) (outbox, error) {
 			return o, fmt.Errorf("store notice %s: %w", n.ID, err)
 		}
 		o.notices = append(o.notices, p)
+		written.Notices[i].Version = p.version
 	}
 	return o, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -34,7 +35,8 @@ func (c Change) outboxIn(tx *bbolt.Tx, written *Change) error {
 		m.Version = version
 		written.Announced = &m
 	}
-	for _, n := range c.Notices {
+	written.Notices = slices.Clone(c.Notices)
+	for i, n := range c.Notices {
 		if err := checkNotice(n.ID); err != nil {
 			return err
 		}
@@ -48,9 +50,11 @@ func (c Change) outboxIn(tx *bbolt.Tx, written *Change) error {
 		if err != nil {
 			return fmt.Errorf("store notice %s: %w", n.ID, err)
 		}
-		if _, err := put(b, fmt.Sprintf("%016x-%s", number, n.ID), "", &n); err != nil {
+		key := fmt.Sprintf("%016x-%s", number, n.ID)
+		if _, err := put(b, key, "", &n); err != nil {
 			return err
 		}
+		written.Notices[i].Version = key
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type Change struct {
 	Close *policy.Record
 	// Notices are told to people once this change is stored. They are written
 	// without a condition of their own: one with the id of another is the other.
+	// They come back with their versions.
 	Notices []policy.Notice
 	// Announced is what was announced and still stands.
 	Announced *policy.Announced

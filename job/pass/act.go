@@ -30,6 +30,7 @@ type actor struct {
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
 	marked    *marking      // nil: nothing is marked
+	waiting   policy.Outbox // what is to be told, once the run is noted
 	res       *Result
 }
 
@@ -51,7 +52,11 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
 	a.markAdvice(ctx)
-	return a.finish()
+	if err := a.finish(); err != nil {
+		return err
+	}
+	a.tell(ctx)
+	return nil
 }
 
 // carryOut does one decision: what it stores, then its call under a stored

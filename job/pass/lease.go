@@ -53,6 +53,18 @@ func (l *lease) take(ctx context.Context) (busy string, err error) {
 	return "", nil
 }
 
+// orTake takes the lease if this run has none, as one that observed without
+// writing.
+func (l *lease) orTake(ctx context.Context) (busy string, err error) {
+	l.mu.Lock()
+	taken := l.taken
+	l.mu.Unlock()
+	if taken {
+		return l.keep(ctx), nil
+	}
+	return l.take(ctx)
+}
+
 // keep renews the lease about once a minute. It is asked before each intent,
 // so that no timer runs beside the work, and says why none may be made.
 func (l *lease) keep(ctx context.Context) (lost string) {

@@ -39,6 +39,9 @@ const (
 	EventCapacityShort     = "capacity_short"
 	EventProjectUnreadable = "project_unreadable"
 	EventLeaseBusy         = "lease_busy"
+	// Of notices: some wait for their receiver, some were given up.
+	EventNotificationsWait    = "notifications_wait"
+	EventNotificationsDropped = "notifications_dropped"
 )
 
 // severity is how loud an event is; the others are information.
@@ -53,6 +56,8 @@ var severity = map[string]slog.Level{
 	policy.EventApprovalNeeded:      slog.LevelWarn,
 	EventProjectUnreadable:          slog.LevelWarn,
 	EventCapacityShort:              slog.LevelWarn,
+	EventNotificationsWait:          slog.LevelWarn,
+	EventNotificationsDropped:       slog.LevelError,
 }
 
 // teller writes what a run has to say. What a decision announces is told only

@@ -25,6 +25,9 @@ type World struct {
 	Insights gke.Insights
 	// Marks is nil unless recommendations are marked: as Move, never in observe.
 	Marks gke.Marker
+	// Tell are those who are told of notices; none: no notice is made. A plan
+	// tells nobody.
+	Tell  []Receiver
 	Store state.Store // nil: a plan without a book
 	Now   func() time.Time
 	// Mono is a clock that nobody sets, for SEND_WITHIN.
@@ -45,6 +48,8 @@ type Options struct {
 	// deadline.
 	Deadline time.Duration
 	Version  string
+	// Ahead is how long before a start or a completion it is announced.
+	Ahead time.Duration
 }
 
 // Result is what a run saw and did.

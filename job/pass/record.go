@@ -206,6 +206,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 	} else {
 		c.Rotation = d.Rotation
 	}
+	c.Notices = a.notices(d, now)
 	got, err := a.Store.Write(ctx, c)
 	if err != nil {
 		return d, fmt.Errorf("store %s: %w", d.Cluster.Ref, err)
@@ -266,6 +267,12 @@ func (a *actor) finish() error {
 
 func (a *actor) noteRun(ctx context.Context, note policy.RunNote) error {
 	doc := a.marked.into(a.heard.into(a.doc.Tidy(a.res.Decisions, note)))
-	_, err := a.Store.Write(ctx, state.Change{Fleet: &doc})
+	c := state.Change{Fleet: &doc}
+	box := a.announce(ctx, doc, &c)
+	got, err := a.Store.Write(ctx, c)
+	if err == nil {
+		a.waiting = box
+		a.waiting.Notices = append(a.waiting.Notices, got.Notices...)
+	}
 	return err
 }

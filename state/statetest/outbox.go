@@ -61,11 +61,14 @@ func notices(t *testing.T, s state.Store) {
 	write(t, s, state.Change{Fleet: &doc, Notices: []policy.Notice{four}})
 	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}, Notices: []policy.Notice{three}})
 	waits(t, s, "after four", one, two, four, three)
+	if len(got.Notices) != 2 || got.Notices[0].Version == "" || one.Version != "" {
+		t.Errorf("given back: %+v", got.Notices)
+	}
 	box := outbox(t, s)
 	if n := box.Notices[1]; n.Version == "" || n.Kind != two.Kind || !n.At.Equal(two.At) || n.Cluster != two.Cluster {
 		t.Errorf("read %+v, want %+v", n, two)
 	}
-	first := box.Notices[0]
+	first := got.Notices[0]
 	first.Had = []string{"webhook"}
 	for _, told := range []struct {
 		n   policy.Notice

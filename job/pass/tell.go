@@ -1,0 +1,202 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// Receiver is somebody who is told of notices: a webhook, a topic.
+type Receiver interface {
+	// Name is the name by which the book notes that it has a notice.
+	Name() string
+	// Tell delivers one notice; nil: it is there. It may be told one again, and
+	// knows it by its id. [ErrRefused]: it will never take this one. Any other
+	// error: it is out of reach, and would take none. Errors hold no secrets.
+	Tell(ctx context.Context, n policy.Notice) error
+}
+
+// ErrRefused says that a receiver does not take this notice.
+var ErrRefused = errors.New("the receiver refuses it")
+
+// What telling may add to a run. A receiver out of reach is tried once a run.
+const (
+	tellTimeout = 5 * time.Second // for one receiver and notice
+	tellWithin  = 20 * time.Second
+)
+
+// notices are what people are told with this write.
+func (a *actor) notices(d policy.Decision, now time.Time) []policy.Notice {
+	if len(a.Tell) == 0 {
+		return nil
+	}
+	var before *policy.Rotation
+	if r, ok := a.res.Fleet.Book.Rotations[d.Cluster.Ref]; ok {
+		before = &r
+	}
+	return policy.Notices(a.Policy, before, d, a.Run, now)
+}
+
+// announce puts into the run's note what stands and was not told yet, and gives
+// what waited before. An outbox that cannot be read is no reason not to note the
+// run: what stands will stand at the next one.
+func (a *actor) announce(ctx context.Context, doc policy.FleetDoc, c *state.Change) policy.Outbox {
+	if len(a.Tell) == 0 {
+		return policy.Outbox{}
+	}
+	box, err := a.Store.Outbox(ctx)
+	if err != nil {
+		a.log.tell(EventNotificationsWait, "what is to be told could not be read; the next run tries again", slog.String(attrError, err.Error()))
+		return policy.Outbox{}
+	}
+	fleet := a.res.Fleet
+	fleet.Book.Fleet = doc
+	after, news := box.Announced.Announce(policy.Announcing{
+		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run, Now: a.Now(),
+	})
+	c.Notices = news
+	if !after.Same(box.Announced) {
+		c.Announced = &after
+	}
+	return box
+}
+
+// tell delivers what waits, in order, after all else is done and stored. What
+// cannot be delivered now goes with a later run.
+func (a *actor) tell(ctx context.Context) {
+	if len(a.Tell) == 0 || len(a.waiting.Notices) == 0 {
+		return
+	}
+	if busy, err := a.lease.orTake(ctx); err != nil || busy != "" {
+		return // whoever has it tells
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellWithin)
+	defer cancel()
+	t := &telling{actor: a, since: a.Mono(), down: map[string]string{}, shut: map[string]map[policy.Ref]bool{}}
+	keep, old, many := a.waiting.Drop(a.Now())
+	t.drop(ctx, old, "older than "+policy.Days(policy.NoticeLasts))
+	t.drop(ctx, many, fmt.Sprintf("more than %d waited", policy.MaxNotices))
+	for i, n := range keep {
+		if t.book != nil || !t.goesOn(ctx) {
+			t.left += len(keep) - i
+			break
+		}
+		t.one(ctx, n)
+	}
+	t.report()
+}
+
+// telling is one run's delivery.
+type telling struct {
+	*actor
+	since time.Duration // on Mono
+	down  map[string]string
+	// shut are, by receiver, the clusters whose order would break.
+	shut map[string]map[policy.Ref]bool
+	left int
+	book error // the book was out of reach
+}
+
+// goesOn says whether there is still time, a lease and somebody to tell.
+func (t *telling) goesOn(ctx context.Context) bool {
+	now := t.Mono()
+	return ctx.Err() == nil && len(t.down) < len(t.Tell) && now-t.since < tellWithin && (t.Deadline <= 0 || now-t.begun < t.Deadline) &&
+		t.lease.keep(ctx) == ""
+}
+
+// one tells all receivers one notice and notes who has it.
+func (t *telling) one(ctx context.Context, n policy.Notice) {
+	before, all := len(n.Had), true
+	n.Had = slices.Clone(n.Had)
+	for _, r := range t.Tell {
+		switch name := r.Name(); {
+		case slices.Contains(n.Had, name):
+		case t.down[name] == "" && !t.shut[name][n.Cluster] && t.send(ctx, r, n):
+			n.Had = append(n.Had, name)
+		default:
+			all = false
+		}
+	}
+	if !all {
+		t.left++
+	}
+	if all || len(n.Had) > before {
+		t.told(n, all)
+	}
+}
+
+// told notes in the book who has the notice, also after a signal. If it cannot,
+// nothing more is told: it would be told again and again.
+func (t *telling) told(n policy.Notice, all bool) {
+	ctx, cancel := context.WithTimeout(t.last, storeTimeout)
+	defer cancel()
+	t.book = t.Store.Told(ctx, n, all)
+}
+
+// send tells one receiver; false: it has it not. After a first failure its later
+// ones of this cluster wait, for their order counts.
+func (t *telling) send(ctx context.Context, r Receiver, n policy.Notice) bool {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
+	err := r.Tell(ctx, n)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > policy.RefusedLasts:
+		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), policy.Days(policy.RefusedLasts)),
+			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
+		return true // so that those after it can be told
+	case errors.Is(err, ErrRefused):
+		if t.shut[r.Name()] == nil {
+			t.shut[r.Name()] = map[policy.Ref]bool{}
+		}
+		t.shut[r.Name()][n.Cluster] = true
+		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, policy.Days(policy.RefusedLasts)),
+			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
+	default:
+		t.down[r.Name()] = err.Error()
+	}
+	return false
+}
+
+// drop gives notices up and says so.
+func (t *telling) drop(ctx context.Context, gone []policy.Notice, why string) {
+	n := 0
+	for _, one := range gone {
+		if t.book != nil || !t.goesOn(ctx) {
+			break
+		}
+		t.told(one, true)
+		n++
+	}
+	if n > 0 {
+		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%d notifications were given up: %s", n, why), slog.Int("dropped", n))
+	}
+}
+
+// report says, in one line, what is left and why.
+func (t *telling) report() {
+	var why []string
+	for _, r := range t.Tell {
+		if e := t.down[r.Name()]; e != "" {
+			why = append(why, r.Name()+": "+e)
+		}
+	}
+	if t.book != nil {
+		why = append(why, "who has what could not be noted, so some will be told again: "+t.book.Error())
+	}
+	if t.left == 0 && t.book == nil {
+		return
+	}
+	if len(why) == 0 {
+		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
+	}
+	t.log.tell(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left, strings.Join(why, "; ")), slog.Int("waiting", t.left))
+}

@@ -1,0 +1,101 @@
+package tell
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// message is what Slack's incoming webhooks take, and what Mattermost and others
+// made after them take as well. Nothing in it is markup but what is escaped:
+// names and messages come from outside.
+type message struct {
+	Text        string `json:"text"`
+	Markdown    bool   `json:"mrkdwn"`
+	UnfurlLinks bool   `json:"unfurl_links"`
+	UnfurlMedia bool   `json:"unfurl_media"`
+}
+
+// slackText is the longest text that is sent; Slack cuts at 40,000 letters.
+const slackText = 3000
+
+// escape is all that Slack asks for: without it a name could mention a channel.
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+func slackMessage(env string, n policy.Notice) ([]byte, error) {
+	return json.Marshal(message{Text: slack(env, n)})
+}
+
+// slack is the notice in a few lines: what happened, the facts, what to do.
+func slack(env string, n policy.Notice) string {
+	about := n.Kind.About()
+	where := cmp.Or(n.Subject(), "the fleet")
+	lines := []string{fmt.Sprintf("[%s] %s: %s", env, n.Kind, where), about.Tells}
+	if n.Message != "" {
+		lines = append(lines, n.Message)
+	}
+	for _, fact := range facts(n) {
+		lines = append(lines, "• "+fact)
+	}
+	if n.Next != "" {
+		lines = append(lines, "Next: "+n.Next)
+	}
+	for i, line := range lines {
+		lines[i] = escape.Replace(oneLine(line))
+	}
+	text := strings.Join(lines, "\n")
+	if len(text) > slackText {
+		text = strings.ToValidUTF8(text[:slackText], "") + " ..."
+	}
+	return text
+}
+
+// facts are the hand-over as a list; the whole of it is a command away.
+func facts(n policy.Notice) []string {
+	h := n.HandOver
+	if h == nil {
+		if n.Expected.IsZero() {
+			return nil
+		}
+		return []string{"expected " + clock(n.Expected)}
+	}
+	var out []string
+	if h.OldEndpoint != "" && h.NewEndpoint != "" && h.OldEndpoint != h.NewEndpoint {
+		out = append(out, fmt.Sprintf("endpoint %s becomes %s", h.OldEndpoint, h.NewEndpoint))
+	}
+	if h.NewCA.Fingerprint != "" {
+		out = append(out, fmt.Sprintf("new CA sha256 %s, expires %s", h.NewCA.Fingerprint, h.NewCA.Expires.UTC().Format(time.DateOnly)))
+	}
+	if left := undone(h.Pools); left > 0 {
+		out = append(out, fmt.Sprintf("%d of %d node pools are still to be recreated", left, len(h.Pools)))
+	}
+	switch {
+	case h.Watched:
+		out = append(out, "we only watch: GKE, or whoever started it, completes it")
+	case h.Completes.IsZero():
+		out = append(out, "when we complete is not known: "+h.Waits)
+	case h.Approval:
+		out = append(out, "the old credentials end about "+clock(h.Completes)+", if somebody approves it")
+	default:
+		out = append(out, "the old credentials end about "+clock(h.Completes))
+	}
+	if !h.GKECompletes.IsZero() {
+		out = append(out, "GKE does not complete it before "+clock(h.GKECompletes))
+	}
+	if h.Zonal {
+		out = append(out, "zonal: the API server is gone for a moment at completion")
+	}
+	return append(out, "all of it: rotator handover "+n.Cluster.String())
+}
+
+func undone(pools map[string]bool) int {
+	return len(slices.DeleteFunc(slices.Collect(maps.Values(pools)), func(done bool) bool { return done }))
+}
+
+func clock(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC" }

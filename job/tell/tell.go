@@ -1,0 +1,112 @@
+// Package tell brings notices to people's own systems: CloudEvents by a webhook
+// or by Pub/Sub, and short texts for Slack. It decides nothing: what is told,
+// and when, is policy's, and each try of a delivery is one run's.
+package tell
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+)
+
+// TypePrefix begins the type of every CloudEvent; the kind follows.
+const TypePrefix = "gke-credential-rotator."
+
+// contentType is that of a CloudEvent in structured mode.
+const contentType = "application/cloudevents+json"
+
+// Event is a CloudEvent 1.0, as JSON in structured mode.
+type Event struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Subject         string    `json:"subject,omitempty"` // the cluster, as in Google's API
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            Data      `json:"data"`
+}
+
+// Data is what the event tells.
+type Data struct {
+	Kind     policy.NoticeKind `json:"kind"`
+	Env      string            `json:"env"`
+	Cluster  policy.Ref        `json:"cluster,omitzero"` // P/L/C, as every command takes it
+	Phase    policy.Phase      `json:"phase,omitempty"`
+	Reason   policy.Reason     `json:"reason,omitempty"`
+	Message  string            `json:"message"`
+	Next     string            `json:"next,omitempty"`
+	Expected time.Time         `json:"expected,omitzero"`
+	HandOver *policy.HandOver  `json:"handOver,omitempty"`
+	Run      string            `json:"run"`
+}
+
+// EventOf makes the event of a notice of the deployment env.
+func EventOf(env string, n policy.Notice) Event {
+	e := Event{
+		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
+		Time: n.At.UTC(), DataContentType: "application/json",
+		Data: Data{
+			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message, Next: n.Next,
+			Expected: n.Expected, HandOver: n.HandOver, Run: n.Run,
+		},
+	}
+	if !n.Cluster.IsZero() {
+		e.Subject = n.Cluster.Path()
+	}
+	return e
+}
+
+func cloudEvent(env string, n policy.Notice) ([]byte, error) {
+	text, err := json.Marshal(EventOf(env, n))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", pass.ErrRefused, err)
+	}
+	return text, nil
+}
+
+// Broken is a receiver that the settings ask for and that could not be made, for
+// instance because its secret cannot be read. What it should be told waits.
+type Broken struct {
+	Receiver string
+	Why      error
+}
+
+// Name implements [pass.Receiver].
+func (b Broken) Name() string { return b.Receiver }
+
+// Tell implements [pass.Receiver].
+func (b Broken) Tell(context.Context, policy.Notice) error { return b.Why }
+
+// oneLine leaves of a text of other people's making what stands on one line and
+// moves nothing.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// errTime is what a receiver's error says when it took too long.
+var errTime = errors.New("it did not answer in time")
+
+// within prefers to say that it took too long.
+func within(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errTime
+	}
+	return err
+}
