@@ -33,6 +33,7 @@ func TestDiaries(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no stories: %v", err)
 	}
+	t.Cleanup(func() { everyKindHeard(t) })
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -86,6 +87,8 @@ type diary struct {
 	told    map[string]bool // events of the last run: one that goes on is told once
 	log     bytes.Buffer    // what the run logged, one JSON object a line
 	out     strings.Builder
+	heard   []policy.Notice // what people were told, see diary_tell_test.go
+	shown   int
 }
 
 // playDiary carries out the commands and gives the file as it should be.
@@ -117,6 +120,7 @@ func playDiary(t *testing.T, text string) string {
 		}
 		out.WriteString("\n")
 	}
+	d.judgeTold()
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }
 
@@ -146,7 +150,7 @@ func (d *diary) step() error {
 	if err != nil {
 		return err
 	}
-	d.game.Policy = p
+	d.game.Policy, d.game.Ahead = p, 48*time.Hour
 	res, err := d.game.Step(d.t.Context(), d.now)
 	if err != nil {
 		fmt.Fprintf(&d.out, "%s  the run failed: %v\n", stamp(d.now), err)
@@ -165,6 +169,7 @@ func (d *diary) begin() (err error) {
 	if err != nil {
 		return err
 	}
+	d.listen()
 	d.reader = &awayReader{Reader: d.game.Pass.Read, away: map[string]bool{}}
 	d.game.Pass.Read = d.reader
 	return nil

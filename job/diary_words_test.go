@@ -48,6 +48,9 @@ func (d *diary) carryOut(words []string, rest string) error {
 		}
 		d.reader.away[words[1]] = words[0] == "unreadable"
 		return nil
+	case "told": // told: what people were told since the last time
+		d.showTold()
+		return nil
 	case "gates": // gates P/L/C: every gate as the next run would find it
 		return d.gates(words[1])
 	case "hold", "release", "approve", "retry", "adopt", "rotate", "close":

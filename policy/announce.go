@@ -210,6 +210,9 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 			at = later(at, v.OpensAt)
 		}
 	}
+	if at.After(s.Now) {
+		at = k.nextRun(at)
+	}
 	at, _ = k.nextOpening(at)
 	return at, why
 }
@@ -217,11 +220,12 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 func (s *announcer) flight(name string, d Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
-	asked := slices.ContainsFunc(d.Gates, func(v Verdict) bool { return v.Reason == ApprovalNeeded && !v.Open && !v.Lifted })
+	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Reason == ApprovalNeeded && !v.Open && !v.Lifted })
+	asked := i >= 0
 	switch {
 	case asked && r.Carry:
 		s.stands(name, NoticeApprovalNeeded, entry, func() Notice {
-			n := s.notice(NoticeApprovalNeeded, r.Cluster, ApprovalNeeded, "the completion waits for a yes; "+d.Message)
+			n := s.notice(NoticeApprovalNeeded, r.Cluster, ApprovalNeeded, d.Gates[i].Message)
 			n.Phase = r.Phase
 			return n
 		})

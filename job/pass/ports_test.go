@@ -107,6 +107,25 @@ func (b book) History(ctx context.Context, ref policy.Ref) ([]policy.Record, err
 	return b.Store.History(ctx, ref)
 }
 
+func (b book) Outbox(ctx context.Context) (policy.Outbox, error) {
+	if err := b.begin("outbox"); err != nil {
+		return policy.Outbox{}, err
+	}
+	if b.p.beforeRead != nil {
+		if err := b.p.beforeRead("outbox"); err != nil {
+			return policy.Outbox{}, err
+		}
+	}
+	return b.Store.Outbox(ctx)
+}
+
+func (b book) Told(ctx context.Context, n policy.Notice, all bool) error {
+	if err := b.begin("told"); err != nil {
+		return err
+	}
+	return b.Store.Told(ctx, n, all)
+}
+
 func (b book) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
 	if b.p.dead {
 		return state.Lease{}, errDead

@@ -91,6 +91,13 @@ func (s crashStore) Write(ctx context.Context, change state.Change) (state.Chang
 	return out, err
 }
 
+func (s crashStore) Told(ctx context.Context, n policy.Notice, all bool) error {
+	if s.c.cut() {
+		return errCut
+	}
+	return s.Store.Told(ctx, n, all)
+}
+
 func (s crashStore) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
 	if s.c.cut() {
 		return state.Lease{}, errCut

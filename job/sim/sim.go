@@ -34,6 +34,9 @@ type Setup struct {
 	History []policy.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
 	Faults []string
+	// Ahead is how long before a start or completion those in the pass's world
+	// are told of it; the simulation itself tells nobody.
+	Ahead time.Duration
 }
 
 // Play makes a pass every Every, until Days have gone by, and tells the story.
@@ -160,7 +163,7 @@ func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
 		g.crash.begin()
 	}
 	res, err := pass.Run(ctx, g.Pass, pass.Options{
-		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
+		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour, Ahead: g.Ahead,
 	})
 	if g.crash != nil && g.crash.cut() {
 		return res, errCut

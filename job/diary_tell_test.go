@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+)
+
+// listener writes down what people are told in a diary.
+type listener struct{ d *diary }
+
+func (listener) Name() string { return "diary" }
+
+func (l listener) Tell(_ context.Context, n policy.Notice) error {
+	l.d.heard = append(l.d.heard, n)
+	return nil
+}
+
+func (d *diary) listen() { d.game.Pass.Tell = []pass.Receiver{listener{d}} }
+
+// showTold writes what people were told since the last time.
+func (d *diary) showTold() {
+	for _, n := range d.heard[d.shown:] {
+		name := n.Cluster.Name
+		if name == "" {
+			name = "(the fleet)"
+		}
+		fmt.Fprintf(&d.out, "%s  %-16s  @ %s: %s\n", stamp(n.At), name, n.Kind, n.Message)
+		if n.Next != "" {
+			fmt.Fprintf(&d.out, "%41s %s\n", "next:", n.Next)
+		}
+	}
+	d.shown = len(d.heard)
+}
+
+// afterwards says which kinds of one attempt come only after another.
+var afterwards = map[policy.NoticeKind][]policy.NoticeKind{
+	policy.NoticeStartsSoon:     nil,
+	policy.NoticeHandedOver:     {policy.NoticeForeign, policy.NoticeStartsSoon, policy.NoticeApprovalNeeded},
+	policy.NoticeNodesDone:      {policy.NoticeHandedOver},
+	policy.NoticeCompletesSoon:  {policy.NoticeNodesDone},
+	policy.NoticeCompleted:      {policy.NoticeCompletesSoon, policy.NoticeCompletedExternally, policy.NoticeNodesDone},
+	policy.NoticeApprovalNeeded: nil,
+}
+
+// judgeTold: whatever a diary is about, nothing is told twice, all of it says
+// what it means, and what is told of a cluster is in an order that makes sense.
+func (d *diary) judgeTold() {
+	ids := map[string]bool{}
+	last := map[policy.Ref]policy.Notice{}
+	for _, n := range d.heard {
+		if ids[n.ID] || n.ID == "" {
+			d.t.Errorf("%s %s: the id %q is told twice", n.Kind, n.Cluster, n.ID)
+		}
+		ids[n.ID] = true
+		if n.Message == "" || n.Run == "" || n.At.IsZero() || n.Kind.About().Tells == "" {
+			d.t.Errorf("a notice that says too little: %+v", n)
+		}
+		before := last[n.Cluster]
+		if n.At.Before(before.At) || slices.Contains(afterwards[before.Kind], n.Kind) && n.At.Equal(before.At) {
+			d.t.Errorf("%s: %s of %s is told before %s of %s", n.Cluster, before.Kind, before.At, n.Kind, n.At)
+		}
+		last[n.Cluster] = n
+		heardKinds.Store(n.Kind, true)
+	}
+	if box, err := d.game.Store.Outbox(context.Background()); err != nil || len(box.Notices) != 0 {
+		d.t.Errorf("%d notices are left, %v", len(box.Notices), err)
+	}
+}
+
+var heardKinds sync.Map
+
+// everyKindHeard: the diaries together tell of everything there is to be told.
+func everyKindHeard(t *testing.T) {
+	for _, k := range policy.NoticeKinds {
+		if _, ok := heardKinds.Load(k.Kind); !ok && !t.Failed() {
+			t.Errorf("no diary tells %s", k.Kind)
+		}
+	}
+}
