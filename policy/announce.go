@@ -213,8 +213,11 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 	if at.After(s.Now) {
 		at = k.nextRun(at)
 	}
-	at, _ = k.nextOpening(at)
-	return at, why
+	opens, _ := k.nextOpening(at)
+	if opens.IsZero() {
+		return opens, ""
+	}
+	return later(at, opens), why
 }
 
 func (s *announcer) flight(name string, d Decision) {
