@@ -120,7 +120,7 @@ func (w *Webhook) Tell(ctx context.Context, n policy.Notice) error {
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("User-Agent", "gke-credential-rotator")
-	w.sign(req.Header, n.ID, body)
+	w.Sign(req.Header, n.ID, body)
 	res, err := w.client.Do(req)
 	if err != nil {
 		return within(ctx, withoutURL(err))
@@ -139,8 +139,8 @@ func (w *Webhook) body(n policy.Notice) (body []byte, kind string, err error) {
 	return body, contentType, err
 }
 
-// sign adds the headers of Standard Webhooks.
-func (w *Webhook) sign(h http.Header, id string, body []byte) {
+// Sign adds the headers of Standard Webhooks.
+func (w *Webhook) Sign(h http.Header, id string, body []byte) {
 	if w.key == nil {
 		return
 	}

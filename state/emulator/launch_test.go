@@ -9,7 +9,7 @@ import (
 
 // TestTakenPort: the emulator's own words come back, and nothing waits.
 func TestTakenPort(t *testing.T) {
-	java, jar, err := programs()
+	java, jar, err := firestore.find()
 	if errors.Is(err, errNoProgram) {
 		t.Skip(err) // TestStart fails where it must be there
 	}
@@ -18,7 +18,7 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := launch(java, jar, l.Addr().String()); err == nil || !strings.Contains(err.Error(), "the emulator ended") {
+	if err := firestore.launch(java, jar, l.Addr().String()); err == nil || !strings.Contains(err.Error(), "the emulator ended") {
 		t.Errorf("on a taken port: %v", err)
 	}
 }
@@ -26,7 +26,9 @@ func TestTakenPort(t *testing.T) {
 // TestMissing: without the programs it is said which one is missing.
 func TestMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if _, _, err := programs(); !errors.Is(err, errNoProgram) || !strings.Contains(err.Error(), "java") {
-		t.Errorf("without java: %v", err)
+	for _, p := range []program{firestore, pubsub} {
+		if _, _, err := p.find(); !errors.Is(err, errNoProgram) || !strings.Contains(err.Error(), "java") {
+			t.Errorf("without java: %v", err)
+		}
 	}
 }
