@@ -162,6 +162,12 @@ var scenes = []struct {
 		}
 		s.runs(1)
 	}},
+	{"a receiver of notifications takes nothing, and is given up in the end", nil, func(s *stage) {
+		s.add(shop, 170)
+		s.begin().Pass.Tell = []pass.Receiver{deaf{}}
+		s.until(policy.UpdatingClients)
+		s.runs(30)
+	}},
 	{"we start and complete, says the audit log", nil, func(s *stage) {
 		s.called("google.container.v1.ClusterManager.StartIPRotation", sample["ACCOUNT"])
 		s.called("google.container.v1.ClusterManager.CompleteIPRotation", sample["ACCOUNT"])
@@ -221,6 +227,12 @@ func (a answers) Start(context.Context, policy.Ref) policy.Outcome { return a.al
 func (a answers) Recreate(context.Context, policy.Ref, policy.Pool) policy.Outcome {
 	return a.always
 }
+
+// deaf is a receiver that refuses everything.
+type deaf struct{}
+
+func (deaf) Name() string                              { return "deaf" }
+func (deaf) Tell(context.Context, policy.Notice) error { return pass.ErrRefused }
 
 var errBook = errors.New("the book is out of reach")
 

@@ -57,11 +57,7 @@ func newWebhook(s Settings) (*tell.Webhook, error) {
 			return nil, err
 		}
 	}
-	hook, err := tell.NewWebhook(o)
-	if err != nil {
-		return nil, fmt.Errorf("the webhook: %w", err)
-	}
-	return hook, nil
+	return tell.NewWebhook(o)
 }
 
 // mostSecret is the most that a file with a secret is read of.

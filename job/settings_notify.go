@@ -15,9 +15,12 @@ type webhook struct {
 	parsed[webhookPlace, *webhookPlace]
 }
 
+// hiddenText stands where a secret would.
+const hiddenText = "(not shown)"
+
 func (w *webhook) source() (text string, err error) {
 	if w.V.URL != "" || w.err != nil {
-		return "(not shown)", w.err
+		return hiddenText, w.err
 	}
 	return w.text, nil
 }

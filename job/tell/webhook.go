@@ -52,7 +52,7 @@ type Webhook struct {
 // NewWebhook makes the receiver. Nothing is sent yet.
 func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	if err := CheckURL(o.URL); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("its URL: %w", err)
 	}
 	w := &Webhook{WebhookOptions: o, client: &http.Client{
 		// A redirect would carry body and signature to where nobody meant them.
