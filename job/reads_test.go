@@ -22,7 +22,12 @@ import (
 // reads counts how often the book is asked.
 type reads struct {
 	state.Store
-	book, fleet, history, lease, writes int
+	book, fleet, history, lease, writes, outbox int
+}
+
+func (r *reads) Outbox(ctx context.Context) (policy.Outbox, error) {
+	r.outbox++
+	return r.Store.Outbox(ctx)
 }
 
 func (r *reads) Book(ctx context.Context) (policy.Book, error) {
@@ -64,6 +69,9 @@ func TestReads(t *testing.T) {
 	defer func() { _ = store.Close() }()
 	book := &reads{Store: store}
 	look(t, c, book, served.Address)
+	if book.outbox != 0 {
+		t.Error("without receivers the outbox is read")
+	}
 	if served.Lists.Load() != 8 || served.Others.Load() != 0 {
 		t.Errorf("%d listings, %d other calls", served.Lists.Load(), served.Others.Load())
 	}
@@ -72,12 +80,28 @@ func TestReads(t *testing.T) {
 	}
 }
 
+// TestReadsWithReceivers: those who are told cost one query of a run that has
+// nothing to tell.
+func TestReadsWithReceivers(t *testing.T) {
+	c := crowd{fleets.Crowd{Projects: 2, Clusters: 5, Due: 0}, 4, nil}
+	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	book := &reads{Store: store}
+	look(t, c, book, c.Serve(t).Address, listener{&diary{}})
+	if book.outbox != 1 || book.book != 1 || book.fleet != 0 || book.writes != 1 || book.lease != 2 {
+		t.Errorf("the outbox was read %d times, the book %d, the fleet document %d; leases %d, writes %d", book.outbox, book.book, book.fleet, book.lease, book.writes)
+	}
+}
+
 // look makes a run over the crowd with that book.
-func look(t *testing.T, c crowd, book state.Store, address string) {
+func look(t *testing.T, c crowd, book state.Store, address string, tell ...pass.Receiver) {
 	t.Helper()
 	cloud := c.Dial(t, address)
 	world := pass.World{
-		Read: cloud, Move: cloud, Store: book, NewID: randomID,
+		Read: cloud, Move: cloud, Store: book, NewID: randomID, Tell: tell,
 		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
 	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {

@@ -59,6 +59,9 @@ type fileOrNone string
 
 func (f *fileOrNone) UnmarshalText(text []byte) error {
 	*f = ""
+	if strings.HasPrefix(string(text), "file:") {
+		return fmt.Errorf("%q: the path alone is wanted", text)
+	}
 	if string(text) != "none" {
 		*f = fileOrNone(text)
 	}

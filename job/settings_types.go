@@ -30,7 +30,7 @@ type parsed[T any, P interface {
 }
 
 // UnmarshalText reads the value and keeps the error for later.
-func (f *parsed[T, P]) UnmarshalText(text []byte) error { //nolint:unparam // the interface asks for an error; ours is kept
+func (f *parsed[T, P]) UnmarshalText(text []byte) error {
 	f.text = strings.TrimSpace(string(text))
 	f.err = P(&f.V).UnmarshalText([]byte(f.text))
 	return nil

@@ -69,7 +69,7 @@ func orderingKey(n policy.Notice) string {
 
 func (t *Topic) explain(err error) error {
 	s := status.Convert(err)
-	said := fmt.Errorf("Pub/Sub says %s: %s", s.Code(), strings.ReplaceAll(s.Message(), "\n", " ")) //nolint:staticcheck // a name begins it
+	said := fmt.Errorf("Pub/Sub says %s: %s", s.Code(), strings.ReplaceAll(s.Message(), "\n", " "))
 	switch s.Code() {
 	case codes.InvalidArgument:
 		return fmt.Errorf("%w: %w", pass.ErrRefused, said)

@@ -63,7 +63,7 @@ func (b *board) pull(n int) []*pb.PubsubMessage {
 	defer cancel()
 	var out []*pb.PubsubMessage
 	for len(out) < n {
-		res, err := b.subs.Pull(ctx, &pb.PullRequest{Subscription: b.subscription, MaxMessages: int32(n - len(out))}) //nolint:gosec // a handful
+		res, err := b.subs.Pull(ctx, &pb.PullRequest{Subscription: b.subscription, MaxMessages: int32(n - len(out))})
 		if err != nil {
 			b.t.Fatalf("after %d of %d messages: %v", len(out), n, err)
 		}

@@ -41,7 +41,7 @@ var (
 	}
 )
 
-const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // of the examples of Standard Webhooks
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // of the examples of Standard Webhooks
 
 func hook(t *testing.T, url string, change func(*tell.WebhookOptions)) *tell.Webhook {
 	t.Helper()

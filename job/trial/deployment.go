@@ -19,8 +19,11 @@ type deployment struct {
 	policy *policy.Policy
 	mode   string
 	book   *state.Memory
-	paused time.Time // no runs are scheduled before
-	minute time.Duration
+	heard  Heard
+	// deafUntil is when its receiver can be reached again.
+	deafUntil time.Time
+	paused    time.Time // no runs are scheduled before
+	minute    time.Duration
 	// Before calmUntil nothing changes unless something happens.
 	quietUntil time.Time
 }

@@ -74,6 +74,9 @@ func Play(o Options) (Verdict, error) {
 	p.tell(&Event{Kind: End, Facts: p.facts()})
 	p.close()
 	p.out.Events = p.events
+	for _, d := range p.deployments {
+		p.out.Heard = append(p.out.Heard, d.heard)
+	}
 	return *p.out, nil
 }
 
@@ -220,6 +223,7 @@ func (p *play) facts() []Fact {
 type Verdict struct {
 	Seed       uint64
 	Violations []Violation // the first ones
+	Heard      []Heard     // by deployment
 	Totals
 }
 

@@ -273,6 +273,7 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 	e.Write.Now, e.Write.Applied = now, err == nil
 	if err == nil {
 		x.dep.wrote(c)
+		x.dep.heard.Stored = append(x.dep.heard.Stored, now.Notices...)
 	}
 	if err == nil && x.sometimes(x.rates.answerLost) {
 		x.fault("commit applied but reported as failed")

@@ -94,10 +94,13 @@ func (x *process) work() {
 	if x.Mode != "act" {
 		w.Move = nil
 	}
+	if x.Notify {
+		w.Tell = []pass.Receiver{receiver{x}}
+	}
 	if x.Defect != nil && x.Defect.World != nil {
 		w = x.Defect.World(w, Process{Pass: x.n, Env: x.dep.policy.Env, Run: x.Run})
 	}
-	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1, Deadline: min(50*time.Minute, x.Policy.Every)}
+	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1, Deadline: min(50*time.Minute, x.Policy.Every), Ahead: 2 * day}
 	if x.Look {
 		x.res, x.err = pass.Look(x.ctx, w, o)
 	} else {

@@ -15,6 +15,9 @@ type Options struct {
 	// Hourly makes every scheduled run. Otherwise three plays of four leave out
 	// the runs before which, by the promise of nextChangeAt, nothing changes.
 	Hourly bool
+	// Notify lets runs tell people of what happens, and of starts and
+	// completions two days ahead.
+	Notify bool
 	// Judge makes the judge; nil: nobody looks on.
 	Judge func(Setup) Judge
 	// Defect changes a part of the play on purpose; nil: none.

@@ -1,0 +1,58 @@
+package trial
+
+import (
+	"fmt"
+	"testing"
+
+	"gke-credential-rotator/policy"
+)
+
+// TestTrialTells: under all troubles, and with a receiver that is away for days
+// and whose answers are lost, each notice comes at least once, none before it is
+// true, and those of a cluster in their order; and no promise is broken by it.
+func TestTrialTells(t *testing.T) {
+	stored, again, kinds := 0, 0, map[policy.NoticeKind]int{}
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			v := try(t, Options{Seed: 500 + seed, Clusters: 8, Days: 40, Faults: true, Notify: true, Judge: judged})
+			for _, h := range v.Heard {
+				for i, wrong := range h.Wrong() {
+					if i < 10 {
+						t.Error(wrong)
+					}
+				}
+				stored += len(h.Stored)
+				again += len(h.Delivered) - len(h.Stored)
+				for _, n := range h.Stored {
+					kinds[n.Kind]++
+				}
+			}
+		})
+	}
+	t.Logf("%d notices, %d deliveries more than that: %v", stored, again, kinds)
+	if stored < 50 || again == 0 {
+		t.Errorf("%d notices, %d deliveries more than that: too few to show anything", stored, again)
+	}
+}
+
+// TestHeardWrong: what the test above looks for can be found.
+func TestHeardWrong(t *testing.T) {
+	a := policy.Notice{ID: "a", Kind: policy.NoticeHandedOver, Cluster: policy.Ref{Name: "c"}}
+	b := policy.Notice{ID: "b", Kind: policy.NoticeNodesDone, Cluster: policy.Ref{Name: "c"}}
+	other := policy.Notice{ID: "o", Kind: policy.NoticeBlocked, Cluster: policy.Ref{Name: "d"}}
+	for what, tt := range map[string]struct {
+		h     Heard
+		wrong int
+	}{
+		"well":                  {Heard{Stored: []policy.Notice{a, other, b}, Delivered: []policy.Notice{a, b, other}}, 0},
+		"again":                 {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{a, a, b, a}}, 0},
+		"lost":                  {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{b}}, 1},
+		"in the wrong order":    {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{b, a}}, 1},
+		"before it was stored":  {Heard{Stored: []policy.Notice{a}, Delivered: []policy.Notice{a}, Early: []policy.Notice{a}}, 1},
+		"stored under two keys": {Heard{Stored: []policy.Notice{a, a}, Delivered: []policy.Notice{a}}, 1},
+	} {
+		if got := tt.h.Wrong(); len(got) != tt.wrong {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package state_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+	"gke-credential-rotator/state/statetest"
+)
+
+// TestOlderFile: a file that an older version made, without a place for notices,
+// is read as it is, and gets that place when it is written.
+func TestOlderFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.db")
+	f := open(t, path)
+	if _, err := f.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "test"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("notices")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := state.ShareFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if box, err := s.Outbox(t.Context()); err != nil || len(box.Notices) != 0 {
+		t.Errorf("%+v, %v", box, err)
+	}
+	doc, err := s.Fleet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), state.Change{Fleet: &doc, Notices: []policy.Notice{{ID: "aa"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if box, err := s.Outbox(t.Context()); err != nil || len(box.Notices) != 1 {
+		t.Errorf("%+v, %v", box, err)
+	}
+}
+
+// TestOutboxFits: what people were told of, at its limit, and the notice of the
+// largest hand-over stay below the limit of a document.
+func TestOutboxFits(t *testing.T) {
+	told := policy.Announced{Told: map[string][]string{}}
+	for i := range policy.MaxTold {
+		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", strings.Repeat("p", 30), strings.Repeat("c", 36), i)
+		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
+	}
+	r := statetest.ManyPools()
+	n := policy.Notice{ID: strings.Repeat("a", 32), Message: strings.Repeat("x", policy.MaxMessage), Next: strings.Repeat("x", 300), HandOver: &policy.HandOver{Pools: map[string]bool{}}}
+	for name := range r.Pools {
+		n.HandOver.Pools[name] = true
+	}
+	for name, v := range map[string]any{"announced": told, "notice": n} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes", name, len(text))
+		if len(text) > state.MaxDocument/2 {
+			t.Errorf("%s: %d bytes", name, len(text))
+		}
+	}
+}
