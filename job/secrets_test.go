@@ -136,6 +136,7 @@ func TestSimulationTellsNoSecret(t *testing.T) {
 // address is not repeated.
 func TestSettingsTellNoSecret(t *testing.T) {
 	for _, bad := range []string{
+		"ROTATOR_NOTIFY_WEBHOOK=http://hooks.example.com/services/" + plantedWord, "ROTATOR_NOTIFY_TOPIC=https://ann:" + plantedWord + "@pubsub.example.com/t",
 		"ROTATOR_WEBHOOK=https://hooks.example.com/services/" + plantedWord, "ROTATOR_TOKEN=" + plantedWord, "ROTATOR_GKE_ENDPOINT=https://ann:" + plantedWord + "@gke.example.com:443",
 		"ROTATOR_RECOMMENDER_ENDPOINT=http://" + plantedWord + "@localhost:80", "ROTATOR_STATE=firestore://ann:" + plantedWord + "@shop-prod/db",
 	} {
