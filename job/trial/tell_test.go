@@ -12,9 +12,9 @@ import (
 // true, and those of a cluster in their order; and no promise is broken by it.
 func TestTrialTells(t *testing.T) {
 	stored, again, kinds := 0, 0, map[policy.NoticeKind]int{}
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			v := try(t, Options{Seed: 500 + seed, Clusters: 8, Days: 40, Faults: true, Notify: true, Judge: judged})
+			v := try(t, Options{Seed: 500 + seed, Clusters: 6, Days: 40, Faults: true, Notify: true, Judge: judged})
 			for _, h := range v.Heard {
 				for i, wrong := range h.Wrong() {
 					if i < 10 {
@@ -30,7 +30,7 @@ func TestTrialTells(t *testing.T) {
 		})
 	}
 	t.Logf("%d notices, %d deliveries more than that: %v", stored, again, kinds)
-	if stored < 40 || again == 0 {
+	if stored < 20 || again == 0 {
 		t.Errorf("%d notices, %d deliveries more than that: too few to show anything", stored, again)
 	}
 }
