@@ -91,7 +91,7 @@ func facts(n policy.Notice) []string {
 	if h.Zonal {
 		out = append(out, "zonal: the API server is gone for a moment at completion")
 	}
-	return append(out, "all of it: rotator status "+n.Cluster.String())
+	return append(out, "all of it: rotator handover "+n.Cluster.String())
 }
 
 func undone(pools map[string]bool) int {
