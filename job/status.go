@@ -143,7 +143,7 @@ func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
 	}
 	ref, err := show.Find(bookRefs(book), text)
 	if err != nil {
-		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER", err)
+		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
 	}
 	return ref, nil
 }
