@@ -16,12 +16,14 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		Example: `  rotator plan
   rotator plan --at 2026-12-24T03:00:00Z
   rotator plan --explain shop-prod/us-central1/catalog
+  rotator plan --report plan.html
   rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
 		Args: cobra.NoArgs,
 	}
 	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
 	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
 	form := formatFlag(cmd)
+	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		if *explain != "" && *form == "json" {
 			return wrong("--explain is text for people; --format json holds every gate of every cluster")
@@ -41,6 +43,9 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		defer done()
 		res, err := pass.Look(cmd.Context(), world, a.passOptions(s))
 		if err != nil {
+			return err
+		}
+		if err := askedReport(*page, a.pageWithEvidence(cmd.Context(), "plan", s, world, res)); err != nil {
 			return err
 		}
 		switch p, o := s.Policy(), a.options(string(s.Mode.V)); {

@@ -20,14 +20,19 @@ This is what the schedule starts, about once an hour.
 
 With MODE=observe nothing is sent to GKE; the book is kept all the same.`,
 		Example: `  rotator run
+  rotator run --report /srv/www/rotator.html
   ROTATOR_MODE=act ROTATOR_STATE=file:/var/lib/rotator/book.db rotator run`,
 		Args: cobra.NoArgs,
 	}
 	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		s, err := a.settings()
 		if err != nil {
 			return err
+		}
+		if *page != "" {
+			s.Report.V = filePath(*page)
 		}
 		now, err := clock(*at, s, false)
 		if err != nil {
@@ -45,6 +50,7 @@ func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) err
 	}
 	defer done()
 	res, err := pass.Run(ctx, world, a.passOptions(s))
+	a.runReport(ctx, s, world, res)
 	switch unstored := fmt.Sprintf("%d outcomes could not be stored; each is in the log, whole", res.Unstored); {
 	case res.Unstored == 0:
 		return err

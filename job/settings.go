@@ -169,6 +169,12 @@ type Settings struct {
 	// How long before a start, and before the end of the old credentials, it
 	// is announced. Two days are from Thursday to a window on Saturday.
 	NotifyAhead duration `split_words:"true" default:"2d" form:"a duration from 1h to 14d"`
+	// The file into which every run writes its report: one HTML page, whole in
+	// itself, that can be served, mailed and printed. On Cloud Run it lies in
+	// a mounted bucket (deploy/README.md). A report that cannot be written is
+	// one line in the log and stops no run. WARNING: the page names clusters,
+	// endpoints and what is wrong with them; who can read the file reads that.
+	Report reportFile `split_words:"true" default:"none" form:"a file, e.g. /mnt/reports/index.html, or none"`
 
 	// -- The book, the schedule and the endpoints --
 

@@ -150,11 +150,11 @@ func (s Settings) Policy() *policy.Policy {
 }
 
 // simulationEnviron is environ with the simulation's own MODE, ENV, PROJECTS,
-// STATE, RECOMMENDER and endpoints, and tells nobody; every other setting is the
-// operator's.
+// STATE, RECOMMENDER, REPORT and endpoints, and tells nobody; every other setting
+// is the operator's.
 func simulationEnviron(environ []string) []string {
 	own := map[string]string{
-		"ENV": "simulation", "PROJECTS": "simulation", "MODE": act, "STATE": defaultStore, "RECOMMENDER": "off",
+		"ENV": "simulation", "PROJECTS": "simulation", "MODE": act, "STATE": defaultStore, "RECOMMENDER": "off", "REPORT": "none",
 		"GKE_ENDPOINT": "localhost:1", "RECOMMENDER_ENDPOINT": "localhost:1",
 		"NOTIFY_WEBHOOK": "none", "NOTIFY_SECRET_FILE": "none", "NOTIFY_TOPIC": "none",
 	}

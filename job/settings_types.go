@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/window"
@@ -65,6 +66,7 @@ type (
 	notifyFormat   = parsed[formatWord, *formatWord]
 	secretFile     = parsed[fileOrNone, *fileOrNone]
 	topic          = parsed[topicName, *topicName]
+	reportFile     = parsed[filePath, *filePath]
 )
 
 type (
@@ -323,4 +325,19 @@ func (a address) loopback() bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+// filePath is a file, or "" for none.
+type filePath string
+
+func (f *filePath) UnmarshalText(text []byte) error {
+	*f = ""
+	if string(text) == "none" {
+		return nil
+	}
+	if s := string(text); strings.HasSuffix(s, "/") || strings.Contains(s, "://") || strings.ContainsFunc(s, unicode.IsControl) {
+		return fmt.Errorf("%q names no file; a bucket is mounted first, and then it has a path", text)
+	}
+	*f = filePath(text)
+	return nil
 }

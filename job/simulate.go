@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
@@ -23,6 +24,7 @@ type simulation struct {
 	serve                               string
 	speed                               float64
 	form                                *format
+	report                              *string
 }
 
 // The longest simulation: more runs would take minutes and teach nothing.
@@ -39,13 +41,14 @@ func (a *app) simulateCommand() *cobra.Command {
 		Long: `Play the policy against a simulated GKE, in simulated time: the same run as in
 production, with another clock and another GKE. Nothing touches Google Cloud.
 
-MODE, ENV, PROJECTS, STATE, RECOMMENDER and the endpoints are the simulation's
-own; every other ROTATOR_ setting is yours. Without --fleet it plays the
-project's own sample, in which each cluster teaches one rule.`,
+MODE, ENV, PROJECTS, STATE, RECOMMENDER, REPORT and the endpoints are the
+simulation's own; every other ROTATOR_ setting is yours. Without --fleet it
+plays the project's own sample, in which each cluster teaches one rule.`,
 		Example: `  rotator simulate
   gcloud container clusters list --project shop-prod --format json > fleet.json
   ROTATOR_MAX_CA_AGE=365d rotator simulate --fleet fleet.json --days 45
   rotator simulate --faults flaky,crash,outside
+  rotator simulate --days 6 --report page.html
   rotator simulate --serve 127.0.0.1:8080
   rotator simulate --format json | jq '.clusters[] | select(.outcome != "verified")'`,
 		Args: cobra.NoArgs,
@@ -61,6 +64,7 @@ project's own sample, in which each cluster teaches one rule.`,
 	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock, /sim/faults and /sim/journal steer and tell")
 	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
 	sm.form = formatFlag(cmd)
+	sm.report = reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		if err := sm.together(f.Changed); err != nil {
 			return err
@@ -75,7 +79,7 @@ func (sm simulation) together(given func(name string) bool) error {
 	if sm.serve == "" && given("speed") {
 		return wrong("--speed is that of --serve, which is missing")
 	}
-	for _, name := range []string{"days", "every", "format"} {
+	for _, name := range []string{"days", "every", "format", "report"} {
 		if sm.serve != "" && given(name) {
 			return wrong("--%s is for playing, and --serve plays nothing; leave one of them out", name)
 		}
@@ -106,9 +110,18 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	o.Live = o.Live && *sm.form == "table"
 	progress := show.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
 	began := a.mono()
-	story, err := sim.Play(ctx, setup, progress.See)
+	page := a.page("simulate", s, pass.Result{})
+	page.Policy = setup.Policy
+	story, err := sim.Play(ctx, setup, func(res pass.Result) {
+		progress.See(res)
+		page.Result, page.Finished = res, append(page.Finished, closed(res)...)
+	})
 	progress.Done()
 	if err != nil {
+		return err
+	}
+	page.Played = &story
+	if err := askedReport(*sm.report, page); err != nil {
 		return err
 	}
 	if *sm.form == "json" {

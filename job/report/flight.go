@@ -1,0 +1,223 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/policy"
+)
+
+// lane is one rotation in flight on the timeline.
+type lane struct {
+	Name, Place string
+	State       state
+	Phase       string
+	Whose       string
+	Text        string
+	Bars        []bar
+	GKE         *mark // when GKE may complete by itself
+	Facts       []fact
+	Alt         string // the picture in words
+	Axis        axis
+	sort        time.Time
+}
+
+// bar is a stretch of the picture.
+type bar struct {
+	Kind string // the phase, or "ahead"
+	X, W float64
+}
+
+// mark is a moment of the picture.
+type mark struct {
+	X      float64
+	Text   string
+	Anchor string // of the text, in SVG's words
+}
+
+// axis is what all lanes of a picture share.
+type axis struct {
+	From, To time.Time
+	Ticks    []mark
+	Now      *mark
+}
+
+// x is where a time lies, in per cent.
+func (a axis) x(t time.Time) float64 {
+	return min(max(percent(float64(t.Sub(a.From)), float64(a.To.Sub(a.From))), 0), 100)
+}
+
+// bar is the stretch between two times.
+func (a axis) bar(kind string, from, to time.Time) bar {
+	x := a.x(from)
+	return bar{kind, x, max(float64(int((a.x(to)-x)*100))/100, 0.4)}
+}
+
+// The most dates under a picture: more would run into each other on a phone.
+const mostTicks = 6
+
+// newAxis divides the time into days, as many as there is room for.
+func newAxis(from, to, now time.Time, zone *time.Location) axis {
+	if zone == nil {
+		zone = time.UTC
+	}
+	a := axis{From: from, To: to}
+	days := int(to.Sub(from)/(24*time.Hour)) + 1
+	step := (days + mostTicks - 1) / mostTicks
+	form := "Mon 2"
+	if days > 14 {
+		form = "2 Jan"
+	}
+	if days > 300 {
+		form = "Jan 2006"
+	}
+	first := from.In(zone)
+	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, zone); t.Before(to); t = t.AddDate(0, 0, step) {
+		if t.Before(from) {
+			continue
+		}
+		k := mark{X: a.x(t), Text: t.Format(form), Anchor: "middle"}
+		switch {
+		case k.X < 4:
+			k.Anchor = "start"
+		case k.X > 94:
+			k.Anchor = "end"
+		}
+		a.Ticks = append(a.Ticks, k)
+	}
+	if !now.Before(from) && !now.After(to) {
+		a.Now = &mark{X: a.x(now)}
+	}
+	return a
+}
+
+// The longest that a rotation reaches back on the timeline: an older one begins
+// at the edge.
+const mostBack = 14 * 24 * time.Hour
+
+// lanes are the rotations in flight, the soonest end first.
+func (m *maker) lanes() []lane {
+	var flying []stand
+	from, to := m.now, m.now.Add(24*time.Hour)
+	for _, s := range m.stands {
+		if s.Phase == "" || s.Rotation == nil || s.Close != "" {
+			continue
+		}
+		flying = append(flying, s)
+		if began := s.Rotation.StartedAt(); !began.IsZero() {
+			if began.Before(from) {
+				from = began
+			}
+			if gke := began.Add(policy.AutoCompleteAfter); gke.After(to) && s.Phase != policy.Verifying {
+				to = gke
+			}
+		}
+		if h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime); ok && h.Completes.After(to) {
+			to = h.Completes
+		}
+	}
+	if len(flying) == 0 {
+		return nil
+	}
+	if back := m.now.Add(-mostBack); from.Before(back) {
+		from = back
+	}
+	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.now, m.Zone)
+	var out []lane
+	for _, s := range flying {
+		out = append(out, m.lane(s, a))
+	}
+	slices.SortStableFunc(out, func(x, y lane) int { return compareSet(x.sort, y.sort) })
+	return out
+}
+
+func (m *maker) lane(s stand, a axis) lane {
+	r, ref := s.Rotation, s.Rotation.Cluster
+	l := lane{
+		Axis: a,
+		Name: show.Harmless(ref.Name), Place: place(ref), State: s.state, Phase: string(s.Phase), Whose: whose(*r),
+		Text: m.words.Sentence(s.Reason, s.Message),
+	}
+	for i, tr := range r.Transitions {
+		end := m.now
+		if i+1 < len(r.Transitions) {
+			end = r.Transitions[i+1].At
+		}
+		if end.After(a.From) {
+			l.Bars = append(l.Bars, a.bar(string(tr.Phase), tr.At, end))
+		}
+	}
+	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: s.phaseLabel(), At: m.at(r.Entered(s.Phase))})
+	if s.Phase != policy.Verifying {
+		m.ahead(&l, s, a)
+	}
+	ca := r.Baseline.CA
+	l.Facts = append(l.Facts,
+		fact{Label: "Old CA expires", At: day(ca.Expires)},
+		fact{Label: "GKE’s last resort, 30 days before", At: day(ca.Expires.Add(-policy.LastResortBefore))})
+	l.Facts = slices.DeleteFunc(l.Facts, func(f fact) bool { return f.At.Text == "" && f.Text == "" })
+	var said []string
+	for _, f := range l.Facts {
+		said = append(said, f.Label+" "+cmp.Or(f.At.Text, f.Text))
+	}
+	l.Alt = l.Name + ": " + strings.Join(said, ", ")
+	return l
+}
+
+func (s stand) phaseLabel() string {
+	words := map[policy.Phase]string{
+		policy.RecreatingNodes: "Recreating nodes since", policy.UpdatingClients: "Nodes done",
+		policy.Completing: "Completing since", policy.Verifying: "New CA alone since",
+	}
+	return words[s.Phase]
+}
+
+// ahead is what is to come: our completion, and GKE's own.
+func (m *maker) ahead(l *lane, s stand, a axis) {
+	gke := time.Time{}
+	if began := s.Rotation.StartedAt(); !began.IsZero() && s.Phase != policy.Starting {
+		gke = began.Add(policy.AutoCompleteAfter)
+	}
+	h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+	if ok && !h.GKECompletes.IsZero() {
+		gke = h.GKECompletes
+	}
+	if ok && h.Completes.After(m.now) {
+		l.Bars = append(l.Bars, a.bar("ahead", m.now, h.Completes))
+		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
+	}
+	if ok && h.Waits != "" {
+		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.words.Text(h.Waits)})
+	}
+	if ok && h.Approval {
+		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})
+	}
+	l.sort = soonest(h.Completes, gke)
+	if gke.IsZero() {
+		return
+	}
+	l.GKE = &mark{X: a.x(gke)}
+	f := fact{Label: "GKE completes by itself from", At: m.at(gke)}
+	if room := gke.Sub(m.now); room > 0 {
+		f.Text = show.Lasting(room) + " of room"
+	} else {
+		f.Text = "that is now"
+	}
+	l.Facts = append(l.Facts, f)
+}
+
+// whose says who started a rotation; "" when we did.
+func whose(r policy.Rotation) string {
+	switch {
+	case r.Origin == policy.Foreign && r.Carry:
+		return "started by somebody else, carried by us"
+	case r.Origin == policy.Foreign:
+		return "started by somebody else, watched"
+	case r.Origin == policy.Claimed:
+		return "started by us, accepted late"
+	}
+	return ""
+}

@@ -1,0 +1,183 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/policy"
+)
+
+// todo is one thing that people must do, for the clusters that need it.
+type todo struct {
+	Title  string
+	Reason string
+	Count  int
+	// Advice is given once where it is the same for all.
+	Advice []show.Part
+	Items  []item
+	More   []item // behind a fold
+}
+
+// item is one cluster that needs it.
+type item struct {
+	Name, Place, Text string
+	Note              string // what happens meanwhile
+	Advice            []show.Part
+}
+
+// client is a cluster whose users must update their clients now.
+type client struct {
+	Name, Place string
+	Old, New    string // endpoints; equal or empty: nothing changed
+	Ends        moment // when the old credentials end, by us
+	Waits       string // when that is not known
+	GKE         moment // from when GKE ends them by itself
+	Commands    []string
+	Approval    bool
+	sort        time.Time
+}
+
+// unseen is a place that could not be read.
+type unseen struct {
+	Where, Why string
+	Advice     []show.Part
+}
+
+// mostItems is how many clusters stand before the fold.
+const mostItems = 8
+
+// todos are what needs people, by reason: the most pressing cluster leads.
+func (m *maker) todos() []todo {
+	var out []todo
+	add := func(why policy.Reason, it item) {
+		i := slices.IndexFunc(out, func(t todo) bool { return t.Reason == string(why) })
+		if i < 0 {
+			i = len(out)
+			out = append(out, todo{Title: m.words.Sentence(why, ""), Reason: string(why)})
+		}
+		t := &out[i]
+		t.Count++
+		if len(t.Items) < mostItems {
+			t.Items = append(t.Items, it)
+		} else {
+			t.More = append(t.More, it)
+		}
+	}
+	flying := m.Result.Fleet.Book.Rotations
+	for _, f := range m.Result.Fleet.Book.Fleet.Failures {
+		if r, ok := flying[f.Cluster]; !ok || r.AttemptID != f.Attempt {
+			add(f.What, m.item(f.Cluster, "since "+m.words.At(f.At), f.What))
+		}
+	}
+	for _, s := range m.stands {
+		if s.state != needsPeople {
+			continue
+		}
+		why := cmp.Or(show.Failed(s.Decision), s.Reason)
+		it := m.item(s.Cluster.Ref, m.words.Sentence(s.Reason, s.Message), why)
+		it.Note = m.meanwhile(s)
+		add(why, it)
+	}
+	for i := range out {
+		out[i].share()
+	}
+	return out
+}
+
+func (m *maker) item(ref policy.Ref, text string, why policy.Reason) item {
+	it := item{Name: show.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
+	if it.Text == policy.Reasons[why].Sentence {
+		it.Text = "" // it is the title
+	}
+	if len(it.Advice) == 0 {
+		it.Advice = []show.Part{{Text: "rotator plan --explain " + show.ShellWord(ref.String()), Command: true}}
+	}
+	return it
+}
+
+// share gives an advice that is the same for all clusters once.
+func (t *todo) share() {
+	first := t.Items[0].Advice
+	same := func(it item) bool { return slices.Equal(it.Advice, first) }
+	if !slices.ContainsFunc(slices.Concat(t.Items, t.More), func(it item) bool { return !same(it) }) && (t.Count > 1 || !commands(first)) {
+		t.Advice = first
+		for i := range t.Items {
+			t.Items[i].Advice = nil
+		}
+		for i := range t.More {
+			t.More[i].Advice = nil
+		}
+	}
+}
+
+func commands(parts []show.Part) bool {
+	return slices.ContainsFunc(parts, func(p show.Part) bool { return p.Command })
+}
+
+// meanwhile is what GKE does while people are waited for.
+func (m *maker) meanwhile(s stand) string {
+	ca := s.Cluster.Bundle.Oldest()
+	switch r := s.Rotation; {
+	case r != nil && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients) && !r.StartedAt().IsZero():
+		return "GKE completes it by itself from " + m.words.At(r.StartedAt().Add(policy.AutoCompleteAfter)) + "."
+	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.now):
+		return "The CA expires " + show.Day(ca.Expires) + "; GKE starts by itself from " + show.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
+	}
+	return ""
+}
+
+// clients are the clusters whose clients must be updated, the soonest end
+// first. Who completes is another matter: the old credentials end all the same.
+func (m *maker) clients() []client {
+	var out []client
+	for _, s := range m.stands {
+		if s.Phase != policy.RecreatingNodes && s.Phase != policy.UpdatingClients && s.Phase != policy.Completing {
+			continue
+		}
+		h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+		if !ok || !h.Completed.IsZero() || s.Close != "" {
+			continue
+		}
+		ref := s.Cluster.Ref
+		c := client{
+			Name: show.Harmless(ref.Name), Place: place(ref), Old: show.Harmless(h.OldEndpoint), New: show.Harmless(h.NewEndpoint),
+			Ends: m.at(h.Completes), Waits: m.words.Text(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
+			Commands: []string{
+				"rotator handover " + show.ShellWord(ref.String()),
+				"gcloud container clusters get-credentials " + show.ShellWord(ref.Name) + " --location " + show.ShellWord(ref.Location) + " --project " + show.ShellWord(ref.Project),
+			},
+		}
+		if s.Phase == policy.Completing {
+			c.Ends, c.Waits = moment{}, "they end now: the completion is under way"
+		}
+		out = append(out, c)
+	}
+	slices.SortStableFunc(out, func(a, b client) int { return compareSet(a.sort, b.sort) })
+	return out
+}
+
+func soonest(a, b time.Time) time.Time {
+	if compareSet(a, b) <= 0 {
+		return a
+	}
+	return b
+}
+
+// unseen are the places that could not be read: what is there is unknown.
+func (m *maker) unseen() []unseen {
+	var out []unseen
+	for _, u := range m.Result.Fleet.Unread {
+		where := "project " + show.Harmless(u.Project)
+		if u.Location != "" {
+			where += ", " + show.Harmless(u.Location)
+		}
+		out = append(out, unseen{where, strings.TrimSuffix(m.words.Text(u.Reason), ".") + ".", show.Next(policy.NotReadable, "", m.Policy.Env)})
+	}
+	return out
+}
+
+// place is where a cluster is.
+func place(ref policy.Ref) string { return show.Harmless(ref.Project + "/" + ref.Location) }

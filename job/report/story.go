@@ -1,0 +1,270 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/policy"
+)
+
+// storyView is a stretch of simulated time: what was played, or what is to come.
+type storyView struct {
+	ID, Title string
+	Summary   string
+	Notes     []string
+	Count     int // clusters that had a part in it
+	Curve     curve
+	Axis      axis
+	Lanes     []storyLane // few enough to be drawn one by one
+	Months    []month
+	Quiet     string // clusters of which there is nothing to tell
+}
+
+// curve is how many rotations were in flight over time.
+type curve struct {
+	Area, Line string // SVG paths in a box of 1000 by 100
+	Peak       int
+	PeakAt     moment
+	Alt        string
+}
+
+// storyLane is one cluster's way.
+type storyLane struct {
+	Name, Place string
+	Bars        []bar
+	Alt         string
+}
+
+// month is a part of the calendar.
+type month struct {
+	Title string
+	Open  bool
+	Rows  []storyRow
+}
+
+// storyRow is one cluster in the calendar.
+type storyRow struct {
+	Name, Place                string
+	Started, Nodes, Done, Over moment
+	Outcome                    string
+	Waited                     string
+}
+
+// The most clusters that are drawn one by one, and the rows above which the
+// calendar is folded by month.
+const (
+	mostLanes = 40
+	foldRows  = 60
+)
+
+func (m *maker) story(id, title string, s sim.Story) storyView {
+	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Zone)}
+	steps := map[policy.Ref][]sim.Change{}
+	for _, c := range s.Changes {
+		steps[c.Cluster] = append(steps[c.Cluster], c)
+	}
+	list := slices.Clone(s.Clusters)
+	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
+		return cmp.Or(compareSet(began(a), began(b)), compareSet(a.Due, b.Due), a.Cluster.Compare(b.Cluster))
+	})
+	counts := map[sim.Outcome]int{}
+	quiet := 0
+	for _, c := range list {
+		counts[c.Outcome]++
+		if c.Outcome == sim.NotDue && len(steps[c.Cluster]) == 0 {
+			quiet++
+			continue
+		}
+		v.Count++
+		m.calendar(&v, c)
+		if len(steps[c.Cluster]) > 0 || !c.Due.IsZero() && c.Outcome != sim.NeedsPeople {
+			v.Lanes = append(v.Lanes, m.storyLane(c, steps[c.Cluster], v.Axis, s.To))
+		}
+	}
+	if len(v.Lanes) > mostLanes {
+		v.Lanes = nil
+	}
+	if v.Count <= foldRows {
+		v.join()
+	}
+	if quiet > 0 {
+		v.Quiet = show.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
+	}
+	v.Curve = m.curve(s)
+	v.Summary = m.summary(s, counts, v.Curve)
+	return v
+}
+
+// summary is the story in a sentence or two.
+func (m *maker) summary(s sim.Story, counts map[sim.Outcome]int, c curve) string {
+	var parts []string
+	for _, o := range []struct {
+		outcome   sim.Outcome
+		one, many string
+	}{
+		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"}, {sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
+		{sim.NeedsPeople, "needs people", "need people"}, {sim.Unreadable, "unreadable", "unreadable"}, {sim.NotDue, "not due", "not due"},
+	} {
+		if n := counts[o.outcome]; n > 0 {
+			parts = append(parts, show.Plural(n, o.one, o.many))
+		}
+	}
+	if len(parts) == 0 {
+		return "No cluster was seen."
+	}
+	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", show.Day(s.From), show.Day(s.To), policy.Days(s.Every), list(parts))
+	if c.Peak > 0 {
+		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text, m.Policy.MaxActive)
+	}
+	return text
+}
+
+// began is when the rotation was first seen under way.
+func began(c sim.Chapter) time.Time {
+	for _, p := range policy.Phases {
+		if at := c.Entered[p]; !at.IsZero() {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// calendar puts the cluster into its month; what has not started comes last.
+func (m *maker) calendar(v *storyView, c sim.Chapter) {
+	zone := m.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	title := "Not started"
+	if at := began(c); !at.IsZero() {
+		title = at.In(zone).Format("January 2006")
+	}
+	r := storyRow{
+		Name: show.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
+		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
+	}
+	switch {
+	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
+		r.Waited = m.words.Sentence(c.Reason, c.Message)
+	case len(c.Waited) > 0:
+		r.Waited = "waited " + show.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(show.Harmless(c.Waited[0].Gate), "-", " ")
+	}
+	if n := len(v.Months); n == 0 || v.Months[n-1].Title != title {
+		v.Months = append(v.Months, month{Title: title})
+	}
+	last := &v.Months[len(v.Months)-1]
+	last.Rows = append(last.Rows, r)
+}
+
+// join makes one table of a short calendar.
+func (v *storyView) join() {
+	if len(v.Months) == 0 {
+		return
+	}
+	all := month{Title: "Calendar", Open: true}
+	for _, mo := range v.Months {
+		all.Rows = append(all.Rows, mo.Rows...)
+	}
+	v.Months = []month{all}
+}
+
+// storyLane draws one cluster's way: due and waiting, then phase by phase.
+func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Time) storyLane {
+	l := storyLane{Name: show.Harmless(c.Cluster.Name), Place: place(c.Cluster)}
+	var said []string
+	kind, from := "", c.Due
+	if !from.IsZero() {
+		kind = "due"
+	}
+	draw := func(to time.Time) {
+		if kind != "" && to.After(from) {
+			l.Bars = append(l.Bars, a.bar(kind, from, to))
+		}
+	}
+	for _, s := range steps {
+		draw(s.At)
+		from = s.At
+		switch {
+		case s.Phase != "":
+			kind = string(s.Phase)
+		case verified(s.Closed):
+			l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(s.At)})
+			kind = ""
+		case s.Closed == policy.NotStarted:
+			kind = "due"
+		default:
+			kind = ""
+		}
+		said = append(said, strings.ReplaceAll(cmp.Or(string(s.Phase), string(s.Closed)), "-", " ")+" "+m.words.At(s.At))
+	}
+	draw(end)
+	if len(said) == 0 {
+		said = []string{"due since " + m.words.At(c.Due) + ", waits"}
+	}
+	l.Alt = l.Name + ": " + strings.Join(said, ", ")
+	return l
+}
+
+// curve counts what is in flight after every change.
+func (m *maker) curve(s sim.Story) curve {
+	type point struct {
+		at time.Time
+		n  int
+	}
+	open := map[policy.Ref]bool{}
+	var points []point
+	var c curve
+	var peakAt time.Time
+	for _, ch := range s.Changes {
+		if ch.Closed != "" {
+			delete(open, ch.Cluster)
+		} else {
+			open[ch.Cluster] = true
+		}
+		if n := len(points); n > 0 && points[n-1].at.Equal(ch.At) {
+			points[n-1].n = len(open)
+		} else {
+			points = append(points, point{ch.At, len(open)})
+		}
+	}
+	for _, p := range points {
+		if p.n > c.Peak {
+			c.Peak, peakAt = p.n, p.at
+		}
+	}
+	c.PeakAt = m.at(peakAt)
+	if c.Peak == 0 {
+		return c
+	}
+	span := float64(s.To.Sub(s.From))
+	x := func(t time.Time) string { return strconv.FormatFloat(float64(t.Sub(s.From))/span*1000, 'f', 1, 64) }
+	y := func(n int) string { return strconv.FormatFloat(100-float64(n)/float64(c.Peak)*96, 'f', 1, 64) }
+	var b strings.Builder
+	b.WriteString("M0 " + y(0))
+	last := 0
+	for _, p := range points {
+		if p.n != last {
+			b.WriteString("H" + x(p.at) + "V" + y(p.n))
+			last = p.n
+		}
+	}
+	b.WriteString("H1000")
+	c.Line = b.String()
+	c.Area = c.Line + "V100H0Z"
+	c.Alt = fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
+	return c
+}
+
+// rate is a number of starts a week.
+func rate(n float64) string {
+	if n >= 10 {
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64)
+}

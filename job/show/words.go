@@ -1,0 +1,120 @@
+package show
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/policy"
+)
+
+// Words says things in the words of the terminal's pictures, for pictures of
+// another kind: who reads both shall find one sentence for one reason.
+type Words struct{ g *page }
+
+// NewWords are the words of a picture made at now, with times in the zone; nil
+// is UTC.
+func NewWords(now time.Time, zone *time.Location) Words {
+	return Words{newPage(Options{Zone: zone}, now)}
+}
+
+// Sentence is the message, or what the reason means when there is none.
+func (w Words) Sentence(r policy.Reason, message string) string { return w.g.sentence(r, message) }
+
+// Text makes a sentence of the rules, or of GKE, fit for a picture: harmless,
+// and with its times in the picture's zone.
+func (w Words) Text(s string) string { return w.g.words(s) }
+
+// At shows a time: with its year only when it is far away.
+func (w Words) At(t time.Time) string { return w.g.at(t) }
+
+// Zone names the zone of all times.
+func (w Words) Zone() string { return w.g.zone() }
+
+// Lasting shows a length of time by its two largest units.
+func Lasting(d time.Duration) string { return lasting(d) }
+
+// Day shows a date, in UTC like Google's console.
+func Day(t time.Time) string { return day(t) }
+
+// Plural counts things in words.
+func Plural(n int, one, many string) string { return plural(n, one, many) }
+
+// Part is a piece of an advice: words, or a command that can be pasted.
+type Part struct {
+	Text    string
+	Command bool
+}
+
+// advised are the commands and settings in an advice, before names are filled in.
+var advised = regexp.MustCompile(`rotator [a-z]+(?: CLUSTER)?(?: --[a-z]+ [A-Z]+)*|scripts/[a-z-]+ ENV|gcloud(?: [a-z-]+)+|ROTATOR_[A-Z_]+`)
+
+// Next is what people can do about a reason, with the names filled in so that a
+// shell takes each for one word; nil when nothing is needed.
+func Next(r policy.Reason, ref, env string) []Part {
+	text := policy.Reasons[r].Next
+	var parts []Part
+	at := 0
+	for _, m := range advised.FindAllStringIndex(text, -1) {
+		if m[0] > at {
+			parts = append(parts, Part{Text: text[at:m[0]]})
+		}
+		command := strings.ReplaceAll(text[m[0]:m[1]], "CLUSTER", shellWord(ref))
+		parts = append(parts, Part{Text: strings.Replace(command, " ENV", " "+shellWord(cmp.Or(env, "ENV")), 1), Command: true})
+		at = m[1]
+	}
+	if at < len(text) {
+		parts = append(parts, Part{Text: text[at:]})
+	}
+	return parts
+}
+
+// ShellWord writes a name so that a shell takes it for one word and nothing else.
+func ShellWord(name string) string { return shellWord(name) }
+
+// Failed is why a rotation waits for people although runs go on, or "".
+func Failed(d policy.Decision) policy.Reason { return failed(d) }
+
+// Pressing orders decisions: urgent ones, emergencies, then by deadline and name.
+func Pressing(a, b policy.Decision) int { return pressing(a, b) }
+
+// MayOpen is when the last of the closed gates may open, whether all of them
+// know, and how many are closed beside the one that is named.
+func MayOpen(d policy.Decision) (at time.Time, known bool, others int) { return mayOpen(d) }
+
+// WaitsFor is on whom a decision waits when no time is known.
+func WaitsFor(d policy.Decision) string { return waitsFor(d) }
+
+// Untimed drops the time from a sentence that ends with it, as [Words.At] shows
+// it, where it stands beside the sentence already.
+func Untimed(text, at string) string { return untimed(text, at) }
+
+// Meaning is one part of what the settings mean, in sentences.
+type Meaning struct {
+	Title string
+	Lines []string
+}
+
+// Meanings says what the settings mean.
+func Meanings(p *policy.Policy, mode string) []Meaning {
+	var out []Meaning
+	for _, m := range meanings(p, mode) {
+		title := m.title[:1] + strings.ReplaceAll(strings.ToLower(m.title[1:]), " ca ", " CA ")
+		out = append(out, Meaning{title, harmlessLines(m.lines)})
+	}
+	return out
+}
+
+func harmlessLines(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = clean(l)
+	}
+	return out
+}
+
+// Warnings are settings that are allowed and probably not meant.
+func Warnings(p *policy.Policy, mode string, now time.Time) []string {
+	return harmlessLines(warnings(p, mode, now))
+}
