@@ -174,7 +174,7 @@ type Settings struct {
 	// a mounted bucket (deploy/README.md). A report that cannot be written is
 	// one line in the log and stops no run. WARNING: the page names clusters,
 	// endpoints and what is wrong with them; who can read the file reads that.
-	Report reportFile `split_words:"true" default:"none" form:"a file, e.g. /mnt/reports/index.html, or none"`
+	Report reportFile `split_words:"true" default:"none" form:"a file that ends in .html, e.g. /mnt/reports/index.html, or none"`
 
 	// -- The book, the schedule and the endpoints --
 

@@ -327,7 +327,8 @@ func (a address) loopback() bool {
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
-// filePath is a file, or "" for none.
+// filePath is a page's file, or "" for none. By its ending a bucket and a browser
+// know what it holds.
 type filePath string
 
 func (f *filePath) UnmarshalText(text []byte) error {
@@ -335,8 +336,11 @@ func (f *filePath) UnmarshalText(text []byte) error {
 	if string(text) == "none" {
 		return nil
 	}
-	if s := string(text); strings.HasSuffix(s, "/") || strings.Contains(s, "://") || strings.ContainsFunc(s, unicode.IsControl) {
-		return fmt.Errorf("%q names no file; a bucket is mounted first, and then it has a path", text)
+	switch s := string(text); {
+	case strings.Contains(s, "://"):
+		return fmt.Errorf("%q is no file; a bucket is mounted first, and then it has a path", text)
+	case !strings.HasSuffix(s, ".html") || strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("%q does not name a file that ends in .html", text)
 	}
 	*f = filePath(text)
 	return nil

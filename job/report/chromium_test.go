@@ -161,8 +161,8 @@ func TestScreenshots(t *testing.T) {
 		width, height int
 		flags         []string
 	}{
-		{"report-light.png", 1200, 1500, nil},
-		{"report-dark.png", 1200, 1500, []string{"--blink-settings=preferredColorScheme=0"}},
+		{"report-light.png", 1200, 1900, nil},
+		{"report-dark.png", 1200, 1900, []string{"--blink-settings=preferredColorScheme=0"}},
 		{"report-phone.png", 390, 1500, []string{"--force-device-scale-factor=2"}},
 	} {
 		file := filepath.Join("..", "..", "docs", shot.name)

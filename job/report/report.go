@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -59,6 +60,9 @@ var (
 	page  = template.Must(template.New("page").Parse(unindented(pageText)))
 )
 
+// blankLines are what parts that are left out leave behind.
+var blankLines = regexp.MustCompile(`\n\s*\n`)
+
 func unindented(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -82,7 +86,7 @@ func Write(w io.Writer, p Page) error {
 	if err := page.Execute(&b, newView(p)); err != nil {
 		return fmt.Errorf("make the report: %w", err)
 	}
-	if _, err := w.Write(b.Bytes()); err != nil {
+	if _, err := w.Write(blankLines.ReplaceAll(b.Bytes(), []byte("\n"))); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil

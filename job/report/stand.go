@@ -115,7 +115,8 @@ func (m *maker) stateOf(s stand) state {
 	return waiting
 }
 
-// carriesOut says whether what was decided was also done.
+// carriesOut says whether what was decided was also done: in observe mode, only
+// in the book.
 func (m *maker) carriesOut() bool { return m.Command == "run" || m.Command == "simulate" }
 
 // ended tells a cluster that was rotated from one that did not need it.
@@ -169,7 +170,7 @@ func (m *maker) title(s state) string {
 	case needsPeople:
 		return "Needs people"
 	case doing:
-		if m.carriesOut() {
+		if m.carriesOut() && m.Mode != "observe" {
 			return "Not carried out"
 		}
 		return "Would be done now"
