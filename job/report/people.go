@@ -123,7 +123,7 @@ func (m *maker) meanwhile(s stand) string {
 	switch r := s.Rotation; {
 	case r != nil && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients) && !r.StartedAt().IsZero():
 		return "GKE completes it by itself from " + m.words.At(r.StartedAt().Add(policy.AutoCompleteAfter)) + "."
-	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.now):
+	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.now) && ca.Expires.Sub(m.now) < modern:
 		return "The CA expires " + show.Day(ca.Expires) + "; GKE starts by itself from " + show.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
 	}
 	return ""

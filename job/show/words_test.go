@@ -1,0 +1,50 @@
+package show
+
+import (
+	"strings"
+	"testing"
+
+	"gke-credential-rotator/policy"
+)
+
+// TestAdviceInParts: put together, the parts of an advice are the advice, and
+// every command in it is a part of its own that a shell understands.
+func TestAdviceInParts(t *testing.T) {
+	const evil = "p/l/a b'; rm -rf ~"
+	for reason, advice := range policy.Reasons {
+		whole, words := "", ""
+		for _, part := range Next(reason, "p/l/c", "prod") {
+			whole += part.Text
+			if !part.Command {
+				words += part.Text
+			}
+		}
+		want := strings.ReplaceAll(strings.ReplaceAll(advice.Next, "CLUSTER", "p/l/c"), " ENV ", " prod ")
+		if whole != want {
+			t.Errorf("%s: %q, not %q", reason, whole, want)
+		}
+		for _, command := range []string{"rotator ", "gcloud ", "scripts/", "ROTATOR_"} {
+			if strings.Contains(words, command) && !strings.Contains(words, "the rotator ") {
+				t.Errorf("%s: the words %q hold a command", reason, words)
+			}
+		}
+		for _, part := range Next(reason, evil, evil) {
+			if part.Command && strings.Contains(strings.ReplaceAll(part.Text, ShellWord(evil), ""), "rm -rf") {
+				t.Errorf("%s: a shell would run %q", reason, part.Text)
+			}
+		}
+	}
+}
+
+// TestMeaningsAreText: what the settings mean is as harmless as on a terminal.
+func TestMeaningsAreText(t *testing.T) {
+	p := testPolicy()
+	p.Projects = []string{"shop\x1b[2J\u202e"}
+	ms := Meanings(p, "act")
+	if len(ms) != 5 || ms[1].Title != "When a CA is due" {
+		t.Errorf("%+v", ms)
+	}
+	if text := ms[0].Lines[0]; strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, `shop\x1b[2J\u202e`) {
+		t.Errorf("%q", text)
+	}
+}
