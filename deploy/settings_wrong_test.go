@@ -55,6 +55,8 @@ var wrongSettings = []struct{ line, says string }{
 	{"NOTIFY=oncall@acme.example", "NOTIFY=oncall@acme.example: write email:ADDRESS"},
 	{"RUNBOOK=deploy/RUNBOOK.md", "RUNBOOK=deploy/RUNBOOK.md: write an address"},
 	{"MEMORY=512", "MEMORY=512: write a size, e.g. 512Mi"},
+	{"REPORT_BUCKET=gs://acme-reports", "REPORT_BUCKET=gs://acme-reports: write the name of a bucket, without gs://, or nothing"},
+	{"ROTATOR_REPORT=/tmp/report.html", "ROTATOR_REPORT follows from REPORT_BUCKET"},
 	{"CPU=0.5", "CPU=0.5: write 1, 2, 4, 6 or 8"},
 	{"TASK_TIMEOUT=55m", "TASK_TIMEOUT=55m: write a number from 1"},
 	{"TASK_TIMEOUT=3000", "TASK_TIMEOUT=3000 is not above ROTATOR_DEADLINE=50m (3000 seconds)"},

@@ -8,7 +8,7 @@ declare -A PLACE=(
   [PROJECT]=- [REGION]=- [SCHEDULER_REGION]='' [DATABASE_LOCATION]=-
   [BUILD_PROJECT]=- [BUILD_REGION]=- [ORGANIZATION]='' [GRANT]=projects [SOURCE]=''
   [SCHEDULE]='17 * * * *' [CPU]=1 [MEMORY]=512Mi [TASK_TIMEOUT]=3300 [MAX_RETRIES]=1
-  [NOTIFY]='' [RUNBOOK]=- [SILENT_HOURS]=3 [CA_DAYS]=45
+  [NOTIFY]='' [RUNBOOK]=- [SILENT_HOURS]=3 [CA_DAYS]=45 [REPORT_BUCKET]=''
 )
 declare -A POLICY=()      # the ROTATOR_ settings as the container gets them
 declare -a POLICY_NAMES=() # in the order of the file
@@ -56,6 +56,8 @@ read_settings() {
     case $name in
       ROTATOR_ENV | ROTATOR_STATE)
         wrong+=("line $number: $name follows from the file's name and PROJECT; take the line out") ;;
+      ROTATOR_REPORT)
+        wrong+=("line $number: $name follows from REPORT_BUCKET, the bucket that is mounted for it; take the line out") ;;
       ROTATOR_*)
         POLICY[$name]=$value
         POLICY_NAMES+=("$name") ;;
@@ -103,6 +105,7 @@ check_place() {
   form NOTIFY '^([a-z_]+:[^,[:space:]]+(,[a-z_]+:[^,[:space:]]+)*)?$' 'email:ADDRESS or TYPE:LABEL=VALUE, several with commas, or nothing'
   form RUNBOOK '^https?://[^[:space:]]+$' 'an address'
   form MEMORY '^[0-9]+(Mi|Gi)$' 'a size, e.g. 512Mi'
+  form REPORT_BUCKET '^([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])?$' 'the name of a bucket, without gs://, or nothing'
   form CPU '^[12468]$' '1, 2, 4, 6 or 8'
   for name in TASK_TIMEOUT SILENT_HOURS CA_DAYS; do
     form "$name" '^[1-9][0-9]{0,4}$' 'a number from 1'
@@ -162,5 +165,9 @@ derive_names() {
   POLICY[ROTATOR_ENV]=$ENV
   POLICY[ROTATOR_STATE]=firestore://$PROJECT/$DATABASE
   POLICY_NAMES=(ROTATOR_ENV ROTATOR_STATE "${POLICY_NAMES[@]}")
+  if [[ -n ${PLACE[REPORT_BUCKET]} ]]; then
+    POLICY[ROTATOR_REPORT]=/mnt/${PLACE[REPORT_BUCKET]}/rotator-$ENV.html
+    POLICY_NAMES+=(ROTATOR_REPORT)
+  fi
   IFS=', ' read -ra TARGETS <<<"${POLICY[ROTATOR_PROJECTS]}"
 }

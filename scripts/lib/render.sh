@@ -30,6 +30,27 @@ settings_block() {
   done
 }
 
+# report_volume prints, behind the settings, the bucket into which a run writes its
+# report; nothing without one. The image runs as 65532, who must own what it
+# writes.
+report_volume() {
+  local bucket=${PLACE[REPORT_BUCKET]}
+  [[ -n $bucket ]] || return 0
+  cat <<EOT
+
+              volumeMounts:
+                - name: report
+                  mountPath: /mnt/$bucket
+          volumes:
+            - name: report
+              csi:
+                driver: gcsfuse.run.googleapis.com
+                volumeAttributes:
+                  bucketName: $bucket
+                  mountOptions: uid=65532,gid=65532
+EOT
+}
+
 # digest16 prints the first 16 hex digits of standard input's SHA-256: short
 # enough for a label.
 digest16() { sha256sum | cut -c1-16; }
@@ -41,5 +62,5 @@ settings_hash() { settings_block | digest16; }
 render_job() {
   render "$ROOT/deploy/job.yaml" "IMAGE=$1" "ENV=$ENV" "JOB=$JOB" "ACCOUNT=$ACCOUNT" \
     "CPU=${PLACE[CPU]}" "MEMORY=${PLACE[MEMORY]}" "TASK_TIMEOUT=${PLACE[TASK_TIMEOUT]}" \
-    "MAX_RETRIES=${PLACE[MAX_RETRIES]}" "SETTINGS_HASH=$(settings_hash)" "SETTINGS=$(settings_block)"
+    "MAX_RETRIES=${PLACE[MAX_RETRIES]}" "SETTINGS_HASH=$(settings_hash)" "SETTINGS=$(settings_block)$(report_volume)"
 }
