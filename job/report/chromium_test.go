@@ -117,11 +117,9 @@ func measure(t *testing.T, pages map[string]string, asks [][3]any) []measured {
 // page's own policy; 1,000 clusters are all there; and paper shows what is
 // folded away.
 func TestInBrowser(t *testing.T) {
-	texts := map[string]string{}
 	var asks [][3]any
-	all := pages(t)
-	for name, p := range all {
-		texts[name] = written(t, p)
+	all, texts := pages(t), texts(t)
+	for name := range all {
 		for _, width := range []int{360, 390, 820, 1280} {
 			asks = append(asks, [3]any{name, width, false})
 		}

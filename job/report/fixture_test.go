@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -177,8 +178,33 @@ func hostile() Page {
 	return p
 }
 
-// pages are all kinds of page that the tests look at.
+// pages are all kinds of page that the tests look at, made once.
 func pages(t testing.TB) map[string]Page {
+	sample, end := samplePage(t, 6), samplePage(t, 30)
+	kinds.Do(func() {
+		kinds.pages = allKinds()
+		kinds.pages["sample"], kinds.pages["end"] = sample, end
+		kinds.texts = map[string]string{}
+		for name, p := range kinds.pages {
+			kinds.texts[name] = written(t, p)
+		}
+	})
+	return maps.Clone(kinds.pages)
+}
+
+// texts are the same pages as they are written.
+func texts(t testing.TB) map[string]string {
+	pages(t)
+	return maps.Clone(kinds.texts)
+}
+
+var kinds struct {
+	sync.Once
+	pages map[string]Page
+	texts map[string]string
+}
+
+func allKinds() map[string]Page {
 	empty := generated(0)
 	idle := generated(5)
 	for i := range idle.Result.Fleet.Clusters {
@@ -186,7 +212,7 @@ func pages(t testing.TB) map[string]Page {
 	}
 	idle.Result.Fleet.Book = policy.Book{}
 	idle.Result.Decisions = policy.Plan(idle.Policy, idle.Result.Fleet, "plan", now)
-	return map[string]Page{"sample": samplePage(t, 6), "end": samplePage(t, 30), "generated": generated(1000), "hostile": hostile(), "empty": empty, "idle": idle}
+	return map[string]Page{"generated": generated(1000), "hostile": hostile(), "empty": empty, "idle": idle}
 }
 
 func written(t testing.TB, p Page) string {

@@ -59,7 +59,7 @@ func textOf(n *html.Node) string {
 // it; what needs people also says what to do; what has ended has its proof.
 func TestEveryDecisionIsOnThePage(t *testing.T) {
 	for name, p := range pages(t) {
-		doc := parsed(t, written(t, p))
+		doc := parsed(t, texts(t)[name])
 		rows := map[string]string{}
 		todo := ""
 		for _, s := range all(doc, "section") {
@@ -109,8 +109,8 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 func TestSentence(t *testing.T) {
 	observed := generated(20)
 	observed.Result.Fleet.Unread = []policy.Unread{{Project: "a", Location: "l"}, {Project: "a"}, {Project: "b"}}
-	all := pages(t)
-	all["unread"] = observed
+	all := texts(t)
+	all["unread"] = written(t, observed)
 	for name, want := range map[string]string{
 		"sample": "1 cluster needs people, 3 are in flight and the next start is Tue 01 Dec 00:00.",
 		"end":    "1 cluster needs people.",
@@ -118,7 +118,7 @@ func TestSentence(t *testing.T) {
 		"idle":   "All 5 clusters are in order; the next is due 2051-01-20.",
 		"unread": "2 clusters need people, 2 are in flight, the next start is Sat 28 Nov 02:00 and 2 projects did not answer.",
 	} {
-		h1 := parsed(t, written(t, all[name])).Descendants()
+		h1 := parsed(t, all[name]).Descendants()
 		for n := range h1 {
 			if n.Data == "h1" && textOf(n) != want {
 				t.Errorf("%s: %q, not %q", name, textOf(n), want)
@@ -129,9 +129,8 @@ func TestSentence(t *testing.T) {
 
 // TestStructure: a page is a document, and it neither loads nor runs anything.
 func TestStructure(t *testing.T) {
-	for name, p := range pages(t) {
+	for name, text := range texts(t) {
 		t.Run(name, func(t *testing.T) {
-			text := written(t, p)
 			doc := parsed(t, text)
 			ids := map[string]bool{}
 			level, h1 := 0, 0
@@ -240,7 +239,7 @@ func checkTables(t *testing.T, doc *html.Node) {
 
 // TestHostile: whatever a name says, it is text.
 func TestHostile(t *testing.T) {
-	text := written(t, hostile())
+	text := texts(t)["hostile"]
 	for _, bad := range []string{"<script", "<img", "onerror=alert(2)>\"", "\u202e", "\x1b", "ZgotmplZ", "{{"} {
 		if strings.Contains(strings.ReplaceAll(text, "{{.Env}}", ""), bad) {
 			t.Errorf("%q is on the page", bad)
@@ -259,7 +258,7 @@ func TestHostile(t *testing.T) {
 
 // TestPolicyOfContent: the browser is told to load and run nothing.
 func TestPolicyOfContent(t *testing.T) {
-	doc := parsed(t, written(t, hostile()))
+	doc := parsed(t, texts(t)["hostile"])
 	got := ""
 	for _, m := range all(doc, "meta") {
 		if strings.EqualFold(attr(m, "http-equiv"), "Content-Security-Policy") {
