@@ -302,6 +302,16 @@ func TestRunShowsWhatWasDone(t *testing.T) {
 	}
 }
 
+// TestNoSecretAddress: of an address in the settings only the host is shown.
+func TestNoSecretAddress(t *testing.T) {
+	p := generated(1)
+	p.Settings = []show.Setting{{Name: "NOTIFY_WEBHOOK", Value: "https://ann:secret@hooks.example.com/services/T0/B0/secret?x=y"}, {Name: "WAVES", Value: "env=a/b > env=c"}}
+	text := written(t, p)
+	if strings.Contains(text, "secret") || !strings.Contains(text, "https://hooks.example.com/…") || !strings.Contains(text, "env=a/b &gt; env=c") {
+		t.Error("the address is shown whole, or another value is not")
+	}
+}
+
 // TestWriterFails: an error of the writer is told.
 func TestWriterFails(t *testing.T) {
 	if err := Write(broken{}, generated(1)); !errors.Is(err, errBroken) {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"html/template"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,10 @@ type segment struct {
 	X, W  float64 // per cent
 }
 
+// address is one whose path may be a secret, as that of a webhook: a page goes
+// further than the settings do.
+var address = regexp.MustCompile(`(https?://)(?:[^/\s]*@)?([^/\s]+)/\S+`)
+
 // maker makes the view of one page.
 type maker struct {
 	Page
@@ -101,7 +106,7 @@ func newView(p Page) view {
 	}
 	v.Lanes = m.lanes()
 	for _, s := range p.Settings {
-		s.Value = cmp.Or(show.Harmless(s.Value), `""`)
+		s.Value = cmp.Or(address.ReplaceAllString(show.Harmless(s.Value), "$1$2/…"), `""`)
 		v.Settings = append(v.Settings, s)
 	}
 	if p.Played != nil {
