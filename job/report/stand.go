@@ -290,7 +290,7 @@ func (m *maker) lede(v view) []string {
 	}
 	if n := len(v.Clients); n > 0 {
 		text := "The clients of " + show.Plural(n, "cluster", "clusters") + " must be updated"
-		if by := v.Clients[0].Ends.Text; by != "" {
+		if by := cmp.Or(v.Clients[0].Ends.Text, v.Clients[0].GKE.Text); by != "" {
 			text += ", the first before " + by
 		}
 		out = append(out, text+".")
