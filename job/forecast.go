@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -26,6 +28,7 @@ type forecasting struct {
 	days                          int
 	seed                          int64
 	approve, all                  bool
+	report                        *string
 	form                          calendarFormat
 }
 
@@ -46,6 +49,7 @@ shows what changes.`,
 		Example: `  rotator forecast
   rotator forecast --days 365 --format json | jq '.left[] | {cluster, prevents}'
   rotator forecast --format ics > rotations.ics
+  rotator forecast --report next-quarter.html
   rotator forecast --compare next.env       # lines as ROTATOR_MAX_ACTIVE=20
   gcloud container clusters list --project shop-prod --format json > fleet.json
   ROTATOR_MAX_CA_AGE=365d rotator forecast --fleet fleet.json --days 365`,
@@ -73,6 +77,7 @@ shows what changes.`,
 		}
 		return a.forecast(cmd.Context(), fc)
 	})
+	fc.report = reportFlag(cmd)
 	return cmd
 }
 
@@ -96,6 +101,7 @@ type outlook struct {
 	begin  func(*policy.Policy) (sim.Setup, error)
 	unread []policy.Unread
 	show   show.ForecastOptions
+	first  pass.Result // of the first run: the fleet as it is
 }
 
 func (a *app) forecast(ctx context.Context, fc forecasting) error {
@@ -128,8 +134,8 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	if err != nil {
 		return err
 	}
-	if fc.compare == "" {
-		return o.print(before, p, nil, nil)
+	if err := o.report(s, p, before); err != nil || fc.compare == "" {
+		return errors.Join(err, o.print(before, p, nil, nil))
 	}
 	after, q, err := o.play(ctx, other)
 	if err != nil {
@@ -239,10 +245,38 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	view := o.show.Options
 	view.Live = view.Live && o.form == "table"
 	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, view)
-	f, err := sim.Foresee(ctx, setup, func(res pass.Result) { progress.See(res) })
+	f, err := sim.Foresee(ctx, setup, func(res pass.Result) {
+		progress.See(res)
+		if o.first.At.IsZero() {
+			o.first = res
+		}
+	})
 	progress.Done()
 	f.Unread = o.unread
 	return f, shown, err
+}
+
+// report writes the page that a person asked for: the fleet as it is, and what is
+// to come.
+func (o *outlook) report(s Settings, p *policy.Policy, f sim.Forecast) error {
+	page := o.a.page("forecast", s, o.first)
+	page.Policy, page.Mode, page.Forecast = p, "", &f.Story
+	page.Result.Done = nil // what the first run would do is the forecast's to tell
+	page.Result.Fleet.Unread = f.Unread
+	prevented := map[string]int{}
+	for _, l := range f.Left {
+		if l.Outcome != sim.InFlight {
+			prevented[show.Blame(l)]++
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(prevented)) {
+		clusters := "1 cluster"
+		if n := prevented[what]; n > 1 {
+			clusters = fmt.Sprintf("%d clusters", n)
+		}
+		page.Notes = append(page.Notes, fmt.Sprintf("Not rotated by the end: %s. What prevents it: %s.", clusters, what))
+	}
+	return askedReport(*o.forecasting.report, page)
 }
 
 func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy) error {

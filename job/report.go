@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,14 +40,11 @@ const (
 // rotations. Where that cannot be read the page is made without it.
 func (a *app) pageWithEvidence(ctx context.Context, command string, s Settings, w pass.World, res pass.Result) report.Page {
 	page := a.page(command, s, res)
-	store, ok := w.Store.(interface {
-		Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error]
-	})
-	if !ok {
+	if w.Store == nil {
 		page.Finished = closed(res)
 		return page
 	}
-	for rec, err := range store.Records(ctx, res.At.Add(-evidenceFor)) {
+	for rec, err := range w.Store.Records(ctx, res.At.Add(-evidenceFor)) {
 		if err != nil {
 			a.complain("the report lacks finished rotations: " + err.Error())
 			break
