@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -260,21 +259,12 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 // to come.
 func (o *outlook) report(s Settings, p *policy.Policy, f sim.Forecast) error {
 	page := o.a.page("forecast", s, o.first)
-	page.Policy, page.Mode, page.Forecast = p, "", &f.Story
+	page.Policy, page.Mode, page.Forecast = p, "", &f
 	page.Result.Done = nil // what the first run would do is the forecast's to tell
 	page.Result.Fleet.Unread = f.Unread
-	prevented := map[string]int{}
-	for _, l := range f.Left {
-		if l.Outcome != sim.InFlight {
-			prevented[show.Blame(l)]++
-		}
-	}
-	for _, what := range slices.Sorted(maps.Keys(prevented)) {
-		clusters := "1 cluster"
-		if n := prevented[what]; n > 1 {
-			clusters = fmt.Sprintf("%d clusters", n)
-		}
-		page.Notes = append(page.Notes, fmt.Sprintf("Not rotated by the end: %s. What prevents it: %s.", clusters, what))
+	page.Notes = []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came."}
+	if p.Approval != policy.ApproveNone && !o.approve {
+		page.Notes = append(page.Notes, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on.", p.Approval))
 	}
 	return askedReport(*o.forecasting.report, page)
 }

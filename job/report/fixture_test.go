@@ -173,7 +173,11 @@ func hostile() Page {
 	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Said: said}}
 	p.Finished = []policy.Record{{Rotation: r, ClosedAs: policy.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
 	p.Settings = []show.Setting{{Name: "ENV", Value: evil}}
-	p.Notes, p.Forecast = []string{evil}, &sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: evil}}}
+	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
+		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: evil}}},
+		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: evil}},
+		Left:  []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: evil, Held: sim.Wait{Gate: evil, Message: evil}}},
+	}
 	p.Version, p.Mode = evil, evil
 	return p
 }

@@ -42,9 +42,8 @@ type Page struct {
 	// Played is what a simulation played until Result; nil: nothing was.
 	Played *sim.Story
 	// Forecast is what is to come after Result; nil: nobody asked.
-	Forecast *sim.Story
-	// Notes are sentences that stand before the forecast, e.g. what will not
-	// fit and which setting prevents it.
+	Forecast *sim.Forecast
+	// Notes are sentences about what the forecast rests on.
 	Notes []string
 }
 

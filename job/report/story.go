@@ -24,6 +24,15 @@ type storyView struct {
 	Lanes     []storyLane // few enough to be drawn one by one
 	Months    []month
 	Quiet     string // clusters of which there is nothing to tell
+	// Left are clusters that will not be rotated in this time.
+	Left, MoreLeft []item
+	LeftBy         string
+}
+
+// point is how many are in flight from a moment on.
+type point struct {
+	at time.Time
+	n  int
 }
 
 // curve is how many rotations were in flight over time.
@@ -135,16 +144,29 @@ func began(c sim.Chapter) time.Time {
 	return time.Time{}
 }
 
-// calendar puts the cluster into its month; what has not started comes last.
-func (m *maker) calendar(v *storyView, c sim.Chapter) {
+// month is the part of the calendar in which a rotation begins.
+func (m *maker) month(at time.Time) string {
+	if at.IsZero() {
+		return "Not started"
+	}
 	zone := m.Zone
 	if zone == nil {
 		zone = time.UTC
 	}
-	title := "Not started"
-	if at := began(c); !at.IsZero() {
-		title = at.In(zone).Format("January 2006")
+	return at.In(zone).Format("January 2006")
+}
+
+// put adds a row to its month.
+func (v *storyView) put(title string, r storyRow) {
+	if n := len(v.Months); n == 0 || v.Months[n-1].Title != title {
+		v.Months = append(v.Months, month{Title: title})
 	}
+	last := &v.Months[len(v.Months)-1]
+	last.Rows = append(last.Rows, r)
+}
+
+// calendar puts the cluster into its month; what has not started comes last.
+func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	r := storyRow{
 		Name: show.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
 		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
@@ -155,11 +177,7 @@ func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	case len(c.Waited) > 0:
 		r.Waited = "waited " + show.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(show.Harmless(c.Waited[0].Gate), "-", " ")
 	}
-	if n := len(v.Months); n == 0 || v.Months[n-1].Title != title {
-		v.Months = append(v.Months, month{Title: title})
-	}
-	last := &v.Months[len(v.Months)-1]
-	last.Rows = append(last.Rows, r)
+	v.put(m.month(began(c)), r)
 }
 
 // join makes one table of a short calendar.
@@ -213,14 +231,9 @@ func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Ti
 
 // curve counts what is in flight after every change.
 func (m *maker) curve(s sim.Story) curve {
-	type point struct {
-		at time.Time
-		n  int
-	}
 	open := map[policy.Ref]bool{}
 	var points []point
-	var c curve
-	var peakAt time.Time
+	var peak point
 	for _, ch := range s.Changes {
 		if ch.Closed != "" {
 			delete(open, ch.Cluster)
@@ -234,17 +247,31 @@ func (m *maker) curve(s sim.Story) curve {
 		}
 	}
 	for _, p := range points {
-		if p.n > c.Peak {
-			c.Peak, peakAt = p.n, p.at
+		if p.n > peak.n {
+			peak = p
 		}
 	}
-	c.PeakAt = m.at(peakAt)
-	if c.Peak == 0 {
-		return c
+	c := draw(points, s.From, s.To)
+	c.Peak, c.PeakAt = peak.n, m.at(peak.at)
+	c.Alt = c.said()
+	return c
+}
+
+func (c curve) said() string {
+	return fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
+}
+
+// draw makes the curve's paths, in a box of 1000 by 100.
+func draw(points []point, from, to time.Time) curve {
+	most := 1
+	for _, p := range points {
+		most = max(most, p.n)
 	}
-	span := float64(s.To.Sub(s.From))
-	x := func(t time.Time) string { return strconv.FormatFloat(float64(t.Sub(s.From))/span*1000, 'f', 1, 64) }
-	y := func(n int) string { return strconv.FormatFloat(100-float64(n)/float64(c.Peak)*96, 'f', 1, 64) }
+	span := float64(to.Sub(from))
+	x := func(t time.Time) string {
+		return strconv.FormatFloat(min(max(float64(t.Sub(from))/span*1000, 0), 1000), 'f', 1, 64)
+	}
+	y := func(n int) string { return strconv.FormatFloat(100-float64(n)/float64(most)*96, 'f', 1, 64) }
 	var b strings.Builder
 	b.WriteString("M0 " + y(0))
 	last := 0
@@ -255,10 +282,7 @@ func (m *maker) curve(s sim.Story) curve {
 		}
 	}
 	b.WriteString("H1000")
-	c.Line = b.String()
-	c.Area = c.Line + "V100H0Z"
-	c.Alt = fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
-	return c
+	return curve{Line: b.String(), Area: b.String() + "V100H0Z"}
 }
 
 // rate is a number of starts a week.

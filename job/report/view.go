@@ -113,9 +113,7 @@ func newView(p Page) view {
 		v.Stories = append(v.Stories, m.story("played", "What happened", *p.Played))
 	}
 	if p.Forecast != nil {
-		s := m.story("forecast", "What is to come", *p.Forecast)
-		s.Notes = m.texts(p.Notes)
-		v.Stories = append(v.Stories, s)
+		v.Stories = append(v.Stories, m.forecast(*p.Forecast))
 	}
 	v.Bar = m.bar()
 	v.Sentence, v.Lede = m.sentence(), m.lede(v)

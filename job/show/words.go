@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 )
 
@@ -25,6 +26,9 @@ func (w Words) Sentence(r policy.Reason, message string) string { return w.g.sen
 // Text makes a sentence of the rules, or of GKE, fit for a picture: harmless,
 // and with its times in the picture's zone.
 func (w Words) Text(s string) string { return w.g.words(s) }
+
+// Left says of a cluster why it is not rotated by a forecast's end.
+func (w Words) Left(l sim.Left) string { return w.g.leftWords(l) }
 
 // At shows a time: with its year only when it is far away.
 func (w Words) At(t time.Time) string { return w.g.at(t) }
