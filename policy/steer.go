@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Owners steer with labels on their own cluster, as gcloud and Terraform set
@@ -93,7 +94,7 @@ func labelHolds(labels map[string]string) []labelHold {
 func labelText(key, value string) string {
 	const most = 63
 	printable := func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) || r == utf8.RuneError { // also what is no UTF-8
 			return '?'
 		}
 		return r
