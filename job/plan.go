@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/pass"
@@ -43,6 +45,9 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		defer done()
 		res, err := pass.Look(cmd.Context(), world, a.passOptions(s))
 		if err != nil {
+			return err
+		}
+		if res.Holder, err = pass.AtWork(cmd.Context(), world.Store, time.Duration(s.Deadline.V), res.At); err != nil {
 			return err
 		}
 		if err := askedReport(*page, a.pageWithEvidence(cmd.Context(), "plan", s, world, res)); err != nil {

@@ -24,6 +24,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
 )
 
 // TestMain lets the scripts run this very program as rotator.
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 //	gke advice PROJECT LOCATION FILE  writes what Recommender recommends there
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
+//	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //	examples TIME           runs the examples of every command's help
 //
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
@@ -83,6 +85,26 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// leaseCommand is "lease RUN SINCE UNTIL".
+func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: lease RUN SINCE UNTIL")
+	}
+	book, err := state.ShareFile(ts.MkAbs("book.db"))
+	if !errors.Is(err, state.ErrNoBook) {
+		ts.Check(err)
+	}
+	for _, at := range args[1:] { // taken at the one time, renewed until the other
+		now, err := time.Parse(time.RFC3339, at)
+		ts.Check(err)
+		if at != args[1] {
+			now = now.Add(-5 * time.Minute)
+		}
+		_, err = book.Lease(context.Background(), state.Lease{Holder: args[0], Now: now, Until: now.Add(5 * time.Minute)})
+		ts.Check(err)
 	}
 }
 

@@ -51,10 +51,14 @@ cluster too, and earlier rotations.`,
 		if len(args) == 1 {
 			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now(), *form)
 		}
-		if *form == "json" {
-			return show.StatusJSON(a.stdout, book, now(), s.Policy())
+		holder, err := pass.AtWork(cmd.Context(), store, time.Duration(s.Deadline.V), now())
+		if err != nil {
+			return err
 		}
-		return show.Status(a.stdout, book, now(), s.Policy(), a.options(string(s.Mode.V)))
+		if *form == "json" {
+			return show.StatusJSON(a.stdout, book, holder, now(), s.Policy())
+		}
+		return show.Status(a.stdout, book, holder, now(), s.Policy(), a.options(string(s.Mode.V)))
 	})
 	return cmd
 }

@@ -369,27 +369,41 @@ func (f *File) Lease(ctx context.Context, want Lease) (held Lease, err error) {
 		return held, err
 	}
 	err = f.update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketFleet)
-		var now Lease
-		version, err := current(b, string(keyLease))
+		now, version, err := leaseIn(tx)
 		if err != nil {
 			return err
 		}
-		if v := b.Get(keyLease); v != nil {
-			if _, err := decode("lease", v, &now); err != nil {
-				return err
-			}
-		}
-		if now.Holder != "" && now.Holder != want.Holder && want.Now.Before(now.Until) {
-			held = now
+		var granted bool
+		if held, granted = now.grant(want); !granted {
 			return nil
 		}
-		held = want
+		b := tx.Bucket(bucketFleet)
 		if want.Release {
 			return b.Delete(keyLease)
 		}
-		_, err = put(b, string(keyLease), version, &want)
+		_, err = put(b, string(keyLease), version, &held)
 		return err
 	})
 	return held, err
+}
+
+// Holder implements [Store].
+func (f *File) Holder(ctx context.Context) (held Lease, err error) {
+	if err := ctx.Err(); err != nil {
+		return held, err
+	}
+	err = f.view(func(tx *bbolt.Tx) error {
+		held, _, err = leaseIn(tx)
+		return err
+	})
+	return held, err
+}
+
+func leaseIn(tx *bbolt.Tx) (now Lease, version string, err error) {
+	b := tx.Bucket(bucketFleet)
+	if b == nil || b.Get(keyLease) == nil {
+		return now, "", nil
+	}
+	version, err = decode("lease", b.Get(keyLease), &now)
+	return now, version, err
 }

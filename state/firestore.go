@@ -212,31 +212,42 @@ func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err erro
 	for range leaseTries {
 		var now Lease
 		var seen string
-		err = f.read(ctx, func(ctx context.Context) error {
-			now, seen = Lease{}, ""
-			return f.get(ctx, idLease, &now, &seen)
-		})
-		if err != nil {
+		if now, seen, err = f.lease(ctx); err != nil {
 			return Lease{}, err
 		}
-		if now.Holder != "" && now.Holder != want.Holder && want.Now.Before(now.Until) {
-			return now, nil
+		held, granted := now.grant(want)
+		if !granted {
+			return held, nil
 		}
 		var b batch
 		switch {
 		case !want.Release:
-			b.put(idLease, seen, &want, nil, nil)
+			b.put(idLease, seen, &held, nil, nil)
 		case seen != "":
 			b.remove(idLease, seen)
 		}
 		if err = f.commit(ctx, b); err == nil {
-			return want, nil
+			return held, nil
 		}
 		if !errors.Is(err, ErrConflict) {
 			return Lease{}, err
 		}
 	}
 	return Lease{}, err
+}
+
+// Holder implements [Store].
+func (f *Firestore) Holder(ctx context.Context) (Lease, error) {
+	held, _, err := f.lease(ctx)
+	return held, err
+}
+
+func (f *Firestore) lease(ctx context.Context) (now Lease, seen string, err error) {
+	err = f.read(ctx, func(ctx context.Context) error {
+		now, seen = Lease{}, ""
+		return f.get(ctx, idLease, &now, &seen)
+	})
+	return now, seen, err
 }
 
 // version is the mark of a document that was read or written: its update time.

@@ -272,14 +272,22 @@ func (m *Memory) Lease(ctx context.Context, want Lease) (Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return Lease{}, err
 	}
-	if now := m.lease; now.Holder != "" && now.Holder != want.Holder && want.Now.Before(now.Until) {
-		return now, nil
+	held, granted := m.lease.grant(want)
+	if !granted {
+		return held, nil
 	}
-	m.lease = want
+	m.lease = held
 	if want.Release {
 		m.lease = Lease{}
 	}
-	return want, nil
+	return held, nil
+}
+
+// Holder implements [Store].
+func (m *Memory) Holder(ctx context.Context) (Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lease, ctx.Err()
 }
 
 // Stamp grows with every document that is written.

@@ -107,5 +107,14 @@ func (s Shared) Lease(ctx context.Context, l Lease) (held Lease, err error) {
 	return held, err
 }
 
+// Holder implements [Store].
+func (s Shared) Holder(ctx context.Context) (held Lease, err error) {
+	err = s.read(func(f *File) (err error) {
+		held, err = f.Holder(ctx)
+		return err
+	})
+	return held, err
+}
+
 // Close implements [Store]: nothing is open between the operations.
 func (Shared) Close() error { return nil }

@@ -38,6 +38,9 @@ type Store interface {
 	// Lease takes or renews the courtesy lease and says who holds it.
 	// Correctness never depends on it.
 	Lease(ctx context.Context, l Lease) (held Lease, err error)
+	// Holder gives the lease as it is stored, zero when there is none, and takes
+	// nothing.
+	Holder(ctx context.Context) (Lease, error)
 	// Close releases what the store holds.
 	Close() error
 }

@@ -7,19 +7,55 @@ import (
 	"sync"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
 
 const (
-	leaseFor   = 5 * time.Minute
 	leaseRenew = time.Minute
+	// leaseBeyond is how much longer than DEADLINE a run may hold the lease:
+	// what it then finishes and tells takes far less.
+	leaseBeyond = 10 * time.Minute
 )
+
+// Holder is the run that holds the lease.
+type Holder struct {
+	Run   string    `json:"holder"` // execution/attempt/random
+	Since time.Time `json:"since"`  // when it took the lease, by its own clock
+	Until time.Time `json:"until"`
+	// Overdue: it has held the lease for longer than a run may take.
+	Overdue bool `json:"overdue"`
+}
+
+// AtWork gives the run that keeps others out now, or nil. It takes nothing.
+func AtWork(ctx context.Context, store state.Store, deadline time.Duration, now time.Time) (*Holder, error) {
+	if store == nil {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	held, err := store.Holder(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the lease in the book: %w", err)
+	}
+	if !held.HeldAt(now) {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	h := holderOf(held, deadline, now)
+	return &h, nil
+}
+
+func holderOf(held state.Lease, deadline time.Duration, now time.Time) Holder {
+	return Holder{
+		Run: held.Holder, Since: held.Since.UTC(), Until: held.Until.UTC(),
+		Overdue: deadline > 0 && now.Sub(held.Since) > deadline+leaseBeyond,
+	}
+}
 
 // lease keeps overlapping runs from getting into each other's way. It is a
 // courtesy: what makes overlaps harmless are intents and conditional writes.
 type lease struct {
-	w      World
-	holder string
+	w        World
+	holder   string
+	deadline time.Duration
 
 	mu    sync.Mutex
 	taken bool
@@ -29,14 +65,16 @@ type lease struct {
 }
 
 func newLease(w World, o Options) *lease {
-	l := &lease{w: w}
+	l := &lease{w: w, deadline: o.Deadline}
 	if w.Store != nil {
 		l.holder = fmt.Sprintf("%s/%d/%s", o.Run, o.Attempt, w.NewID())
 	}
 	return l
 }
 
-// take takes the lease. busy names the run that has it, if another does.
+// take takes the lease. busy names the run that has it, if another does; that
+// it has it for longer than a run may take is an error, for no run after it
+// would ever act.
 func (l *lease) take(ctx context.Context) (busy string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +85,11 @@ func (l *lease) take(ctx context.Context) (busy string, err error) {
 	case err != nil:
 		return "", fmt.Errorf("take the lease in the book: %w", err)
 	case held.Holder != l.holder:
-		return held.Holder, nil
+		if h := holderOf(held, l.deadline, l.asked); h.Overdue {
+			err = fmt.Errorf("%s has held the lease since %s UTC, longer than DEADLINE=%s and %s more: see whether that execution still runs, and end it; RUNBOOK.md, lease_busy",
+				h.Run, h.Since.Format("Mon 2006-01-02 15:04"), policy.Days(l.deadline), policy.Days(leaseBeyond))
+		}
+		return held.Holder, err
 	}
 	l.taken = true
 	return "", nil
@@ -102,7 +144,7 @@ func (l *lease) giveBack(ctx context.Context) {
 
 func (l *lease) ask(ctx context.Context, release bool) (state.Lease, error) {
 	now := l.w.Now()
-	until := now.Add(leaseFor)
+	until := now.Add(state.LeaseLasts)
 	held, err := l.w.Store.Lease(ctx, state.Lease{Holder: l.holder, Until: until, Now: now, Release: release})
 	l.asked = now
 	if err == nil && held.Holder == l.holder {

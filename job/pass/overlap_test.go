@@ -178,7 +178,7 @@ func TestStartsInOneRun(t *testing.T) {
 // is no error. The lease is given back at the end and runs out after a crash.
 func TestLease(t *testing.T) {
 	s := newStage(t, shop)
-	held, err := s.book.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now, Until: s.now.Add(leaseFor)})
+	held, err := s.book.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now, Until: s.now.Add(state.LeaseLasts)})
 	if err != nil || held.Holder != "somebody/0/x" {
 		t.Fatalf("%+v, %v", held, err)
 	}
@@ -190,7 +190,7 @@ func TestLease(t *testing.T) {
 	if m := p.line(EventLeaseBusy); m["holder"] != "somebody/0/x" || m["level"] != "INFO" {
 		t.Errorf("told %v", m)
 	}
-	s.pass(leaseFor)
+	s.pass(state.LeaseLasts)
 	for range 2 { // the second finds it given back
 		if res := s.process().must(); res.Busy != "" {
 			t.Fatalf("busy %q", res.Busy)

@@ -63,6 +63,8 @@ type Result struct {
 	// Busy names the run that holds the lease, when another does: then nothing
 	// was done.
 	Busy string
+	// Holder is the run that keeps others out, for a plan to show; nil: none.
+	Holder *Holder
 	// Stopped says why the run began nothing more before its end, or "".
 	Stopped string
 

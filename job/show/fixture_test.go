@@ -264,7 +264,7 @@ func pictures() []picture {
 	return append(forecastPictures(), []picture{
 		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, res, p, o) }},
 		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, res, "checkout", o) }},
-		{"status", func(w *bytes.Buffer, o Options) error { return Status(w, res.Fleet.Book, now, p, o) }},
+		{"status", func(w *bytes.Buffer, o Options) error { return Status(w, res.Fleet.Book, nil, now, p, o) }},
 		{"cluster", func(w *bytes.Buffer, o Options) error {
 			return StatusCluster(w, res.Fleet.Book, testHistory(), &d, d.Cluster.Ref, now, p, o)
 		}},

@@ -22,6 +22,7 @@ func Plan(w io.Writer, res pass.Result, p *policy.Policy, o Options) error {
 	g := newPage(o, res.At)
 	s := sortOut(res.Decisions)
 	g.planHead(res, p)
+	g.atWork(res.Holder)
 	doc := res.Fleet.Book.Fleet
 	people := slices.Concat(g.failureRows(doc, res.Fleet.Book.Rotations, p), g.peopleRows(s.people, p.Env))
 	doing, flying, waiting := g.doingRows(s.doing), g.flyingRows(s.flying), g.waitingRows(s.waiting)

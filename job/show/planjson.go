@@ -18,6 +18,7 @@ type planJSON struct {
 	Policy   policyJSON      `json:"policy"`
 	Clusters []clusterJSON   `json:"clusters"`
 	Unread   []policy.Unread `json:"unread"`
+	Lease    *pass.Holder    `json:"lease"` // the run at work; null: none
 }
 
 type clusterJSON struct {
@@ -56,7 +57,7 @@ type spanJSON struct {
 // PlanJSON writes the plan for programs: one object, times in UTC, clusters in
 // the order of their names. The error is the writer's.
 func PlanJSON(w io.Writer, res pass.Result, p *policy.Policy) error {
-	out := planJSON{Now: res.At.UTC(), Policy: policyOf(p), Clusters: []clusterJSON{}, Unread: slices.Clone(res.Fleet.Unread)}
+	out := planJSON{Now: res.At.UTC(), Policy: policyOf(p), Clusters: []clusterJSON{}, Unread: slices.Clone(res.Fleet.Unread), Lease: res.Holder}
 	if out.Unread == nil {
 		out.Unread = []policy.Unread{}
 	}

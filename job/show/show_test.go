@@ -44,7 +44,7 @@ func TestJSON(t *testing.T) {
 		draw func(*bytes.Buffer) error
 	}{
 		{"plan", func(b *bytes.Buffer) error { return PlanJSON(b, res, p) }},
-		{"status", func(b *bytes.Buffer) error { return StatusJSON(b, res.Fleet.Book, now, p) }},
+		{"status", func(b *bytes.Buffer) error { return StatusJSON(b, res.Fleet.Book, nil, now, p) }},
 		{"cluster", func(b *bytes.Buffer) error {
 			return StatusClusterJSON(b, res.Fleet.Book, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now)
 		}},
@@ -188,10 +188,11 @@ func TestHarmless(t *testing.T) {
 		story.Changes[i].Message += evil
 	}
 	p.Projects, p.Env = []string{evil}, evil
+	res.Holder = &pass.Holder{Run: evil, Since: now, Until: now, Overdue: true}
 	o := Options{Width: 100}
 	var b bytes.Buffer
 	for _, err := range []error{
-		Plan(&b, res, p, o), PlanJSON(&b, res, p), Explain(&b, res, res.Decisions[5].Cluster.Ref.Name, o), Status(&b, res.Fleet.Book, now, p, o), StatusJSON(&b, res.Fleet.Book, now, p),
+		Plan(&b, res, p, o), PlanJSON(&b, res, p), Explain(&b, res, res.Decisions[5].Cluster.Ref.Name, o), Status(&b, res.Fleet.Book, res.Holder, now, p, o), StatusJSON(&b, res.Fleet.Book, res.Holder, now, p),
 		StatusCluster(&b, res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p, o),
 		StatusClusterJSON(&b, res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now),
 		Story(&b, story, p, o), StoryJSON(&b, story), Policy(&b, p, []Setting{{"ENV", evil, false}}, now, o),

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 )
 
 // Status shows the book: what waits for people, what is in flight, who said
-// what, the last run. It asks nothing of GKE. The error is the writer's.
-func Status(w io.Writer, book policy.Book, now time.Time, p *policy.Policy, o Options) error {
+// what, the last run, and the one at work, if there is one. It asks nothing of
+// GKE. The error is the writer's.
+func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy, o Options) error {
 	g := newPage(o, now)
 	doc := book.Fleet
 	g.parts(bold, "Status of "+clean(cmp.Or(doc.Env, p.Env))+" at "+now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
@@ -23,6 +25,7 @@ func Status(w io.Writer, book policy.Book, now time.Time, p *policy.Policy, o Op
 		g.para(0, yellow, "There is no book yet: nothing was ever started, held or approved here.")
 		return g.send(w)
 	}
+	g.atWork(holder)
 	people, flying := g.bookRows(book, p)
 	people = slices.Concat(g.failureRows(doc, book.Rotations, p), people, g.blockedRows(doc, p))
 	names := g.names(people, flying)
@@ -49,6 +52,19 @@ func handedOver(book policy.Book) (policy.Ref, bool) {
 		}
 	}
 	return policy.Ref{}, false
+}
+
+// atWork names the run that keeps others out.
+func (g *page) atWork(h *pass.Holder) {
+	if h == nil {
+		return
+	}
+	g.line("")
+	if h.Overdue {
+		g.para(2, red, clean(h.Run)+" has held the lease since "+g.at(h.Since)+", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
+		return
+	}
+	g.para(2, yellow, clean(h.Run)+" is at work since "+g.at(h.Since)+": what it does is not in here yet.")
 }
 
 func (g *page) lastRun(n policy.RunNote) string {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 )
 
@@ -15,6 +16,7 @@ type statusJSON struct {
 	Env       string                 `json:"env"`
 	Known     bool                   `json:"bookKnown"`
 	LastRun   *policy.RunNote        `json:"lastRun"`
+	Lease     *pass.Holder           `json:"lease"` // the run at work; null: none
 	Slots     map[string]policy.Slot `json:"slots"`
 	InFlight  []flightJSON           `json:"inFlight"`
 	Holds     []holdJSON             `json:"holds"`
@@ -67,10 +69,10 @@ type storyOfJSON struct {
 
 // StatusJSON writes the book for programs: one object, times in UTC, clusters
 // in the order of their names. The error is the writer's.
-func StatusJSON(w io.Writer, book policy.Book, now time.Time, p *policy.Policy) error {
+func StatusJSON(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy) error {
 	doc := book.Fleet
 	out := statusJSON{
-		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Slots: map[string]policy.Slot{}, InFlight: []flightJSON{},
+		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder, Slots: map[string]policy.Slot{}, InFlight: []flightJSON{},
 		Holds: holdsOf(doc, policy.Ref{}), Approvals: []policy.Approval{}, Requests: []policy.Request{}, Failures: []policy.Failure{},
 		Blocked: map[string]string{}, Waves: map[string]time.Time{},
 	}

@@ -243,6 +243,14 @@ func (s shelf) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
 	return held, err
 }
 
+// Holder implements [state.Store].
+func (s shelf) Holder(ctx context.Context) (state.Lease, error) {
+	if err := s.begin(ctx, "holder"); err != nil {
+		return state.Lease{}, err
+	}
+	return s.x.dep.book.Holder(nobody)
+}
+
 // Write implements [state.Store].
 func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) {
 	x := s.x

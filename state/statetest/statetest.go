@@ -296,10 +296,26 @@ func lease(t *testing.T, s state.Store) {
 		{"lost", "a", 10 * time.Minute, false, "b"},
 		{"released", "b", 11 * time.Minute, true, "b"},
 		{"free", "c", 11 * time.Minute, false, "c"},
+		{"taken by a clock that is ten years ahead", "d", 87600 * time.Hour, false, "d"},
+		{"so it keeps nobody out", "e", 12 * time.Minute, false, "e"},
+		{"taken by a clock that is five minutes ahead", "f", 18 * time.Minute, false, "f"},
+		{"which is as far as clocks may be apart", "g", 13 * time.Minute, false, "f"},
+		{"and no more", "h", 13*time.Minute - time.Second, false, "h"},
+		{"renewed for long", "h", 17 * time.Minute, false, "h"},
 	} {
 		if got := ask(tt.holder, tt.after, five, tt.release); got.Holder != tt.want {
 			t.Errorf("%s: %q holds it, want %q", tt.what, got.Holder, tt.want)
 		}
+	}
+	held, err := s.Holder(ctx)
+	if err != nil || held.Holder != "h" || !held.Since.Equal(begin.Add(13*time.Minute-time.Second)) || !held.Until.Equal(begin.Add(22*time.Minute)) {
+		t.Errorf("the lease is %+v, error %v; want that of h, with the time at which it was first taken", held, err)
+	}
+	if got := ask("h", 18*time.Minute, five, true); got.Holder != "h" {
+		t.Errorf("given back: %+v", got)
+	}
+	if held, err = s.Holder(ctx); err != nil || held.Holder != "" {
+		t.Errorf("given back, it is still %+v, error %v", held, err)
 	}
 	if b := book(t, s); b.Fleet.Version != "" || len(b.Rotations) != 0 {
 		t.Errorf("the lease changed the book: %+v", b)
