@@ -125,11 +125,13 @@ func (h *heard) note(ctx context.Context, say word) error {
 			return wrong("%v", refused)
 		}
 		doc.Env = string(h.s.Env.V)
-		_, err = h.store.Write(ctx, state.Change{Fleet: &doc})
-		if errors.Is(err, state.ErrConflict) {
+		_, err = state.WriteLean(ctx, h.store, state.Change{Fleet: &doc})
+		switch {
+		case errors.Is(err, state.ErrConflict):
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, state.ErrTooLarge):
+			return fmt.Errorf("nothing was stored, the book is full: %w; release or close what is over, rotator status lists it", err)
+		case err != nil:
 			return fmt.Errorf("it is not clear whether this was stored, look with rotator status: %w", err)
 		}
 		h.a.tell(text, h.said)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +89,7 @@ func (c *checker) bounds() {
 	c.between(s.Deadline, "DEADLINE", time.Minute, day)
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
 	c.require(s.Parallel.V <= 256, "PARALLEL", "it is more than 256, and GKE's quota of reads would refuse them")
+	c.require(s.MaxFailed.V <= policy.MaxFailures, "MAX_FAILED", fmt.Sprintf("it is more than the %d failures that the book remembers", policy.MaxFailures))
 	c.room(s.Window, "WINDOW")
 	c.room(s.StartWindow, "START_WINDOW")
 	c.room(s.CompleteWindow, "COMPLETE_WINDOW")
@@ -104,10 +108,22 @@ func (c *checker) relations() {
 		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
 	c.advise(s.Urgent.V.Selector == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
 		"it means nothing without the date of the compromise", "Set "+prefix+"ROTATE_ISSUED_BEFORE too, or remove it", "ROTATE_ISSUED_BEFORE")
+	c.slots()
 	c.advise(s.NotifySecretFile.V == "" || s.NotifyWebhook.V.asked(), "NOTIFY_SECRET_FILE",
 		"there is no webhook whose posts it would sign", "Set "+prefix+"NOTIFY_WEBHOOK too, or remove it", "NOTIFY_WEBHOOK")
 	c.advise(s.Deadline.V <= s.Every.V, "DEADLINE",
 		"runs would overlap, for it is more than "+prefix+"EVERY="+policy.Days(time.Duration(s.Every.V)), "Write a shorter one, e.g. "+policy.Days(time.Duration(s.Every.V)*5/6), "EVERY")
+}
+
+// slots reports limits that in sum allow more than the book has room for. The
+// largest is at fault.
+func (c *checker) slots() {
+	limits := map[string]int{"MAX_ACTIVE": int(c.s.MaxActive.V), "EMERGENCY_MAX_ACTIVE": int(c.s.EmergencyMaxActive.V), "URGENT_MAX_ACTIVE": int(c.s.UrgentMaxActive.V)}
+	names := slices.SortedFunc(maps.Keys(limits), func(a, b string) int { return cmp.Or(limits[b]-limits[a], strings.Compare(a, b)) })
+	sum := limits[names[0]] + limits[names[1]] + limits[names[2]]
+	c.advise(sum <= policy.MaxSlots, names[0], fmt.Sprintf("with %s%s=%d and %s%s=%d it allows %d rotations at once, and the book has room for %d",
+		prefix, names[1], limits[names[1]], prefix, names[2], limits[names[2]], sum, policy.MaxSlots),
+		fmt.Sprintf("Write at most %d", max(1, policy.MaxSlots-limits[names[1]]-limits[names[2]])), names[1:]...)
 }
 
 // places checks what depends on where this runs and whom it talks to.

@@ -74,6 +74,8 @@ var badSettings = []struct{ set, says string }{
 	{"ROTATOR_SOAK_URGENT=6d", "more than 5d"},
 	{"ROTATOR_EMERGENCY_BEFORE_EXPIRY=31d", "not above 31d"},
 	{"ROTATOR_EMERGENCY_MAX_ACTIVE=0", "not between 1 and"},
+	{"ROTATOR_URGENT_MAX_ACTIVE=981", "with ROTATOR_EMERGENCY_MAX_ACTIVE=10 and ROTATOR_MAX_ACTIVE=10 it allows 1001 rotations at once, and the book has room for 1000. Write at most 980"},
+	{"ROTATOR_MAX_FAILED=201", "more than the 200 failures"},
 	{"ROTATOR_WINDOW=Sat,Sun 2am-6am", "time of day"},
 	{"ROTATOR_WINDOW=Sat 02:00-06:00 Europe/Pari", "unknown time zone"},
 	{"ROTATOR_START_WINDOW=Caturday 02:00-06:00", "is not a day"},

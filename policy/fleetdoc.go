@@ -21,6 +21,8 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	f = f.clone()
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	switch _, held := f.Slots[name]; {
+	case d.Slot == SlotTake && !held && len(f.Slots) >= MaxSlots:
+		// An adopted one: starts are dealt no slot that is not there.
 	case d.Slot == SlotTake:
 		f.Slots[name], changed = Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Urgent: d.Urgent}, true
 	case d.Slot == SlotRelease && held:
@@ -37,7 +39,7 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 		return f, changed
 	}
 	if verified(d.Close) && r.Carry {
-		f.Waves[r.Wave] = f.Waves[r.Wave].with(WaveNote{Due: r.DueAt, At: now})
+		f.noteWave(r.Wave, WaveNote{Due: r.DueAt, At: now})
 		changed = true
 	}
 	n := len(f.Requests) + len(f.Approvals)
@@ -46,6 +48,28 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	})
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
+}
+
+// noteWave adds what a wave verified. Of waves that the settings named once the
+// one that has rested longest is forgotten.
+func (f *FleetDoc) noteWave(wave string, note WaveNote) {
+	f.Waves[wave] = f.Waves[wave].with(note)
+	for len(f.Waves) > maxWaves {
+		oldest := wave
+		for name, notes := range f.Waves {
+			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {
+				oldest = name
+			}
+		}
+		delete(f.Waves, oldest)
+	}
+}
+
+// Lean is the document without what the next run sees again: for when it has
+// become too large.
+func (f FleetDoc) Lean() FleetDoc {
+	f.Blocked, f.Insights, f.Mismatches, f.Marks = nil, nil, nil, nil
+	return f
 }
 
 // takenUp drops the requests that this write carries out.
@@ -76,6 +100,7 @@ func (f *FleetDoc) noteTries(d Decision) bool {
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]
 		}
+		t.LastError = clipTo(t.LastError, maxPoolError)
 		t.NotBefore = d.Cluster.Seen.Add(backoff[min(t.Count, len(backoff))-1])
 		f.Tries[name] = t
 		return true
@@ -111,7 +136,7 @@ func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
 		what = "" // closing it acknowledged it
 	}
 	switch {
-	case what != "" && at < 0 && r.Origin != Foreign:
+	case what != "" && at < 0 && r.Origin != Foreign && len(f.Failures) < MaxFailures: // more open no breaker wider
 		f.Failures = append(f.Failures, Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what, At: now})
 		return true
 	case what == "" && at >= 0 && (d.Close == "" || d.Close == ClosedByPeople):

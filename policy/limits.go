@@ -67,18 +67,27 @@ const (
 // Back-off after a refusal: the first, second and every later one.
 var backoff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
 
-// Sizes of what is stored.
+// Sizes of what is stored. Texts are counted as JSON has them, so what is
+// limited here is what a document takes: all that is in the fleet document at
+// once fits into it, but for what the next run sees again, see [FleetDoc.Lean].
 const (
+	// MaxSlots is the most that the settings may allow in sum, and the most that
+	// the fleet document holds. Adopted rotations beyond it go on without a slot.
+	MaxSlots       = 1000
 	MaxMessage     = 500 // bytes of any message or raw error
 	MaxOperations  = 200 // operations remembered per cluster
 	MaxTransitions = 200
 	MaxSettled     = 50
 	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
-	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each
-	MaxTries       = 300 // clusters whose starts came to nothing
+	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top
+	MaxTries       = 200 // clusters whose starts came to nothing
+	MaxFailures    = 200 // failed or stuck rotations that nobody has acknowledged
+	maxWaves       = 20  // waves of which is remembered what was verified
+	maxBy          = 100 // bytes of who said something
+	maxWhy         = 200 // bytes of why
 	maxWaveNotes   = 50
 	maxCounted     = 20  // failed operations remembered per pool
-	maxPoolError   = 200 // bytes of a pool's last error: there may be many pools
+	maxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
 )
 
 // failuresBeforePeople: that many failures of one thing end our own tries.

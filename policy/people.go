@@ -21,11 +21,10 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 	}
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
-	if len(f.Holds) >= MaxSaid {
-		return f, "", tooMany("holds")
+	if len(f.Holds) >= MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
+		return f, "", fmt.Errorf("%w; rotator hold all stops the whole fleet all the same", tooMany("holds", "release some"))
 	}
-	said.Reason = clip(said.Reason)
-	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said})
+	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said.short()})
 	end := "until somebody releases it"
 	if !until.IsZero() {
 		end = "until " + when(until) + " UTC"
@@ -122,9 +121,9 @@ func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, sa
 	f = f.clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
 	if len(f.Approvals) >= MaxSaid {
-		return f, "", tooMany("approvals")
+		return f, "", tooMany("approvals", "let runs use them up")
 	}
-	a.Reason = clip(a.Reason)
+	a.Said = a.short()
 	f.Approvals = append(f.Approvals, a)
 	return f, text + ", by " + who(said), nil
 }
@@ -202,8 +201,14 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 }
 
 // tooMany: the fleet document is one document, and every start reads it.
-func tooMany(what string) error {
-	return fmt.Errorf("the book holds %d %s already, the most it takes; let runs use them up, or set the policy instead", MaxSaid, what)
+func tooMany(what, wayOut string) error {
+	return fmt.Errorf("the book holds %d %s already, the most it takes; %s, or set the policy instead", MaxSaid, what, wayOut)
+}
+
+// short keeps what people say within its room.
+func (s Said) short() Said {
+	s.By, s.Reason = clipTo(s.By, maxBy), clipTo(s.Reason, maxWhy)
+	return s
 }
 
 func counted(n int, what string) string {
@@ -297,9 +302,9 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 func (f *FleetDoc) ask(q Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
 	if len(f.Requests) >= MaxSaid {
-		return tooMany("requests")
+		return tooMany("requests", "let runs take them up")
 	}
-	q.Reason = clip(q.Reason)
+	q.Said = q.short()
 	f.Requests = append(f.Requests, q)
 	return nil
 }

@@ -71,7 +71,9 @@ func askSlot(k *Case) Verdict {
 	full := func(reason Reason, n, limit int, name string) Verdict {
 		return shut(reason, fmt.Sprintf("%d of %s=%d taken", n, name, limit), time.Time{})
 	}
-	switch {
+	switch all := t.active + t.emergency + t.urgent; {
+	case all >= MaxSlots:
+		return shut(BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
 	case k.Urgent:
 		if t.urgent >= p.UrgentMaxActive {
 			return full(BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")

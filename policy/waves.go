@@ -81,6 +81,9 @@ func (w *Waves) UnmarshalText(text []byte) error {
 		}
 		waves = append(waves, Wave{Name: name, Selector: sel})
 	}
+	if len(waves) >= maxWaves { // with the last one
+		return fmt.Errorf("waves %.60q...: %d of them, more than %d", s, len(waves), maxWaves-1)
+	}
 	*w = waves
 	return nil
 }

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +14,10 @@ import (
 // program refuses a newer document and says so.
 const Schema = 1
 
-// MaxDocument is the most that one document may take, in bytes.
-const MaxDocument = 200 << 10
+// MaxDocument is the most that one document may take, in bytes of JSON. Firestore
+// takes 1 MiB with names and the other fields (cloud.google.com/firestore/quotas).
+// What the rules put into one document fits together: see [policy.MaxSlots].
+const MaxDocument = 1_000_000
 
 type envelope struct {
 	Made    time.Time       `json:"-"` // when the document was created, where the store knows
@@ -48,9 +52,21 @@ func bodyOf(v any) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > MaxDocument {
-		return nil, fmt.Errorf("the document takes %d bytes, more than %d", len(body), MaxDocument)
+		return nil, fmt.Errorf("it takes %d bytes: %w", len(body), ErrTooLarge)
 	}
 	return body, nil
+}
+
+// WriteLean is [Store.Write]; when the fleet document has become too large it
+// leaves out of it what the next run sees again.
+func WriteLean(ctx context.Context, s Store, c Change) (Change, error) {
+	written, err := s.Write(ctx, c)
+	if !errors.Is(err, ErrTooLarge) || c.Fleet == nil {
+		return written, err
+	}
+	lean := c.Fleet.Lean()
+	c.Fleet = &lean
+	return s.Write(ctx, c)
 }
 
 // open reads the envelope alone.

@@ -63,12 +63,9 @@ func MemoryOf(book policy.Book, history []policy.Record) (*Memory, error) {
 
 // pageOf writes a document as a file does: as text, which is read back.
 func pageOf[T any](m *Memory, v T) (page[T], error) {
-	text, err := json.Marshal(v)
+	text, err := bodyOf(v)
 	if err != nil {
 		return page[T]{}, err
-	}
-	if len(text) > MaxDocument {
-		return page[T]{}, fmt.Errorf("the document takes %d bytes, more than %d", len(text), MaxDocument)
 	}
 	m.versions++
 	p := page[T]{text: text, version: strconv.Itoa(m.versions)}

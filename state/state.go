@@ -5,6 +5,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -20,8 +21,9 @@ type Store interface {
 	// Fleet gives the fleet document alone.
 	Fleet(ctx context.Context) (policy.FleetDoc, error)
 	// Write applies the change at once or not at all and gives it back with
-	// its new versions. [ErrConflict]: somebody wrote first, nothing was
-	// written. Any other error leaves it unclear whether it was applied.
+	// its new versions. [ErrConflict]: somebody wrote first, [ErrTooLarge]: it
+	// does not fit; nothing was written. Any other error leaves it unclear
+	// whether it was applied.
 	Write(ctx context.Context, c Change) (Change, error)
 	// History lists the closed attempts of a cluster, newest first.
 	History(ctx context.Context, ref policy.Ref) ([]policy.Record, error)
@@ -64,6 +66,10 @@ type Change struct {
 
 // ErrConflict says that somebody else wrote first. Nothing was written.
 var ErrConflict = errors.New("somebody else wrote first")
+
+// ErrTooLarge says that a document would take more than [MaxDocument]. Nothing
+// was written.
+var ErrTooLarge = fmt.Errorf("more than the %d bytes that a document may take", MaxDocument)
 
 // ErrNewer says that a document was written by a newer version of the program,
 // which this one must not touch.

@@ -30,7 +30,7 @@ type actor struct {
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
 	marked    *marking      // nil: nothing is marked
-	waiting   policy.Outbox // what is to be told, once the run is noted
+	waiting   policy.Outbox // what is to be told
 	res       *Result
 }
 
@@ -52,11 +52,9 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
 	a.markAdvice(ctx)
-	if err := a.finish(); err != nil {
-		return err
-	}
-	a.tell(ctx)
-	return nil
+	err := a.finish()
+	a.tell(ctx) // what is stored is told, whatever became of the note
+	return err
 }
 
 // carryOut does one decision: what it stores, then its call under a stored

@@ -21,7 +21,7 @@ const storeTimeout = 8 * time.Second
 // again by the next run.
 func (a *actor) record(d policy.Decision) {
 	stored, err := a.store(d)
-	if err != nil && (errors.Is(err, state.ErrConflict) || !a.applied(d)) {
+	if err != nil && (unwritten(err) || !a.applied(d)) {
 		a.skip(d, notStored(err))
 		return
 	}
@@ -44,9 +44,17 @@ func (a *actor) applied(d policy.Decision) bool {
 	return d.Close == "" && bytes.Equal(stored, wanted)
 }
 
+// unwritten says whether it is known that nothing was written.
+func unwritten(err error) bool {
+	return errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrTooLarge)
+}
+
 func notStored(err error) string {
-	if errors.Is(err, state.ErrConflict) {
+	switch {
+	case errors.Is(err, state.ErrConflict):
 		return "another run or person is at it: " + err.Error()
+	case errors.Is(err, state.ErrTooLarge):
+		return "not stored: " + err.Error()
 	}
 	return "not stored, or nobody knows: " + err.Error()
 }
@@ -54,7 +62,7 @@ func notStored(err error) string {
 // notIntended: without a stored intent nothing is sent. If nobody knows whether
 // it was stored, the writer, who alone could send it, takes it back.
 func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err error) {
-	if !errors.Is(err, state.ErrConflict) {
+	if !unwritten(err) {
 		outcomes := map[string]policy.Outcome{}
 		for _, in := range intents {
 			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: "nobody knew whether the intent was stored"}
@@ -207,7 +215,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 		c.Rotation = d.Rotation
 	}
 	c.Notices = a.notices(d, now)
-	got, err := a.Store.Write(ctx, c)
+	got, err := state.WriteLean(ctx, a.Store, c)
 	if err != nil {
 		return d, fmt.Errorf("store %s: %w", d.Cluster.Ref, err)
 	}
@@ -252,11 +260,13 @@ func (a *actor) finish() error {
 	}
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
+	known := a.readOutbox(ctx)
 	note := policy.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
-	err := a.noteRun(ctx, note)
+	err := a.noteRun(ctx, note, known)
 	if errors.Is(err, state.ErrConflict) {
+		known = a.readOutbox(ctx)
 		if _, err = a.catchUp(ctx); err == nil {
-			err = a.noteRun(ctx, note)
+			err = a.noteRun(ctx, note, known)
 		}
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
@@ -265,13 +275,16 @@ func (a *actor) finish() error {
 	return nil
 }
 
-func (a *actor) noteRun(ctx context.Context, note policy.RunNote) error {
+// noteRun stores the run's note and, where it is known what was announced
+// before, what it announces.
+func (a *actor) noteRun(ctx context.Context, note policy.RunNote, known bool) error {
 	doc := a.marked.into(a.heard.into(a.doc.Tidy(a.res.Decisions, note)))
 	c := state.Change{Fleet: &doc}
-	box := a.announce(ctx, doc, &c)
-	got, err := a.Store.Write(ctx, c)
+	if known {
+		a.announce(doc, &c)
+	}
+	got, err := state.WriteLean(ctx, a.Store, c)
 	if err == nil {
-		a.waiting = box
 		a.waiting.Notices = append(a.waiting.Notices, got.Notices...)
 	}
 	return err

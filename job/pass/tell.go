@@ -44,28 +44,32 @@ func (a *actor) notices(d policy.Decision, now time.Time) []policy.Notice {
 	return policy.Notices(a.Policy, before, d, a.Run, now)
 }
 
-// announce puts into the run's note what stands and was not told yet, and gives
-// what waited before. An outbox that cannot be read is no reason not to note the
-// run: what stands will stand at the next one.
-func (a *actor) announce(ctx context.Context, doc policy.FleetDoc, c *state.Change) policy.Outbox {
+// readOutbox reads what waits to be told and what was announced; false: neither
+// is known, or nobody is told anything.
+func (a *actor) readOutbox(ctx context.Context) bool {
 	if len(a.Tell) == 0 {
-		return policy.Outbox{}
+		return false
 	}
 	box, err := a.Store.Outbox(ctx)
 	if err != nil {
 		a.log.tell(EventNotificationsWait, "what is to be told could not be read; the next run tries again", slog.String(attrError, err.Error()))
-		return policy.Outbox{}
+		return false
 	}
+	a.waiting = box
+	return true
+}
+
+// announce puts into the run's note what stands and was not told yet.
+func (a *actor) announce(doc policy.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Book.Fleet = doc
-	after, news := box.Announced.Announce(policy.Announcing{
+	after, news := a.waiting.Announced.Announce(policy.Announcing{
 		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run, Now: a.Now(),
 	})
 	c.Notices = news
-	if !after.Same(box.Announced) {
+	if !after.Same(a.waiting.Announced) {
 		c.Announced = &after
 	}
-	return box
 }
 
 // tell delivers what waits, in order, after all else is done and stored. What

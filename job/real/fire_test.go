@@ -53,7 +53,7 @@ func newFire(t *testing.T, seed uint64, rotator *program, settings []string, mem
 	f := &fire{
 		t: t, Rand: rand.New(rand.NewPCG(seed, 5)), settings: settings, members: members, now: fleets.Monday,
 		program: rotator.with("ROTATOR_ENV=fire", "ROTATOR_PROJECTS=shop,bank,ml,dev", "ROTATOR_MODE=act", "ROTATOR_COMPLETE_WINDOW=always",
-			"ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "ROTATOR_MAX_ACTIVE_PER_PROJECT=off", "ROTATOR_MAX_FAILED=1000").with(settings...),
+			"ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "ROTATOR_MAX_ACTIVE_PER_PROJECT=off", "ROTATOR_MAX_FAILED=200").with(settings...),
 		kills: map[string]int{}, fates: map[string]int{}, intents: map[string]string{}, attempts: map[string]string{},
 	}
 	f.step = func() time.Duration { return time.Duration(5+f.IntN(40)) * time.Minute }

@@ -40,6 +40,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"names that break ids", badNames},
 		{"the largest documents", largest},
 		{"too large a document", tooLarge},
+		{"a full fleet document", full},
 		{"writers at once", contention},
 		{"a cancelled write writes nothing", cancelled},
 		{"every field comes back", fields},

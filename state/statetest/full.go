@@ -1,0 +1,95 @@
+package statetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// full: whatever people and runs put into the fleet document, by the functions
+// that put it there, up to where they refuse more: the store takes it, and after
+// it a stop of the whole fleet and the note of a run.
+func full(t *testing.T, s state.Store) {
+	doc := filled(t)
+	got := write(t, s, state.Change{Fleet: &doc})
+	doc, _, err := got.Fleet.Hold(policy.Ref{}, time.Time{}, wordy(0))
+	if err != nil {
+		t.Fatalf("a stop of the whole fleet is refused: %v", err)
+	}
+	doc, _, err = doc.Hold(policy.Ref{}, time.Time{}, wordy(1))
+	if err != nil {
+		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
+	}
+	got = write(t, s, state.Change{Fleet: &doc})
+	doc = got.Fleet.Tidy(nil, policy.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(policy.MaxMessage)})
+	doc.Blocked = got.Fleet.Blocked
+	write(t, s, state.Change{Fleet: &doc})
+	if b := book(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
+		t.Errorf("the stop of the whole fleet is not there: %+v", b.Fleet.Holds)
+	}
+}
+
+// wordy is somebody who says much, in letters that take two bytes in JSON.
+func wordy(i int) policy.Said {
+	return policy.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900), At: begin, Run: long(63)}
+}
+
+// longest is the i-th of clusters with names as long as GKE allows.
+func longest(i int) policy.Ref {
+	return policy.Ref{Project: long(30), Location: "northamerica-northeast1-a", Name: fmt.Sprintf("%s-%04d", long(35), i)}
+}
+
+// filled gives a fleet document into which more was put than it takes.
+func filled(t *testing.T) policy.FleetDoc {
+	t.Helper()
+	const many = 1200
+	p := &policy.Policy{Env: long(40), Approval: policy.ApproveBoth, MaxFailed: 1}
+	doc := policy.FleetDoc{Env: p.Env}
+	ds := make([]policy.Decision, 0, many)
+	for i := range many {
+		ref := longest(i)
+		c := policy.Cluster{Ref: ref, ID: long(40), Seen: begin}
+		r := policy.Rotation{
+			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: policy.Ours, Phase: policy.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
+			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(policy.MaintenanceUnknown),
+		}
+		for _, say := range []func() (policy.FleetDoc, string, error){
+			func() (policy.FleetDoc, string, error) { return doc.Hold(ref, begin.Add(time.Hour), wordy(i)) },
+			func() (policy.FleetDoc, string, error) { return doc.Approve(p, c, &r, begin.Add(time.Hour), wordy(i)) },
+			func() (policy.FleetDoc, string, error) { return doc.Close(ref, &r, wordy(i)) },
+		} {
+			if after, _, err := say(); err == nil {
+				doc = after
+			}
+		}
+		if len(doc.Slots) < policy.MaxSlots {
+			doc, _ = doc.After(policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
+		}
+		other := policy.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
+		lost := policy.Rotation{
+			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: policy.Ours, Phase: policy.Starting,
+			Baseline: policy.Baseline{CA: policy.CA{Fingerprint: policy.Fingerprint(long(64))}},
+			Settled:  []policy.Call{{Kind: policy.CallStart, State: policy.Refused}},
+		}
+		doc, _ = doc.After(policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
+		done := policy.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
+		doc, _ = doc.After(policy.Decision{Cluster: policy.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
+		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: policy.MaintenanceUnknown})
+	}
+	blocked := doc.Tidy(ds, policy.RunNote{At: begin})
+	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun
+	again := largestFleet() // insights and marks, each at its limit
+	doc.Insights, doc.Mismatches, doc.Marks, doc.MarksSpent = again.Insights, again.Mismatches, again.Marks, again.MarksSpent
+	text, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes: %d slots, %d holds, %d approvals, %d requests, %d failures, %d tries, %d waves, %d blocked", len(text), len(doc.Slots), len(doc.Holds), len(doc.Approvals),
+		len(doc.Requests), len(doc.Failures), len(doc.Tries), len(doc.Waves), len(doc.Blocked))
+	return doc
+}
