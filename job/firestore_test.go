@@ -55,7 +55,7 @@ func TestFirestoreBook(t *testing.T) {
 	if got := collections(); len(got) != 1 || got[0] != "fleet" {
 		t.Errorf("hold made %v, want fleet alone", got)
 	}
-	rotator("release", "all", "--by", "eve")
+	rotator("release", "all", "--by", "eve", "--reason", "moved")
 	if out := rotator("status"); strings.Contains(out, "moving house") {
 		t.Errorf("after release all: %s", out)
 	}

@@ -166,8 +166,9 @@ func TestNothingMovesTheTerminal(t *testing.T) {
 		}
 		now := g.world.Now().Format(time.RFC3339)
 		for _, args := range [][]string{
-			{"hold", m.String(), "--by", "ann" + escape + hidden, "--reason", escape + hidden, "--at", now}, {"hold", "all", "--by", hidden, "--at", now}, {"release", "all", "--by", hidden, "--at", now},
-			{"retry", m.String(), "--by", escape, "--at", now}, {"approve", m.String(), "--at", now}, {"adopt", m.String(), "--at", now}, {"rotate", m.String(), "--at", now}, {"close", m.String(), "--by", hidden, "--at", now},
+			{"hold", m.String(), "--by", "ann" + escape + hidden, "--reason", escape + hidden, "--at", now}, {"hold", "all", "--by", "ann" + hidden, "--at", now}, {"release", "all", "--by", "ann" + hidden, "--reason", escape, "--at", now},
+			{"retry", m.String(), "--by", "ann" + escape, "--reason", "why", "--at", now}, {"approve", m.String(), "--at", now}, {"adopt", m.String(), "--by", "ann", "--reason", hidden, "--at", now},
+			{"rotate", m.String(), "--by", "ann", "--reason", "why", "--at", now}, {"close", m.String(), "--by", "ann" + hidden, "--reason", "why", "--at", now},
 			{"hold", "shop/l/" + escape}, {"status", escape + hidden}, {"plan", "--explain", hidden}, {escape}, {"run", "--" + escape}, {"plan", "--at", escape}, {"simulate", "--fleet", escape + hidden}, {"simulate", "--faults", hidden}, {"hold", "all", "--until", hidden},
 		} {
 			said.command(t, environ, args...)
@@ -203,7 +204,7 @@ func TestNamesThatBreakPaths(t *testing.T) {
 	for _, name := range []string{"shop/europe-west1/..", "../../etc/passwd", "shop/../catalog", "shop/europe-west1/a\nb", "shop/europe-west1/a\x00b", "shop~x/europe-west1/a", "__shop/europe-west1/a__", "shop/-/catalog", "shop/europe-west1/" + strings.Repeat("a", 500)} {
 		for _, command := range []string{"hold", "approve", "retry", "adopt", "rotate", "close", "release"} {
 			var said told
-			if code := said.command(t, environ, command, name, "--by", "ann"); code != 2 || movesTerminals(said.String()) {
+			if code := said.command(t, environ, command, name, "--by", "ann", "--reason", "why"); code != 2 || movesTerminals(said.String()) {
 				t.Errorf("%s %.60q: exit %d, %q", command, name, code, said.String())
 			}
 		}

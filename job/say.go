@@ -27,14 +27,14 @@ func (a *app) sayCommand(use, short, long, example string, withUntil bool, do fu
 	w := &saying{a: a}
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1)}
 	f := cmd.Flags()
-	f.StringVar(&w.by, "by", "", "`WHO` says it; recorded as stated")
-	f.StringVar(&w.reason, "reason", "", "`WHY`; recorded as stated")
+	f.StringVar(&w.by, "by", "", "`WHO` says it; recorded as stated; required")
+	f.StringVar(&w.reason, "reason", "", "`WHY`; recorded as stated; required but of hold")
 	f.StringVar(&w.at, "at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
 	if withUntil {
 		f.StringVar(&w.until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, or a duration from now, e.g. 3d")
 	}
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		h, err := w.listen(cmd.Context(), args[0])
+		h, err := w.listen(cmd.Context(), cmd.Name(), args[0])
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ type heard struct {
 	said  policy.Said
 }
 
-func (w *saying) listen(ctx context.Context, cluster string) (*heard, error) {
+func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, error) {
 	s, err := w.a.settings()
 	if err != nil {
 		return nil, err
@@ -65,8 +65,18 @@ func (w *saying) listen(ctx context.Context, cluster string) (*heard, error) {
 	}
 	name, _ := w.a.execution()
 	h := &heard{a: w.a, s: s, said: policy.Said{By: clip(w.by), Reason: clip(w.reason), At: now(), Run: name}}
+	var missing []string
+	if h.said.By == "" {
+		missing = append(missing, "--by is missing: write who says it, e.g. --by ann")
+	}
+	if h.said.Reason == "" && word != "hold" { // a stop is wanted at once
+		missing = append(missing, `--reason is missing: write why, e.g. --reason "ticket 4711"`)
+	}
 	if h.until, err = parseUntil(w.until, h.said.At); err != nil {
-		return nil, wrong("--until %v", err)
+		missing = append(missing, "--until "+err.Error())
+	}
+	if len(missing) > 0 {
+		return nil, &failure{2, missing}
 	}
 	if h.store, err = w.a.openBook(ctx, s); err != nil {
 		return nil, err

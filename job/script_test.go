@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 //	gke advice PROJECT LOCATION FILE  writes what Recommender recommends there
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
+//	book holds N            writes N holds into the book
+//	book full               fills the fleet document up to its limit
 //	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //	examples TIME           runs the examples of every command's help
@@ -56,7 +58,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
@@ -86,6 +88,36 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit status %d, want %s", got, args[0])
 	}
+}
+
+// bookCommand is "book holds N" or "book full".
+func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: book holds N | book full")
+	}
+	book, err := state.ShareFile(ts.MkAbs("book.db"))
+	ts.Check(err)
+	doc, err := book.Fleet(context.Background())
+	ts.Check(err)
+	if args[0] == "holds" {
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		for i := range n {
+			ref := policy.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
+			doc.Holds = append(doc.Holds, policy.Hold{Cluster: ref, Said: policy.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
+		}
+	} else {
+		doc.Holds = nil
+		fill := func(n int) []byte {
+			doc.Tries = map[string]policy.Try{"shop-dev/europe-west1/c": {LastError: strings.Repeat("x", n)}}
+			text, err := json.Marshal(doc)
+			ts.Check(err)
+			return text
+		}
+		fill(state.MaxDocument - len(fill(1)) + 1)
+	}
+	_, err = book.Write(context.Background(), state.Change{Fleet: &doc})
+	ts.Check(err)
 }
 
 // leaseCommand is "lease RUN SINCE UNTIL".

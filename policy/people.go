@@ -22,7 +22,7 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
 	if len(f.Holds) >= MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
-		return f, "", fmt.Errorf("%w; rotator hold all stops the whole fleet all the same", tooMany("holds", "release some"))
+		return f, "", fmt.Errorf("%w; a stop of the whole fleet always has room: rotator hold all --by NAME", tooMany(len(f.Holds), "holds", "release some"))
 	}
 	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said.short()})
 	end := "until somebody releases it"
@@ -60,7 +60,7 @@ func (f FleetDoc) Release(ref Ref, said Said) (FleetDoc, string, error) {
 	case at < 0 && ref.IsZero():
 		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s", f.heldNames(said.At))
 	case at < 0 && all >= 0:
-		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all", ref, who(f.Holds[all].Said))
+		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, who(f.Holds[all].Said))
 	case at < 0:
 		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, f.heldNames(said.At))
 	}
@@ -121,7 +121,7 @@ func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, sa
 	f = f.clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
 	if len(f.Approvals) >= MaxSaid {
-		return f, "", tooMany("approvals", "let runs use them up")
+		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
 	}
 	a.Said = a.short()
 	f.Approvals = append(f.Approvals, a)
@@ -133,7 +133,7 @@ func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
 	case !p.Approval.Asks(CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case !r.Carry:
-		return "", fmt.Errorf("we only watch this rotation, which somebody else started: rotator adopt %s, then approve", r.Cluster)
+		return "", fmt.Errorf("we only watch this rotation, which somebody else started: rotator adopt %s --by NAME --reason WHY, then approve", r.Cluster)
 	case r.ClusterID != a.ClusterID:
 		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != UpdatingClients:
@@ -201,8 +201,8 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 }
 
 // tooMany: the fleet document is one document, and every start reads it.
-func tooMany(what, wayOut string) error {
-	return fmt.Errorf("the book holds %d %s already, the most it takes; %s, or set the policy instead", MaxSaid, what, wayOut)
+func tooMany(n int, what, wayOut string) error {
+	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, MaxSaid, wayOut)
 }
 
 // short keeps what people say within its room.
@@ -302,7 +302,7 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 func (f *FleetDoc) ask(q Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
 	if len(f.Requests) >= MaxSaid {
-		return tooMany("requests", "let runs take them up")
+		return tooMany(len(f.Requests), "requests", "let runs take them up")
 	}
 	q.Said = q.short()
 	f.Requests = append(f.Requests, q)

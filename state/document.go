@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
@@ -51,10 +52,21 @@ func bodyOf(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > MaxDocument {
+	if len(body) > MaxDocument+more(v) {
 		return nil, fmt.Errorf("it takes %d bytes: %w", len(body), ErrTooLarge)
 	}
 	return body, nil
+}
+
+// forStop is room that only a stop of the whole fleet opens.
+const forStop = 4096
+
+// more is what the document may take beyond [MaxDocument].
+func more(v any) int {
+	if doc, is := v.(*policy.FleetDoc); is && slices.ContainsFunc(doc.Holds, func(h policy.Hold) bool { return h.Cluster.IsZero() }) {
+		return forStop
+	}
+	return 0
 }
 
 // WriteLean is [Store.Write]; when the fleet document has become too large it

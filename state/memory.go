@@ -63,7 +63,7 @@ func MemoryOf(book policy.Book, history []policy.Record) (*Memory, error) {
 
 // pageOf writes a document as a file does: as text, which is read back.
 func pageOf[T any](m *Memory, v T) (page[T], error) {
-	text, err := bodyOf(v)
+	text, err := bodyOf(&v)
 	if err != nil {
 		return page[T]{}, err
 	}

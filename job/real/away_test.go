@@ -105,7 +105,7 @@ func awayBefore(t *testing.T, a *away) {
 	a.cut()
 	var all sync.WaitGroup
 	for _, args := range [][]string{
-		{"run", "--at", a.at()}, {"plan", "--at", a.at()}, {"status", "--at", a.at()}, {"approve", few[0].String(), "--by", "ann", "--at", a.at()}, {"hold", "all", "--by", "ann", "--reason", "why", "--at", a.at()},
+		{"run", "--at", a.at()}, {"plan", "--at", a.at()}, {"status", "--at", a.at()}, {"approve", few[0].String(), "--by", "ann", "--reason", "why", "--at", a.at()}, {"hold", "all", "--by", "ann", "--reason", "why", "--at", a.at()},
 	} {
 		all.Go(func() {
 			a.fails(t, 1, []string{"firestore://demo-away/", "Firestore says Unavailable"}, args...)
@@ -246,7 +246,7 @@ func personWrites(t *testing.T, a *away) {
 	if said, _ := a.run(t, "status", "--at", a.at()); !strings.Contains(said, "moving house") {
 		t.Errorf("the hold is lost: %s", said)
 	}
-	a.run(t, "release", "all", "--by", "ann", "--at", a.at())
+	a.run(t, "release", "all", "--by", "ann", "--reason", "moved", "--at", a.at())
 	a.pass(time.Hour)
 	a.toTheEnd()
 }

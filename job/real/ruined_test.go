@@ -181,7 +181,7 @@ func TestRuinedDatabase(t *testing.T) {
 				return
 			}
 			a.want("StartIPRotation", 1) // the third cluster is held by then
-			a.run(t, "release", few[2].String(), "--by", "ann", "--at", a.at())
+			a.run(t, "release", few[2].String(), "--by", "ann", "--reason", "moved", "--at", a.at())
 			_, said := a.run(t, "run", "--at", a.at())
 			if !strings.Contains(said, few[0].String()+": not done this run: read the history") || !strings.Contains(said, "has schema 2") {
 				t.Errorf("said %s", said)

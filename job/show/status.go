@@ -183,7 +183,7 @@ func (g *page) said(doc policy.FleetDoc) {
 		if !h.Until.IsZero() {
 			until = "until " + g.at(h.Until)
 		}
-		rs = append(rs, row{name: on, what: "hold", style: yellow, text: joined(until, byWhom(h.Said)), next: strings.ReplaceAll("rotator release "+release, " ", hard)})
+		rs = append(rs, row{name: on, what: "hold", style: yellow, text: joined(until, byWhom(h.Said)), next: strings.ReplaceAll("rotator release "+release+" --by NAME --reason WHY", " ", hard)})
 	}
 	for _, a := range doc.Approvals {
 		until := ""
