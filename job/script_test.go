@@ -9,9 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +45,10 @@ func TestMain(m *testing.M) {
 //	gke advice PROJECT LOCATION FILE  writes what Recommender recommends there
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
+//	gke refuse METHOD PROJECT  lets it refuse that method, e.g. ListOperations
+//	gke hide CLUSTER        leaves a cluster out of its lists
+//	gke delete CLUSTER      lets an outsider delete it
+//	gke answer              takes back all that it refuses or hides
 //	book holds N            writes N holds into the book
 //	book full               fills the fleet document up to its limit
 //	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
@@ -144,8 +149,14 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 type servedGKE struct {
 	world   *gkesim.World
 	address address
-	denied  atomic.Value // a prefix of what is refused
+	mu      sync.Mutex // guards all below
+	denied  []denial
+	hidden  string // a cluster's name, P/L/C
 }
+
+// denial is what is refused: of a method, "" for all, what is asked of names that
+// begin with under.
+type denial struct{ method, under string }
 
 // outsider starts a rotation, as gcloud or a person would.
 func (g *servedGKE) outsider(cluster string) error {
@@ -206,7 +217,7 @@ func setLabels(ts *testscript.TestScript, pb *containerpb.Cluster, words []strin
 
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | label CLUSTER KEY=VALUE | spoil CLUSTER KIND N | deny [PROJECT]")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | label CLUSTER KEY=VALUE | spoil CLUSTER KIND N | deny [PROJECT] | refuse METHOD PROJECT | hide CLUSTER | delete CLUSTER | answer")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -239,7 +250,21 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(g.world.Spoil(ref.Path(), args[2], "Internal error.", times))
 	case "deny":
-		g.denied.Store("projects/" + strings.Join(args[1:], ""))
+		g.refuse(denial{"", "projects/" + strings.Join(args[1:], "")})
+	case "refuse":
+		g.refuse(denial{args[1], "projects/" + args[2] + "/"})
+	case "hide":
+		g.mu.Lock()
+		g.hidden = args[1]
+		g.mu.Unlock()
+	case "delete":
+		ref, err := policy.ParseRef(args[1])
+		ts.Check(err)
+		g.world.Remove(ref.Path())
+	case "answer":
+		g.mu.Lock()
+		g.denied, g.hidden = nil, ""
+		g.mu.Unlock()
 	default:
 		ts.Fatalf("gke: there is no %s", args[0])
 	}
@@ -267,19 +292,42 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		denied, is := g.denied.Load().(string)
-		named, _ := req.(interface{ GetName() string })
-		under, _ := req.(interface{ GetParent() string })
-		if is && ((named != nil && strings.HasPrefix(named.GetName(), denied)) || (under != nil && strings.HasPrefix(under.GetParent(), denied))) {
-			return nil, status.Error(codes.PermissionDenied, "Required permission is missing.")
-		}
-		return handle(ctx, req)
-	}))
+	s := grpc.NewServer(grpc.UnaryInterceptor(g.intercept))
 	g.world.Register(s)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	ts.Defer(s.Stop)
 	g.address = address(listener.Addr().String())
 	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
 	return nil
+}
+
+func (g *servedGKE) refuse(d denial) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.denied = append(g.denied, d)
+}
+
+// intercept refuses what is denied and leaves out what is hidden.
+func (g *servedGKE) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var asked string
+	if m, ok := req.(interface{ GetName() string }); ok {
+		asked = m.GetName()
+	}
+	if m, ok := req.(interface{ GetParent() string }); ok {
+		asked = m.GetParent()
+	}
+	for _, d := range g.denied {
+		if strings.HasSuffix(info.FullMethod, d.method) && strings.HasPrefix(asked+"/", d.under) {
+			return nil, status.Error(codes.PermissionDenied, "Required permission is missing.")
+		}
+	}
+	answer, err := handle(ctx, req)
+	if list, ok := answer.(*containerpb.ListClustersResponse); ok {
+		list.Clusters = slices.DeleteFunc(list.Clusters, func(c *containerpb.Cluster) bool {
+			return strings.HasSuffix(g.hidden, "/"+c.GetLocation()+"/"+c.GetName())
+		})
+	}
+	return answer, err
 }

@@ -67,7 +67,7 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 		s.decision(d)
 	}
 	for name, told := range m.Told {
-		if ref, err := ParseRef(name); err == nil && !s.seen[name] && a.Fleet.unreadAt(ref) != "" {
+		if ref, err := ParseRef(name); err == nil && !s.seen[name] && a.Fleet.UnreadAt(ref) != "" {
 			s.told[name] = told // nobody knows
 		}
 	}

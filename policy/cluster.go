@@ -188,5 +188,8 @@ type Unread struct {
 type Fleet struct {
 	Clusters []Cluster
 	Unread   []Unread
-	Book     Book
+	// Gone are clusters of which GKE, asked for each by name, said that they do
+	// not exist.
+	Gone []Ref
+	Book Book
 }

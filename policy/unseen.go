@@ -1,22 +1,27 @@
 package policy
 
+import (
+	"cmp"
+	"slices"
+)
+
 // unseen decides for a rotation whose cluster this run did not see: gone only
-// by a complete listing, unknown otherwise.
+// when GKE was asked for it and says so, unknown otherwise.
 func (k *Case) unseen(f Fleet) Decision {
 	r, now := *k.Rotation, k.Now
 	k.Wave, k.WaveName = k.Policy.waveByName(r.Wave), r.Wave // labels are unknown
 	d := Decision{Cluster: k.Cluster, Phase: r.Phase, Wave: r.Wave, Action: Wait}
 	fresh := r.clone()
 	d.Rotation = &fresh
-	why := f.unreadAt(r.Cluster)
+	why := f.UnreadAt(r.Cluster)
 	switch {
 	case k.endedByPerson(&d, &fresh):
-	case why == "":
+	case slices.Contains(f.Gone, r.Cluster):
 		k.close(&d, &fresh, Gone, ClusterGone)
 	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
 		k.close(&d, &fresh, Lost, ClusterLost)
 	default:
-		k.stay(&d, NotReadable, why)
+		k.stay(&d, NotReadable, cmp.Or(why, "no list shows it, and GKE was not asked for it"))
 		if !r.LastRead.IsZero() {
 			d.NextChange = r.LastRead.Add(UnreadableLost)
 		}
@@ -24,8 +29,8 @@ func (k *Case) unseen(f Fleet) Decision {
 	return d
 }
 
-// unreadAt says why the cluster's place could not be read, or "".
-func (f Fleet) unreadAt(ref Ref) string {
+// UnreadAt says why the cluster's place could not be read, or "".
+func (f Fleet) UnreadAt(ref Ref) string {
 	for _, u := range f.Unread {
 		if u.Project == ref.Project && (u.Location == "" || u.Location == ref.Location || inLocations([]string{u.Location}, ref.Location) || inLocations([]string{ref.Location}, u.Location)) {
 			return u.Reason

@@ -3,13 +3,16 @@ package pass
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 )
 
@@ -50,6 +53,7 @@ func observe(ctx context.Context, w World, o Options, book policy.Book, res *Res
 	}
 	f := &res.Fleet
 	slices.SortFunc(f.Clusters, func(a, b policy.Cluster) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(f.Gone, policy.Ref.Compare)
 	for _, list := range [][]policy.Unread{f.Unread, res.blind} {
 		slices.SortFunc(list, func(a, b policy.Unread) int {
 			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
@@ -75,44 +79,77 @@ func (ob *observer) projects() []string {
 	return slices.Compact(projects)
 }
 
+// seen is what one project showed.
+type seen struct {
+	clusters []policy.Cluster
+	unread   []policy.Unread
+	gone     []policy.Ref
+}
+
 // project reads one project and takes it into the result.
 func (ob *observer) project(ctx context.Context, project string) {
-	clusters, unread, err := ob.read(ctx, project)
+	s, err := ob.read(ctx, project)
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	f := &ob.res.Fleet
 	if err != nil {
 		ob.bad++
 		ob.err = cmp.Or(ob.err, err)
-		unread = []policy.Unread{{Project: project, Reason: err.Error()}}
+		s.unread = []policy.Unread{{Project: project, Reason: err.Error()}}
 	}
-	f.Clusters = append(f.Clusters, clusters...)
-	f.Unread = append(f.Unread, unread...)
+	f.Clusters = append(f.Clusters, s.clusters...)
+	f.Unread = append(f.Unread, s.unread...)
+	f.Gone = append(f.Gone, s.gone...)
 }
 
 // read reads one project in the order that the protocol asks for: the book was
 // read before, then operations, then the clusters.
-func (ob *observer) read(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (ob *observer) read(ctx context.Context, project string) (s seen, err error) {
 	var ops map[policy.Ref][]policy.Operation
-	seen, opsRead := ob.Now(), false
+	at, opsRead := ob.Now(), false
 	if ob.inFlight[project] {
 		ops, opsRead = ob.operations(ctx, project)
 	}
-	clusters, unread, err := ob.Read.Clusters(ctx, project)
+	s.clusters, s.unread, err = ob.Read.Clusters(ctx, project)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list clusters: %w", err)
+		return seen{}, fmt.Errorf("list clusters: %w", err)
 	}
 	if !slices.Contains(ob.Policy.Projects, project) {
 		// It left the settings: only what is in flight is carried to its end.
-		clusters = slices.DeleteFunc(clusters, func(c policy.Cluster) bool { return !ob.onRecord(c.Ref) })
+		s.clusters = slices.DeleteFunc(s.clusters, func(c policy.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
-	for i := range clusters {
-		c := &clusters[i]
-		c.Seen = seen
+	ob.askFor(ctx, project, &s)
+	for i := range s.clusters {
+		c := &s.clusters[i]
+		c.Seen = at
 		c.Operations, c.OperationsRead = ops[c.Ref], opsRead
 	}
-	ob.explain(ctx, project, clusters, opsRead)
-	return clusters, unread, nil
+	ob.explain(ctx, project, s.clusters, opsRead)
+	return s, nil
+}
+
+// askFor reads by name what is on record and in no list, although its place was
+// listed: that proves no absence.
+func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
+	listed := map[policy.Ref]bool{}
+	for _, c := range s.clusters {
+		listed[c.Ref] = true
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(ob.book.Rotations), policy.Ref.Compare) {
+		if ref.Project != project || listed[ref] || (policy.Fleet{Unread: s.unread}).UnreadAt(ref) != "" {
+			continue
+		}
+		c, err := ob.Read.Cluster(ctx, ref)
+		switch {
+		case errors.Is(err, gke.ErrNotFound):
+			s.gone = append(s.gone, ref)
+		case err != nil:
+			s.unread = append(s.unread, policy.Unread{Project: project, Location: ref.Location,
+				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v", ref.Name, err)})
+		default:
+			s.clusters = append(s.clusters, c)
+		}
+	}
 }
 
 // operations lists a project's operations. When they cannot be read, the

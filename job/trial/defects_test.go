@@ -48,7 +48,7 @@ var planted = []struct {
 	})},
 	{"the transport repeats what stayed without an answer", 2, 2, 4, short, sendsTwice},
 	{"the monotonic clock stands still", 2, 2, 9, short, frozen},
-	{"a wall clock is 31 minutes ahead", 5, 3, 10, short, ahead},
+	{"a wall clock is 31 minutes ahead", 5, 3, 15, short, ahead},
 	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{book: func(b *policy.Book) {
 		for ref, r := range b.Rotations {
 			if r.Call != nil {
