@@ -197,7 +197,7 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 	if err != nil {
 		return err
 	}
-	cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
 )
@@ -37,7 +33,7 @@ func (a *app) receivers(ctx context.Context, s Settings, w wiring) (out []pass.R
 	if s.NotifyTopic.V == "" {
 		return out, done
 	}
-	topic, err := tell.NewTopic(ctx, string(s.Env.V), string(s.NotifyTopic.V), a.pubsubOptions()...)
+	topic, err := tell.NewTopic(ctx, string(s.Env.V), string(s.NotifyTopic.V), emulatorOptions(a.vars["PUBSUB_EMULATOR_HOST"])...)
 	if err != nil {
 		return append(out, tell.Broken{Receiver: tell.TopicName, Why: err}), done
 	}
@@ -84,17 +80,4 @@ func secretIn(setting, path string) (string, error) {
 		return "", fmt.Errorf("the file of %s%s is empty", prefix, setting)
 	}
 	return secret, nil
-}
-
-// pubsubOptions say how Pub/Sub is reached: Google's own, or an emulator as
-// Google's clients find it.
-func (a *app) pubsubOptions() []option.ClientOption {
-	host := a.vars["PUBSUB_EMULATOR_HOST"]
-	if host == "" {
-		return nil
-	}
-	return []option.ClientOption{
-		option.WithEndpoint(host), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-	}
 }

@@ -206,7 +206,7 @@ func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
 
 // readCluster reads one cluster and its operations, operations first.
 func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time) (policy.Cluster, error) {
-	cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return policy.Cluster{}, err
 	}

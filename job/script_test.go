@@ -164,7 +164,7 @@ func (g *servedGKE) outsider(cluster string) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := gke.Dial(context.Background(), dialOptions(g.address)...)
+	cloud, err := gke.Dial(context.Background(), clientOptions(g.address)...)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (g *servedGKE) outsider(cluster string) error {
 
 // advice writes each recommendation of a location: cluster, state and notes.
 func (g *servedGKE) advice(project, location, file string) error {
-	r, err := gke.DialRecommender(context.Background(), gke.InsightRetry(), dialOptions(g.address)...)
+	r, err := gke.DialRecommender(context.Background(), gke.InsightRetry(), clientOptions(g.address)...)
 	if err != nil {
 		return err
 	}

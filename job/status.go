@@ -109,7 +109,7 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
 	_, inFlight := book.Rotations[ref]
 	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
-		cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+		cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 		if err != nil {
 			return nil, err
 		}

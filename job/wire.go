@@ -10,10 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
@@ -39,7 +35,7 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 	if err != nil {
 		return world, nil, err
 	}
-	cloud, err := gke.Dial(ctx, dialOptions(s.GKEEndpoint.V)...)
+	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		closeBook(book)
 		return world, nil, err
@@ -85,26 +81,12 @@ func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommend
 	if w.lookOnly || s.Recommender.V == "off" || (s.GKEEndpoint.V.loopback() && !s.RecommenderEndpoint.V.loopback()) {
 		return nil
 	}
-	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), dialOptions(s.RecommenderEndpoint.V)...)
+	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), clientOptions(s.RecommenderEndpoint.V)...)
 	if err != nil {
 		a.log.Warn("insights are not read this run", "error", err.Error())
 		return nil
 	}
 	return r
-}
-
-// dialOptions say how an API is reached: a loopback address is a simulator.
-func dialOptions(at address) []option.ClientOption {
-	switch {
-	case at == "":
-		return nil
-	case at.loopback():
-		return []option.ClientOption{
-			option.WithEndpoint(string(at)), option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-		}
-	}
-	return []option.ClientOption{option.WithEndpoint(string(at))}
 }
 
 // openBook opens the book that the settings name. A file that is not there yet
@@ -128,7 +110,8 @@ func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, er
 }
 
 func (a *app) openFirestore(ctx context.Context, s Settings) (state.Store, error) {
-	f, err := state.OpenFirestore(ctx, s.State.V.Project, s.State.V.Database, state.FirestoreOptions{Emulator: a.vars["FIRESTORE_EMULATOR_HOST"]})
+	host := a.vars["FIRESTORE_EMULATOR_HOST"]
+	f, err := state.OpenFirestore(ctx, s.State.V.Project, s.State.V.Database, state.FirestoreOptions{Emulator: host, Client: emulatorOptions(host)})
 	if err != nil {
 		return nil, err // and no store that is a nil of its own kind
 	}
