@@ -39,10 +39,20 @@ func TestRealLog(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	// Credentials of nobody, where the client libraries look for a person's: on
+	// Cloud Run only Google is spoken to, and the proxy is where nobody listens.
+	home := t.TempDir()
+	login := filepath.Join(home, ".config", "gcloud", "application_default_credentials.json")
+	if err := os.MkdirAll(filepath.Dir(login), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(login, []byte(`{"type":"authorized_user","client_id":"nobody","client_secret":"none","refresh_token":"none"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Env = []string{
-		"CLOUD_RUN_JOB=" + sample["JOB"], "CLOUD_RUN_EXECUTION=rotator-test-x7k2p", "FIRESTORE_EMULATOR_HOST=127.0.0.1:1",
-		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-test", "ROTATOR_STATE=firestore://shop-test/rotator-test", "ROTATOR_GKE_ENDPOINT=127.0.0.1:1",
+		"CLOUD_RUN_JOB=" + sample["JOB"], "CLOUD_RUN_EXECUTION=rotator-test-x7k2p", "HOME=" + home, "HTTPS_PROXY=http://127.0.0.1:1",
+		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-test", "ROTATOR_STATE=firestore://shop-test/rotator-test",
 	}
 	lines, err := cmd.StderrPipe()
 	if err != nil {

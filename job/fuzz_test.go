@@ -41,7 +41,8 @@ func environOf(lines string) []string {
 func checkProblems(t *testing.T, environ []string, problems []Problem) {
 	t.Helper()
 	for _, p := range problems {
-		if !strings.HasPrefix(p.Setting, prefix) || p.What == "" || strings.ContainsAny(p.String(), "\n\r") {
+		_, isVariable := variables(environ)[p.Setting]
+		if (!strings.HasPrefix(p.Setting, prefix) && !isVariable) || p.What == "" || strings.ContainsAny(p.String(), "\n\r") {
 			t.Errorf("%q: a problem without a name, a reason or on several lines: %q", environ, p)
 		}
 	}
@@ -104,10 +105,11 @@ func FuzzEnvironment(f *testing.F) {
 	base := strings.Join(enough, "\n")
 	for _, s := range []string{"", base, strings.Join(all, "\n"), base + "\nROTATOR_SOKA=1", base + "\nROTATOR_MODE=act\nROTATOR_STATE=file:x", base + "\nROTATOR_URGENT=all\nROTATOR_ROTATE_ISSUED_BEFORE=2026-01-01",
 		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)", base + "\nROTATOR_EVERY=5m\nROTATOR_DEADLINE=5m", base + "\nROTATOR_EMERGENCY_BEFORE_EXPIRY=179d23h59m\nROTATOR_MAX_CA_AGE=30d",
+		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)\nROTATOR_GKE_ENDPOINT=127.0.0.1:9\nFIRESTORE_EMULATOR_HOST=x\nGOOGLE_CLOUD_UNIVERSE_DOMAIN=x.example\nSSL_CERT_FILE=/proc/self/environ",
 		base + "\nROTATOR_ENV=\nROTATOR_ENV=a", "ROTATOR_=x\nROTATOR_ENV", base + "\nROTATOR_WINDOW=Sat 00:00-24:00\nROTATOR_START_WINDOW=Sun 02:00-02:16\nROTATOR_COMPLETE_WINDOW=daily 00:00-00:00", base + "\nrotator_mode=act\nROTATOR_mode=act"} {
 		c.Add(s)
 	}
-	c.AtLeast(13, 0)
+	c.AtLeast(14, 0)
 	f.Fuzz(func(t *testing.T, lines string) {
 		defer corpus.Watch(lines)()
 		environ := environOf(lines)

@@ -191,13 +191,15 @@ type Settings struct {
 	// How long after its begin a run begins nothing new. At most EVERY, so
 	// that runs do not overlap, and below the job's task timeout.
 	Deadline duration `split_words:"true" default:"50m" form:"a duration of at least 1m and at most EVERY"`
-	// Where GKE's API is reached. On a loopback address it is spoken to in
-	// plain text and without credentials, which is how a simulated GKE is
-	// used.
-	GKEEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
+	// Where GKE's API is reached: at Google, or at a host of googleapis.com, as
+	// private and restricted ones are; no other host is given credentials. On a
+	// loopback address it is spoken to in plain text and without credentials,
+	// which is how a simulated GKE is used. On Cloud Run it is Google's own,
+	// and FIRESTORE_EMULATOR_HOST and what else would lead elsewhere is refused.
+	GKEEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT of googleapis.com or on loopback, or google"`
 	// Where Recommender's API is reached, likewise. Beside a simulated GKE only
 	// a simulated Recommender is asked, so there it must be named.
-	RecommenderEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT, or google"`
+	RecommenderEndpoint endpoint `split_words:"true" default:"google" form:"HOST:PORT of googleapis.com or on loopback, or google"`
 
 	// cloudRun is the execution's name when this process runs on Cloud Run.
 	cloudRun string

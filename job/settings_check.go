@@ -139,6 +139,9 @@ func (c *checker) places() {
 	}
 	if s.cloudRun != "" {
 		c.advise(s.State.V.File == "", "STATE", "on Cloud Run a file is lost with the container", "Write firestore://PROJECT/DATABASE")
+		const why, hint = "on Cloud Run only Google's own endpoint is spoken to", "Remove it, or write google"
+		c.advise(s.GKEEndpoint.V == "", "GKE_ENDPOINT", why, hint)
+		c.advise(s.RecommenderEndpoint.V == "", "RECOMMENDER_ENDPOINT", why, hint)
 		return
 	}
 	c.advise(s.Mode.V != act || loopback || c.texts["STATE"] != defaultStore, "STATE",
@@ -176,7 +179,7 @@ func simulationEnviron(environ []string) []string {
 	}
 	var out []string
 	for k, v := range variables(environ) {
-		if _, is := own[strings.TrimPrefix(k, prefix)]; !is && k != "CLOUD_RUN_JOB" {
+		if _, is := own[strings.TrimPrefix(k, prefix)]; !is && strings.HasPrefix(k, prefix) {
 			out = append(out, k+"="+v)
 		}
 	}

@@ -17,7 +17,7 @@ const prefix = "ROTATOR_"
 
 // Problem is one thing that is wrong with the settings.
 type Problem struct {
-	Setting string // with its prefix
+	Setting string // with its prefix; or another variable
 	Text    string // as it was given; "" when it was not
 	What    string
 	Hint    string // what to write instead
@@ -62,6 +62,7 @@ func readSettings(environ []string) (Settings, []Problem) {
 		problems = append(problems, Problem{Setting: prefix + "*", What: err.Error()})
 	}
 	problems = append(problems, unknown(vars)...)
+	problems = append(problems, strangers(vars)...)
 	bad := map[string]bool{}
 	for _, f := range fieldsOf(&s) {
 		if p, ok := f.problem(vars); ok {

@@ -106,6 +106,9 @@ var badSettings = []struct{ set, says string }{
 	{"ROTATOR_EVERY=30m", "runs would overlap"},
 	{"ROTATOR_PARALLEL=1000", "more than 256"},
 	{"ROTATOR_GKE_ENDPOINT=localhost", "is not HOST:PORT"},
+	{"ROTATOR_GKE_ENDPOINT=gke.example.com:443", "nobody else is given credentials"},
+	{"ROTATOR_RECOMMENDER_ENDPOINT=https://recommender.example.com", "nobody else is given credentials"},
+	{"GOOGLE_CLOUD_UNIVERSE_DOMAIN=example.com", "hosts of googleapis.com alone"},
 	{"ROTATOR_SOKA=1d", "Did you mean ROTATOR_SOAK?"},
 	{"CLOUD_RUN_JOB=rotator", "on Cloud Run a file is lost"},
 }

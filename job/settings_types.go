@@ -313,7 +313,11 @@ func (a *address) UnmarshalText(text []byte) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("%q is not a port", port)
 	}
-	*a = address(s)
+	at := address(net.JoinHostPort(host, port))
+	if !at.loopback() && !googleHost(host) {
+		return fmt.Errorf("%q is neither this machine's loopback nor a host of %s, and nobody else is given credentials", host, theUniverse)
+	}
+	*a = at
 	return nil
 }
 
