@@ -124,6 +124,13 @@ type Try struct {
 	Count     int         `json:"count"`
 	NotBefore time.Time   `json:"notBefore,omitzero"`
 	LastError string      `json:"lastError,omitempty"`
+	// Withdrawals counts the last of them that were taken back, one after
+	// another, before they were sent; the last was this Attempt, by this Run.
+	// Told is when people last heard.
+	Withdrawals int       `json:"withdrawals,omitempty"`
+	Run         string    `json:"run,omitempty"`
+	Attempt     string    `json:"attempt,omitempty"`
+	Told        time.Time `json:"told,omitzero"`
 }
 
 // RunNote is what the last run left.

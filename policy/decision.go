@@ -59,6 +59,8 @@ type Decision struct {
 	Taken []Request
 	// Approved is the approval that the call relies on.
 	Approved *Approval
+	// Tried is what came of the cluster's last starts; nil: nothing.
+	Tried *Try
 	// InForce is the policy that a call is decided by.
 	InForce *InForce
 }
@@ -113,7 +115,8 @@ type Outcome struct {
 	Operation string    `json:"operation,omitempty"` // accepted: the operation's name
 	Refusal   Refusal   `json:"refusal,omitempty"`   // refused: what GKE meant
 	Pool      string    `json:"pool,omitempty"`      // refused with RequiresRecreation: which pool
-	Raw       string    `json:"raw,omitempty"`       // GKE's own words
+	Raw       string    `json:"raw,omitempty"`       // GKE's own words; withdrawn: why
+	Stopped   bool      `json:"stopped,omitempty"`   // withdrawn because the run was told to stop
 }
 
 // Refusal is what GKE meant by refusing.

@@ -88,14 +88,22 @@ func (f *FleetDoc) noteTries(d Decision) bool {
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	t, had := f.Tries[name]
 	switch {
-	case d.Close == NotStarted && !neverSent(r):
+	case d.Close == NotStarted:
 		if t.ClusterID != r.ClusterID || t.CA != r.Baseline.CA.Fingerprint {
 			t = Try{ClusterID: r.ClusterID, CA: r.Baseline.CA.Fingerprint}
 		}
-		if len(f.Tries) >= MaxTries && t.Count == 0 {
+		if len(f.Tries) >= MaxTries && !had {
 			return false // a fleet in which so many starts fail has other troubles
 		}
+		if neverSent(r) {
+			if r.Withdrawals > 0 {
+				t.noteWithdrawn(r)
+				f.Tries[name] = t
+			}
+			return r.Withdrawals > 0
+		}
 		t.Count++
+		t.Withdrawals, t.Attempt, t.Run, t.Told = 0, "", "", time.Time{}
 		t.LastError = d.Message
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]

@@ -124,8 +124,8 @@ func askHold(k *Case) Verdict {
 }
 
 func askTries(k *Case) Verdict {
-	t, ok := k.Doc.Tries[k.Cluster.Ref.String()]
-	if !ok || t.ClusterID != k.Cluster.ID || t.CA != k.Cluster.Bundle.Oldest().Fingerprint {
+	t := k.Doc.tried(k.Cluster)
+	if t == nil {
 		return isOpen("", time.Time{})
 	}
 	if t.Count >= failuresBeforePeople {
@@ -133,6 +133,9 @@ func askTries(k *Case) Verdict {
 	}
 	if k.Now.Before(t.NotBefore) {
 		return shut(BackingOff, "the last start failed: "+t.LastError+"; next try "+when(t.NotBefore), t.NotBefore)
+	}
+	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
+		return shut(CallWithdrawn, "its start was taken back in this run: "+t.LastError, time.Time{})
 	}
 	return isOpen("", time.Time{})
 }

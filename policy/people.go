@@ -173,7 +173,7 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, error) {
 	failures, tried := f.failuresOf(ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || r.anyPoolTrouble())
-	if len(failures) == 0 && tried.Count == 0 && !troubled {
+	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
 		return f, "", fmt.Errorf("there is nothing to retry: nothing of %s has failed, is stuck or backs off", ref)
 	}
 	f = f.clone()

@@ -260,9 +260,12 @@ func wavesChange(cases []*Case, ds, lost []Decision) map[int]time.Time {
 	return out
 }
 
-// urgency orders starts: urgent, emergency, then wave, deadline, name.
+// urgency orders starts: urgent, emergency, then wave, deadline, name; and behind
+// all of them those whose calls were taken back too often.
 func urgency(a, b *Case) int {
+	often := func(k *Case) bool { t := k.Doc.tried(k.Cluster); return t != nil && t.Withdrawals >= withdrawnOften }
 	return cmp.Or(
+		cmpBool(often(a), often(b)),
 		-cmpBool(a.Urgent, b.Urgent),
 		-cmpBool(a.Emergency, b.Emergency),
 		cmp.Compare(a.Wave, b.Wave),

@@ -43,6 +43,7 @@ const (
 	BudgetEmergency    Reason = "budget-emergency"
 	BackingOff         Reason = "backing-off"
 	TriesExhausted     Reason = "tries-exhausted"
+	CallWithdrawn      Reason = "call-withdrawn"
 	BlockedReason      Reason = "blocked"
 	NotReadable        Reason = "unreadable"
 	GateOpen           Reason = "open"
@@ -123,6 +124,7 @@ var Reasons = map[Reason]Advice{
 	BudgetEmergency:    {"The most emergencies at once are in flight.", "", "the next runs"},
 	BackingOff:         {"GKE refused or failed; the next try waits.", "", ""},
 	TriesExhausted:     {"It failed or was refused three times; only a person can let it go on.", "Mend the cause, then rotator retry CLUSTER --by NAME --reason WHY.", "people"},
+	CallWithdrawn:      {"A call was taken back before it was sent: what it rests on could not be read, or had changed.", "Mend what the message names; scripts/doctor ENV names a missing role.", "the next runs"},
 	BlockedReason:      {"It is due and cannot start within 30 days.", "Change what the message names.", "people"},
 	NotReadable:        {"The cluster could not be read.", "scripts/doctor ENV names a missing role.", "people"},
 	GateOpen:           {"Nothing prevents this step.", "", ""},

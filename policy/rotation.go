@@ -111,6 +111,12 @@ type Rotation struct {
 	// somebody acknowledges them.
 	Failed string `json:"failed,omitempty"`
 	Stuck  bool   `json:"stuck,omitempty"`
+	// Withdrawals counts the last calls that were taken back, one after another,
+	// before they were sent; WithdrawnTold is when people last heard of it. Of a
+	// start it counts on from the attempt that this one Follows.
+	Withdrawals   int       `json:"withdrawals,omitempty"`
+	Follows       string    `json:"follows,omitempty"`
+	WithdrawnTold time.Time `json:"withdrawnTold,omitzero"`
 	// Announced remembers which once-only events were logged.
 	Announced []string `json:"announced,omitempty"`
 

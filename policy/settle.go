@@ -18,6 +18,7 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
 		LastRead:    c.Seen, Reason: StartSent, InForce: d.InForce,
 	}
+	d.Tried.follow(d.Rotation)
 	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
 	d.Events = append(d.Events, Event{EventPhaseChanged, StartSent, string(Starting) + ": " + d.Message})
@@ -100,6 +101,7 @@ func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) 
 			out.announce(o, "pool "+pool)
 		}
 	}
+	out.countWithdrawn(&r, outcomes, now)
 	out.Phase = r.Phase
 	return out
 }
@@ -123,12 +125,13 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 		r.remember(*r.Call)
 		r.Call = nil
 		d.Close, d.Slot = NotStarted, SlotRelease
-		d.Reason, d.Message = StartLeftNone, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = CallWithdrawn, "withdrawn before it was sent: "+o.Raw
 	case o.State == Withdrawn:
 		r.remember(*r.Call)
 		r.Call = nil
-		to(UpdatingClients, CompleteLeftNone)
-		d.Message = "withdrawn before it was sent: " + o.Raw
+		r.move(UpdatingClients, now, run, CallWithdrawn)
+		r.Reason = CallWithdrawn
+		d.Reason, d.Message = CallWithdrawn, "withdrawn before it was sent: "+o.Raw
 	case o.State == Refused && o.Refusal == RequiresRecreation:
 		to(RecreatingNodes, NeedsRecreation)
 		d.Message = clip(o.Raw)

@@ -246,6 +246,11 @@ func (f *File) Write(ctx context.Context, c Change) (Change, error) {
 			if err := closeIn(tx, *c.Close); err != nil {
 				return err
 			}
+			if c.Replaces != "" {
+				if err := tx.Bucket(bucketHistory).Delete([]byte(c.Replaces)); err != nil {
+					return err
+				}
+			}
 		}
 		return c.outboxIn(tx, &written)
 	})

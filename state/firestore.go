@@ -160,6 +160,7 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 	}
 	if c.Close != nil {
 		b.close(c.Close)
+		b.forget(c.Replaces)
 	}
 	if c.Announced != nil {
 		m := *c.Announced

@@ -112,12 +112,17 @@ func (b *batch) putRotation(r *policy.Rotation) {
 		return
 	}
 	id, fresh := colRotations+"/"+DocID(r.Cluster), r.Version == ""
-	if fresh && r.AttemptID != "" {
-		b.checkAttempt(r.AttemptID)
-	}
 	b.put(id, r.Version, r, shown(r), &r.Version)
-	if fresh && r.AttemptID != "" {
-		b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: colHistory + "/" + r.AttemptID}}, nil)
+	if fresh {
+		b.forget(r.AttemptID)
+	}
+}
+
+// forget removes an attempt's record, if there is one.
+func (b *batch) forget(attempt string) {
+	if attempt != "" {
+		b.checkAttempt(attempt)
+		b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: colHistory + "/" + attempt}}, nil)
 	}
 }
 

@@ -180,6 +180,7 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 	}
 	if c.Close != nil {
 		delete(m.flights, c.Close.Rotation.Cluster)
+		delete(m.history, c.Replaces)
 		m.history[c.Close.Rotation.AttemptID] = record
 	}
 	return written, nil

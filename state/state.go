@@ -56,6 +56,9 @@ type Change struct {
 	Rotation *policy.Rotation
 	// Close removes the active rotation of the record and keeps the record.
 	Close *policy.Record
+	// Replaces is an attempt whose record the closed one takes the place of, so
+	// that starts that were never sent leave one record, not one each; "": none.
+	Replaces string
 	// Notices are told to people once this change is stored. They are written
 	// without a condition of their own: one with the id of another is the other.
 	// They come back with their versions.

@@ -3,6 +3,7 @@ package pass
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,16 +33,32 @@ type actor struct {
 	marked    *marking      // nil: nothing is marked
 	waiting   policy.Outbox // what is to be told
 	res       *Result
+	// active are the rotations on record as this run has changed them.
+	active map[policy.Ref]policy.Rotation
 }
 
 // act carries out what was planned: what is in flight first, then starts.
 func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res}
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[policy.Ref]policy.Rotation{}}
+	maps.Copy(a.active, res.Fleet.Book.Rotations)
 	a.doc.Env = o.Policy.Env
+	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {
+		a.carryOutAll(ctx, ds)
+	}
+	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
+	a.readInsights(ctx)
+	a.markAdvice(ctx)
+	err := a.finish()
+	a.tell(ctx) // what is stored is told, whatever became of the note
+	return err
+}
+
+// carryOutAll carries out what writes or sends, several at a time.
+func (a *actor) carryOutAll(ctx context.Context, ds []policy.Decision) {
 	var g errgroup.Group
-	g.SetLimit(max(o.Parallel, 1))
-	for _, d := range policy.ActingOrder(res.Decisions) {
-		if d.Write || (d.Action.Sends() && w.Move != nil) {
+	g.SetLimit(max(a.Parallel, 1))
+	for _, d := range policy.ActingOrder(ds) {
+		if d.Write || (d.Action.Sends() && a.Move != nil) {
 			g.Go(func() error {
 				a.carryOut(ctx, d)
 				return nil
@@ -49,12 +66,27 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 		}
 	}
 	_ = g.Wait() // what fails is in the results
-	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
-	a.readInsights(ctx)
-	a.markAdvice(ctx)
-	err := a.finish()
-	a.tell(ctx) // what is stored is told, whatever became of the note
-	return err
+}
+
+// startInstead gives the starts to which go the slots of those that were taken
+// back before they were sent: planned anew on what this run has stored. None,
+// when nothing was taken back since it was last asked, or somebody else writes.
+func (a *actor) startInstead() []policy.Decision {
+	tried, again := map[policy.Ref]bool{}, false
+	for i := range a.res.Done {
+		done := &a.res.Done[i]
+		tried[done.Ref] = true
+		again = again || (done.Action == policy.Start && done.Withdrawn && !done.dealt)
+		done.dealt = true
+	}
+	if !again || a.overtaken || a.res.Stopped != "" {
+		return nil
+	}
+	fleet := a.res.Fleet
+	fleet.Book.Fleet, fleet.Book.Rotations = a.doc, a.active
+	return slices.DeleteFunc(policy.Plan(a.Policy, fleet, a.Run, a.res.At), func(d policy.Decision) bool {
+		return d.Action != policy.Start || tried[d.Cluster.Ref]
+	})
 }
 
 // carryOut does one decision: what it stores, then its call under a stored
@@ -79,12 +111,14 @@ func (a *actor) carryOut(ctx context.Context, d policy.Decision) {
 	a.record(a.named(d))
 }
 
+const toldToStop = "the run was told to stop"
+
 // stop says why nothing new may be begun.
 func (a *actor) stop(ctx context.Context) string {
 	why := ""
 	switch {
 	case ctx.Err() != nil:
-		why = "the run was told to stop"
+		why = toldToStop
 	case a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline:
 		why = "DEADLINE=" + policy.Days(a.Deadline) + " is over"
 	default:
@@ -130,8 +164,11 @@ func (a *actor) call(ctx context.Context, d policy.Decision) {
 		a.notIntended(d, intended, intents, err)
 		return
 	}
-	a.log.announce(stored)
-	a.settle(stored, a.send(ctx, stored, intents, begun))
+	outcomes := a.send(ctx, stored, intents, begun)
+	if withdrawn(outcomes) == "" {
+		a.log.announce(stored) // what was taken back before it was sent has not begun
+	}
+	a.settle(stored, outcomes)
 }
 
 // intent is one call about to be made. Its id leaves this process only into

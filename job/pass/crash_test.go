@@ -174,8 +174,15 @@ func TestWithdrawn(t *testing.T) {
 			if len(h) != 1 || h[0].ClosedAs != policy.NotStarted || s.rotation() != nil {
 				t.Fatalf("history %+v, in flight %+v", h, s.rotation())
 			}
-			if d := s.doc(); len(d.Slots) != 0 || len(d.Tries) != 0 || len(d.Failures) != 0 {
+			d := s.doc()
+			if tried := d.Tries[shop.String()]; len(d.Slots) != 0 || tried.Count != 0 || tried.Withdrawals != 1 || len(d.Failures) != 0 {
 				t.Errorf("slots %v, tries %v, failures %v", d.Slots, d.Tries, d.Failures)
+			}
+			if m := p.line("call_withdrawn"); m["level"] != "WARN" || m["cluster"] != shop.String() || !strings.Contains(m["msg"].(string), c.why) {
+				t.Errorf("told %v", m)
+			}
+			if slices.ContainsFunc(p.lines(), func(m map[string]any) bool { return m["reason"] == "start-sent" }) {
+				t.Error("a start that was not sent is told as begun")
 			}
 			if res.Unstored != 0 {
 				t.Errorf("unstored %d", res.Unstored)

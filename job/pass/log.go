@@ -39,6 +39,8 @@ const (
 	EventCapacityShort     = "capacity_short"
 	EventProjectUnreadable = "project_unreadable"
 	EventLeaseBusy         = "lease_busy"
+	// EventCallWithdrawn: a call was taken back before it was sent.
+	EventCallWithdrawn = "call_withdrawn"
 	// Of notices: some wait for their receiver, some were given up.
 	EventNotificationsWait    = "notifications_wait"
 	EventNotificationsDropped = "notifications_dropped"
@@ -56,6 +58,7 @@ var severity = map[string]slog.Level{
 	policy.EventApprovalNeeded:      slog.LevelWarn,
 	EventProjectUnreadable:          slog.LevelWarn,
 	EventCapacityShort:              slog.LevelWarn,
+	EventCallWithdrawn:              slog.LevelWarn,
 	EventNotificationsWait:          slog.LevelWarn,
 	EventNotificationsDropped:       slog.LevelError,
 }
@@ -201,6 +204,12 @@ func (t *teller) skipped(d policy.Decision, why string) {
 	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 }
 
+// withdrawn tells why a call was taken back before it was sent.
+func (t *teller) withdrawn(sent policy.Decision, why string) {
+	t.tell(EventCallWithdrawn, string(sent.Action)+" was taken back before it was sent: "+why,
+		append(t.about(sent, policy.CallWithdrawn), slog.String("action", string(sent.Action)))...)
+}
+
 // unstored writes an outcome that the book did not take, whole: what GKE
 // answered, by call id, and the record as it should be. RUNBOOK says how to
 // enter it.
@@ -223,7 +232,7 @@ func (t *teller) breaker(doc policy.FleetDoc) {
 }
 
 // tally counts what a run did, by calls that GKE accepted.
-type tally struct{ inFlight, people, started, recreated, completed, verified int }
+type tally struct{ inFlight, people, started, recreated, completed, verified, withdrawn int }
 
 func count(res Result) tally {
 	var n tally
@@ -231,11 +240,14 @@ func count(res Result) tally {
 		if d.Phase != "" {
 			n.inFlight++
 		}
-		if d.Action == policy.People {
+		if d.Action == policy.People || d.OftenWithdrawn() != "" {
 			n.people++
 		}
 	}
 	for _, done := range res.Done {
+		if done.Withdrawn {
+			n.withdrawn++
+		}
 		switch done.After.Close {
 		case policy.Completed, policy.CompletedElsewhere, policy.CompletedWithFindings:
 			if done.Skipped == "" {
@@ -264,6 +276,9 @@ func summary(res Result) string {
 	n := count(res)
 	s := fmt.Sprintf("%d in flight, %d started, %d pools recreated, %d completed, %d verified, %d need people, %d unread",
 		n.inFlight, n.started, n.recreated, n.completed, n.verified, n.people, len(res.Fleet.Unread))
+	if n.withdrawn > 0 {
+		s += fmt.Sprintf(", %d withdrawn", n.withdrawn)
+	}
 	if res.Stopped != "" {
 		s += "; stopped early: " + res.Stopped
 	}
@@ -283,6 +298,6 @@ func (t *teller) finished(res Result) {
 	}
 	n := count(res)
 	t.tell(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started), slog.Int("recreated", n.recreated),
-		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_people", n.people),
+		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_people", n.people), slog.Int("withdrawn", n.withdrawn),
 		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle), slog.String("stopped", res.Stopped))
 }

@@ -18,14 +18,14 @@ func TestEventNames(t *testing.T) {
 		"run_started": "INFO", "run_finished": "INFO", "cluster_evaluated": "INFO", "phase_changed": "INFO", "handed_over": "INFO",
 		"approval_needed": "WARN", "rotation_stuck": "ERROR", "ca_expiring": "WARN", "blocked": "ERROR", "foreign_rotation": "WARN",
 		"completed_externally": "ERROR", "action_failed": "ERROR", "breaker_open": "ERROR", "capacity_short": "WARN",
-		"project_unreadable": "WARN", "lease_busy": "INFO",
+		"project_unreadable": "WARN", "lease_busy": "INFO", "call_withdrawn": "WARN",
 		"notifications_wait": "WARN", "notifications_dropped": "ERROR",
 	}
 	got := map[string]string{}
 	for _, name := range []string{
 		EventRunStarted, EventRunFinished, EventClusterEvaluated, policy.EventPhaseChanged, policy.EventHandedOver,
 		policy.EventApprovalNeeded, policy.EventRotationStuck, policy.EventCAExpiring, policy.EventBlocked, policy.EventForeignRotation,
-		policy.EventCompletedExternally, policy.EventActionFailed, EventBreakerOpen, EventCapacityShort, EventProjectUnreadable, EventLeaseBusy,
+		policy.EventCompletedExternally, policy.EventActionFailed, EventBreakerOpen, EventCapacityShort, EventProjectUnreadable, EventLeaseBusy, EventCallWithdrawn,
 		EventNotificationsWait, EventNotificationsDropped,
 	} {
 		got[name] = severity[name].String()

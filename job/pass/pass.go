@@ -83,6 +83,10 @@ type Done struct {
 	Outcomes map[string]policy.Outcome
 	// Skipped says why nothing was sent or stored after all.
 	Skipped string
+	// Withdrawn: all its calls were taken back before they were sent.
+	Withdrawn bool
+
+	dealt bool // its slot was given to another start
 }
 
 // EnvError says that the book belongs to another deployment. Nothing was read

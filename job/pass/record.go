@@ -94,7 +94,11 @@ func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome)
 			break
 		}
 	}
-	done := Done{Ref: sent.Cluster.Ref, Action: sent.Action, After: stored, Outcomes: outcomes, Skipped: withdrawn(outcomes)}
+	done := Done{Ref: sent.Cluster.Ref, Action: sent.Action, After: stored, Outcomes: outcomes}
+	if why := withdrawn(outcomes); why != "" {
+		done.Skipped, done.Withdrawn = "withdrawn: "+why, true
+		a.log.withdrawn(sent, why)
+	}
 	if err != nil {
 		done.After, done.Skipped = sent, "its outcome could not be stored: "+err.Error()
 		a.log.unstored(sent, next, outcomes, err)
@@ -107,7 +111,7 @@ func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome)
 	a.note(done)
 }
 
-// withdrawn says why nothing was sent, when nothing was.
+// withdrawn says why nothing was sent, when nothing was; else "".
 func withdrawn(outcomes map[string]policy.Outcome) string {
 	why := ""
 	for _, o := range outcomes {
@@ -116,7 +120,7 @@ func withdrawn(outcomes map[string]policy.Outcome) string {
 		}
 		why = max(why, o.Raw)
 	}
-	return "withdrawn: " + why
+	return why
 }
 
 // settleAgain looks at what is stored, after a write that conflicted or whose
@@ -211,6 +215,9 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 			Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy,
 			Findings: d.Findings, Said: a.saidToClose(d),
 		}
+		if d.Reason == policy.CallWithdrawn {
+			c.Replaces = d.Rotation.Follows
+		}
 	} else {
 		c.Rotation = d.Rotation
 	}
@@ -224,6 +231,10 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 	}
 	if got.Rotation != nil {
 		d.Rotation = got.Rotation
+		a.active[d.Cluster.Ref] = *got.Rotation
+	}
+	if c.Close != nil {
+		delete(a.active, d.Cluster.Ref)
 	}
 	return d, nil
 }

@@ -17,7 +17,12 @@ func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, b
 	fresh, readErr := readFresh(ctx, a.World, d.Cluster.Ref)
 	err := errors.Join(docErr, readErr)
 	for _, in := range intents {
-		if why := a.mayNot(ctx, d, in, doc, fresh, err, begun); why != "" {
+		if ctx.Err() != nil {
+			a.stopped(toldToStop)
+			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: toldToStop, Stopped: true}
+			continue
+		}
+		if why := a.mayNot(d, in, doc, fresh, err, begun); why != "" {
 			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: why}
 			continue
 		}
@@ -27,7 +32,7 @@ func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, b
 }
 
 // mayNot says why an intended call may not be sent, or "".
-func (a *actor) mayNot(ctx context.Context, d policy.Decision, in intent, doc policy.FleetDoc, fresh policy.Cluster, readErr error, begun time.Duration) string {
+func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh policy.Cluster, readErr error, begun time.Duration) string {
 	if readErr != nil {
 		return "the read under the intent failed: " + readErr.Error()
 	}
@@ -35,8 +40,6 @@ func (a *actor) mayNot(ctx context.Context, d policy.Decision, in intent, doc po
 	switch {
 	case again.Action != d.Action:
 		return again.Message
-	case ctx.Err() != nil:
-		return "the run was told to stop"
 	case a.Mono()-begun >= policy.SendWithin:
 		return "more than " + policy.SendWithin.String() + " since the intent"
 	}

@@ -18,7 +18,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 			t.Fatalf("%q: the advice is %q", name, text)
 		}
 		out, err := exec.Command("sh", "-c", "rotator() { printf '%s|' \"$@\"; }; "+line).CombinedOutput()
-		if want := "adopt|" + clean(name) + "|"; err != nil || string(out) != want {
+		if want := "adopt|" + clean(name) + "|--by|NAME|--reason|WHY|"; err != nil || string(out) != want {
 			t.Errorf("%q is pasted as %q: it gives %q, error %v, want %q", name, line, out, err, want)
 		}
 	}

@@ -82,6 +82,8 @@ func sortOut(ds []policy.Decision) sorted {
 // failed is why the rotation waits for people although the run goes on.
 func failed(d policy.Decision) policy.Reason {
 	switch r := d.Rotation; {
+	case d.OftenWithdrawn() != "":
+		return policy.CallWithdrawn
 	case r == nil:
 		return ""
 	case r.Failed != "":
@@ -183,7 +185,7 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 	for _, d := range ds {
 		r := row{name: name(d), code: string(d.Reason), text: g.sentence(d.Reason, d.Message), next: next(d.Reason, d.Cluster.Ref.String(), env)}
 		if why := failed(d); why != "" && why != d.Reason {
-			r.text = g.sentence(why, "") + " " + r.text
+			r.text = joined(g.sentence(why, d.OftenWithdrawn()), r.text)
 			r.code, r.next = string(why), next(why, d.Cluster.Ref.String(), env)
 		}
 		if r.next == "" {

@@ -27,7 +27,7 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 	}
 	g.atWork(holder)
 	people, flying := g.bookRows(book, p)
-	people = slices.Concat(g.failureRows(doc, book.Rotations, p), people, g.blockedRows(doc, p))
+	people = slices.Concat(g.failureRows(doc, book.Rotations, p), people, g.withdrawnRows(doc, p), g.blockedRows(doc, p))
 	names := g.names(people, flying)
 	g.section(red, "NEEDS PEOPLE", names, people)
 	g.breaker(doc, p)
@@ -100,16 +100,19 @@ func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []ro
 			name: clean(r.Cluster.String()), what: string(r.Phase), style: phaseStyle(r.Phase), code: string(r.Reason),
 			text: joined("for "+lasting(g.now.Sub(r.Entered(r.Phase))), g.sentence(r.Reason, ""), g.leftToGKE(r)),
 		}
-		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck {
+		often := r.OftenWithdrawn()
+		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck || often != "" {
 			why := r.Reason
 			if r.Failed != "" {
 				why = policy.Reason(r.Failed)
 			} else if r.Stuck {
 				why = policy.IsStuck
+			} else if often != "" {
+				why = policy.CallWithdrawn
 			}
 			out.code, out.next = string(why), next(why, r.Cluster.String(), p.Env)
 			if why != r.Reason {
-				out.text = joined(g.sentence(why, ""), out.text)
+				out.text = joined(g.sentence(why, often), out.text)
 			}
 			people = append(people, out)
 			continue
@@ -143,6 +146,17 @@ func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rot
 			name: clean(f.Cluster.String()), code: string(f.What), text: g.sentence(f.What, "") + " Since " + g.at(f.At) + ".",
 			next: next(f.What, f.Cluster.String(), p.Env),
 		})
+	}
+	return rs
+}
+
+// withdrawnRows are idle clusters whose starts are taken back again and again.
+func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
+	var rs []row
+	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
+		if often := doc.Tries[name].OftenWithdrawn(); often != "" {
+			rs = append(rs, row{name: clean(name), code: string(policy.CallWithdrawn), text: g.sentence(policy.CallWithdrawn, often), next: next(policy.CallWithdrawn, name, p.Env)})
+		}
 	}
 	return rs
 }

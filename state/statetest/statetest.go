@@ -32,6 +32,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"close only what was read", closingConflict},
 		{"no version comes back", aba},
 		{"an attempt opened again leaves the history", reopen},
+		{"a record takes the place of another", replaces},
 		{"history, newest first", history},
 		{"records of all clusters, in the order of their closing", records},
 		{"records that are closed or opened again meanwhile", recordsMeanwhile},
@@ -246,6 +247,22 @@ func reopen(t *testing.T, s state.Store) {
 	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin.Add(time.Hour)}})
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 1 || h[0].ClosedAs != policy.Completed {
 		t.Errorf("history %v, error %v", h, err)
+	}
+}
+
+func replaces(t *testing.T, s state.Store) {
+	for i := range 3 {
+		r := rotation("a", fmt.Sprintf("attempt-%d", i))
+		got := write(t, s, state.Change{Rotation: &r})
+		c := state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.NotStarted, ClosedAt: begin.Add(time.Duration(i) * time.Hour)}}
+		if i == 2 {
+			c.Replaces = "attempt-1"
+		}
+		write(t, s, c)
+	}
+	h, err := s.History(ctx, ref("a"))
+	if err != nil || len(h) != 2 || h[0].Rotation.AttemptID != "attempt-2" || h[1].Rotation.AttemptID != "attempt-0" {
+		t.Errorf("history %v, error %v; want attempts 2 and 0", h, err)
 	}
 }
 
