@@ -22,7 +22,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	case !isShut:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, IsDue, k.Policy.InForce, k.Doc.tried(c)
 		d.Approved = k.approval(CallStart)
-		d.Message = join(k.Due.Why, d.Approved.note(), k.liftedNote(d.Gates), d.OftenWithdrawn())
+		d.Message = join(k.Due.Why, d.Approved.note(), k.liftedNote(d.Gates))
 	case v.Reason == NotSelected || v.Reason == NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":

@@ -72,7 +72,7 @@ func clusterOf(d policy.Decision, book policy.Book, now time.Time) clusterJSON {
 	ca := d.Cluster.Bundle.Oldest()
 	c := clusterJSON{
 		Cluster: d.Cluster.Ref.String(), CAIssued: stamp(ca.Issued), CAExpires: stamp(ca.Expires), CACount: len(d.Cluster.Bundle.CAs),
-		Phase: string(d.Phase), Action: string(d.Action), Reason: string(d.Reason), Message: d.Message, Gates: []gateJSON{},
+		Phase: string(d.Phase), Action: string(d.Action), Reason: string(d.Reason), Message: joined(d.OftenWithdrawn(), d.Message), Gates: []gateJSON{},
 		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: stamp(d.NextChange), Wave: d.Wave, Emergency: d.Emergency,
 		Mismatches: filled(policy.Mismatches(d.Cluster, book, now)),
 	}
