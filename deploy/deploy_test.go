@@ -22,6 +22,8 @@ func TestDeploySteps(t *testing.T) {
 	if err := uploaded(tree); err != nil {
 		t.Fatal(err)
 	}
+	project, region := "BUILD_PROJECT=acme-rotator-build", "BUILD_REGION=europe-west1" // those of repository
+	writeEnv(t, tree, "dev", replaced(replaced(goodSettings, project), region))
 	b := mustRead(t, "cloudbuild.yaml")
 	var order []string
 	for _, s := range b.Steps {
@@ -35,7 +37,7 @@ func TestDeploySteps(t *testing.T) {
 	for name, problem := range map[string]error{"an image that works": nil, "an image that does not": errors.New("the container exited with 1")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fake, env := newCloud(t, "dev")
+			fake, env := newCloud(t, tree, "dev")
 			image := repository + "/rotator@" + fake.AddImage(repository+"/rotator:"+commit)
 			var ran [][]string
 			fake.ExecutionResult = func(_ string, args []string) error {
@@ -65,11 +67,11 @@ func TestDeploySteps(t *testing.T) {
 
 // newCloud is a fake with the projects and the job's account of an environment,
 // and what gcloud needs to talk to it as the deployer.
-func newCloud(t *testing.T, name string) (*cloudfake.Fake, []string) {
+func newCloud(t *testing.T, root, name string) (*cloudfake.Fake, []string) {
 	t.Helper()
 	fake := cloudfake.New()
 	fake.AllEnabled = true
-	settings := settingsOf(t, "env/"+name+".env")
+	settings := settingsOf(t, filepath.Join(root, "deploy/env", name+".env"))
 	fake.AddProject(settings["PROJECT"], 100000000001, "organization/300000000001")
 	fake.AddProject(settings["BUILD_PROJECT"], 100000000002, "organization/300000000001")
 	if err := fake.Start(); err != nil {

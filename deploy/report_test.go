@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +14,7 @@ import (
 func TestReportBucket(t *testing.T) {
 	root := copyProject(t)
 	render := func(more string) *run.TaskSpec {
-		if err := os.WriteFile(filepath.Join(root, "deploy/env/test.env"), []byte(goodSettings+more), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeEnv(t, root, "test", goodSettings+more)
 		var job run.Job
 		strictly(t, "the job", rendered(t, root, "test", "r.example/i/i"+digest), &job)
 		return job.Spec.Template.Spec.Template.Spec

@@ -5,6 +5,7 @@ package deploy_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 	"google.golang.org/api/iam/v1"
 	run "google.golang.org/api/run/v1"
 	"sigs.k8s.io/yaml"
+
+	"gke-credential-rotator/policy"
 )
 
 const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -38,15 +41,16 @@ func environments(t *testing.T) []string {
 }
 
 // settingsOf reads a settings file by the rule at its head and by nothing else:
-// NAME=value to the end of the line.
+// NAME=value to the end of the line. What it leaves out has README.md's default.
 func settingsOf(t *testing.T, file string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := map[string]string{}
-	for line := range strings.SplitSeq(string(text), "\n") {
+	settings := platformDefaults(t)
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\r\n")
 		if name, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
 			settings[name] = value
 		}
@@ -54,15 +58,30 @@ func settingsOf(t *testing.T, file string) map[string]string {
 	return settings
 }
 
+// platformDefaults reads the defaults of the settings that say where an
+// environment runs from the reference for people, which gives several in a row.
+func platformDefaults(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, word := map[string]string{}, regexp.MustCompile("`([^`]*)`")
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \\| ([^|]*)").FindAllStringSubmatch(string(text), -1) {
+		values := word.FindAllStringSubmatch(row[2], -1)
+		for i, name := range word.FindAllStringSubmatch(row[1], -1) {
+			if i < len(values) {
+				defaults[name[1]] = values[i][1]
+			}
+		}
+	}
+	return defaults
+}
+
 // rendered is what scripts/deploy would send, from the project at root.
 func rendered(t *testing.T, root, env, image string) string {
 	t.Helper()
-	if _, err := exec.LookPath("bash"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("bash is not installed")
-		}
-		t.Skip("bash is not installed")
-	}
+	need(t, "bash")
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), env, image, "--dry-run")
 	cmd.Stderr = &stderr
@@ -93,20 +112,30 @@ func strictly(t *testing.T, name, text string, into any) {
 
 func TestJobOfEachEnvironment(t *testing.T) {
 	for _, env := range environments(t) {
-		t.Run(env, func(t *testing.T) {
-			file := settingsOf(t, "env/"+env+".env")
-			image := file["BUILD_REGION"] + "-docker.pkg.dev/" + file["BUILD_PROJECT"] + "/rotator/rotator" + digest
-			text := rendered(t, "..", env, image)
-			if left := regexp.MustCompile(`\$\{[A-Z_]+\}`).FindString(text); left != "" {
-				t.Errorf("the placeholder %s is left over", left)
-			}
-			var job run.Job
-			strictly(t, "the job", text, &job)
-			checkPlatform(t, env, file, &job)
-			checkContainer(t, env, file, image, job.Spec.Template.Spec.Template.Spec.Containers)
-			checkDefaultsWritten(t, text)
-		})
+		t.Run(env, func(t *testing.T) { checkJob(t, "..", env) })
 	}
+}
+
+// TestJobOfFewSettings: what a file leaves out has the default that README.md says.
+func TestJobOfFewSettings(t *testing.T) {
+	root := copyProject(t)
+	writeEnv(t, root, "few", goodSettings)
+	checkJob(t, root, "few")
+}
+
+func checkJob(t *testing.T, root, env string) {
+	t.Helper()
+	file := settingsOf(t, filepath.Join(root, "deploy/env", env+".env"))
+	image := file["BUILD_REGION"] + "-docker.pkg.dev/" + file["BUILD_PROJECT"] + "/rotator/rotator" + digest
+	text := rendered(t, root, env, image)
+	if left := regexp.MustCompile(`\$\{[A-Z_]+\}`).FindString(text); left != "" {
+		t.Errorf("the placeholder %s is left over", left)
+	}
+	var job run.Job
+	strictly(t, "the job", text, &job)
+	checkPlatform(t, env, file, &job)
+	checkContainer(t, env, file, image, job.Spec.Template.Spec.Template.Spec.Containers)
+	checkDefaultsWritten(t, text)
 }
 
 // checkPlatform compares what Cloud Run is told about the job with the file.
@@ -135,7 +164,7 @@ func checkPlatform(t *testing.T, env string, file map[string]string, job *run.Jo
 	deadline := 50 * time.Minute // ROTATOR_DEADLINE's default, see CONFIG.md
 	if own, ok := file["ROTATOR_DEADLINE"]; ok {
 		var err error
-		if deadline, err = time.ParseDuration(own); err != nil {
+		if deadline, err = policy.ParseDuration(own); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,6 +198,9 @@ func checkContainer(t *testing.T, env string, file map[string]string, image stri
 		if strings.HasPrefix(name, "ROTATOR_") {
 			want[name] = value
 		}
+	}
+	if bucket := file["REPORT_BUCKET"]; bucket != "" {
+		want["ROTATOR_REPORT"] = "/mnt/" + bucket + "/rotator-" + env + ".html"
 	}
 	got := map[string]string{}
 	for _, variable := range container.Env {
@@ -211,33 +243,33 @@ func checkDefaultsWritten(t *testing.T, text string) {
 }
 
 // copyProject copies what rendering needs to a folder whose files may be changed.
+// It has no environments: those of deploy/env are for everybody to edit.
 func copyProject(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"scripts/lib", "deploy/env"} {
-		if err := os.CopyFS(filepath.Join(root, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(filepath.Join(root, "scripts/lib"), os.DirFS("../scripts/lib")); err != nil {
+		t.Fatal(err)
 	}
 	for _, file := range []string{"scripts/deploy", "deploy/job.yaml"} {
-		text, err := os.ReadFile(filepath.Join("..", file))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(root, file), text, 0o600)
-		}
-		if err != nil {
+		if err := copyFile(filepath.Join("..", file), filepath.Join(root, file)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return root
 }
 
-func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
-	root := copyProject(t)
-	file := filepath.Join(root, "deploy/env/odd.env")
-	text, err := os.ReadFile("env/dev.env")
-	if err != nil {
+// writeEnv writes the settings of one environment.
+func writeEnv(t *testing.T, root, env, settings string) {
+	t.Helper()
+	dir := filepath.Join(root, "deploy/env")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, env+".env"), []byte(settings), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
+	root := copyProject(t)
+	text := goodSettings
 	odd := map[string]string{
 		"ROTATOR_SELECTOR":     `team in (a,b),name!='x',note="y"`,
 		"ROTATOR_WAVES":        `a=1 > b=2 > c notin (d, e)`,
@@ -248,11 +280,9 @@ func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
 		"ROTATOR_EVERY":        "1=2=3",
 	}
 	for name, value := range odd {
-		text = append(text, name+"="+value+"\r\n"...) // an editor of another system
+		text += name + "=" + value + "\r\n" // an editor of another system
 	}
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeEnv(t, root, "odd", text)
 	var job run.Job
 	strictly(t, "the job", rendered(t, root, "odd", "r.example/i/i"+digest), &job)
 	got := map[string]string{}
@@ -268,28 +298,17 @@ func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
 
 func TestSettingsHashFollowsTheSettings(t *testing.T) {
 	root := copyProject(t)
-	label := func() string {
+	label := func(settings string) string {
+		writeEnv(t, root, "test", goodSettings+settings)
 		var job run.Job
-		strictly(t, "the job", rendered(t, root, "dev", "r.example/i/i"+digest), &job)
+		strictly(t, "the job", rendered(t, root, "test", "r.example/i/i"+digest), &job)
 		return job.Metadata.Labels["settings"]
 	}
-	change := func(from, to string) {
-		file := filepath.Join(root, "deploy/env/dev.env")
-		text, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(text), from) {
-			t.Fatalf("%s has no %q: %v", file, from, err)
-		}
-		if err := os.WriteFile(file, []byte(strings.Replace(string(text), from, to, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first := label()
-	change("SILENT_HOURS=6", "SILENT_HOURS=7")
-	if second := label(); second != first {
+	first := label("SILENT_HOURS=6\nROTATOR_SOAK=24h\n")
+	if second := label("SILENT_HOURS=7\nROTATOR_SOAK=24h\n"); second != first {
 		t.Errorf("a setting that the container does not get changed the hash: %s, %s", first, second)
 	}
-	change("ROTATOR_SOAK=24h", "ROTATOR_SOAK=48h")
-	if third := label(); third == first {
+	if third := label("SILENT_HOURS=7\nROTATOR_SOAK=48h\n"); third == first {
 		t.Error("another ROTATOR_SOAK left the hash as it was")
 	}
 }

@@ -13,9 +13,8 @@ import (
 // load reads a settings file as every script does, and says how that ended.
 func load(t *testing.T, root, settings string) (status int, said string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(root, "deploy/env/test.env"), []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	need(t, "bash")
+	writeEnv(t, root, "test", settings)
 	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), "test", "r.example/i/i"+digest, "--dry-run")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

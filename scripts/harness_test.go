@@ -50,6 +50,11 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
+	// deploy/env is for everybody to edit: what is in it must not decide a test.
+	environments := filepath.Join(w.dir, "deploy/env")
+	if err := errors.Join(os.RemoveAll(environments), os.CopyFS(environments, os.DirFS("testdata/env"))); err != nil {
+		t.Fatal(err)
+	}
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("not-a-secret"), 0o600); err != nil {
 		t.Fatal(err)
