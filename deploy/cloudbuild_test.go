@@ -125,6 +125,7 @@ func deploySubstitutions() map[string]string {
 // TestSubstitutions runs both files' first steps: with all that a trigger
 // gives, with each of them missing, and with what is not one.
 func TestSubstitutions(t *testing.T) {
+	need(t, "bash")
 	path := "PATH=" + os.Getenv("PATH")
 	for _, tt := range []struct {
 		file     string

@@ -19,7 +19,7 @@ func TestUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := regexp.MustCompile(`/node_modules/|/testdata/rapid/|\.(db|test|out)$`) // what tests leave behind
-	for _, part := range []string{"/deploy", "/gke", "/job", "/policy", "/scripts", "/state"} {
+	for _, part := range []string{"/deploy", "/docs", "/gke", "/job", "/policy", "/scripts", "/state"} {
 		for _, file := range filesOf(t, ".."+part) {
 			if _, err := os.Stat(dir + part + file); err != nil && !left.MatchString(file) {
 				t.Errorf("%s%s is not uploaded", part, file)

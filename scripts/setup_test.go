@@ -76,6 +76,7 @@ var made struct {
 
 func madeSmall(t *testing.T) *cloudfake.Fake {
 	t.Helper()
+	need(t, "gcloud") // not within Do: the first test would be skipped, and the others would fail
 	made.Do(func() {
 		w := small(t)
 		w.ok(t, "scripts/setup", "dev")

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -11,6 +12,12 @@ import (
 // TestCommandsCanBePasted: a name with a shell's own characters is one word of
 // the commands that are shown, and starts nothing else.
 func TestCommandsCanBePasted(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("sh is not installed")
+		}
+		t.Skip("sh is not installed")
+	}
 	for _, name := range []string{"shop/l/plain~2", "shop/l/$(echo owned)", "shop/l/`echo owned`", "shop/l/a;echo owned", "shop/l/it's & so", "shop/l/a b", "shop/l/a\nb", "shop/l/x>y"} {
 		text := strings.ReplaceAll(next(policy.ForeignRotation, name, "prod"), hard, " ")
 		line, _, ok := strings.Cut(text, " lets this tool carry it")
