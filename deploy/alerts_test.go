@@ -314,12 +314,15 @@ func defaultOf(t *testing.T, setting string) string {
 
 // TestFilterReader: the reader of filters, on what decides an alert.
 func TestFilterReader(t *testing.T) {
-	entry := map[string]any{"a": map[string]any{"b": "Blocked", "n": 12.0, "": ""}, "empty": ""}
+	entry := map[string]any{"a": map[string]any{"b": "Blocked", "n": 12.0, "yes": true, "no": false, "": ""}, "empty": ""}
 	for filter, want := range map[string]bool{
 		`a.b="blocked"`: true, `a.b="block"`: false, `a.b:"block"`: true, `a.b=~"^B.*d$"`: true, `a.b=~"^b"`: false,
 		`a.n<13`: true, `a.n<12`: false, `a.n=12`: true, `a.x="1"`: false, `NOT a.x="1"`: true, `empty=~"."`: false,
 		`a.b=("x" OR "blocked")`: true, `NOT a.b=("x" OR "blocked")`: false,
 		`a.n<13 AND (a.x="1" OR a.b:"LOCK")`: true, `a.n<13 AND NOT a.b="blocked"`: false, `a.b<1`: false,
+		`a.yes=true`: true, `a.yes=false`: false, `a.no=false`: true, `a.x=true`: false, `a.x=false`: false, `NOT a.x=true`: true, `NOT a.no=true`: true,
+		`a.yes="true"`: false, `a.b=true`: false, `a.n=true`: false, `NOT (a.yes=true AND NOT a.x=true)`: false, `NOT (a.yes=true AND NOT a.yes=true)`: true,
+		`a.no=(true OR false)`: true,
 	} {
 		e, err := readFilter(filter)
 		if err != nil || e.match(entry) != want {
@@ -328,6 +331,7 @@ func TestFilterReader(t *testing.T) {
 	}
 	for _, filter := range []string{
 		``, `a`, `a=`, `a=b`, `a!="b"`, `a="b" OR c="d" AND e="f"`, `a="b" c="d"`, `(a="b"`, `a=("b" "c")`, `a>1`, `a<"1"`, `a="b`, `a=~"("`, `a="x\"y"`, `NOT`, `AND a="b"`,
+		`a<true`, `a:true`, `a=~false`, `a=True`, `operation.last=false`,
 	} {
 		if e, err := readFilter(filter); err == nil {
 			t.Errorf("%s was read as %v", filter, e)

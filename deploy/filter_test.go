@@ -28,10 +28,9 @@ type (
 		values    []value
 	}
 	value struct {
-		text   string
-		number float64
-		is     bool // a number
-		re     *regexp.Regexp
+		text  string
+		other any // a number or a boolean, which are written without quotes
+		re    *regexp.Regexp
 	}
 )
 
@@ -55,6 +54,7 @@ func (b either) match(entry map[string]any) bool {
 
 func (n not) match(entry map[string]any) bool { return !n.of.match(entry) }
 
+// match is false where the entry has no such field; NOT of it is then true.
 func (c comparison) match(entry map[string]any) bool {
 	got, ok := at(entry, c.field)
 	if !ok {
@@ -71,9 +71,12 @@ func (c comparison) match(entry map[string]any) bool {
 // one compares as Logging does: text without regard to case, but for regular
 // expressions.
 func (c comparison) one(got any, v value) bool {
-	if v.is {
+	switch want := v.other.(type) {
+	case float64:
 		n, ok := got.(float64)
-		return ok && c.op == "=" && n == v.number || ok && c.op == "<" && n < v.number
+		return ok && c.op == "=" && n == want || ok && c.op == "<" && n < want
+	case bool:
+		return got == want
 	}
 	text, ok := got.(string)
 	switch {
@@ -225,7 +228,7 @@ func (r *filterReader) comparison(field string) (expr, error) {
 		r.next()
 	}
 	for {
-		v, err := readValue(c.op, r.next())
+		v, err := readValue(c, r.next())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
@@ -243,13 +246,22 @@ func (r *filterReader) comparison(field string) (expr, error) {
 	}
 }
 
-func readValue(op, token string) (value, error) {
-	if !strings.HasPrefix(token, `"`) {
+func readValue(c comparison, token string) (value, error) {
+	op := c.op
+	switch {
+	case token == "true" && op == "=":
+		return value{other: true}, nil
+	case token == "false" && op == "=" && strings.HasPrefix(c.field, "operation."):
+		// Of LogEntry's own fields, and of no others.
+		return value{}, fmt.Errorf("where it is missing Logging compares with its default: write NOT %s=true", c.field)
+	case token == "false" && op == "=":
+		return value{other: false}, nil
+	case !strings.HasPrefix(token, `"`):
 		n, err := strconv.ParseFloat(token, 64)
 		if err != nil || (op != "=" && op != "<") {
-			return value{}, fmt.Errorf("a quoted text or a number expected, not %q", token)
+			return value{}, fmt.Errorf("a quoted text, a number, true or false expected, not %q", token)
 		}
-		return value{number: n, is: true}, nil
+		return value{other: n}, nil
 	}
 	if op == "<" {
 		return value{}, fmt.Errorf("< wants a number, not %s", token)

@@ -91,18 +91,29 @@ func TestEveryPartOfAFilterMatters(t *testing.T) {
 	for stem, filter := range logFilters(t) {
 		for _, c := range comparisons(filter) {
 			for i, was := range c.values {
-				c.values[i] = value{text: was.text + "-wrong", number: -1e9, is: was.is, re: regexp.MustCompile("^wrong$")}
+				c.values[i] = value{text: was.text + "-wrong", other: wrong(was.other), re: regexp.MustCompile("^wrong$")}
 				same := true
 				for _, scene := range scenes {
 					same = same && slices.ContainsFunc(scene.entries, filter.match) == slices.Contains(scene.want, stem)
 				}
 				if same {
-					t.Errorf("%s: no scene needs %q of %s", stem, was.text, c.field)
+					t.Errorf("%s: no scene needs %q%v of %s", stem, was.text, was.other, c.field)
 				}
 				c.values[i] = was
 			}
 		}
 	}
+}
+
+// wrong is another number or boolean; a text is neither.
+func wrong(was any) any {
+	switch was := was.(type) {
+	case float64:
+		return -1e9
+	case bool:
+		return !was
+	}
+	return nil
 }
 
 // checkLoud: a warning or an error is caught by an alert, or named as one that

@@ -172,12 +172,19 @@ var scenes = []struct {
 		s.called("google.container.v1.ClusterManager.StartIPRotation", sample["ACCOUNT"])
 		s.called("google.container.v1.ClusterManager.CompleteIPRotation", sample["ACCOUNT"])
 		s.called("google.container.v1.ClusterManager.SetMaintenancePolicy", "ann@acme.example")
+		s.audited(auditRefused, "google.container.v1.ClusterManager.CompleteIPRotation", sample["ACCOUNT"])
 	}},
 	{"somebody starts, says the audit log", []string{"foreign-call"}, func(s *stage) {
 		s.called("google.container.v1.ClusterManager.StartIPRotation", "ann@acme.example")
 	}},
 	{"somebody completes by v1beta1, says the audit log", []string{"foreign-call"}, func(s *stage) {
 		s.called("google.container.v1beta1.ClusterManager.CompleteIPRotation", "ann@acme.example")
+	}},
+	{"somebody is refused by v1alpha1, says the audit log", []string{"foreign-call"}, func(s *stage) {
+		s.audited(auditRefused, "google.container.v1alpha1.ClusterManager.CompleteIPRotation", "ann@acme.example")
+	}},
+	{"somebody's call is done at once, says the audit log", []string{"foreign-call"}, func(s *stage) {
+		s.audited(auditAtOnce, "google.container.v1.ClusterManager.CompleteIPRotation", "ann@acme.example")
 	}},
 	{"another environment starts, says the audit log", []string{"foreign-call"}, func(s *stage) {
 		s.called("google.container.v1.ClusterManager.StartIPRotation", "rotator-dev@acme-rotator.iam.gserviceaccount.com")
@@ -194,16 +201,18 @@ func (s *stage) hold() {
 	})
 }
 
-// called is an entry of GKE's audit log, with the fields that Google documents.
+// called is a call that GKE took, as its audit log has it: with its operation's
+// begin and end.
 func (s *stage) called(method, who string) {
-	s.audit = append(s.audit, map[string]any{
-		"logName":  "projects/shop/logs/cloudaudit.googleapis.com%2Factivity",
-		"severity": "NOTICE",
-		"resource": map[string]any{"type": "gke_cluster", "labels": map[string]any{"cluster_name": "web", "location": "europe-west1", "project_id": "shop"}},
-		"protoPayload": map[string]any{
-			"methodName": method, "resourceName": shop.Path(), "authenticationInfo": map[string]any{"principalEmail": who},
-		},
-	})
+	s.audited(auditBegin, method, who)
+	s.audited(auditEnd, method, who)
+}
+
+// audited is one entry of GKE's audit log.
+func (s *stage) audited(recorded, method, who string) {
+	s.t.Helper()
+	e, _ := auditEntry(s.t, recorded, method, who)
+	s.audit = append(s.audit, e)
 }
 
 // once lets GKE answer so to the calls of one run, and makes some more.

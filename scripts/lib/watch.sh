@@ -4,8 +4,9 @@
 
 readonly OWNER=gke-credential-rotator # userLabels.managed-by of what is ours
 
-# GKE's own record of who started or completed a rotation, whoever it was.
-readonly ROTATION_CALLS='log_id("cloudaudit.googleapis.com/activity") AND protoPayload.serviceName="container.googleapis.com" AND protoPayload.methodName=("google.container.v1.ClusterManager.StartIPRotation" OR "google.container.v1.ClusterManager.CompleteIPRotation" OR "google.container.v1beta1.ClusterManager.StartIPRotation" OR "google.container.v1beta1.ClusterManager.CompleteIPRotation")'
+# GKE's own record of who started or completed a rotation, whoever it was and by
+# whichever version of the API. Only the entry that begins a call says who.
+readonly ROTATION_CALLS='logName:"cloudaudit.googleapis.com%2Factivity" AND protoPayload.methodName=~"[.]ClusterManager[.](Start|Complete)IPRotation$" AND NOT (operation.last=true AND NOT operation.first=true)'
 
 # want_sinks: a log-match alert sees its own project's logs only, so the entries
 # of the targets are routed to the platform project.
