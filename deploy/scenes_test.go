@@ -156,11 +156,21 @@ var scenes = []struct {
 	}},
 	{"another run is at work", nil, func(s *stage) {
 		s.add(shop, 170)
-		lease := state.Lease{Holder: "another run", Now: s.now, Until: s.now.Add(time.Hour)}
+		lease := state.Lease{Holder: "another run", Now: s.now, Until: s.now.Add(state.LeaseLasts)}
 		if _, err := s.begin().Store.Lease(s.t.Context(), lease); err != nil {
 			s.t.Fatal(err)
 		}
 		s.runs(1)
+	}},
+	{"a call is taken back before it is sent, once", nil, func(s *stage) {
+		s.add(shop, 170)
+		s.blind()
+		s.runs(1)
+	}},
+	{"a call is taken back before it is sent, twice in a row", []string{"blocked"}, func(s *stage) {
+		s.add(shop, 170)
+		s.blind()
+		s.runs(2)
 	}},
 	{"a receiver of notifications takes nothing, and is given up in the end", nil, func(s *stage) {
 		s.add(shop, 170)
@@ -224,6 +234,18 @@ func (s *stage) once(o policy.Outcome) {
 	s.runs(1)
 	g.Pass.Move = real
 	s.runs(3)
+}
+
+// blind takes the right to list operations away.
+func (s *stage) blind() {
+	g := s.begin()
+	g.Pass.Read = noOperations{g.Pass.Read}
+}
+
+type noOperations struct{ gke.Reader }
+
+func (noOperations) Operations(context.Context, string) (map[policy.Ref][]policy.Operation, error) {
+	return nil, errors.New("PermissionDenied: container.operations.list")
 }
 
 // answers gives one answer to starts and pools, and sends nothing.
