@@ -76,7 +76,7 @@ func TestRunbookEvents(t *testing.T) {
 // TestRunbookRefusals: likewise what GKE meant by refusing; where that is a
 // reason as well, it stands there.
 func TestRunbookRefusals(t *testing.T) {
-	want := slices.DeleteFunc(refusals(), func(r string) bool { _, is := policy.Reasons[policy.Reason(r)]; return is })
+	want := slices.DeleteFunc(refusals(), func(r string) bool { return policy.Reason(r).Info().Sentence != "" })
 	checkTable(t, section(t, runbook(t), "### What GKE meant by refusing"), slices.Sorted(slices.Values(want)))
 }
 
@@ -127,7 +127,7 @@ func TestRunbookReasons(t *testing.T) {
 		return "<!-- reasons: " + m[1] + " -->\n" + reasonRows(t, codes, m[2]) + "<!-- /reasons -->"
 	})
 	var want []string
-	for r := range policy.Reasons {
+	for _, r := range policy.All() {
 		want = append(want, string(r))
 	}
 	slices.Sort(got)
@@ -138,7 +138,7 @@ func TestRunbookReasons(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s does not say what policy.Reasons says: go test ./deploy -run RunbookReasons -update", runbookFile)
+		t.Fatalf("%s does not say what its reasons say: go test ./deploy -run RunbookReasons -update", runbookFile)
 	}
 	if err := os.WriteFile(runbookFile, []byte(next), 0o600); err != nil {
 		t.Fatal(err)
@@ -159,8 +159,8 @@ func reasonRows(t *testing.T, codes []string, old string) string {
 		rows = "| reason | what it means | what to run | if nothing is done |\n| --- | --- | --- | --- |\n"
 	}
 	for _, code := range codes {
-		advice, ok := policy.Reasons[policy.Reason(code)]
-		if !ok {
+		advice := policy.Reason(code).Info()
+		if advice.Sentence == "" {
 			t.Errorf("the program has no reason %q", code)
 		}
 		rows += fmt.Sprintf("| <a id=\"reason-%s\"></a>`%s` | %s | %s |", code, code, advice.Sentence, remedy(advice))
@@ -186,11 +186,11 @@ var (
 )
 
 // remedy is a reason's next step as a command of scripts/.
-func remedy(a policy.Advice) string {
+func remedy(a policy.Info) string {
 	if a.Next == "" {
 		return map[string]string{
 			"": "–", "GKE": "– GKE ends it", "the next runs": "– the next runs end it", "people": "No command of ours ends it.",
-		}[a.Waits]
+		}[a.WaitsOn.String()]
 	}
 	text := saying.ReplaceAllString(a.Next, "`scripts/run-now prod $1 CLUSTER --by YOU --reason WHY`")
 	text = asking.ReplaceAllString(text, "`scripts/run-now prod status$1`")

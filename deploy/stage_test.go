@@ -227,7 +227,7 @@ func eventsInSource(t *testing.T) []string {
 // of decisions, and what GKE meant by refusing.
 func reasonsInSource() []string {
 	var out []string
-	for r := range policy.Reasons {
+	for _, r := range policy.All() {
 		out = append(out, string(r))
 	}
 	return append(out, refusals()...)

@@ -35,6 +35,6 @@ func (h *heard) labelsHold(cmd *cobra.Command) {
 		return
 	}
 	if label := h.s.Policy().LabelHold(c, h.said.At); label != "" {
-		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, policy.Reasons[policy.HeldByLabel].Next))
+		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, policy.HeldByLabel.Info().Next))
 	}
 }

@@ -117,7 +117,7 @@ func (s *announcer) stands(name string, kind NoticeKind, occasion string, make f
 func (s *announcer) queue() {
 	var waiting []Decision
 	for _, d := range s.Decisions {
-		if d.Phase == "" && d.Action == Wait && (d.Reason == BudgetFleet || d.Reason == BudgetProject || d.Reason == BudgetLocation) {
+		if d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued {
 			waiting = append(waiting, d)
 		}
 	}
@@ -129,16 +129,10 @@ func (s *announcer) queue() {
 	}
 }
 
-// unclear are the reasons that say only that nobody can know more now.
-var unclear = []Reason{NotReadable, ListedPartly, OperationRunning, ReadShowsLess}
-
-// toldElsewhere are what people know already, or are told once for all.
-var toldElsewhere = []Reason{AdoptedWatching, BreakerOpen, ClosedByPerson, TriesExhausted}
-
 // decision announces what stands for one cluster.
 func (s *announcer) decision(d Decision) {
 	name := d.Cluster.Ref.String()
-	if slices.Contains(unclear, d.Reason) || (d.Reason == StatusNotRunning && d.Action == Wait) {
+	if d.Reason.Info().Unclear || (d.Reason == StatusNotRunning && d.Action == Wait) {
 		if told, ok := s.before.Told[name]; ok {
 			s.told[name] = told
 		}
@@ -165,7 +159,7 @@ func (s *announcer) idle(name string, d Decision) {
 	switch {
 	case d.Action == People && d.Reason == ApprovalNeeded:
 		s.stands(name, NoticeApprovalNeeded, ca, func() Notice { return s.notice(NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
-	case d.Action == People && (d.Reason == TriesExhausted || !slices.Contains(toldElsewhere, d.Reason)):
+	case d.Action == People && (d.Reason == TriesExhausted || !d.Reason.Info().ToldElsewhere):
 		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice { return s.notice(NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
 	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Urgent {
@@ -232,7 +226,7 @@ func (s *announcer) flight(name string, d Decision) {
 			n.Phase = r.Phase
 			return n
 		})
-	case d.Action == People && !slices.Contains(toldElsewhere, d.Reason):
+	case d.Action == People && !d.Reason.Info().ToldElsewhere:
 		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice {
 			n := s.notice(NoticeBlocked, r.Cluster, d.Reason, d.Message)
 			n.Phase = r.Phase

@@ -57,7 +57,7 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	}
 	k.enter(d, r, Verifying, reason)
 	if reason == ElsewhereCompleted {
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason, Reasons[reason].Sentence})
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason, reason.Info().Sentence})
 	}
 }
 
@@ -112,14 +112,14 @@ func worseStatus(now, before Status) bool { return now != Running && now != befo
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
 	if r.anyUnsettled(k.Now) {
 		at := k.settledAt(r)
-		k.stay(d, CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", Reasons[reason].Sentence, when(at)))
+		k.stay(d, CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", reason.Info().Sentence, when(at)))
 		d.NextChange = at
 		return
 	}
 	k.retire(r)
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
-	d.Action, d.Reason, d.Message = Update, reason, Reasons[reason].Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + Reasons[reason].Sentence})
+	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + reason.Info().Sentence})
 }
 
 // settledAt is when the last call on its way is settled.
@@ -175,14 +175,14 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
-		d.Events = append(d.Events, Event{EventActionFailed, reason, Reasons[reason].Sentence})
+		d.Events = append(d.Events, Event{EventActionFailed, reason, reason.Info().Sentence})
 	}
 }
 
 // holdSlot releases the slot once one CA is seen, or after eight days of
 // needing people.
 func (k *Case) holdSlot(d *Decision, r *Rotation) {
-	if d.Action == People || Reasons[d.Reason].Waits == "people" || r.Failed != "" || r.Stuck {
+	if d.Action == People || d.Reason.Info().WaitsOn == OnPeople || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {
 			r.BlockedSince, d.Write = k.Now, true
 		}

@@ -27,7 +27,7 @@ func (k *Case) inFlight(d *Decision) {
 	case !k.Cluster.OperationsRead:
 		k.stay(d, NotReadable, "its operations could not be read")
 	case k.Cluster.Partial:
-		k.stay(d, ListedPartly, Reasons[ListedPartly].Sentence)
+		k.stay(d, ListedPartly, ListedPartly.Info().Sentence)
 	default:
 		k.takeUp(d, &r)
 		k.step(d, &r)
@@ -77,8 +77,8 @@ func (k *Case) stay(d *Decision, reason Reason, message string) {
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
 	r.move(p, k.Now, k.Run, reason)
-	d.Action, d.Reason, d.Message = Update, reason, Reasons[reason].Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + Reasons[reason].Sentence})
+	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -112,7 +112,7 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		reason, why = StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, reason, clip(join(strings.TrimSuffix(Reasons[reason].Sentence, "."), why))})
+	d.Events = append(d.Events, Event{EventActionFailed, reason, clip(join(strings.TrimSuffix(reason.Info().Sentence, "."), why))})
 	k.close(d, r, NotStarted, reason)
 	d.Findings = append(d.Findings, clip(why))
 }
@@ -156,7 +156,7 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	d.Gates = k.ask(CompleteGates, anyGate)
 	if v, isShut := firstShut(d.Gates); isShut {
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
-		if needsPeople[v.Reason] || v.Reason == AdoptedWatching {
+		if v.Reason.Info().NeedsAction || v.Reason == AdoptedWatching {
 			d.Action = People
 		}
 		if v.Reason == TriesExhausted {
@@ -165,7 +165,7 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, Reasons[ReadyToComplete].Sentence
+	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, ReadyToComplete.Info().Sentence
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(CallComplete); d.Approved != nil {
 		d.Message = join(strings.TrimSuffix(d.Message, "."), d.Approved.note())

@@ -27,7 +27,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == CAUnreadable && v.Gate == "due":
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
-	case needsPeople[v.Reason], v.Reason == StatusNotRunning && !passing[k.Cluster.Status]:
+	case v.Reason.Info().NeedsAction, v.Reason == StatusNotRunning && !passing[k.Cluster.Status]:
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 	default:
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
@@ -66,12 +66,6 @@ func (k *Case) liftedNote(gates []Verdict) string {
 // for people, and may last for months.
 var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING": true}
 
-// needsPeople are the reasons that only a person can end.
-var needsPeople = map[Reason]bool{
-	CAUnreadable: true, CAExpired: true, AlphaCluster: true, CustomerManagedCA: true,
-	MaintenanceUnknown: true, TriesExhausted: true, ApprovalNeeded: true,
-}
-
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
 	if d.Reason == Held || d.Reason == HeldByLabel || k.Emergency || k.Urgent {
@@ -104,7 +98,7 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.Message = Wait, NotReadable, "two CAs are in place; its operations could not be read"
 		return
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, ListedPartly, "two CAs are in place; "+Reasons[ListedPartly].Sentence
+		d.Action, d.Reason, d.Message = Wait, ListedPartly, "two CAs are in place; "+ListedPartly.Info().Sentence
 		return
 	case k.clusterBusy() != "":
 		d.Action, d.Reason, d.Message = Wait, ForeignRotation, "two CAs are in place and "+k.clusterBusy()+" runs"
@@ -152,8 +146,8 @@ func (k *Case) reopen(d *Decision, rec Record) {
 	}
 	k.bothCAs(d, &r, LateStart)
 	d.Slot = SlotTake
-	d.Events = append(d.Events, Event{EventActionFailed, LateStart, Reasons[LateStart].Sentence})
-	k.settle(d, &r, Update, LateStart, Reasons[LateStart].Sentence)
+	d.Events = append(d.Events, Event{EventActionFailed, LateStart, LateStart.Info().Sentence})
+	k.settle(d, &r, Update, LateStart, LateStart.Info().Sentence)
 }
 
 // adopt makes a record of a rotation that somebody else started.
@@ -165,14 +159,14 @@ func (k *Case) adopt(d *Decision) {
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, Reasons[ForeignRotation].Sentence})
+	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, ForeignRotation.Info().Sentence})
 	k.bothCAs(d, &r, ForeignRotation)
 	reason := AdoptedWatching
 	if r.Carry {
 		reason = AdoptedCarrying
 		d.Slot = SlotTake
 	}
-	k.settle(d, &r, Update, reason, Reasons[reason].Sentence)
+	k.settle(d, &r, Update, reason, reason.Info().Sentence)
 }
 
 // settle writes the rotation into the decision.

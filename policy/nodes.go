@@ -68,7 +68,7 @@ func (k *Case) nodesNow(d *Decision) {
 	case !entered:
 		done, all := k.progress()
 		d.Action, d.Reason = Wait, closed.Reason
-		if needsPeople[closed.Reason] {
+		if closed.Reason.Info().NeedsAction {
 			d.Action = People
 		}
 		d.Message = fmt.Sprintf("nodes %d of %d; %s", done, all, closed.Message)

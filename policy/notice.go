@@ -114,7 +114,7 @@ func (k NoticeKind) About() KindOfNotice {
 func notice(kind NoticeKind, ref Ref, reason Reason, message, run string, now time.Time, occasion ...string) Notice {
 	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
 	if n.Next == "" {
-		n.Next = Reasons[reason].Next
+		n.Next = reason.Info().Next
 	}
 	if !ref.IsZero() {
 		n.Next = strings.ReplaceAll(n.Next, "CLUSTER", ref.String())
@@ -176,5 +176,5 @@ func (d Decision) failure() string {
 			return e.Message
 		}
 	}
-	return Reasons[reason].Sentence
+	return reason.Info().Sentence
 }

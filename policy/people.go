@@ -262,7 +262,7 @@ func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc
 	}
 	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
 		if v := ask(k); !v.Open {
-			return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, Reasons[v.Reason].Next)
+			return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
 		}
 	}
 	f = f.clone()

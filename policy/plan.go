@@ -60,7 +60,7 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = ClusterRecreated, Reasons[ClusterRecreated].Sentence
+		d.Reason, d.Message = ClusterRecreated, ClusterRecreated.Info().Sentence
 		return d
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
 		d.Reason, d.Message = OneNewCA, "the CA is no longer the baseline's"

@@ -200,10 +200,10 @@ func TestWaitingNamesTheWayOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
 		for _, d := range Plan(drawPolicy(t), drawFleet(t, now), "run", now) {
-			if _, ok := Reasons[d.Reason]; !ok {
+			if d.Reason.Info().Sentence == "" {
 				t.Fatalf("%s: reason %q has no sentence", d.Cluster.Ref, d.Reason)
 			}
-			if d.Action == Wait && d.NextChange.IsZero() && Reasons[d.Reason].Waits == "" {
+			if d.Action == Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == OnNobody {
 				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
 			}
 			if d.Message == "" {

@@ -1,17 +1,75 @@
 package policy
 
+import (
+	"maps"
+	"slices"
+)
+
 // Reason is the code behind a decision or a verdict; stable, for people to
-// search and for alerts to match. Every one has a sentence and a next step.
+// search and for alerts to match.
 type Reason string
 
-// Advice is what a reason means and what to do about it.
-type Advice struct {
+// Info is what a reason means: for people, and for the rules that treat reasons
+// alike. A new reason is one row.
+type Info struct {
 	Sentence string
 	Next     string // what a person can do; "" when nothing is needed
-	// Waits is on whom it waits when no clock of ours ends it: people, GKE or
-	// the next runs; "" when time or the step itself ends it.
-	Waits string
+	// WaitsOn is who ends it when no clock of ours does.
+	WaitsOn WaitsOn
+	// NeedsAction: only a person can end it, so the decision is theirs.
+	NeedsAction bool
+	// Explains: it explains that a rotation stays in its phase, so it is not
+	// stuck.
+	Explains When
+	// Catches: it stops a rotation in flight while GKE goes on, so people hear at
+	// once.
+	Catches When
+	// Unclear: it says only that nobody can know more now; what was announced
+	// stands.
+	Unclear bool
+	// ToldElsewhere: people know it already, or are told once for all.
+	ToldElsewhere bool
+	// Slot is the kind of slot that is not free, in words; Queued: only for that
+	// the cluster waits, and it gets one of the next.
+	Slot   string
+	Queued bool
+	// Blame is the setting, or what else it is, that people can change; "" where
+	// the message names it.
+	Blame string
 }
+
+// WaitsOn is who ends something when no clock of ours does.
+type WaitsOn int
+
+// Who ends it.
+const (
+	OnNobody WaitsOn = iota // time, or the step itself
+	OnPeople
+	OnGKE
+	OnRuns
+)
+
+// String says on whom.
+func (w WaitsOn) String() string {
+	return [...]string{"", "people", "GKE", "the next runs"}[w]
+}
+
+// When says under which condition something holds of a reason.
+type When int
+
+// The conditions.
+const (
+	Never When = iota
+	Always
+	WhileGKEWaits // while GKE's own policy is closed: it works only while that is open
+	IfAfterGKE    // if it ends later than GKE may complete by itself
+)
+
+// Info explains the reason; the zero one explains a reason that there is not.
+func (r Reason) Info() Info { return table[r] }
+
+// All are all reasons, by their codes.
+func All() []Reason { return slices.Sorted(maps.Keys(table)) }
 
 // The reasons of idle clusters.
 const (
@@ -94,80 +152,305 @@ const (
 	OutcomeUnstored    Reason = "outcome-unstored"
 )
 
-// Reasons explains every reason; --explain, logs and the runbook read it.
-var Reasons = map[Reason]Advice{
-	NotSelected:        {"The policy does not select this cluster.", "Change ROTATOR_SELECTOR or ROTATOR_LOCATIONS to include it.", ""},
-	NotDue:             {"The CA is neither near its expiry nor older than the policy allows.", "", ""},
-	IsDue:              {"The CA must be replaced.", "", ""},
-	CAUnreadable:       {"The CA bundle cannot be read, so its age is unknown.", "Look at masterAuth.clusterCaCertificate with gcloud container clusters describe.", "people"},
-	CAExpired:          {"The CA has expired. GKE can no longer rotate it safely: new nodes cannot join.", "Create a new cluster and move the workloads; Google support may help.", "people"},
-	AlphaCluster:       {"Alpha clusters cannot upgrade nodes and are deleted after 30 days.", "", "people"},
-	CustomerManagedCA:  {"The CA is managed by the customer; its rotation is another procedure.", "Rotate it with the CA service that owns it.", "people"},
-	ListedPartly:       {"GKE could list this cluster only partly; what is missing is unknown.", "", "GKE"},
-	MaintenanceUnknown: {"The maintenance policy is of a kind this version does not understand, so its windows count as closed.", "Mend the window as the message says, or upgrade the rotator.", "people"},
-	StatusNotRunning:   {"The cluster's status does not allow a change.", "", "GKE"},
-	OperationRunning:   {"GKE runs an operation on the cluster and would refuse another.", "", "GKE"},
-	TwoCAs:             {"Two CAs are in place: a rotation is under way.", "", "GKE"},
-	Held:               {"A person holds this cluster.", "rotator release CLUSTER --by NAME --reason WHY, when the reason is over.", "people"},
-	HeldByLabel:        {"The cluster's owners hold it, by a label on the cluster.", "Remove the label from the cluster when the reason is over; no command of ours lifts it.", "people"},
-	ApprovalNeeded:     {"The policy asks for a person's approval.", "rotator approve CLUSTER --by NAME --reason WHY", "people"},
-	WindowClosed:       {"The maintenance window is closed, or too little of it is left.", "", ""},
-	Excluded:           {"A maintenance exclusion of the cluster blocks node work.", "", ""},
-	StartWindowClosed:  {"START_WINDOW is closed.", "", ""},
-	Frozen:             {"A freeze of the company is on.", "", ""},
-	DoesNotFit:         {"Nodes, soak and completion would not fit into GKE's seven days.", "Change what the message names.", "people"},
-	BreakerOpen:        {"Failed or stuck rotations wait for a person; no new ones start.", "Look at rotator status, then rotator retry CLUSTER --by NAME --reason WHY or rotator close CLUSTER --by NAME --reason WHY.", "people"},
-	WaveShut:           {"An earlier wave is not verified yet, or its soak is not over.", "", "the next runs"},
-	BudgetFleet:        {"MAX_ACTIVE rotations are in flight.", "", "the next runs"},
-	BudgetProject:      {"MAX_ACTIVE_PER_PROJECT rotations are in flight in this project.", "", "the next runs"},
-	BudgetLocation:     {"MAX_ACTIVE_PER_LOCATION rotations are in flight in this location.", "", "the next runs"},
-	BudgetEmergency:    {"The most emergencies at once are in flight.", "", "the next runs"},
-	BackingOff:         {"GKE refused or failed; the next try waits.", "", ""},
-	TriesExhausted:     {"It failed or was refused three times; only a person can let it go on.", "Mend the cause, then rotator retry CLUSTER --by NAME --reason WHY.", "people"},
-	CallWithdrawn:      {"A call was taken back before it was sent: what it rests on could not be read, or had changed.", "Mend what the message names; scripts/doctor ENV names a missing role.", "the next runs"},
-	BlockedReason:      {"It is due and cannot start within 30 days.", "Change what the message names.", "people"},
-	NotReadable:        {"The cluster could not be read.", "scripts/doctor ENV names a missing role.", "people"},
-	GateOpen:           {"Nothing prevents this step.", "", ""},
+var table = map[Reason]Info{
+	NotSelected: {
+		Sentence: "The policy does not select this cluster.",
+		Next:     "Change ROTATOR_SELECTOR or ROTATOR_LOCATIONS to include it.",
+	},
+	NotDue: {
+		Sentence: "The CA is neither near its expiry nor older than the policy allows.",
+	},
+	IsDue: {
+		Sentence: "The CA must be replaced.",
+	},
+	CAUnreadable: {
+		Sentence: "The CA bundle cannot be read, so its age is unknown.",
+		Next:     "Look at masterAuth.clusterCaCertificate with gcloud container clusters describe.",
+		WaitsOn:  OnPeople, NeedsAction: true,
+	},
+	CAExpired: {
+		Sentence: "The CA has expired. GKE can no longer rotate it safely: new nodes cannot join.",
+		Next:     "Create a new cluster and move the workloads; Google support may help.",
+		WaitsOn:  OnPeople, NeedsAction: true,
+	},
+	AlphaCluster: {
+		Sentence: "Alpha clusters cannot upgrade nodes and are deleted after 30 days.",
+		WaitsOn:  OnPeople, NeedsAction: true,
+	},
+	CustomerManagedCA: {
+		Sentence: "The CA is managed by the customer; its rotation is another procedure.",
+		Next:     "Rotate it with the CA service that owns it.",
+		WaitsOn:  OnPeople, NeedsAction: true,
+	},
+	ListedPartly: {
+		Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
+		WaitsOn:  OnGKE, Unclear: true,
+	},
+	MaintenanceUnknown: {
+		Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
+		Next:     "Mend the window as the message says, or upgrade the rotator.",
+		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, Catches: Always,
+	},
+	StatusNotRunning: {
+		Sentence: "The cluster's status does not allow a change.",
+		WaitsOn:  OnGKE,
+	},
+	OperationRunning: {
+		Sentence: "GKE runs an operation on the cluster and would refuse another.",
+		WaitsOn:  OnGKE, Unclear: true,
+	},
+	TwoCAs: {
+		Sentence: "Two CAs are in place: a rotation is under way.",
+		WaitsOn:  OnGKE,
+	},
+	Held: {
+		Sentence: "A person holds this cluster.",
+		Next:     "rotator release CLUSTER --by NAME --reason WHY, when the reason is over.",
+		WaitsOn:  OnPeople, Explains: Always, Catches: Always, Blame: "a hold",
+	},
+	HeldByLabel: {
+		Sentence: "The cluster's owners hold it, by a label on the cluster.",
+		Next:     "Remove the label from the cluster when the reason is over; no command of ours lifts it.",
+		WaitsOn:  OnPeople, Explains: Always, Catches: Always,
+	},
+	ApprovalNeeded: {
+		Sentence: "The policy asks for a person's approval.",
+		Next:     "rotator approve CLUSTER --by NAME --reason WHY",
+		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, Blame: "APPROVAL",
+	},
+	WindowClosed: {
+		Sentence: "The maintenance window is closed, or too little of it is left.",
+		Explains: Always,
+	},
+	Excluded: {
+		Sentence: "A maintenance exclusion of the cluster blocks node work.",
+		Explains: Always, Blame: "its own maintenance exclusion",
+	},
+	StartWindowClosed: {
+		Sentence: "START_WINDOW is closed.",
+	},
+	Frozen: {
+		Sentence: "A freeze of the company is on.",
+		Explains: Always, Catches: Always, Blame: "FREEZES",
+	},
+	DoesNotFit: {
+		Sentence: "Nodes, soak and completion would not fit into GKE's seven days.",
+		Next:     "Change what the message names.",
+		WaitsOn:  OnPeople,
+	},
+	BreakerOpen: {
+		Sentence: "Failed or stuck rotations wait for a person; no new ones start.",
+		Next:     "Look at rotator status, then rotator retry CLUSTER --by NAME --reason WHY or rotator close CLUSTER --by NAME --reason WHY.",
+		WaitsOn:  OnPeople, ToldElsewhere: true,
+	},
+	WaveShut: {
+		Sentence: "An earlier wave is not verified yet, or its soak is not over.",
+		WaitsOn:  OnRuns, Blame: "WAVES, WAVE_SOAK",
+	},
+	BudgetFleet: {
+		Sentence: "MAX_ACTIVE rotations are in flight.",
+		WaitsOn:  OnRuns, Slot: "slot", Queued: true,
+	},
+	BudgetProject: {
+		Sentence: "MAX_ACTIVE_PER_PROJECT rotations are in flight in this project.",
+		WaitsOn:  OnRuns, Slot: "project slot", Queued: true,
+	},
+	BudgetLocation: {
+		Sentence: "MAX_ACTIVE_PER_LOCATION rotations are in flight in this location.",
+		WaitsOn:  OnRuns, Slot: "location slot", Queued: true,
+	},
+	BudgetEmergency: {
+		Sentence: "The most emergencies at once are in flight.",
+		WaitsOn:  OnRuns, Slot: "emergency slot",
+	},
+	BackingOff: {
+		Sentence: "GKE refused or failed; the next try waits.",
+		Explains: Always,
+	},
+	TriesExhausted: {
+		Sentence: "It failed or was refused three times; only a person can let it go on.",
+		Next:     "Mend the cause, then rotator retry CLUSTER --by NAME --reason WHY.",
+		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, ToldElsewhere: true,
+	},
+	CallWithdrawn: {
+		Sentence: "A call was taken back before it was sent: what it rests on could not be read, or had changed.",
+		Next:     "Mend what the message names; scripts/doctor ENV names a missing role.",
+		WaitsOn:  OnRuns,
+	},
+	BlockedReason: {
+		Sentence: "It is due and cannot start within 30 days.",
+		Next:     "Change what the message names.",
+		WaitsOn:  OnPeople,
+	},
+	NotReadable: {
+		Sentence: "The cluster could not be read.",
+		Next:     "scripts/doctor ENV names a missing role.",
+		WaitsOn:  OnPeople, Explains: Always, Unclear: true,
+	},
+	GateOpen: {
+		Sentence: "Nothing prevents this step.",
+	},
 
-	StartSent:          {"The start was sent to GKE.", "", ""},
-	StartRuns:          {"GKE works on the start.", "", "GKE"},
-	CallUnsettled:      {"A call may still be on its way to GKE; nothing is sent until that is settled.", "", ""},
-	BothCAs:            {"Old and new CA are in place: hand over to the people who run clients.", "Update every client of the cluster: rotator handover CLUSTER", ""},
-	NodesPending:       {"Node pools still use the old credentials.", "", ""},
-	NodesRunning:       {"Node pools are being recreated.", "", "GKE"},
-	NodesLeftToGKE:     {"Node pools are left to GKE, which recreates them in the cluster's window.", "Recreate the pool by hand if it does not.", "GKE"},
-	NodeGraceRuns:      {"GKE gets NODE_GRACE of open window to begin by itself.", "", ""},
-	PoolExcluded:       {"The pool has an exclusion of its own.", "Remove the pool's exclusion, or recreate it by hand.", "people"},
-	PoolsAtOnceFull:    {"As many pools as allowed are being recreated.", "", "GKE"},
-	NodesDone:          {"Every node pool is recreated.", "", ""},
-	PoolAppeared:       {"A node pool with old credentials appeared; the approval is void.", "", ""},
-	NeedsRecreation:    {"GKE says that a node pool still requires recreation.", "", ""},
-	ReadyToComplete:    {"The soak is over, and a completion window is open with room.", "", ""},
-	SoakRuns:           {"Clients get SOAK to be updated.", "", ""},
-	CompleteWindowShut: {"COMPLETE_WINDOW is closed: completion wants people awake.", "", ""},
-	PoolsNotRecreated:  {"Not every node pool is recreated.", "", "the next runs"},
-	CompleteSent:       {"The completion was sent to GKE.", "", ""},
-	CompleteRuns:       {"GKE works on the completion.", "", "GKE"},
-	CompleteLeftNone:   {"The completion left nothing; it will be tried again.", "", ""},
-	OneNewCA:           {"Only the new CA is left.", "", ""},
-	VerifyingHealth:    {"The new CA is in force; the cluster's health is compared with before.", "", ""},
-	Verified:           {"The rotation is complete and verified.", "", ""},
-	WithFindings:       {"The rotation is complete, and something is worse than before.", "Look at the findings in rotator status CLUSTER.", ""},
-	WorseThanBefore:    {"After completion the cluster is worse than before.", "Look at the cluster; rotator retry CLUSTER --by NAME --reason WHY acknowledges.", "people"},
-	ElsewhereCompleted: {"Somebody else completed the rotation: a person or GKE.", "Make sure that every client knows the new CA.", ""},
-	ReadShowsLess:      {"GKE showed less than was already proved; an old answer changes nothing.", "", "the next runs"},
-	StartLeftNone:      {"The start left nothing behind; a later run may try again.", "", ""},
-	StartFailed:        {"GKE's start operation failed.", "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.", "people"},
-	PoolFailed:         {"Recreating a node pool failed.", "Look at quota, capacity and disruption budgets of the pool.", "people"},
-	CompleteFailed:     {"GKE's complete operation failed.", "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.", "people"},
-	LateStart:          {"GKE accepted a start after we had given it up; the attempt is ours again.", "", ""},
-	ForeignRotation:    {"Somebody else started a rotation.", "rotator adopt CLUSTER --by NAME --reason WHY lets this tool carry it.", "GKE"},
-	AdoptedWatching:    {"Somebody else started this rotation and ADOPT=watch: we only look.", "rotator adopt CLUSTER --by NAME --reason WHY, or complete it by hand.", "people"},
-	AdoptedCarrying:    {"Somebody else started this rotation; we carry it to its end.", "", ""},
-	ClusterGone:        {"The cluster no longer exists.", "", ""},
-	ClusterRecreated:   {"The cluster was deleted and created again under its name.", "", ""},
-	ClusterLost:        {"Nobody could read the cluster for 14 days.", "scripts/doctor ENV names a missing role.", "people"},
-	ClosedByPerson:     {"A person closed the record.", "", ""},
-	OutcomeUnstored:    {"The answer of a call could not be stored; the log line holds it whole.", "Mend the store; the next runs find out by what GKE shows. What the line holds can be entered, too: see deploy/RUNBOOK.md.", "people"},
-	IsStuck:            {"It stays in its phase longer than gates and operations explain.", "Look at rotator status CLUSTER; rotator retry CLUSTER --by NAME --reason WHY acknowledges.", "people"},
+	StartSent: {
+		Sentence: "The start was sent to GKE.",
+		Explains: Always,
+	},
+	StartRuns: {
+		Sentence: "GKE works on the start.",
+		WaitsOn:  OnGKE,
+	},
+	CallUnsettled: {
+		Sentence: "A call may still be on its way to GKE; nothing is sent until that is settled.",
+		Explains: Always,
+	},
+	BothCAs: {
+		Sentence: "Old and new CA are in place: hand over to the people who run clients.",
+		Next:     "Update every client of the cluster: rotator handover CLUSTER",
+	},
+	NodesPending: {
+		Sentence: "Node pools still use the old credentials.",
+	},
+	NodesRunning: {
+		Sentence: "Node pools are being recreated.",
+		WaitsOn:  OnGKE, Explains: WhileGKEWaits,
+	},
+	NodesLeftToGKE: {
+		Sentence: "Node pools are left to GKE, which recreates them in the cluster's window.",
+		Next:     "Recreate the pool by hand if it does not.",
+		WaitsOn:  OnGKE, Explains: WhileGKEWaits,
+	},
+	NodeGraceRuns: {
+		Sentence: "GKE gets NODE_GRACE of open window to begin by itself.",
+		Explains: Always,
+	},
+	PoolExcluded: {
+		Sentence: "The pool has an exclusion of its own.",
+		Next:     "Remove the pool's exclusion, or recreate it by hand.",
+		WaitsOn:  OnPeople, Explains: Always, Blame: "its own maintenance exclusion",
+	},
+	PoolsAtOnceFull: {
+		Sentence: "As many pools as allowed are being recreated.",
+		WaitsOn:  OnGKE, Explains: WhileGKEWaits,
+	},
+	NodesDone: {
+		Sentence: "Every node pool is recreated.",
+	},
+	PoolAppeared: {
+		Sentence: "A node pool with old credentials appeared; the approval is void.",
+	},
+	NeedsRecreation: {
+		Sentence: "GKE says that a node pool still requires recreation.",
+	},
+	ReadyToComplete: {
+		Sentence: "The soak is over, and a completion window is open with room.",
+	},
+	SoakRuns: {
+		Sentence: "Clients get SOAK to be updated.",
+		Explains: Always, Catches: IfAfterGKE,
+	},
+	CompleteWindowShut: {
+		Sentence: "COMPLETE_WINDOW is closed: completion wants people awake.",
+		Explains: Always, Catches: IfAfterGKE,
+	},
+	PoolsNotRecreated: {
+		Sentence: "Not every node pool is recreated.",
+		WaitsOn:  OnRuns, Explains: WhileGKEWaits,
+	},
+	CompleteSent: {
+		Sentence: "The completion was sent to GKE.",
+		Explains: Always,
+	},
+	CompleteRuns: {
+		Sentence: "GKE works on the completion.",
+		WaitsOn:  OnGKE,
+	},
+	CompleteLeftNone: {
+		Sentence: "The completion left nothing; it will be tried again.",
+	},
+	OneNewCA: {
+		Sentence: "Only the new CA is left.",
+	},
+	VerifyingHealth: {
+		Sentence: "The new CA is in force; the cluster's health is compared with before.",
+		Explains: Always,
+	},
+	Verified: {
+		Sentence: "The rotation is complete and verified.",
+	},
+	WithFindings: {
+		Sentence: "The rotation is complete, and something is worse than before.",
+		Next:     "Look at the findings in rotator status CLUSTER.",
+	},
+	WorseThanBefore: {
+		Sentence: "After completion the cluster is worse than before.",
+		Next:     "Look at the cluster; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		WaitsOn:  OnPeople,
+	},
+	ElsewhereCompleted: {
+		Sentence: "Somebody else completed the rotation: a person or GKE.",
+		Next:     "Make sure that every client knows the new CA.",
+	},
+	ReadShowsLess: {
+		Sentence: "GKE showed less than was already proved; an old answer changes nothing.",
+		WaitsOn:  OnRuns, Unclear: true,
+	},
+	StartLeftNone: {
+		Sentence: "The start left nothing behind; a later run may try again.",
+	},
+	StartFailed: {
+		Sentence: "GKE's start operation failed.",
+		Next:     "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		WaitsOn:  OnPeople,
+	},
+	PoolFailed: {
+		Sentence: "Recreating a node pool failed.",
+		Next:     "Look at quota, capacity and disruption budgets of the pool.",
+		WaitsOn:  OnPeople,
+	},
+	CompleteFailed: {
+		Sentence: "GKE's complete operation failed.",
+		Next:     "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		WaitsOn:  OnPeople,
+	},
+	LateStart: {
+		Sentence: "GKE accepted a start after we had given it up; the attempt is ours again.",
+	},
+	ForeignRotation: {
+		Sentence: "Somebody else started a rotation.",
+		Next:     "rotator adopt CLUSTER --by NAME --reason WHY lets this tool carry it.",
+		WaitsOn:  OnGKE,
+	},
+	AdoptedWatching: {
+		Sentence: "Somebody else started this rotation and ADOPT=watch: we only look.",
+		Next:     "rotator adopt CLUSTER --by NAME --reason WHY, or complete it by hand.",
+		WaitsOn:  OnPeople, Explains: Always, ToldElsewhere: true,
+	},
+	AdoptedCarrying: {
+		Sentence: "Somebody else started this rotation; we carry it to its end.",
+	},
+	ClusterGone: {
+		Sentence: "The cluster no longer exists.",
+	},
+	ClusterRecreated: {
+		Sentence: "The cluster was deleted and created again under its name.",
+	},
+	ClusterLost: {
+		Sentence: "Nobody could read the cluster for 14 days.",
+		Next:     "scripts/doctor ENV names a missing role.",
+		WaitsOn:  OnPeople,
+	},
+	ClosedByPerson: {
+		Sentence:      "A person closed the record.",
+		ToldElsewhere: true,
+	},
+	OutcomeUnstored: {
+		Sentence: "The answer of a call could not be stored; the log line holds it whole.",
+		Next:     "Mend the store; the next runs find out by what GKE shows. What the line holds can be entered, too: see deploy/RUNBOOK.md.",
+		WaitsOn:  OnPeople,
+	},
+	IsStuck: {
+		Sentence: "It stays in its phase longer than gates and operations explain.",
+		Next:     "Look at rotator status CLUSTER; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		WaitsOn:  OnPeople,
+	},
 }

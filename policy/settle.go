@@ -117,8 +117,8 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 	to := func(p Phase, reason Reason) {
 		r.move(p, now, run, reason)
 		r.Reason = reason
-		d.Reason, d.Message = reason, Reasons[reason].Sentence
-		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + Reasons[reason].Sentence})
+		d.Reason, d.Message = reason, reason.Info().Sentence
+		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
 	}
 	switch {
 	case o.State == Withdrawn && r.Call.Kind == CallStart:

@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// explainedBy are the reasons for which a rotation may stay where it is: a
-// calendar, a person, a clock of ours.
-var explainedBy = []Reason{
-	WindowClosed, Excluded, PoolExcluded, Frozen, Held, HeldByLabel, ApprovalNeeded, SoakRuns, CompleteWindowShut,
-	CallUnsettled, StartSent, CompleteSent, NodeGraceRuns, BackingOff, AdoptedWatching, NotReadable, VerifyingHealth, MaintenanceUnknown, TriesExhausted,
-}
-
 // countStuck adds the time since the last run to what nothing explains. It
 // counts at most two runs' distance, so a paused schedule counts nothing.
 func (k *Case) countStuck(d *Decision, r *Rotation) {
@@ -41,12 +34,12 @@ func (k *Case) explained(d Decision) bool {
 	if d.Action != Wait && d.Action != People {
 		return true
 	}
-	if slices.Contains(explainedBy, d.Reason) {
+	switch d.Reason.Info().Explains {
+	case Always:
 		return true
-	}
-	if d.Reason == NodesLeftToGKE || d.Reason == PoolsNotRecreated || d.Reason == NodesRunning || d.Reason == PoolsAtOnceFull {
+	case WhileGKEWaits:
 		if next, ok := k.open().Next(k.Now); !ok || next.Start.After(k.Now) {
-			return true // GKE works only while its policy is open
+			return true
 		}
 	}
 	for _, op := range k.Cluster.Operations {
@@ -75,8 +68,8 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 	var caught []string
 	gke := k.gkeCompletes()
 	for _, v := range gates {
-		late := (v.Reason == SoakRuns || v.Reason == CompleteWindowShut) && !v.OpensAt.Before(gke)
-		catches := v.Reason == Held || v.Reason == HeldByLabel || v.Reason == Frozen || v.Reason == MaintenanceUnknown || late
+		catching := v.Reason.Info().Catches
+		catches := catching == Always || catching == IfAfterGKE && !v.OpensAt.Before(gke)
 		if v.Open || v.Lifted || !catches || slices.Contains(caught, string(v.Reason)) {
 			continue
 		}

@@ -225,7 +225,7 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 func (t *teller) breaker(doc policy.FleetDoc) {
 	if f, open := doc.Breaker(t.policy); open {
 		n := len(doc.Failures)
-		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, policy.Reasons[policy.BreakerOpen].Next),
+		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, policy.BreakerOpen.Info().Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
 			slog.String(attrReason, string(f.What)))
 	}

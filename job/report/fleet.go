@@ -199,7 +199,7 @@ func (m *maker) until(r *row, s stand) {
 		}
 		g := gate{Name: show.Harmless(v.Gate), Text: m.words.Sentence(v.Reason, v.Message), Opens: m.at(v.OpensAt), Lifted: v.Lifted, reason: string(v.Reason)}
 		if v.OpensAt.IsZero() {
-			g.Waits = cmp.Or(policy.Reasons[v.Reason].Waits, "something without a time")
+			g.Waits = cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time")
 		}
 		r.Gates = append(r.Gates, g)
 	}

@@ -89,7 +89,7 @@ func (m *maker) todos() []todo {
 
 func (m *maker) item(ref policy.Ref, text string, why policy.Reason) item {
 	it := item{Name: show.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
-	if it.Text == policy.Reasons[why].Sentence {
+	if it.Text == why.Info().Sentence {
 		it.Text = "" // it is the title
 	}
 	if len(it.Advice) == 0 {

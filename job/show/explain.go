@@ -37,7 +37,7 @@ func (g *page) explain(d policy.Decision, book policy.Book) {
 	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
 	g.line("")
 	g.para(2, plain, g.sentence(d.Reason, d.Message))
-	if s := policy.Reasons[d.Reason].Sentence; d.Message != "" && s != "" && !strings.HasPrefix(d.Message, strings.TrimSuffix(s, ".")) {
+	if s := d.Reason.Info().Sentence; d.Message != "" && s != "" && !strings.HasPrefix(d.Message, strings.TrimSuffix(s, ".")) {
 		g.para(2, plain, s)
 	}
 	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), book.Fleet.Env))
@@ -152,7 +152,7 @@ func (g *page) gates(gates []policy.Verdict) {
 			r.code = string(v.Reason)
 			switch at := g.at(v.OpensAt); {
 			case at == "":
-				r.text = joined(r.text, "waits on "+cmp.Or(policy.Reasons[v.Reason].Waits, "something without a time"))
+				r.text = joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
 			case untimed(r.text, at) == r.text:
 				r.text = joined(r.text, "may open "+at)
 			}
@@ -175,7 +175,7 @@ func (g *page) gates(gates []policy.Verdict) {
 // promise is until when the decision stands.
 func (g *page) promise(d policy.Decision) string {
 	if d.NextChange.IsZero() {
-		if on := policy.Reasons[d.Reason].Waits; on != "" {
+		if on := d.Reason.Info().WaitsOn.String(); on != "" {
 			return "No passing of time changes this decision; it waits on " + on + "."
 		}
 		return "No passing of time changes this decision: somebody must act, or GKE."

@@ -271,7 +271,7 @@ func pythonWithCalendars(t *testing.T) string {
 
 // TestEveryReasonIsBlamed: there is always a name for what holds a cluster up.
 func TestEveryReasonIsBlamed(t *testing.T) {
-	for reason := range policy.Reasons {
+	for _, reason := range policy.All() {
 		if Blame(sim.Left{Reason: reason}) == "" {
 			t.Errorf("nothing is to blame for %s", reason)
 		}

@@ -66,21 +66,11 @@ func Blame(l sim.Left) string {
 			names = append(names, m[1])
 		}
 	}
-	switch reason {
-	case policy.WindowClosed:
-		if len(names) == 0 {
-			return "its own maintenance window"
-		}
-	case policy.Excluded, policy.PoolExcluded:
-		return "its own maintenance exclusion"
-	case policy.Frozen:
-		return "FREEZES"
-	case policy.WaveShut:
-		return "WAVES, WAVE_SOAK"
-	case policy.Held:
-		return "a hold"
-	case policy.ApprovalNeeded:
-		return "APPROVAL"
+	switch blame := reason.Info().Blame; {
+	case blame != "":
+		return blame
+	case reason == policy.WindowClosed && len(names) == 0:
+		return "its own maintenance window"
 	}
 	if len(names) > 0 {
 		return strings.Join(names, ", ")

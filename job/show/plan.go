@@ -189,7 +189,7 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 			r.code, r.next = string(why), next(why, d.Cluster.Ref.String(), env)
 		}
 		if r.next == "" {
-			if s := policy.Reasons[d.Reason].Sentence; d.Message != "" {
+			if s := d.Reason.Info().Sentence; d.Message != "" {
 				r.text = joined(r.text, s)
 			}
 			r.next = strings.ReplaceAll("rotator plan --explain "+r.name, " ", hard)
@@ -287,11 +287,11 @@ func untimed(text, when string) string {
 
 // waitsFor is on whom a decision waits when no time is known.
 func waitsFor(d policy.Decision) string {
-	if on := policy.Reasons[d.Reason].Waits; on != "" {
+	if on := d.Reason.Info().WaitsOn.String(); on != "" {
 		return "on " + on
 	}
 	for _, v := range d.Gates {
-		if on := policy.Reasons[v.Reason].Waits; !v.Open && !v.Lifted && v.OpensAt.IsZero() && on != "" {
+		if on := v.Reason.Info().WaitsOn.String(); !v.Open && !v.Lifted && v.OpensAt.IsZero() && on != "" {
 			return "on " + on
 		}
 	}

@@ -198,13 +198,13 @@ func dayNames(rule string) string {
 
 // sentence is the message, or what the reason means when there is none.
 func (g *page) sentence(r policy.Reason, message string) string {
-	return g.words(cmp.Or(message, policy.Reasons[r].Sentence))
+	return g.words(cmp.Or(message, r.Info().Sentence))
 }
 
 // next is what people can do about a reason, with names filled in. Commands
 // stay in one piece, so that they can be pasted.
 func next(r policy.Reason, ref, env string) string {
-	text := policy.Reasons[r].Next
+	text := r.Info().Next
 	text = strings.ReplaceAll(text, "CLUSTER", shellWord(ref))
 	text = regexp.MustCompile(`\bENV\b`).ReplaceAllString(text, cmp.Or(clean(env), "ENV"))
 	return command.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", hard) })

@@ -261,7 +261,7 @@ func TestManyClusters(t *testing.T) {
 // TestNextSteps: every line that needs people is followed by something to do,
 // with the names filled in.
 func TestNextSteps(t *testing.T) {
-	for reason := range policy.Reasons {
+	for _, reason := range policy.All() {
 		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, reason, "what happened")
 		if reason == policy.NotSelected || reason == policy.BreakerOpen {
 			continue // counted, whatever the action; said once, by what opened it

@@ -230,14 +230,15 @@ func (g *page) waited(c sim.Chapter) string {
 // tail is what a verdict says beyond the thing that was waited for.
 var tail = regexp.MustCompile(`( opens | until |; | over since | blocks node work).*$`)
 
-// slotWords are the kinds of slots.
-var slotWords = map[policy.Reason]string{
-	policy.BudgetFleet: "slot", policy.BudgetProject: "project slot", policy.BudgetLocation: "location slot", policy.BudgetEmergency: "emergency slot",
-}
-
 // gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
 	what := cmp.Or(w.Gate, string(w.Reason))
+	if slot := w.Reason.Info().Slot; slot != "" {
+		if _, by, ok := strings.Cut(g.words(w.Message), " taken by "); ok {
+			return slot + " (" + tail.ReplaceAllString(by, "") + ")"
+		}
+		return slot
+	}
 	text := tail.ReplaceAllString(g.words(w.Message), "")
 	switch w.Reason {
 	case policy.WindowClosed, policy.CompleteWindowShut, policy.StartWindowClosed:
@@ -245,11 +246,6 @@ func (g *page) gateWords(w sim.Wait) string {
 			return what
 		}
 		return text
-	case policy.BudgetFleet, policy.BudgetProject, policy.BudgetLocation, policy.BudgetEmergency:
-		if _, by, ok := strings.Cut(text, " taken by "); ok {
-			return slotWords[w.Reason] + " (" + by + ")"
-		}
-		return slotWords[w.Reason]
 	case policy.Excluded, policy.WaveShut, policy.Held, policy.HeldByLabel:
 		return cmp.Or(text, what)
 	}

@@ -57,7 +57,7 @@ var advised = regexp.MustCompile(`rotator [a-z]+(?: CLUSTER)?(?: --[a-z]+ [A-Z]+
 // Next is what people can do about a reason, with the names filled in so that a
 // shell takes each for one word; nil when nothing is needed.
 func Next(r policy.Reason, ref, env string) []Part {
-	text := policy.Reasons[r].Next
+	text := r.Info().Next
 	var parts []Part
 	at := 0
 	for _, m := range advised.FindAllStringIndex(text, -1) {

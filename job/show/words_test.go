@@ -11,7 +11,7 @@ import (
 // every command in it is a part of its own that a shell understands.
 func TestAdviceInParts(t *testing.T) {
 	const evil = "p/l/a b'; rm -rf ~"
-	for reason, advice := range policy.Reasons {
+	for _, reason := range policy.All() {
 		whole, words := "", ""
 		for _, part := range Next(reason, "p/l/c", "prod") {
 			whole += part.Text
@@ -19,7 +19,7 @@ func TestAdviceInParts(t *testing.T) {
 				words += part.Text
 			}
 		}
-		want := strings.ReplaceAll(strings.ReplaceAll(advice.Next, "CLUSTER", "p/l/c"), " ENV ", " prod ")
+		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next, "CLUSTER", "p/l/c"), " ENV ", " prod ")
 		if whole != want {
 			t.Errorf("%s: %q, not %q", reason, whole, want)
 		}

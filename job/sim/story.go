@@ -139,7 +139,7 @@ func (t *teller) recall(res pass.Result) {
 	for ref := range t.open {
 		c := t.chapters[ref]
 		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, policy.Completed, policy.Verified, policy.Reasons[policy.Verified].Sentence, res.At)
+			t.end(c, policy.Completed, policy.Verified, policy.Verified.Info().Sentence, res.At)
 		}
 	}
 	t.open = book.Rotations
@@ -193,7 +193,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
 		change := Change{
 			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
-			Message: cmp.Or(message, policy.Reasons[tr.Reason].Sentence),
+			Message: cmp.Or(message, tr.Reason.Info().Sentence),
 		}
 		if planned.Action == policy.Start && tr.Phase == policy.Starting {
 			change.Gates = planned.Gates

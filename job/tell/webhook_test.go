@@ -240,7 +240,7 @@ func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
 	hostile.Kind, hostile.Message = policy.NoticeBlocked, "held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*"
-	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: policy.Reasons[policy.BreakerOpen].Next}
+	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: policy.BreakerOpen.Info().Next}
 	long := hostile
 	long.Message = strings.Repeat("ä", 5000)
 	var shown strings.Builder
