@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 var update = flag.Bool("update", false, "write the parts of RUNBOOK.md that are made from the program")
@@ -76,7 +77,7 @@ func TestRunbookEvents(t *testing.T) {
 // TestRunbookRefusals: likewise what GKE meant by refusing; where that is a
 // reason as well, it stands there.
 func TestRunbookRefusals(t *testing.T) {
-	want := slices.DeleteFunc(refusals(), func(r string) bool { return policy.Reason(r).Info().Sentence != "" })
+	want := slices.DeleteFunc(refusals(), func(r string) bool { return reason.Code(r).Info().Sentence != "" })
 	checkTable(t, section(t, runbook(t), "### What GKE meant by refusing"), slices.Sorted(slices.Values(want)))
 }
 
@@ -127,7 +128,7 @@ func TestRunbookReasons(t *testing.T) {
 		return "<!-- reasons: " + m[1] + " -->\n" + reasonRows(t, codes, m[2]) + "<!-- /reasons -->"
 	})
 	var want []string
-	for _, r := range policy.All() {
+	for _, r := range reason.All() {
 		want = append(want, string(r))
 	}
 	slices.Sort(got)
@@ -159,7 +160,7 @@ func reasonRows(t *testing.T, codes []string, old string) string {
 		rows = "| reason | what it means | what to run | if nothing is done |\n| --- | --- | --- | --- |\n"
 	}
 	for _, code := range codes {
-		advice := policy.Reason(code).Info()
+		advice := reason.Code(code).Info()
 		if advice.Sentence == "" {
 			t.Errorf("the program has no reason %q", code)
 		}
@@ -186,7 +187,7 @@ var (
 )
 
 // remedy is a reason's next step as a command of scripts/.
-func remedy(a policy.Info) string {
+func remedy(a reason.Info) string {
 	if a.Next == "" {
 		return map[string]string{
 			"": "–", "GKE": "– GKE ends it", "the next runs": "– the next runs end it", "people": "No command of ours ends it.",

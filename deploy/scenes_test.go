@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -102,7 +103,7 @@ var scenes = []struct {
 		s.add(shop, 170)
 		s.policy.MaxFailed = 1
 		s.edit(func(doc policy.FleetDoc, said policy.Said) policy.FleetDoc {
-			doc.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: policy.IsStuck, At: said.At}}
+			doc.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: said.At}}
 			return doc
 		})
 		s.runs(2)

@@ -21,6 +21,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -227,7 +228,7 @@ func eventsInSource(t *testing.T) []string {
 // of decisions, and what GKE meant by refusing.
 func reasonsInSource() []string {
 	var out []string
-	for _, r := range policy.All() {
+	for _, r := range reason.All() {
 		out = append(out, string(r))
 	}
 	return append(out, refusals()...)

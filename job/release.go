@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 func (a *app) releaseCommand() *cobra.Command {
@@ -35,6 +36,6 @@ func (h *heard) labelsHold(cmd *cobra.Command) {
 		return
 	}
 	if label := h.s.Policy().LabelHold(c, h.said.At); label != "" {
-		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, policy.HeldByLabel.Info().Next))
+		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, reason.HeldByLabel.Info().Next))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Limits of what waits to be told.
@@ -58,7 +60,7 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 	s.queue()
 	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
 		s.stands("", NoticeBreakerOpen, "", func() Notice {
-			return s.notice(NoticeBreakerOpen, Ref{}, BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
+			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
 				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
 		})
 	}
@@ -86,7 +88,7 @@ type announcer struct {
 	out    []Notice
 }
 
-func (s *announcer) notice(kind NoticeKind, ref Ref, reason Reason, message string) Notice {
+func (s *announcer) notice(kind NoticeKind, ref Ref, reason reason.Code, message string) Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
@@ -132,7 +134,7 @@ func (s *announcer) queue() {
 // decision announces what stands for one cluster.
 func (s *announcer) decision(d Decision) {
 	name := d.Cluster.Ref.String()
-	if d.Reason.Info().Unclear || (d.Reason == StatusNotRunning && d.Action == Wait) {
+	if d.Reason.Info().Unclear || (d.Reason == reason.StatusNotRunning && d.Action == Wait) {
 		if told, ok := s.before.Told[name]; ok {
 			s.told[name] = told
 		}
@@ -157,9 +159,9 @@ func (s *announcer) decision(d Decision) {
 func (s *announcer) idle(name string, d Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
-	case d.Action == People && d.Reason == ApprovalNeeded:
+	case d.Action == People && d.Reason == reason.ApprovalNeeded:
 		s.stands(name, NoticeApprovalNeeded, ca, func() Notice { return s.notice(NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
-	case d.Action == People && (d.Reason == TriesExhausted || !d.Reason.Info().ToldElsewhere):
+	case d.Action == People && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
 		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice { return s.notice(NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
 	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Urgent {
@@ -171,7 +173,7 @@ func (s *announcer) idle(name string, d Decision) {
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
 		s.stands(name, NoticeStartsSoon, ca, func() Notice {
-			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
+			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
 			n.Expected = at
 			return n
 		})
@@ -184,7 +186,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == Wait && d.Due.Is:
-	case d.Action == None && d.Reason == NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
+	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
 		at = d.Due.At
 	default:
 		return time.Time{}, ""
@@ -217,12 +219,12 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 func (s *announcer) flight(name string, d Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
-	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Reason == ApprovalNeeded && !v.Open && !v.Lifted })
+	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Reason == reason.ApprovalNeeded && !v.Open && !v.Lifted })
 	asked := i >= 0
 	switch {
 	case asked && r.Carry:
 		s.stands(name, NoticeApprovalNeeded, entry, func() Notice {
-			n := s.notice(NoticeApprovalNeeded, r.Cluster, ApprovalNeeded, d.Gates[i].Message)
+			n := s.notice(NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
 			n.Phase = r.Phase
 			return n
 		})

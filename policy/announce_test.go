@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // crowd is a fleet of clusters as shape makes them.
@@ -134,7 +136,7 @@ func TestStartsSoon(t *testing.T) {
 // TestBreakerIsTold: once for each opening.
 func TestBreakerIsTold(t *testing.T) {
 	p, f := plain(), crowd(3, nil)
-	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a", What: PoolFailed, At: monday}}
+	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
 	m := heard(t, Announced{}, announcing(p, f, monday), NoticeBreakerOpen)
 	m = heard(t, m, announcing(p, f, monday.Add(hours(1))))
 	acknowledged := crowd(0, nil)
@@ -188,8 +190,8 @@ func TestNoticeKinds(t *testing.T) {
 	}
 	c, r := flying(shopRef, RecreatingNodes)
 	before := r.clone()
-	r.Failed = string(PoolFailed)
-	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, PoolFailed, "recreating pool \"web\" failed: quota"}, {EventActionFailed, PoolFailed, "again"}}}
+	r.Failed = string(reason.PoolFailed)
+	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, reason.PoolFailed, "recreating pool \"web\" failed: quota"}, {EventActionFailed, reason.PoolFailed, "again"}}}
 	ns := Notices(plain(), &before, d, "run", monday)
 	if len(ns) != 1 || ns[0].Kind != NoticeStuck || ns[0].Message != "recreating pool \"web\" failed: quota" {
 		t.Errorf("%+v", ns)

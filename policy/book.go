@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Book is what is stored and active: the rotations in flight and the fleet
@@ -30,8 +32,8 @@ type FleetDoc struct {
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
 	// Tries counts starts that came to nothing, per cluster.
-	Tries   map[string]Try    `json:"tries,omitempty"`
-	Blocked map[string]Reason `json:"blocked,omitempty"` // due and not startable, or held by a label
+	Tries   map[string]Try         `json:"tries,omitempty"`
+	Blocked map[string]reason.Code `json:"blocked,omitempty"` // due and not startable, or held by a label
 	// Insights are the last reads of Recommender, by [InsightPlace].
 	Insights     map[string]InsightNote `json:"insights,omitempty"`
 	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up
@@ -111,10 +113,10 @@ type Request struct {
 
 // Failure is a failed or stuck rotation that nobody has acknowledged.
 type Failure struct {
-	Cluster Ref       `json:"cluster"`
-	Attempt string    `json:"attempt"`
-	What    Reason    `json:"what"`
-	At      time.Time `json:"at"`
+	Cluster Ref         `json:"cluster"`
+	Attempt string      `json:"attempt"`
+	What    reason.Code `json:"what"`
+	At      time.Time   `json:"at"`
 }
 
 // Try counts the starts of one cluster, on one CA, that came to nothing.

@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -30,7 +31,7 @@ type Decision struct {
 	Phase   Phase // after this decision; "" when idle
 	Action  Action
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
-	Reason  Reason
+	Reason  reason.Code
 	Message string
 	Gates   []Verdict
 
@@ -79,7 +80,7 @@ const (
 // these names.
 type Event struct {
 	Name    string
-	Reason  Reason
+	Reason  reason.Code
 	Message string
 }
 
@@ -101,7 +102,7 @@ type Verdict struct {
 	Gate    string
 	Open    bool
 	Lifted  bool // closed, but not binding in this emergency
-	Reason  Reason
+	Reason  reason.Code
 	Message string
 	// OpensAt is when it may open; zero: not known, or somebody must act.
 	OpensAt time.Time

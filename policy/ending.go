@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // completing waits for one CA, or for the proof that the completion left
@@ -11,28 +13,28 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 	call := r.Call
 	switch {
 	case call == nil || call.State == Withdrawn:
-		k.enter(d, r, UpdatingClients, CompleteLeftNone)
+		k.enter(d, r, UpdatingClients, reason.CompleteLeftNone)
 	case call.State == Accepted && k.running(call.Operation):
-		k.stay(d, CompleteRuns, call.Operation+" runs")
+		k.stay(d, reason.CompleteRuns, call.Operation+" runs")
 	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
+		k.stay(d, reason.CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
 		d.NextChange = call.IntentAt.Add(SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, CompleteRuns, k.busySince(*call)+" may be the completion")
+		k.stay(d, reason.CompleteRuns, k.busySince(*call)+" may be the completion")
 	default:
-		reason := CompleteLeftNone
+		why := reason.CompleteLeftNone
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
-			reason = CompleteFailed
+			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.Events = append(d.Events, Event{EventActionFailed, reason, clip(op.Error)})
+			d.Events = append(d.Events, Event{EventActionFailed, why, clip(op.Error)})
 		}
-		if call.State == Refused || reason == CompleteFailed {
+		if call.State == Refused || why == reason.CompleteFailed {
 			r.backOff(k.Now)
 		}
 		k.retire(r)
-		k.enter(d, r, UpdatingClients, reason)
+		k.enter(d, r, UpdatingClients, why)
 		if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
-			k.fail(d, r, reason)
+			k.fail(d, r, why)
 		}
 	}
 }
@@ -40,7 +42,7 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 // oneNewCA: the old CA is gone, whoever completed it.
 func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	if busy := k.clusterBusy(); busy != "" && r.Phase == Completing {
-		k.stay(d, CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
+		k.stay(d, reason.CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
 		return
 	}
 	r.New = k.Cluster.Bundle.Oldest()
@@ -48,16 +50,16 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 		r.Endpoint = k.Cluster.Endpoint
 	}
 	r.CompletedBy = "other"
-	reason := ElsewhereCompleted
+	why := reason.ElsewhereCompleted
 	if r.Phase == Completing && r.Call != nil && r.Call.MayHaveTaken() {
-		r.CompletedBy, reason = "us", OneNewCA
+		r.CompletedBy, why = "us", reason.OneNewCA
 		if r.Call.State != Accepted {
 			r.CompletedBy = "unknown"
 		}
 	}
-	k.enter(d, r, Verifying, reason)
-	if reason == ElsewhereCompleted {
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason, reason.Info().Sentence})
+	k.enter(d, r, Verifying, why)
+	if why == reason.ElsewhereCompleted {
+		d.Events = append(d.Events, Event{EventCompletedExternally, why, why.Info().Sentence})
 	}
 }
 
@@ -65,12 +67,12 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 func (k *Case) verify(d *Decision, r *Rotation) {
 	c := k.Cluster
 	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
-		k.stay(d, ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
+		k.stay(d, reason.ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
 		return
 	}
 	if r.Unsettled(k.Now) {
 		at := r.Call.IntentAt.Add(SettleAfter)
-		k.stay(d, CallUnsettled, "the completion is settled from "+when(at))
+		k.stay(d, reason.CallUnsettled, "the completion is settled from "+when(at))
 		d.NextChange = at
 		return
 	}
@@ -92,15 +94,15 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 		if r.CompletedBy == "other" {
 			as = CompletedElsewhere
 		}
-		k.close(d, r, as, Verified)
+		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(Verifying).Add(k.Policy.StuckAfter)):
-		k.stay(d, VerifyingHealth, some(findings))
+		k.stay(d, reason.VerifyingHealth, some(findings))
 		d.NextChange = r.Entered(Verifying).Add(k.Policy.StuckAfter)
 	default:
 		d.Findings = findings
-		k.close(d, r, CompletedWithFindings, WithFindings)
+		k.close(d, r, CompletedWithFindings, reason.WithFindings)
 		if r.Origin != Foreign {
-			k.fail(d, r, WorseThanBefore)
+			k.fail(d, r, reason.WorseThanBefore)
 		}
 	}
 }
@@ -109,17 +111,17 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 func worseStatus(now, before Status) bool { return now != Running && now != before }
 
 // close ends the attempt, unless a call may still be on its way.
-func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, reason Reason) {
+func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {
 	if r.anyUnsettled(k.Now) {
 		at := k.settledAt(r)
-		k.stay(d, CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", reason.Info().Sentence, when(at)))
+		k.stay(d, reason.CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", why.Info().Sentence, when(at)))
 		d.NextChange = at
 		return
 	}
 	k.retire(r)
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
-	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(as) + ": " + reason.Info().Sentence})
+	d.Action, d.Reason, d.Message = Update, why, why.Info().Sentence
+	d.Events = append(d.Events, Event{EventPhaseChanged, why, string(as) + ": " + why.Info().Sentence})
 }
 
 // settledAt is when the last call on its way is settled.
@@ -142,7 +144,7 @@ func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
 	if q == nil {
 		return false
 	}
-	k.close(d, r, ClosedByPeople, ClosedByPerson)
+	k.close(d, r, ClosedByPeople, reason.ClosedByPerson)
 	return true
 }
 
@@ -172,7 +174,7 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 
 // fail announces a failed rotation once; it counts against the breaker until
 // somebody acknowledges it.
-func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
+func (k *Case) fail(d *Decision, r *Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
 		d.Events = append(d.Events, Event{EventActionFailed, reason, reason.Info().Sentence})
@@ -182,7 +184,7 @@ func (k *Case) fail(d *Decision, r *Rotation, reason Reason) {
 // holdSlot releases the slot once one CA is seen, or after eight days of
 // needing people.
 func (k *Case) holdSlot(d *Decision, r *Rotation) {
-	if d.Action == People || d.Reason.Info().WaitsOn == OnPeople || r.Failed != "" || r.Stuck {
+	if d.Action == People || d.Reason.Info().WaitsOn == reason.OnPeople || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {
 			r.BlockedSince, d.Write = k.Now, true
 		}

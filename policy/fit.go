@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -33,13 +34,13 @@ type Forecast struct {
 func askFit(k *Case) Verdict {
 	start, changes := k.nextOpening(k.Now)
 	if start.IsZero() {
-		return shut(DoesNotFit, k.neverOpen(), time.Time{})
+		return shut(reason.DoesNotFit, k.neverOpen(), time.Time{})
 	}
 	f := k.forecast(start)
 	if f.Blame == "" {
 		return isOpen(fmt.Sprintf("nodes done about %s, completion about %s", when(f.NodesDone), when(f.Completed)), changes)
 	}
-	v := shut(DoesNotFit, f.Blame, time.Time{})
+	v := shut(reason.DoesNotFit, f.Blame, time.Time{})
 	v.Changes = changes
 	if at, ok := k.nextFit(); ok {
 		v.OpensAt = at

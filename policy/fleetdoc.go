@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Breaker gives the last of the failed or stuck rotations that together keep
@@ -132,12 +134,12 @@ func neverSent(r *Rotation) bool {
 // somebody acknowledges them.
 func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
 	r := d.Rotation
-	what := Reason(r.Failed)
+	what := reason.Code(r.Failed)
 	if what == "" && r.Stuck {
-		what = IsStuck
+		what = reason.IsStuck
 	}
 	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == NotStarted && t.Count >= failuresBeforePeople {
-		what = TriesExhausted
+		what = reason.TriesExhausted
 	}
 	at := slices.IndexFunc(f.Failures, func(x Failure) bool { return x.Attempt == r.AttemptID })
 	if d.Close == ClosedByPeople {
@@ -182,9 +184,9 @@ func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
 	f.dropMoot(ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if (d.Action == People || d.Reason == HeldByLabel) && d.Phase == "" && len(f.Blocked) < MaxBlocked {
+		if (d.Action == People || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < MaxBlocked {
 			if f.Blocked == nil {
-				f.Blocked = map[string]Reason{}
+				f.Blocked = map[string]reason.Code{}
 			}
 			f.Blocked[d.Cluster.Ref.String()] = d.Reason
 		}

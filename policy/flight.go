@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // inFlight decides for a cluster whose rotation is on record: take in what GKE
@@ -21,13 +23,13 @@ func (k *Case) inFlight(d *Decision) {
 	switch {
 	case k.endedByPerson(d, &r):
 	case k.Cluster.ID != r.ClusterID && r.ClusterID != "":
-		k.close(d, &r, Recreated, ClusterRecreated)
+		k.close(d, &r, Recreated, reason.ClusterRecreated)
 	case k.Cluster.Bundle.Problem != "":
-		k.stay(d, CAUnreadable, k.Cluster.Bundle.Problem)
+		k.stay(d, reason.CAUnreadable, k.Cluster.Bundle.Problem)
 	case !k.Cluster.OperationsRead:
-		k.stay(d, NotReadable, "its operations could not be read")
+		k.stay(d, reason.NotReadable, "its operations could not be read")
 	case k.Cluster.Partial:
-		k.stay(d, ListedPartly, ListedPartly.Info().Sentence)
+		k.stay(d, reason.ListedPartly, reason.ListedPartly.Info().Sentence)
 	default:
 		k.takeUp(d, &r)
 		k.step(d, &r)
@@ -52,15 +54,15 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.Events = append(d.Events, Event{EventCompletedExternally, ElsewhereCompleted, "completed, and another rotation started, since the last look"})
-		k.close(d, r, CompletedElsewhere, ElsewhereCompleted)
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, "completed, and another rotation started, since the last look"})
+		k.close(d, r, CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
 	case r.Phase == Starting:
 		k.starting(d, r)
 	case len(b.CAs) == 1:
 		// Two CAs were proved; an old answer changes nothing.
-		k.stay(d, ReadShowsLess, "GKE shows one CA although two were seen: an old answer, or a rotation undone")
+		k.stay(d, reason.ReadShowsLess, "GKE shows one CA although two were seen: an old answer, or a rotation undone")
 	case r.Phase == RecreatingNodes:
 		k.recreatingNodes(d, r)
 	case r.Phase == UpdatingClients:
@@ -70,12 +72,12 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	}
 }
 
-func (k *Case) stay(d *Decision, reason Reason, message string) {
+func (k *Case) stay(d *Decision, reason reason.Code, message string) {
 	d.Action, d.Reason, d.Message = Wait, reason, message
 }
 
 // enter moves to the phase and says so.
-func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason Reason) {
+func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason reason.Code) {
 	r.move(p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
@@ -88,19 +90,19 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 	ours := call != nil && call.MayHaveTaken()
 	switch {
 	case len(c.Bundle.CAs) == 2 && ours && k.clusterBusy() == "":
-		k.bothCAs(d, r, BothCAs)
+		k.bothCAs(d, r, reason.BothCAs)
 		k.nodesNow(d)
 	case len(c.Bundle.CAs) == 2 && ours:
-		k.stay(d, StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
+		k.stay(d, reason.StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
 	case call == nil || call.State == Withdrawn:
-		k.close(d, r, NotStarted, StartLeftNone) // never sent: no failure
+		k.close(d, r, NotStarted, reason.StartLeftNone) // never sent: no failure
 	case call.State == Accepted && k.running(call.Operation):
-		k.stay(d, StartRuns, call.Operation+" runs")
+		k.stay(d, reason.StartRuns, call.Operation+" runs")
 	case !call.MaySettle(c.Seen):
-		k.stay(d, StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
+		k.stay(d, reason.StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
 		d.NextChange = call.IntentAt.Add(SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, StartRuns, k.busySince(*call)+" may be the start")
+		k.stay(d, reason.StartRuns, k.busySince(*call)+" may be the start")
 	default:
 		k.notStarted(d, r)
 	}
@@ -108,17 +110,17 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 
 // notStarted closes an attempt whose start provably left nothing.
 func (k *Case) notStarted(d *Decision, r *Rotation) {
-	reason, why := StartLeftNone, r.Call.RawError
+	code, why := reason.StartLeftNone, r.Call.RawError
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
-		reason, why = StartFailed, op.Error
+		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, reason, clip(join(strings.TrimSuffix(reason.Info().Sentence, "."), why))})
-	k.close(d, r, NotStarted, reason)
+	d.Events = append(d.Events, Event{EventActionFailed, code, clip(join(strings.TrimSuffix(code.Info().Sentence, "."), why))})
+	k.close(d, r, NotStarted, code)
 	d.Findings = append(d.Findings, clip(why))
 }
 
 // bothCAs enters recreating-nodes: the start is done, hand over.
-func (k *Case) bothCAs(d *Decision, r *Rotation, reason Reason) {
+func (k *Case) bothCAs(d *Decision, r *Rotation, reason reason.Code) {
 	c := k.Cluster
 	r.New, r.Endpoint = c.Bundle.Newest(), c.Endpoint
 	r.PoolsSeen = nil
@@ -148,7 +150,7 @@ func (k *Case) handOver(d *Decision, what string) {
 // updatingClients waits for soak, approval and the completion window.
 func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	if names := k.unrecreated(); len(names) > 0 {
-		k.enter(d, r, RecreatingNodes, PoolAppeared)
+		k.enter(d, r, RecreatingNodes, reason.PoolAppeared)
 		d.Message = "not recreated: " + some(names)
 		k.nodesNow(d)
 		return
@@ -156,16 +158,16 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	d.Gates = k.ask(CompleteGates, anyGate)
 	if v, isShut := firstShut(d.Gates); isShut {
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
-		if v.Reason.Info().NeedsAction || v.Reason == AdoptedWatching {
+		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
 			d.Action = People
 		}
-		if v.Reason == TriesExhausted {
-			k.fail(d, r, CompleteFailed)
+		if v.Reason == reason.TriesExhausted {
+			k.fail(d, r, reason.CompleteFailed)
 		}
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, ReadyToComplete, ReadyToComplete.Info().Sentence
+	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, reason.ReadyToComplete.Info().Sentence
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(CallComplete); d.Approved != nil {
 		d.Message = join(strings.TrimSuffix(d.Message, "."), d.Approved.note())
@@ -179,6 +181,6 @@ func (k *Case) askForApproval(d *Decision, r *Rotation) {
 	}
 	if v := askCompleteApproval(k); !v.Open {
 		r.AskedAt = k.Now
-		d.Events = append(d.Events, Event{EventApprovalNeeded, ApprovalNeeded, v.Message})
+		d.Events = append(d.Events, Event{EventApprovalNeeded, reason.ApprovalNeeded, v.Message})
 	}
 }

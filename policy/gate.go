@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -97,7 +98,7 @@ func (k *Case) ask(table []Gate, want func(Gate) bool) []Verdict {
 		v := g.Ask(k)
 		v.Gate = g.Name
 		if v.Open && v.Reason == "" {
-			v.Reason = GateOpen
+			v.Reason = reason.GateOpen
 		}
 		v.Lifted = !v.Open && k.lifts(g, v)
 		out = append(out, v)
@@ -153,7 +154,7 @@ func isOpen(message string, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}
 }
 
-func shut(reason Reason, message string, opens time.Time) Verdict {
+func shut(reason reason.Code, message string, opens time.Time) Verdict {
 	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
 }
 

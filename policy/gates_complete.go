@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -30,7 +31,7 @@ func askCarry(k *Case) Verdict {
 	if k.Rotation.Carry {
 		return isOpen("", time.Time{})
 	}
-	return shut(AdoptedWatching, "started outside this tool; we only look. GKE completes it from "+when(k.autoComplete()), time.Time{})
+	return shut(reason.AdoptedWatching, "started outside this tool; we only look. GKE completes it from "+when(k.autoComplete()), time.Time{})
 }
 
 // autoComplete is when GKE may complete the rotation by itself.
@@ -38,7 +39,7 @@ func (k *Case) autoComplete() time.Time { return k.Rotation.StartedAt().Add(Auto
 
 func askHealthy(k *Case) Verdict {
 	if s := k.Cluster.Status; s != Running && s != Degraded && s != Reconciling {
-		return shut(StatusNotRunning, "status "+string(s), time.Time{})
+		return shut(reason.StatusNotRunning, "status "+string(s), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -46,14 +47,14 @@ func askHealthy(k *Case) Verdict {
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
 		at := k.Rotation.Call.IntentAt.Add(SettleAfter)
-		return shut(CallUnsettled, fmt.Sprintf("the last %s is settled from %s", k.Rotation.Call.Kind, when(at)), at)
+		return shut(reason.CallUnsettled, fmt.Sprintf("the last %s is settled from %s", k.Rotation.Call.Kind, when(at)), at)
 	}
 	return isOpen("", time.Time{})
 }
 
 func askPoolsDone(k *Case) Verdict {
 	if names := k.unrecreated(); len(names) > 0 {
-		return shut(PoolsNotRecreated, "not recreated: "+some(names), time.Time{})
+		return shut(reason.PoolsNotRecreated, "not recreated: "+some(names), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -61,10 +62,10 @@ func askPoolsDone(k *Case) Verdict {
 func askCompleteTries(k *Case) Verdict {
 	r := k.Rotation
 	if k.Now.Before(r.NotBefore) {
-		return shut(BackingOff, "the last completion was refused or failed; next try "+when(r.NotBefore), r.NotBefore)
+		return shut(reason.BackingOff, "the last completion was refused or failed; next try "+when(r.NotBefore), r.NotBefore)
 	}
 	if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
-		return shut(TriesExhausted, "completing failed too often", time.Time{})
+		return shut(reason.TriesExhausted, "completing failed too often", time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -72,7 +73,7 @@ func askCompleteTries(k *Case) Verdict {
 func askSoak(k *Case) Verdict {
 	over, why := k.soakOver()
 	if k.Now.Before(over) {
-		return shut(SoakRuns, why+" until "+when(over), over)
+		return shut(reason.SoakRuns, why+" until "+when(over), over)
 	}
 	return isOpen(why+" over since "+when(over), time.Time{})
 }
@@ -106,7 +107,7 @@ func askCompleteApproval(k *Case) Verdict {
 		return isOpen("approved by "+who(a.Said), a.Until)
 	}
 	how, _ := k.unapproved(CallComplete)
-	return shut(ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion%s; GKE completes by itself from %s", k.Policy.Approval, how, when(k.autoComplete())), time.Time{})
+	return shut(reason.ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion%s; GKE completes by itself from %s", k.Policy.Approval, how, when(k.autoComplete())), time.Time{})
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
@@ -136,7 +137,7 @@ func askCompleteWindow(k *Case) Verdict {
 	if k.zonalOnly() {
 		return isOpen("ZONAL_COMPLETE=window: not asked", time.Time{})
 	}
-	v := k.calendar(k.Policy.CompleteWindow, CompleteWindowShut, "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String())
+	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut, "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String())
 	if k.Emergency && !v.Open {
 		// It binds while one opens before expiry - 3 d.
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
@@ -151,7 +152,7 @@ func askZonalWindow(k *Case) Verdict {
 	if !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople {
 		return isOpen("", time.Time{})
 	}
-	return k.calendar(k.open(), WindowClosed, "ZONAL_COMPLETE="+string(k.Policy.ZonalComplete)+": window "+k.windowText())
+	return k.calendar(k.open(), reason.WindowClosed, "ZONAL_COMPLETE="+string(k.Policy.ZonalComplete)+": window "+k.windowText())
 }
 
 // completeCalendar is when the calendars together allow a completion.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -35,12 +36,12 @@ func askNodesCarry(k *Case) Verdict {
 	if k.Rotation.Carry || k.Emergency {
 		return isOpen("", time.Time{})
 	}
-	return shut(AdoptedWatching, "started outside this tool; we only look", k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
+	return shut(reason.AdoptedWatching, "started outside this tool; we only look", k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
 	if k.Policy.Nodes == NodesGKE {
-		return shut(NodesLeftToGKE, "NODES=gke", time.Time{})
+		return shut(reason.NodesLeftToGKE, "NODES=gke", time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -55,7 +56,7 @@ func askPoolNeeded(k *Case) Verdict {
 		return isOpen("", time.Time{})
 	}
 	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
-		return shut(NodesDone, fmt.Sprintf("pool %q is recreated", k.Pool.Name), time.Time{})
+		return shut(reason.NodesDone, fmt.Sprintf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -66,11 +67,11 @@ func (k *Case) autopilotWaits(w Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
 	switch at := k.fullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
-		return shut(NodesPending, upgraded+"; the completion judges from "+when(at), at)
+		return shut(reason.NodesPending, upgraded+"; the completion judges from "+when(at), at)
 	case k.Cluster.Maintenance.Problem != "":
-		return shut(MaintenanceUnknown, upgraded+", but when a window has passed nobody can tell: "+k.Cluster.Maintenance.Problem, time.Time{})
+		return shut(reason.MaintenanceUnknown, upgraded+", but when a window has passed nobody can tell: "+k.Cluster.Maintenance.Problem, time.Time{})
 	}
-	return shut(NodesPending, upgraded+", but the window "+k.windowText()+" does not open within 400 days", time.Time{})
+	return shut(reason.NodesPending, upgraded+", but the window "+k.windowText()+" does not open within 400 days", time.Time{})
 }
 
 func (k *Case) work() Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -79,9 +80,9 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return shut(NodesLeftToGKE, fmt.Sprintf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE), time.Time{})
+		return shut(reason.NodesLeftToGKE, fmt.Sprintf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE), time.Time{})
 	case k.Now.Before(w.NotBefore):
-		return shut(BackingOff, fmt.Sprintf("pool %q failed or was refused: %s; next try %s", k.Pool.Name, w.LastError, when(w.NotBefore)), w.NotBefore)
+		return shut(reason.BackingOff, fmt.Sprintf("pool %q failed or was refused: %s; next try %s", k.Pool.Name, w.LastError, when(w.NotBefore)), w.NotBefore)
 	}
 	return isOpen("", time.Time{})
 }
@@ -92,7 +93,7 @@ func askPoolSettled(k *Case) Verdict {
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
 		at := c.IntentAt.Add(SettleAfter)
-		return shut(CallUnsettled, fmt.Sprintf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
+		return shut(reason.CallUnsettled, fmt.Sprintf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
 	}
 	return isOpen("", time.Time{})
 }
@@ -102,7 +103,7 @@ func askPoolSettled(k *Case) Verdict {
 func askClusterOperation(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == "" {
-			return shut(OperationRunning, op.Name+" runs", time.Time{})
+			return shut(reason.OperationRunning, op.Name+" runs", time.Time{})
 		}
 	}
 	return isOpen("", time.Time{})
@@ -111,7 +112,7 @@ func askClusterOperation(k *Case) Verdict {
 func askPoolRunning(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == k.Pool.Name {
-			return shut(NodesRunning, fmt.Sprintf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
+			return shut(reason.NodesRunning, fmt.Sprintf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
 		}
 	}
 	return isOpen("", time.Time{})
@@ -122,7 +123,7 @@ func askPoolExclusion(k *Case) Verdict {
 	if e == nil || !e.Blocks() {
 		return isOpen("", time.Time{})
 	}
-	v := k.calendar(window.Except(e.Stretch()), PoolExcluded, "no pool exclusion")
+	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, "no pool exclusion")
 	if !v.Open {
 		v.Message = fmt.Sprintf("pool %q has an exclusion of its own", k.Pool.Name)
 		if !v.OpensAt.IsZero() {
@@ -138,10 +139,10 @@ func askGrace(k *Case) Verdict {
 	}
 	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
-		return shut(NodeGraceRuns, "GKE gets NODE_GRACE="+Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
+		return shut(reason.NodeGraceRuns, "GKE gets NODE_GRACE="+Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
 	}
 	if k.Now.Before(at) {
-		return shut(NodeGraceRuns, "GKE gets until "+when(at)+" to begin by itself", at)
+		return shut(reason.NodeGraceRuns, "GKE gets until "+when(at)+" to begin by itself", at)
 	}
 	return isOpen("", time.Time{})
 }
@@ -162,7 +163,7 @@ func askPoolsAtOnce(k *Case) Verdict {
 		changes = k.Now.Truncate(fitGrid).Add(fitGrid)
 	}
 	if running >= limit {
-		return Verdict{Reason: PoolsAtOnceFull, Message: fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), Changes: changes}
+		return Verdict{Reason: reason.PoolsAtOnceFull, Message: fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), Changes: changes}
 	}
 	return isOpen("", changes)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -34,10 +35,10 @@ var StartGates = []Gate{
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
 	if len(p.Locations) > 0 && !inLocations(p.Locations, c.Ref.Location) {
-		return shut(NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
+		return shut(reason.NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {
-		return shut(NotSelected, "its labels do not match SELECTOR "+p.Selector.String(), time.Time{})
+		return shut(reason.NotSelected, "its labels do not match SELECTOR "+p.Selector.String(), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -57,9 +58,9 @@ func askDue(k *Case) Verdict {
 		return isOpen(k.Due.Why, time.Time{})
 	}
 	if k.Due.At.IsZero() {
-		return shut(CAUnreadable, k.Cluster.Bundle.Problem, time.Time{})
+		return shut(reason.CAUnreadable, k.Cluster.Bundle.Problem, time.Time{})
 	}
-	return shut(NotDue, "not due before "+day(k.Due.At), k.Due.At)
+	return shut(reason.NotDue, "not due before "+day(k.Due.At), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -67,15 +68,15 @@ func askEligible(k *Case) Verdict {
 	expires := c.Bundle.Oldest().Expires
 	switch {
 	case c.Bundle.Problem != "":
-		return shut(CAUnreadable, c.Bundle.Problem, time.Time{})
+		return shut(reason.CAUnreadable, c.Bundle.Problem, time.Time{})
 	case !k.Now.Before(expires):
-		return shut(CAExpired, "CA expired "+day(expires), time.Time{})
+		return shut(reason.CAExpired, "CA expired "+day(expires), time.Time{})
 	case c.Alpha:
-		return shut(AlphaCluster, "alpha cluster", time.Time{})
+		return shut(reason.AlphaCluster, "alpha cluster", time.Time{})
 	case c.CustomerCA:
-		return shut(CustomerManagedCA, "customer-managed CA", time.Time{})
+		return shut(reason.CustomerManagedCA, "customer-managed CA", time.Time{})
 	case c.Partial:
-		return shut(ListedPartly, "GKE listed it only partly", time.Time{})
+		return shut(reason.ListedPartly, "GKE listed it only partly", time.Time{})
 	}
 	return isOpen("", expires)
 }
@@ -91,19 +92,19 @@ func askStatus(k *Case) Verdict {
 	if c.Status == Degraded && !k.Now.Before(lastResort) {
 		return isOpen("DEGRADED counts as the CA's expiry", time.Time{})
 	}
-	return Verdict{Reason: StatusNotRunning, Message: "status " + string(c.Status), Changes: lastResort}
+	return Verdict{Reason: reason.StatusNotRunning, Message: "status " + string(c.Status), Changes: lastResort}
 }
 
 func askOneCA(k *Case) Verdict {
 	if len(k.Cluster.Bundle.CAs) > 1 {
-		return shut(TwoCAs, "two CAs are in place", time.Time{})
+		return shut(reason.TwoCAs, "two CAs are in place", time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
 
 func askOperation(k *Case) Verdict {
 	if busy := k.Cluster.Busy(); busy != "" {
-		return shut(OperationRunning, busy+" runs", time.Time{})
+		return shut(reason.OperationRunning, busy+" runs", time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -120,7 +121,7 @@ func askHold(k *Case) Verdict {
 	if !h.Until.IsZero() {
 		msg += ", until " + when(h.Until)
 	}
-	return shut(Held, msg, h.Until)
+	return shut(reason.Held, msg, h.Until)
 }
 
 func askTries(k *Case) Verdict {
@@ -129,20 +130,20 @@ func askTries(k *Case) Verdict {
 		return isOpen("", time.Time{})
 	}
 	if t.Count >= failuresBeforePeople {
-		return shut(TriesExhausted, fmt.Sprintf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
+		return shut(reason.TriesExhausted, fmt.Sprintf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
 	}
 	if k.Now.Before(t.NotBefore) {
-		return shut(BackingOff, "the last start failed: "+t.LastError+"; next try "+when(t.NotBefore), t.NotBefore)
+		return shut(reason.BackingOff, "the last start failed: "+t.LastError+"; next try "+when(t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return shut(CallWithdrawn, "its start was taken back in this run: "+t.LastError, time.Time{})
+		return shut(reason.CallWithdrawn, "its start was taken back in this run: "+t.LastError, time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
 
 func askMaintenance(k *Case) Verdict {
 	if problem := k.Cluster.Maintenance.Problem; problem != "" {
-		return shut(MaintenanceUnknown, problem, time.Time{})
+		return shut(reason.MaintenanceUnknown, problem, time.Time{})
 	}
 	return isOpen("", time.Time{})
 }
@@ -152,11 +153,11 @@ func askWindow(k *Case) Verdict {
 	if own := k.Cluster.Maintenance.Window; own != nil {
 		w, text = own, k.Cluster.Maintenance.Text
 	}
-	return k.calendar(w, WindowClosed, "window "+text)
+	return k.calendar(w, reason.WindowClosed, "window "+text)
 }
 
 // calendar asks a schedule for room for a call.
-func (k *Case) calendar(s window.Schedule, reason Reason, what string) Verdict {
+func (k *Case) calendar(s window.Schedule, reason reason.Code, what string) Verdict {
 	open, changes := window.RoomAt(s, k.Now, Room)
 	switch {
 	case open:
@@ -179,7 +180,7 @@ func askExclusion(k *Case) Verdict {
 			name = e.Name
 		}
 	}
-	v := k.calendar(window.Except(blocking...), Excluded, "no exclusion")
+	v := k.calendar(window.Except(blocking...), reason.Excluded, "no exclusion")
 	if !v.Open {
 		v.Message = fmt.Sprintf("exclusion %q blocks node work", name)
 		if !v.OpensAt.IsZero() {
@@ -190,11 +191,11 @@ func askExclusion(k *Case) Verdict {
 }
 
 func askStartWindow(k *Case) Verdict {
-	return k.calendar(k.Policy.StartWindow, StartWindowClosed, "START_WINDOW="+k.Policy.StartWindow.String())
+	return k.calendar(k.Policy.StartWindow, reason.StartWindowClosed, "START_WINDOW="+k.Policy.StartWindow.String())
 }
 
 func askFreeze(k *Case) Verdict {
-	v := k.calendar(k.Policy.Freezes, Frozen, "no freeze")
+	v := k.calendar(k.Policy.Freezes, reason.Frozen, "no freeze")
 	if !v.Open {
 		v.Message = "frozen until " + when(v.OpensAt)
 	}
@@ -209,12 +210,12 @@ func askStartApproval(k *Case) Verdict {
 		return isOpen("approved by "+who(a.Said), a.Until)
 	}
 	how, changes := k.unapproved(CallStart)
-	return Verdict{Reason: ApprovalNeeded, Message: fmt.Sprintf("APPROVAL=%s: nobody has approved this start%s", k.Policy.Approval, how), Changes: changes}
+	return Verdict{Reason: reason.ApprovalNeeded, Message: fmt.Sprintf("APPROVAL=%s: nobody has approved this start%s", k.Policy.Approval, how), Changes: changes}
 }
 
 func askBreaker(k *Case) Verdict {
 	if f, open := k.Doc.Breaker(k.Policy); open {
-		return shut(BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", len(k.Doc.Failures), k.Policy.MaxFailed, f.Cluster), time.Time{})
+		return shut(reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", len(k.Doc.Failures), k.Policy.MaxFailed, f.Cluster), time.Time{})
 	}
 	return isOpen("", time.Time{})
 }

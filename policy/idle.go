@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // idle decides for a cluster without a rotation on record.
@@ -20,21 +22,21 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	}
 	switch {
 	case !isShut:
-		d.Action, d.Reason, d.InForce, d.Tried = Start, IsDue, k.Policy.InForce, k.Doc.tried(c)
+		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.tried(c)
 		d.Approved = k.approval(CallStart)
 		d.Message = join(k.Due.Why, d.Approved.note(), k.liftedNote(d.Gates))
-	case v.Reason == NotSelected || v.Reason == NotDue:
+	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
-	case v.Reason == CAUnreadable && v.Gate == "due":
+	case v.Reason == reason.CAUnreadable && v.Gate == "due":
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
-	case v.Reason.Info().NeedsAction, v.Reason == StatusNotRunning && !passing[k.Cluster.Status]:
+	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 	default:
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
 		k.blocked(d)
 	}
 	switch {
-	case d.Reason == ApprovalNeeded:
+	case d.Reason == reason.ApprovalNeeded:
 		d.Events = append(d.Events, Event{EventApprovalNeeded, d.Reason, d.Message})
 	case d.Action == People:
 		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
@@ -68,7 +70,7 @@ var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING
 
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
-	if d.Reason == Held || d.Reason == HeldByLabel || k.Emergency || k.Urgent {
+	if d.Reason == reason.Held || d.Reason == reason.HeldByLabel || k.Emergency || k.Urgent {
 		return
 	}
 	for _, v := range d.Gates {
@@ -80,7 +82,7 @@ func (k *Case) blocked(d *Decision) {
 	if start, _ := k.nextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(BlockedAfter)) {
 		d.Action, d.Message = People, join(d.Message, "no start is possible within 30 days")
 		if d.Reason == "" {
-			d.Reason = BlockedReason
+			d.Reason = reason.BlockedReason
 		}
 	}
 }
@@ -92,22 +94,22 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	rec, ours := f.Book.closedOurs(c)
 	switch {
 	case !f.Book.Known:
-		d.Action, d.Reason, d.Message = People, TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
+		d.Action, d.Reason, d.Message = People, reason.TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
 		return
 	case !c.OperationsRead:
-		d.Action, d.Reason, d.Message = Wait, NotReadable, "two CAs are in place; its operations could not be read"
+		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, "two CAs are in place; its operations could not be read"
 		return
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, ListedPartly, "two CAs are in place; "+ListedPartly.Info().Sentence
+		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, "two CAs are in place; "+reason.ListedPartly.Info().Sentence
 		return
 	case k.clusterBusy() != "":
-		d.Action, d.Reason, d.Message = Wait, ForeignRotation, "two CAs are in place and "+k.clusterBusy()+" runs"
+		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, "two CAs are in place and "+k.clusterBusy()+" runs"
 		return
 	case ours:
 		k.reopen(d, rec)
 		return
-	case k.firstShutOf("selected").Reason == NotSelected:
-		d.Action, d.Reason, d.Message = None, NotSelected, "two CAs are in place; not selected, so not adopted"
+	case k.firstShutOf("selected").Reason == reason.NotSelected:
+		d.Action, d.Reason, d.Message = None, reason.NotSelected, "two CAs are in place; not selected, so not adopted"
 		return
 	}
 	k.adopt(d)
@@ -132,7 +134,7 @@ func mayHaveStarted(r Rotation) bool {
 // closed.
 func (k *Case) reopen(d *Decision, rec Record) {
 	if rec.ClosedAs == ClosedByPeople {
-		d.Action, d.Reason = People, ClosedByPerson
+		d.Action, d.Reason = People, reason.ClosedByPerson
 		d.Message = fmt.Sprintf("%s closed the record of this rotation on %s; GKE completes it by itself", who(rec.Said), day(rec.ClosedAt))
 		return
 	}
@@ -144,10 +146,10 @@ func (k *Case) reopen(d *Decision, rec Record) {
 		k.settle(d, &r, Update, r.Reason, "it can be read again: the attempt goes on")
 		return
 	}
-	k.bothCAs(d, &r, LateStart)
+	k.bothCAs(d, &r, reason.LateStart)
 	d.Slot = SlotTake
-	d.Events = append(d.Events, Event{EventActionFailed, LateStart, LateStart.Info().Sentence})
-	k.settle(d, &r, Update, LateStart, LateStart.Info().Sentence)
+	d.Events = append(d.Events, Event{EventActionFailed, reason.LateStart, reason.LateStart.Info().Sentence})
+	k.settle(d, &r, Update, reason.LateStart, reason.LateStart.Info().Sentence)
 }
 
 // adopt makes a record of a rotation that somebody else started.
@@ -159,18 +161,18 @@ func (k *Case) adopt(d *Decision) {
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.Events = append(d.Events, Event{EventForeignRotation, ForeignRotation, ForeignRotation.Info().Sentence})
-	k.bothCAs(d, &r, ForeignRotation)
-	reason := AdoptedWatching
+	d.Events = append(d.Events, Event{EventForeignRotation, reason.ForeignRotation, reason.ForeignRotation.Info().Sentence})
+	k.bothCAs(d, &r, reason.ForeignRotation)
+	why := reason.AdoptedWatching
 	if r.Carry {
-		reason = AdoptedCarrying
+		why = reason.AdoptedCarrying
 		d.Slot = SlotTake
 	}
-	k.settle(d, &r, Update, reason, reason.Info().Sentence)
+	k.settle(d, &r, Update, why, why.Info().Sentence)
 }
 
 // settle writes the rotation into the decision.
-func (k *Case) settle(d *Decision, r *Rotation, action Action, reason Reason, message string) {
+func (k *Case) settle(d *Decision, r *Rotation, action Action, reason reason.Code, message string) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
 	d.Action, d.Reason, d.Message = action, reason, message

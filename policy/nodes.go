@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // recreatingNodes waits for proof of every pool, and recreates what GKE has not
@@ -14,10 +16,10 @@ func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 		return
 	}
 	if k.anyRunning() != "" {
-		k.stay(d, NodesRunning, k.anyRunning()+" runs")
+		k.stay(d, reason.NodesRunning, k.anyRunning()+" runs")
 		return
 	}
-	k.enter(d, r, UpdatingClients, NodesDone)
+	k.enter(d, r, UpdatingClients, reason.NodesDone)
 	done, all := k.progress()
 	next := "GKE completes it from " + when(k.gkeCompletes())
 	if r.Carry {
@@ -45,7 +47,7 @@ func (k *Case) nodesNow(d *Decision) {
 		verdicts := k.ask(NodeGates, anyGate)
 		v, isShut := firstShut(verdicts)
 		if !isShut && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
-			v, isShut = Verdict{Reason: PoolsAtOnceFull, Message: "as many pools as allowed are under way"}, true
+			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull, Message: "as many pools as allowed are under way"}, true
 		}
 		if !isShut {
 			pools = append(pools, name)
@@ -63,7 +65,7 @@ func (k *Case) nodesNow(d *Decision) {
 	case len(pools) > 0:
 		d.Action, d.Pools = Recreate, pools
 		if !entered {
-			d.Reason, d.Message = NodesPending, "recreating "+some(named(pools))
+			d.Reason, d.Message = reason.NodesPending, "recreating "+some(named(pools))
 		}
 	case !entered:
 		done, all := k.progress()
@@ -94,7 +96,7 @@ func poolGate(pool, gate string) string {
 
 // worse prefers what people must know over what time will mend.
 func worse(a, b Verdict) bool {
-	return a.OpensAt.IsZero() && !b.OpensAt.IsZero() && a.Reason != NodesRunning
+	return a.OpensAt.IsZero() && !b.OpensAt.IsZero() && a.Reason != reason.NodesRunning
 }
 
 // progress counts the pools that need no more work.
@@ -114,10 +116,10 @@ func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.Events = append(d.Events, Event{EventActionFailed, PoolFailed, clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
+			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed, clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
 		}
 		if w.Failures >= failuresBeforePeople && !w.Done() && r.Carry {
-			k.fail(d, r, PoolFailed)
+			k.fail(d, r, reason.PoolFailed)
 		}
 	}
 }

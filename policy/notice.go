@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Notice is one thing that people are told outside the log. It is stored in the
@@ -20,11 +22,11 @@ type Notice struct {
 	Cluster Ref       `json:"cluster,omitzero"`
 	At      time.Time `json:"at"`
 	// Seq orders the notices of one write; the book orders the writes.
-	Seq     int64  `json:"seq,omitempty"`
-	Run     string `json:"run"`
-	Phase   Phase  `json:"phase,omitempty"`
-	Reason  Reason `json:"reason,omitempty"`
-	Message string `json:"message"`
+	Seq     int64       `json:"seq,omitempty"`
+	Run     string      `json:"run"`
+	Phase   Phase       `json:"phase,omitempty"`
+	Reason  reason.Code `json:"reason,omitempty"`
+	Message string      `json:"message"`
 	// Next is what people must do, or "".
 	Next string `json:"next,omitempty"`
 	// Expected is the moment that is announced: of the start, of the completion.
@@ -111,7 +113,7 @@ func (k NoticeKind) About() KindOfNotice {
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind NoticeKind, ref Ref, reason Reason, message, run string, now time.Time, occasion ...string) Notice {
+func notice(kind NoticeKind, ref Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) Notice {
 	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
 	if n.Next == "" {
 		n.Next = reason.Info().Next
@@ -132,7 +134,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 		return nil
 	}
 	var out []Notice
-	tell := func(kind NoticeKind, reason Reason, message string, moment HandOverMoment) {
+	tell := func(kind NoticeKind, reason reason.Code, message string, moment HandOverMoment) {
 		n := notice(kind, r.Cluster, reason, message, run, now, r.ClusterID, r.AttemptID, r.Version)
 		n.Phase, n.Seq = d.Phase, int64(len(out))
 		if h, ok := HandOverOf(p, d, now, moment); ok && moment != "" {
@@ -144,7 +146,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 		switch {
 		case e.Name == EventForeignRotation:
 			tell(NoticeForeign, e.Reason, e.Message, "")
-		case e.Name == EventHandedOver && e.Reason == NodesDone:
+		case e.Name == EventHandedOver && e.Reason == reason.NodesDone:
 			tell(NoticeNodesDone, e.Reason, e.Message, AtNodesDone)
 		case e.Name == EventHandedOver:
 			tell(NoticeHandedOver, e.Reason, e.Message, AtStartDone)
@@ -157,7 +159,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 		}
 	}
 	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") && r.Origin != Foreign {
-		tell(NoticeStuck, Reason(r.Failed), d.failure(), "")
+		tell(NoticeStuck, reason.Code(r.Failed), d.failure(), "")
 	}
 	switch {
 	case verified(d.Close):
@@ -170,7 +172,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 
 // failure says what failed, in GKE's words where there are any.
 func (d Decision) failure() string {
-	reason := Reason(d.Rotation.Failed)
+	reason := reason.Code(d.Rotation.Failed)
 	for _, e := range d.Events {
 		if e.Name == EventActionFailed && e.Reason == reason {
 			return e.Message

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -26,7 +27,7 @@ func spoken() (*Policy, Cluster) {
 func inPhase(phases ...Phase) *Rotation {
 	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
-		r.move(ph, monday.Add(hours(i-48)), "run-0", BothCAs)
+		r.move(ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
 	return r
 }
@@ -148,10 +149,10 @@ func TestApproveComplete(t *testing.T) {
 	if !askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval does not open its gate")
 	}
-	r.move(RecreatingNodes, monday, "run-2", PoolAppeared)
+	r.move(RecreatingNodes, monday, "run-2", reason.PoolAppeared)
 	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
-	r.move(UpdatingClients, monday, "run-3", NodesDone)
+	r.move(UpdatingClients, monday, "run-3", reason.NodesDone)
 	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
@@ -169,8 +170,8 @@ func TestApproveComplete(t *testing.T) {
 func TestRetryReopensTheBreaker(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
-	r.Failed = string(CompleteFailed)
-	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: CompleteFailed, At: monday}}}
+	r.Failed = string(reason.CompleteFailed)
+	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.CompleteFailed, At: monday}}}
 	other := c
 	other.Ref.Name = "other"
 	if askBreaker(newCase(p, other, nil, &doc, "", monday)).Open {
@@ -268,7 +269,7 @@ func TestClose(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(Starting, RecreatingNodes)
 	r.Stuck = true
-	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: IsStuck, At: monday}}}
+	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
 	after, text, err := doc.Close(shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
@@ -293,7 +294,7 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	full := func() FleetDoc {
 		return FleetDoc{
 			Holds: []Hold{{Cluster: shop, Said: ann}}, Approvals: []Approval{{Kind: CallStart, Cluster: shop}},
-			Requests: []Request{{Kind: RequestRetry, Cluster: shop}}, Failures: []Failure{{Cluster: shop, Attempt: "x", What: IsStuck}},
+			Requests: []Request{{Kind: RequestRetry, Cluster: shop}}, Failures: []Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
 			Tries: map[string]Try{shop.String(): {Count: 3}},
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -60,13 +61,13 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = ClusterRecreated, ClusterRecreated.Info().Sentence
+		d.Reason, d.Message = reason.ClusterRecreated, reason.ClusterRecreated.Info().Sentence
 		return d
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
-		d.Reason, d.Message = OneNewCA, "the CA is no longer the baseline's"
+		d.Reason, d.Message = reason.OneNewCA, "the CA is no longer the baseline's"
 		return d
 	case !fresh.OperationsRead:
-		d.Reason, d.Message = NotReadable, "operations could not be read"
+		d.Reason, d.Message = reason.NotReadable, "operations could not be read"
 		return d
 	}
 	action := Start
@@ -80,7 +81,7 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 		action = Recreate
 		k.Pool = k.pool(pool)
 		if k.Pool == nil {
-			d.Reason, d.Message = ClusterGone, "pool "+pool+" is gone"
+			d.Reason, d.Message = reason.ClusterGone, "pool "+pool+" is gone"
 			return d
 		}
 		d.Gates = k.ask(NodeGates, freshGate)
@@ -166,7 +167,7 @@ func (k *Case) dueSince() time.Time {
 // holdsWave: due and startable, or on its way, and so not verified yet. excused
 // says why one that is due and not verified keeps no wave shut.
 func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
-	if !k.Due.Is && k.Rotation == nil || d.Reason == NotSelected {
+	if !k.Due.Is && k.Rotation == nil || d.Reason == reason.NotSelected {
 		return false, ""
 	}
 	switch {
@@ -228,7 +229,7 @@ func (k *Case) contend(d *Decision, contested time.Time) {
 	d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
 	if v, ok := firstShut(fleet); ok {
 		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
-		if v.Reason == BreakerOpen {
+		if v.Reason == reason.BreakerOpen {
 			d.Action = People
 		}
 		return

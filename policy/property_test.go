@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -203,7 +204,7 @@ func TestWaitingNamesTheWayOut(t *testing.T) {
 			if d.Reason.Info().Sentence == "" {
 				t.Fatalf("%s: reason %q has no sentence", d.Cluster.Ref, d.Reason)
 			}
-			if d.Action == Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == OnNobody {
+			if d.Action == Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == reason.OnNobody {
 				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
 			}
 			if d.Message == "" {

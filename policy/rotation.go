@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Phase is where a rotation stands. Idle clusters have none.
@@ -99,8 +101,8 @@ type Rotation struct {
 	// BlockedSince is when it began to need people; see BlockedFreesSlot.
 	BlockedSince time.Time `json:"blockedSince,omitzero"`
 	// LastRead is when the cluster was last read.
-	LastRead time.Time `json:"lastRead,omitzero"`
-	Reason   Reason    `json:"reason,omitempty"`
+	LastRead time.Time   `json:"lastRead,omitzero"`
+	Reason   reason.Code `json:"reason,omitempty"`
 	// Endpoint is where the control plane is advertised since the start.
 	Endpoint string `json:"endpoint,omitempty"`
 	// InForce is the policy that it was started under, and CompletedUnder the one
@@ -136,10 +138,10 @@ type Baseline struct {
 
 // Transition is one step of the lifecycle.
 type Transition struct {
-	Phase  Phase     `json:"phase"`
-	At     time.Time `json:"at"`
-	Run    string    `json:"run"`
-	Reason Reason    `json:"reason"`
+	Phase  Phase       `json:"phase"`
+	At     time.Time   `json:"at"`
+	Run    string      `json:"run"`
+	Reason reason.Code `json:"reason"`
 }
 
 // Work is an operation that recreated something: names and times are kept when

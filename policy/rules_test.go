@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -107,7 +108,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 			r.Pools[""] = Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
-		if d.Action != People || d.Reason != MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
+		if d.Action != People || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
 			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
 		}
 		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != People {
@@ -149,7 +150,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	c.Zonal, c.Bundle.CAs[0].Expires = true, monday.AddDate(0, 0, 44)
 	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
 	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood", Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)), End: monday.AddDate(0, 0, 3)}}}}
-	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait || d.Reason != WindowClosed {
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait || d.Reason != reason.WindowClosed {
 		t.Errorf("in the exclusion: %s %s", d.Action, d.Message)
 	}
 	c.Maintenance.Exclusions[0].Span.End = monday.AddDate(0, 0, 20)
@@ -171,7 +172,7 @@ func TestFitNamesBothCalendars(t *testing.T) {
 	at := monday.AddDate(0, 0, 5).Add(hours(3))
 	d := planOne(t, p, fleetOf(c, nil), at)
 	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00", "ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
-		if d.Reason != DoesNotFit || !strings.Contains(d.Message, want) {
+		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message, want) {
 			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
 		}
 	}
@@ -203,7 +204,7 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 		t.Fatalf("%s: %s", d.Action, d.Message)
 	}
 	c.Operations = []Operation{{Name: "again", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
-	if d := planOne(t, p, fleetOf(c, &r), monday); d.Reason != SoakRuns {
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Reason != reason.SoakRuns {
 		t.Errorf("the pool was upgraded an hour ago: %s %s", d.Action, d.Message)
 	}
 }
@@ -228,7 +229,7 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	r.Stuck = true
 	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a1", What: IsStuck}}
+	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
 	d := planOne(t, plain(), f, monday)
 	if d.Phase != UpdatingClients {
 		t.Fatal(d.Phase)
@@ -250,7 +251,7 @@ func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 	f := fleetOf(prod, &canary)
 	f.Unread = []Unread{{Project: "dev-project", Reason: "503"}}
 	for _, d := range Plan(p, f, "run", monday) {
-		if d.Cluster.Ref == shopRef && d.Reason != WaveShut {
+		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveShut {
 			t.Errorf("production: %s %s", d.Action, d.Reason)
 		}
 	}
@@ -297,7 +298,7 @@ func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
 	f.Clusters = append(f.Clusters, dev)
 	for _, d := range Plan(p, f, "run", monday) {
 		switch {
-		case d.Cluster.Ref == dev.Ref && (d.Action != People || d.Reason != StatusNotRunning):
+		case d.Cluster.Ref == dev.Ref && (d.Action != People || d.Reason != reason.StatusNotRunning):
 			t.Errorf("the degraded canary: %s %s", d.Action, d.Message)
 		case d.Cluster.Ref == shopRef && d.Action != Start:
 			t.Errorf("production: %s %s", d.Action, d.Message)
@@ -318,7 +319,7 @@ func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
 
 func TestBlockedRotationFreesItsSlot(t *testing.T) {
 	c, r := flying(shopRef, RecreatingNodes)
-	r.Failed, r.BlockedSince = string(PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
+	r.Failed, r.BlockedSince = string(reason.PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
 	r.Pools["web"] = Work{Failures: 3, LeftToGKE: "it failed three times"}
 	f := fleetOf(c, &r)
 	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
@@ -342,7 +343,7 @@ func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 func TestPartialListingProvesNothing(t *testing.T) {
 	c, r := flying(shopRef, RecreatingNodes)
 	c.Partial, c.Pools = true, nil
-	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes || d.Reason != ListedPartly {
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes || d.Reason != reason.ListedPartly {
 		t.Errorf("%s %s", d.Phase, d.Reason)
 	}
 }
@@ -362,7 +363,7 @@ func TestCloseMeansOneAttempt(t *testing.T) {
 
 func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
 	c, r := flying(shopRef, RecreatingNodes)
-	r.Failed = string(PoolFailed)
+	r.Failed = string(reason.PoolFailed)
 	f := fleetOf(c, &r)
 	f.Book.Fleet.Requests = []Request{{Kind: RequestRetry, Cluster: shopRef, Attempt: "a1"}}
 	f.Clusters[0].OperationsRead = false

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Intend gives the decision to store before a start is sent: a new attempt
@@ -16,12 +18,12 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 		Baseline: baselineOf(c), Phase: Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
 		Transitions: []Transition{{Starting, now, run, d.Reason}},
 		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
-		LastRead:    c.Seen, Reason: StartSent, InForce: d.InForce,
+		LastRead:    c.Seen, Reason: reason.StartSent, InForce: d.InForce,
 	}
 	d.Tried.follow(d.Rotation)
 	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
-	d.Events = append(d.Events, Event{EventPhaseChanged, StartSent, string(Starting) + ": " + d.Message})
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(Starting) + ": " + d.Message})
 	return d
 }
 
@@ -40,7 +42,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			r.completeIntent(call, now)
 			r.relyOn(d.Approved)
 			r.under(d.InForce)
-			d.Events = append(d.Events, Event{EventPhaseChanged, CompleteSent, string(Completing) + ": " + d.Message})
+			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(Completing) + ": " + d.Message})
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -64,12 +66,12 @@ func (r *Rotation) completeIntent(call Call, now time.Time) {
 		r.remember(*r.Call)
 	}
 	r.Call = &call
-	r.move(Completing, now, call.Run, CompleteSent)
-	r.Reason = CompleteSent
+	r.move(Completing, now, call.Run, reason.CompleteSent)
+	r.Reason = reason.CompleteSent
 }
 
 // move is the only place that changes a phase.
-func (r *Rotation) move(to Phase, now time.Time, run string, reason Reason) {
+func (r *Rotation) move(to Phase, now time.Time, run string, reason reason.Code) {
 	if to == UpdatingClients && r.Phase == RecreatingNodes {
 		r.Entries++
 		r.AskedAt = time.Time{} // this entry needs an approval of its own
@@ -114,7 +116,7 @@ func answered(c Call, o Outcome, now time.Time) Call {
 // settleCall: a refusal decides the phase, never that nothing happened. A call
 // that was never sent needs no settlement.
 func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time) {
-	to := func(p Phase, reason Reason) {
+	to := func(p Phase, reason reason.Code) {
 		r.move(p, now, run, reason)
 		r.Reason = reason
 		d.Reason, d.Message = reason, reason.Info().Sentence
@@ -125,15 +127,15 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 		r.remember(*r.Call)
 		r.Call = nil
 		d.Close, d.Slot = NotStarted, SlotRelease
-		d.Reason, d.Message = CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
 	case o.State == Withdrawn:
 		r.remember(*r.Call)
 		r.Call = nil
-		r.move(UpdatingClients, now, run, CallWithdrawn)
-		r.Reason = CallWithdrawn
-		d.Reason, d.Message = CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		r.move(UpdatingClients, now, run, reason.CallWithdrawn)
+		r.Reason = reason.CallWithdrawn
+		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
 	case o.State == Refused && o.Refusal == RequiresRecreation:
-		to(RecreatingNodes, NeedsRecreation)
+		to(RecreatingNodes, reason.NeedsRecreation)
 		d.Message = clip(o.Raw)
 		r.void(o.Pool)
 		r.backOff(now)
@@ -146,9 +148,9 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 func (d *Decision) announce(o Outcome, what string) {
 	switch o.State {
 	case Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, Reason(o.Refusal), clip(what + " refused: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), clip(what + " refused: " + o.Raw)})
 	case Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, CallUnsettled, clip(what + ": no clear answer: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, clip(what + ": no clear answer: " + o.Raw)})
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Owners steer with labels on their own cluster, as gcloud and Terraform set
@@ -140,7 +142,7 @@ func askLabels(k *Case) Verdict {
 	case endless:
 		opens = time.Time{}
 	}
-	return shut(HeldByLabel, "held by its label "+clip(strings.Join(binding, "; and by ")), opens)
+	return shut(reason.HeldByLabel, "held by its label "+clip(strings.Join(binding, "; and by ")), opens)
 }
 
 // LabelHold says which labels hold the cluster at now, in words; "": none.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 func TestLabelsThatHold(t *testing.T) {
@@ -36,14 +38,14 @@ func TestLabelsThatHold(t *testing.T) {
 			t.Errorf("%v: open %t, %q, opens %s", x.labels, v.Open, v.Message, v.OpensAt)
 		}
 		d := planOne(t, p, fleetOf(c, nil), monday)
-		if want := map[bool]Action{true: Start, false: Wait}[v.Open]; d.Action != want || !v.Open && d.Reason != HeldByLabel {
+		if want := map[bool]Action{true: Start, false: Wait}[v.Open]; d.Action != want || !v.Open && d.Reason != reason.HeldByLabel {
 			t.Errorf("%v: the plan is %s (%s)", x.labels, d.Action, d.Reason)
 		}
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
 		doc := FleetDoc{}.Tidy([]Decision{d}, RunNote{At: monday})
-		if got := doc.Blocked[shopRef.String()]; !v.Open && got != HeldByLabel || v.Open && got != "" {
+		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the book notes %q", x.labels, got)
 		}
 		p.Steer = SteerOff
@@ -61,7 +63,7 @@ func TestLabelsAndCommands(t *testing.T) {
 	c.Labels = map[string]string{LabelHold: "x"}
 	f := fleetOf(c, nil)
 	f.Book.Fleet.Holds = []Hold{{Cluster: shopRef, Said: Said{By: "ann"}}}
-	if d := planOne(t, p, f, monday); d.Reason != Held {
+	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
 	doc, _, err := f.Book.Fleet.Release(shopRef, Said{By: "ann", At: monday})
@@ -69,22 +71,22 @@ func TestLabelsAndCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Book.Fleet = doc
-	if d := planOne(t, p, f, monday); d.Reason != HeldByLabel {
+	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel {
 		t.Errorf("after the release: %s", d.Reason)
 	}
 	f.Book.Fleet.Holds, f.Clusters[0].Labels = []Hold{{Said: Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
-	if d := planOne(t, p, f, monday); d.Reason != Held {
+	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("hold all, and no label holds: %s", d.Reason)
 	}
 	// In an emergency and in a compromise, too.
 	f = fleetOf(c, nil)
 	selector, _ := ParseSelector("all")
 	p.Urgent, p.RotateIssuedBefore = &selector, monday
-	if d := planOne(t, p, f, monday); d.Reason != HeldByLabel || !d.Urgent {
+	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel || !d.Urgent {
 		t.Errorf("urgent %t, %s", d.Urgent, d.Reason)
 	}
 	p.Urgent = nil
-	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != HeldByLabel || !d.Emergency {
+	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != reason.HeldByLabel || !d.Emergency {
 		t.Errorf("emergency %t, %s", d.Emergency, d.Reason)
 	}
 }
@@ -102,7 +104,7 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 		}
 		now := monday.Add(hours(10))
 		d := planOne(t, p, fleetOf(c, &r), now)
-		if d.Action != Wait || d.Reason != HeldByLabel || !strings.Contains(d.Message, "GKE completes by itself from") {
+		if d.Action != Wait || d.Reason != reason.HeldByLabel || !strings.Contains(d.Message, "GKE completes by itself from") {
 			t.Errorf("%s: %s %s %q", phase, d.Action, d.Reason, d.Message)
 		}
 		if len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
@@ -139,10 +141,10 @@ func TestLabelAfterThePlan(t *testing.T) {
 	if d := again(c.Labels); d.Action != Start {
 		t.Errorf("unchanged: %s", d.Message)
 	}
-	if d := again(nil); d.Action != Wait || d.Reason != ApprovalNeeded {
+	if d := again(nil); d.Action != Wait || d.Reason != reason.ApprovalNeeded {
 		t.Errorf("the approval is gone: %s %s", d.Action, d.Reason)
 	}
-	if d := again(map[string]string{LabelApprove: "start-old-2026-11-30", LabelHold: ""}); d.Action != Wait || d.Reason != HeldByLabel {
+	if d := again(map[string]string{LabelApprove: "start-old-2026-11-30", LabelHold: ""}); d.Action != Wait || d.Reason != reason.HeldByLabel {
 		t.Errorf("held: %s %s", d.Action, d.Reason)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // countStuck adds the time since the last run to what nothing explains. It
@@ -24,7 +26,7 @@ func (k *Case) countStuck(d *Decision, r *Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.Events = append(d.Events, Event{EventRotationStuck, IsStuck, fmt.Sprintf("%s for %s without a reason: %s", r.Phase, Days(r.Unexplained), d.Message)})
+		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck, fmt.Sprintf("%s for %s without a reason: %s", r.Phase, Days(r.Unexplained), d.Message)})
 	}
 }
 
@@ -35,9 +37,9 @@ func (k *Case) explained(d Decision) bool {
 		return true
 	}
 	switch d.Reason.Info().Explains {
-	case Always:
+	case reason.Always:
 		return true
-	case WhileGKEWaits:
+	case reason.WhileGKEWaits:
 		if next, ok := k.open().Next(k.Now); !ok || next.Start.After(k.Now) {
 			return true
 		}
@@ -69,7 +71,7 @@ func (k *Case) announce(d *Decision, r *Rotation) {
 	gke := k.gkeCompletes()
 	for _, v := range gates {
 		catching := v.Reason.Info().Catches
-		catches := catching == Always || catching == IfAfterGKE && !v.OpensAt.Before(gke)
+		catches := catching == reason.Always || catching == reason.IfAfterGKE && !v.OpensAt.Before(gke)
 		if v.Open || v.Lifted || !catches || slices.Contains(caught, string(v.Reason)) {
 			continue
 		}

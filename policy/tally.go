@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // Tally is what the fleet gates look at: who holds slots and which clusters
@@ -68,30 +70,30 @@ func (t *Tally) take(ref Ref, emergency, urgent bool) {
 
 func askSlot(k *Case) Verdict {
 	p, t, ref := k.Policy, k.Tally, k.Cluster.Ref
-	full := func(reason Reason, n, limit int, name string) Verdict {
+	full := func(reason reason.Code, n, limit int, name string) Verdict {
 		return shut(reason, fmt.Sprintf("%d of %s=%d taken", n, name, limit), time.Time{})
 	}
 	switch all := t.active + t.emergency + t.urgent; {
 	case all >= MaxSlots:
-		return shut(BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
+		return shut(reason.BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
 	case k.Urgent:
 		if t.urgent >= p.UrgentMaxActive {
-			return full(BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
+			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
 		}
 		return isOpen(fmt.Sprintf("urgent slot %d of %d", t.urgent+1, p.UrgentMaxActive), time.Time{})
 	case k.Emergency:
 		if t.emergency >= p.EmergencyMaxActive {
-			return full(BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
+			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 		}
 		return isOpen(fmt.Sprintf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive), time.Time{})
 	case t.active >= p.MaxActive:
-		return full(BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
+		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
 	case p.MaxActivePerProject > 0 && t.byProject[ref.Project] >= p.MaxActivePerProject:
-		v := full(BudgetProject, t.byProject[ref.Project], p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT")
+		v := full(reason.BudgetProject, t.byProject[ref.Project], p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT")
 		v.Message += " by " + strings.Join(t.holders[ref.Project], ", ")
 		return v
 	case p.MaxActivePerLocation > 0 && t.byLocation[ref.Location] >= p.MaxActivePerLocation:
-		v := full(BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION")
+		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION")
 		v.Message += " by " + strings.Join(t.holders[ref.Location], ", ")
 		return v
 	}
@@ -171,12 +173,12 @@ func (a *ahead) dueBy(at time.Time) int {
 func askWave(k *Case) Verdict {
 	before := k.Tally.before(k.Wave)
 	if n := before.dueBy(k.Due.At); n > 0 {
-		return shut(WaveShut, "earlier waves are not verified: "+someOf(before.first[n-1], n), time.Time{})
+		return shut(reason.WaveShut, "earlier waves are not verified: "+someOf(before.first[n-1], n), time.Time{})
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name
 		if at := k.Doc.Waves[name].last(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
-			return shut(WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
+			return shut(reason.WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
 		}
 	}
 	if before.excused != "" {

@@ -3,6 +3,8 @@ package policy
 import (
 	"cmp"
 	"slices"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // unseen decides for a rotation whose cluster this run did not see: gone only
@@ -17,11 +19,11 @@ func (k *Case) unseen(f Fleet) Decision {
 	switch {
 	case k.endedByPerson(&d, &fresh):
 	case slices.Contains(f.Gone, r.Cluster):
-		k.close(&d, &fresh, Gone, ClusterGone)
+		k.close(&d, &fresh, Gone, reason.ClusterGone)
 	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
-		k.close(&d, &fresh, Lost, ClusterLost)
+		k.close(&d, &fresh, Lost, reason.ClusterLost)
 	default:
-		k.stay(&d, NotReadable, cmp.Or(why, "no list shows it, and GKE was not asked for it"))
+		k.stay(&d, reason.NotReadable, cmp.Or(why, "no list shows it, and GKE was not asked for it"))
 		if !r.LastRead.IsZero() {
 			d.NextChange = r.LastRead.Add(UnreadableLost)
 		}

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"time"
+
+	"gke-credential-rotator/policy/reason"
 )
 
 // withdrawnOften: so many calls in a row that were taken back before they were
@@ -35,7 +37,7 @@ func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now 
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events, Event{EventBlocked, CallWithdrawn, clip(withdrawnText(r.Withdrawals, why))})
+	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, clip(withdrawnText(r.Withdrawals, why))})
 }
 
 func withdrawnText(times int, why string) string {

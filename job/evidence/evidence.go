@@ -14,6 +14,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Entry is one finished attempt. Fields are only ever added.
@@ -63,11 +64,11 @@ type Change struct {
 
 // Phase is one stay in a phase.
 type Phase struct {
-	Phase   policy.Phase  `json:"phase"`
-	Entered time.Time     `json:"enteredAt"`
-	Left    time.Time     `json:"leftAt"`
-	Run     string        `json:"run"` // the execution that entered it
-	Reason  policy.Reason `json:"reason"`
+	Phase   policy.Phase `json:"phase"`
+	Entered time.Time    `json:"enteredAt"`
+	Left    time.Time    `json:"leftAt"`
+	Run     string       `json:"run"` // the execution that entered it
+	Reason  reason.Code  `json:"reason"`
 }
 
 // Said is who said what, as stated, and in which execution it was recorded.

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -32,9 +33,9 @@ func rotated() policy.Record {
 			Baseline: policy.Baseline{CA: policy.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
 			New:      policy.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
 			Transitions: []policy.Transition{
-				{Phase: policy.Starting, At: at(20, 2), Run: "run-1", Reason: policy.IsDue}, {Phase: policy.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: policy.BothCAs},
-				{Phase: policy.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: policy.NodesDone}, {Phase: policy.Completing, At: at(25, 9), Run: "run-4", Reason: policy.CompleteSent},
-				{Phase: policy.Verifying, At: at(25, 10), Run: "run-5", Reason: policy.OneNewCA},
+				{Phase: policy.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
+				{Phase: policy.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone}, {Phase: policy.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},
+				{Phase: policy.Verifying, At: at(25, 10), Run: "run-5", Reason: reason.OneNewCA},
 			},
 			Settled: []policy.Call{
 				{ID: "secret-id", Kind: policy.CallStart, IntentAt: at(20, 2), Run: "run-1", State: policy.Accepted, Operation: "operation-1", AnsweredAt: at(20, 2)},

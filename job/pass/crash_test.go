@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -65,7 +66,7 @@ func TestAnswerLost(t *testing.T) {
 		return policy.Outcome{State: policy.Unclear, Raw: "connection reset"}
 	}
 	p.must()
-	if m := p.line(policy.EventActionFailed); m["reason"] != string(policy.CallUnsettled) || m["level"] != "ERROR" {
+	if m := p.line(policy.EventActionFailed); m["reason"] != string(reason.CallUnsettled) || m["level"] != "ERROR" {
 		t.Errorf("silence is told as %v", m)
 	}
 	s.pass(time.Hour)
@@ -99,7 +100,7 @@ func TestRequiresRecreation(t *testing.T) {
 	if s.rotation().Pools["b"].Done() {
 		t.Error("the pool's older evidence must be void")
 	}
-	if m := p.line(policy.EventPhaseChanged); m["reason"] != string(policy.CompleteSent) {
+	if m := p.line(policy.EventPhaseChanged); m["reason"] != string(reason.CompleteSent) {
 		t.Errorf("first told: %v", m)
 	}
 	s.pass(time.Hour)
@@ -205,7 +206,7 @@ func TestOutcomeUnstored(t *testing.T) {
 		t.Fatalf("unstored %d, error %v", res.Unstored, err)
 	}
 	line := p.line(policy.EventActionFailed)
-	if line["reason"] != string(policy.OutcomeUnstored) || line["cluster"] != shop.String() || line["level"] != "ERROR" {
+	if line["reason"] != string(reason.OutcomeUnstored) || line["cluster"] != shop.String() || line["level"] != "ERROR" {
 		t.Errorf("the line: %v", line)
 	}
 	var r policy.Rotation
@@ -362,7 +363,7 @@ func TestLateStart(t *testing.T) {
 	if s.doc().Slots[shop.String()].Attempt != attempt {
 		t.Errorf("slots %v", s.doc().Slots)
 	}
-	if p.line(policy.EventActionFailed)["reason"] != string(policy.LateStart) {
+	if p.line(policy.EventActionFailed)["reason"] != string(reason.LateStart) {
 		t.Errorf("told %v", p.events())
 	}
 	want := []string{"book", "clusters shop", "operations shop", "cluster web", "history"}

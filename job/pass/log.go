@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // The attributes of a log line. deploy/ filters on these names.
@@ -86,7 +87,7 @@ func (t *teller) tell(event, message string, attrs ...slog.Attr) {
 }
 
 // about says which cluster a line is about and how it stands.
-func (t *teller) about(d policy.Decision, reason policy.Reason) []slog.Attr {
+func (t *teller) about(d policy.Decision, reason reason.Code) []slog.Attr {
 	ref := d.Cluster.Ref
 	attrs := []slog.Attr{
 		slog.String(attrCluster, ref.String()), slog.String(attrProject, ref.Project), slog.String(attrLocation, ref.Location),
@@ -123,7 +124,7 @@ func (t *teller) fleet(res Result) {
 		return
 	}
 	for _, u := range append(slices.Clone(res.Fleet.Unread), res.blind...) {
-		t.tell(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(policy.NotReadable)))
+		t.tell(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(reason.NotReadable)))
 	}
 	doc := res.Fleet.Book.Fleet
 	newDay := !sameDay(doc.LastRun.At, res.At)
@@ -154,7 +155,7 @@ func (t *teller) fleet(res Result) {
 // which GKE says what its certificate does not.
 func (t *teller) evaluated(d policy.Decision, res Result) {
 	idle := d.Phase == "" && d.Action != policy.People
-	if idle && d.Reason == policy.NotSelected {
+	if idle && d.Reason == reason.NotSelected {
 		return
 	}
 	mismatches := policy.Mismatches(d.Cluster, res.Fleet.Book, res.At)
@@ -207,7 +208,7 @@ func (t *teller) skipped(d policy.Decision, why string) {
 // withdrawn tells why a call was taken back before it was sent.
 func (t *teller) withdrawn(sent policy.Decision, why string) {
 	t.tell(EventCallWithdrawn, string(sent.Action)+" was taken back before it was sent: "+why,
-		append(t.about(sent, policy.CallWithdrawn), slog.String("action", string(sent.Action)))...)
+		append(t.about(sent, reason.CallWithdrawn), slog.String("action", string(sent.Action)))...)
 }
 
 // unstored writes an outcome that the book did not take, whole: what GKE
@@ -217,7 +218,7 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
 	t.tell(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
-		append(t.about(sent, policy.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
+		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
 			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
 }
 
@@ -225,7 +226,7 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 func (t *teller) breaker(doc policy.FleetDoc) {
 	if f, open := doc.Breaker(t.policy); open {
 		n := len(doc.Failures)
-		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, policy.BreakerOpen.Info().Next),
+		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
 			slog.String(attrReason, string(f.What)))
 	}
@@ -290,7 +291,7 @@ func (t *teller) finished(res Result) {
 	if !t.on {
 		return
 	}
-	idle := map[policy.Reason]int{}
+	idle := map[reason.Code]int{}
 	for _, d := range res.Decisions {
 		if d.Phase == "" {
 			idle[d.Reason]++

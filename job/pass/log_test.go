@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -170,7 +171,7 @@ func TestExpiringStart(t *testing.T) {
 func TestBreakerOpen(t *testing.T) {
 	s := newStage(t, shop)
 	s.edit(func(d *policy.FleetDoc) {
-		d.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: policy.IsStuck, At: s.now}}
+		d.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: s.now}}
 	})
 	for range 2 {
 		p := s.process()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -215,7 +216,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 			Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy,
 			Findings: d.Findings, Said: a.saidToClose(d),
 		}
-		if d.Reason == policy.CallWithdrawn {
+		if d.Reason == reason.CallWithdrawn {
 			c.Replaces = d.Rotation.Follows
 		}
 	} else {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 var errDenied = errors.New("PermissionDenied: container.clusters.list")
@@ -66,7 +67,7 @@ func TestOperationsUnreadable(t *testing.T) {
 	if s.phase() != policy.Starting || len(res.Decisions) != 2 {
 		t.Errorf("phase %q, decisions %+v", s.phase(), res.Decisions)
 	}
-	if d := res.Decisions[0]; d.Reason != policy.NotReadable {
+	if d := res.Decisions[0]; d.Reason != reason.NotReadable {
 		t.Errorf("reason %s", d.Reason)
 	}
 	if m := p.line(EventProjectUnreadable); m["project"] != "shop" || !strings.Contains(m["msg"].(string), "operations") {

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -132,8 +133,8 @@ func flying(c *policy.Cluster, since time.Time) policy.Rotation {
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: policy.Ours, Carry: true,
 		Baseline: policy.Baseline{CA: old, Endpoint: "192.0.2.1", Status: policy.Running}, New: fresh, Phase: policy.UpdatingClients,
 		Transitions: []policy.Transition{
-			{Phase: policy.Starting, At: since, Run: "run-1", Reason: policy.IsDue}, {Phase: policy.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: policy.BothCAs},
-			{Phase: policy.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: policy.NodesDone},
+			{Phase: policy.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
+			{Phase: policy.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: reason.NodesDone},
 		},
 		StartOp:   policy.Work{Operation: "operation-1", StartedAt: since, EndedAt: since.Add(time.Hour), FirstSeen: since.Add(time.Hour)},
 		PoolsSeen: []string{"web"}, HandedOverAt: since.Add(time.Hour), Entries: 1, LastRead: now,
@@ -164,7 +165,7 @@ func hostile() Page {
 	f.Unread = []policy.Unread{{Project: evil, Location: evil, Reason: evil}}
 	said := policy.Said{By: evil, Reason: evil, At: now, Run: evil}
 	f.Book.Fleet = policy.FleetDoc{
-		Env: evil, Failures: []policy.Failure{{Cluster: policy.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: policy.StartFailed, At: now}},
+		Env: evil, Failures: []policy.Failure{{Cluster: policy.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
 		Holds: []policy.Hold{{Said: said}}, LastRun: policy.RunNote{Run: evil, At: now},
 	}
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // todo is one thing that people must do, for the clusters that need it.
@@ -52,7 +53,7 @@ const mostItems = 8
 // todos are what needs people, by reason: the most pressing cluster leads.
 func (m *maker) todos() []todo {
 	var out []todo
-	add := func(why policy.Reason, it item) {
+	add := func(why reason.Code, it item) {
 		i := slices.IndexFunc(out, func(t todo) bool { return t.Reason == string(why) })
 		if i < 0 {
 			i = len(out)
@@ -87,7 +88,7 @@ func (m *maker) todos() []todo {
 	return out
 }
 
-func (m *maker) item(ref policy.Ref, text string, why policy.Reason) item {
+func (m *maker) item(ref policy.Ref, text string, why reason.Code) item {
 	it := item{Name: show.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
 	if it.Text == why.Info().Sentence {
 		it.Text = "" // it is the title
@@ -174,7 +175,7 @@ func (m *maker) unseen() []unseen {
 		if u.Location != "" {
 			where += ", " + show.Harmless(u.Location)
 		}
-		out = append(out, unseen{where, strings.TrimSuffix(m.words.Text(u.Reason), ".") + ".", show.Next(policy.NotReadable, "", m.Policy.Env)})
+		out = append(out, unseen{where, strings.TrimSuffix(m.words.Text(u.Reason), ".") + ".", show.Next(reason.NotReadable, "", m.Policy.Env)})
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // state is where a cluster stands, for the page's order and colours.
@@ -97,9 +98,9 @@ func after(planned, left policy.Decision) policy.Decision {
 func (m *maker) stateOf(s stand) state {
 	d := s.Decision
 	switch {
-	case d.Reason == policy.NotSelected:
+	case d.Reason == reason.NotSelected:
 		return notSelected
-	case d.Phase == "" && d.Reason == policy.BreakerOpen:
+	case d.Phase == "" && d.Reason == reason.BreakerOpen:
 		return waiting // what opened the breaker needs people; this one waits for them
 	case d.Close != "" && s.skipped == "" && m.carriesOut():
 		return m.ended(d)
@@ -109,7 +110,7 @@ func (m *maker) stateOf(s stand) state {
 		return doing
 	case d.Phase != "":
 		return inFlight
-	case d.Reason == policy.NotDue:
+	case d.Reason == reason.NotDue:
 		return m.ended(d)
 	}
 	return waiting

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -85,7 +86,7 @@ func testPolicy() *policy.Policy {
 }
 
 // decision makes a decision about an idle cluster.
-func decision(name string, old policy.CA, action policy.Action, reason policy.Reason, message string) policy.Decision {
+func decision(name string, old policy.CA, action policy.Action, reason reason.Code, message string) policy.Decision {
 	d := policy.Decision{
 		Cluster: policy.Cluster{Ref: ref(name), ID: "id-" + name, Status: policy.Running, Bundle: policy.Bundle{CAs: []policy.CA{old}}, Seen: now},
 		Action:  action, Reason: reason, Message: message,
@@ -96,12 +97,12 @@ func decision(name string, old policy.CA, action policy.Action, reason policy.Re
 	return d
 }
 
-func shut(gate string, reason policy.Reason, message string, opens time.Time) policy.Verdict {
+func shut(gate string, reason reason.Code, message string, opens time.Time) policy.Verdict {
 	return policy.Verdict{Gate: gate, Reason: reason, Message: message, OpensAt: opens, Changes: opens}
 }
 
 func open(gate, message string, until time.Time) policy.Verdict {
-	return policy.Verdict{Gate: gate, Open: true, Reason: policy.GateOpen, Message: message, Changes: until}
+	return policy.Verdict{Gate: gate, Open: true, Reason: reason.GateOpen, Message: message, Changes: until}
 }
 
 // testRotation is a rotation that recreates nodes since yesterday.
@@ -111,54 +112,54 @@ func testRotation() policy.Rotation {
 		Baseline: policy.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: policy.Running},
 		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: policy.RecreatingNodes,
 		Transitions: []policy.Transition{
-			{Phase: policy.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: policy.IsDue},
-			{Phase: policy.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q", Reason: policy.BothCAs},
+			{Phase: policy.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
+			{Phase: policy.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q", Reason: reason.BothCAs},
 		},
 		StartOp:   policy.Work{Operation: "operation-1763604000-ab12", StartedAt: at("2026-11-20T02:00:10Z"), EndedAt: at("2026-11-20T02:43:00Z")},
 		PoolsSeen: []string{"pool-a", "pool-b"},
 		Pools: map[string]policy.Work{
 			"pool-a": {Operation: "operation-1763617200-cd34", StartedAt: at("2026-11-20T04:00:00Z"), EndedAt: at("2026-11-20T05:40:00Z")},
 		},
-		HandedOverAt: at("2026-11-20T03:00:00Z"), LastRead: now, Reason: policy.WindowClosed,
+		HandedOverAt: at("2026-11-20T03:00:00Z"), LastRead: now, Reason: reason.WindowClosed,
 	}
 }
 
 // testResult is a plan with something in every section.
 func testResult() pass.Result {
-	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, policy.CAExpired, "CA expired 2026-11-08")
-	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.People, policy.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
-	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, policy.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
+	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, reason.CAExpired, "CA expired 2026-11-08")
+	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.People, reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
+	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
 	dev.Emergency = true
 	dev.Gates = []policy.Verdict{
 		open("due", "CA expires 2027-01-03", time.Time{}),
-		{Gate: "window", Lifted: true, Reason: policy.WindowClosed, Message: "window monthly opens Sun 2026-12-20 01:00", OpensAt: at("2026-12-20T01:00:00Z")},
+		{Gate: "window", Lifted: true, Reason: reason.WindowClosed, Message: "window monthly opens Sun 2026-12-20 01:00", OpensAt: at("2026-12-20T01:00:00Z")},
 		open("slot", "emergency slot 1 of 10", time.Time{}),
 	}
-	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, policy.IsDue, "CA expires 2027-01-17; slot 2 of 5")
+	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, reason.IsDue, "CA expires 2027-01-17; slot 2 of 5")
 	serve.Gates = []policy.Verdict{open("window", "window daily 12:00-16:00 UTC", at("2026-11-21T15:43:00Z")), open("slot", "slot 2 of 5", time.Time{})}
-	catalog := decision("shop-prod/us-central1/catalog", ca("c", "2022-03-12", "2027-03-11"), policy.Wait, policy.WindowClosed, "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
+	catalog := decision("shop-prod/us-central1/catalog", ca("c", "2022-03-12", "2027-03-11"), policy.Wait, reason.WindowClosed, "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
 	r := testRotation()
 	catalog.Rotation, catalog.Phase = &r, r.Phase
 	catalog.Cluster.Endpoint = "34.90.8.2"
 	catalog.Cluster.Bundle.CAs = append(catalog.Cluster.Bundle.CAs, r.New)
-	catalog.Gates = []policy.Verdict{shut("pool-b: window", policy.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
+	catalog.Gates = []policy.Verdict{shut("pool-b: window", reason.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
 	catalog.NextChange = at("2026-11-22T02:00:00Z")
-	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait, policy.WindowClosed,
+	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait, reason.WindowClosed,
 		"window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
 	checkout.Cluster.Maintenance = window.Maintenance{Window: weeklyOf("Sat,Sun 02:00-06:00"), Text: "FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC"}
 	checkout.WindowOpen, checkout.NextWindow = false, &window.Span{Start: at("2026-11-22T02:00:00Z"), End: at("2026-11-22T06:00:00Z")}
 	checkout.NextChange = at("2026-11-22T02:00:00Z")
 	checkout.Gates = []policy.Verdict{
 		open("selected", "", time.Time{}), open("due", "CA expires 2027-02-09", time.Time{}),
-		shut("window", policy.WindowClosed, checkout.Message, at("2026-11-22T02:00:00Z")),
+		shut("window", reason.WindowClosed, checkout.Message, at("2026-11-22T02:00:00Z")),
 		open("freeze", "no freeze", time.Time{}),
-		shut("slot", policy.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
+		shut("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
 	}
-	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait, policy.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
+	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait, reason.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
 	train.WindowOpen, train.NextWindow = false, nil
-	train.Gates = []policy.Verdict{shut("exclusion", policy.Excluded, train.Message, at("2026-12-01T00:00:00Z"))}
-	books := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, policy.NotDue, "not due before 2054-01-04")
-	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, policy.NotSelected, "its labels do not match SELECTOR env=prod")
+	train.Gates = []policy.Verdict{shut("exclusion", reason.Excluded, train.Message, at("2026-12-01T00:00:00Z"))}
+	books := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, reason.NotDue, "not due before 2054-01-04")
+	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
 	ds := []policy.Decision{books, other, serve, train, dev, checkout, legacy, catalog, approval}
 	f := policy.Fleet{
 		Book:   policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{r.Cluster: r}, Fleet: testDoc()},
@@ -180,8 +181,8 @@ func testDoc() policy.FleetDoc {
 		},
 		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"), Said: policy.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
 		Waves:    map[string]policy.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
-		Failures: []policy.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: policy.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
-		Blocked:  map[string]policy.Reason{"shop-prod/europe-west1/legacy": policy.CAExpired},
+		Failures: []policy.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
+		Blocked:  map[string]reason.Code{"shop-prod/europe-west1/legacy": reason.CAExpired},
 		LastRun:  policy.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},
 	}
 }
@@ -198,32 +199,32 @@ func testHistory() []policy.Record {
 func testStory() sim.Story {
 	from := at("2026-11-23T00:00:00Z")
 	hours := func(n int) time.Time { return from.Add(time.Duration(n) * time.Hour) }
-	step := func(name string, n int, phase policy.Phase, reason policy.Reason, message string) sim.Change {
+	step := func(name string, n int, phase policy.Phase, reason reason.Code, message string) sim.Change {
 		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason, Message: message}
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
-		step(dev, 0, policy.Starting, policy.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
-		step(dev, 1, policy.RecreatingNodes, policy.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
-		step(dev, 3, policy.UpdatingClients, policy.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
-		step(catalog, 2, policy.Starting, policy.IsDue, "CA expires 2027-03-11"),
-		step(dev, 81, policy.Completing, policy.ReadyToComplete, ""),
-		step(dev, 82, policy.Verifying, policy.OneNewCA, ""),
-		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: policy.Verified, Message: "The rotation is complete and verified."},
-		step(catalog, 90, policy.RecreatingNodes, policy.BothCAs, ""),
+		step(dev, 0, policy.Starting, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
+		step(dev, 1, policy.RecreatingNodes, reason.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
+		step(dev, 3, policy.UpdatingClients, reason.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
+		step(catalog, 2, policy.Starting, reason.IsDue, "CA expires 2027-03-11"),
+		step(dev, 81, policy.Completing, reason.ReadyToComplete, ""),
+		step(dev, 82, policy.Verifying, reason.OneNewCA, ""),
+		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
+		step(catalog, 90, policy.RecreatingNodes, reason.BothCAs, ""),
 	}
 	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true}, open("slot", "emergency slot 1 of 10", time.Time{})}
 	return sim.Story{
 		From: from, To: from.Add(5 * 24 * time.Hour), Every: time.Hour, Seed: 1, Runs: 121, Mutations: 4, MostInFlight: 2, MostSlots: 1, Changes: changes,
 		Clusters: []sim.Chapter{
-			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: policy.NotDue, Message: "not due before 2054-01-04", OldCA: ca("d", "2024-07-10", "2054-07-03")},
-			{Cluster: ref(dev), Outcome: sim.Verified, Reason: policy.NotDue, Message: "not due before 2056-05-19", OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
+			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue, Message: "not due before 2054-01-04", OldCA: ca("d", "2024-07-10", "2054-07-03")},
+			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19", OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
 				Entered: map[policy.Phase]time.Time{policy.Starting: hours(0), policy.RecreatingNodes: hours(1), policy.UpdatingClients: hours(3), policy.Completing: hours(81), policy.Verifying: hours(82)},
-				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: policy.SoakRuns, Message: "SOAK=3d until Thu 2026-11-26 01:00", Time: 70 * time.Hour}, {Gate: "pools", Reason: policy.NodesRunning, Time: 2 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: policy.WindowClosed, Message: "window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
-				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: policy.WindowClosed, Time: 120 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: policy.CAExpired, Message: "CA expired 2026-11-08", OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
-			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: policy.RecreatingNodes, Reason: policy.WindowClosed, Message: "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
+				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-11-26 01:00", Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
+			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
+				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
+			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: reason.CAExpired, Message: "CA expired 2026-11-08", OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
+			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: policy.RecreatingNodes, Reason: reason.WindowClosed, Message: "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
 				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[policy.Phase]time.Time{policy.Starting: hours(2), policy.RecreatingNodes: hours(90)}},
 		},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // ForecastOptions say what a forecast rests on, and how much of it is shown.
@@ -342,7 +343,7 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 			text += fmt.Sprintf(" and %d more", n)
 		}
 		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
-		if first.Held.Reason == policy.BreakerOpen {
+		if first.Held.Reason == reason.BreakerOpen {
 			text = joined(g.words(first.Held.Message), text) // who opened it first
 		}
 		r := row{name: key, what: fmt.Sprintf("%d", len(list)), text: text, style: yellow}

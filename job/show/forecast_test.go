@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // testForecast is what three clusters come to: one in flight when it begins,
@@ -25,23 +26,23 @@ func testForecast() sim.Forecast {
 		Story: sim.Story{
 			From: from, To: hours(20 * 24), Every: time.Hour, Seed: 1, Runs: 40, MostInFlight: 2, MostSlots: 2,
 			Clusters: []sim.Chapter{
-				{Cluster: dev, Outcome: sim.Verified, Reason: policy.NotDue, Message: "not due before 2056-05-19"},
-				{Cluster: catalog, Outcome: sim.InFlight, Phase: policy.UpdatingClients, Reason: policy.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
-				{Cluster: search, Outcome: sim.Waiting, Reason: policy.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
-					Waited: []sim.Wait{{Gate: "slot", Reason: policy.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}}},
+				{Cluster: dev, Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19"},
+				{Cluster: catalog, Outcome: sim.InFlight, Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
+					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}}},
 			},
 		},
 		Skipped: 441, Peak: 2, PeakAt: hours(300), Late: 1, Overdue: 1,
 		Turns: []sim.Turn{
 			{Cluster: dev, Attempt: "a", No: 1, Wave: "env=dev", OldCA: ca("3", "2022-01-03", "2027-01-03"), Before: true, Emergency: true, Due: hours(-3000), Deadline: hours(240), Start: hours(-5),
-				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: policy.Completed, Reason: policy.Verified, Message: "The rotation is complete and verified."},
+				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
 			{Cluster: catalog, Attempt: "b", No: 1, Wave: "rest", OldCA: ca("c", "2022-03-12", "2027-03-11"), Due: hours(-2000), Deadline: hours(200), Start: hours(300),
-				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: policy.UpdatingClients, Reason: policy.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
 		},
 		Left: []sim.Left{
-			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: policy.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: policy.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
-			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: policy.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
-				Held: sim.Wait{Gate: "slot", Reason: policy.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}},
+			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: policy.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
+				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}},
 		},
 		Unread: []policy.Unread{{Project: "ml-prod", Reason: "list clusters: permission denied"}},
 	}
@@ -133,24 +134,24 @@ func TestForecastJSON(t *testing.T) {
 // TestBlame: the name of the setting is found, where one is to blame.
 func TestBlame(t *testing.T) {
 	for _, tt := range []struct {
-		reason  policy.Reason
+		reason  reason.Code
 		message string
 		want    string
 	}{
-		{policy.BudgetFleet, "10 of MAX_ACTIVE=10 taken", "MAX_ACTIVE"},
-		{policy.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by a, b", "MAX_ACTIVE_PER_PROJECT"},
-		{policy.BreakerOpen, "1 failed or stuck rotations reach MAX_FAILED=1, the last p/l/c", "MAX_FAILED"},
-		{policy.WindowClosed, "window WINDOW=Sat 02:00-06:00 opens Sat", "WINDOW"},
-		{policy.WindowClosed, "window daily 02:00-06:00 UTC opens", "its own maintenance window"},
-		{policy.StartWindowClosed, "START_WINDOW=Mon 00:00-01:00 opens", "START_WINDOW"},
-		{policy.DoesNotFit, "after SOAK=5d, over Mon, no completion window (COMPLETE_WINDOW=Fri 10:00-11:00, FREEZES=2026-12-18/2027-01-04) opens before Tue", "SOAK, COMPLETE_WINDOW, FREEZES"},
-		{policy.Frozen, "frozen until Mon", "FREEZES"},
-		{policy.WaveShut, "earlier waves are not verified: c", "WAVES, WAVE_SOAK"},
-		{policy.ApprovalNeeded, "APPROVAL=both: nobody has approved this start", "APPROVAL"},
-		{policy.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
-		{policy.AlphaCluster, "alpha cluster", "alpha-cluster"},
+		{reason.BudgetFleet, "10 of MAX_ACTIVE=10 taken", "MAX_ACTIVE"},
+		{reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by a, b", "MAX_ACTIVE_PER_PROJECT"},
+		{reason.BreakerOpen, "1 failed or stuck rotations reach MAX_FAILED=1, the last p/l/c", "MAX_FAILED"},
+		{reason.WindowClosed, "window WINDOW=Sat 02:00-06:00 opens Sat", "WINDOW"},
+		{reason.WindowClosed, "window daily 02:00-06:00 UTC opens", "its own maintenance window"},
+		{reason.StartWindowClosed, "START_WINDOW=Mon 00:00-01:00 opens", "START_WINDOW"},
+		{reason.DoesNotFit, "after SOAK=5d, over Mon, no completion window (COMPLETE_WINDOW=Fri 10:00-11:00, FREEZES=2026-12-18/2027-01-04) opens before Tue", "SOAK, COMPLETE_WINDOW, FREEZES"},
+		{reason.Frozen, "frozen until Mon", "FREEZES"},
+		{reason.WaveShut, "earlier waves are not verified: c", "WAVES, WAVE_SOAK"},
+		{reason.ApprovalNeeded, "APPROVAL=both: nobody has approved this start", "APPROVAL"},
+		{reason.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
+		{reason.AlphaCluster, "alpha cluster", "alpha-cluster"},
 	} {
-		if got := Blame(sim.Left{Reason: policy.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: tt.message}}); got != tt.want {
+		if got := Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: tt.message}}); got != tt.want {
 			t.Errorf("%s: %q is blamed on %q, want %q", tt.reason, tt.message, got, tt.want)
 		}
 	}
@@ -271,7 +272,7 @@ func pythonWithCalendars(t *testing.T) string {
 
 // TestEveryReasonIsBlamed: there is always a name for what holds a cluster up.
 func TestEveryReasonIsBlamed(t *testing.T) {
-	for _, reason := range policy.All() {
+	for _, reason := range reason.All() {
 		if Blame(sim.Left{Reason: reason}) == "" {
 			t.Errorf("nothing is to blame for %s", reason)
 		}

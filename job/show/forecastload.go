@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 func keysOf[V any](m map[time.Time]V) iter.Seq[time.Time] { return maps.Keys(m) }
@@ -56,9 +57,9 @@ var named = regexp.MustCompile(`\b([A-Z]+(?:_[A-Z]+)+|SOAK|WAVES|FREEZES|WINDOW|
 // Blame names the setting, or what else it is, that keeps a cluster from being
 // rotated in time.
 func Blame(l sim.Left) string {
-	reason, message := l.Held.Reason, l.Held.Message
-	if reason == "" {
-		reason, message = l.Reason, l.Message
+	why, message := l.Held.Reason, l.Held.Message
+	if why == "" {
+		why, message = l.Reason, l.Message
 	}
 	var names []string
 	for _, m := range named.FindAllStringSubmatch(message, -1) {
@@ -66,14 +67,14 @@ func Blame(l sim.Left) string {
 			names = append(names, m[1])
 		}
 	}
-	switch blame := reason.Info().Blame; {
+	switch blame := why.Info().Blame; {
 	case blame != "":
 		return blame
-	case reason == policy.WindowClosed && len(names) == 0:
+	case why == reason.WindowClosed && len(names) == 0:
 		return "its own maintenance window"
 	}
 	if len(names) > 0 {
 		return strings.Join(names, ", ")
 	}
-	return string(reason)
+	return string(why)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // TestCompletionAhead: the soonest completion is told by the gates where they
@@ -15,11 +16,11 @@ func TestCompletionAhead(t *testing.T) {
 	base := testRotation()
 	clients := testRotation()
 	clients.Phase = policy.UpdatingClients
-	clients.Transitions = append(slices.Clone(clients.Transitions), policy.Transition{Phase: policy.UpdatingClients, At: at("2026-11-21T06:00:00Z"), Reason: policy.NodesDone})
+	clients.Transitions = append(slices.Clone(clients.Transitions), policy.Transition{Phase: policy.UpdatingClients, At: at("2026-11-21T06:00:00Z"), Reason: reason.NodesDone})
 	urgent := testRotation()
 	urgent.Emergency = true
 	closed := []policy.Verdict{
-		shut("soak", policy.SoakRuns, "", at("2026-11-23T03:00:00Z")), shut("complete-window", policy.CompleteWindowShut, "", at("2026-11-24T09:00:00Z")),
+		shut("soak", reason.SoakRuns, "", at("2026-11-23T03:00:00Z")), shut("complete-window", reason.CompleteWindowShut, "", at("2026-11-24T09:00:00Z")),
 		{Gate: "freeze", Lifted: true, OpensAt: at("2027-01-01T00:00:00Z")},
 	}
 	frozen := testPolicy()
@@ -39,7 +40,7 @@ func TestCompletionAhead(t *testing.T) {
 		{base, nil, zonal, "not before Mon 23 Nov 03:00 (SOAK=3d, then the cluster's own window where it is zonal)"},
 		{urgent, nil, frozen, "when the soak is over and a window is open"},
 		{clients, &policy.Decision{Gates: closed}, frozen, "not before Tue 24 Nov 09:00 (soak, complete-window)"},
-		{clients, &policy.Decision{Gates: []policy.Verdict{shut("approval", policy.ApprovalNeeded, "", time.Time{})}}, frozen, "waits for approval"},
+		{clients, &policy.Decision{Gates: []policy.Verdict{shut("approval", reason.ApprovalNeeded, "", time.Time{})}}, frozen, "waits for approval"},
 		{clients, &policy.Decision{Gates: []policy.Verdict{open("soak", "", time.Time{})}}, frozen, "with the next run: every gate is open"},
 	} {
 		got := strings.ReplaceAll(newPage(Options{}, now).completionAhead(tt.r, tt.d, tt.p), hard, " ")

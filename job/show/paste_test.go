@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // TestCommandsCanBePasted: a name with a shell's own characters is one word of
@@ -19,7 +19,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 		t.Skip("sh is not installed")
 	}
 	for _, name := range []string{"shop/l/plain~2", "shop/l/$(echo owned)", "shop/l/`echo owned`", "shop/l/a;echo owned", "shop/l/it's & so", "shop/l/a b", "shop/l/a\nb", "shop/l/x>y"} {
-		text := strings.ReplaceAll(next(policy.ForeignRotation, name, "prod"), hard, " ")
+		text := strings.ReplaceAll(next(reason.ForeignRotation, name, "prod"), hard, " ")
 		line, _, ok := strings.Cut(text, " lets this tool carry it")
 		if !ok {
 			t.Fatalf("%q: the advice is %q", name, text)

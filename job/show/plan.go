@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // mostRows is how many rows a section shows before it counts the rest.
@@ -57,9 +58,9 @@ func sortOut(ds []policy.Decision) sorted {
 	for _, d := range ds {
 		to := &s.waiting
 		switch {
-		case d.Reason == policy.NotSelected:
+		case d.Reason == reason.NotSelected:
 			to = &s.notSelected
-		case d.Phase == "" && d.Reason == policy.BreakerOpen:
+		case d.Phase == "" && d.Reason == reason.BreakerOpen:
 			// What opened the breaker needs people; this one waits for them.
 		case d.Action == policy.People || failed(d) != "":
 			to = &s.people
@@ -67,7 +68,7 @@ func sortOut(ds []policy.Decision) sorted {
 			to = &s.doing
 		case d.Phase != "":
 			to = &s.flying
-		case d.Reason == policy.NotDue:
+		case d.Reason == reason.NotDue:
 			to = &s.notDue
 		}
 		*to = append(*to, d)
@@ -80,16 +81,16 @@ func sortOut(ds []policy.Decision) sorted {
 }
 
 // failed is why the rotation waits for people although the run goes on.
-func failed(d policy.Decision) policy.Reason {
+func failed(d policy.Decision) reason.Code {
 	switch r := d.Rotation; {
 	case d.OftenWithdrawn() != "":
-		return policy.CallWithdrawn
+		return reason.CallWithdrawn
 	case r == nil:
 		return ""
 	case r.Failed != "":
-		return policy.Reason(r.Failed)
+		return reason.Code(r.Failed)
 	case r.Stuck:
-		return policy.IsStuck
+		return reason.IsStuck
 	}
 	return ""
 }
@@ -269,7 +270,7 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(plural(others, "more gate", "more gates"), " ", hard))
 		}
 		r := row{name: name(d), what: cmp.Or(when, waitsFor(d)), text: text, code: string(d.Reason)}
-		if d.Reason == policy.Held || d.Reason == policy.HeldByLabel {
+		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
 			r.next = next(d.Reason, d.Cluster.Ref.String(), "")
 		}
 		rs = append(rs, r)
@@ -347,7 +348,7 @@ func (g *page) unread(unread []policy.Unread, env string) {
 		g.para(2, plain, where+": "+strings.TrimSuffix(g.words(u.Reason), ".")+".")
 	}
 	g.para(2, plain, "Clusters there are unknown, not gone.")
-	g.advice(2, next(policy.NotReadable, "", env))
+	g.advice(2, next(reason.NotReadable, "", env))
 }
 
 // nothingDue tells a fleet of modern clusters the one rule that recurs.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Options say how a picture is made. The zero value suits a pipe: 100 columns,
@@ -197,13 +198,13 @@ func dayNames(rule string) string {
 }
 
 // sentence is the message, or what the reason means when there is none.
-func (g *page) sentence(r policy.Reason, message string) string {
+func (g *page) sentence(r reason.Code, message string) string {
 	return g.words(cmp.Or(message, r.Info().Sentence))
 }
 
 // next is what people can do about a reason, with names filled in. Commands
 // stay in one piece, so that they can be pasted.
-func next(r policy.Reason, ref, env string) string {
+func next(r reason.Code, ref, env string) string {
 	text := r.Info().Next
 	text = strings.ReplaceAll(text, "CLUSTER", shellWord(ref))
 	text = regexp.MustCompile(`\bENV\b`).ReplaceAllString(text, cmp.Or(clean(env), "ENV"))

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 func TestPictures(t *testing.T) {
@@ -174,7 +175,7 @@ func TestHarmless(t *testing.T) {
 	doc.Env, doc.LastRun.Run = evil, evil
 	doc.Holds[0].By, doc.Holds[0].Reason = evil, evil
 	doc.Requests[0].By = evil
-	doc.Blocked[evil] = policy.CAExpired
+	doc.Blocked[evil] = reason.CAExpired
 	doc.Waves[evil] = policy.WaveNotes{{At: now}}
 	doc.Failures[0].Cluster.Name = evil
 	history := testHistory()
@@ -261,9 +262,9 @@ func TestManyClusters(t *testing.T) {
 // TestNextSteps: every line that needs people is followed by something to do,
 // with the names filled in.
 func TestNextSteps(t *testing.T) {
-	for _, reason := range policy.All() {
-		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, reason, "what happened")
-		if reason == policy.NotSelected || reason == policy.BreakerOpen {
+	for _, why := range reason.All() {
+		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, why, "what happened")
+		if why == reason.NotSelected || why == reason.BreakerOpen {
 			continue // counted, whatever the action; said once, by what opened it
 		}
 		var b bytes.Buffer
@@ -271,7 +272,7 @@ func TestNextSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(b.String(), "NEEDS PEOPLE") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
-			t.Errorf("%s:\n%s", reason, b.String())
+			t.Errorf("%s:\n%s", why, b.String())
 		}
 	}
 }
@@ -304,7 +305,7 @@ func TestPlanNotices(t *testing.T) {
 	broken := testResult()
 	for i := range broken.Decisions {
 		if d := &broken.Decisions[i]; d.Action == policy.Start {
-			d.Action, d.Reason = policy.People, policy.BreakerOpen
+			d.Action, d.Reason = policy.People, reason.BreakerOpen
 		}
 	}
 	people, rest, _ := strings.Cut(draw(broken, p), "WAITING")

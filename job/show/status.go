@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Status shows the book: what waits for people, what is in flight, who said
@@ -104,11 +105,11 @@ func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []ro
 		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck || often != "" {
 			why := r.Reason
 			if r.Failed != "" {
-				why = policy.Reason(r.Failed)
+				why = reason.Code(r.Failed)
 			} else if r.Stuck {
-				why = policy.IsStuck
+				why = reason.IsStuck
 			} else if often != "" {
-				why = policy.CallWithdrawn
+				why = reason.CallWithdrawn
 			}
 			out.code, out.next = string(why), next(why, r.Cluster.String(), p.Env)
 			if why != r.Reason {
@@ -155,7 +156,7 @@ func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
 		if often := doc.Tries[name].OftenWithdrawn(); often != "" {
-			rs = append(rs, row{name: clean(name), code: string(policy.CallWithdrawn), text: g.sentence(policy.CallWithdrawn, often), next: next(policy.CallWithdrawn, name, p.Env)})
+			rs = append(rs, row{name: clean(name), code: string(reason.CallWithdrawn), text: g.sentence(reason.CallWithdrawn, often), next: next(reason.CallWithdrawn, name, p.Env)})
 		}
 	}
 	return rs
@@ -166,7 +167,7 @@ func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		why := doc.Blocked[name]
-		if why == policy.BreakerOpen || why == policy.HeldByLabel {
+		if why == reason.BreakerOpen || why == reason.HeldByLabel {
 			continue // said once, by what opened it; beside what people said
 		}
 		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, ""), next: next(why, name, p.Env)})
@@ -215,7 +216,7 @@ func (g *page) said(doc policy.FleetDoc) {
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
-		if doc.Blocked[cluster] == policy.HeldByLabel {
+		if doc.Blocked[cluster] == reason.HeldByLabel {
 			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: rotator status " + shellWord(cluster)})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // column is one column of the story's table. Those with the highest drop go
@@ -241,12 +242,12 @@ func (g *page) gateWords(w sim.Wait) string {
 	}
 	text := tail.ReplaceAllString(g.words(w.Message), "")
 	switch w.Reason {
-	case policy.WindowClosed, policy.CompleteWindowShut, policy.StartWindowClosed:
+	case reason.WindowClosed, reason.CompleteWindowShut, reason.StartWindowClosed:
 		if strings.HasPrefix(text, "nodes ") || text == "" {
 			return what
 		}
 		return text
-	case policy.Excluded, policy.WaveShut, policy.Held, policy.HeldByLabel:
+	case reason.Excluded, reason.WaveShut, reason.Held, reason.HeldByLabel:
 		return cmp.Or(text, what)
 	}
 	return what

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Words says things in the words of the terminal's pictures, for pictures of
@@ -21,7 +22,7 @@ func NewWords(now time.Time, zone *time.Location) Words {
 }
 
 // Sentence is the message, or what the reason means when there is none.
-func (w Words) Sentence(r policy.Reason, message string) string { return w.g.sentence(r, message) }
+func (w Words) Sentence(r reason.Code, message string) string { return w.g.sentence(r, message) }
 
 // Text makes a sentence of the rules, or of GKE, fit for a picture: harmless,
 // and with its times in the picture's zone.
@@ -56,7 +57,7 @@ var advised = regexp.MustCompile(`rotator [a-z]+(?: CLUSTER)?(?: --[a-z]+ [A-Z]+
 
 // Next is what people can do about a reason, with the names filled in so that a
 // shell takes each for one word; nil when nothing is needed.
-func Next(r policy.Reason, ref, env string) []Part {
+func Next(r reason.Code, ref, env string) []Part {
 	text := r.Info().Next
 	var parts []Part
 	at := 0
@@ -78,7 +79,7 @@ func Next(r policy.Reason, ref, env string) []Part {
 func ShellWord(name string) string { return shellWord(name) }
 
 // Failed is why a rotation waits for people although runs go on, or "".
-func Failed(d policy.Decision) policy.Reason { return failed(d) }
+func Failed(d policy.Decision) reason.Code { return failed(d) }
 
 // Pressing orders decisions: urgent ones, emergencies, then by deadline and name.
 func Pressing(a, b policy.Decision) int { return pressing(a, b) }

@@ -4,14 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // TestAdviceInParts: put together, the parts of an advice are the advice, and
 // every command in it is a part of its own that a shell understands.
 func TestAdviceInParts(t *testing.T) {
 	const evil = "p/l/a b'; rm -rf ~"
-	for _, reason := range policy.All() {
+	for _, reason := range reason.All() {
 		whole, words := "", ""
 		for _, part := range Next(reason, "p/l/c", "prod") {
 			whole += part.Text

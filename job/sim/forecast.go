@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Forecast is what will become of a fleet if nobody does anything else: a story
@@ -61,7 +62,7 @@ type Turn struct {
 	Verified      time.Time // the attempt is closed
 	Closed        policy.ClosedAs
 	Phase         policy.Phase // where it stands at the end; "" when closed
-	Reason        policy.Reason
+	Reason        reason.Code
 	Message       string
 }
 
@@ -91,7 +92,7 @@ type Left struct {
 	Late     bool      // the deadline passes before the end
 	// Held is what it waited for longest; zero when it did not wait.
 	Held    Wait
-	Reason  policy.Reason // at the end
+	Reason  reason.Code // at the end
 	Message string
 }
 

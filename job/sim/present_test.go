@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -186,13 +187,13 @@ func TestWhatPrevents(t *testing.T) {
 	for _, tt := range []struct {
 		cluster string
 		change  func(*policy.Policy)
-		want    policy.Reason
+		want    reason.Code
 	}{
-		{"checkout", func(p *policy.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, policy.Frozen},
-		{"search", func(p *policy.Policy) { p.MaxActivePerProject = 1; settle(t, &p.CompleteWindow, "Mon 09:00-10:00") }, policy.BudgetProject},
-		{"orders", func(p *policy.Policy) { p.Approval = policy.ApproveStart }, policy.ApprovalNeeded},
-		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") }, policy.DoesNotFit},
-		{"legacy", func(*policy.Policy) {}, policy.CAExpired},
+		{"checkout", func(p *policy.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, reason.Frozen},
+		{"search", func(p *policy.Policy) { p.MaxActivePerProject = 1; settle(t, &p.CompleteWindow, "Mon 09:00-10:00") }, reason.BudgetProject},
+		{"orders", func(p *policy.Policy) { p.Approval = policy.ApproveStart }, reason.ApprovalNeeded},
+		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") }, reason.DoesNotFit},
+		{"legacy", func(*policy.Policy) {}, reason.CAExpired},
 	} {
 		w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
 		if err := w.AddSample(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // Outcome is how a cluster stood at the end.
@@ -47,7 +48,7 @@ type Change struct {
 	Cluster policy.Ref
 	Phase   policy.Phase    // entered; "" at the end
 	Closed  policy.ClosedAs // the end; "" before
-	Reason  policy.Reason
+	Reason  reason.Code
 	Message string
 	// Gates are those behind a start.
 	Gates []policy.Verdict
@@ -58,7 +59,7 @@ type Chapter struct {
 	Cluster policy.Ref
 	Outcome Outcome
 	Phase   policy.Phase
-	Reason  policy.Reason
+	Reason  reason.Code
 	Message string
 	OldCA   policy.CA // the oldest when first seen
 	NewCA   policy.CA // zero until there is one
@@ -74,7 +75,7 @@ type Chapter struct {
 // Wait is how long a cluster waited for one gate while it was due.
 type Wait struct {
 	Gate    string
-	Reason  policy.Reason
+	Reason  reason.Code
 	Message string // the first one
 	Time    time.Duration
 }
@@ -139,7 +140,7 @@ func (t *teller) recall(res pass.Result) {
 	for ref := range t.open {
 		c := t.chapters[ref]
 		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, policy.Completed, policy.Verified, policy.Verified.Info().Sentence, res.At)
+			t.end(c, policy.Completed, reason.Verified, reason.Verified.Info().Sentence, res.At)
 		}
 	}
 	t.open = book.Rotations
@@ -203,7 +204,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 	t.told[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *teller) end(c *Chapter, as policy.ClosedAs, reason policy.Reason, message string, at time.Time) {
+func (t *teller) end(c *Chapter, as policy.ClosedAs, reason reason.Code, message string, at time.Time) {
 	c.Phase = ""
 	if isVerified(as) {
 		c.Closed = at
@@ -259,7 +260,7 @@ func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 		return InFlight
 	case !c.Closed.IsZero() && (!d.Due.Is || d.Phase != ""):
 		return Verified
-	case d.Reason == policy.CAUnreadable:
+	case d.Reason == reason.CAUnreadable:
 		return Unreadable
 	case d.Action == policy.People:
 		return NeedsPeople

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -134,7 +135,7 @@ func TestLostAnswers(t *testing.T) {
 	idle := policy.Decision{Cluster: policy.Cluster{Ref: ref, Bundle: policy.Bundle{CAs: []policy.CA{old}}}, Action: policy.Start, Due: policy.Due{Is: true}}
 	r := policy.Rotation{
 		Cluster: ref, AttemptID: "one", Phase: policy.Starting, New: fresh,
-		Transitions: []policy.Transition{{Phase: policy.Starting, At: from, Reason: policy.IsDue}},
+		Transitions: []policy.Transition{{Phase: policy.Starting, At: from, Reason: reason.IsDue}},
 	}
 	tell := newStory(Setup{From: from, Days: 1, Every: time.Hour})
 	after := idle
@@ -145,20 +146,20 @@ func TestLostAnswers(t *testing.T) {
 	}
 	book := map[policy.Ref]policy.Rotation{ref: r}
 	waiting := after
-	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, policy.Starting, policy.StartRuns
+	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, policy.Starting, reason.StartRuns
 	tell.add(result(from.Add(time.Hour), waiting, book))
 	tell.add(result(from.Add(2*time.Hour), waiting, book))
 	if len(tell.Changes) != 1 || tell.Changes[0].Phase != policy.Starting || tell.Changes[0].Message == "" {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
-	verified := policy.Decision{Cluster: policy.Cluster{Ref: ref, Bundle: policy.Bundle{CAs: []policy.CA{fresh}}}, Action: policy.None, Reason: policy.NotDue}
+	verified := policy.Decision{Cluster: policy.Cluster{Ref: ref, Bundle: policy.Bundle{CAs: []policy.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
 	tell.finish(nil)
 	c := tell.Clusters[0]
 	if c.Outcome != Verified || c.Closed.IsZero() || tell.Changes[len(tell.Changes)-1].Closed != policy.Completed {
 		t.Errorf("the lost end is not told: %+v, %+v", c, tell.Changes)
 	}
-	if len(c.Waited) != 1 || c.Waited[0].Time != 2*time.Hour || c.Waited[0].Reason != policy.StartRuns {
+	if len(c.Waited) != 1 || c.Waited[0].Time != 2*time.Hour || c.Waited[0].Reason != reason.StartRuns {
 		t.Errorf("waited %+v; want two hours while due", c.Waited)
 	}
 }
@@ -169,8 +170,8 @@ func TestWaitsOnlyWhileDue(t *testing.T) {
 	ref := policy.Ref{Project: "p", Location: "l", Name: "c"}
 	for i := range 5 { // the last run is at the very end: nothing follows it
 		d := policy.Decision{
-			Cluster: policy.Cluster{Ref: ref}, Action: policy.Wait, Reason: policy.WindowClosed, Due: policy.Due{Is: i >= 2},
-			Gates: []policy.Verdict{{Gate: "freeze", Reason: policy.Frozen, Lifted: true}, {Gate: "window", Reason: policy.WindowClosed}},
+			Cluster: policy.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed, Due: policy.Due{Is: i >= 2},
+			Gates: []policy.Verdict{{Gate: "freeze", Reason: reason.Frozen, Lifted: true}, {Gate: "window", Reason: reason.WindowClosed}},
 		}
 		tell.add(result(from.Add(time.Duration(i)*6*time.Hour), d, nil))
 	}

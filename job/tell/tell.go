@@ -14,6 +14,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 // TypePrefix begins the type of every CloudEvent; the kind follows.
@@ -40,7 +41,7 @@ type Data struct {
 	Env      string            `json:"env"`
 	Cluster  policy.Ref        `json:"cluster,omitzero"` // P/L/C, as every command takes it
 	Phase    policy.Phase      `json:"phase,omitempty"`
-	Reason   policy.Reason     `json:"reason,omitempty"`
+	Reason   reason.Code       `json:"reason,omitempty"`
 	Message  string            `json:"message"`
 	Next     string            `json:"next,omitempty"`
 	Expected time.Time         `json:"expected,omitzero"`

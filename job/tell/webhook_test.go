@@ -22,6 +22,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -30,7 +31,7 @@ var (
 	noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	// full is a notice in which everything is said.
 	full = policy.Notice{
-		ID: "00112233445566778899aabbccddeeff", Kind: policy.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: policy.UpdatingClients, Reason: policy.NodesDone,
+		ID: "00112233445566778899aabbccddeeff", Kind: policy.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: policy.UpdatingClients, Reason: reason.NodesDone,
 		Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: "3 of 3 pools recreated", Next: "Make sure that every client is updated.",
 		Expected: noon.Add(72 * time.Hour), HandOver: &policy.HandOver{
 			Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: policy.Ours, At: noon, Moment: policy.AtNodesDone,
@@ -240,7 +241,7 @@ func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
 	hostile.Kind, hostile.Message = policy.NoticeBlocked, "held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*"
-	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: policy.BreakerOpen.Info().Next}
+	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: reason.BreakerOpen.Info().Next}
 	long := hostile
 	long.Message = strings.Repeat("ä", 5000)
 	var shown strings.Builder

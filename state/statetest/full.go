@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -56,7 +57,7 @@ func filled(t *testing.T) policy.FleetDoc {
 		c := policy.Cluster{Ref: ref, ID: long(40), Seen: begin}
 		r := policy.Rotation{
 			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: policy.Ours, Phase: policy.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
-			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(policy.MaintenanceUnknown),
+			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
 		for _, say := range []func() (policy.FleetDoc, string, error){
 			func() (policy.FleetDoc, string, error) { return doc.Hold(ref, begin.Add(time.Hour), wordy(i)) },
@@ -79,7 +80,7 @@ func filled(t *testing.T) policy.FleetDoc {
 		doc, _ = doc.After(policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
 		done := policy.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
 		doc, _ = doc.After(policy.Decision{Cluster: policy.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
-		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: policy.MaintenanceUnknown})
+		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: reason.MaintenanceUnknown})
 	}
 	blocked := doc.Tidy(ds, policy.RunNote{At: begin})
 	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -37,7 +38,7 @@ func rotationOf(pools int, failing bool) policy.Rotation {
 	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]policy.Status{}, map[string]policy.Work{}, map[string]policy.Call{}
 	r.Transitions = nil
 	for range policy.MaxTransitions {
-		r.Transitions = append(r.Transitions, policy.Transition{Phase: policy.RecreatingNodes, At: begin, Run: long(63), Reason: policy.CompleteLeftNone})
+		r.Transitions = append(r.Transitions, policy.Transition{Phase: policy.RecreatingNodes, At: begin, Run: long(63), Reason: reason.CompleteLeftNone})
 	}
 	for i := range policy.MaxSettled {
 		r.Settled = append(r.Settled, call(name(i)))
@@ -60,10 +61,10 @@ func rotationOf(pools int, failing bool) policy.Rotation {
 }
 
 func largestFleet() policy.FleetDoc {
-	doc := policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{}, Blocked: map[string]policy.Reason{}, Tries: map[string]policy.Try{}}
+	doc := policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{}, Blocked: map[string]reason.Code{}, Tries: map[string]policy.Try{}}
 	for i := range policy.MaxBlocked {
 		cluster := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", long(30), long(36), i)
-		doc.Blocked[cluster] = policy.MaintenanceUnknown
+		doc.Blocked[cluster] = reason.MaintenanceUnknown
 		if i < 100 {
 			doc.Slots[cluster] = policy.Slot{Attempt: long(32), Since: begin, Emergency: true}
 			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: policy.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
 
@@ -74,7 +75,7 @@ func ref(name string) policy.Ref {
 func rotation(name, attempt string) policy.Rotation {
 	return policy.Rotation{
 		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Phase: policy.Starting, Transitions: []policy.Transition{{Phase: policy.Starting, At: begin, Run: "run-1", Reason: policy.IsDue}},
+		Phase: policy.Starting, Transitions: []policy.Transition{{Phase: policy.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
 		Baseline: policy.Baseline{CA: policy.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: policy.Running},
 	}
 }
@@ -426,7 +427,7 @@ func fields(t *testing.T, s state.Store) {
 	doc := policy.FleetDoc{
 		Env: "test", Holds: []policy.Hold{{Said: policy.Said{By: "eve", Reason: "all", At: begin}}, {Cluster: ref("a"), Until: begin.Add(time.Hour)}},
 		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("a"), CA: "aa"}},
-		Failures: []policy.Failure{{Cluster: ref("a"), Attempt: "one", What: policy.IsStuck, At: begin}},
+		Failures: []policy.Failure{{Cluster: ref("a"), Attempt: "one", What: reason.IsStuck, At: begin}},
 		LastRun:  policy.RunNote{Run: "run-1", At: begin, Mode: "act"},
 	}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
