@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/job/words"
 )
 
 // advise makes what cobra finds wrong with arguments say how they are written:
@@ -61,7 +63,7 @@ func meantCommand(text string, names []string) string {
 		return near
 	}
 	for _, name := range names {
-		if distance(text, name) <= 2 || (text != "" && strings.HasPrefix(name, text)) {
+		if words.Distance(text, name) <= 2 || (text != "" && strings.HasPrefix(name, text)) {
 			return " (did you mean " + name + "?)"
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 )
 
 // app is what the commands share.
@@ -122,7 +123,7 @@ func (a *app) complain(line string) {
 		a.log.Error(line)
 		return
 	}
-	fmt.Fprintln(a.stderr, "rotator: "+oneLine(line))
+	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))
 }
 
 // settings reads the settings, or says everything that is wrong with them.

@@ -39,11 +39,11 @@ var house = map[string]struct {
 	"job/evidence":             {[]string{"job/words", "policy", "policy/reason"}, []string{}, "records into lines for auditors, nothing added"},
 	"job/show":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/window", "policy/reason"}, nil, "pictures of values, no doing"},
 	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
-	"job/report":               {[]string{"job/show", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
-	"job/tell":                 {[]string{"job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
+	"job/report":               {[]string{"job/words", "job/show", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
+	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
-	"job":                      {[]string{"job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
+	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
 }
 
 // pure packages must not even reach for these of the standard library.

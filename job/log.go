@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 )
 
 // newLog makes the log: on Cloud Run one JSON object a line, with the names
@@ -97,16 +97,13 @@ func (h cloudHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return h
 }
 
-// oneLine keeps text of other people's making in one harmless line.
-func oneLine(text string) string { return show.Harmless(text) }
-
 // harmless is a writer of whole lines of JSON in which nothing moves a terminal:
 // people read logs there too.
 type harmless struct{ w io.Writer }
 
 // Write implements [io.Writer].
 func (h harmless) Write(text []byte) (int, error) {
-	if _, err := h.w.Write(show.HarmlessJSON(text)); err != nil {
+	if _, err := h.w.Write(words.HarmlessJSON(text)); err != nil {
 		return 0, err
 	}
 	return len(text), nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"gke-credential-rotator/job/words"
 )
 
 // textHandler writes the log for people: one line, what it is about first.
@@ -59,7 +61,7 @@ func (h textHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := io.WriteString(h.w, oneLine(b.String())+"\n")
+	_, err := io.WriteString(h.w, words.Harmless(b.String())+"\n")
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -94,7 +95,7 @@ func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, erro
 
 // clip keeps what people write from filling the document.
 func clip(text string) string {
-	text = strings.Join(strings.Fields(oneLine(text)), " ")
+	text = words.OneLine(text)
 	const most = 200
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
@@ -156,7 +157,7 @@ func (a *app) tell(text string, said policy.Said) {
 		a.log.Info(text, "by", said.By, "why", said.Reason)
 		return
 	}
-	fmt.Fprintln(a.stdout, oneLine(text)+".")
+	fmt.Fprintln(a.stdout, words.Harmless(text)+".")
 }
 
 // rotationOf gives the cluster's rotation on record; nil when there is none.

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/kelseyhightower/envconfig"
+
+	"gke-credential-rotator/job/words"
 )
 
 const prefix = "ROTATOR_"
@@ -195,40 +197,19 @@ func lend(lent map[string]string) (giveBack func()) {
 }
 
 // nearest gives the word that is at most a third away, or "".
-func nearest[T ~string](to string, words []T) string {
+func nearest[T ~string](to string, known []T) string {
 	best, found := len(to)/3+1, ""
-	for _, w := range words {
-		if d := distance(to, string(w)); d < best {
+	for _, w := range known {
+		if d := words.Distance(to, string(w)); d < best {
 			best, found = d, string(w)
 		}
 	}
 	return found
 }
 
-func didYouMean[T ~string](to string, words []T) string {
-	if n := nearest(strings.ToLower(to), words); n != "" {
+func didYouMean[T ~string](to string, known []T) string {
+	if n := nearest(strings.ToLower(to), known); n != "" {
 		return fmt.Sprintf(" (did you mean %s?)", n)
 	}
 	return ""
-}
-
-// distance counts the letters to add, drop or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -74,7 +75,7 @@ func (s shell) kubeconfigs() Step {
 func (s shell) pipelines() Step {
 	st := Step{"ci", "CI and CD", "GitLab, Jenkins, GitHub Actions, Spinnaker, Tekton: variables and secrets with the endpoint, the CA or a token. Run one pipeline after the change.", nil}
 	if moved(s.h) {
-		st.Commands = []Command{{"in each repository: the old endpoint", "git grep -nF -e " + quote(s.h.OldEndpoint)}}
+		st.Commands = []Command{{"in each repository: the old endpoint", "git grep -nF -e " + words.Quote(s.h.OldEndpoint)}}
 	}
 	return st
 }
@@ -87,7 +88,7 @@ func (s shell) managers() Step {
 		}}
 	if moved(s.h) {
 		st.Commands = append([]Command{{"Argo CD: is this cluster among its own? (in Argo CD's cluster)", `kubectl --namespace=argocd get secrets --selector=argocd.argoproj.io/secret-type=cluster \
-  -o go-template='{{range .items}}{{.metadata.name}} {{base64decode .data.server}}{{"\n"}}{{end}}' | grep -F -e ` + quote(s.h.OldEndpoint)}},
+  -o go-template='{{range .items}}{{.metadata.name}} {{base64decode .data.server}}{{"\n"}}{{end}}' | grep -F -e ` + words.Quote(s.h.OldEndpoint)}},
 			st.Commands...)
 	}
 	st.Commands = append(st.Commands, Command{"Argo CD: add it anew", "argocd cluster add " + s.context() + " --upsert"})
@@ -104,7 +105,7 @@ func (s shell) vault() Step {
 		[]Command{
 			{"what it has", "vault read auth/kubernetes/config"},
 			{"old and new CA into a file", s.bundle() + " > cluster-ca.crt"},
-			{"write all three", "vault write auth/kubernetes/config kubernetes_host=" + quote("https://"+host) + " \\\n  kubernetes_ca_cert=@cluster-ca.crt token_reviewer_jwt=@reviewer.jwt"},
+			{"write all three", "vault write auth/kubernetes/config kubernetes_host=" + words.Quote("https://"+host) + " \\\n  kubernetes_ca_cert=@cluster-ca.crt token_reviewer_jwt=@reviewer.jwt"},
 		}}
 }
 
@@ -129,7 +130,7 @@ func (s shell) certificates() Step {
 }
 
 func (s shell) network() Step {
-	old, project := quote(s.h.OldEndpoint), quote(s.h.Cluster.Project)
+	old, project := words.Quote(s.h.OldEndpoint), words.Quote(s.h.Cluster.Project)
 	return Step{"network", "Firewalls, egress rules, allow-lists, DNS, probes",
 		"Whatever names the old address " + code(s.h.OldEndpoint) + " must let " + code(s.h.NewEndpoint) + " through, before the completion: firewall and egress rules, proxies, NetworkPolicies, hosts files, private DNS records, monitoring. " +
 			"Authorized networks of the cluster itself stay as they are.",

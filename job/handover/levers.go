@@ -3,6 +3,7 @@ package handover
 import (
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -11,7 +12,7 @@ func levers(h policy.HandOver) []Step {
 	if over(h) || h.Phase == policy.Completing {
 		return nil
 	}
-	s, cluster := shell{h}, quote(h.Cluster.String())
+	s, cluster := shell{h}, words.Quote(h.Cluster.String())
 	var out []Step
 	switch {
 	case h.Watched:

@@ -1,62 +1,28 @@
 package handover
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
-var (
-	needsQuotes = regexp.MustCompile(`[^A-Za-z0-9/._:=-]`)
-	hexDigest   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
-
-// quote writes text as one word of bash. Characters that would do something on
-// a terminal are written as escapes, so what is shown is what is run.
-func quote(text string) string {
-	switch {
-	case text == "":
-		return "''"
-	case !needsQuotes.MatchString(text):
-		return text
-	case words.Harmless(text) == text:
-		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-	}
-	var b strings.Builder
-	b.WriteString("$'")
-	for i, r := range text {
-		_, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case r == '\'' || r == '\\':
-			b.WriteString(`\` + string(r))
-		case words.Harmless(string(r)) != string(r):
-			fmt.Fprintf(&b, `\U%08x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String() + "'"
-}
+var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // shell makes the commands about one cluster.
 type shell struct{ h policy.HandOver }
 
 // where are the flags that name the cluster's place.
 func (s shell) where() string {
-	return "--location=" + quote(s.h.Cluster.Location) + " --project=" + quote(s.h.Cluster.Project)
+	return "--location=" + words.Quote(s.h.Cluster.Location) + " --project=" + words.Quote(s.h.Cluster.Project)
 }
 
-func (s shell) name() string { return quote(s.h.Cluster.Name) }
+func (s shell) name() string { return words.Quote(s.h.Cluster.Name) }
 
 // context is what gcloud calls the cluster in a kubeconfig.
 func (s shell) context() string {
-	return quote("gke_" + s.h.Cluster.Project + "_" + s.h.Cluster.Location + "_" + s.h.Cluster.Name)
+	return words.Quote("gke_" + s.h.Cluster.Project + "_" + s.h.Cluster.Location + "_" + s.h.Cluster.Name)
 }
 
 func (s shell) kubectl(args string) string { return "kubectl --context=" + s.context() + " " + args }
@@ -118,7 +84,7 @@ func (s shell) callers() string {
 	}
 	filter := `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) + ` resource.labels.location=` + value(s.h.Cluster.Location) +
 		` protoPayload.authenticationInfo.principalEmail:"system:serviceaccount:"`
-	return "gcloud logging read " + quote(filter) + " \\\n  --project=" + quote(s.h.Cluster.Project) + ` --freshness=1d --limit=5000 \
+	return "gcloud logging read " + words.Quote(filter) + " \\\n  --project=" + words.Quote(s.h.Cluster.Project) + ` --freshness=1d --limit=5000 \
   --format='value(protoPayload.authenticationInfo.principalEmail,protoPayload.requestMetadata.callerIp,protoPayload.requestMetadata.callerSuppliedUserAgent)' |
   sort | uniq -c | sort -rn | head -50`
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -47,8 +48,8 @@ func (m *maker) finished() finished {
 func (m *maker) proof(rec policy.Record) proof {
 	r := rec.Rotation
 	p := proof{
-		Name: show.Harmless(r.Cluster.Name), Place: place(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
-		OldShort: show.Harmless(r.Baseline.CA.Fingerprint.Short()), NewShort: show.Harmless(r.New.Fingerprint.Short()),
+		Name: words.Harmless(r.Cluster.Name), Place: place(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
+		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()), NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}
 	add := func(label, text string) {
 		if text != "" {
@@ -62,15 +63,15 @@ func (m *maker) proof(rec policy.Record) proof {
 		if i+1 < len(r.Transitions) {
 			end = r.Transitions[i+1].At
 		}
-		p.Facts = append(p.Facts, fact{Label: phaseWord(tr.Phase), Text: "for " + show.Lasting(end.Sub(tr.At)) + ", run " + show.Harmless(tr.Run), At: m.at(tr.At)})
+		p.Facts = append(p.Facts, fact{Label: phaseWord(tr.Phase), Text: "for " + show.Lasting(end.Sub(tr.At)) + ", run " + words.Harmless(tr.Run), At: m.at(tr.At)})
 	}
 	if !r.HandedOverAt.IsZero() {
 		p.Facts = append(p.Facts, fact{Label: "Handed over", At: m.at(r.HandedOverAt)})
 	}
-	add("Start operation", show.Harmless(r.StartOp.Operation))
+	add("Start operation", words.Harmless(r.StartOp.Operation))
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		if w := r.Pools[name]; w.Operation != "" {
-			add("Nodes of "+cmp.Or(show.Harmless(name), "the control plane"), m.work(w))
+			add("Nodes of "+cmp.Or(words.Harmless(name), "the control plane"), m.work(w))
 		}
 	}
 	for _, a := range r.Approvals {
@@ -84,13 +85,13 @@ func (m *maker) proof(rec policy.Record) proof {
 	for _, text := range rec.Findings {
 		add("Finding", m.words.Text(text))
 	}
-	add("Attempt", fmt.Sprintf("%d, %s, %s", r.AttemptNo, show.Harmless(r.AttemptID), cmp.Or(whose(r), "started by us")))
-	add("Cluster id", show.Harmless(r.ClusterID))
+	add("Attempt", fmt.Sprintf("%d, %s, %s", r.AttemptNo, words.Harmless(r.AttemptID), cmp.Or(whose(r), "started by us")))
+	add("Cluster id", words.Harmless(r.ClusterID))
 	return p
 }
 
 func (m *maker) work(w policy.Work) string {
-	text := show.Harmless(w.Operation)
+	text := words.Harmless(w.Operation)
 	if w.Done() {
 		text += ", " + m.words.At(w.StartedAt) + " to " + m.words.At(w.EndedAt)
 	}
@@ -110,7 +111,7 @@ func (m *maker) said(s policy.Said) string {
 	if !s.At.IsZero() {
 		text += " (" + m.words.At(s.At)
 		if s.Run != "" {
-			text += ", by " + show.Harmless(s.Run)
+			text += ", by " + words.Harmless(s.Run)
 		}
 		text += ")"
 	}
@@ -121,7 +122,7 @@ func caText(ca policy.CA) string {
 	if ca.Fingerprint == "" {
 		return ""
 	}
-	return show.Harmless(string(ca.Fingerprint)) + ", " + show.Day(ca.Issued) + " to " + show.Day(ca.Expires)
+	return words.Harmless(string(ca.Fingerprint)) + ", " + show.Day(ca.Issued) + " to " + show.Day(ca.Expires)
 }
 
 func phaseWord(p policy.Phase) string {

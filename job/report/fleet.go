@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -129,7 +130,7 @@ func (g *group) fold(refs []policy.Ref) {
 	}
 	for _, p := range projects {
 		rows := byProject[p]
-		f := fold{Title: show.Harmless(p), Note: show.Plural(len(rows), "cluster", "clusters"), Table: g.Table}
+		f := fold{Title: words.Harmless(p), Note: show.Plural(len(rows), "cluster", "clusters"), Table: g.Table}
 		f.Table.Rows, f.Table.Caption = rows, g.Title+" in "+f.Title
 		if keep > 0 {
 			f.Note = show.Plural(len(rows), "more cluster", "more clusters")
@@ -144,7 +145,7 @@ const modern = 3 * 365 * 24 * time.Hour
 
 func (m *maker) row(s stand, brief bool) row {
 	c, ca := s.Cluster, s.Cluster.Bundle.Oldest()
-	r := row{Name: show.Harmless(c.Ref.Name), Place: place(c.Ref), Expires: day(ca.Expires)}
+	r := row{Name: words.Harmless(c.Ref.Name), Place: place(c.Ref), Expires: day(ca.Expires)}
 	if ca.Fingerprint == "" && s.Rotation != nil { // it was not read: the record knows
 		ca = s.Rotation.Baseline.CA
 		r.Expires = day(ca.Expires)
@@ -166,7 +167,7 @@ func (m *maker) row(s stand, brief bool) row {
 	if brief {
 		return r
 	}
-	r.Look, r.State, r.Reason, r.Wave = s.state, s.word(), string(s.Reason), show.Harmless(s.Wave)
+	r.Look, r.State, r.Reason, r.Wave = s.state, s.word(), string(s.Reason), words.Harmless(s.Wave)
 	if s.Due.Is && !s.Due.Deadline.IsZero() && s.Phase == "" {
 		r.Late = day(s.Due.Deadline)
 	}
@@ -197,7 +198,7 @@ func (m *maker) until(r *row, s stand) {
 			r.OpenGates++
 			continue
 		}
-		g := gate{Name: show.Harmless(v.Gate), Text: m.words.Sentence(v.Reason, v.Message), Opens: m.at(v.OpensAt), Lifted: v.Lifted, reason: string(v.Reason)}
+		g := gate{Name: words.Harmless(v.Gate), Text: m.words.Sentence(v.Reason, v.Message), Opens: m.at(v.OpensAt), Lifted: v.Lifted, reason: string(v.Reason)}
 		if v.OpensAt.IsZero() {
 			g.Waits = cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time")
 		}
@@ -242,7 +243,7 @@ func (m *maker) wasRotated(r *row, s stand) {
 		return
 	}
 	r.Reason = ""
-	r.Text = "CA " + show.Harmless(rec.Rotation.Baseline.CA.Fingerprint.Short()) + " → " + show.Harmless(rec.Rotation.New.Fingerprint.Short()) + ", " + endedAs(rec.ClosedAs) + " " + m.words.At(rec.ClosedAt)
+	r.Text = "CA " + words.Harmless(rec.Rotation.Baseline.CA.Fingerprint.Short()) + " → " + words.Harmless(rec.Rotation.New.Fingerprint.Short()) + ", " + endedAs(rec.ClosedAs) + " " + m.words.At(rec.ClosedAt)
 }
 
 // roughly is a length of time as people say it.
@@ -271,12 +272,12 @@ type pace struct {
 func (m *maker) pace() []pace {
 	var out []pace
 	for _, w := range policy.Capacity(m.Policy, m.Result.Fleet, m.Result.Decisions, m.now) {
-		p := pace{Wave: cmp.Or(show.Harmless(w.Wave), "all clusters"), Due: w.Due, Done: day(w.DoneAbout), Latest: day(w.LatestSafe), Short: w.Short}
+		p := pace{Wave: cmp.Or(words.Harmless(w.Wave), "all clusters"), Due: w.Due, Done: day(w.DoneAbout), Latest: day(w.LatestSafe), Short: w.Short}
 		if w.StartsAWeek > 0 {
 			p.PerWk = rate(w.StartsAWeek)
 		}
 		if w.Short {
-			p.Late = show.Harmless(w.Late.String())
+			p.Late = words.Harmless(w.Late.String())
 		}
 		out = append(out, p)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -138,7 +139,7 @@ func (m *maker) lane(s stand, a axis) lane {
 	r, ref := s.Rotation, s.Rotation.Cluster
 	l := lane{
 		Axis: a,
-		Name: show.Harmless(ref.Name), Place: place(ref), State: s.state, Phase: string(s.Phase), Whose: whose(*r),
+		Name: words.Harmless(ref.Name), Place: place(ref), State: s.state, Phase: string(s.Phase), Whose: whose(*r),
 		Text: m.words.Sentence(s.Reason, s.Message),
 	}
 	for i, tr := range r.Transitions {

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -27,7 +28,7 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 	for _, t := range f.Turns {
 		m.turn(&v, t)
 		if ways[t.Cluster] == nil {
-			ways[t.Cluster] = &storyLane{Name: show.Harmless(t.Cluster.Name), Place: place(t.Cluster)}
+			ways[t.Cluster] = &storyLane{Name: words.Harmless(t.Cluster.Name), Place: place(t.Cluster)}
 			order = append(order, t.Cluster)
 		}
 		m.draw(ways[t.Cluster], t, v.Axis)
@@ -47,7 +48,7 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 // turn puts a rotation into the calendar.
 func (m *maker) turn(v *storyView, t sim.Turn) {
 	r := storyRow{
-		Name: show.Harmless(t.Cluster.Name), Place: place(t.Cluster),
+		Name: words.Harmless(t.Cluster.Name), Place: place(t.Cluster),
 		Started: m.at(t.Start), Nodes: m.at(t.NodesDone), Done: m.at(t.Completed), Over: m.at(t.Verified),
 		Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
 	}
@@ -117,7 +118,7 @@ func (m *maker) left(v *storyView, f sim.Forecast) {
 		if l.Outcome == sim.InFlight {
 			continue
 		}
-		it := item{Name: show.Harmless(l.Cluster.Name), Place: place(l.Cluster), Text: m.words.Left(l), Note: "Prevented by " + show.Harmless(show.Blame(l))}
+		it := item{Name: words.Harmless(l.Cluster.Name), Place: place(l.Cluster), Text: m.words.Left(l), Note: "Prevented by " + words.Harmless(show.Blame(l))}
 		if l.Late {
 			it.Note += ". Its deadline passes"
 		}

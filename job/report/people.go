@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -89,12 +90,12 @@ func (m *maker) todos() []todo {
 }
 
 func (m *maker) item(ref policy.Ref, text string, why reason.Code) item {
-	it := item{Name: show.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
+	it := item{Name: words.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
 	if it.Text == why.Info().Sentence {
 		it.Text = "" // it is the title
 	}
 	if len(it.Advice) == 0 {
-		it.Advice = []show.Part{{Text: "rotator plan --explain " + show.ShellWord(ref.String()), Command: true}}
+		it.Advice = []show.Part{{Text: "rotator plan --explain " + words.Quote(ref.String()), Command: true}}
 	}
 	return it
 }
@@ -144,11 +145,11 @@ func (m *maker) clients() []client {
 		}
 		ref := s.Cluster.Ref
 		c := client{
-			Name: show.Harmless(ref.Name), Place: place(ref), Old: show.Harmless(h.OldEndpoint), New: show.Harmless(h.NewEndpoint),
+			Name: words.Harmless(ref.Name), Place: place(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
 			Ends: m.at(h.Completes), Waits: m.words.Text(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
-				"rotator handover " + show.ShellWord(ref.String()),
-				"gcloud container clusters get-credentials " + show.ShellWord(ref.Name) + " --location " + show.ShellWord(ref.Location) + " --project " + show.ShellWord(ref.Project),
+				"rotator handover " + words.Quote(ref.String()),
+				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}
 		if s.Phase == policy.Completing {
@@ -171,9 +172,9 @@ func soonest(a, b time.Time) time.Time {
 func (m *maker) unseen() []unseen {
 	var out []unseen
 	for _, u := range m.Result.Fleet.Unread {
-		where := "project " + show.Harmless(u.Project)
+		where := "project " + words.Harmless(u.Project)
 		if u.Location != "" {
-			where += ", " + show.Harmless(u.Location)
+			where += ", " + words.Harmless(u.Location)
 		}
 		out = append(out, unseen{where, strings.TrimSuffix(m.words.Text(u.Reason), ".") + ".", show.Next(reason.NotReadable, "", m.Policy.Env)})
 	}
@@ -181,4 +182,4 @@ func (m *maker) unseen() []unseen {
 }
 
 // place is where a cluster is.
-func place(ref policy.Ref) string { return show.Harmless(ref.Project + "/" + ref.Location) }
+func place(ref policy.Ref) string { return words.Harmless(ref.Project + "/" + ref.Location) }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -78,7 +79,7 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 			t.Errorf("%s: %d rows for %d decisions", name, len(rows), len(p.Result.Decisions))
 		}
 		for _, d := range p.Result.Decisions {
-			key := strings.Join(strings.Fields(show.Harmless(d.Cluster.Ref.Name)+" "+place(d.Cluster.Ref)), " ")
+			key := strings.Join(strings.Fields(words.Harmless(d.Cluster.Ref.Name)+" "+place(d.Cluster.Ref)), " ")
 			row, ok := rows[key]
 			switch {
 			case !ok:
@@ -251,7 +252,7 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	command := regexp.MustCompile(`rotator handover [^<]*`).FindString(text)
-	if !strings.HasPrefix(command, "rotator handover &#39;") {
+	if !strings.HasPrefix(command, "rotator handover $&#39;") {
 		t.Errorf("a shell would not take the name for one word: %s", command)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -168,14 +169,14 @@ func (v *storyView) put(title string, r storyRow) {
 // calendar puts the cluster into its month; what has not started comes last.
 func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	r := storyRow{
-		Name: show.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
+		Name: words.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
 		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
 	}
 	switch {
 	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
 		r.Waited = m.words.Sentence(c.Reason, c.Message)
 	case len(c.Waited) > 0:
-		r.Waited = "waited " + show.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(show.Harmless(c.Waited[0].Gate), "-", " ")
+		r.Waited = "waited " + show.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
 	}
 	v.put(m.month(began(c)), r)
 }
@@ -194,7 +195,7 @@ func (v *storyView) join() {
 
 // storyLane draws one cluster's way: due and waiting, then phase by phase.
 func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Time) storyLane {
-	l := storyLane{Name: show.Harmless(c.Cluster.Name), Place: place(c.Cluster)}
+	l := storyLane{Name: words.Harmless(c.Cluster.Name), Place: place(c.Cluster)}
 	var said []string
 	kind, from := "", c.Due
 	if !from.IsZero() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -98,7 +99,7 @@ func newView(p Page) view {
 	}
 	m.stands = m.standings()
 	v := view{
-		Style: template.CSS(style), Policy: contentPolicy(), Env: show.Harmless(p.Policy.Env), //nolint:gosec // our own file
+		Style: template.CSS(style), Policy: contentPolicy(), Env: words.Harmless(p.Policy.Env), //nolint:gosec // our own file
 		Made: m.made(), At: m.at(p.Result.At), Zone: m.words.Zone(),
 		Todos: m.todos(), Clients: m.clients(), Unseen: m.unseen(), Groups: m.groups(),
 		Pace: m.pace(), Evidence: m.finished(),
@@ -106,7 +107,7 @@ func newView(p Page) view {
 	}
 	v.Lanes = m.lanes()
 	for _, s := range p.Settings {
-		s.Value = cmp.Or(address.ReplaceAllString(show.Harmless(s.Value), "$1$2/…"), `""`)
+		s.Value = cmp.Or(address.ReplaceAllString(words.Harmless(s.Value), "$1$2/…"), `""`)
 		v.Settings = append(v.Settings, s)
 	}
 	if p.Played != nil {
@@ -163,24 +164,24 @@ func (m *maker) made() string {
 	case m.Command == "run":
 		return "a run that acts"
 	}
-	return show.Harmless(m.Command)
+	return words.Harmless(m.Command)
 }
 
 func (m *maker) facts() []fact {
 	res := m.Result
 	out := []fact{
-		{Label: "Environment", Text: show.Harmless(m.Policy.Env)},
+		{Label: "Environment", Text: words.Harmless(m.Policy.Env)},
 		{Label: "As of", Text: m.zoned()},
 		{Label: "Seen", Text: show.Plural(len(res.Decisions), "cluster", "clusters") + " in " + show.Plural(len(m.Policy.Projects), "project", "projects")},
 	}
 	if m.Mode != "" {
-		out = append(out, fact{Label: "Mode", Text: show.Harmless(m.Mode)})
+		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
 	}
 	if last := res.Fleet.Book.Fleet.LastRun; !last.At.IsZero() {
-		out = append(out, fact{Label: "Run before", Text: show.Harmless(last.Run), At: m.at(last.At)})
+		out = append(out, fact{Label: "Run before", Text: words.Harmless(last.Run), At: m.at(last.At)})
 	}
 	if m.Version != "" {
-		out = append(out, fact{Label: "Made by", Text: "rotator " + show.Harmless(strings.TrimSpace(m.Command+" "+m.Version))})
+		out = append(out, fact{Label: "Made by", Text: "rotator " + words.Harmless(strings.TrimSpace(m.Command+" "+m.Version))})
 	}
 	return out
 }

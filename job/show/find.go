@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -59,7 +60,7 @@ func nearest(known []policy.Ref, text string) []policy.Ref {
 	own := text[strings.LastIndexByte(text, '/')+1:]
 	var near []found
 	for _, ref := range known {
-		d := min(distance(text, ref.String()), distance(own, ref.Name))
+		d := min(words.Distance(text, ref.String()), words.Distance(own, ref.Name))
 		if own != "" && (strings.Contains(ref.Name, own) || strings.Contains(own, ref.Name)) {
 			d = min(d, 2)
 		}
@@ -83,30 +84,6 @@ func DidYouMean(known []policy.Ref, text string) string {
 		return ""
 	}
 	return " (did you mean " + alternatives(near) + "?)"
-}
-
-// distance counts the letters to change, add or drop between two names.
-func distance(a, b string) int {
-	if len(a) > 300 || len(b) > 300 {
-		return 300
-	}
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			change := prev[j]
-			if a[i] != b[j] {
-				change++
-			}
-			row[j+1] = min(change, prev[j+1]+1, row[j]+1)
-		}
-		prev = row
-	}
-	return prev[len(b)]
 }
 
 // Refs lists the clusters of decisions, for [Find].

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/words"
 )
 
 // movesTerminals are characters that a terminal obeys, or that make text read
@@ -30,11 +31,11 @@ func FuzzClean(f *testing.F) {
 	c.AtLeast(15, 0)
 	f.Fuzz(func(t *testing.T, text string) {
 		defer corpus.Watch(text)()
-		got := Harmless(text)
+		got := words.Harmless(text)
 		if strings.IndexFunc(got, func(r rune) bool { return unicode.Is(movesTerminals, r) }) >= 0 || !utf8.ValidString(got) {
 			t.Errorf("%q became %q", text, got)
 		}
-		if again := Harmless(got); again != got {
+		if again := words.Harmless(got); again != got {
 			t.Errorf("%q became %q and then %q", text, got, again)
 		}
 		if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) && got != text {
@@ -50,7 +51,7 @@ func FuzzClean(f *testing.F) {
 			t.Fatal(err)
 		}
 		var want, read []string
-		escaped := HarmlessJSON(append(raw, '\n'))
+		escaped := words.HarmlessJSON(append(raw, '\n'))
 		if err := json.Unmarshal(escaped, &read); err != nil || json.Unmarshal(raw, &want) != nil || read[0] != want[0] {
 			t.Errorf("%q is escaped to %s and reads %q, error %v", text, escaped, read, err)
 		}

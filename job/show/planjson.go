@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/window"
 )
@@ -132,7 +133,7 @@ func writeJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
-	if _, err := w.Write(HarmlessJSON(text.Bytes())); err != nil {
+	if _, err := w.Write(words.HarmlessJSON(text.Bytes())); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil

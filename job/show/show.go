@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -206,21 +207,10 @@ func (g *page) sentence(r reason.Code, message string) string {
 // stay in one piece, so that they can be pasted.
 func next(r reason.Code, ref, env string) string {
 	text := r.Info().Next
-	text = strings.ReplaceAll(text, "CLUSTER", shellWord(ref))
+	text = strings.ReplaceAll(text, "CLUSTER", words.Quote(ref))
 	text = regexp.MustCompile(`\bENV\b`).ReplaceAllString(text, cmp.Or(clean(env), "ENV"))
 	return command.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", hard) })
 }
-
-// shellWord writes a name so that a shell takes it for one word and nothing
-// else: people paste commands, and the names are other people's.
-func shellWord(name string) string {
-	if name = clean(name); !beyondWord.MatchString(name) {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
-
-var beyondWord = regexp.MustCompile(`[^A-Za-z0-9/._:~-]`)
 
 var command = regexp.MustCompile(`(rotator [a-z]+( [^ ,;]*/[^ ,;]*)?( --[a-z]+ [A-Z]+)*|scripts/[a-z]+ [^ ,;]+)`)
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -35,7 +36,7 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 	g.section(bold, "IN FLIGHT", names, flying)
 	if ref, ok := handedOver(book); ok {
 		g.line("")
-		g.para(2, plain, "What their clients must update: "+strings.ReplaceAll("rotator handover "+shellWord(ref.String()), " ", hard)+", and so for each.")
+		g.para(2, plain, "What their clients must update: "+strings.ReplaceAll("rotator handover "+words.Quote(ref.String()), " ", hard)+", and so for each.")
 	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
@@ -192,7 +193,7 @@ func (g *page) said(doc policy.FleetDoc) {
 		}
 		on, release := "all clusters", "all"
 		if !h.Cluster.IsZero() {
-			on, release = clean(h.Cluster.String()), shellWord(h.Cluster.String())
+			on, release = clean(h.Cluster.String()), words.Quote(h.Cluster.String())
 		}
 		until := "until released"
 		if !h.Until.IsZero() {
@@ -217,7 +218,7 @@ func (g *page) said(doc policy.FleetDoc) {
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		if doc.Blocked[cluster] == reason.HeldByLabel {
-			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: rotator status " + shellWord(cluster)})
+			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: rotator status " + words.Quote(cluster)})
 		}
 	}
 	g.section(bold, "HELD BY A LABEL ON THE CLUSTER (as the last run saw it)", g.names(rs), rs)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/window"
 )
@@ -73,7 +74,7 @@ func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy)
 	g.fact("old CA", fmt.Sprintf("%s  %s to %s", short(r.Baseline.CA.Fingerprint), day(r.Baseline.CA.Issued), day(r.Baseline.CA.Expires)))
 	if r.New.Fingerprint != "" {
 		g.fact("new CA", fmt.Sprintf("%s  %s to %s", short(r.New.Fingerprint), day(r.New.Issued), day(r.New.Expires)))
-		g.advice(2, "what clients must update: "+strings.ReplaceAll("rotator handover "+shellWord(r.Cluster.String()), " ", hard))
+		g.advice(2, "what clients must update: "+strings.ReplaceAll("rotator handover "+words.Quote(r.Cluster.String()), " ", hard))
 	}
 }
 

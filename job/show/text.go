@@ -10,12 +10,6 @@ import (
 // hard is a space at which no line is broken.
 const hard = words.Hard
 
-// Harmless makes text from outside one line that is harmless on a terminal.
-func Harmless(s string) string { return words.Harmless(s) }
-
-// HarmlessJSON escapes the same characters in JSON.
-func HarmlessJSON(text []byte) []byte { return words.HarmlessJSON(text) }
-
 func clean(s string) string                { return words.Harmless(s) }
 func cells(s string) int                   { return words.Cells(s) }
 func pad(s string, width int) string       { return words.Pad(s, width) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -65,8 +66,8 @@ func Next(r reason.Code, ref, env string) []Part {
 		if m[0] > at {
 			parts = append(parts, Part{Text: text[at:m[0]]})
 		}
-		command := strings.ReplaceAll(text[m[0]:m[1]], "CLUSTER", shellWord(ref))
-		parts = append(parts, Part{Text: strings.Replace(command, " ENV", " "+shellWord(cmp.Or(env, "ENV")), 1), Command: true})
+		command := strings.ReplaceAll(text[m[0]:m[1]], "CLUSTER", words.Quote(ref))
+		parts = append(parts, Part{Text: strings.Replace(command, " ENV", " "+words.Quote(cmp.Or(env, "ENV")), 1), Command: true})
 		at = m[1]
 	}
 	if at < len(text) {
@@ -74,9 +75,6 @@ func Next(r reason.Code, ref, env string) []Part {
 	}
 	return parts
 }
-
-// ShellWord writes a name so that a shell takes it for one word and nothing else.
-func ShellWord(name string) string { return shellWord(name) }
 
 // Failed is why a rotation waits for people although runs go on, or "".
 func Failed(d policy.Decision) reason.Code { return failed(d) }

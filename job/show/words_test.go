@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -12,11 +13,11 @@ import (
 func TestAdviceInParts(t *testing.T) {
 	const evil = "p/l/a b'; rm -rf ~"
 	for _, reason := range reason.All() {
-		whole, words := "", ""
+		whole, prose := "", ""
 		for _, part := range Next(reason, "p/l/c", "prod") {
 			whole += part.Text
 			if !part.Command {
-				words += part.Text
+				prose += part.Text
 			}
 		}
 		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next, "CLUSTER", "p/l/c"), " ENV ", " prod ")
@@ -24,12 +25,12 @@ func TestAdviceInParts(t *testing.T) {
 			t.Errorf("%s: %q, not %q", reason, whole, want)
 		}
 		for _, command := range []string{"rotator ", "gcloud ", "scripts/", "ROTATOR_"} {
-			if strings.Contains(words, command) && !strings.Contains(words, "the rotator ") {
-				t.Errorf("%s: the words %q hold a command", reason, words)
+			if strings.Contains(prose, command) && !strings.Contains(prose, "the rotator ") {
+				t.Errorf("%s: the words %q hold a command", reason, prose)
 			}
 		}
 		for _, part := range Next(reason, evil, evil) {
-			if part.Command && strings.Contains(strings.ReplaceAll(part.Text, ShellWord(evil), ""), "rm -rf") {
+			if part.Command && strings.Contains(strings.ReplaceAll(part.Text, words.Quote(evil), ""), "rm -rf") {
 				t.Errorf("%s: a shell would run %q", reason, part.Text)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -47,7 +48,7 @@ func slack(env string, n policy.Notice) string {
 		lines = append(lines, "Next: "+n.Next)
 	}
 	for i, line := range lines {
-		lines[i] = escape.Replace(oneLine(line))
+		lines[i] = escape.Replace(words.OneLine(line))
 	}
 	text := strings.Join(lines, "\n")
 	if len(text) > slackText {

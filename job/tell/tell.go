@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
@@ -85,21 +83,6 @@ func (b Broken) Name() string { return b.Receiver }
 
 // Tell implements [pass.Receiver].
 func (b Broken) Tell(context.Context, policy.Notice) error { return b.Why }
-
-// oneLine leaves of a text of other people's making what stands on one line and
-// moves nothing.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(text), " ")
-}
 
 // errTime is what a receiver's error says when it took too long.
 var errTime = errors.New("it did not answer in time")

@@ -62,6 +62,9 @@ func Harmless(s string) string {
 	return b.String()
 }
 
+// OneLine is Harmless, with blanks folded.
+func OneLine(s string) string { return strings.Join(strings.Fields(Harmless(s)), " ") }
+
 // Harmful says whether the character does more on a terminal than take a column:
 // it steers, or it is not seen. Among the latter are some that Unicode has set
 // aside and not named yet.
