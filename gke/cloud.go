@@ -82,7 +82,7 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 	var out []policy.Cluster
 	for _, pb := range list {
 		cluster := fromProto(project, pb)
-		cluster.Partial = anyMissing(pb, missing)
+		cluster.Partial = slices.ContainsFunc(missing, func(u policy.Unread) bool { return u.Covers(cluster.Ref) })
 		out = append(out, cluster)
 	}
 	return out, unread, err
@@ -90,7 +90,7 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 
 // list lists the clusters whose names can be used, and the zones that did not
 // answer.
-func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing []string, unread []policy.Unread, err error) {
+func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing, unread []policy.Unread, err error) {
 	var got *containerpb.ListClustersResponse
 	err = c.retry.read(ctx, func(ctx context.Context) (err error) {
 		got, err = c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
@@ -106,11 +106,10 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 		}
 		list = append(list, pb)
 	}
-	missing = got.GetMissingZones()
-	for _, zone := range missing {
-		unread = append(unread, policy.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
+	for _, zone := range got.GetMissingZones() {
+		missing = append(missing, policy.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
 	}
-	return list, missing, unread, nil
+	return list, missing, append(unread, missing...), nil
 }
 
 // Cluster implements [Reader].

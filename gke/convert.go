@@ -181,17 +181,6 @@ func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
 	return pool
 }
 
-// anyMissing says whether the cluster lies in a zone that did not answer.
-func anyMissing(pb *containerpb.Cluster, missing []string) bool {
-	for _, zone := range missing {
-		at := location(pb)
-		if at == zone || strings.HasPrefix(zone, at+"-") || strings.HasPrefix(at, zone+"-") {
-			return true
-		}
-	}
-	return false
-}
-
 // operationFromProto reads an operation and the cluster that its target link
 // names: the link may say zones or locations, and the project's number.
 func operationFromProto(project string, pb *containerpb.Operation) (policy.Ref, policy.Operation, bool) {

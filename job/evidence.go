@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/evidence"
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -75,7 +76,7 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 
 // evidence writes the records as they are read: there may be thousands.
 func (a *app) evidence(ctx context.Context, s Settings, store state.Store, from, to time.Time, form evidenceForm) error {
-	if _, err := readBook(ctx, store, s); err != nil { // is it this deployment's?
+	if _, err := pass.Recall(ctx, store, string(s.Env.V)); err != nil { // is it this deployment's?
 		return err
 	}
 	table, n := evidence.NewTable(a.stdout), 0

@@ -193,7 +193,7 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 		return err
 	}
 	defer closeBook(store)
-	book, err := readBook(ctx, store, s)
+	book, err := pass.Recall(ctx, store, string(s.Env.V))
 	if err != nil {
 		return err
 	}

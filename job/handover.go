@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/handover"
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -80,7 +81,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 // handOver gathers the facts about the cluster that the text names.
 func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text string, now time.Time) (policy.HandOver, error) {
 	var none policy.HandOver
-	book, err := readBook(ctx, store, s)
+	book, err := pass.Recall(ctx, store, string(s.Env.V))
 	if err != nil {
 		return none, err
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/pass"
@@ -47,9 +45,7 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		if err != nil {
 			return err
 		}
-		if res.Holder, err = pass.AtWork(cmd.Context(), world.Store, time.Duration(s.Deadline.V), res.At); err != nil {
-			return err
-		}
+		res.Holder = a.atWork(cmd.Context(), world.Store, s, res.At)
 		if err := askedReport(*page, a.pageWithEvidence(cmd.Context(), "plan", s, world, res)); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
@@ -82,7 +83,7 @@ func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, erro
 	if h.store, err = w.a.openBook(ctx, s); err != nil {
 		return nil, err
 	}
-	book, err := readBook(ctx, h.store, s)
+	book, err := pass.Recall(ctx, h.store, string(s.Env.V))
 	if err == nil && cluster != "all" {
 		h.ref, err = w.a.clusterNamed(cluster, book)
 	}
@@ -128,7 +129,7 @@ func (h *heard) note(ctx context.Context, say word) error {
 	var err error
 	for range conflicts {
 		var book policy.Book
-		if book, err = readBook(ctx, h.store, h.s); err != nil {
+		if book, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
 			return err
 		}
 		doc, text, refused := say(book)
@@ -212,17 +213,12 @@ func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time)
 		return policy.Cluster{}, err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	ops, err := cloud.Operations(ctx, ref.Project)
-	if err != nil {
-		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
-	}
-	c, err := cloud.Cluster(ctx, ref)
+	c, err := pass.ReadCluster(ctx, cloud, ref, now)
 	if errors.Is(err, gke.ErrNotFound) {
-		return policy.Cluster{}, fmt.Errorf("%w%s", err, meant(ctx, cloud, ref)) // it names the cluster
+		return policy.Cluster{}, fmt.Errorf("%s: %w%s", ref, gke.ErrNotFound, meant(ctx, cloud, ref))
 	}
 	if err != nil {
 		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
 	}
-	c.Operations, c.OperationsRead, c.Seen = ops[ref], true, now
 	return c, nil
 }

@@ -44,17 +44,14 @@ cluster too, and earlier rotations.`,
 			return err
 		}
 		defer closeBook(store)
-		book, err := readBook(cmd.Context(), store, s)
+		book, err := pass.Recall(cmd.Context(), store, string(s.Env.V))
 		if err != nil {
 			return err
 		}
 		if len(args) == 1 {
 			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now(), *form)
 		}
-		holder, err := pass.AtWork(cmd.Context(), store, time.Duration(s.Deadline.V), now())
-		if err != nil {
-			return err
-		}
+		holder := a.atWork(cmd.Context(), store, s, now())
 		if *form == "json" {
 			return show.StatusJSON(a.stdout, book, holder, now(), s.Policy())
 		}
@@ -63,20 +60,14 @@ cluster too, and earlier rotations.`,
 	return cmd
 }
 
-// readBook reads the book and makes sure that it is this deployment's; without
-// a store it is an unknown one.
-func readBook(ctx context.Context, store state.Store, s Settings) (policy.Book, error) {
-	if store == nil {
-		return policy.Book{}, nil
-	}
-	book, err := store.Book(ctx)
+// atWork names the run that keeps others out, or nil. That the lease cannot be
+// read stops nobody who only looks.
+func (a *app) atWork(ctx context.Context, store state.Store, s Settings, now time.Time) *pass.Holder {
+	holder, err := pass.AtWork(ctx, store, time.Duration(s.Deadline.V), now)
 	if err != nil {
-		return book, fmt.Errorf("read the book: %w", err)
+		a.complain(err.Error())
 	}
-	if env := book.Fleet.Env; env != "" && env != string(s.Env.V) {
-		return book, &pass.EnvError{Book: env, Settings: string(s.Env.V)}
-	}
-	return book, nil
+	return holder
 }
 
 func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, book policy.Book, text string, now time.Time, form format) error {

@@ -184,6 +184,22 @@ type Unread struct {
 	Reason   string `json:"reason"`
 }
 
+// Covers reports whether the place holds the cluster or a part of it: a region
+// stands for its zones, and in a zone lies a part of a regional cluster.
+func (u Unread) Covers(ref Ref) bool {
+	return u.Project == ref.Project && (u.Location == "" || within(ref.Location, u.Location) || within(u.Location, ref.Location))
+}
+
+// in reports whether the cluster lies in one of the locations.
+func (r Ref) in(locations []string) bool {
+	return slices.ContainsFunc(locations, func(l string) bool { return within(r.Location, l) })
+}
+
+// within reports whether a location is another, or a zone of that region.
+func within(location, region string) bool {
+	return location == region || strings.HasPrefix(location, region+"-")
+}
+
 // Fleet is everything one run knows: what GKE showed and what the book holds.
 type Fleet struct {
 	Clusters []Cluster

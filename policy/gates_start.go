@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/policy/reason"
@@ -34,23 +33,13 @@ var StartGates = []Gate{
 
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
-	if len(p.Locations) > 0 && !inLocations(p.Locations, c.Ref.Location) {
+	if len(p.Locations) > 0 && !c.Ref.in(p.Locations) {
 		return shut(reason.NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {
 		return shut(reason.NotSelected, "its labels do not match SELECTOR "+p.Selector.String(), time.Time{})
 	}
 	return isOpen("", time.Time{})
-}
-
-// inLocations lets a region stand for its zones.
-func inLocations(list []string, location string) bool {
-	for _, l := range list {
-		if l == location || strings.HasPrefix(location, l+"-") {
-			return true
-		}
-	}
-	return false
 }
 
 func askDue(k *Case) Verdict {

@@ -34,7 +34,7 @@ func (k *Case) unseen(f Fleet) Decision {
 // UnreadAt says why the cluster's place could not be read, or "".
 func (f Fleet) UnreadAt(ref Ref) string {
 	for _, u := range f.Unread {
-		if u.Project == ref.Project && (u.Location == "" || u.Location == ref.Location || inLocations([]string{u.Location}, ref.Location) || inLocations([]string{ref.Location}, u.Location)) {
+		if u.Covers(ref) {
 			return u.Reason
 		}
 	}

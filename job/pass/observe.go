@@ -233,17 +233,17 @@ func lastAttempt(records []policy.Record) int {
 	return last
 }
 
-// readFresh reads operations, then the cluster: the read under an intent.
-func readFresh(ctx context.Context, w World, ref policy.Ref) (policy.Cluster, error) {
-	seen := w.Now()
-	ops, err := w.Read.Operations(ctx, ref.Project)
+// ReadCluster reads one cluster in the order that the protocol asks for: its
+// operations, then itself. [gke.ErrNotFound]: GKE says that there is none.
+func ReadCluster(ctx context.Context, read gke.Reader, ref policy.Ref, now time.Time) (policy.Cluster, error) {
+	ops, err := read.Operations(ctx, ref.Project)
 	if err != nil {
 		return policy.Cluster{}, fmt.Errorf("list operations: %w", err)
 	}
-	c, err := w.Read.Cluster(ctx, ref)
+	c, err := read.Cluster(ctx, ref)
 	if err != nil {
 		return policy.Cluster{}, fmt.Errorf("read the cluster: %w", err)
 	}
-	c.Operations, c.OperationsRead, c.Seen = ops[ref], true, seen
+	c.Operations, c.OperationsRead, c.Seen = ops[ref], true, now
 	return c, nil
 }

@@ -106,7 +106,7 @@ var errNoBook = errors.New("a run that acts needs a book: set ROTATOR_STATE")
 func Look(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	res := Result{At: w.Now()}
-	book, err := recall(ctx, w, o)
+	book, err := Recall(ctx, w.Store, o.Policy.Env)
 	if err != nil {
 		return res, err
 	}
@@ -165,17 +165,18 @@ func (w World) complete() World {
 	return w
 }
 
-// recall reads the book and makes sure that it is this deployment's.
-func recall(ctx context.Context, w World, o Options) (policy.Book, error) {
-	if w.Store == nil {
+// Recall reads the book and makes sure that it is this deployment's; without a
+// store it is an unknown one.
+func Recall(ctx context.Context, store state.Store, env string) (policy.Book, error) {
+	if store == nil {
 		return policy.Book{}, nil
 	}
-	book, err := w.Store.Book(ctx)
+	book, err := store.Book(ctx)
 	if err != nil {
 		return book, fmt.Errorf("read the book: %w", err)
 	}
-	if env := book.Fleet.Env; env != "" && env != o.Policy.Env {
-		return book, &EnvError{Book: env, Settings: o.Policy.Env}
+	if of := book.Fleet.Env; of != "" && of != env {
+		return book, &EnvError{Book: of, Settings: env}
 	}
 	return book, nil
 }

@@ -14,7 +14,7 @@ import (
 func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, begun time.Duration) map[string]policy.Outcome {
 	outcomes := map[string]policy.Outcome{}
 	doc, docErr := a.Store.Fleet(ctx) // holds and approvals of this minute
-	fresh, readErr := readFresh(ctx, a.World, d.Cluster.Ref)
+	fresh, readErr := ReadCluster(ctx, a.Read, d.Cluster.Ref, a.Now())
 	err := errors.Join(docErr, readErr)
 	for _, in := range intents {
 		if ctx.Err() != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/gke"
@@ -70,9 +69,7 @@ func (p *Present) forgetUnread() {
 	p.Book.Rotations = maps.Clone(p.Book.Rotations)
 	p.Book.Fleet.Slots = maps.Clone(p.Book.Fleet.Slots)
 	for ref := range p.Book.Rotations {
-		unread := slices.ContainsFunc(p.Unread, func(u policy.Unread) bool {
-			return u.Project == ref.Project && (u.Location == "" || u.Location == ref.Location || strings.HasPrefix(u.Location, ref.Location+"-"))
-		})
+		unread := slices.ContainsFunc(p.Unread, func(u policy.Unread) bool { return u.Covers(ref) })
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
 			delete(p.Book.Rotations, ref)
 			delete(p.Book.Fleet.Slots, ref.String())

@@ -211,3 +211,19 @@ func TestWhatPrevents(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadRegion: what plan calls unreadable a forecast leaves out: a zonal
+// cluster in a region that did not answer, and a regional one of which a zone did not.
+func TestUnreadRegion(t *testing.T) {
+	zonal := policy.Ref{Project: "p", Location: "europe-west1-b", Name: "zonal"}
+	regional := policy.Ref{Project: "p", Location: "us-east1", Name: "regional"}
+	other := policy.Ref{Project: "p", Location: "europe-west10", Name: "other"}
+	p := Present{
+		Unread: []policy.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
+		Book:   policy.Book{Rotations: map[policy.Ref]policy.Rotation{zonal: {}, regional: {}, other: {}}},
+	}
+	p.forgetUnread()
+	if _, there := p.Book.Rotations[other]; len(p.Book.Rotations) != 1 || !there {
+		t.Errorf("on record stay %v, want %s alone", p.Book.Rotations, other)
+	}
+}
