@@ -1,13 +1,19 @@
 package policy
 
+import (
+	"fmt"
+
+	"gke-credential-rotator/policy/reason"
+)
+
 // Edge is one way a rotation may move. From "" is idle, To "" is closed.
 type Edge struct {
 	From, To Phase
 	When     string
 }
 
-// Edges are all moves there are; ARCHITECTURE.md prints them and tests check
-// every transition against them. Three of them go back.
+// Edges are all moves there are; ARCHITECTURE.md prints them, and a rotation makes
+// no other. Three of them go back.
 var Edges = []Edge{
 	{"", Starting, "due, and every gate of a start is open: the intent is stored, then sent"},
 	{"", RecreatingNodes, "two CAs without a record of ours: foreign, or our own start accepted late"},
@@ -37,4 +43,34 @@ func Allowed(from, to Phase) bool {
 		}
 	}
 	return false
+}
+
+// illegalMove is a move that the lifecycle does not know. It is a defect of this
+// program, or a document that it did not write.
+type illegalMove struct{ from, to Phase }
+
+func (m illegalMove) text() string {
+	return fmt.Sprintf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
+}
+
+// onIllegalMove, deferred, lets what was begun for one cluster end in a refusal;
+// the other clusters go on.
+func onIllegalMove(refuse func(illegalMove)) {
+	switch x := recover().(type) {
+	case nil:
+	case illegalMove:
+		refuse(x)
+	default:
+		panic(x)
+	}
+}
+
+// refused is the decision in place of one with an illegal move.
+func (k *Case) refused(m illegalMove) Decision {
+	d := Decision{Cluster: k.Cluster, Action: People, Reason: reason.IllegalMove, Message: m.text(), Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
+	if k.Rotation != nil {
+		r := k.Rotation.clone()
+		d.Rotation, d.Phase = &r, r.Phase
+	}
+	return d
 }

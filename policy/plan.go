@@ -108,8 +108,9 @@ func (k *Case) pool(name string) *Pool {
 }
 
 // decide is the decision for one cluster, without regard to the others.
-func (k *Case) decide(f Fleet) Decision {
-	d := Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
+func (k *Case) decide(f Fleet) (d Decision) {
+	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
+	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
 	k.windows(&d)
 	if k.Rotation != nil {
 		k.inFlight(&d)

@@ -70,8 +70,12 @@ func (r *Rotation) completeIntent(call Call, now time.Time) {
 	r.Reason = reason.CompleteSent
 }
 
-// move is the only place that changes a phase.
+// move is the only place that changes a phase, and makes only moves that the
+// lifecycle knows.
 func (r *Rotation) move(to Phase, now time.Time, run string, reason reason.Code) {
+	if !Allowed(r.Phase, to) {
+		panic(illegalMove{r.Phase, to}) // see onIllegalMove
+	}
 	if to == UpdatingClients && r.Phase == RecreatingNodes {
 		r.Entries++
 		r.AskedAt = time.Time{} // this entry needs an approval of its own
@@ -86,9 +90,13 @@ func (r *Rotation) move(to Phase, now time.Time, run string, reason reason.Code)
 
 // Settle is the other half of the state machine: what the outcomes of the
 // calls, by call id, make of the rotation.
-func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) Decision {
+func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) (out Decision) {
 	r := d.Rotation.clone()
-	out := Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
+	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
+		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove, m.text()
+		out.Events = append(out.Events, Event{EventActionFailed, reason.IllegalMove, m.text()})
+	})
+	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
 	if r.Call != nil {
 		if o, ok := outcomes[r.Call.ID]; ok {
 			call := answered(*r.Call, o, now)

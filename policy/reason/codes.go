@@ -79,4 +79,5 @@ const (
 	ClosedByPerson     Code = "closed-by-people"
 	IsStuck            Code = "stuck"
 	OutcomeUnstored    Code = "outcome-unstored"
+	IllegalMove        Code = "illegal-move"
 )

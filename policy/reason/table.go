@@ -296,6 +296,11 @@ var table = map[Code]Info{
 		Next:     "Mend the store; the next runs find out by what GKE shows. What the line holds can be entered, too: see deploy/RUNBOOK.md.",
 		WaitsOn:  OnPeople,
 	},
+	IllegalMove: {
+		Sentence: "A move was due that the lifecycle does not know; it was not made.",
+		Next:     "Report it, with what rotator status CLUSTER shows. To end our record: rotator close CLUSTER --by NAME --reason WHY",
+		WaitsOn:  OnPeople,
+	},
 	IsStuck: {
 		Sentence: "It stays in its phase longer than gates and operations explain.",
 		Next:     "Look at rotator status CLUSTER; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
