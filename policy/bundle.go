@@ -87,7 +87,7 @@ func parsePEM(text []byte) Bundle {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return Bundle{Problem: fmt.Sprintf("the CA bundle holds a %q where a CERTIFICATE should be", clipTo(block.Type, 64))}
+			return Bundle{Problem: fmt.Sprintf("the CA bundle holds a %.64q where a CERTIFICATE should be", block.Type)}
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {

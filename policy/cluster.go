@@ -190,8 +190,9 @@ func (u Unread) Covers(ref Ref) bool {
 	return u.Project == ref.Project && (u.Location == "" || within(ref.Location, u.Location) || within(u.Location, ref.Location))
 }
 
-// in reports whether the cluster lies in one of the locations.
-func (r Ref) in(locations []string) bool {
+// In reports whether the cluster lies in one of the locations: a region stands for
+// its zones.
+func (r Ref) In(locations []string) bool {
 	return slices.ContainsFunc(locations, func(l string) bool { return within(r.Location, l) })
 }
 
@@ -200,12 +201,10 @@ func within(location, region string) bool {
 	return location == region || strings.HasPrefix(location, region+"-")
 }
 
-// Fleet is everything one run knows: what GKE showed and what the book holds.
-type Fleet struct {
-	Clusters []Cluster
-	Unread   []Unread
-	// Gone are clusters of which GKE, asked for each by name, said that they do
-	// not exist.
-	Gone []Ref
-	Book Book
+// Surge is how many of the pool's nodes are recreated together.
+func (p Pool) Surge() int {
+	if p.BlueGreen {
+		return max(p.Nodes, 1)
+	}
+	return max(p.MaxSurge+p.MaxUnavailable, 1)
 }

@@ -248,7 +248,7 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 			done, last = end, fmt.Sprintf("pool %q takes %s", pool.Name, Days(k.poolTime(pool)))
 		}
 		if end.After(limit) {
-			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.surge(), Days(k.Policy.NodeTime))
+			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), Days(k.Policy.NodeTime))
 		}
 	}
 	return done, last
@@ -338,18 +338,10 @@ func (k *Case) poolCalendar(pool Pool) window.Schedule {
 // poolTime is how long recreating the pool takes: NODE_TIME for each group of
 // surge nodes, and a blue-green pool's own soak.
 func (k *Case) poolTime(pool Pool) time.Duration {
-	groups := (pool.Nodes + pool.surge() - 1) / pool.surge()
+	groups := (pool.Nodes + pool.Surge() - 1) / pool.Surge()
 	d := time.Duration(max(groups, 1)) * k.Policy.NodeTime
 	if pool.BlueGreen {
 		d += pool.PoolSoak
 	}
 	return d
-}
-
-// surge is how many nodes are recreated together.
-func (p Pool) surge() int {
-	if p.BlueGreen {
-		return max(p.Nodes, 1)
-	}
-	return max(p.MaxSurge+p.MaxUnavailable, 1)
 }

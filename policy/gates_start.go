@@ -33,7 +33,7 @@ var StartGates = []Gate{
 
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
-	if len(p.Locations) > 0 && !c.Ref.in(p.Locations) {
+	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
 		return shut(reason.NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {

@@ -120,7 +120,7 @@ func wantsInsight(p *Policy, b Book, c Cluster, now time.Time) bool {
 // hasInsights says whether the cluster is ours to look at and Recommender can
 // be compared with it.
 func hasInsights(p *Policy, c Cluster) bool {
-	inScope := (len(p.Locations) == 0 || c.Ref.in(p.Locations)) && p.Selector.Matches(c.Labels)
+	inScope := (len(p.Locations) == 0 || c.Ref.In(p.Locations)) && p.Selector.Matches(c.Labels)
 	return inScope && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha && !c.CustomerCA
 }
 

@@ -42,6 +42,9 @@ func (s *Selector) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// All reports whether it selects every cluster.
+func (s Selector) All() bool { return s.terms == nil }
+
 // Matches says whether the labels satisfy every term.
 func (s Selector) Matches(labels map[string]string) bool {
 	for _, t := range s.terms {

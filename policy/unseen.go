@@ -30,13 +30,3 @@ func (k *Case) unseen(f Fleet) Decision {
 	}
 	return d
 }
-
-// UnreadAt says why the cluster's place could not be read, or "".
-func (f Fleet) UnreadAt(ref Ref) string {
-	for _, u := range f.Unread {
-		if u.Covers(ref) {
-			return u.Reason
-		}
-	}
-	return ""
-}

@@ -72,7 +72,7 @@ func (w *Waves) UnmarshalText(text []byte) error {
 		}
 		name := sel.String()
 		switch {
-		case sel.terms == nil:
+		case sel.All():
 			return fmt.Errorf("waves %q: a wave is empty, or names all; write e.g. \"env=dev > env=prod\", the rest forms the last wave", s)
 		case name == LastWave:
 			return fmt.Errorf("waves %q: %q is the name of the last wave; to select by a label of that name write e.g. \"%s=yes\"", s, name, name)
