@@ -42,7 +42,6 @@ func TestMain(m *testing.M) {
 //	gke start CLUSTER       lets an outsider start a rotation
 //	gke label CLUSTER KEY=VALUE ...  lets its owners set labels; KEY- takes one
 //	                        off, KEY@FILE sets what FILE says to write
-//	gke advice PROJECT LOCATION FILE  writes what Recommender recommends there
 //	gke spoil CLUSTER KIND N  makes its next N operations of the kind fail
 //	gke deny [PROJECT]      lets it refuse every request from now on
 //	gke refuse METHOD PROJECT  lets it refuse that method, e.g. ListOperations
@@ -174,23 +173,6 @@ func (g *servedGKE) outsider(cluster string) error {
 	return cloud.Close()
 }
 
-// advice writes each recommendation of a location: cluster, state and notes.
-func (g *servedGKE) advice(project, location, file string) error {
-	r, err := gke.DialRecommender(context.Background(), gke.InsightRetry(), clientOptions(g.address)...)
-	if err != nil {
-		return err
-	}
-	found, _, err := r.Recommendations(context.Background(), project, location)
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	for _, rec := range found {
-		fmt.Fprintln(&text, rec.Cluster, rec.State, rec.Notes)
-	}
-	return errors.Join(os.WriteFile(file, []byte(text.String()), 0o600), r.Close())
-}
-
 // setLabels changes labels as their owners do. What to write they copy out of
 // what the program told them.
 func setLabels(ts *testscript.TestScript, pb *containerpb.Cluster, words []string) {
@@ -237,8 +219,6 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(f.Close())
 	case "start":
 		ts.Check(g.outsider(args[1]))
-	case "advice":
-		ts.Check(g.advice(args[1], args[2], ts.MkAbs(args[3])))
 	case "label":
 		ref, err := policy.ParseRef(args[1])
 		ts.Check(err)

@@ -180,7 +180,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 		}
 		done()
 	}
-	environ := g.environ(t, "ROTATOR_RECOMMENDER=mark")
+	environ := g.environ(t)
 	var said told
 	for hour := 0; hour < 24*4; hour += 3 {
 		g.world.Advance(fleets.Monday.Add(time.Duration(hour) * time.Hour))

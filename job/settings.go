@@ -139,15 +139,11 @@ type Settings struct {
 	// -- What else is read --
 
 	// What is done with Recommender's insights about expiring CAs: read shows
-	// them beside the certificate's own dates; mark, with MODE=act, also marks
-	// the recommendation to rotate: claimed when our start is accepted,
-	// succeeded when the rotation is verified, failed when it is lost or closed
-	// by people. GKE then accepts the insight by itself. What people have
-	// claimed or dismissed there stays. Neither is ever a reason to act. At most
-	// 50 reads a day, and 30 more with as many writes to mark, for the free tier
-	// is 100 of each in an organisation: only where a CA expires within 180 days
-	// or a rotation is being verified, each location once a day.
-	Recommender recommenderUse `split_words:"true" default:"read" form:"off, read or mark"`
+	// them beside the certificate's own dates. They are never a reason to act.
+	// At most 50 reads a day, for the free tier is 100 in an organisation: only
+	// where a CA expires within 180 days or a rotation is being verified, each
+	// location once a day.
+	Recommender recommenderUse `split_words:"true" default:"read" form:"off or read"`
 
 	// -- Who is told --
 

@@ -98,7 +98,7 @@ var badSettings = []struct{ set, says string }{
 	{"ROTATOR_WAVES=env=dev > > env=prod", "a wave is empty"},
 	{"ROTATOR_REPORT=/mnt/reports/", "ends in .html"},
 	{"ROTATOR_REPORT=gs://bucket/page.html", "a bucket is mounted first"},
-	{"ROTATOR_RECOMMENDER=write", "is not one of the choices"},
+	{"ROTATOR_RECOMMENDER=mark", "is not one of the choices"},
 	{"ROTATOR_STATE=/tmp/book.db", "neither a file nor a Firestore database"},
 	{"ROTATOR_STATE=firestore://ops-prod", "is not a database id"},
 	{"ROTATOR_STATE=file:///tmp/book.db", "without slashes before the path"},

@@ -107,7 +107,7 @@ func (w *adoptWord) UnmarshalText(t []byte) error {
 	return pick(w, t, adoptWord(policy.AdoptWatch), adoptWord(policy.AdoptCarry))
 }
 
-func (w *recommenderWord) UnmarshalText(t []byte) error { return pick(w, t, "off", "read", "mark") }
+func (w *recommenderWord) UnmarshalText(t []byte) error { return pick(w, t, "off", "read") }
 
 // pick reads one of a few words.
 func pick[T ~string](into *T, text []byte, from ...T) error {

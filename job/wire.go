@@ -12,7 +12,6 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
 
@@ -45,16 +44,12 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 	world = pass.World{Read: struct{ gke.Reader }{cloud}, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
 	insights := a.insights(ctx, s, w)
 	if insights != nil {
-		// Nor can what reads insights mark recommendations.
-		world.Insights = insightReader{insights}
+		world.Insights = insights
 	}
 	receivers, hangUp := a.receivers(ctx, s, w)
 	world.Tell = receivers
 	if s.Mode.V == act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
-		if insights != nil && s.Recommender.V == "mark" {
-			world.Marks = insights
-		}
 	}
 	return world, func() {
 		hangUp()
@@ -64,14 +59,6 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		}
 		closeBook(book)
 	}, nil
-}
-
-// insightReader reads insights and does nothing else.
-type insightReader struct{ from gke.Insights }
-
-// Insights implements gke.Insights.
-func (r insightReader) Insights(ctx context.Context, project, location string) ([]policy.Insight, bool, error) {
-	return r.from.Insights(ctx, project, location)
 }
 
 // insights connects to Recommender, if the settings ask for it and this is no

@@ -30,7 +30,6 @@ type actor struct {
 	// what the plan says about slots and waves no longer holds.
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
-	marked    *marking      // nil: nothing is marked
 	waiting   policy.Outbox // what is to be told
 	res       *Result
 	// active are the rotations on record as this run has changed them.
@@ -47,7 +46,6 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 	}
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
-	a.markAdvice(ctx)
 	err := a.finish()
 	a.tell(ctx) // what is stored is told, whatever became of the note
 	return err

@@ -23,8 +23,6 @@ type World struct {
 	Move gke.Mover
 	// Insights is nil when Recommender is not asked. A plan never asks it.
 	Insights gke.Insights
-	// Marks is nil unless recommendations are marked: as Move, never in observe.
-	Marks gke.Marker
 	// Tell are those who are told of notices; none: no notice is made. A plan
 	// tells nobody.
 	Tell  []Receiver

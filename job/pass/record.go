@@ -290,7 +290,7 @@ func (a *actor) finish() error {
 // noteRun stores the run's note and, where it is known what was announced
 // before, what it announces.
 func (a *actor) noteRun(ctx context.Context, note policy.RunNote, known bool) error {
-	doc := a.marked.into(a.heard.into(a.doc.Tidy(a.res.Decisions, note)))
+	doc := a.heard.into(a.doc.Tidy(a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if known {
 		a.announce(doc, &c)

@@ -97,9 +97,6 @@ func (g *page) saidByGKE(c policy.Cluster, book policy.Book) {
 	for _, m := range mismatches {
 		g.fact("mismatch", g.words(m))
 	}
-	if m := book.Fleet.Marks[c.Ref.String()]; m.Has != "" {
-		g.fact("advice", "marked by us as "+string(m.Has)+" "+g.at(m.At))
-	}
 	if at := book.InsightRead(c); !at.IsZero() && len(mismatches) == 0 {
 		g.fact("insight", "read "+g.at(at)+": no mismatch")
 	}

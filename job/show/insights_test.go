@@ -31,7 +31,7 @@ func TestSaidByGKE(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(explained) {
-			for _, label := range []string{"  GKE ", "  mismatch ", "  insight ", "  advice "} {
+			for _, label := range []string{"  GKE ", "  mismatch ", "  insight "} {
 				if strings.HasPrefix(line, label) && !strings.Contains(b.String(), line) {
 					t.Errorf("status does not say %q:\n%s", line, b.String())
 				}
@@ -62,10 +62,6 @@ func TestSaidByGKE(t *testing.T) {
 		if !strings.Contains(said, "\"mismatches\": [\n") || !strings.Contains(said, "Recommender has no insight about it (read 2026-11-21)\"") {
 			t.Errorf("the JSON does not say it:\n%s", said)
 		}
-	}
-	res.Fleet.Book.Fleet.Marks = map[string]policy.Mark{c.Ref.String(): {Has: policy.MarkClaimed, Want: policy.MarkSucceeded, At: now}}
-	if got := draw(); !strings.Contains(got, "advice   marked by us as claimed Sat 21 Nov 14:05\n") {
-		t.Errorf("after a mark:\n%s", got)
 	}
 	d.Cluster.Conditions = []string{"\x1b[31mODD"}
 	if got := draw(); strings.Contains(got, "\x1b") {

@@ -1,7 +1,6 @@
 package trial
 
-// stopsStop judges promise 7. That observe marks nothing for Recommender it
-// cannot see: the journal holds no calls of Recommender.
+// stopsStop judges promise 7.
 func (j *judge) stopsStop(e *Event) {
 	switch e.Kind {
 	case Sent:
