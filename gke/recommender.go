@@ -30,9 +30,6 @@ type Insights interface {
 var (
 	ErrUsedUp   = errors.New("the quota of Recommender is used up")
 	ErrNoAnswer = errors.New("no answer from Recommender")
-	// ErrChanged is of a mark: somebody else has changed the recommendation
-	// since it was read.
-	ErrChanged = errors.New("the recommendation was changed meanwhile")
 )
 
 // The insights about expiring CAs: their type, and which of that type.
@@ -61,8 +58,7 @@ func DialRecommender(ctx context.Context, retry Retry, opts ...option.ClientOpti
 	if err != nil {
 		return nil, fmt.Errorf("connect to Recommender: %w", err)
 	}
-	// Repeated by Retry alone, as GKE's reads. What marks is never repeated.
-	client.CallOptions.ListInsights, client.CallOptions.ListRecommendations = nil, nil
+	client.CallOptions.ListInsights = nil // repeated by Retry alone, as GKE's reads
 	return &Recommender{client: client, retry: retry}, nil
 }
 
@@ -82,7 +78,7 @@ func (r *Recommender) Insights(ctx context.Context, project, location string) ([
 		return err
 	})
 	if err != nil {
-		return nil, false, insightError(err, recommenderAPI)
+		return nil, false, insightError(err)
 	}
 	var found []policy.Insight
 	for _, in := range list {
@@ -106,8 +102,8 @@ func targetOf(project, resource string) (policy.Ref, bool) {
 }
 
 // insightError marks the errors after which the others need not be asked.
-func insightError(err error, api service) error {
-	switch said := api.explain(err); {
+func insightError(err error) error {
+	switch said := recommenderAPI.explain(err); {
 	case status.Code(err) == codes.ResourceExhausted:
 		return fmt.Errorf("%w: %w", ErrUsedUp, said)
 	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.DeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
