@@ -38,11 +38,7 @@ type FleetDoc struct {
 	Insights     map[string]InsightNote `json:"insights,omitempty"`
 	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up
 	Mismatches   map[string]Mismatch    `json:"mismatches,omitempty"`  // by cluster
-	// Marks are recommendations to be marked, or that were, by cluster;
-	// MarksSpent is when tries of the last day were made.
-	Marks      map[string]Mark `json:"marks,omitempty"`
-	MarksSpent []time.Time     `json:"marksSpent,omitempty"`
-	LastRun    RunNote         `json:"lastRun,omitzero"`
+	LastRun      RunNote                `json:"lastRun,omitzero"`
 
 	Version string `json:"-"`
 }

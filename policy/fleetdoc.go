@@ -70,7 +70,7 @@ func (f *FleetDoc) noteWave(wave string, note WaveNote) {
 // Lean is the document without what the next run sees again: for when it has
 // become too large.
 func (f FleetDoc) Lean() FleetDoc {
-	f.Blocked, f.Insights, f.Mismatches, f.Marks = nil, nil, nil, nil
+	f.Blocked, f.Insights, f.Mismatches = nil, nil, nil
 	return f
 }
 

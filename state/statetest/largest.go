@@ -78,14 +78,6 @@ func largestFleet() policy.FleetDoc {
 			doc.Mismatches[place.String()+"/"+long(40)] = policy.Mismatch{What: policy.InsightMissing, CA: policy.Fingerprint(long(64))}
 		}
 	}
-	doc.Marks = map[string]policy.Mark{}
-	for i := range 20 {
-		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", long(30), long(36), i)
-		doc.Marks[name] = policy.Mark{Attempt: long(32), Want: policy.MarkSucceeded, Has: policy.MarkClaimed, At: begin, Tries: 3, Over: true}
-	}
-	for range policy.MaxMarks {
-		doc.MarksSpent = append(doc.MarksSpent, begin)
-	}
 	return doc
 }
 
