@@ -253,24 +253,13 @@ func TestGcloudListsRecorded(t *testing.T) {
 	}
 }
 
-// TestGcloudReadsInsights: gcloud lists and marks what Recommender says of a CA
-// that ends within 180 days; a stale etag is refused.
+// TestGcloudReadsInsights: gcloud lists and describes what Recommender says of a
+// CA that ends within 180 days.
 func TestGcloudReadsInsights(t *testing.T) {
 	t.Parallel()
 	sh := gcloudShell(t, serveSample(t), "shop-prod")
-	const (
-		insights = ` --project shop-prod --location us-east4 --insight-type google.container.DiagnosisInsight`
-		advice   = ` --project shop-prod --location us-east4 --recommender google.container.DiagnosisRecommender`
-		etagOf   = ` --format 'value(etag)'`
-		idOf     = ` --format 'value(name.basename())'`
-	)
+	const insights = ` --project shop-prod --location us-east4 --insight-type google.container.DiagnosisInsight`
 	sh.must(t, `gcloud recommender insights list`+insights, "CLUSTER_CA_EXPIRATION", "ACTIVE", "search", "2027-04-05")
-	id := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+idOf))
-	etag := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+etagOf))
-	mark := `gcloud recommender insights mark-accepted ` + id + insights + ` --state-metadata by=rotator --etag `
-	sh.refused(t, mark+"stale", "ABORTED")
-	sh.must(t, mark+"'"+etag+"'", "state: ACCEPTED", "by: rotator")
-	sh.must(t, `gcloud recommender recommendations list`+advice, "CLUSTER_CA_EXPIRATION", "search")
-	etag = strings.TrimSpace(sh.must(t, `gcloud recommender recommendations list`+advice+etagOf))
-	sh.must(t, `gcloud recommender recommendations mark-claimed `+id+advice+` --etag '`+etag+`'`, "state: CLAIMED")
+	id := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+` --format 'value(name.basename())'`))
+	sh.must(t, `gcloud recommender insights describe `+id+insights, "state: ACTIVE", "severity: HIGH", "search")
 }

@@ -67,7 +67,7 @@ func (w *World) refuse(method string, req any) error {
 		w.faults.struck("quota")
 		err = status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
 	}
-	if !isRead(method) && !strings.HasPrefix(method, "Mark") {
+	if !isRead(method) {
 		cluster, pool, _ := strings.Cut(name, "/nodePools/")
 		w.journal = append(w.journal, Entry{At: w.now, Method: method, Cluster: cluster, NodePool: pool, Error: status.Convert(err).Message()})
 	}
@@ -100,8 +100,6 @@ var permissions = map[string]string{
 	"GetCluster": "container.clusters.get", "GetNodePool": "container.clusters.get", "ListNodePools": "container.clusters.get",
 	"ListOperations": "container.operations.list", "GetOperation": "container.operations.get",
 	"ListInsights": "recommender.containerDiagnosisInsights.list", "GetInsight": "recommender.containerDiagnosisInsights.get",
-	"MarkInsightAccepted": "recommender.containerDiagnosisInsights.update",
-	"ListRecommendations": "recommender.containerDiagnosisRecommendations.list", "GetRecommendation": "recommender.containerDiagnosisRecommendations.get",
 }
 
 // denial is the 403 of a project, or nil.
@@ -116,9 +114,6 @@ func (w *World) denial(method, name string) error {
 		permission := permissions[method]
 		if permission == "" {
 			permission = "container.clusters.update"
-		}
-		if strings.HasPrefix(method, "MarkRecommendation") {
-			permission = "recommender.containerDiagnosisRecommendations.update"
 		}
 		return detailed(status.Newf(codes.PermissionDenied, "Required %q permission(s) for %q.", permission, name),
 			&errdetails.ErrorInfo{Reason: "IAM_PERMISSION_DENIED", Domain: "container.googleapis.com", Metadata: map[string]string{"permission": permission}})

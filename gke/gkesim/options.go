@@ -27,8 +27,6 @@ type Options struct {
 	// InsightReads is how often Recommender may be read a day; without paid
 	// support Google allows 100 to an organisation.
 	InsightReads int
-	// InsightWrites is how often it may be written to a day, likewise.
-	InsightWrites int
 	// InsightsAnywhere makes Recommender take "-" as a location. Whether
 	// Google's does, nobody could confirm.
 	InsightsAnywhere bool
@@ -94,9 +92,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.InsightReads <= 0 {
 		o.InsightReads = 100
-	}
-	if o.InsightWrites <= 0 {
-		o.InsightWrites = 100
 	}
 	return o
 }

@@ -29,9 +29,8 @@ type World struct {
 	due       agenda
 	journal   []Entry
 	nextOp    int
-	reads     int               // of Recommender, on adviceDay
-	writes    int               // likewise
-	adviceDay string            // UTC
+	reads     int               // of Recommender, on readDay
+	readDay   string            // UTC
 	numbers   map[string]string // project ids by number
 	retired   map[string]bool   // versions that are no longer to be had
 	downtimes []Downtime
