@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"path"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -62,12 +61,7 @@ func TestReads(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
 	served := c.Serve(t)
 	served.Lists.Store(0)
-	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = store.Close() }()
-	book := &reads{Store: store}
+	book := &reads{Store: state.NewMemory(true)}
 	look(t, c, book, served.Address)
 	if book.outbox != 0 {
 		t.Error("without receivers the outbox is read")
@@ -84,12 +78,7 @@ func TestReads(t *testing.T) {
 // nothing to tell.
 func TestReadsWithReceivers(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 2, Clusters: 5, Due: 0}, 4, nil}
-	store, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = store.Close() }()
-	book := &reads{Store: store}
+	book := &reads{Store: state.NewMemory(true)}
 	look(t, c, book, c.Serve(t).Address, listener{&diary{}})
 	if book.outbox != 1 || book.book != 1 || book.fleet != 0 || book.writes != 1 || book.lease != 2 {
 		t.Errorf("the outbox was read %d times, the book %d, the fleet document %d; leases %d, writes %d", book.outbox, book.book, book.fleet, book.lease, book.writes)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,23 +41,20 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		times int
 		want  string
 	}{{0, ""}, {conflicts - 1, ""}, {conflicts, "nothing was noted"}} {
-		file, err := state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
-		if err != nil {
-			t.Fatal(err)
-		}
 		var out bytes.Buffer
+		book := state.NewMemory(true)
 		s, _ := readSettings(enough)
 		h := &heard{
 			a: newApp(nil, &out, &out), s: s, said: policy.Said{By: "ann", At: time.Unix(1e9, 0)},
-			store: &busyStore{Store: file, times: c.times, other: func(d policy.FleetDoc) policy.FleetDoc {
+			store: &busyStore{Store: book, times: c.times, other: func(d policy.FleetDoc) policy.FleetDoc {
 				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}})
 				return d
 			}},
 		}
-		err = h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+		err := h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
 			return book.Fleet.Hold(policy.Ref{}, time.Time{}, h.said)
 		})
-		doc, readErr := file.Fleet(t.Context())
+		doc, readErr := book.Fleet(t.Context())
 		if readErr != nil {
 			t.Fatal(readErr)
 		}
@@ -68,9 +64,6 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 			}
 		} else if err != nil || len(doc.Holds) != 1 || len(doc.Requests) != c.times || doc.Env != "test" {
 			t.Errorf("%d conflicts: %v, document %+v", c.times, err, doc)
-		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +28,7 @@ type stage struct {
 	t      *testing.T
 	gke    *gkesim.World
 	cloud  *gke.Cloud
-	book   *state.File
+	book   *state.Memory
 	policy *policy.Policy
 	now    time.Time
 	mono   time.Duration
@@ -44,7 +43,7 @@ var shop = policy.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
 
 func newStage(t *testing.T, clusters ...policy.Ref) *stage {
 	t.Helper()
-	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), now: monday}
+	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), book: state.NewMemory(true), now: monday}
 	complete, err := window.ParseWeekly("Mon-Sun 00:00-24:00")
 	if err != nil {
 		t.Fatal(err)
@@ -58,11 +57,6 @@ func newStage(t *testing.T, clusters ...policy.Ref) *stage {
 	for _, ref := range clusters {
 		s.add(ref, "2027-03-11", nil)
 	}
-	s.book, err = state.OpenFile(filepath.Join(t.TempDir(), "book.db"), state.FileOptions{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.book.Close() })
 	opts, stop, err := s.gke.Connect()
 	if err != nil {
 		t.Fatal(err)

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"gke-credential-rotator/gke"
@@ -85,21 +83,13 @@ type Game struct {
 }
 
 // NewGame sets up the simulated GKE behind Google's own client, and a book of
-// its own that goes when the game is closed.
+// its own in memory.
 func NewGame(ctx context.Context, s Setup) (*Game, error) {
-	g := &Game{Setup: s, now: s.From}
-	dir, err := os.MkdirTemp("", "rotator-simulate-")
-	if err != nil {
-		return nil, fmt.Errorf("a place for the simulation's book: %w", err)
-	}
-	g.close = append(g.close, func() error { return os.RemoveAll(dir) })
-	if g.Store, err = state.OpenFile(filepath.Join(dir, "book.db"), state.FileOptions{NoSync: true}); err != nil {
-		return nil, errors.Join(err, g.Close())
-	}
-	g.close = append(g.close, g.Store.Close)
+	// A run that is cut leaves in the book what it wrote, and nothing else.
+	g := &Game{Setup: s, Store: state.NewMemory(true), now: s.From}
 	opts, stop, err := s.World.Connect()
 	if err != nil {
-		return nil, errors.Join(err, g.Close())
+		return nil, err
 	}
 	g.close = append(g.close, func() error { stop(); return nil })
 	cloud, err := gke.DialWith(ctx, gke.NoRetry(), opts...)
