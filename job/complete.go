@@ -169,11 +169,10 @@ func (a *app) knownInFile(ctx context.Context) map[policy.Ref]string {
 	if s.State.V.File == "" {
 		return nil
 	}
-	f, err := state.OpenFile(s.State.V.File, state.FileOptions{ReadOnly: true, Wait: patience})
+	f, err := state.OpenFile(s.State.V.File, patience)
 	if err != nil {
 		return nil
 	}
-	defer closeBook(f)
 	book, err := f.Book(ctx)
 	if err != nil {
 		return nil

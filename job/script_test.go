@@ -99,7 +99,7 @@ func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: book holds N | book full")
 	}
-	book, err := state.ShareFile(ts.MkAbs("book.db"))
+	book, err := state.OpenFile(ts.MkAbs("book.db"), state.FileWait)
 	ts.Check(err)
 	doc, err := book.Fleet(context.Background())
 	ts.Check(err)
@@ -129,10 +129,8 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: lease RUN SINCE UNTIL")
 	}
-	book, err := state.ShareFile(ts.MkAbs("book.db"))
-	if !errors.Is(err, state.ErrNoBook) {
-		ts.Check(err)
-	}
+	book, err := state.OpenFile(ts.MkAbs("book.db"), state.FileWait)
+	ts.Check(err)
 	for _, at := range args[1:] { // taken at the one time, renewed until the other
 		now, err := time.Parse(time.RFC3339, at)
 		ts.Check(err)

@@ -82,7 +82,7 @@ func (a *app) openBook(ctx context.Context, s Settings) (state.Store, error) {
 	if s.State.V.File == "" {
 		return a.openFirestore(ctx, s)
 	}
-	return state.ShareFile(s.State.V.File)
+	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
 // openExistingBook opens the book to read; nil when there is no file yet.
@@ -93,7 +93,7 @@ func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, er
 	if _, err := os.Stat(s.State.V.File); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
 	}
-	return state.ShareFile(s.State.V.File)
+	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
 func (a *app) openFirestore(ctx context.Context, s Settings) (state.Store, error) {

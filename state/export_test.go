@@ -1,6 +1,16 @@
 package state
 
-import pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+import (
+	"context"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"go.etcd.io/bbolt"
+)
+
+// InWrite does something while the book is being written.
+func (f *File) InWrite(do func()) error {
+	return f.update(context.Background(), func(*bbolt.Tx) error { do(); return nil })
+}
 
 // DecodeText reads a stored document, as the file book holds it.
 func DecodeText(id string, text []byte, v any) (version string, err error) {

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,104 +29,115 @@ var (
 	keyLease        = []byte("lease")
 )
 
-// ErrNoBook says that there is no book yet at the place that was named, and
-// that none was made, for it was opened to be read only.
-var ErrNoBook = errors.New("there is no book yet")
+// FileWait is how long whoever reads or writes the book waits for other
+// processes that do.
+const FileWait = 10 * time.Second
 
-// lockWait is how long a second process waits for the first.
-const lockWait = time.Second
-
-// File is the book in one file, for one machine.
+// File is the book in one file, for one machine and several processes side by
+// side: it is open only while it is read or written, so a person can hold the
+// fleet while a run is at work. The first write makes it, for its owner's eyes
+// only; until then it reads as an empty book.
 type File struct {
-	db   *bbolt.DB
 	path string
+	wait time.Duration
 }
 
-// FileOptions say how the file is opened.
-type FileOptions struct {
-	// NoSync skips flushing to disk: for simulations, which a crash may lose.
-	NoSync bool
-	// ReadOnly opens an existing file without changing it. A missing one is
-	// not made: the error is [ErrNoBook], and holds, approvals and waves are
-	// then unknown, not empty.
-	ReadOnly bool
-	// Wait is how long to wait for another process that has the file open; a
-	// second when zero.
-	Wait time.Duration
+// OpenFile gives the book at the path, which waits so long for other processes
+// and then says who is in the way. What is wrong with a file that is there is
+// told now, not in the middle of a run.
+func OpenFile(path string, wait time.Duration) (*File, error) {
+	f := &File{path, wait}
+	return f, f.view(context.Background(), func(*bbolt.Tx) error { return nil })
 }
 
-// OpenFile opens or creates the file, for its owner's eyes only. While one
-// process has it open, others wait a second and then learn who is in the way.
-func OpenFile(path string, o FileOptions) (*File, error) {
-	if err := checkPath(path, o); err != nil {
-		return nil, err
+// made says whether there is a book, and beforehand what bbolt would say in its
+// own words.
+func (f *File) made() (bool, error) {
+	info, err := os.Stat(f.path)
+	switch {
+	case err == nil && info.IsDir():
+		return false, fmt.Errorf("the book %s is a folder: name a file in it", f.path)
+	case err == nil:
+		return info.Size() > 0, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return true, nil // another trouble comes out on opening
 	}
-	f := &File{path: path}
+	if _, err := os.Stat(filepath.Dir(f.path)); errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("the book %s cannot be made: make the folder %s first", f.path, filepath.Dir(f.path))
+	}
+	return false, nil
+}
+
+// view reads the book; do is not called where there is none yet.
+func (f *File) view(ctx context.Context, do func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if made, err := f.made(); err != nil || !made {
+		return err
+	}
+	return f.with(true, func(db *bbolt.DB) error { return db.View(do) })
+}
+
+// update writes the book, at once or not at all.
+func (f *File) update(ctx context.Context, do func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	if _, err := f.made(); err != nil {
+		return err
+	}
+	return f.with(false, func(db *bbolt.DB) error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			for _, name := range buckets {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return fmt.Errorf("prepare the book %s: %w", f.path, err)
+				}
+			}
+			return do(tx)
+		})
+	})
+}
+
+// with opens the file and closes it again.
+func (f *File) with(readOnly bool, do func(*bbolt.DB) error) error {
+	var db *bbolt.DB
 	err := f.guard(func() (err error) {
-		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: cmp.Or(o.Wait, lockWait), NoSync: o.NoSync, ReadOnly: o.ReadOnly})
+		db, err = bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: f.wait, ReadOnly: readOnly})
 		return err
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("the book %s is in use by %s: wait for it, or stop it", path, holder(path))
+		return fmt.Errorf("the book %s is in use by %s: wait for it, or stop it", f.path, holder(f.path))
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("open the book: %w: it belongs to another user", err)
+		return fmt.Errorf("open the book: %w: it belongs to another user", err)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, f.damaged(err)
+		return f.damaged(err)
 	case err != nil && !errors.Is(err, errDamaged):
-		return nil, fmt.Errorf("open the book %s: %w", path, err)
+		return fmt.Errorf("open the book %s: %w", f.path, err)
 	case err != nil:
-		return nil, err
+		return err
 	}
-	if err := f.prepare(o); err != nil {
-		return nil, errors.Join(err, f.db.Close())
-	}
-	return f, nil
+	err = f.guard(func() error {
+		if err := db.View(f.whole); err != nil {
+			return err
+		}
+		return do(db)
+	})
+	return errors.Join(err, db.Close())
 }
 
-// checkPath says beforehand what bbolt would say in its own words.
-func checkPath(path string, o FileOptions) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return fmt.Errorf("the book %s is a folder: name a file in it", path)
-	case err == nil && info.Size() == 0 && o.ReadOnly:
-		return fmt.Errorf("the book %s is an empty file: %w", path, ErrNoBook)
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return nil // another trouble comes out on opening
-	case o.ReadOnly:
-		return fmt.Errorf("%s: %w", path, ErrNoBook)
-	}
-	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the book %s cannot be made: make the folder %s first", path, filepath.Dir(path))
-	}
-	return nil
-}
-
-// prepare makes the buckets, and sees that the file is as long as it says:
-// reading beyond its end would kill the process.
-func (f *File) prepare(o FileOptions) error {
+// whole sees that the file is as long as it says: reading beyond its end would
+// kill the process.
+func (f *File) whole(tx *bbolt.Tx) error {
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return fmt.Errorf("open the book %s: %w", f.path, err)
 	}
-	err = f.view(func(tx *bbolt.Tx) error {
-		if info.Size() < tx.Size() {
-			return f.damaged(fmt.Errorf("it is cut short: %d of %d bytes", info.Size(), tx.Size()))
-		}
-		return nil
-	})
-	if err != nil || o.ReadOnly {
-		return err
+	if info.Size() < tx.Size() {
+		return f.damaged(fmt.Errorf("it is cut short: %d of %d bytes", info.Size(), tx.Size()))
 	}
-	return f.update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return fmt.Errorf("prepare the book %s: %w", f.path, err)
-			}
-		}
-		return nil
-	})
+	return nil
 }
 
 var errDamaged = errors.New("restore a copy; or move the file away, but then rotations in flight count as somebody else's")
@@ -148,28 +158,13 @@ func (f *File) guard(do func() error) (err error) {
 	return do()
 }
 
-func (f *File) view(do func(*bbolt.Tx) error) error {
-	return f.guard(func() error { return f.db.View(do) })
-}
-
-func (f *File) update(do func(*bbolt.Tx) error) error {
-	err := f.guard(func() error { return f.db.Update(do) })
-	if errors.Is(err, bolterrors.ErrDatabaseReadOnly) {
-		return fmt.Errorf("the book %s was opened to be read only: %w", f.path, err)
-	}
-	return err
-}
-
-// Close implements [Store].
-func (f *File) Close() error { return f.db.Close() }
+// Close implements [Store]: nothing is open between reads and writes.
+func (f *File) Close() error { return nil }
 
 // Book implements [Store].
 func (f *File) Book(ctx context.Context) (policy.Book, error) {
-	if err := ctx.Err(); err != nil {
-		return policy.Book{}, err
-	}
 	book := policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}
-	err := f.view(func(tx *bbolt.Tx) error {
+	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketRotations)
 		if b == nil {
 			return nil
@@ -198,10 +193,7 @@ func (f *File) Book(ctx context.Context) (policy.Book, error) {
 
 // Fleet implements [Store].
 func (f *File) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
-	if err := ctx.Err(); err != nil {
-		return doc, err
-	}
-	err = f.view(func(tx *bbolt.Tx) error {
+	err = f.view(ctx, func(tx *bbolt.Tx) error {
 		doc, err = fleetIn(tx)
 		return err
 	})
@@ -221,11 +213,8 @@ func fleetIn(tx *bbolt.Tx) (policy.FleetDoc, error) {
 
 // Write implements [Store].
 func (f *File) Write(ctx context.Context, c Change) (Change, error) {
-	if err := ctx.Err(); err != nil {
-		return c, fmt.Errorf("nothing was written: %w", err)
-	}
 	written := c
-	err := f.update(func(tx *bbolt.Tx) error {
+	err := f.update(ctx, func(tx *bbolt.Tx) error {
 		if c.Fleet != nil {
 			doc := *c.Fleet
 			version, err := put(tx.Bucket(bucketFleet), "fleet", doc.Version, &doc)
@@ -341,11 +330,8 @@ func current(b *bbolt.Bucket, id string) (string, error) {
 
 // History implements [Store].
 func (f *File) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	var out []policy.Record
-	err := f.view(func(tx *bbolt.Tx) error {
+	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketHistory)
 		if b == nil {
 			return nil
@@ -370,10 +356,7 @@ func (f *File) History(ctx context.Context, ref policy.Ref) ([]policy.Record, er
 
 // Lease implements [Store].
 func (f *File) Lease(ctx context.Context, want Lease) (held Lease, err error) {
-	if err := ctx.Err(); err != nil {
-		return held, err
-	}
-	err = f.update(func(tx *bbolt.Tx) error {
+	err = f.update(ctx, func(tx *bbolt.Tx) error {
 		now, version, err := leaseIn(tx)
 		if err != nil {
 			return err
@@ -394,10 +377,7 @@ func (f *File) Lease(ctx context.Context, want Lease) (held Lease, err error) {
 
 // Holder implements [Store].
 func (f *File) Holder(ctx context.Context) (held Lease, err error) {
-	if err := ctx.Err(); err != nil {
-		return held, err
-	}
-	err = f.view(func(tx *bbolt.Tx) error {
+	err = f.view(ctx, func(tx *bbolt.Tx) error {
 		held, _, err = leaseIn(tx)
 		return err
 	})

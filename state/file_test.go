@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -26,54 +27,27 @@ func TestFileConforms(t *testing.T) {
 	statetest.Run(t, func(t *testing.T) statetest.Opener {
 		path := filepath.Join(t.TempDir(), "book.db")
 		return func(t *testing.T) state.Store {
-			s, err := state.OpenFile(path, state.FileOptions{NoSync: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
+			return open(t, path)
 		}
 	})
 }
 
-func TestSharedConforms(t *testing.T) {
-	statetest.Run(t, func(t *testing.T) statetest.Opener {
-		path := filepath.Join(t.TempDir(), "book.db")
-		return func(t *testing.T) state.Store {
-			s, err := state.ShareFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-	})
-}
-
-// TestSharedSideBySide: a person's word is taken while a run has the book, and
+// TestSideBySide: a person's word is taken while a run has the book, and
 // looking at a book makes none.
 func TestSharedSideBySide(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
-	run, err := state.ShareFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	run, person := open(t, path), open(t, path)
 	if _, err := run.Book(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading made a file: %v", err)
 	}
-	person, err := state.ShareFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := person.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "said"}}); err != nil {
 		t.Fatal(err)
 	}
 	if doc, err := run.Fleet(t.Context()); err != nil || doc.Env != "said" {
 		t.Errorf("the run reads %q, %v", doc.Env, err)
-	}
-	if _, err := state.ShareFile(filepath.Join(t.TempDir(), "none", "book.db")); err == nil {
-		t.Error("a missing folder is told at the first write only")
 	}
 }
 
@@ -95,17 +69,18 @@ func TestLargestFits(t *testing.T) {
 
 func open(t *testing.T, path string) *state.File {
 	t.Helper()
-	s, err := state.OpenFile(path, state.FileOptions{})
+	s, err := state.OpenFile(path, state.FileWait)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
 func TestFileIsItsOwnersAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
-	open(t, path)
+	if _, err := open(t, path).Lease(t.Context(), state.Lease{Holder: "a"}); err != nil {
+		t.Fatal(err)
+	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, error %v; want 0600", info.Mode(), err)
@@ -122,77 +97,61 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		return path
 	}
-	for _, tt := range []struct {
-		name, path string
-		options    state.FileOptions
-		want       string
-		is         error
-	}{
-		{"missing, to read", filepath.Join(dir, "no.db"), state.FileOptions{ReadOnly: true}, "there is no book yet", state.ErrNoBook},
-		{"empty, to read", write("empty.db", ""), state.FileOptions{ReadOnly: true}, "there is no book yet", state.ErrNoBook},
-		{"a folder", dir, state.FileOptions{}, "is a folder", nil},
-		{"in a missing folder", filepath.Join(dir, "no", "book.db"), state.FileOptions{}, "make the folder " + filepath.Join(dir, "no"), nil},
-		{"text", write("text.db", "these are my notes\n"), state.FileOptions{}, "damaged", nil},
-		{"long text", write("long.db", strings.Repeat("these are my notes\n", 5000)), state.FileOptions{}, "damaged", nil},
-		{"long text, to read", filepath.Join(dir, "long.db"), state.FileOptions{ReadOnly: true}, "damaged", nil},
+	for _, tt := range []struct{ name, path, want string }{
+		{"a folder", dir, "is a folder"},
+		{"in a missing folder", filepath.Join(dir, "no", "book.db"), "make the folder " + filepath.Join(dir, "no")},
+		{"text", write("text.db", "these are my notes\n"), "damaged"},
+		{"long text", write("long.db", strings.Repeat("these are my notes\n", 5000)), "damaged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := state.OpenFile(tt.path, tt.options)
+			_, err := state.OpenFile(tt.path, state.FileWait)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %v, want one line that names the file and %q", err, tt.want)
 			}
-			if tt.is != nil && !errors.Is(err, tt.is) {
-				t.Errorf("%v is not %v", err, tt.is)
-			}
 		})
-	}
-	if _, err := os.Stat(filepath.Join(dir, "no.db")); err == nil {
-		t.Error("reading made a book")
 	}
 }
 
-// TestReadOnly: it reads what is there and changes nothing.
+// TestReadOnly: reading changes nothing, neither a book nor a file that is empty.
 func TestReadOnly(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
-	w := open(t, path)
-	if _, err := w.Write(context.Background(), state.Change{Fleet: &policy.FleetDoc{Env: "prod"}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := state.OpenFile(path, state.FileOptions{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	if b, err := s.Book(context.Background()); err != nil || b.Fleet.Env != "prod" {
-		t.Errorf("read %v, %v", b, err)
-	}
-	if _, err := s.Write(context.Background(), state.Change{Rotation: &policy.Rotation{}}); err == nil || !strings.Contains(err.Error(), "read only") {
-		t.Errorf("a write into a book opened to be read: %v", err)
-	}
-	if _, err := s.Lease(context.Background(), state.Lease{Holder: "a"}); err == nil {
-		t.Error("a lease was taken in a book opened to be read")
-	}
-	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
-		t.Errorf("reading changed the file: %v", err)
+	for _, env := range []string{"prod", ""} {
+		path := filepath.Join(t.TempDir(), "book.db")
+		s := open(t, path)
+		err := os.WriteFile(path, nil, 0o600)
+		if env != "" {
+			_, err = s.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: env}})
+		}
+		before, readErr := os.ReadFile(path)
+		if err := errors.Join(err, readErr); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := open(t, path).Book(t.Context()); err != nil || !b.Known || b.Fleet.Env != env {
+			t.Errorf("read %v, %v", b, err)
+		}
+		_, fleetErr := s.Fleet(t.Context())
+		_, historyErr := s.History(t.Context(), policy.Ref{})
+		_, outboxErr := s.Outbox(t.Context())
+		_, holderErr := s.Holder(t.Context())
+		if err := errors.Join(fleetErr, historyErr, outboxErr, holderErr); err != nil {
+			t.Error(err)
+		}
+		for _, err := range s.Records(t.Context(), time.Time{}) {
+			t.Errorf("a record, or %v", err)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("reading changed the file: %v", err)
+		}
 	}
 }
 
 // TestTwoProcesses: the second waits and is told which process is in the way.
 func TestTwoProcesses(t *testing.T) {
 	if path := os.Getenv("ROTATOR_TEST_BOOK"); path != "" {
-		_, err := state.OpenFile(path, state.FileOptions{})
+		_, err := state.OpenFile(path, time.Second)
 		fmt.Print(err)
 		return
 	}
 	path := filepath.Join(t.TempDir(), "book.db")
-	s := open(t, path)
 	second := func() string {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestTwoProcesses$")
 		cmd.Env = append(os.Environ(), "ROTATOR_TEST_BOOK="+path)
@@ -202,10 +161,12 @@ func TestTwoProcesses(t *testing.T) {
 		}
 		return string(out)
 	}
-	if got := second(); !strings.Contains(got, path) || !strings.Contains(got, "in use by the process "+strconv.Itoa(os.Getpid())) {
-		t.Errorf("the second was told %q", got)
-	}
-	if err := s.Close(); err != nil {
+	err := open(t, path).InWrite(func() {
+		if got := second(); !strings.Contains(got, path) || !strings.Contains(got, "in use by the process "+strconv.Itoa(os.Getpid())) {
+			t.Errorf("the second was told %q", got)
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := second(); !strings.HasPrefix(got, "<nil>") {
@@ -292,19 +253,13 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 // error or what it held, and never a panic.
 func TestDamagedFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
-	s, err := state.OpenFile(path, state.FileOptions{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := open(t, path)
 	for i := range 4 {
 		r, _ := statetest.Largest()
 		r.Cluster.Name = fmt.Sprintf("c-%d", i)
 		if _, err := s.Write(context.Background(), state.Change{Rotation: &r}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -326,38 +281,24 @@ func TestDamagedFiles(t *testing.T) {
 			}
 		}
 		copyPath := filepath.Join(t.TempDir(), "copy.db")
+		s := open(t, copyPath) // before there is a file
 		if err := os.WriteFile(copyPath, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, readOnly := range []bool{true, false} {
-			if err := useAll(copyPath, readOnly); err != nil {
-				failed++
-				if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "copy.db") && !strings.Contains(err.Error(), "document") {
-					t.Errorf("%d: not one clear line: %v", i, err)
-				}
+		_, bookErr := s.Book(t.Context())
+		_, historyErr := s.History(t.Context(), policy.Ref{})
+		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
+		for _, err := range []error{bookErr, historyErr, writeErr} {
+			if err == nil {
+				continue
+			}
+			failed++
+			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "copy.db") && !strings.Contains(err.Error(), "document") {
+				t.Errorf("%d: not one clear line: %v", i, err)
 			}
 		}
 	}
-	if failed < 20 {
-		t.Errorf("only %d of 80 openings of damaged files failed", failed)
+	if failed < 30 {
+		t.Errorf("only %d of 120 uses of damaged files failed", failed)
 	}
-}
-
-func useAll(path string, readOnly bool) error {
-	s, err := state.OpenFile(path, state.FileOptions{ReadOnly: readOnly, NoSync: true})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = s.Close() }()
-	if _, err := s.Book(context.Background()); err != nil {
-		return err
-	}
-	if _, err := s.History(context.Background(), policy.Ref{}); err != nil {
-		return err
-	}
-	if readOnly {
-		return nil
-	}
-	_, err = s.Write(context.Background(), state.Change{Rotation: &policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
-	return err
 }

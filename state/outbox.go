@@ -73,10 +73,7 @@ func isThere(b *bbolt.Bucket, id string) (bool, error) {
 // Outbox implements [Store].
 func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
 	var box policy.Outbox
-	if err := ctx.Err(); err != nil {
-		return box, err
-	}
-	err := f.view(func(tx *bbolt.Tx) error {
+	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		if b == nil { // an older book, opened to be read only
 			return nil
@@ -103,10 +100,7 @@ func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
 
 // Told implements [Store].
 func (f *File) Told(ctx context.Context, n policy.Notice, all bool) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("nothing was written: %w", err)
-	}
-	return f.update(func(tx *bbolt.Tx) error {
+	return f.update(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		before, err := current(b, n.Version)
 		switch {

@@ -22,9 +22,6 @@ func TestOlderFile(t *testing.T) {
 	if _, err := f.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "test"}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -35,10 +32,7 @@ func TestOlderFile(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := state.ShareFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := open(t, path)
 	if box, err := s.Outbox(t.Context()); err != nil || len(box.Notices) != 0 {
 		t.Errorf("%+v, %v", box, err)
 	}

@@ -45,9 +45,10 @@ func TestProcess(t *testing.T) {
 			t.Error(err)
 		}
 	case "hold":
-		_ = named(t, os.Getenv(envStore)).(*state.File)
-		_, _ = os.Stdout.WriteString("holding\n")
-		select {} // until killed
+		_ = open(t, os.Getenv(envStore)).InWrite(func() {
+			_, _ = os.Stdout.WriteString("holding\n")
+			select {} // until killed
+		})
 	}
 }
 
@@ -63,18 +64,10 @@ func saying(ctx context.Context, method string, req, reply any, cc *grpc.ClientC
 // named opens the store of that name.
 func named(t *testing.T, name string, opts ...option.ClientOption) state.Store {
 	t.Helper()
-	kind, rest, _ := strings.Cut(name, ":")
-	switch kind {
-	case "firestore":
-		return openFirestore(t, rest, opts...)
-	case "shared":
-		s, err := state.ShareFile(rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+	if database, ok := strings.CutPrefix(name, "firestore:"); ok {
+		return openFirestore(t, database, opts...)
 	}
-	return open(t, rest)
+	return open(t, name)
 }
 
 // starting is what a start writes: the rotation, and its slot.
@@ -128,7 +121,7 @@ func process(t *testing.T, role, store, name string) *exec.Cmd {
 // TestProcessesAtOnce: of all that was written nothing is lost, and every
 // process was told when it was too late.
 func TestProcessesAtOnce(t *testing.T) {
-	for kind, store := range map[string]string{"file": "shared:" + filepath.Join(t.TempDir(), "book.db"), "firestore": "firestore:" + freshDatabase()} {
+	for kind, store := range map[string]string{"file": filepath.Join(t.TempDir(), "book.db"), "firestore": "firestore:" + freshDatabase()} {
 		t.Run(kind, func(t *testing.T) {
 			if kind == "firestore" {
 				emulator.Start(t)
@@ -254,7 +247,7 @@ func killWhen(t *testing.T, cmd *exec.Cmd, line string) {
 // TestKilledWithFile: a killed process leaves the file to the next.
 func TestKilledWithFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
-	killWhen(t, process(t, "hold", "file:"+path, ""), "holding")
+	killWhen(t, process(t, "hold", path, ""), "holding")
 	if _, err := open(t, path).Write(context.Background(), starting("c", "one", policy.FleetDoc{})); err != nil {
 		t.Error(err)
 	}

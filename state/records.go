@@ -3,8 +3,6 @@ package state
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -51,70 +49,52 @@ func paged(ctx context.Context, page func() ([]policy.Record, error)) iter.Seq2[
 	}
 }
 
-// Records implements [Store].
+// Records implements [Store]. First it finds out which there are, and when they
+// were closed.
 func (f *File) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
-	return filed(ctx, since, func(do func(*File) error) error { return do(f) })
-}
-
-// Records implements [Store].
-func (s Shared) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
-	return filed(ctx, since, s.read)
-}
-
-// filed gives the records of a file that open opens for each page. First it
-// finds out which there are, and when they were closed.
-func filed(ctx context.Context, since time.Time, open func(func(*File) error) error) iter.Seq2[policy.Record, error] {
 	var ids []string
 	known := false
 	return paged(ctx, func() (recs []policy.Record, err error) {
-		err = open(func(f *File) error {
+		err = f.view(ctx, func(tx *bbolt.Tx) (err error) {
+			b := tx.Bucket(bucketHistory)
+			if b == nil {
+				return nil
+			}
 			if !known {
 				known = true
-				if ids, err = f.closedSince(since); err != nil {
+				if ids, err = closedSince(b, since); err != nil {
 					return err
 				}
 			}
-			for len(ids) > 0 && len(recs) == 0 { // what was opened again meanwhile is gone
+			for len(ids) > 0 && len(recs) == 0 && err == nil { // what was opened again meanwhile is gone
 				n := min(recordsPage, len(ids))
-				if recs, err = f.recordsOf(ids[:n]); err != nil {
-					return err
-				}
+				recs, err = recordsOf(b, ids[:n])
 				ids = ids[n:]
 			}
-			return nil
+			return err
 		})
 		return recs, err
 	})
 }
 
 // closedSince lists the ids of the records, in the order of their closing.
-func (f *File) closedSince(since time.Time) ([]string, error) {
+func closedSince(b *bbolt.Bucket, since time.Time) ([]string, error) {
 	type closed struct {
 		id string
 		at time.Time
 	}
 	var found []closed
-	err := f.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketHistory)
-		if b == nil {
-			return nil
+	err := b.ForEach(func(k, v []byte) error {
+		var rec struct {
+			ClosedAt time.Time `json:"closedAt"`
 		}
-		return b.ForEach(func(k, v []byte) error {
-			e, err := open(string(k), v)
-			if err != nil {
-				return err
-			}
-			var rec struct {
-				ClosedAt time.Time `json:"closedAt"`
-			}
-			if err := json.Unmarshal(e.Body, &rec); err != nil {
-				return fmt.Errorf("document %s cannot be read: %w", k, err)
-			}
-			if !rec.ClosedAt.IsZero() && !rec.ClosedAt.Before(since) {
-				found = append(found, closed{string(k), rec.ClosedAt})
-			}
-			return nil
-		})
+		if _, err := decode(string(k), v, &rec); err != nil {
+			return err
+		}
+		if !rec.ClosedAt.IsZero() && !rec.ClosedAt.Before(since) {
+			found = append(found, closed{string(k), rec.ClosedAt})
+		}
+		return nil
 	})
 	slices.SortFunc(found, func(a, b closed) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 	ids := make([]string, len(found))
@@ -124,23 +104,19 @@ func (f *File) closedSince(since time.Time) ([]string, error) {
 	return ids, err
 }
 
-func (f *File) recordsOf(ids []string) (recs []policy.Record, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketHistory)
-		for _, id := range ids {
-			text := b.Get([]byte(id))
-			if text == nil {
-				continue
-			}
-			var rec policy.Record
-			if _, err := decode(id, text, &rec); err != nil {
-				return err
-			}
-			recs = append(recs, rec)
+func recordsOf(b *bbolt.Bucket, ids []string) (recs []policy.Record, err error) {
+	for _, id := range ids {
+		text := b.Get([]byte(id))
+		if text == nil {
+			continue
 		}
-		return nil
-	})
-	return recs, err
+		var rec policy.Record
+		if _, err := decode(id, text, &rec); err != nil {
+			return nil, err
+		}
+		recs = append(recs, rec)
+	}
+	return recs, nil
 }
 
 // Records implements [Store]: one query a page, over the single field closedAt.

@@ -80,12 +80,10 @@ func document(bucket, key, text string) func(*testing.T, string) {
 // of a file that is no book its text.
 func held(path string) string {
 	var out strings.Builder
-	f, err := state.OpenFile(path, state.FileOptions{ReadOnly: true})
-	if err != nil {
+	if _, err := state.OpenFile(path, state.FileWait); err != nil {
 		text, _ := os.ReadFile(path) // a folder has none
 		return string(text)
 	}
-	_ = f.Close()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return err.Error()

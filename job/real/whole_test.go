@@ -39,7 +39,7 @@ func openBook(t *testing.T, settings []string) (book state.Store) {
 			host = at
 		}
 		if path, ok := strings.CutPrefix(setting, "ROTATOR_STATE=file:"); ok {
-			book, err = state.ShareFile(path)
+			book, err = state.OpenFile(path, state.FileWait)
 		}
 		if name, ok := strings.CutPrefix(setting, "ROTATOR_STATE=firestore://"); ok {
 			project, database, _ := strings.Cut(name, "/")
