@@ -10,7 +10,7 @@ func (a *app) adoptCommand() *cobra.Command {
 	return a.sayCommand("adopt CLUSTER", "Carry a rotation to its end that somebody else started",
 		`Carry a rotation to its end that somebody else started: a person, another
 tool, or GKE itself. ADOPT=carry does so for all.`,
-		`  rotator adopt shop-prod/us-central1/catalog --by ann`, false,
+		`  rotator adopt shop-prod/us-central1/catalog --by ann --reason "started by terraform"`, false,
 		func(cmd *cobra.Command, h *heard) error {
 			c, err := h.cluster(cmd.Context())
 			if err != nil {

@@ -14,7 +14,7 @@ func (a *app) releaseCommand() *cobra.Command {
 		`End the hold on one cluster, or with all the hold on all clusters. Holds on
 single clusters outlive the one on all. A label on the cluster that holds it is
 its owners' to remove.`,
-		`  rotator release shop-prod/us-central1/catalog --by ann
+		`  rotator release shop-prod/us-central1/catalog --by ann --reason "launch week is over"
   rotator release all --by ann --reason "incident 4711 is over"`, false,
 		func(cmd *cobra.Command, h *heard) error {
 			h.labelsHold(cmd)
