@@ -193,7 +193,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 	}
 	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Book.Fleet, s.Run, at)
 	if !d.Due.Is {
-		gates = append(k.ask(StartGates, firstGate), k.ask(StartGates, ownGate)...) // as they will be on the day
+		gates = k.ask(StartGates, ownGate, k.ask(StartGates, firstGate)...) // as they will be on the day
 	}
 	for _, v := range gates {
 		switch {

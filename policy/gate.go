@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy/reason"
@@ -82,15 +83,16 @@ func (k *Case) open() window.Schedule {
 	return m.Open(k.Policy.Window)
 }
 
-// ask puts the table's questions and lifts what the moment lifts.
-func (k *Case) ask(table []Gate, want func(Gate) bool) []Verdict {
+// ask puts the table's questions, after those that were asked before, and lifts
+// what the moment lifts.
+func (k *Case) ask(table []Gate, want func(Gate) bool, before ...Verdict) []Verdict {
 	n := 0 // a fleet of idle clusters asks much and keeps it all: no room is wasted
 	for i := range table {
 		if want(table[i]) {
 			n++
 		}
 	}
-	out := make([]Verdict, 0, n)
+	out := slices.Grow(before, n)
 	for _, g := range table {
 		if !want(g) {
 			continue

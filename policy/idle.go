@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gke-credential-rotator/policy/reason"
@@ -17,7 +18,8 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	d.Gates = k.ask(StartGates, firstGate)
 	v, isShut := firstShut(d.Gates)
 	if k.out = isShut; !k.out {
-		d.Gates = append(d.Gates, k.ask(StartGates, ownGate)...)
+		room := len(StartGates) - len(d.Gates) // dealOut asks the rest
+		d.Gates = k.ask(StartGates, ownGate, slices.Grow(d.Gates, room)...)
 		v, isShut = firstShut(d.Gates)
 	}
 	switch {

@@ -207,8 +207,7 @@ func dealOut(cases []*Case, ds, lost []Decision) {
 	}
 	for _, i := range waiting {
 		k, d := cases[i], &ds[i]
-		fleet := k.ask(StartGates, fleetGate)
-		d.Gates = append(d.Gates, fleet...)
+		fleet := k.askFleet(d)
 		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, changes[k.Wave])...)
 	}
 	for i, k := range cases {
@@ -222,11 +221,17 @@ func dealOut(cases []*Case, ds, lost []Decision) {
 	}
 }
 
+// askFleet asks the fleet gates and gives their verdicts.
+func (k *Case) askFleet(d *Decision) []Verdict {
+	own := len(d.Gates)
+	d.Gates = k.ask(StartGates, fleetGate, d.Gates...)
+	return d.Gates[own:]
+}
+
 // contend asks the fleet gates of a cluster that would start, and takes a slot
 // for it if they are open.
 func (k *Case) contend(d *Decision, contested time.Time) {
-	fleet := k.ask(StartGates, fleetGate)
-	d.Gates = append(d.Gates, fleet...)
+	fleet := k.askFleet(d)
 	d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
 	if v, ok := firstShut(fleet); ok {
 		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
