@@ -117,14 +117,9 @@ func (s *announcer) stands(name string, kind NoticeKind, occasion string, make f
 
 // queue finds those that wait for nothing but a slot and get the next ones.
 func (s *announcer) queue() {
-	var waiting []Decision
-	for _, d := range s.Decisions {
-		if d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued {
-			waiting = append(waiting, d)
-		}
-	}
+	waiting := ActingOrder(s.Decisions, func(d *Decision) bool { return d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued })
 	s.next = map[Ref]bool{}
-	for i, d := range ActingOrder(waiting) {
+	for i, d := range waiting {
 		if i < s.Policy.MaxActive {
 			s.next[d.Cluster.Ref] = true
 		}

@@ -291,12 +291,14 @@ func cmpBool(a, b bool) int {
 	return -1
 }
 
-// ActingOrder lists the decisions in the order in which a run carries them
-// out: what is in flight first, then starts by urgency.
-func ActingOrder(ds []Decision) []Decision {
-	order := make([]*Decision, len(ds)) // decisions are large, and a fleet has thousands
+// ActingOrder lists those of the decisions that act, in the order in which a run
+// carries them out: what is in flight first, then starts by urgency.
+func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
+	var order []*Decision // decisions are large, and a fleet has thousands
 	for i := range ds {
-		order[i] = &ds[i]
+		if acts(&ds[i]) {
+			order = append(order, &ds[i])
+		}
 	}
 	slices.SortStableFunc(order, func(a, b *Decision) int {
 		return cmp.Or(
@@ -307,9 +309,5 @@ func ActingOrder(ds []Decision) []Decision {
 			a.Cluster.Ref.Compare(b.Cluster.Ref),
 		)
 	})
-	out := make([]Decision, len(ds))
-	for i, d := range order {
-		out[i] = *d
-	}
-	return out
+	return order
 }

@@ -55,13 +55,12 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, b
 func (a *actor) carryOutAll(ctx context.Context, ds []policy.Decision) {
 	var g errgroup.Group
 	g.SetLimit(max(a.Parallel, 1))
-	for _, d := range policy.ActingOrder(ds) {
-		if d.Write || (d.Action.Sends() && a.Move != nil) {
-			g.Go(func() error {
-				a.carryOut(ctx, d)
-				return nil
-			})
-		}
+	acts := func(d *policy.Decision) bool { return d.Write || (d.Action.Sends() && a.Move != nil) }
+	for _, d := range policy.ActingOrder(ds, acts) {
+		g.Go(func() error {
+			a.carryOut(ctx, *d)
+			return nil
+		})
 	}
 	_ = g.Wait() // what fails is in the results
 }
