@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/option"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -46,10 +47,21 @@ type Cloud struct {
 // Over is GKE through any client: a simulation needs no network.
 func Over(client API, retry Retry) *Cloud { return &Cloud{client: client, retry: retry} }
 
+// How much may be under way of one answer, and of all together: with the 64 KiB
+// that HTTP/2 begins with, an answer of fifty clusters takes several round trips.
+const (
+	answerWindow  = 2 << 20
+	answersWindow = 16 << 20
+)
+
 // Dial connects to GKE, repeating reads as [DefaultRetry] says. Without options
 // it uses Google's endpoint and the process's own credentials.
 func Dial(ctx context.Context, opts ...option.ClientOption) (*Cloud, error) {
-	return DialWith(ctx, DefaultRetry(), opts...)
+	windows := []option.ClientOption{
+		option.WithGRPCDialOption(grpc.WithInitialWindowSize(answerWindow)),
+		option.WithGRPCDialOption(grpc.WithInitialConnWindowSize(answersWindow)),
+	}
+	return DialWith(ctx, DefaultRetry(), append(windows, opts...)...)
 }
 
 // DialWith connects to GKE with the caller's own retry of reads.

@@ -1,7 +1,9 @@
 package real
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/fleets"
 )
 
@@ -91,6 +99,81 @@ func measure(tb testing.TB, c crowd) {
 		b.ReportMetric(cpu.Seconds(), "cpu-s/op")
 		b.ReportMetric(bound.Seconds(), "bound-s")
 	}
+}
+
+// BenchmarkFar lists 16 projects at once over a new connection, where a round
+// trip takes 30 ms: how many of them does an answer of 50 clusters take?
+func BenchmarkFar(b *testing.B) {
+	c := fleets.Crowd{Projects: 16, Clusters: 50}
+	address := far(b, c.Serve(b).Address, 30*time.Millisecond)
+	for b.Loop() {
+		cloud, err := gke.Dial(b.Context(), option.WithEndpoint(address), option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var g errgroup.Group
+		for _, project := range c.Names() {
+			g.Go(func() error {
+				_, _, err := cloud.Clusters(b.Context(), project)
+				return err
+			})
+		}
+		if err := errors.Join(g.Wait(), cloud.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// far is where what is served at the address is reached by round trips that long.
+func far(tb testing.TB, address string, trip time.Duration) string {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			there, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			go late(there, near, trip/2)
+			go late(near, there, trip/2)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// late brings on what it reads, each piece so long after it came.
+func late(to, from net.Conn, by time.Duration) {
+	type piece struct {
+		text []byte
+		due  time.Time
+	}
+	pieces := make(chan piece, 1<<10)
+	go func() {
+		defer close(pieces)
+		for {
+			text := make([]byte, 32<<10)
+			n, err := from.Read(text)
+			pieces <- piece{text[:n], time.Now().Add(by)}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for p := range pieces {
+		time.Sleep(time.Until(p.due))
+		_, _ = to.Write(p.text) // who is gone closes the other way, too
+	}
+	_ = to.Close()
 }
 
 // run makes one run in a process with a new book, and watches how much memory
