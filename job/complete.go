@@ -198,11 +198,11 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[policy.Ref]string {
 	if project != nil {
 		fallback = project.Value.String()
 	}
-	fleet, _, err := gkesim.LoadFleet(path.Value.String(), fallback)
+	loaded, _, err := gkesim.LoadFleet(path.Value.String(), fallback)
 	if err != nil {
 		return known
 	}
-	for _, c := range fleet {
+	for _, c := range loaded {
 		ref := policy.Ref{Project: c.Project, Location: c.Cluster.GetLocation(), Name: c.Cluster.GetName()}
 		known[ref] = "of the fleet"
 	}

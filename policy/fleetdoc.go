@@ -56,7 +56,7 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 // one that has rested longest is forgotten.
 func (f *FleetDoc) noteWave(wave string, note WaveNote) {
 	f.Waves[wave] = f.Waves[wave].with(note)
-	for len(f.Waves) > maxWaves {
+	for len(f.Waves) > MaxWaves {
 		oldest := wave
 		for name, notes := range f.Waves {
 			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {

@@ -6,22 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"gke-credential-rotator/job/corpus"
 	"gke-credential-rotator/policy"
 )
-
-// longestSaid is the most that a message about wrong input may add to the input
-// that it repeats.
-const longestSaid = 400
-
-// oneShortLine says whether a message is fit for a log: one line, and not longer
-// than what it is about allows.
-func oneShortLine(message, about string) bool {
-	return message != "" && !strings.ContainsAny(message, "\n\r") && utf8.ValidString(message) && len(message) <= longestSaid+8*len(about)
-}
 
 // FuzzBundle: whatever a cluster shows as its CA becomes one or two
 // certificates, or a problem in a few words that repeats no content; never one
@@ -61,7 +50,7 @@ func checkBundle(t *testing.T, in string, b policy.Bundle) {
 	if b.Problem == "" && (len(b.CAs) < 1 || len(b.CAs) > 2) {
 		t.Errorf("%q: %d certificates and no problem", in, len(b.CAs))
 	}
-	if b.Problem != "" && !oneShortLine(b.Problem, "") {
+	if b.Problem != "" && !corpus.OneShortLine(b.Problem, "") {
 		t.Errorf("%q: the problem is not one short line: %q", in, b.Problem)
 	}
 	for i, ca := range b.CAs {
@@ -114,7 +103,7 @@ func FuzzSelector(f *testing.F) {
 		}
 		s, err := policy.ParseSelector(text)
 		if err != nil {
-			if !strings.Contains(err.Error(), "write e.g.") || s.String() != "all" || !oneShortLine(err.Error(), text) {
+			if !strings.Contains(err.Error(), "write e.g.") || s.String() != "all" || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %q", text, err, s)
 			}
 			return
@@ -152,7 +141,7 @@ func FuzzWaves(f *testing.F) {
 		defer corpus.Watch(text)()
 		w := policy.Waves{{Name: "before"}}
 		if err := w.UnmarshalText([]byte(text)); err != nil {
-			if len(w) > 1 || (len(w) == 1 && w[0].Name != "before") || !oneShortLine(err.Error(), text) {
+			if len(w) > 1 || (len(w) == 1 && w[0].Name != "before") || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v, and %v was taken", text, err, w)
 			}
 			return
@@ -187,7 +176,7 @@ func FuzzDuration(f *testing.F) {
 		d, err := policy.ParseDuration(text)
 		if err != nil {
 			helps := strings.Contains(err.Error(), "write e.g.") || strings.Contains(err.Error(), "hundred years")
-			if d != 0 || !oneShortLine(err.Error(), text) || !helps {
+			if d != 0 || !corpus.OneShortLine(err.Error(), text) || !helps {
 				t.Errorf("%q: %v with %v", text, err, d)
 			}
 			return
@@ -220,7 +209,7 @@ func FuzzRef(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := policy.ParseRef(text)
 		if err != nil {
-			if !r.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") || !oneShortLine(err.Error(), text) {
+			if !r.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %v", text, err, r)
 			}
 			return
@@ -239,48 +228,6 @@ func FuzzRef(f *testing.F) {
 			var again policy.Ref
 			if err := json.Unmarshal(written, &again); err != nil || again != r {
 				t.Errorf("%q is stored as %s and reads as %v, error %v", text, written, again, err)
-			}
-		}
-	})
-}
-
-// FuzzLabels: no label that begins as a hold does is overlooked, unless its day
-// is over; what is told of it is one short line; and only the one value that is
-// told approves.
-func FuzzLabels(f *testing.F) {
-	c := corpus.Of(f)
-	for _, s := range [][2]string{
-		{"rotator-hold", ""}, {"rotator-hold", "launch"}, {"rotator-hold-until", "2026-12-24"}, {"rotator-hold-until", "2020-01-01"},
-		{"rotator-hold-until", "tomorrow"}, {"rotator_hold_until", "2026-12-24"}, {"rotator-hold-until", "2026-12-24\n"}, {"rotator-holdx", "\x1b[31m"},
-		{"rotator-approve", "yes"}, {"rotator-approve", "complete-attempt-1"}, {"rotator-approve", "start-cafe01-2026-11-30"}, {"rotator-hold", strings.Repeat("ü", 900)}, {"env", "prod"},
-	} {
-		c.Add(s[0], s[1])
-	}
-	c.AtLeast(13, 0)
-	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	cluster := policy.Cluster{Bundle: policy.Bundle{CAs: []policy.CA{{Fingerprint: "cafe01", Expires: now.AddDate(0, 0, 100)}}}, Status: policy.Running}
-	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart, Steer: policy.SteerBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour, NodeTime: 10 * time.Minute}
-	f.Fuzz(func(t *testing.T, key, value string) {
-		defer corpus.Watch(key + value)()
-		cluster.Labels = map[string]string{key: value}
-		said := p.LabelHold(cluster, now)
-		day, err := time.Parse(time.DateOnly, value)
-		over := key == "rotator-hold-until" && err == nil && !now.Before(day.AddDate(0, 0, 1))
-		if holds := strings.HasPrefix(key, "rotator-hold") && !over; holds && said == "" || !strings.HasPrefix(key, "rotator") && said != "" {
-			t.Errorf("%q=%q: told %q", key, value, said)
-		}
-		if said != "" && (!oneShortLine(said, "") || len(said) > policy.MaxMessage) {
-			t.Errorf("%q=%q is told in too many words: %q", key, value, said)
-		}
-		for _, d := range policy.Plan(p, policy.Fleet{Clusters: []policy.Cluster{cluster}}, "run", now) {
-			for _, v := range d.Gates {
-				near := strings.HasPrefix(value, "start-cafe01-2026-1")
-				if v.Gate == "approval" && v.Open && (key != "rotator-approve" || !near) {
-					t.Errorf("%q=%q approves", key, value)
-				}
-				if strings.ContainsFunc(v.Message, unicode.IsControl) {
-					t.Errorf("%q=%q: gate %s says %q", key, value, v.Gate, v.Message)
-				}
 			}
 		}
 	})

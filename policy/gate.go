@@ -64,7 +64,7 @@ type Case struct {
 func newCase(p *Policy, c Cluster, r *Rotation, doc *FleetDoc, run string, now time.Time) *Case {
 	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
 	k.Due = p.due(c.Bundle, doc.asked(RequestRotate, c), now)
-	k.Wave, k.WaveName = p.WaveOf(c.Labels)
+	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
 		k.Urgent = p.Urgent != nil && ca.Issued.Before(p.RotateIssuedBefore) && p.Urgent.Matches(c.Labels)

@@ -82,7 +82,6 @@ const (
 	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top
 	MaxTries       = 200 // clusters whose starts came to nothing
 	MaxFailures    = 200 // failed or stuck rotations that nobody has acknowledged
-	maxWaves       = 20  // waves of which is remembered what was verified
 	maxBy          = 100 // bytes of who said something
 	maxWhy         = 200 // bytes of why
 	maxWaveNotes   = 50

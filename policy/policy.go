@@ -47,7 +47,7 @@ type Policy struct {
 	MaxActivePerProject  int // 0: off
 	MaxActivePerLocation int // 0: off
 
-	Waves    []Wave
+	Waves    Waves
 	WaveSoak time.Duration
 
 	MaxFailed  int

@@ -11,7 +11,7 @@ import (
 // when GKE was asked for it and says so, unknown otherwise.
 func (k *Case) unseen(f Fleet) Decision {
 	r, now := *k.Rotation, k.Now
-	k.Wave, k.WaveName = k.Policy.waveByName(r.Wave), r.Wave // labels are unknown
+	k.Wave, k.WaveName = k.Policy.Waves.Named(r.Wave), r.Wave // labels are unknown
 	d := Decision{Cluster: k.Cluster, Phase: r.Phase, Wave: r.Wave, Action: Wait}
 	fresh := r.clone()
 	d.Rotation = &fresh

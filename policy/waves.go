@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Wave is a group of clusters that goes before the next one: canaries first.
@@ -16,46 +15,11 @@ type Wave struct {
 // LastWave is the name of the wave of clusters that match no other.
 const LastWave = "rest"
 
+// MaxWaves is the most waves, the last one among them; the store remembers as many.
+const MaxWaves = 20
+
 // Waves is the order of the waves: "env=dev > env=staging > env=prod".
 type Waves []Wave
-
-// WaveNote is one cluster of a wave that was verified: when it had become due
-// and when it was verified.
-type WaveNote struct {
-	Due time.Time `json:"due"`
-	At  time.Time `json:"at"`
-}
-
-// WaveNotes are the notes that can still matter, the newest last: one that was
-// due later and verified earlier than another never does.
-type WaveNotes []WaveNote
-
-// Last is when the wave's last cluster was verified; zero if none was.
-func (n WaveNotes) Last() time.Time {
-	if len(n) == 0 {
-		return time.Time{}
-	}
-	return n[len(n)-1].At
-}
-
-// last is when the last cluster that was due no later than due was verified.
-func (n WaveNotes) last(due time.Time) time.Time {
-	for _, note := range slices.Backward(n) {
-		if !note.Due.After(due) {
-			return note.At
-		}
-	}
-	return time.Time{}
-}
-
-// with adds the newest note.
-func (n WaveNotes) with(note WaveNote) WaveNotes {
-	out := slices.DeleteFunc(slices.Clone(n), func(x WaveNote) bool { return !x.Due.Before(note.Due) })
-	if len(out) >= maxWaveNotes {
-		out = out[1:]
-	}
-	return append(out, note)
-}
 
 // UnmarshalText reads waves; "one", "none" and the empty text are one wave.
 func (w *Waves) UnmarshalText(text []byte) error {
@@ -81,8 +45,8 @@ func (w *Waves) UnmarshalText(text []byte) error {
 		}
 		waves = append(waves, Wave{Name: name, Selector: sel})
 	}
-	if len(waves) >= maxWaves { // with the last one
-		return fmt.Errorf("waves %.60q...: %d of them, more than %d", s, len(waves), maxWaves-1)
+	if len(waves) >= MaxWaves { // with the last one
+		return fmt.Errorf("waves %.60q...: %d of them, more than %d", s, len(waves), MaxWaves-1)
 	}
 	*w = waves
 	return nil
@@ -100,26 +64,26 @@ func (w Waves) MarshalText() ([]byte, error) {
 	return []byte(strings.Join(names, " > ")), nil
 }
 
-// WaveOf gives the wave of a cluster with these labels: the first that matches, else the last one.
+// Of gives the wave of a cluster with these labels: the first that matches, else the last one.
 // With no waves set all clusters are in wave 0 without a name.
-func (p *Policy) WaveOf(labels map[string]string) (index int, name string) {
-	for i, w := range p.Waves {
-		if w.Selector.Matches(labels) {
-			return i, w.Name
+func (w Waves) Of(labels map[string]string) (index int, name string) {
+	for i, wave := range w {
+		if wave.Selector.Matches(labels) {
+			return i, wave.Name
 		}
 	}
-	if len(p.Waves) == 0 {
+	if len(w) == 0 {
 		return 0, ""
 	}
-	return len(p.Waves), LastWave
+	return len(w), LastWave
 }
 
-// waveByName gives the index of a wave; an unknown one counts as the last.
-func (p *Policy) waveByName(name string) int {
-	for i, w := range p.Waves {
-		if w.Name == name {
+// Named gives the index of a wave; an unknown one counts as the last.
+func (w Waves) Named(name string) int {
+	for i, wave := range w {
+		if wave.Name == name {
 			return i
 		}
 	}
-	return len(p.Waves)
+	return len(w)
 }

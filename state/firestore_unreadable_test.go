@@ -88,11 +88,11 @@ func TestOtherDocumentsThatCannotBeRead(t *testing.T) {
 	for _, id := range []string{"fleet/fleet", "fleet/lease", "history/one"} {
 		set(t, database, id, newer)
 	}
-	_, fleet := s.Fleet(ctx)
+	_, fleetErr := s.Fleet(ctx)
 	_, book := s.Book(ctx)
 	_, lease := s.Lease(ctx, state.Lease{Holder: "a", Now: time.Unix(0, 0), Until: time.Unix(60, 0)})
 	_, history := s.History(ctx, policy.Ref{Project: "p", Location: "l", Name: "c"})
-	for want, err := range map[string]error{"document fleet/fleet": fleet, "fleet/fleet has schema 2": book, "document fleet/lease": lease, "document history/one": history} {
+	for want, err := range map[string]error{"document fleet/fleet": fleetErr, "fleet/fleet has schema 2": book, "document fleet/lease": lease, "document history/one": history} {
 		if !errors.Is(err, state.ErrNewer) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want one that names %s", err, want)
 		}

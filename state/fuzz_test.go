@@ -28,13 +28,13 @@ var kinds = []func() any{
 // documents are one full and one nearly empty document of each kind, and what
 // other versions of the program or other programs may have left.
 func documents(f *testing.F, each func(kind uint8, body string)) {
-	rotation, fleet := statetest.Largest()
+	rotation, doc := statetest.Largest()
 	small := policy.Rotation{
 		Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "one", Phase: policy.Starting,
 		Call:  &policy.Call{ID: "c", Kind: policy.CallStart, IntentAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		Pools: map[string]policy.Work{"web": {Failures: 1}},
 	}
-	for _, v := range []any{small, fleet, policy.Record{Rotation: small, ClosedAs: policy.Completed}, state.Lease{Holder: "a"}, rotation} {
+	for _, v := range []any{small, doc, policy.Record{Rotation: small, ClosedAs: policy.Completed}, state.Lease{Holder: "a"}, rotation} {
 		body, err := json.Marshal(v)
 		if err != nil {
 			f.Fatal(err)

@@ -135,18 +135,18 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 	if err := m.unchanged(c); err != nil {
 		return c, err
 	}
-	var fleet page[policy.FleetDoc]
+	var doc page[policy.FleetDoc]
 	var flight page[policy.Rotation]
 	var record page[policy.Record]
 	var err error
 	written := c
 	if c.Fleet != nil {
-		if fleet, err = pageOf(m, *c.Fleet); err != nil {
+		if doc, err = pageOf(m, *c.Fleet); err != nil {
 			return c, fmt.Errorf("store fleet: %w", err)
 		}
-		doc := fleet.value
-		doc.Version = fleet.version
-		written.Fleet = &doc
+		after := doc.value
+		after.Version = doc.version
+		written.Fleet = &after
 	}
 	if c.Rotation != nil {
 		if ref, err := policy.ParseRef(c.Rotation.Cluster.String()); err != nil || ref != c.Rotation.Cluster {
@@ -170,7 +170,7 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 	}
 	m.outbox = outbox
 	if c.Fleet != nil {
-		m.fleet = fleet
+		m.fleet = doc
 	}
 	if c.Rotation != nil {
 		if c.Rotation.Version == "" {

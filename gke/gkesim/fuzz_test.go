@@ -39,14 +39,14 @@ func FuzzFleet(f *testing.F) {
 		if len(text) > 64<<10 {
 			t.Skip("long files take long, and teach nothing")
 		}
-		fleet := loadText(t, text, project)
+		loaded := loadText(t, text, project)
 		w := gkesim.New(gkesim.Options{Now: gkesim.SampleStart})
-		if err := w.AddFleet(fleet); err != nil {
+		if err := w.AddFleet(loaded); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 		var list []json.RawMessage
 		var names []string
-		for _, l := range fleet {
+		for _, l := range loaded {
 			l.Cluster.SelfLink = "https://container.googleapis.com/v1/projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
 			one, err := protojson.Marshal(l.Cluster)
 			if err != nil {
@@ -76,9 +76,9 @@ func loadText(t *testing.T, text []byte, project string) []gkesim.Loaded {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fleet, problems, err := gkesim.LoadFleet(file, project)
-	if (err != nil) != (len(fleet) == 0) || (err != nil && len(problems) == 0) {
-		t.Errorf("%s: %d clusters, %d problems, error %v", text, len(fleet), len(problems), err)
+	loaded, problems, err := gkesim.LoadFleet(file, project)
+	if (err != nil) != (len(loaded) == 0) || (err != nil && len(problems) == 0) {
+		t.Errorf("%s: %d clusters, %d problems, error %v", text, len(loaded), len(problems), err)
 	}
 	for _, p := range problems {
 		if p.File != file || p.What == "" || strings.ContainsAny(p.String(), "\n\r\x00\x1b") || len(p.String()) > 2000+len(file) {
@@ -86,7 +86,7 @@ func loadText(t *testing.T, text []byte, project string) []gkesim.Loaded {
 		}
 	}
 	seen := map[string]bool{}
-	for _, l := range fleet {
+	for _, l := range loaded {
 		name := l.Project + "/" + l.Cluster.GetLocation() + "/" + l.Cluster.GetName()
 		if strings.Count(name, "/") != 2 || seen[name] || strings.ContainsAny(name, "\n\x00\x1b") {
 			t.Errorf("%s: the name %q", text, name)
@@ -96,7 +96,7 @@ func loadText(t *testing.T, text []byte, project string) []gkesim.Loaded {
 		}
 		seen[name] = true
 	}
-	return fleet
+	return loaded
 }
 
 // requests are what a script of lines METHOD PATH BODY asks, at most eight.

@@ -45,7 +45,7 @@ var recorded = map[string]string{
 
 func TestLoadRecordedFleet(t *testing.T) {
 	dir := fixtures(t, "clusters")
-	fleet, problems, err := gkesim.LoadFleet(dir, "")
+	loaded, problems, err := gkesim.LoadFleet(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func TestLoadRecordedFleet(t *testing.T) {
 		}
 		return nil
 	})
-	if files < 90 || len(fleet) != files-len(recorded) {
-		t.Errorf("%d clusters are loaded of %d files, want all but %d", len(fleet), files, len(recorded))
+	if files < 90 || len(loaded) != files-len(recorded) {
+		t.Errorf("%d clusters are loaded of %d files, want all but %d", len(loaded), files, len(recorded))
 	}
 	left, moved, renamed := map[string]bool{}, 0, 0
 	for _, p := range problems {
@@ -82,7 +82,7 @@ func TestLoadRecordedFleet(t *testing.T) {
 		t.Errorf("%d clusters without a project, want 1 (libcloud-cluster-1-3)", moved)
 	}
 	names := map[policy.Ref]bool{}
-	for _, l := range fleet {
+	for _, l := range loaded {
 		ref, err := policy.ParseRef(l.Project + "/" + l.Cluster.GetLocation() + "/" + l.Cluster.GetName())
 		if err != nil {
 			t.Errorf("%s: %v", l.File, err)
@@ -99,16 +99,16 @@ func TestLoadRecordedFleet(t *testing.T) {
 		t.Errorf("%d renamed clusters are not told of", -renamed)
 	}
 	w := gkesim.New(gkesim.Options{Now: gkesim.SampleStart})
-	if err := w.AddFleet(fleet); err != nil {
+	if err := w.AddFleet(loaded); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // TestLoadWithProject: --project is for those whose link names none.
 func TestLoadWithProject(t *testing.T) {
-	fleet, problems, err := gkesim.LoadFleet(filepath.Join(fixtures(t, "clusters"), "libcloud-cluster-1-3.json"), "mist")
-	if err != nil || len(problems) > 0 || len(fleet) != 1 || fleet[0].Project != "mist" || fleet[0].Cluster.GetLocation() != "us-central1-a" {
-		t.Errorf("got %v, problems %v, error %v; want one cluster in project mist, zone us-central1-a", fleet, problems, err)
+	loaded, problems, err := gkesim.LoadFleet(filepath.Join(fixtures(t, "clusters"), "libcloud-cluster-1-3.json"), "mist")
+	if err != nil || len(problems) > 0 || len(loaded) != 1 || loaded[0].Project != "mist" || loaded[0].Cluster.GetLocation() != "us-central1-a" {
+		t.Errorf("got %v, problems %v, error %v; want one cluster in project mist, zone us-central1-a", loaded, problems, err)
 	}
 }
 
@@ -156,12 +156,12 @@ func TestLoadShapes(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			fleet, problems, err := gkesim.LoadFleet(path, "given")
+			loaded, problems, err := gkesim.LoadFleet(path, "given")
 			if (err == nil) != (tt.want != nil) {
 				t.Errorf("error %v with %d clusters wanted", err, len(tt.want))
 			}
 			var got []string
-			for _, l := range fleet {
+			for _, l := range loaded {
 				got = append(got, l.Project+"/"+l.Cluster.GetLocation()+"/"+l.Cluster.GetName())
 			}
 			if !slices.Equal(tt.want, got) {
@@ -194,9 +194,9 @@ func TestLoadFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fleet, problems, err := gkesim.LoadFleet(dir, "p")
-	if err != nil || len(fleet) != 2 || fleet[0].Cluster.GetName() != "z" || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "bad.json") {
-		t.Errorf("got %v, %v, %v; want z then b, and bad.json left out", fleet, problems, err)
+	loaded, problems, err := gkesim.LoadFleet(dir, "p")
+	if err != nil || len(loaded) != 2 || loaded[0].Cluster.GetName() != "z" || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "bad.json") {
+		t.Errorf("got %v, %v, %v; want z then b, and bad.json left out", loaded, problems, err)
 	}
 }
 

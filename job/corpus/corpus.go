@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // Corpus is the seeds of one fuzz target.
@@ -100,4 +101,15 @@ func Watch(input any) (done func()) {
 		panic(fmt.Sprintf("this input takes longer than %s: %.500q", slowest, fmt.Sprint(input)))
 	})
 	return func() { timer.Stop() }
+}
+
+// longestSaid is the most that a message about wrong input may add to the input
+// that it repeats.
+const longestSaid = 400
+
+// OneShortLine reports whether a message is fit for a log: one line, and not longer
+// than what it is about allows.
+func OneShortLine(message, about string) bool {
+	return message != "" && !strings.ContainsAny(message, "\n\r") && utf8.ValidString(message) &&
+		len(message) <= longestSaid+8*len(about)
 }

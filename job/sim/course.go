@@ -57,7 +57,7 @@ func newCourse(ctx context.Context, s Setup) (*course, error) {
 	c.turns = newTurns(s)
 	for _, x := range c.sights.all {
 		x.ours = slices.Contains(s.Policy.Projects, x.cluster.Ref.Project)
-		x.wave, _ = s.Policy.WaveOf(x.cluster.Labels)
+		x.wave, _ = s.Policy.Waves.Of(x.cluster.Labels)
 		c.last = max(c.last, x.wave)
 	}
 	c.pass = pass.World{

@@ -152,7 +152,7 @@ func (c *course) left() []Left {
 		if x == nil || !x.d.Due.Is && !broken || chapter.Outcome == Verified || chapter.Outcome == NotDue {
 			continue
 		}
-		_, wave := c.Policy.WaveOf(x.cluster.Labels)
+		_, wave := c.Policy.Waves.Of(x.cluster.Labels)
 		l := Left{
 			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
 			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,

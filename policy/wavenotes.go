@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// WaveNote is one cluster of a wave that was verified: when it had become due
+// and when it was verified.
+type WaveNote struct {
+	Due time.Time `json:"due"`
+	At  time.Time `json:"at"`
+}
+
+// WaveNotes are the notes that can still matter, the newest last: one that was
+// due later and verified earlier than another never does.
+type WaveNotes []WaveNote
+
+// Last is when the wave's last cluster was verified; zero if none was.
+func (n WaveNotes) Last() time.Time {
+	if len(n) == 0 {
+		return time.Time{}
+	}
+	return n[len(n)-1].At
+}
+
+// last is when the last cluster that was due no later than due was verified.
+func (n WaveNotes) last(due time.Time) time.Time {
+	for _, note := range slices.Backward(n) {
+		if !note.Due.After(due) {
+			return note.At
+		}
+	}
+	return time.Time{}
+}
+
+// with adds the newest note.
+func (n WaveNotes) with(note WaveNote) WaveNotes {
+	out := slices.DeleteFunc(slices.Clone(n), func(x WaveNote) bool { return !x.Due.Before(note.Due) })
+	if len(out) >= maxWaveNotes {
+		out = out[1:]
+	}
+	return append(out, note)
+}
