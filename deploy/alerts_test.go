@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // sample is what the files of this folder are filled in with in tests. They may
@@ -289,10 +290,10 @@ func TestDaysAreDue(t *testing.T) {
 	for _, file := range files {
 		s := settingsOf(t, file)
 		const setting = "ROTATOR_ROTATE_BEFORE_EXPIRY"
-		days, err := policy.ParseDuration(s["CA_DAYS"] + "d")
-		due, err2 := policy.ParseDuration(cmp.Or(s[setting], defaultOf(t, setting)))
+		days, err := fleet.ParseDuration(s["CA_DAYS"] + "d")
+		due, err2 := fleet.ParseDuration(cmp.Or(s[setting], defaultOf(t, setting)))
 		if err != nil || err2 != nil || days <= policy.DeadlineBefore || days >= due {
-			t.Errorf("%s: CA_DAYS=%s is not between %s and %s=%s", file, s["CA_DAYS"], policy.Days(policy.DeadlineBefore), setting, policy.Days(due))
+			t.Errorf("%s: CA_DAYS=%s is not between %s and %s=%s", file, s["CA_DAYS"], fleet.Days(policy.DeadlineBefore), setting, fleet.Days(due))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -216,7 +217,7 @@ func TestRunbookDates(t *testing.T) {
 		{policy.BlockedAfter, 30 * day, "No calendar lets it start within 30 days"},
 	} {
 		if date.is != date.told || !strings.Contains(text, date.words) {
-			t.Errorf("%q must stand there, and the program says %s", date.words, policy.Days(date.is))
+			t.Errorf("%q must stand there, and the program says %s", date.words, fleet.Days(date.is))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -141,7 +142,7 @@ var scenes = []struct {
 	}},
 	{"the limits are too slow", []string{"capacity-short"}, func(s *stage) {
 		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-			s.add(policy.Ref{Project: "shop", Location: "europe-west1", Name: name}, 58)
+			s.add(fleet.Ref{Project: "shop", Location: "europe-west1", Name: name}, 58)
 		}
 		s.policy.MaxActive, s.policy.EmergencyBeforeExpiry, s.policy.Soak = 1, 32*day, 5*day
 		s.runs(1)
@@ -245,7 +246,7 @@ func (s *stage) blind() {
 
 type noOperations struct{ gke.Reader }
 
-func (noOperations) Operations(context.Context, string) (map[policy.Ref][]policy.Operation, error) {
+func (noOperations) Operations(context.Context, string) (map[fleet.Ref][]fleet.Operation, error) {
 	return nil, errors.New("PermissionDenied: container.operations.list")
 }
 
@@ -255,8 +256,8 @@ type answers struct {
 	always policy.Outcome
 }
 
-func (a answers) Start(context.Context, policy.Ref) policy.Outcome { return a.always }
-func (a answers) Recreate(context.Context, policy.Ref, policy.Pool) policy.Outcome {
+func (a answers) Start(context.Context, fleet.Ref) policy.Outcome { return a.always }
+func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) policy.Outcome {
 	return a.always
 }
 
@@ -287,7 +288,7 @@ type breakingMover struct {
 	book *brokenBook
 }
 
-func (m breakingMover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m breakingMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	defer func() { m.book.broken = true }()
 	return m.Mover.Start(ctx, ref)
 }

@@ -21,7 +21,7 @@ import (
 	run "google.golang.org/api/run/v1"
 	"sigs.k8s.io/yaml"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -164,7 +164,7 @@ func checkPlatform(t *testing.T, env string, file map[string]string, job *run.Jo
 	deadline := 50 * time.Minute // ROTATOR_DEADLINE's default, see CONFIG.md
 	if own, ok := file["ROTATOR_DEADLINE"]; ok {
 		var err error
-		if deadline, err = policy.ParseDuration(own); err != nil {
+		if deadline, err = fleet.ParseDuration(own); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
@@ -39,8 +40,8 @@ type stage struct {
 }
 
 var (
-	shop = policy.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
-	yard = policy.Ref{Project: "yard", Location: "europe-west1", Name: "depot"}
+	shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
+	yard = fleet.Ref{Project: "yard", Location: "europe-west1", Name: "depot"}
 )
 
 const day = 24 * time.Hour
@@ -67,7 +68,7 @@ func newStage(t *testing.T) *stage {
 
 // add puts a cluster with one pool into GKE, whose CA expires after so many
 // days, and its project into the settings.
-func (s *stage) add(ref policy.Ref, days int) {
+func (s *stage) add(ref fleet.Ref, days int) {
 	s.t.Helper()
 	end := s.now.Add(time.Duration(days) * day)
 	pem := gkesim.IssueCA(1, ref.String(), end.AddDate(-5, 0, 0), end)
@@ -145,7 +146,7 @@ func (s *stage) edit(change func(policy.FleetDoc, policy.Said) policy.FleetDoc) 
 }
 
 // outside is what somebody else does to a cluster, by GKE's own client.
-func (s *stage) outside(call func(context.Context, policy.Ref) policy.Outcome) {
+func (s *stage) outside(call func(context.Context, fleet.Ref) policy.Outcome) {
 	s.t.Helper()
 	if o := call(s.t.Context(), shop); o.State != policy.Accepted {
 		s.t.Fatalf("refused: %+v", o)

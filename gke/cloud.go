@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // ErrNotFound says that a cluster does not exist: GKE answered so.
@@ -89,12 +90,12 @@ func DialWith(ctx context.Context, retry Retry, opts ...option.ClientOption) (*C
 func (c *Cloud) Close() error { return c.client.Close() }
 
 // Clusters implements [Reader].
-func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (c *Cloud) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	list, missing, unread, err := c.list(ctx, project)
-	var out []policy.Cluster
+	var out []fleet.Cluster
 	for _, pb := range list {
 		cluster := fromProto(project, pb)
-		cluster.Partial = slices.ContainsFunc(missing, func(u policy.Unread) bool { return u.Covers(cluster.Ref) })
+		cluster.Partial = slices.ContainsFunc(missing, func(u fleet.Unread) bool { return u.Covers(cluster.Ref) })
 		out = append(out, cluster)
 	}
 	return out, unread, err
@@ -102,7 +103,7 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 
 // list lists the clusters whose names can be used, and the zones that did not
 // answer.
-func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing, unread []policy.Unread, err error) {
+func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing, unread []fleet.Unread, err error) {
 	var got *containerpb.ListClustersResponse
 	err = c.retry.read(ctx, func(ctx context.Context) (err error) {
 		got, err = c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
@@ -113,43 +114,43 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 	}
 	for _, pb := range got.GetClusters() {
 		if _, err := nameOf(project, pb); err != nil {
-			unread = append(unread, policy.Unread{Project: project, Reason: err.Error()})
+			unread = append(unread, fleet.Unread{Project: project, Reason: err.Error()})
 			continue
 		}
 		list = append(list, pb)
 	}
 	for _, zone := range got.GetMissingZones() {
-		missing = append(missing, policy.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
+		missing = append(missing, fleet.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
 	}
 	return list, missing, append(unread, missing...), nil
 }
 
 // Cluster implements [Reader].
-func (c *Cloud) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+func (c *Cloud) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 	var got *containerpb.Cluster
 	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
 		got, err = c.client.GetCluster(ctx, &containerpb.GetClusterRequest{Name: ref.Path()})
 		return err
 	})
 	if status.Code(err) == codes.NotFound {
-		return policy.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
+		return fleet.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
 	}
 	if err != nil {
-		return policy.Cluster{}, containerAPI.explain(err)
+		return fleet.Cluster{}, containerAPI.explain(err)
 	}
 	if named, err := nameOf(ref.Project, got); err != nil || named != ref {
-		return policy.Cluster{}, fmt.Errorf("GKE was asked for %s and answered with another cluster", ref)
+		return fleet.Cluster{}, fmt.Errorf("GKE was asked for %s and answered with another cluster", ref)
 	}
 	return fromProto(ref.Project, got), nil
 }
 
 // Operations implements [Reader].
-func (c *Cloud) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+func (c *Cloud) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	list, err := c.listOperations(ctx, project)
 	if err != nil {
 		return nil, err
 	}
-	out := map[policy.Ref][]policy.Operation{}
+	out := map[fleet.Ref][]fleet.Operation{}
 	for _, pb := range list {
 		if ref, op, ok := operationFromProto(project, pb); ok {
 			out[ref] = append(out[ref], op)
@@ -179,8 +180,8 @@ func (c *Cloud) listOperations(ctx context.Context, project string) ([]*containe
 
 // latest orders the operations, running ones first, then the newest, and keeps
 // the first of them, for GKE says nothing of its order.
-func latest(ops []policy.Operation) []policy.Operation {
-	slices.SortStableFunc(ops, func(a, b policy.Operation) int {
+func latest(ops []fleet.Operation) []fleet.Operation {
+	slices.SortStableFunc(ops, func(a, b fleet.Operation) int {
 		if a.Done != b.Done {
 			if a.Done {
 				return 1
@@ -193,17 +194,17 @@ func latest(ops []policy.Operation) []policy.Operation {
 }
 
 // Start implements [Mover].
-func (c *Cloud) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (c *Cloud) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return outcome(c.client.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ref.Path(), RotateCredentials: true}))
 }
 
 // Complete implements [Mover].
-func (c *Cloud) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (c *Cloud) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return outcome(c.client.CompleteIPRotation(ctx, &containerpb.CompleteIPRotationRequest{Name: ref.Path()}))
 }
 
 // Recreate implements [Mover].
-func (c *Cloud) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+func (c *Cloud) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
 	if target.Version == "" {
 		// Without a version GKE would take its default, which is a real upgrade.
 		return policy.Outcome{State: policy.Refused, Refusal: policy.Invalid, Raw: "the version to keep is unknown; not sent"}

@@ -23,6 +23,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // scripted is a GKE that answers by a script and counts what it is asked.
@@ -107,17 +108,17 @@ func dial(t *testing.T, s *scripted, retry gke.Retry) *gke.Cloud {
 	return cloud
 }
 
-var ref = policy.Ref{Project: "p", Location: "us-east1", Name: "c"}
+var ref = fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}
 
 // calls are the four that change a cluster.
 var calls = map[string]func(*gke.Cloud) policy.Outcome{
 	"StartIPRotation":    func(c *gke.Cloud) policy.Outcome { return c.Start(context.Background(), ref) },
 	"CompleteIPRotation": func(c *gke.Cloud) policy.Outcome { return c.Complete(context.Background(), ref) },
 	"UpdateNodePool": func(c *gke.Cloud) policy.Outcome {
-		return c.Recreate(context.Background(), ref, policy.Pool{Name: "web", Version: "1.33", Image: "COS_CONTAINERD", Etag: "e"})
+		return c.Recreate(context.Background(), ref, fleet.Pool{Name: "web", Version: "1.33", Image: "COS_CONTAINERD", Etag: "e"})
 	},
 	"UpdateCluster": func(c *gke.Cloud) policy.Outcome {
-		return c.Recreate(context.Background(), ref, policy.Pool{Version: "1.34", Etag: "e"})
+		return c.Recreate(context.Background(), ref, fleet.Pool{Version: "1.34", Etag: "e"})
 	},
 }
 
@@ -177,7 +178,7 @@ func TestAnswerWithoutOperation(t *testing.T) {
 // upgrade.
 func TestUnknownVersionIsNotSent(t *testing.T) {
 	s := &scripted{}
-	got := dial(t, s, gke.NoRetry()).Recreate(context.Background(), ref, policy.Pool{Name: "web"})
+	got := dial(t, s, gke.NoRetry()).Recreate(context.Background(), ref, fleet.Pool{Name: "web"})
 	if len(s.asked) > 0 || got.State != policy.Refused || got.Refusal != policy.Invalid || got.Raw == "" {
 		t.Errorf("sent %v, %+v; want nothing sent, and a refusal that says why", s.asked, got)
 	}

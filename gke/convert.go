@@ -11,29 +11,29 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke/maintenance"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
 // nameOf is the cluster's name, if it can be one of ours. Nothing else of the
 // answer reaches a path, a document id or a command.
-func nameOf(project string, pb *containerpb.Cluster) (policy.Ref, error) {
-	ref := policy.Ref{Project: project, Location: location(pb), Name: pb.GetName()}
-	if read, err := policy.ParseRef(ref.String()); err != nil || read != ref {
-		return policy.Ref{}, fmt.Errorf("GKE lists a cluster %.200q in %.100q, a name that would break a path or a document id: %w", ref.Name, ref.Location, errUnnameable)
+func nameOf(project string, pb *containerpb.Cluster) (fleet.Ref, error) {
+	ref := fleet.Ref{Project: project, Location: location(pb), Name: pb.GetName()}
+	if read, err := fleet.ParseRef(ref.String()); err != nil || read != ref {
+		return fleet.Ref{}, fmt.Errorf("GKE lists a cluster %.200q in %.100q, a name that would break a path or a document id: %w", ref.Name, ref.Location, errUnnameable)
 	}
 	return ref, nil
 }
 
 // fromProto is the only place where the API's cluster becomes ours.
-func fromProto(project string, pb *containerpb.Cluster) policy.Cluster {
+func fromProto(project string, pb *containerpb.Cluster) fleet.Cluster {
 	location := location(pb)
-	c := policy.Cluster{
-		Ref:         policy.Ref{Project: project, Location: location, Name: pb.GetName()},
+	c := fleet.Cluster{
+		Ref:         fleet.Ref{Project: project, Location: location, Name: pb.GetName()},
 		ID:          pb.GetId(),
-		Status:      policy.Status(pb.GetStatus().String()),
+		Status:      fleet.Status(pb.GetStatus().String()),
 		Labels:      pb.GetResourceLabels(),
-		Bundle:      policy.ParseBundle(pb.GetMasterAuth().GetClusterCaCertificate()),
+		Bundle:      fleet.ParseBundle(pb.GetMasterAuth().GetClusterCaCertificate()),
 		Endpoint:    endpoint(pb),
 		DNS:         pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetEndpoint(),
 		Autopilot:   pb.GetAutopilot().GetEnabled(),
@@ -154,11 +154,11 @@ func nodes(p *containerpb.NodePool, c *containerpb.Cluster, initial, live int) i
 	return n
 }
 
-func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
+func poolFromProto(p *containerpb.NodePool, nodes int) fleet.Pool {
 	up := p.GetUpgradeSettings()
-	pool := policy.Pool{
+	pool := fleet.Pool{
 		Name: p.GetName(), Version: p.GetVersion(), Image: p.GetConfig().GetImageType(),
-		Status: policy.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
+		Status: fleet.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
 		BlueGreen: up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
 		MaxSurge:  counted(up.GetMaxSurge(), 1), MaxUnavailable: counted(up.GetMaxUnavailable(), 1),
 	}
@@ -183,9 +183,9 @@ func poolFromProto(p *containerpb.NodePool, nodes int) policy.Pool {
 
 // operationFromProto reads an operation and the cluster that its target link
 // names: the link may say zones or locations, and the project's number.
-func operationFromProto(project string, pb *containerpb.Operation) (policy.Ref, policy.Operation, bool) {
+func operationFromProto(project string, pb *containerpb.Operation) (fleet.Ref, fleet.Operation, bool) {
 	ref, pool := parseTarget(project, pb.GetTargetLink())
-	op := policy.Operation{
+	op := fleet.Operation{
 		Name: pb.GetName(), Type: pb.GetOperationType().String(), Pool: pool,
 		Done:  pb.GetStatus() == containerpb.Operation_DONE,
 		Start: parseTime(pb.GetStartTime()), End: parseTime(pb.GetEndTime()),
@@ -203,7 +203,7 @@ func operationFromProto(project string, pb *containerpb.Operation) (policy.Ref, 
 }
 
 // parseTarget reads which cluster and pool a link is about.
-func parseTarget(project, link string) (ref policy.Ref, pool string) {
+func parseTarget(project, link string) (ref fleet.Ref, pool string) {
 	ref.Project = project
 	parts := strings.Split(link, "/")
 	for i := 0; i+1 < len(parts); i++ {

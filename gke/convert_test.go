@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -28,32 +28,32 @@ func TestClusterFields(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		pb   *containerpb.Cluster
-		got  func(policy.Cluster) any
+		got  func(fleet.Cluster) any
 		want any
 	}{
-		{"nothing", &containerpb.Cluster{}, func(c policy.Cluster) any { return []any{c.Ref.Project, c.Ref.Location, c.ID, c.Zonal, c.Busy() != ""} }, []any{"p", "", "", false, true}},
-		{"region", &containerpb.Cluster{Location: "europe-west10"}, func(c policy.Cluster) any { return c.Zonal }, false},
-		{"zone", &containerpb.Cluster{Location: "us-central1-c"}, func(c policy.Cluster) any { return c.Zonal }, true},
-		{"zone of old", &containerpb.Cluster{Zone: "us-central1-c"}, func(c policy.Cluster) any { return c.Ref.Location }, "us-central1-c"}, //nolint:staticcheck // recordings older than locations have only this
-		{"id", &containerpb.Cluster{Id: "abc"}, func(c policy.Cluster) any { return c.ID }, "abc"},
-		{"status", &containerpb.Cluster{Status: containerpb.Cluster_DEGRADED}, func(c policy.Cluster) any { return c.Status }, policy.Degraded},
-		{"status of the future", &containerpb.Cluster{Status: 77}, func(c policy.Cluster) any { return []any{c.Status, c.Busy()} }, []any{policy.Status("77"), "status 77"}},
-		{"labels", &containerpb.Cluster{ResourceLabels: map[string]string{"env": "prod"}}, func(c policy.Cluster) any { return c.Labels["env"] }, "prod"},
-		{"no CA", &containerpb.Cluster{}, func(c policy.Cluster) any { return c.Bundle.Problem }, "the cluster shows no CA certificate"},
-		{"redacted CA", &containerpb.Cluster{MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: "REDACTED"}}, func(c policy.Cluster) any { return len(c.Bundle.CAs) + len(c.Bundle.Problem) }, len("the CA certificate is no PEM")},
-		{"public endpoint", &containerpb.Cluster{Endpoint: "34.1.2.3", PrivateClusterConfig: private}, func(c policy.Cluster) any { return c.Endpoint }, "34.1.2.3"},
-		{"private endpoint alone", &containerpb.Cluster{PrivateClusterConfig: private}, func(c policy.Cluster) any { return c.Endpoint }, "10.0.0.2"},
-		{"private endpoint of today", &containerpb.Cluster{ControlPlaneEndpointsConfig: ipOnly}, func(c policy.Cluster) any { return c.Endpoint }, "10.0.0.3"},
-		{"DNS endpoint", &containerpb.Cluster{ControlPlaneEndpointsConfig: dns}, func(c policy.Cluster) any { return c.DNS }, "gke-1.us-east1.gke.goog"},
-		{"Autopilot", &containerpb.Cluster{Autopilot: &containerpb.Autopilot{Enabled: true}}, func(c policy.Cluster) any { return c.Autopilot }, true},
-		{"alpha", &containerpb.Cluster{EnableKubernetesAlpha: true}, func(c policy.Cluster) any { return c.Alpha }, true},
-		{"customer's CA", &containerpb.Cluster{UserManagedKeysConfig: &containerpb.UserManagedKeysConfig{ClusterCa: "projects/p/caPools/x"}}, func(c policy.Cluster) any { return c.CustomerCA }, true},
-		{"version", &containerpb.Cluster{CurrentMasterVersion: "1.33.5-gke.1"}, func(c policy.Cluster) any { return c.Version }, "1.33.5-gke.1"},
-		{"etag", &containerpb.Cluster{Etag: "e"}, func(c policy.Cluster) any { return c.Etag }, "e"},
-		{"condition", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: containerpb.StatusCondition_CA_EXPIRING}}}, func(c policy.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
-		{"condition by its text", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Message: "The cluster CA will expire soon."}}}, func(c policy.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
-		{"condition of the future", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: 99, Message: "capacity"}}}, func(c policy.Cluster) any { return c.Conditions }, []string{"99"}},
-		{"no maintenance policy", &containerpb.Cluster{}, func(c policy.Cluster) any { return c.Maintenance.Problem }, ""},
+		{"nothing", &containerpb.Cluster{}, func(c fleet.Cluster) any { return []any{c.Ref.Project, c.Ref.Location, c.ID, c.Zonal, c.Busy() != ""} }, []any{"p", "", "", false, true}},
+		{"region", &containerpb.Cluster{Location: "europe-west10"}, func(c fleet.Cluster) any { return c.Zonal }, false},
+		{"zone", &containerpb.Cluster{Location: "us-central1-c"}, func(c fleet.Cluster) any { return c.Zonal }, true},
+		{"zone of old", &containerpb.Cluster{Zone: "us-central1-c"}, func(c fleet.Cluster) any { return c.Ref.Location }, "us-central1-c"}, //nolint:staticcheck // recordings older than locations have only this
+		{"id", &containerpb.Cluster{Id: "abc"}, func(c fleet.Cluster) any { return c.ID }, "abc"},
+		{"status", &containerpb.Cluster{Status: containerpb.Cluster_DEGRADED}, func(c fleet.Cluster) any { return c.Status }, fleet.Degraded},
+		{"status of the future", &containerpb.Cluster{Status: 77}, func(c fleet.Cluster) any { return []any{c.Status, c.Busy()} }, []any{fleet.Status("77"), "status 77"}},
+		{"labels", &containerpb.Cluster{ResourceLabels: map[string]string{"env": "prod"}}, func(c fleet.Cluster) any { return c.Labels["env"] }, "prod"},
+		{"no CA", &containerpb.Cluster{}, func(c fleet.Cluster) any { return c.Bundle.Problem }, "the cluster shows no CA certificate"},
+		{"redacted CA", &containerpb.Cluster{MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: "REDACTED"}}, func(c fleet.Cluster) any { return len(c.Bundle.CAs) + len(c.Bundle.Problem) }, len("the CA certificate is no PEM")},
+		{"public endpoint", &containerpb.Cluster{Endpoint: "34.1.2.3", PrivateClusterConfig: private}, func(c fleet.Cluster) any { return c.Endpoint }, "34.1.2.3"},
+		{"private endpoint alone", &containerpb.Cluster{PrivateClusterConfig: private}, func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.2"},
+		{"private endpoint of today", &containerpb.Cluster{ControlPlaneEndpointsConfig: ipOnly}, func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.3"},
+		{"DNS endpoint", &containerpb.Cluster{ControlPlaneEndpointsConfig: dns}, func(c fleet.Cluster) any { return c.DNS }, "gke-1.us-east1.gke.goog"},
+		{"Autopilot", &containerpb.Cluster{Autopilot: &containerpb.Autopilot{Enabled: true}}, func(c fleet.Cluster) any { return c.Autopilot }, true},
+		{"alpha", &containerpb.Cluster{EnableKubernetesAlpha: true}, func(c fleet.Cluster) any { return c.Alpha }, true},
+		{"customer's CA", &containerpb.Cluster{UserManagedKeysConfig: &containerpb.UserManagedKeysConfig{ClusterCa: "projects/p/caPools/x"}}, func(c fleet.Cluster) any { return c.CustomerCA }, true},
+		{"version", &containerpb.Cluster{CurrentMasterVersion: "1.33.5-gke.1"}, func(c fleet.Cluster) any { return c.Version }, "1.33.5-gke.1"},
+		{"etag", &containerpb.Cluster{Etag: "e"}, func(c fleet.Cluster) any { return c.Etag }, "e"},
+		{"condition", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: containerpb.StatusCondition_CA_EXPIRING}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
+		{"condition by its text", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Message: "The cluster CA will expire soon."}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
+		{"condition of the future", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: 99, Message: "capacity"}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"99"}},
+		{"no maintenance policy", &containerpb.Cluster{}, func(c fleet.Cluster) any { return c.Maintenance.Problem }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.got(fromProto("p", tt.pb)); !reflect.DeepEqual(got, tt.want) {
@@ -81,21 +81,21 @@ func TestPoolFields(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		pb   *containerpb.NodePool
-		got  func(policy.Pool) any
+		got  func(fleet.Pool) any
 		want any
 	}{
-		{"nothing", &containerpb.NodePool{}, func(p policy.Pool) any { return p }, policy.Pool{Status: "STATUS_UNSPECIFIED"}},
-		{"names", &containerpb.NodePool{Name: "n", Version: "1.33", Etag: "e", Config: &containerpb.NodeConfig{ImageType: "COS"}}, func(p policy.Pool) any { return []string{p.Name, p.Version, p.Etag, p.Image} }, []string{"n", "1.33", "e", "COS"}},
-		{"status", &containerpb.NodePool{Status: containerpb.NodePool_RUNNING_WITH_ERROR}, func(p policy.Pool) any { return p.Status }, policy.Status("RUNNING_WITH_ERROR")},
-		{"status of the future", &containerpb.NodePool{Status: 88}, func(p policy.Pool) any { return p.Status }, policy.Status("88")},
-		{"surge", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 2, MaxUnavailable: 3}}, func(p policy.Pool) any { return []any{p.MaxSurge, p.MaxUnavailable, p.BlueGreen} }, []any{2, 3, false}},
-		{"soak without blue-green", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: hours(6)}}}, func(p policy.Pool) any { return p.PoolSoak }, time.Duration(0)},
-		{"blue-green", standard(nil), func(p policy.Pool) any { return []any{p.BlueGreen, p.PoolSoak} }, []any{true, 6 * time.Hour}},
-		{"batches by share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 0.25}, BatchSoakDuration: hours(1)}), func(p policy.Pool) any { return p.PoolSoak }, 10 * time.Hour},
-		{"batches by nodes", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 3}, BatchSoakDuration: hours(1)}), func(p policy.Pool) any { return p.PoolSoak }, 10 * time.Hour},
-		{"tiny share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 1e-30}, BatchSoakDuration: hours(1)}), func(p policy.Pool) any { return p.PoolSoak }, 16 * time.Hour},
-		{"autoscaled, untold", autoscaled(nil), func(p policy.Pool) any { return p.PoolSoak }, 72 * time.Hour},
-		{"autoscaled", autoscaled(hours(2)), func(p policy.Pool) any { return p.PoolSoak }, 2 * time.Hour},
+		{"nothing", &containerpb.NodePool{}, func(p fleet.Pool) any { return p }, fleet.Pool{Status: "STATUS_UNSPECIFIED"}},
+		{"names", &containerpb.NodePool{Name: "n", Version: "1.33", Etag: "e", Config: &containerpb.NodeConfig{ImageType: "COS"}}, func(p fleet.Pool) any { return []string{p.Name, p.Version, p.Etag, p.Image} }, []string{"n", "1.33", "e", "COS"}},
+		{"status", &containerpb.NodePool{Status: containerpb.NodePool_RUNNING_WITH_ERROR}, func(p fleet.Pool) any { return p.Status }, fleet.Status("RUNNING_WITH_ERROR")},
+		{"status of the future", &containerpb.NodePool{Status: 88}, func(p fleet.Pool) any { return p.Status }, fleet.Status("88")},
+		{"surge", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 2, MaxUnavailable: 3}}, func(p fleet.Pool) any { return []any{p.MaxSurge, p.MaxUnavailable, p.BlueGreen} }, []any{2, 3, false}},
+		{"soak without blue-green", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: hours(6)}}}, func(p fleet.Pool) any { return p.PoolSoak }, time.Duration(0)},
+		{"blue-green", standard(nil), func(p fleet.Pool) any { return []any{p.BlueGreen, p.PoolSoak} }, []any{true, 6 * time.Hour}},
+		{"batches by share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 0.25}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
+		{"batches by nodes", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 3}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
+		{"tiny share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 1e-30}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 16 * time.Hour},
+		{"autoscaled, untold", autoscaled(nil), func(p fleet.Pool) any { return p.PoolSoak }, 72 * time.Hour},
+		{"autoscaled", autoscaled(hours(2)), func(p fleet.Pool) any { return p.PoolSoak }, 2 * time.Hour},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{tt.pb}})
@@ -167,28 +167,28 @@ func TestPoolExclusion(t *testing.T) {
 
 func TestOperationFields(t *testing.T) {
 	const link = "https://container.googleapis.com/v1/projects/1234/zones/us-east1-b/clusters/c"
-	where := policy.Ref{Project: "p", Location: "us-east1-b", Name: "c"}
+	where := fleet.Ref{Project: "p", Location: "us-east1-b", Name: "c"}
 	start, end := "2026-11-21T01:02:03.123456789Z", "2026-11-21T02:03:04Z"
 	for _, tt := range []struct {
 		name string
 		pb   *containerpb.Operation
-		ref  policy.Ref
-		want policy.Operation
+		ref  fleet.Ref
+		want fleet.Operation
 		ok   bool
 	}{
 		{"on a cluster", &containerpb.Operation{Name: "o", TargetLink: link, OperationType: containerpb.Operation_UPDATE_CLUSTER, Status: containerpb.Operation_RUNNING, StartTime: start}, where,
-			policy.Operation{Name: "o", Type: policy.OpUpdateCluster, Start: parseTime(start)}, true},
+			fleet.Operation{Name: "o", Type: fleet.OpUpdateCluster, Start: parseTime(start)}, true},
 		{"on a pool", &containerpb.Operation{Name: "o", TargetLink: link + "/nodePools/web", OperationType: containerpb.Operation_UPGRADE_NODES, Status: containerpb.Operation_DONE, StartTime: start, EndTime: end}, where,
-			policy.Operation{Name: "o", Type: policy.OpUpgradeNodes, Pool: "web", Done: true, Start: parseTime(start), End: parseTime(end)}, true},
-		{"in a region", &containerpb.Operation{TargetLink: "https://x/v1beta1/projects/1/locations/us-east1/clusters/c"}, policy.Ref{Project: "p", Location: "us-east1", Name: "c"}, policy.Operation{Type: "TYPE_UNSPECIFIED"}, true},
-		{"pending and aborting run", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_ABORTING, OperationType: containerpb.Operation_UPGRADE_MASTER}, where, policy.Operation{Type: policy.OpUpgradeMaster}, true},
-		{"failed", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 8, Message: "no quota"}}, where, policy.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "no quota"}, true},
-		{"failed the old way", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, StatusMessage: "stockout"}, where, policy.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "stockout"}, true}, //nolint:staticcheck // gcloud treats it as failure too
-		{"failed without words", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 13}}, where, policy.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "failed without a message"}, true},
-		{"of the future", &containerpb.Operation{TargetLink: link, OperationType: 4711, Status: 9}, where, policy.Operation{Type: "4711"}, true},
-		{"times that are none", &containerpb.Operation{TargetLink: link, StartTime: "yesterday"}, where, policy.Operation{Type: "TYPE_UNSPECIFIED"}, true},
-		{"link cut short", &containerpb.Operation{TargetLink: "https..."}, policy.Ref{Project: "p"}, policy.Operation{Type: "TYPE_UNSPECIFIED"}, false},
-		{"no link", &containerpb.Operation{}, policy.Ref{Project: "p"}, policy.Operation{Type: "TYPE_UNSPECIFIED"}, false},
+			fleet.Operation{Name: "o", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: parseTime(start), End: parseTime(end)}, true},
+		{"in a region", &containerpb.Operation{TargetLink: "https://x/v1beta1/projects/1/locations/us-east1/clusters/c"}, fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, true},
+		{"pending and aborting run", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_ABORTING, OperationType: containerpb.Operation_UPGRADE_MASTER}, where, fleet.Operation{Type: fleet.OpUpgradeMaster}, true},
+		{"failed", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 8, Message: "no quota"}}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "no quota"}, true},
+		{"failed the old way", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, StatusMessage: "stockout"}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "stockout"}, true}, //nolint:staticcheck // gcloud treats it as failure too
+		{"failed without words", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 13}}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "failed without a message"}, true},
+		{"of the future", &containerpb.Operation{TargetLink: link, OperationType: 4711, Status: 9}, where, fleet.Operation{Type: "4711"}, true},
+		{"times that are none", &containerpb.Operation{TargetLink: link, StartTime: "yesterday"}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, true},
+		{"link cut short", &containerpb.Operation{TargetLink: "https..."}, fleet.Ref{Project: "p"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, false},
+		{"no link", &containerpb.Operation{}, fleet.Ref{Project: "p"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ref, op, ok := operationFromProto("p", tt.pb)

@@ -18,6 +18,7 @@ import (
 
 	"gke-credential-rotator/job/corpus"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -154,7 +155,7 @@ func FuzzCluster(f *testing.F) {
 			return
 		}
 		got := fromProto("p", pb)
-		if again, err := policy.ParseRef(got.Ref.String()); err != nil || again != got.Ref || named != got.Ref {
+		if again, err := fleet.ParseRef(got.Ref.String()); err != nil || again != got.Ref || named != got.Ref {
 			t.Errorf("%s: the name %q reads as %v, error %v", text, got.Ref, again, err)
 		}
 		for _, p := range got.Pools {

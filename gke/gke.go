@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Reader looks at GKE. Reads may be stale by some minutes and may be
@@ -14,21 +15,21 @@ type Reader interface {
 	// Clusters lists every cluster of a project. What could not be reached
 	// is named in the unread list: clusters there are unknown, not gone. An
 	// error means that nothing of the project could be read.
-	Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error)
+	Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error)
 	// Cluster reads one cluster. [ErrNotFound] says that it does not exist.
-	Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error)
+	Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error)
 	// Operations lists a project's operations by cluster. GKE forgets old ones.
-	Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error)
+	Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error)
 }
 
 // Mover changes clusters. Every call is sent once, never repeated; silence is
 // an outcome, not an error.
 type Mover interface {
 	// Start starts a credential rotation.
-	Start(ctx context.Context, ref policy.Ref) policy.Outcome
+	Start(ctx context.Context, ref fleet.Ref) policy.Outcome
 	// Recreate upgrades a pool to the version it already runs, or an Autopilot
 	// control plane (pool "") likewise, guarded by its etag.
-	Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome
+	Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome
 	// Complete ends the rotation, and the old credentials with it.
-	Complete(ctx context.Context, ref policy.Ref) policy.Outcome
+	Complete(ctx context.Context, ref fleet.Ref) policy.Outcome
 }

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // badNames would break a path, a line or a document id.
@@ -37,7 +38,7 @@ func TestNamesThatBreakPaths(t *testing.T) {
 // another's.
 func TestAnotherClustersAnswer(t *testing.T) {
 	s := &scripted{cluster: &containerpb.Cluster{Name: "other", Location: "us-east1"}}
-	if c, err := dial(t, s, gke.NoRetry()).Cluster(t.Context(), policy.Ref{Project: "p", Location: "us-east1", Name: "c"}); err == nil || !strings.Contains(err.Error(), "another cluster") {
+	if c, err := dial(t, s, gke.NoRetry()).Cluster(t.Context(), fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}); err == nil || !strings.Contains(err.Error(), "another cluster") {
 		t.Errorf("%+v, error %v", c, err)
 	}
 }
@@ -47,7 +48,7 @@ func TestAnotherClustersAnswer(t *testing.T) {
 func TestPoolNamesThatBreakPaths(t *testing.T) {
 	for _, name := range []string{"a/../b", "a/nodePools/b", "a\nb", "a\x00"} {
 		s := &scripted{}
-		o := dial(t, s, gke.NoRetry()).Recreate(t.Context(), policy.Ref{Project: "p", Location: "l", Name: "c"}, policy.Pool{Name: name, Version: "1"})
+		o := dial(t, s, gke.NoRetry()).Recreate(t.Context(), fleet.Ref{Project: "p", Location: "l", Name: "c"}, fleet.Pool{Name: name, Version: "1"})
 		if o.State != policy.Refused || o.Refusal != policy.Invalid || len(s.asked) != 0 || strings.ContainsAny(o.Raw, "\n\x00") {
 			t.Errorf("%q: %+v, sent %v", name, o, s.asked)
 		}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Insights reads what Recommender says of expiring CAs. It is never a gate, so
@@ -96,7 +97,7 @@ func (r *Recommender) Insights(ctx context.Context, project, location string) ([
 
 // targetOf reads //container.googleapis.com/projects/P/locations/L/clusters/C.
 // It may say zones, and the project's number: whom we asked is who it is.
-func targetOf(project, resource string) (policy.Ref, bool) {
+func targetOf(project, resource string) (fleet.Ref, bool) {
 	ref, _ := parseTarget(project, resource)
 	return ref, strings.Contains(resource, "container.googleapis.com/") && ref.Location != "" && ref.Name != ""
 }

@@ -22,6 +22,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // advisor is a Recommender that answers by a script.
@@ -89,9 +90,9 @@ func TestInsights(t *testing.T) {
 	}}}
 	got, complete, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "shop", "us-east1")
 	want := []policy.Insight{
-		{Cluster: policy.Ref{Project: "shop", Location: "us-east1", Name: "web"}, State: "ACTIVE"},
-		{Cluster: policy.Ref{Project: "shop", Location: "us-east1-b", Name: "old"}, State: "ACCEPTED"},
-		{Cluster: policy.Ref{Project: "shop", Location: "us-east1", Name: "new"}, State: "77"},
+		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "web"}, State: "ACTIVE"},
+		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1-b", Name: "old"}, State: "ACCEPTED"},
+		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "new"}, State: "77"},
 	}
 	if err != nil || !complete || !slices.Equal(got, want) {
 		t.Errorf("%+v, complete %v, error %v; want %+v", got, complete, err, want)
@@ -188,7 +189,7 @@ func TestSimulatedRecommender(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	got, complete, err := r.Insights(t.Context(), "shop", "us-east1")
-	want := []policy.Insight{{Cluster: policy.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: policy.InsightActive}}
+	want := []policy.Insight{{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: policy.InsightActive}}
 	if err != nil || !complete || !slices.Equal(got, want) {
 		t.Errorf("%+v, complete %v, error %v; want %+v", got, complete, err, want)
 	}

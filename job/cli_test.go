@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/job/pass"
-
 	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/job/pass"
 )
 
 func TestPicturesFitTheEnvironment(t *testing.T) {

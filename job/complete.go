@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -147,7 +148,7 @@ func (a *app) clusters(cmd *cobra.Command, _ []string, begun string) ([]cobra.Co
 		ends[ref.Name]++
 	}
 	var found []cobra.Completion
-	for _, ref := range slices.SortedFunc(maps.Keys(known), policy.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(known), fleet.Ref.Compare) {
 		name := ref.String()
 		if begun != "" && !strings.HasPrefix(name, begun) && ends[ref.Name] == 1 {
 			name = ref.Name
@@ -164,7 +165,7 @@ const patience = 300 * time.Millisecond
 
 // knownInFile gives the clusters that the book in a file speaks of, and how they
 // stand.
-func (a *app) knownInFile(ctx context.Context) map[policy.Ref]string {
+func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
 	s, _ := readSettings(a.environ) // what is wrong is told by the command
 	if s.State.V.File == "" {
 		return nil
@@ -177,7 +178,7 @@ func (a *app) knownInFile(ctx context.Context) map[policy.Ref]string {
 	if err != nil {
 		return nil
 	}
-	known := map[policy.Ref]string{}
+	known := map[fleet.Ref]string{}
 	for _, ref := range bookRefs(book) {
 		known[ref] = "idle"
 	}
@@ -188,8 +189,8 @@ func (a *app) knownInFile(ctx context.Context) map[policy.Ref]string {
 }
 
 // knownInFleet gives the clusters of --fleet, where the command has it.
-func (a *app) knownInFleet(cmd *cobra.Command) map[policy.Ref]string {
-	known := map[policy.Ref]string{}
+func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
+	known := map[fleet.Ref]string{}
 	path, project := cmd.Flags().Lookup("fleet"), cmd.Flags().Lookup("project")
 	if path == nil || path.Value.String() == "" {
 		return known
@@ -203,16 +204,16 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[policy.Ref]string {
 		return known
 	}
 	for _, c := range loaded {
-		ref := policy.Ref{Project: c.Project, Location: c.Cluster.GetLocation(), Name: c.Cluster.GetName()}
+		ref := fleet.Ref{Project: c.Project, Location: c.Cluster.GetLocation(), Name: c.Cluster.GetName()}
 		known[ref] = "of the fleet"
 	}
 	return known
 }
 
 // bookRefs lists every cluster that the book speaks of.
-func bookRefs(book policy.Book) []policy.Ref {
+func bookRefs(book policy.Book) []fleet.Ref {
 	refs := slices.Collect(maps.Keys(book.Rotations))
-	add := func(ref policy.Ref) {
+	add := func(ref fleet.Ref) {
 		if !ref.IsZero() && !slices.Contains(refs, ref) {
 			refs = append(refs, ref)
 		}
@@ -230,10 +231,10 @@ func bookRefs(book policy.Book) []policy.Ref {
 		add(f.Cluster)
 	}
 	for name := range book.Fleet.Blocked {
-		if ref, err := policy.ParseRef(name); err == nil {
+		if ref, err := fleet.ParseRef(name); err == nil {
 			add(ref)
 		}
 	}
-	slices.SortFunc(refs, policy.Ref.Compare)
+	slices.SortFunc(refs, fleet.Ref.Compare)
 	return refs
 }

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // listener writes down what people are told in a diary.
@@ -52,7 +53,7 @@ var afterwards = map[policy.NoticeKind][]policy.NoticeKind{
 // what it means, and what is told of a cluster is in an order that makes sense.
 func (d *diary) judgeTold() {
 	ids := map[string]bool{}
-	last := map[policy.Ref]policy.Notice{}
+	last := map[fleet.Ref]policy.Notice{}
 	for _, n := range d.heard {
 		if ids[n.ID] || n.ID == "" {
 			d.t.Errorf("%s %s: the id %q is told twice", n.Kind, n.Cluster, n.ID)

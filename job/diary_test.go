@@ -20,6 +20,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -82,7 +83,7 @@ type diary struct {
 	now     time.Time
 	every   time.Duration
 	waits   time.Duration
-	last    map[policy.Ref]string
+	last    map[fleet.Ref]string
 	journal int
 	told    map[string]bool // events of the last run: one that goes on is told once
 	log     bytes.Buffer    // what the run logged, one JSON object a line
@@ -93,7 +94,7 @@ type diary struct {
 
 // playDiary carries out the commands and gives the file as it should be.
 func playDiary(t *testing.T, text string) string {
-	d := &diary{t: t, every: time.Hour, last: map[policy.Ref]string{}, now: gkesim.SampleStart}
+	d := &diary{t: t, every: time.Hour, last: map[fleet.Ref]string{}, now: gkesim.SampleStart}
 	defer func() {
 		if d.game != nil {
 			if err := d.game.Close(); err != nil {
@@ -180,7 +181,7 @@ func stamp(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04") }
 // tell writes what this run decided where it differs from the last run, the
 // events of what was carried out, and the requests that reached GKE.
 func (d *diary) tell(res pass.Result) {
-	after := map[policy.Ref]pass.Done{}
+	after := map[fleet.Ref]pass.Done{}
 	for _, done := range res.Done {
 		after[done.Ref] = done
 	}
@@ -220,7 +221,7 @@ func (d *diary) tellLog() {
 		if e.Event == "" || slices.Contains(unremarkable, e.Event) {
 			continue
 		}
-		ref, _ := policy.ParseRef(e.Cluster)
+		ref, _ := fleet.ParseRef(e.Cluster)
 		told := fmt.Sprintf("%-16s  ! %s %s: %s", ref.Name, e.Level, e.Event, e.Msg)
 		if now[told] = true; !d.told[told] || e.Event == policy.EventApprovalNeeded {
 			fmt.Fprintf(&d.out, "%s  %s\n", stamp(d.now), told)
@@ -255,7 +256,7 @@ type awayReader struct {
 	away map[string]bool
 }
 
-func (r *awayReader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (r *awayReader) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	if r.away[project] {
 		return nil, nil, errors.New("PermissionDenied: container.clusters.list denied")
 	}

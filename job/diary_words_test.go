@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,11 +12,10 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"encoding/base64"
-
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // carryOut carries out one command of a diary.
@@ -32,12 +32,12 @@ func (d *diary) carryOut(words []string, rest string) error {
 	case "pause": // pause DURATION: no runs; GKE goes on
 		return d.pause(words[1])
 	case "every": // every DURATION
-		every, err := policy.ParseDuration(words[1])
+		every, err := fleet.ParseDuration(words[1])
 		d.every = every
 		d.environ = append(d.environ, "ROTATOR_EVERY="+words[1])
 		return err
 	case "gke-waits": // gke-waits DURATION: before the first cluster: how long GKE leaves node pools alone
-		waits, err := policy.ParseDuration(words[1])
+		waits, err := fleet.ParseDuration(words[1])
 		d.waits = waits
 		return err
 	case "outside": // outside start|complete|remove|... P/L/C: somebody else acts
@@ -91,7 +91,7 @@ func cutQuoted(s string) (inner, after string, ok bool) {
 }
 
 func (d *diary) cluster(name string, words []string) error {
-	ref, err := policy.ParseRef(name)
+	ref, err := fleet.ParseRef(name)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func addPool(pb *containerpb.Cluster, parts []string) error {
 		UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
 	}
 	if len(parts) > 3 { // NAME:NODES:blue-green:SOAK
-		soak, err := policy.ParseDuration(parts[3])
+		soak, err := fleet.ParseDuration(parts[3])
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func ofDay(s string) time.Duration {
 }
 
 func (d *diary) play(text string) error {
-	long, err := policy.ParseDuration(text)
+	long, err := fleet.ParseDuration(text)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (d *diary) play(text string) error {
 }
 
 func (d *diary) pause(text string) error {
-	long, err := policy.ParseDuration(text)
+	long, err := fleet.ParseDuration(text)
 	d.now = d.now.Add(long)
 	d.world.Advance(d.now)
 	return err
@@ -243,7 +243,7 @@ func (d *diary) pause(text string) error {
 
 // outside lets somebody else act: by the API, or on the world itself.
 func (d *diary) outside(what, name string, words []string) error {
-	ref, err := policy.ParseRef(name)
+	ref, err := fleet.ParseRef(name)
 	if err != nil {
 		return err
 	}
@@ -294,7 +294,7 @@ func (d *diary) outside(what, name string, words []string) error {
 
 // label sets labels. Values may say what a person reads in a notice: ATTEMPT is
 // the short id of the attempt in flight, CA that of the CA to be replaced.
-func (d *diary) label(ref policy.Ref, words []string) error {
+func (d *diary) label(ref fleet.Ref, words []string) error {
 	book, err := d.game.Pass.Store.Book(d.t.Context())
 	if err != nil {
 		return err
@@ -329,7 +329,7 @@ func refused(o policy.Outcome) error {
 
 // gates writes every gate of a cluster as a run would find it now.
 func (d *diary) gates(name string) error {
-	ref, err := policy.ParseRef(name)
+	ref, err := fleet.ParseRef(name)
 	if err != nil {
 		return err
 	}
@@ -368,7 +368,7 @@ func (d *diary) gates(name string) error {
 // functions, and writes what the command would answer.
 func (d *diary) person(verb, name, rest string) error {
 	_, reason, _ := strings.Cut(rest, " ")
-	ref, err := policy.ParseRef(name)
+	ref, err := fleet.ParseRef(name)
 	if err != nil && name != "all" {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -112,7 +112,7 @@ func parseAgo(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if d, err := policy.ParseDuration(text); err == nil && d > 0 {
+	if d, err := fleet.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(-d), nil
 	}
 	t, err := parseTime(text)

@@ -19,6 +19,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // forecasting is what the flags of forecast ask for.
@@ -98,7 +99,7 @@ type outlook struct {
 	began time.Duration
 	// begin gives the beginning anew for each policy that is played.
 	begin  func(*policy.Policy) (sim.Setup, error)
-	unread []policy.Unread
+	unread []fleet.Unread
 	show   show.ForecastOptions
 	first  pass.Result // of the first run: the fleet as it is
 }
@@ -156,7 +157,7 @@ func (a *app) look(ctx context.Context, fc forecasting, s Settings) (*outlook, e
 		from = t
 	}
 	if fc.days < 1 || time.Duration(fc.days) > mostRuns*every/day {
-		return nil, wrong("--days %d is not between 1 and %d, which is %d runs every %s", fc.days, mostRuns*every/day, mostRuns, policy.Days(every))
+		return nil, wrong("--days %d is not between 1 and %d, which is %d runs every %s", fc.days, mostRuns*every/day, mostRuns, fleet.Days(every))
 	}
 	if fc.fleet != "" {
 		return o, o.fromFile(from)

@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -96,7 +97,7 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 	d, err := a.decisionOn(ctx, s, store, book, ref, now)
 	if err != nil {
 		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
-		d = &policy.Decision{Cluster: policy.Cluster{Ref: ref, ID: r.ClusterID}, Phase: r.Phase, Rotation: &r, Message: "asked without GKE"}
+		d = &policy.Decision{Cluster: fleet.Cluster{Ref: ref, ID: r.ClusterID}, Phase: r.Phase, Rotation: &r, Message: "asked without GKE"}
 	}
 	h, ok := policy.HandOverOf(s.Policy(), *d, now, policy.AtAnyTime)
 	if !ok {
@@ -106,7 +107,7 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 }
 
 // handOverOfLast is about the newest attempt on record that brought a new CA.
-func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (policy.HandOver, error) {
+func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store, book policy.Book, ref fleet.Ref, now time.Time) (policy.HandOver, error) {
 	var none policy.HandOver
 	var history []policy.Record
 	if store != nil {
@@ -121,7 +122,7 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 		}
 		c, err := readCluster(ctx, s, ref, now)
 		if err != nil {
-			c = policy.Cluster{Ref: ref}
+			c = fleet.Cluster{Ref: ref}
 			if !errors.Is(err, gke.ErrNotFound) {
 				a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
 			}
@@ -137,7 +138,7 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 // inFlightHint names what could be handed over instead.
 func inFlightHint(book policy.Book) string {
 	const few = 3
-	refs := slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare)
+	refs := slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare)
 	if len(refs) == 0 {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestHandOverKeepsItsDate: the dates that people are told when nodes are done
@@ -33,7 +34,7 @@ func keepsItsDate(t *testing.T, least int, environ ...string) {
 		t.Fatal(err)
 	}
 	setup.Policy.Projects = setup.World.Projects()
-	early, late := map[policy.Ref]time.Time{}, map[policy.Ref]time.Time{}
+	early, late := map[fleet.Ref]time.Time{}, map[fleet.Ref]time.Time{}
 	story, err := sim.Play(t.Context(), setup, func(res pass.Result) {
 		for _, d := range res.Decisions {
 			for _, e := range d.Events {

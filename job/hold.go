@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 func (a *app) holdCommand() *cobra.Command {
@@ -59,7 +60,7 @@ func (h *heard) exists(cmd *cobra.Command) error {
 
 func beyondHold(book policy.Book, h *heard) []string {
 	var out []string
-	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
 		if !h.ref.IsZero() && ref != h.ref {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -39,7 +40,7 @@ func (r *reads) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 	return r.Store.Fleet(ctx)
 }
 
-func (r *reads) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (r *reads) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	r.history++
 	return r.Store.History(ctx, ref)
 }

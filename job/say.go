@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -51,7 +52,7 @@ type heard struct {
 	a     *app
 	s     Settings
 	store state.Store
-	ref   policy.Ref // zero: all
+	ref   fleet.Ref // zero: all
 	until time.Time
 	said  policy.Said
 }
@@ -108,7 +109,7 @@ func parseUntil(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if d, err := policy.ParseDuration(text); err == nil && d > 0 {
+	if d, err := fleet.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(d), nil
 	}
 	t, err := parseTime(text)
@@ -162,7 +163,7 @@ func (a *app) tell(text string, said policy.Said) {
 }
 
 // rotationOf gives the cluster's rotation on record; nil when there is none.
-func rotationOf(book policy.Book, ref policy.Ref) *policy.Rotation {
+func rotationOf(book policy.Book, ref fleet.Ref) *policy.Rotation {
 	if r, ok := book.Rotations[ref]; ok {
 		return &r
 	}
@@ -179,12 +180,12 @@ func (h *heard) onlyOne() error {
 
 // cluster reads the cluster that is spoken of; it must be one that this
 // deployment looks at.
-func (h *heard) cluster(ctx context.Context) (policy.Cluster, error) {
+func (h *heard) cluster(ctx context.Context) (fleet.Cluster, error) {
 	if err := h.onlyOne(); err != nil {
-		return policy.Cluster{}, err
+		return fleet.Cluster{}, err
 	}
 	if !slices.Contains(h.s.Projects.V, h.ref.Project) {
-		return policy.Cluster{}, wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s", h.ref.Project, prefix, didYouMean(h.ref.Project, h.s.Projects.V), h.ref)
+		return fleet.Cluster{}, wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s", h.ref.Project, prefix, didYouMean(h.ref.Project, h.s.Projects.V), h.ref)
 	}
 	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
 	if errors.Is(err, gke.ErrNotFound) {
@@ -194,12 +195,12 @@ func (h *heard) cluster(ctx context.Context) (policy.Cluster, error) {
 }
 
 // meant names the clusters of the project that are a few letters away.
-func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
+func meant(ctx context.Context, cloud gke.Reader, ref fleet.Ref) string {
 	clusters, _, err := cloud.Clusters(ctx, ref.Project)
 	if err != nil {
 		return "" // what is told already is enough
 	}
-	known := make([]policy.Ref, len(clusters))
+	known := make([]fleet.Ref, len(clusters))
 	for i, c := range clusters {
 		known[i] = c.Ref
 	}
@@ -207,18 +208,18 @@ func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
 }
 
 // readCluster reads one cluster and its operations, operations first.
-func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time) (policy.Cluster, error) {
+func readCluster(ctx context.Context, s Settings, ref fleet.Ref, now time.Time) (fleet.Cluster, error) {
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
-		return policy.Cluster{}, err
+		return fleet.Cluster{}, err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
 	c, err := pass.ReadCluster(ctx, cloud, ref, now)
 	if errors.Is(err, gke.ErrNotFound) {
-		return policy.Cluster{}, fmt.Errorf("%s: %w%s", ref, gke.ErrNotFound, meant(ctx, cloud, ref))
+		return fleet.Cluster{}, fmt.Errorf("%s: %w%s", ref, gke.ErrNotFound, meant(ctx, cloud, ref))
 	}
 	if err != nil {
-		return policy.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
+		return fleet.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
 	}
 	return c, nil
 }

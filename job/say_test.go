@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -47,12 +48,12 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		h := &heard{
 			a: newApp(nil, &out, &out), s: s, said: policy.Said{By: "ann", At: time.Unix(1e9, 0)},
 			store: &busyStore{Store: book, times: c.times, other: func(d policy.FleetDoc) policy.FleetDoc {
-				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}})
+				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
 				return d
 			}},
 		}
 		err := h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-			return book.Fleet.Hold(policy.Ref{}, time.Time{}, h.said)
+			return book.Fleet.Hold(fleet.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := book.Fleet(t.Context())
 		if readErr != nil {

@@ -25,6 +25,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -107,7 +108,7 @@ func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		for i := range n {
-			ref := policy.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
+			ref := fleet.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
 			doc.Holds = append(doc.Holds, policy.Hold{Cluster: ref, Said: policy.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
 		}
 	} else {
@@ -157,7 +158,7 @@ type denial struct{ method, under string }
 
 // outsider starts a rotation, as gcloud or a person would.
 func (g *servedGKE) outsider(cluster string) error {
-	ref, err := policy.ParseRef(cluster)
+	ref, err := fleet.ParseRef(cluster)
 	if err != nil {
 		return err
 	}
@@ -218,11 +219,11 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case "start":
 		ts.Check(g.outsider(args[1]))
 	case "label":
-		ref, err := policy.ParseRef(args[1])
+		ref, err := fleet.ParseRef(args[1])
 		ts.Check(err)
 		ts.Check(g.world.Change(ref.Path(), func(pb *containerpb.Cluster) { setLabels(ts, pb, args[2:]) }))
 	case "spoil":
-		ref, err := policy.ParseRef(args[1])
+		ref, err := fleet.ParseRef(args[1])
 		ts.Check(err)
 		times, err := strconv.Atoi(args[3])
 		ts.Check(err)
@@ -236,7 +237,7 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		g.hidden = args[1]
 		g.mu.Unlock()
 	case "delete":
-		ref, err := policy.ParseRef(args[1])
+		ref, err := fleet.ParseRef(args[1])
 		ts.Check(err)
 		g.world.Remove(ref.Path())
 	case "answer":

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -67,8 +68,8 @@ func (c *checker) advise(ok bool, name, what, hint string, others ...string) {
 // between reports a duration out of its bounds.
 func (c *checker) between(d duration, name string, least, most time.Duration) {
 	v := time.Duration(d.V)
-	c.require(v >= least, name, "it is less than "+policy.Days(least))
-	c.require(v <= most, name, "it is more than "+policy.Days(most))
+	c.require(v >= least, name, "it is less than "+fleet.Days(least))
+	c.require(v <= most, name, "it is more than "+fleet.Days(most))
 }
 
 func (c *checker) bounds() {
@@ -98,13 +99,13 @@ func (c *checker) bounds() {
 // room reports a calendar in which no call could ever be made.
 func (c *checker) room(w weekly, name string) {
 	open, changes := window.RoomAt(w.V, time.Unix(0, 0), policy.Room)
-	c.require(open || !changes.IsZero(), name, "no stretch of it is as long as the "+policy.Days(policy.Room)+" that a call needs")
+	c.require(open || !changes.IsZero(), name, "no stretch of it is as long as the "+fleet.Days(policy.Room)+" that a call needs")
 }
 
 func (c *checker) relations() {
 	s := c.s
 	c.advise(s.RotateBeforeExpiry.V > s.EmergencyBeforeExpiry.V, "ROTATE_BEFORE_EXPIRY",
-		fmt.Sprintf("it is not longer than %sEMERGENCY_BEFORE_EXPIRY=%s, so every due cluster would be an emergency", prefix, policy.Days(time.Duration(s.EmergencyBeforeExpiry.V))),
+		fmt.Sprintf("it is not longer than %sEMERGENCY_BEFORE_EXPIRY=%s, so every due cluster would be an emergency", prefix, fleet.Days(time.Duration(s.EmergencyBeforeExpiry.V))),
 		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
 	c.advise(s.Urgent.V.Selector == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
 		"it means nothing without the date of the compromise", "Set "+prefix+"ROTATE_ISSUED_BEFORE too, or remove it", "ROTATE_ISSUED_BEFORE")
@@ -112,7 +113,7 @@ func (c *checker) relations() {
 	c.advise(s.NotifySecretFile.V == "" || s.NotifyWebhook.V.asked(), "NOTIFY_SECRET_FILE",
 		"there is no webhook whose posts it would sign", "Set "+prefix+"NOTIFY_WEBHOOK too, or remove it", "NOTIFY_WEBHOOK")
 	c.advise(s.Deadline.V <= s.Every.V, "DEADLINE",
-		"runs would overlap, for it is more than "+prefix+"EVERY="+policy.Days(time.Duration(s.Every.V)), "Write a shorter one, e.g. "+policy.Days(time.Duration(s.Every.V)*5/6), "EVERY")
+		"runs would overlap, for it is more than "+prefix+"EVERY="+fleet.Days(time.Duration(s.Every.V)), "Write a shorter one, e.g. "+fleet.Days(time.Duration(s.Every.V)*5/6), "EVERY")
 }
 
 // slots reports limits that in sum allow more than the book has room for. The

@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -44,17 +45,17 @@ type (
 	envName        = parsed[name, *name]
 	projectIDs     = parsed[projectList, *projectList]
 	locations      = parsed[locationList, *locationList]
-	labelSelector  = parsed[policy.Selector, *policy.Selector]
+	labelSelector  = parsed[fleet.Selector, *fleet.Selector]
 	urgent         = parsed[urgentSelector, *urgentSelector]
 	mode           = parsed[modeWord, *modeWord]
-	duration       = parsed[policy.Duration, *policy.Duration]
+	duration       = parsed[fleet.Duration, *fleet.Duration]
 	date           = parsed[instant, *instant]
 	count          = parsed[number, *number]
 	limit          = parsed[numberOrOff, *numberOrOff]
 	poolsAtOnce    = parsed[numberOrFit, *numberOrFit]
 	weekly         = parsed[window.Weekly, *window.Weekly]
 	freezes        = parsed[window.Freezes, *window.Freezes]
-	waves          = parsed[policy.Waves, *policy.Waves]
+	waves          = parsed[fleet.Waves, *fleet.Waves]
 	zonalComplete  = parsed[zonalWord, *zonalWord]
 	approval       = parsed[approvalWord, *approvalWord]
 	steer          = parsed[steerWord, *steerWord]
@@ -175,14 +176,14 @@ func list(text []byte, what string) ([]string, error) {
 	return out, nil
 }
 
-type urgentSelector struct{ Selector *policy.Selector }
+type urgentSelector struct{ Selector *fleet.Selector }
 
 func (u *urgentSelector) UnmarshalText(text []byte) error {
 	u.Selector = nil
 	if len(text) == 0 || string(text) == "none" {
 		return nil
 	}
-	s, err := policy.ParseSelector(string(text))
+	s, err := fleet.ParseSelector(string(text))
 	if err != nil {
 		return err
 	}

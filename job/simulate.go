@@ -13,7 +13,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // simulation is what the flags of simulate ask for.
@@ -140,7 +140,7 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	}
 	every := time.Duration(s.Every.V)
 	if sm.every != "" {
-		d, err := policy.ParseDuration(sm.every)
+		d, err := fleet.ParseDuration(sm.every)
 		if err != nil {
 			return none, wrong("--every %v", err)
 		}
@@ -167,7 +167,7 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 		return none, wrong("--speed %g is not between 0 and %d: time would pass its own end", sm.speed, mostSpeed)
 	}
 	if sm.days < 1 || time.Duration(sm.days) > mostRuns*every/day {
-		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, policy.Days(every))
+		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, fleet.Days(every))
 	}
 	p := s.Policy()
 	p.Every = every

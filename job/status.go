@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -97,7 +98,7 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 // decisionOn says what a run would do about one cluster now. A rotation needs
 // a look at its own cluster alone; whether an idle one may start depends on the
 // others, so that takes a whole plan.
-func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
+func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book policy.Book, ref fleet.Ref, now time.Time) (*policy.Decision, error) {
 	_, inFlight := book.Rotations[ref]
 	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
 		cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
@@ -118,11 +119,11 @@ func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, boo
 	if err != nil {
 		return nil, err
 	}
-	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: book}
+	alone := policy.Fleet{Clusters: []fleet.Cluster{c}, Book: book}
 	return decisionIn(policy.Plan(s.Policy(), alone, "", now), ref), nil
 }
 
-func decisionIn(ds []policy.Decision, ref policy.Ref) *policy.Decision {
+func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 	for i := range ds {
 		if ds[i].Cluster.Ref == ref {
 			return &ds[i]
@@ -132,8 +133,8 @@ func decisionIn(ds []policy.Decision, ref policy.Ref) *policy.Decision {
 }
 
 // clusterNamed understands a full name, or the end of one that the book knows.
-func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
-	if ref, err := policy.ParseRef(text); err == nil {
+func (a *app) clusterNamed(text string, book policy.Book) (fleet.Ref, error) {
+	if ref, err := fleet.ParseRef(text); err == nil {
 		return ref, nil
 	}
 	ref, err := show.Find(bookRefs(book), text)

@@ -16,18 +16,18 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/container/apiv1/containerpb"
 	pubsub "cloud.google.com/go/pubsub/v2/apiv1"
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"cloud.google.com/go/container/apiv1/containerpb"
-
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state/emulator"
 )
 
@@ -83,7 +83,7 @@ func writeSecret(t *testing.T, text string) string {
 }
 
 // story is what was told of a cluster: kinds in order, and no id twice.
-func story(t *testing.T, where string, events []tell.Event, ref policy.Ref) []policy.NoticeKind {
+func story(t *testing.T, where string, events []tell.Event, ref fleet.Ref) []policy.NoticeKind {
 	t.Helper()
 	var kinds []policy.NoticeKind
 	ids := map[string]bool{}
@@ -146,7 +146,7 @@ func TestNotificationStory(t *testing.T) {
 	}
 	events := topic.pull(2 * len(oneRotation))
 	for _, m := range members {
-		ref, err := policy.ParseRef(m.String())
+		ref, err := fleet.ParseRef(m.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestReceiversThatCannotBeMade(t *testing.T) {
 		t.Fatalf("heard %v", hook.had)
 	}
 	runWith("ROTATOR_NOTIFY_WEBHOOK="+hook.URL, "ROTATOR_NOTIFY_SECRET_FILE="+writeSecret(t, hook.key))
-	ref := policy.Ref{Project: "shop", Location: "europe-west1", Name: "catalog"}
+	ref := fleet.Ref{Project: "shop", Location: "europe-west1", Name: "catalog"}
 	if got := story(t, "webhook", hook.had, ref); len(got) == 0 || got[0] != policy.NoticeHandedOver {
 		t.Errorf("heard %v", got)
 	}

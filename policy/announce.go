@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -60,7 +61,7 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 	s.queue()
 	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
 		s.stands("", NoticeBreakerOpen, "", func() Notice {
-			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
+			return s.notice(NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
 				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
 		})
 	}
@@ -69,7 +70,7 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 		s.decision(d)
 	}
 	for name, told := range m.Told {
-		if ref, err := ParseRef(name); err == nil && !s.seen[name] && a.Fleet.UnreadAt(ref) != "" {
+		if ref, err := fleet.ParseRef(name); err == nil && !s.seen[name] && a.Fleet.UnreadAt(ref) != "" {
 			s.told[name] = told // nobody knows
 		}
 	}
@@ -84,11 +85,11 @@ type announcer struct {
 	before Announced
 	told   map[string][]string // what stands now, as far as it was announced
 	seen   map[string]bool
-	next   map[Ref]bool // those that get the next free slots
+	next   map[fleet.Ref]bool // those that get the next free slots
 	out    []Notice
 }
 
-func (s *announcer) notice(kind NoticeKind, ref Ref, reason reason.Code, message string) Notice {
+func (s *announcer) notice(kind NoticeKind, ref fleet.Ref, reason reason.Code, message string) Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
@@ -118,7 +119,7 @@ func (s *announcer) stands(name string, kind NoticeKind, occasion string, make f
 // queue finds those that wait for nothing but a slot and get the next ones.
 func (s *announcer) queue() {
 	waiting := ActingOrder(s.Decisions, func(d *Decision) bool { return d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued })
-	s.next = map[Ref]bool{}
+	s.next = map[fleet.Ref]bool{}
 	for i, d := range waiting {
 		if i < s.Policy.MaxActive {
 			s.next[d.Cluster.Ref] = true

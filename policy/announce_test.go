@@ -6,14 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
 // crowd is a fleet of clusters as shape makes them.
-func crowd(n int, shape func(i int, c *Cluster)) Fleet {
-	f := Fleet{Book: Book{Known: true, Rotations: map[Ref]Rotation{}}}
+func crowd(n int, shape func(i int, c *fleet.Cluster)) Fleet {
+	f := Fleet{Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}}}
 	for i := range n {
-		c := idleCluster(Ref{"shop-prod", "europe-west1", fmt.Sprintf("c%05d", i)})
+		c := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: fmt.Sprintf("c%05d", i)})
 		if shape != nil {
 			shape(i, &c)
 		}
@@ -22,8 +23,8 @@ func crowd(n int, shape func(i int, c *Cluster)) Fleet {
 	return f
 }
 
-func expired(_ int, c *Cluster) {
-	c.Bundle.CAs = []CA{{"old", monday.AddDate(-5, 0, 0), monday.AddDate(0, 0, -1)}}
+func expired(_ int, c *fleet.Cluster) {
+	c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.AddDate(0, 0, -1)}}
 }
 
 // announcing is one run's question at now, two days ahead.
@@ -54,14 +55,14 @@ func TestAnnouncedWhileItStands(t *testing.T) {
 	p, blocked := plain(), crowd(1, expired)
 	m := heard(t, Announced{}, announcing(p, blocked, monday), NoticeBlocked)
 	m = heard(t, m, announcing(p, blocked, monday.Add(hours(1))))
-	other := crowd(1, func(_ int, c *Cluster) { c.Alpha = true })
+	other := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true })
 	m = heard(t, m, announcing(p, other, monday.Add(hours(2))), NoticeBlocked)
 
-	unread := crowd(1, func(_ int, c *Cluster) { c.Alpha = true; c.Partial = true })
+	unread := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true; c.Partial = true })
 	unread.Clusters[0].Alpha = false // its place was listed only partly: no more is known
 	m = heard(t, m, announcing(p, unread, monday.Add(hours(3))))
 	m = heard(t, m, announcing(p, other, monday.Add(hours(4))))
-	away := Fleet{Book: Book{Known: true}, Unread: []Unread{{Project: "shop-prod", Reason: "denied"}}}
+	away := Fleet{Book: Book{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
 	m = heard(t, m, announcing(p, away, monday.Add(hours(5))))
 	m = heard(t, m, announcing(p, other, monday.Add(hours(6))))
 
@@ -98,9 +99,9 @@ func TestAnnouncedIsBounded(t *testing.T) {
 func TestStartsSoon(t *testing.T) {
 	closed := plain()
 	closed.MaxActive = 1
-	dueIn := func(d time.Duration) func(int, *Cluster) {
-		return func(_ int, c *Cluster) {
-			c.Bundle.CAs = []CA{{"old", monday.AddDate(-5, 0, 0), monday.Add(hours(24*180) + d)}}
+	dueIn := func(d time.Duration) func(int, *fleet.Cluster) {
+		return func(_ int, c *fleet.Cluster) {
+			c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.Add(hours(24*180) + d)}}
 		}
 	}
 	for what, tt := range map[string]struct {
@@ -111,7 +112,7 @@ func TestStartsSoon(t *testing.T) {
 		"it starts now":             {crowd(1, nil), nil, 0},
 		"due tomorrow":              {crowd(1, dueIn(hours(24))), []NoticeKind{NoticeStartsSoon}, hours(24)},
 		"due in three days":         {crowd(1, dueIn(hours(72))), nil, 0},
-		"due tomorrow, but alpha":   {crowd(1, func(i int, c *Cluster) { dueIn(hours(24))(i, c); c.Alpha = true }), nil, 0},
+		"due tomorrow, but alpha":   {crowd(1, func(i int, c *fleet.Cluster) { dueIn(hours(24))(i, c); c.Alpha = true }), nil, 0},
 		"the next one in the queue": {crowd(4, nil), []NoticeKind{NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -12,7 +13,7 @@ import (
 // one): holds, approvals and waves are then unknown, not empty.
 type Book struct {
 	Known     bool
-	Rotations map[Ref]Rotation
+	Rotations map[fleet.Ref]Rotation
 	Fleet     FleetDoc
 	// Closed are attempts that ended as not-started, kept in sight so that a
 	// start accepted late is known as ours.
@@ -62,20 +63,20 @@ type Said struct {
 
 // Hold is a person's stop, for one cluster or all.
 type Hold struct {
-	Cluster Ref       `json:"cluster,omitzero"` // zero: all
+	Cluster fleet.Ref `json:"cluster,omitzero"` // zero: all
 	Until   time.Time `json:"until,omitzero"`   // zero: until released
 	Said
 }
 
 // Approval is a person's yes to one start or one completion.
 type Approval struct {
-	Kind      CallKind    `json:"kind"` // start or complete
-	Cluster   Ref         `json:"cluster"`
-	ClusterID string      `json:"clusterId"`
-	CA        Fingerprint `json:"ca,omitempty"`      // start: of the CA to be replaced
-	Attempt   string      `json:"attempt,omitempty"` // complete: of that attempt ...
-	Entry     int         `json:"entry,omitempty"`   // ... and that entry into updating-clients
-	Until     time.Time   `json:"until,omitzero"`
+	Kind      CallKind          `json:"kind"` // start or complete
+	Cluster   fleet.Ref         `json:"cluster"`
+	ClusterID string            `json:"clusterId"`
+	CA        fleet.Fingerprint `json:"ca,omitempty"`      // start: of the CA to be replaced
+	Attempt   string            `json:"attempt,omitempty"` // complete: of that attempt ...
+	Entry     int               `json:"entry,omitempty"`   // ... and that entry into updating-clients
+	Until     time.Time         `json:"until,omitzero"`
 	Said
 }
 
@@ -99,17 +100,17 @@ const (
 
 // Request is a person's wish that the next run takes up.
 type Request struct {
-	Kind      RequestKind `json:"kind"`
-	Cluster   Ref         `json:"cluster"`
-	ClusterID string      `json:"clusterId,omitempty"`
-	CA        Fingerprint `json:"ca,omitempty"`      // rotate, adopt: the CA to be replaced
-	Attempt   string      `json:"attempt,omitempty"` // retry, close: the attempt meant
+	Kind      RequestKind       `json:"kind"`
+	Cluster   fleet.Ref         `json:"cluster"`
+	ClusterID string            `json:"clusterId,omitempty"`
+	CA        fleet.Fingerprint `json:"ca,omitempty"`      // rotate, adopt: the CA to be replaced
+	Attempt   string            `json:"attempt,omitempty"` // retry, close: the attempt meant
 	Said
 }
 
 // Failure is a failed or stuck rotation that nobody has acknowledged.
 type Failure struct {
-	Cluster Ref         `json:"cluster"`
+	Cluster fleet.Ref   `json:"cluster"`
 	Attempt string      `json:"attempt"`
 	What    reason.Code `json:"what"`
 	At      time.Time   `json:"at"`
@@ -117,11 +118,11 @@ type Failure struct {
 
 // Try counts the starts of one cluster, on one CA, that came to nothing.
 type Try struct {
-	ClusterID string      `json:"clusterId"`
-	CA        Fingerprint `json:"ca"`
-	Count     int         `json:"count"`
-	NotBefore time.Time   `json:"notBefore,omitzero"`
-	LastError string      `json:"lastError,omitempty"`
+	ClusterID string            `json:"clusterId"`
+	CA        fleet.Fingerprint `json:"ca"`
+	Count     int               `json:"count"`
+	NotBefore time.Time         `json:"notBefore,omitzero"`
+	LastError string            `json:"lastError,omitempty"`
 	// Withdrawals counts the last of them that were taken back, one after
 	// another, before they were sent; the last was this Attempt, by this Run.
 	// Told is when people last heard.
@@ -151,7 +152,7 @@ type Record struct {
 }
 
 // held gives the hold that binds the cluster now.
-func (f FleetDoc) held(ref Ref, now time.Time) (Hold, bool) {
+func (f FleetDoc) held(ref fleet.Ref, now time.Time) (Hold, bool) {
 	var found Hold
 	ok := false
 	for _, h := range f.Holds {
@@ -166,7 +167,7 @@ func (f FleetDoc) held(ref Ref, now time.Time) (Hold, bool) {
 
 // closedOurs finds the newest attempt of ours on this very CA that was closed
 // although its start took, or may have taken, effect.
-func (b Book) closedOurs(c Cluster) (Record, bool) {
+func (b Book) closedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
 		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Carry {
@@ -190,7 +191,7 @@ func (f FleetDoc) askedOf(kind RequestKind, r Rotation) *Request {
 }
 
 // asked gives the newest request of that kind that still fits the cluster.
-func (f FleetDoc) asked(kind RequestKind, c Cluster) *Request {
+func (f FleetDoc) asked(kind RequestKind, c fleet.Cluster) *Request {
 	for _, q := range slices.Backward(f.Requests) {
 		if q.Kind == kind && q.Cluster == c.Ref && (q.ClusterID == "" || q.ClusterID == c.ID) &&
 			(q.CA == "" || q.CA == c.Bundle.Oldest().Fingerprint) {

@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/fleet"
 )
 
 // WaveCapacity is whether the policy's limits are enough for what is due.
@@ -18,7 +20,7 @@ type WaveCapacity struct {
 	LatestSafe time.Time
 	// Short: at least one would start later than is safe; Late names the first.
 	Short bool
-	Late  Ref
+	Late  fleet.Ref
 }
 
 // capacitySample bounds how many clusters of a wave are forecast one by one;
@@ -111,7 +113,7 @@ type slots struct {
 }
 
 // free is when a place for the cluster is free under every cap.
-func (s *slots) free(ref Ref) time.Time {
+func (s *slots) free(ref fleet.Ref) time.Time {
 	at := s.fleet[soonestFree(s.fleet)]
 	if list := s.projects[ref.Project]; s.p.MaxActivePerProject > 0 && len(list) == s.p.MaxActivePerProject {
 		at = later(at, list[soonestFree(list)])
@@ -122,7 +124,7 @@ func (s *slots) free(ref Ref) time.Time {
 	return at
 }
 
-func (s *slots) take(ref Ref, until time.Time) {
+func (s *slots) take(ref fleet.Ref, until time.Time) {
 	s.fleet[soonestFree(s.fleet)] = until
 	put := func(m map[string][]time.Time, key string, limit int) {
 		if limit <= 0 {

@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -27,7 +28,7 @@ func (a Action) Sends() bool { return a == Start || a == Recreate || a == Comple
 // Decision is what one run does for one cluster and why. plan prints it, run
 // carries it out: both hold the same value.
 type Decision struct {
-	Cluster Cluster
+	Cluster fleet.Cluster
 	Phase   Phase // after this decision; "" when idle
 	Action  Action
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -12,19 +13,19 @@ import (
 // cluster alone, and everybody hears; an answer of GKE's is stored all the same.
 func TestIllegalMove(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	ca := func(name string) CA {
-		return CA{Fingerprint: Fingerprint(name), Issued: now.AddDate(-5, 0, 0), Expires: now.AddDate(5, 0, 0)}
+	ca := func(name string) fleet.CA {
+		return fleet.CA{Fingerprint: fleet.Fingerprint(name), Issued: now.AddDate(-5, 0, 0), Expires: now.AddDate(5, 0, 0)}
 	}
-	cluster := func(name string) Cluster {
-		ref := Ref{Project: "p", Location: "l", Name: name}
-		return Cluster{Ref: ref, ID: "id", Status: Running, Bundle: Bundle{CAs: []CA{ca("new")}}, OperationsRead: true, Seen: now}
+	cluster := func(name string) fleet.Cluster {
+		ref := fleet.Ref{Project: "p", Location: "l", Name: name}
+		return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{ca("new")}}, OperationsRead: true, Seen: now}
 	}
-	flight := func(c Cluster, phase Phase) Rotation {
-		return Rotation{Cluster: c.Ref, ClusterID: "id", AttemptID: "a", Origin: Ours, Carry: true, Phase: phase, Baseline: Baseline{CA: ca("old"), Status: Running}}
+	flight := func(c fleet.Cluster, phase Phase) Rotation {
+		return Rotation{Cluster: c.Ref, ClusterID: "id", AttemptID: "a", Origin: Ours, Carry: true, Phase: phase, Baseline: Baseline{CA: ca("old"), Status: fleet.Running}}
 	}
 	bad, good := cluster("bad"), cluster("good")
-	book := Book{Known: true, Rotations: map[Ref]Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, UpdatingClients)}}
-	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []Cluster{bad, good}, Book: book}, "run", now)
+	book := Book{Known: true, Rotations: map[fleet.Ref]Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, UpdatingClients)}}
+	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []fleet.Cluster{bad, good}, Book: book}, "run", now)
 	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message, `"sideways" to "verifying"`) {
 		t.Errorf("planned %+v", d)
 	}

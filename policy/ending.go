@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -108,7 +109,7 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 }
 
 // worseStatus: anything but running, unless it was no better before.
-func worseStatus(now, before Status) bool { return now != Running && now != before }
+func worseStatus(now, before fleet.Status) bool { return now != fleet.Running && now != before }
 
 // close ends the attempt, unless a call may still be on its way.
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/fleet"
 )
 
 // absorb takes operations into the record: names and times are kept when first
@@ -27,10 +29,10 @@ func (k *Case) absorb(r *Rotation) {
 		return
 	}
 	ops := slices.Clone(k.Cluster.Operations)
-	slices.SortStableFunc(ops, func(a, b Operation) int { return a.Start.Compare(b.Start) })
+	slices.SortStableFunc(ops, func(a, b fleet.Operation) int { return a.Start.Compare(b.Start) })
 	for _, op := range ops {
 		key := op.Pool
-		if op.Type != OpUpgradeNodes && (op.Type != OpUpgradeMaster || !k.Cluster.Autopilot) || op.Start.Before(after) {
+		if op.Type != fleet.OpUpgradeNodes && (op.Type != fleet.OpUpgradeMaster || !k.Cluster.Autopilot) || op.Start.Before(after) {
 			continue
 		}
 		w := r.Pools[key]
@@ -44,7 +46,7 @@ func (k *Case) absorb(r *Rotation) {
 }
 
 // absorbWork takes one node operation as proof, progress or failure.
-func (k *Case) absorbWork(w *Work, op Operation) {
+func (k *Case) absorbWork(w *Work, op fleet.Operation) {
 	switch {
 	case !op.Start.After(w.VoidBefore) && !w.VoidBefore.IsZero():
 	case op.Done && op.Error != "":
@@ -71,7 +73,7 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 }
 
 // absorbCall settles a node call by the end of its operation.
-func (k *Case) absorbCall(r *Rotation, pool string, op Operation) {
+func (k *Case) absorbCall(r *Rotation, pool string, op fleet.Operation) {
 	call, ok := r.PoolCalls[pool]
 	if !ok || call.Operation != op.Name || !op.Done {
 		return
@@ -141,7 +143,7 @@ func (k *Case) findStartOp(r *Rotation) {
 		since, first = r.Call.IntentAt.Add(-Skew), true
 	}
 	for _, op := range k.Cluster.Operations {
-		if op.Type != OpUpdateCluster || !op.Done || op.Error != "" || op.Start.Before(since) {
+		if op.Type != fleet.OpUpdateCluster || !op.Done || op.Error != "" || op.Start.Before(since) {
 			continue
 		}
 		if r.StartOp.Operation == "" || op.Start.Before(r.StartOp.StartedAt) == first {
@@ -150,13 +152,13 @@ func (k *Case) findStartOp(r *Rotation) {
 	}
 }
 
-func (k *Case) operation(name string) (Operation, bool) {
+func (k *Case) operation(name string) (fleet.Operation, bool) {
 	for _, op := range k.Cluster.Operations {
 		if name != "" && op.Name == name {
 			return op, true
 		}
 	}
-	return Operation{}, false
+	return fleet.Operation{}, false
 }
 
 func (k *Case) running(name string) bool {
@@ -174,7 +176,7 @@ func (k *Case) clusterBusy() string {
 		}
 		nodes = nodes || !op.Done
 	}
-	if s := k.Cluster.Status; s != Running && s != Degraded && !nodes {
+	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && !nodes {
 		return "status " + string(s)
 	}
 	return ""
@@ -188,7 +190,7 @@ func (k *Case) busySince(call Call) string {
 		return busy
 	}
 	for _, op := range k.Cluster.Operations {
-		if op.Type == OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-Skew)) && k.Cluster.Seen.Before(op.End.Add(SettleAfter)) {
+		if op.Type == fleet.OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-Skew)) && k.Cluster.Seen.Before(op.End.Add(SettleAfter)) {
 			return op.Name
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -161,7 +162,7 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 			nodes = fmt.Sprintf("nodes done %s (%s); ", when(f.NodesDone), slowest)
 		}
 		f.Blame = fmt.Sprintf("%safter SOAK=%s, over %s, no completion window (%s%s) opens before %s",
-			nodes, Days(k.Policy.Soak), when(f.SoakOver), k.completeText(), k.freezeNote(f.SoakOver, limit), when(limit))
+			nodes, fleet.Days(k.Policy.Soak), when(f.SoakOver), k.completeText(), k.freezeNote(f.SoakOver, limit), when(limit))
 	}
 }
 
@@ -175,7 +176,7 @@ func (k *Case) completeText() string {
 	case k.zonalOnly():
 		return own
 	}
-	return people + "; " + own + "; EVERY=" + Days(k.Policy.Every)
+	return people + "; " + own + "; EVERY=" + fleet.Days(k.Policy.Every)
 }
 
 func (k *Case) freezeNote(from, to time.Time) string {
@@ -214,7 +215,7 @@ func (k *Case) completionAt(start, t time.Time) time.Time {
 
 // nodesDone is when the pools would be recreated, at most n at once, and which
 // pool or calendar takes longest. Zero: not before limit.
-func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []Pool) (time.Time, string) {
+func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []fleet.Pool) (time.Time, string) {
 	if len(pools) == 0 {
 		return handedOver, ""
 	}
@@ -222,7 +223,7 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		n = 1 // GKE works on one pool at a time
 	}
 	pools = slices.Clone(pools)
-	slices.SortStableFunc(pools, func(a, b Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
+	slices.SortStableFunc(pools, func(a, b fleet.Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
 	lanes := make([]time.Time, n) // when each of the n places is free
 	free := k.graceOver(started, handedOver)
 	for i := range lanes {
@@ -239,16 +240,16 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		}
 		begin := k.poolBegin(started, lanes[lane], limit, pool)
 		if begin.IsZero() {
-			return time.Time{}, fmt.Sprintf("pool %q finds no opening for its %s of work in window %s%s%s", pool.Name, Days(k.poolTime(pool)),
+			return time.Time{}, fmt.Sprintf("pool %q finds no opening for its %s of work in window %s%s%s", pool.Name, fleet.Days(k.poolTime(pool)),
 				k.windowText(), k.freezeNote(started, limit), k.exclusionNote(pool, window.Span{Start: started, End: limit}))
 		}
 		end := begin.Add(k.poolTime(pool))
 		lanes[lane] = k.runAt(started, end)
 		if end.After(done) {
-			done, last = end, fmt.Sprintf("pool %q takes %s", pool.Name, Days(k.poolTime(pool)))
+			done, last = end, fmt.Sprintf("pool %q takes %s", pool.Name, fleet.Days(k.poolTime(pool)))
 		}
 		if end.After(limit) {
-			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), Days(k.Policy.NodeTime))
+			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, fleet.Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fleet.Days(k.Policy.NodeTime))
 		}
 	}
 	return done, last
@@ -261,7 +262,7 @@ func (k *Case) windowText() string {
 	return k.Policy.Window.String()
 }
 
-func (k *Case) exclusionNote(pool Pool, in window.Span) string {
+func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) string {
 	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) && pool.Exclusion.Stretch().End.After(in.Start) {
 		return fmt.Sprintf(", with an exclusion of its own until %s", when(pool.Exclusion.Stretch().End))
 	}
@@ -305,7 +306,7 @@ func (k *Case) afterOpenTime(from time.Time, need time.Duration) time.Time {
 }
 
 // poolBegin is the first run from t on at which the pool's work may begin.
-func (k *Case) poolBegin(started, t, limit time.Time, pool Pool) time.Time {
+func (k *Case) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time {
 	s := k.poolCalendar(pool)
 	if k.Policy.Nodes == NodesGKE {
 		s = k.open() // GKE keeps to the cluster's own policy and knows no freeze
@@ -327,7 +328,7 @@ func (k *Case) poolBegin(started, t, limit time.Time, pool Pool) time.Time {
 }
 
 // poolCalendar is when a node call of ours for the pool may be sent.
-func (k *Case) poolCalendar(pool Pool) window.Schedule {
+func (k *Case) poolCalendar(pool fleet.Pool) window.Schedule {
 	of := []window.Schedule{k.open(), k.Policy.Freezes}
 	if pool.Exclusion != nil && pool.Exclusion.Blocks() {
 		of = append(of, window.Except(pool.Exclusion.Stretch()))
@@ -337,7 +338,7 @@ func (k *Case) poolCalendar(pool Pool) window.Schedule {
 
 // poolTime is how long recreating the pool takes: NODE_TIME for each group of
 // surge nodes, and a blue-green pool's own soak.
-func (k *Case) poolTime(pool Pool) time.Duration {
+func (k *Case) poolTime(pool fleet.Pool) time.Duration {
 	groups := (pool.Nodes + pool.Surge() - 1) / pool.Surge()
 	d := time.Duration(max(groups, 1)) * k.Policy.NodeTime
 	if pool.BlueGreen {

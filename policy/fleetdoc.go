@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -56,7 +57,7 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 // one that has rested longest is forgotten.
 func (f *FleetDoc) noteWave(wave string, note WaveNote) {
 	f.Waves[wave] = f.Waves[wave].with(note)
-	for len(f.Waves) > MaxWaves {
+	for len(f.Waves) > fleet.MaxWaves {
 		oldest := wave
 		for name, notes := range f.Waves {
 			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {

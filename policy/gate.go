@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -41,11 +42,11 @@ const (
 // nothing else.
 type Case struct {
 	Policy   *Policy
-	Cluster  Cluster
+	Cluster  fleet.Cluster
 	Rotation *Rotation // nil when idle
 	Doc      *FleetDoc
 	Now      time.Time
-	Pool     *Pool // node gates: which pool
+	Pool     *fleet.Pool // node gates: which pool
 	Tally    *Tally
 	Run      string
 
@@ -61,7 +62,7 @@ type Case struct {
 }
 
 // newCase gathers what the gates of one cluster share.
-func newCase(p *Policy, c Cluster, r *Rotation, doc *FleetDoc, run string, now time.Time) *Case {
+func newCase(p *Policy, c fleet.Cluster, r *Rotation, doc *FleetDoc, run string, now time.Time) *Case {
 	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
 	k.Due = p.due(c.Bundle, doc.asked(RequestRotate, c), now)
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -38,7 +39,7 @@ func askCarry(k *Case) Verdict {
 func (k *Case) autoComplete() time.Time { return k.Rotation.StartedAt().Add(AutoCompleteAfter) }
 
 func askHealthy(k *Case) Verdict {
-	if s := k.Cluster.Status; s != Running && s != Degraded && s != Reconciling {
+	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && s != fleet.Reconciling {
 		return shut(reason.StatusNotRunning, "status "+string(s), time.Time{})
 	}
 	return isOpen("", time.Time{})
@@ -88,7 +89,7 @@ func (k *Case) soakOver() (time.Time, string) {
 	normal := after(k.Policy.Soak)
 	switch {
 	case k.Urgent:
-		return after(k.Policy.SoakUrgent), "SOAK_URGENT=" + Days(k.Policy.SoakUrgent)
+		return after(k.Policy.SoakUrgent), "SOAK_URGENT=" + fleet.Days(k.Policy.SoakUrgent)
 	case k.Emergency:
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		least := later(r.HandedOverAt, r.NodesDoneAt()).Add(EmergencySoak)
@@ -96,7 +97,7 @@ func (k *Case) soakOver() (time.Time, string) {
 			return later(reserve, least), "what is left of SOAK before the expiry"
 		}
 	}
-	return normal, "SOAK=" + Days(k.Policy.Soak)
+	return normal, "SOAK=" + fleet.Days(k.Policy.Soak)
 }
 
 func askCompleteApproval(k *Case) Verdict {
@@ -189,7 +190,7 @@ func (k *Case) unrecreated() []string {
 
 // poolNeedsWork: a pool of the first read that showed two CAs needs proof; one
 // that was absent there is new and has the new credentials.
-func (k *Case) poolNeedsWork(p Pool) bool {
+func (k *Case) poolNeedsWork(p fleet.Pool) bool {
 	r := k.Rotation
 	if !slices.Contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
 		return false

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -139,7 +140,7 @@ func askGrace(k *Case) Verdict {
 	}
 	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
-		return shut(reason.NodeGraceRuns, "GKE gets NODE_GRACE="+Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
+		return shut(reason.NodeGraceRuns, "GKE gets NODE_GRACE="+fleet.Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
 	}
 	if k.Now.Before(at) {
 		return shut(reason.NodeGraceRuns, "GKE gets until "+when(at)+" to begin by itself", at)
@@ -190,7 +191,7 @@ func (k *Case) poolsAtOnce() int {
 	if k.Policy.PoolsAtOnce > 0 {
 		return k.Policy.PoolsAtOnce
 	}
-	var rest []Pool
+	var rest []fleet.Pool
 	for _, p := range k.Cluster.Pools {
 		if k.poolNeedsWork(p) {
 			rest = append(rest, p)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -72,13 +73,13 @@ func askEligible(k *Case) Verdict {
 
 func askStatus(k *Case) Verdict {
 	c := k.Cluster
-	if c.Status == Running {
+	if c.Status == fleet.Running {
 		return isOpen("", time.Time{})
 	}
 	// Seven days before expiry GKE degrades a cluster for its CA alone.
 	expires := c.Bundle.Oldest().Expires
 	lastResort := expires.Add(-LastResortBefore)
-	if c.Status == Degraded && !k.Now.Before(lastResort) {
+	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
 		return isOpen("DEGRADED counts as the CA's expiry", time.Time{})
 	}
 	return Verdict{Reason: reason.StatusNotRunning, Message: "status " + string(c.Status), Changes: lastResort}

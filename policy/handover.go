@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -13,7 +14,7 @@ import (
 // commands are made of it; it is stored with the notice that carries it, for by
 // the time that is sent the cluster may have gone on.
 type HandOver struct {
-	Cluster   Ref       `json:"cluster"`
+	Cluster   fleet.Ref `json:"cluster"`
 	AttemptID string    `json:"attemptId"`
 	AttemptNo int       `json:"attemptNo"`
 	Origin    Origin    `json:"origin"`
@@ -22,11 +23,11 @@ type HandOver struct {
 	Moment HandOverMoment `json:"moment"`
 	Phase  Phase          `json:"phase"`
 
-	OldEndpoint string `json:"oldEndpoint,omitempty"`
-	NewEndpoint string `json:"newEndpoint,omitempty"`
-	DNS         string `json:"dns,omitempty"` // the DNS endpoint: it outlives rotations
-	OldCA       CA     `json:"oldCA"`
-	NewCA       CA     `json:"newCA"`
+	OldEndpoint string   `json:"oldEndpoint,omitempty"`
+	NewEndpoint string   `json:"newEndpoint,omitempty"`
+	DNS         string   `json:"dns,omitempty"` // the DNS endpoint: it outlives rotations
+	OldCA       fleet.CA `json:"oldCA"`
+	NewCA       fleet.CA `json:"newCA"`
 
 	Zonal     bool `json:"zonal,omitempty"` // the API server is gone for a moment at completion
 	Autopilot bool `json:"autopilot,omitempty"`
@@ -72,7 +73,7 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 	seen := d.Cluster.Status != "" // else it could not be read: the record alone speaks
 	c := d.Cluster
 	if !seen {
-		c.Bundle, c.Zonal = Bundle{CAs: []CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
+		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
 	}
 	k := newCase(p, c, &r, &FleetDoc{}, "", now)
 	k.Emergency, k.Urgent = d.Emergency, d.Urgent
@@ -154,14 +155,14 @@ func (k *Case) dates(h *HandOver, d Decision) {
 	}
 	if h.Completes = k.completesFrom(from); h.Completes.IsZero() {
 		h.Waits = "COMPLETE_WINDOW=" + k.Policy.CompleteWindow.String() + k.freezeNote(from, from.Add(BlockedAfter)) +
-			": no completion window opens within " + Days(BlockedAfter) + " of " + when(from)
+			": no completion window opens within " + fleet.Days(BlockedAfter) + " of " + when(from)
 	}
 }
 
 // playNodes writes into its own copy of the record when the pools that are left
 // would be done, and says what keeps one from that.
 func (k *Case) playNodes() string {
-	var left []Pool
+	var left []fleet.Pool
 	for _, name := range k.unrecreated() {
 		for _, p := range k.Cluster.Pools {
 			if p.Name == name {
@@ -193,7 +194,7 @@ func (k *Case) playNodes() string {
 }
 
 // playOn is when the pools would be done from now on; free: at any time of day.
-func (k *Case) playOn(left []Pool, free bool) (time.Time, string) {
+func (k *Case) playOn(left []fleet.Pool, free bool) (time.Time, string) {
 	own, played := *k.Policy, *k
 	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
 	if !k.Rotation.Carry && !k.Emergency {

@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
 // told is the hand-over of a cluster in that phase, on Monday at midnight.
-func told(t *testing.T, p *Policy, c Cluster, r Rotation) HandOver {
+func told(t *testing.T, p *Policy, c fleet.Cluster, r Rotation) HandOver {
 	t.Helper()
 	before := r.clone()
 	d := planOne(t, p, fleetOf(c, &r), monday)
@@ -66,7 +67,7 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 // people are told.
 func TestHandOverInAnEmergency(t *testing.T) {
 	c, r := flying(shopRef, RecreatingNodes)
-	old := CA{"old", oldCA.Issued, monday.AddDate(0, 0, 40)}
+	old := fleet.CA{Fingerprint: "old", Issued: oldCA.Issued, Expires: monday.AddDate(0, 0, 40)}
 	c.Bundle.CAs[0], r.Baseline.CA, r.Emergency = old, old, true
 	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20), End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
 	if err != nil {
@@ -86,21 +87,21 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 	done := Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {
 		name   string
-		change func(*Policy, *Cluster, *Rotation)
+		change func(*Policy, *fleet.Cluster, *Rotation)
 		check  func(HandOver) bool
 	}{
-		{"a person's yes, and then the window", func(p *Policy, _ *Cluster, _ *Rotation) { p.Approval = ApproveComplete },
+		{"a person's yes, and then the window", func(p *Policy, _ *fleet.Cluster, _ *Rotation) { p.Approval = ApproveComplete },
 			func(h HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
-		{"somebody else", func(_ *Policy, _ *Cluster, r *Rotation) { r.Origin, r.Carry = Foreign, false },
+		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *Rotation) { r.Origin, r.Carry = Foreign, false },
 			func(h HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
-		{"tries that are used up", func(_ *Policy, _ *Cluster, r *Rotation) { r.CompleteFailures = 2 },
+		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *Rotation) { r.CompleteFailures = 2 },
 			func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often") }},
-		{"a freeze over the weeks", func(p *Policy, _ *Cluster, _ *Rotation) {
+		{"a freeze over the weeks", func(p *Policy, _ *fleet.Cluster, _ *Rotation) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
 				t.Fatal(err)
 			}
 		}, func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
-		{"an exclusion that GKE keeps to", func(_ *Policy, c *Cluster, _ *Rotation) {
+		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
 		}, func(h HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
 	} {
@@ -118,7 +119,7 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 
 func TestHandOverOfWhatIsOver(t *testing.T) {
 	c, r := flying(shopRef, Verifying)
-	c.Bundle.CAs = []CA{newCA}
+	c.Bundle.CAs = []fleet.CA{newCA}
 	h := told(t, weekdays(t), c, r)
 	if !h.Completed.Equal(r.Entered(Verifying)) || !h.Completes.IsZero() {
 		t.Errorf("%+v", h)
@@ -127,7 +128,7 @@ func TestHandOverOfWhatIsOver(t *testing.T) {
 
 func TestNothingToHandOver(t *testing.T) {
 	_, r := flying(shopRef, Starting)
-	r.New, r.HandedOverAt = CA{}, time.Time{}
+	r.New, r.HandedOverAt = fleet.CA{}, time.Time{}
 	for _, d := range []Decision{{}, {Rotation: &r}} {
 		if h, ok := HandOverOf(weekdays(t), d, monday, AtStartDone); ok {
 			t.Errorf("%+v", h)
@@ -138,7 +139,7 @@ func TestNothingToHandOver(t *testing.T) {
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, UpdatingClients)
-	f := Fleet{Unread: []Unread{{Project: "shop-prod", Reason: "403"}}, Book: Book{Known: true, Rotations: map[Ref]Rotation{shopRef: r}}}
+	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, AtAnyTime)
 	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits, "could not be read") || h.NewCA != newCA {
 		t.Errorf("%+v", h)

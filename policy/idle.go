@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -68,7 +69,7 @@ func (k *Case) liftedNote(gates []Verdict) string {
 
 // passing are the statuses that GKE ends by itself. DEGRADED is none: it asks
 // for people, and may last for months.
-var passing = map[Status]bool{Reconciling: true, "PROVISIONING": true, "STOPPING": true}
+var passing = map[fleet.Status]bool{fleet.Reconciling: true, "PROVISIONING": true, "STOPPING": true}
 
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
@@ -180,8 +181,8 @@ func (k *Case) settle(d *Decision, r *Rotation, action Action, reason reason.Cod
 	d.Action, d.Reason, d.Message = action, reason, message
 }
 
-func baselineOf(c Cluster) Baseline {
-	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]Status{}}
+func baselineOf(c fleet.Cluster) Baseline {
+	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]fleet.Status{}}
 	for _, p := range c.Pools {
 		b.Pools[p.Name] = p.Status
 	}

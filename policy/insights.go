@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"gke-credential-rotator/policy/fleet"
 )
 
 // What may be read of Recommender's insights. The free tier is 100 reads a day
@@ -31,7 +33,7 @@ const caExpiring = "CA_EXPIRING"
 // Insight is what Recommender says about the CA of one cluster: that it
 // expires. It is shown beside the certificate and decides nothing.
 type Insight struct {
-	Cluster Ref
+	Cluster fleet.Ref
 	State   string // ACTIVE, ACCEPTED or DISMISSED, or what the API adds
 }
 
@@ -68,8 +70,8 @@ const (
 
 // Mismatch is a contradiction that a read showed, about that very CA.
 type Mismatch struct {
-	What Contradiction `json:"what"`
-	CA   Fingerprint   `json:"ca"`
+	What Contradiction     `json:"what"`
+	CA   fleet.Fingerprint `json:"ca"`
 }
 
 // InsightReads says which places a run may ask, in which order: those with a
@@ -110,7 +112,7 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []InsightPlace {
 }
 
 // wantsInsight says whether the cluster is a reason to ask.
-func wantsInsight(p *Policy, b Book, c Cluster, now time.Time) bool {
+func wantsInsight(p *Policy, b Book, c fleet.Cluster, now time.Time) bool {
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
 		return true
 	}
@@ -119,7 +121,7 @@ func wantsInsight(p *Policy, b Book, c Cluster, now time.Time) bool {
 
 // hasInsights says whether the cluster is ours to look at and Recommender can
 // be compared with it.
-func hasInsights(p *Policy, c Cluster) bool {
+func hasInsights(p *Policy, c fleet.Cluster) bool {
 	inScope := (len(p.Locations) == 0 || c.Ref.In(p.Locations)) && p.Selector.Matches(c.Labels)
 	return inScope && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha && !c.CustomerCA
 }
@@ -141,7 +143,7 @@ func (f FleetDoc) AskInsights(places []InsightPlace, now time.Time) FleetDoc {
 		}
 	}
 	maps.DeleteFunc(f.Mismatches, func(name string, _ Mismatch) bool {
-		ref, err := ParseRef(name)
+		ref, err := fleet.ParseRef(name)
 		if err != nil {
 			return true
 		}
@@ -181,7 +183,7 @@ func (f FleetDoc) HearInsights(p *Policy, fleet Fleet, answers []InsightAnswer, 
 }
 
 // contradiction compares one cluster with an answer; "" is none.
-func contradiction(p *Policy, c Cluster, b Book, a InsightAnswer, now time.Time) Contradiction {
+func contradiction(p *Policy, c fleet.Cluster, b Book, a InsightAnswer, now time.Time) Contradiction {
 	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
 		return "" // while two CAs are there, nobody says which one is meant
 	}
@@ -204,7 +206,7 @@ func contradiction(p *Policy, c Cluster, b Book, a InsightAnswer, now time.Time)
 // lagOver says whether what GKE says of an earlier CA should be gone. Nobody
 // knows when a rotation that is no longer on record was completed; a CA is
 // about seven days older than its completion.
-func lagOver(c Cluster, b Book, now time.Time) bool {
+func lagOver(c fleet.Cluster, b Book, now time.Time) bool {
 	at := c.Bundle.Newest().Issued.Add(AutoCompleteAfter)
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
 		at = r.Entered(Verifying)
@@ -215,7 +217,7 @@ func lagOver(c Cluster, b Book, now time.Time) bool {
 // Mismatches says in sentences where the certificate, the cluster's own
 // status and conditions and its insight contradict each other. The
 // certificate decides; these are for people.
-func Mismatches(c Cluster, b Book, now time.Time) []string {
+func Mismatches(c fleet.Cluster, b Book, now time.Time) []string {
 	ca := c.Bundle.Oldest()
 	if ca.Fingerprint == "" {
 		return nil
@@ -225,8 +227,8 @@ func Mismatches(c Cluster, b Book, now time.Time) []string {
 	if slices.Contains(c.Conditions, caExpiring) && left > InsightBefore && lagOver(c, b, now) {
 		said = append(said, "the cluster has the condition "+caExpiring+", but its CA expires "+day(ca.Expires))
 	}
-	if c.Status == Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) && left <= DegradedBefore-InsightLag {
-		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+string(Running)+", not "+string(Degraded)+" as in GKE's last seven days")
+	if c.Status == fleet.Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) && left <= DegradedBefore-InsightLag {
+		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+string(fleet.Running)+", not "+string(fleet.Degraded)+" as in GKE's last seven days")
 	}
 	if m, ok := b.Fleet.Mismatches[c.Ref.String()]; ok && m.CA == ca.Fingerprint && len(c.Bundle.CAs) == 1 {
 		read := " (read " + day(b.Fleet.insightNote(c).At) + ")"
@@ -242,7 +244,7 @@ func Mismatches(c Cluster, b Book, now time.Time) []string {
 
 // InsightRead is when Recommender last answered about the cluster's place;
 // zero: it has not, or there are more mismatches than are remembered.
-func (b Book) InsightRead(c Cluster) time.Time {
+func (b Book) InsightRead(c fleet.Cluster) time.Time {
 	note := b.Fleet.insightNote(c)
 	if !note.Answered || len(b.Fleet.Mismatches) >= maxMismatches {
 		return time.Time{}
@@ -250,6 +252,6 @@ func (b Book) InsightRead(c Cluster) time.Time {
 	return note.At
 }
 
-func (f FleetDoc) insightNote(c Cluster) InsightNote {
+func (f FleetDoc) insightNote(c fleet.Cluster) InsightNote {
 	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
 }

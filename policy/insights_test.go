@@ -7,35 +7,37 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gke-credential-rotator/policy/fleet"
 )
 
 var insightDay = time.Date(2026, 11, 23, 2, 17, 0, 0, time.UTC)
 
 // expiring is a running cluster whose one CA was issued long ago and expires
 // so many days from insightDay.
-func expiring(location, name string, days int) Cluster {
+func expiring(location, name string, days int) fleet.Cluster {
 	at := insightDay.Add(time.Duration(days) * 24 * time.Hour)
-	return Cluster{
-		Ref: Ref{"p", location, name}, ID: name, Status: Running,
-		Bundle: Bundle{CAs: []CA{{Fingerprint: Fingerprint("fp-" + name), Issued: at.AddDate(-5, 0, 0), Expires: at}}},
+	return fleet.Cluster{
+		Ref: fleet.Ref{Project: "p", Location: location, Name: name}, ID: name, Status: fleet.Running,
+		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: fleet.Fingerprint("fp-" + name), Issued: at.AddDate(-5, 0, 0), Expires: at}}},
 	}
 }
 
 // TestInsightReads: which places are worth a read, and who comes first.
 func TestInsightReads(t *testing.T) {
 	p := &Policy{Locations: []string{"near", "far", "edge", "old", "new", "done"}}
-	p.Selector, _ = ParseSelector("env!=off")
+	p.Selector, _ = fleet.ParseSelector("env!=off")
 	off := expiring("edge", "off", 10)
 	off.Labels = map[string]string{"env": "off"}
 	alpha, theirs, broken := expiring("edge", "alpha", 10), expiring("edge", "theirs", 10), expiring("edge", "broken", 10)
 	alpha.Alpha, theirs.CustomerCA, broken.Bundle.Problem = true, true, "no PEM"
 	f := Fleet{
-		Clusters: []Cluster{
+		Clusters: []fleet.Cluster{
 			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181), expiring("old", "d", 180),
 			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs, broken,
 		},
 		Book: Book{
-			Rotations: map[Ref]Rotation{{"p", "done", "g"}: {Phase: Verifying}, {"p", "far", "c"}: {Phase: UpdatingClients}},
+			Rotations: map[fleet.Ref]Rotation{{Project: "p", Location: "done", Name: "g"}: {Phase: Verifying}, {Project: "p", Location: "far", Name: "c"}: {Phase: UpdatingClients}},
 			Fleet: FleetDoc{Insights: map[string]InsightNote{
 				"p/old": {At: insightDay.Add(-24 * time.Hour)}, "p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
 			}},
@@ -107,23 +109,23 @@ func TestInsightBudget(t *testing.T) {
 // TestMismatches: certificate against conditions, status and insight, with
 // GKE's own delays.
 func TestMismatches(t *testing.T) {
-	fresh := func(age time.Duration) Cluster { // rotated, its CA so old
+	fresh := func(age time.Duration) fleet.Cluster { // rotated, its CA so old
 		c := expiring("l", "c", 9000)
 		c.Bundle.CAs[0].Issued = insightDay.Add(-age)
 		return c
 	}
-	with := func(c Cluster, change func(*Cluster)) Cluster { change(&c); return c }
-	condition := func(c *Cluster) { c.Conditions = []string{"CA_EXPIRING"} }
-	verifying := func(since time.Duration) map[Ref]Rotation {
-		return map[Ref]Rotation{{"p", "l", "c"}: {Phase: Verifying, Transitions: []Transition{{Phase: Verifying, At: insightDay.Add(-since)}}}}
+	with := func(c fleet.Cluster, change func(*fleet.Cluster)) fleet.Cluster { change(&c); return c }
+	condition := func(c *fleet.Cluster) { c.Conditions = []string{"CA_EXPIRING"} }
+	verifying := func(since time.Duration) map[fleet.Ref]Rotation {
+		return map[fleet.Ref]Rotation{{Project: "p", Location: "l", Name: "c"}: {Phase: Verifying, Transitions: []Transition{{Phase: Verifying, At: insightDay.Add(-since)}}}}
 	}
-	insight := []Insight{{Cluster: Ref{"p", "l", "c"}, State: InsightActive}}
-	dismissed := []Insight{{Cluster: Ref{"p", "l", "c"}, State: "DISMISSED"}}
-	other := []Insight{{Cluster: Ref{"p", "l", "cc"}, State: InsightActive}}
+	insight := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: InsightActive}}
+	dismissed := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: "DISMISSED"}}
+	other := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "cc"}, State: InsightActive}}
 	for _, tt := range []struct {
 		name      string
-		cluster   Cluster
-		rotations map[Ref]Rotation
+		cluster   fleet.Cluster
+		rotations map[fleet.Ref]Rotation
 		found     []Insight
 		part      bool // there was more than the answer held
 		want      string
@@ -131,11 +133,11 @@ func TestMismatches(t *testing.T) {
 		{name: "insight and certificate agree", cluster: expiring("l", "c", 100), found: insight},
 		{name: "a dismissed insight is one", cluster: expiring("l", "c", 100), found: dismissed},
 		{name: "no insight", cluster: expiring("l", "c", 100), found: other, want: "Recommender has no insight"},
-		{name: "no insight, expired", cluster: with(expiring("l", "c", -3), func(c *Cluster) { c.Status = Degraded }), want: "Recommender has no insight"},
+		{name: "no insight, expired", cluster: with(expiring("l", "c", -3), func(c *fleet.Cluster) { c.Status = fleet.Degraded }), want: "Recommender has no insight"},
 		{name: "no insight in this part of the answer", cluster: expiring("l", "c", 100), part: true},
 		{name: "no insight, 180 days just begun", cluster: expiring("l", "c", 179)},
 		{name: "no insight, not near", cluster: expiring("l", "c", 200)},
-		{name: "no insight while rotating", cluster: with(expiring("l", "c", 100), func(c *Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, CA{Fingerprint: "new"}) })},
+		{name: "no insight while rotating", cluster: with(expiring("l", "c", 100), func(c *fleet.Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "new"}) })},
 		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight, want: "Recommender has an insight that"},
 		{name: "an accepted one may", cluster: fresh(30 * 24 * time.Hour), found: dismissed},
 		{name: "it may for 36 hours after a completion", cluster: fresh(8 * 24 * time.Hour), found: insight},
@@ -146,11 +148,11 @@ func TestMismatches(t *testing.T) {
 		{name: "condition of a CA that expires", cluster: with(expiring("l", "c", 100), condition), found: insight},
 		{name: "running five days before expiry", cluster: expiring("l", "c", 5), found: insight, want: "status is RUNNING"},
 		{name: "running, but it says so", cluster: with(expiring("l", "c", 5), condition), found: insight},
-		{name: "degraded five days before expiry", cluster: with(expiring("l", "c", 5), func(c *Cluster) { c.Status = Degraded }), found: insight},
+		{name: "degraded five days before expiry", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Status = fleet.Degraded }), found: insight},
 		{name: "running six days before expiry", cluster: expiring("l", "c", 6), found: insight},
-		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *Cluster) { c.Bundle = Bundle{Problem: "none"} })},
+		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
 	} {
-		f := Fleet{Clusters: []Cluster{tt.cluster}, Book: Book{Rotations: tt.rotations}}
+		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Book: Book{Rotations: tt.rotations}}
 		place := InsightPlace{"p", "l"}
 		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
 		f.Book.Fleet = f.Book.Fleet.HearInsights(&Policy{}, f, []InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
@@ -168,7 +170,7 @@ func TestMismatches(t *testing.T) {
 // the next read replaces it.
 func TestMismatchIsAboutACA(t *testing.T) {
 	c := expiring("l", "c", 100)
-	f := Fleet{Clusters: []Cluster{c}}
+	f := Fleet{Clusters: []fleet.Cluster{c}}
 	place := InsightPlace{"p", "l"}
 	read := func(found ...Insight) {
 		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
@@ -192,7 +194,7 @@ func TestMismatchIsAboutACA(t *testing.T) {
 		t.Error("the older document was changed")
 	}
 	off := &Policy{}
-	off.Selector, _ = ParseSelector("env=prod")
+	off.Selector, _ = fleet.ParseSelector("env=prod")
 	if doc := before.HearInsights(off, f, []InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/corpus"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // FuzzLabels: no label that begins as a hold does is overlooked, unless its day
@@ -24,7 +25,7 @@ func FuzzLabels(f *testing.F) {
 	}
 	c.AtLeast(13, 0)
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	cluster := policy.Cluster{Bundle: policy.Bundle{CAs: []policy.CA{{Fingerprint: "cafe01", Expires: now.AddDate(0, 0, 100)}}}, Status: policy.Running}
+	cluster := fleet.Cluster{Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Expires: now.AddDate(0, 0, 100)}}}, Status: fleet.Running}
 	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart, Steer: policy.SteerBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour, NodeTime: 10 * time.Minute}
 	f.Fuzz(func(t *testing.T, key, value string) {
 		defer corpus.Watch(key + value)()
@@ -38,7 +39,7 @@ func FuzzLabels(f *testing.F) {
 		if said != "" && (!corpus.OneShortLine(said, "") || len(said) > policy.MaxMessage) {
 			t.Errorf("%q=%q is told in too many words: %q", key, value, said)
 		}
-		for _, d := range policy.Plan(p, policy.Fleet{Clusters: []policy.Cluster{cluster}}, "run", now) {
+		for _, d := range policy.Plan(p, policy.Fleet{Clusters: []fleet.Cluster{cluster}}, "run", now) {
 			for _, v := range d.Gates {
 				near := strings.HasPrefix(value, "start-cafe01-2026-1")
 				if v.Gate == "approval" && v.Open && (key != "rotator-approve" || !near) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -19,7 +20,7 @@ type Notice struct {
 	ID   string     `json:"id"`
 	Kind NoticeKind `json:"kind"`
 	// Cluster is zero when the whole fleet is meant.
-	Cluster Ref       `json:"cluster,omitzero"`
+	Cluster fleet.Ref `json:"cluster,omitzero"`
 	At      time.Time `json:"at"`
 	// Seq orders the notices of one write; the book orders the writes.
 	Seq     int64       `json:"seq,omitempty"`
@@ -113,7 +114,7 @@ func (k NoticeKind) About() KindOfNotice {
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind NoticeKind, ref Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) Notice {
+func notice(kind NoticeKind, ref fleet.Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) Notice {
 	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
 	if n.Next == "" {
 		n.Next = reason.Info().Next

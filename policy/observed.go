@@ -1,17 +1,19 @@
 package policy
 
+import "gke-credential-rotator/policy/fleet"
+
 // Fleet is everything one run knows: what GKE showed and what the book holds.
 type Fleet struct {
-	Clusters []Cluster
-	Unread   []Unread
+	Clusters []fleet.Cluster
+	Unread   []fleet.Unread
 	// Gone are clusters of which GKE, asked for each by name, said that they do
 	// not exist.
-	Gone []Ref
+	Gone []fleet.Ref
 	Book Book
 }
 
 // UnreadAt says why the cluster's place could not be read, or "".
-func (f Fleet) UnreadAt(ref Ref) string {
+func (f Fleet) UnreadAt(ref fleet.Ref) string {
 	for _, u := range f.Unread {
 		if u.Covers(ref) {
 			return u.Reason

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/fleet"
 )
 
 // What people say to the job. Every function takes the fleet document as it
@@ -15,7 +17,7 @@ import (
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
-func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Hold(ref fleet.Ref, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", when(until))
 	}
@@ -52,7 +54,7 @@ func BeyondHold(r Rotation, now time.Time) []string {
 }
 
 // Release ends the hold on one cluster, or the one on all when ref is zero.
-func (f FleetDoc) Release(ref Ref, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Release(ref fleet.Ref, said Said) (FleetDoc, string, error) {
 	in := func(h Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
 	at := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref && in(h) })
 	all := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster.IsZero() && in(h) })
@@ -74,7 +76,7 @@ func (f FleetDoc) Release(ref Ref, said Said) (FleetDoc, string, error) {
 	return f, text, nil
 }
 
-func isOrAre(ref Ref) string {
+func isOrAre(ref fleet.Ref) string {
 	if ref.IsZero() {
 		return "all clusters are"
 	}
@@ -103,7 +105,7 @@ func (f FleetDoc) heldNames(now time.Time) string {
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
-func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Approve(p *Policy, c fleet.Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", when(until))
 	}
@@ -158,7 +160,7 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 	}
 	longest := a.At.Add(StartApprovalLasts)
 	if a.Until.After(longest) {
-		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", Days(StartApprovalLasts), when(longest))
+		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", fleet.Days(StartApprovalLasts), when(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
@@ -170,7 +172,7 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 // Retry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
-func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Retry(ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
 	failures, tried := f.failuresOf(ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || r.anyPoolTrouble())
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
@@ -229,7 +231,7 @@ func (r Rotation) anyPoolTrouble() bool {
 
 // Adopt makes a rotation that somebody else started ours to carry to its end;
 // r is nil when it is not on record yet.
-func (f FleetDoc) Adopt(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Adopt(p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
 	switch v := askSelected(k); {
 	case r != nil && r.Carry:
@@ -250,7 +252,7 @@ func (f FleetDoc) Adopt(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc,
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Rotate(p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
@@ -274,7 +276,7 @@ func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+func (f FleetDoc) Close(ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
 	failures := f.failuresOf(ref)
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
@@ -309,7 +311,7 @@ func (f *FleetDoc) ask(q Request) error {
 	return nil
 }
 
-func (f FleetDoc) failuresOf(ref Ref) []Failure {
+func (f FleetDoc) failuresOf(ref fleet.Ref) []Failure {
 	var out []Failure
 	for _, x := range f.Failures {
 		if x.Cluster == ref {
@@ -320,7 +322,7 @@ func (f FleetDoc) failuresOf(ref Ref) []Failure {
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.
-func (f *FleetDoc) acknowledge(ref Ref) {
+func (f *FleetDoc) acknowledge(ref fleet.Ref) {
 	f.Failures = slices.DeleteFunc(f.Failures, func(x Failure) bool { return x.Cluster == ref })
 	delete(f.Tries, ref.String())
 }

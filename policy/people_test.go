@@ -6,26 +6,27 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
 
 var (
-	shop = Ref{"shop", "europe-west1", "checkout"}
+	shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "checkout"}
 	ann  = Said{By: "ann", Reason: "launch", At: monday, Run: "run-1"}
 )
 
 // spoken is the stage for what people say: a due cluster and a policy that
 // asks for every approval.
-func spoken() (*Policy, Cluster) {
+func spoken() (*Policy, fleet.Cluster) {
 	always, _ := window.ParseWeekly("always")
 	p := &Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45), Approval: ApproveBoth, Adopt: AdoptWatch, Window: always, MaxFailed: 1}
-	c := Cluster{Ref: shop, ID: "id-1", Status: Running, Bundle: Bundle{CAs: []CA{{"cafe01", monday.AddDate(-5, 0, 100), monday.AddDate(0, 0, 100)}}}}
+	c := fleet.Cluster{Ref: shop, ID: "id-1", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-5, 0, 100), Expires: monday.AddDate(0, 0, 100)}}}}
 	return p, c
 }
 
 func inPhase(phases ...Phase) *Rotation {
-	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: CA{Fingerprint: "cafe01"}}}
+	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
 		r.move(ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
@@ -56,9 +57,9 @@ func TestHoldAndRelease(t *testing.T) {
 	if v := askHold(newCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
 		t.Error("the hold outlives its end")
 	}
-	_, _, err = doc.Release(Ref{"shop", "europe-west1", "other"}, ann)
+	_, _, err = doc.Release(fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
 	says(t, err, "held are: shop/europe-west1/checkout")
-	all, _, err := doc.Hold(Ref{}, time.Time{}, ann)
+	all, _, err := doc.Hold(fleet.Ref{}, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +72,11 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 	_, _, err = one.Release(shop, ann)
 	says(t, err, "rotator release all")
-	none, _, err := one.Release(Ref{}, ann)
+	none, _, err := one.Release(fleet.Ref{}, ann)
 	if err != nil || len(none.Holds) != 0 {
 		t.Error(none.Holds, err)
 	}
-	_, _, err = none.Release(Ref{}, ann)
+	_, _, err = none.Release(fleet.Ref{}, ann)
 	says(t, err, "no hold on all")
 	_, _, err = none.Hold(shop, monday, ann)
 	says(t, err, "which is over")
@@ -102,7 +103,9 @@ func TestApproveStart(t *testing.T) {
 	if err != nil || !strings.Contains(text, "until Mon 2026-12-07 00:00 UTC") {
 		t.Fatal(text, err)
 	}
-	at := func(c Cluster, now time.Time) bool { return askStartApproval(newCase(p, c, nil, &doc, "", now)).Open }
+	at := func(c fleet.Cluster, now time.Time) bool {
+		return askStartApproval(newCase(p, c, nil, &doc, "", now)).Open
+	}
 	if !at(c, monday) || !at(c, monday.Add(StartApprovalLasts-time.Minute)) {
 		t.Error("the approval does not open its gate")
 	}
@@ -115,7 +118,7 @@ func TestApproveStart(t *testing.T) {
 		t.Error("the approval holds for a cluster created again")
 	}
 	newer := c
-	newer.Bundle = Bundle{CAs: []CA{{"beef02", monday, monday.AddDate(0, 0, 90)}}}
+	newer.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(0, 0, 90)}}}
 	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
@@ -127,11 +130,11 @@ func TestApproveStart(t *testing.T) {
 	says(t, err, "at most 14d")
 
 	young := c
-	young.Bundle = Bundle{CAs: []CA{{"beef02", monday, monday.AddDate(30, 0, 0)}}}
+	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)}}}
 	_, _, err = doc.Approve(p, young, nil, time.Time{}, ann)
 	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
 	two := c
-	two.Bundle.CAs = append(two.Bundle.CAs, CA{"beef02", monday, monday.AddDate(30, 0, 0)})
+	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
 	_, _, err = doc.Approve(p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
 	p.Approval = ApproveComplete
@@ -218,7 +221,7 @@ func TestAdopt(t *testing.T) {
 	p, c := spoken()
 	_, _, err := FleetDoc{}.Adopt(p, c, nil, ann)
 	says(t, err, "it has one CA")
-	c.Bundle.CAs = append(c.Bundle.CAs, CA{"beef02", monday, monday.AddDate(30, 0, 0)})
+	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
 	r := inPhase(RecreatingNodes)
 	r.Origin, r.Carry = Foreign, false
 	doc, _, err := FleetDoc{}.Adopt(p, c, r, ann)
@@ -235,7 +238,7 @@ func TestAdopt(t *testing.T) {
 	_, _, err = doc.Adopt(p, c, inPhase(RecreatingNodes), ann)
 	says(t, err, "already")
 	r.Carry = false
-	p.Selector, _ = ParseSelector("env=prod")
+	p.Selector, _ = fleet.ParseSelector("env=prod")
 	_, _, err = doc.Adopt(p, c, r, ann)
 	says(t, err, "unselected clusters are never adopted")
 }
@@ -244,7 +247,7 @@ func TestRotate(t *testing.T) {
 	p, c := spoken()
 	_, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
 	says(t, err, "is due already")
-	c.Bundle = Bundle{CAs: []CA{{"cafe01", monday.AddDate(-1, 0, 0), monday.AddDate(29, 0, 0)}}}
+	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0), Expires: monday.AddDate(29, 0, 0)}}}
 	doc, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -16,7 +17,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	tally := newTally(&f.Book.Fleet)
 	cases := make([]*Case, 0, len(f.Clusters))
 	ds := make([]Decision, 0, len(f.Clusters)+len(f.Book.Rotations))
-	seen := make(map[Ref]bool, len(f.Clusters))
+	seen := make(map[fleet.Ref]bool, len(f.Clusters))
 	for _, c := range f.Clusters {
 		seen[c.Ref] = true
 		var r *Rotation
@@ -31,7 +32,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	var lost []Decision
 	for ref, r := range f.Book.Rotations {
 		if !seen[ref] {
-			k := newCase(p, Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
+			k := newCase(p, fleet.Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
 			d := k.unseen(f)
 			d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave shut
 			lost = append(lost, d)
@@ -51,7 +52,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 // stored in r: the same cluster, the same gates but those over the fleet,
 // whose answer the stored intent already holds. The call may be sent only if
 // the action is still the same.
-func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fresh Cluster, now time.Time) Decision {
+func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
 	r = r.clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
@@ -95,9 +96,9 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 }
 
 // pool finds the pool, or the control plane of an Autopilot cluster.
-func (k *Case) pool(name string) *Pool {
+func (k *Case) pool(name string) *fleet.Pool {
 	if name == "" && k.Cluster.Autopilot {
-		return &Pool{Version: k.Cluster.Version, Etag: k.Cluster.Etag}
+		return &fleet.Pool{Version: k.Cluster.Version, Etag: k.Cluster.Etag}
 	}
 	for i := range k.Cluster.Pools {
 		if k.Cluster.Pools[i].Name == name {
@@ -161,8 +162,8 @@ func (k *Case) dueSince() time.Time {
 	if k.Rotation == nil {
 		return k.Due.At
 	}
-	baseline := Bundle{CAs: []CA{k.Rotation.Baseline.CA}}
-	return k.Policy.due(baseline, k.Doc.asked(RequestRotate, Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
+	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
+	return k.Policy.due(baseline, k.Doc.asked(RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
 }
 
 // holdsWave: due and startable, or on its way, and so not verified yet. excused

@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -12,13 +13,13 @@ type Policy struct {
 	Env       string
 	Projects  []string
 	Locations []string // empty: all
-	Selector  Selector
+	Selector  fleet.Selector
 
 	RotateBeforeExpiry time.Duration
 	MaxCAAge           time.Duration // 0: off
 	RotateIssuedBefore time.Time     // zero: none
 
-	Urgent          *Selector // nil: none; together with RotateIssuedBefore
+	Urgent          *fleet.Selector // nil: none; together with RotateIssuedBefore
 	SoakUrgent      time.Duration
 	UrgentMaxActive int
 
@@ -47,7 +48,7 @@ type Policy struct {
 	MaxActivePerProject  int // 0: off
 	MaxActivePerLocation int // 0: off
 
-	Waves    Waves
+	Waves    fleet.Waves
 	WaveSoak time.Duration
 
 	MaxFailed  int
@@ -115,7 +116,7 @@ type Due struct {
 }
 
 // due applies the three rules; asked marks a person's rotate request.
-func (p *Policy) due(b Bundle, asked *Request, now time.Time) Due {
+func (p *Policy) due(b fleet.Bundle, asked *Request, now time.Time) Due {
 	ca := b.Oldest()
 	if ca.Fingerprint == "" {
 		return Due{}
@@ -123,7 +124,7 @@ func (p *Policy) due(b Bundle, asked *Request, now time.Time) Due {
 	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore), Why: "CA expires " + day(ca.Expires)}
 	if p.MaxCAAge > 0 {
 		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
-			d.At, d.Why = at, "CA issued "+day(ca.Issued)+", older than "+Days(p.MaxCAAge)
+			d.At, d.Why = at, "CA issued "+day(ca.Issued)+", older than "+fleet.Days(p.MaxCAAge)
 		}
 		if late := ca.Issued.Add(p.MaxCAAge + AgeDeadlineAfter); late.Before(d.Deadline) {
 			d.Deadline = late

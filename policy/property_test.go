@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -51,7 +52,7 @@ func drawPolicy(t *rapid.T) *Policy {
 		}
 	}
 	if rapid.Bool().Draw(t, "waves") {
-		var w Waves
+		var w fleet.Waves
 		if err := w.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 			t.Fatal(err)
 		}
@@ -61,15 +62,15 @@ func drawPolicy(t *rapid.T) *Policy {
 }
 
 // drawCluster makes a cluster somewhere in its life, and its record if any.
-func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
-	ref := Ref{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), "europe-west1", fmt.Sprintf("c%d", i)}
+func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *Rotation) {
+	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
 	left := time.Duration(rapid.IntRange(-10, 400).Draw(t, "days left")) * 24 * time.Hour
-	old := CA{Fingerprint(fmt.Sprintf("old%d", i)), now.Add(left - 5*365*24*time.Hour), now.Add(left)}
-	fresh := CA{Fingerprint(fmt.Sprintf("new%d", i)), now.Add(-hours(30)), now.Add(30 * 365 * 24 * time.Hour)}
-	c := Cluster{
-		Ref: ref, ID: "id", Status: rapid.SampledFrom([]Status{Running, Running, Running, Reconciling, Degraded}).Draw(t, "status"),
+	old := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("old%d", i)), Issued: now.Add(left - 5*365*24*time.Hour), Expires: now.Add(left)}
+	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("new%d", i)), Issued: now.Add(-hours(30)), Expires: now.Add(30 * 365 * 24 * time.Hour)}
+	c := fleet.Cluster{
+		Ref: ref, ID: "id", Status: rapid.SampledFrom([]fleet.Status{fleet.Running, fleet.Running, fleet.Running, fleet.Reconciling, fleet.Degraded}).Draw(t, "status"),
 		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
-		Bundle: Bundle{CAs: []CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
+		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
 	}
 	drawSteering(t, &c, now)
 	if rapid.Bool().Draw(t, "own window") {
@@ -84,7 +85,7 @@ func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
 		c.Maintenance.Exclusions = []window.Exclusion{{Name: "x", Scope: window.NoUpgrades, Span: window.Span{Start: from, End: from.Add(hours(72))}}}
 	}
 	for j := range rapid.IntRange(0, 3).Draw(t, "pools") {
-		c.Pools = append(c.Pools, Pool{Name: fmt.Sprintf("p%d", j), Version: "1", Status: Running, Nodes: rapid.IntRange(0, 40).Draw(t, "nodes"), MaxSurge: 1})
+		c.Pools = append(c.Pools, fleet.Pool{Name: fmt.Sprintf("p%d", j), Version: "1", Status: fleet.Running, Nodes: rapid.IntRange(0, 40).Draw(t, "nodes"), MaxSurge: 1})
 	}
 	switch rapid.IntRange(0, 3).Draw(t, "in flight") {
 	case 0:
@@ -97,7 +98,7 @@ func drawCluster(t *rapid.T, i int, now time.Time) (Cluster, *Rotation) {
 }
 
 // drawSteering draws what the owners say by labels, rightly or wrongly.
-func drawSteering(t *rapid.T, c *Cluster, now time.Time) {
+func drawSteering(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	someDay := func(name string) string {
 		return now.AddDate(0, 0, rapid.IntRange(-2, 20).Draw(t, name)).Format(time.DateOnly)
 	}
@@ -117,19 +118,19 @@ func drawSteering(t *rapid.T, c *Cluster, now time.Time) {
 	}
 }
 
-func drawRotation(t *rapid.T, c *Cluster, old, fresh CA, now time.Time) *Rotation {
+func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Time) *Rotation {
 	phase := rapid.SampledFrom(Phases).Draw(t, "phase")
 	began := now.Add(-hours(rapid.IntRange(0, 200).Draw(t, "began")))
 	r := &Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: Ours, Carry: rapid.Bool().Draw(t, "carry"),
-		Baseline: Baseline{CA: old, Status: Running}, Phase: phase, Transitions: []Transition{{Phase: phase, At: began}},
+		Baseline: Baseline{CA: old, Status: fleet.Running}, Phase: phase, Transitions: []Transition{{Phase: phase, At: began}},
 		StartOp: Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]Work{},
 	}
 	if rapid.Bool().Draw(t, "call") {
 		r.Call = &Call{ID: "call", Kind: CallStart, IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute), State: rapid.SampledFrom([]CallState{Intended, Accepted, Refused, Unclear}).Draw(t, "state")}
 	}
 	if phase != Starting {
-		c.Bundle.CAs = []CA{old, fresh}
+		c.Bundle.CAs = []fleet.CA{old, fresh}
 		r.New, r.HandedOverAt = fresh, began.Add(time.Hour)
 		for _, p := range c.Pools {
 			r.PoolsSeen = append(r.PoolsSeen, p.Name)
@@ -139,13 +140,13 @@ func drawRotation(t *rapid.T, c *Cluster, old, fresh CA, now time.Time) *Rotatio
 		}
 	}
 	if phase == Verifying {
-		c.Bundle.CAs = []CA{fresh}
+		c.Bundle.CAs = []fleet.CA{fresh}
 	}
 	return r
 }
 
 func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Book: Book{Known: true, Rotations: map[Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
+	f := Fleet{Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
 		c, r := drawCluster(t, i, now)
 		f.Clusters = append(f.Clusters, c)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -51,15 +52,15 @@ const (
 // Rotation is one attempt at one cluster, from start to verified: what is
 // stored. It holds intent and evidence; GKE is the truth about the cluster.
 type Rotation struct {
-	Cluster   Ref      `json:"cluster"`
-	ClusterID string   `json:"clusterId"`
-	AttemptID string   `json:"attemptId"` // random
-	AttemptNo int      `json:"attemptNo"` // for display, from 1
-	Origin    Origin   `json:"origin"`
-	Carry     bool     `json:"carry"` // we carry it to its end; always for our own
-	Baseline  Baseline `json:"baseline"`
-	New       CA       `json:"new"` // the CA that will be left
-	Phase     Phase    `json:"phase"`
+	Cluster   fleet.Ref `json:"cluster"`
+	ClusterID string    `json:"clusterId"`
+	AttemptID string    `json:"attemptId"` // random
+	AttemptNo int       `json:"attemptNo"` // for display, from 1
+	Origin    Origin    `json:"origin"`
+	Carry     bool      `json:"carry"` // we carry it to its end; always for our own
+	Baseline  Baseline  `json:"baseline"`
+	New       fleet.CA  `json:"new"` // the CA that will be left
+	Phase     Phase     `json:"phase"`
 	// Transitions is append-only and begins with the first phase.
 	Transitions []Transition `json:"transitions"`
 	// Call is the newest start or complete; it blocks the next until settled.
@@ -128,12 +129,12 @@ type Rotation struct {
 
 // Baseline is the cluster before its rotation.
 type Baseline struct {
-	CA       CA                `json:"ca"`
-	Endpoint string            `json:"endpoint,omitempty"`
-	DNS      string            `json:"dns,omitempty"`
-	Status   Status            `json:"status"`
-	Pools    map[string]Status `json:"pools,omitempty"`
-	Version  string            `json:"version,omitempty"`
+	CA       fleet.CA                `json:"ca"`
+	Endpoint string                  `json:"endpoint,omitempty"`
+	DNS      string                  `json:"dns,omitempty"`
+	Status   fleet.Status            `json:"status"`
+	Pools    map[string]fleet.Status `json:"pools,omitempty"`
+	Version  string                  `json:"version,omitempty"`
 }
 
 // Transition is one step of the lifecycle.

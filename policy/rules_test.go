@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -12,9 +13,9 @@ import (
 // Rules that once were broken, each by its smallest case.
 
 var (
-	shopRef = Ref{"shop-prod", "europe-west1", "shop"}
-	oldCA   = CA{"old", monday.AddDate(-5, 0, 0), monday.AddDate(0, 4, 0)}
-	newCA   = CA{"new", monday.Add(-hours(20)), monday.AddDate(30, 0, 0)}
+	shopRef = fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "shop"}
+	oldCA   = fleet.CA{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.AddDate(0, 4, 0)}
+	newCA   = fleet.CA{Fingerprint: "new", Issued: monday.Add(-hours(20)), Expires: monday.AddDate(30, 0, 0)}
 )
 
 func plain() *Policy {
@@ -25,18 +26,18 @@ func plain() *Policy {
 	}
 }
 
-func idleCluster(ref Ref) Cluster {
-	return Cluster{Ref: ref, ID: "id", Status: Running, Bundle: Bundle{CAs: []CA{oldCA}}, Seen: monday, OperationsRead: true, Pools: []Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: Running}}}
+func idleCluster(ref fleet.Ref) fleet.Cluster {
+	return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{oldCA}}, Seen: monday, OperationsRead: true, Pools: []fleet.Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: fleet.Running}}}
 }
 
 // flying gives the cluster in the middle of a rotation of ours that began 20 h
 // ago, and its record.
-func flying(ref Ref, phase Phase) (Cluster, Rotation) {
+func flying(ref fleet.Ref, phase Phase) (fleet.Cluster, Rotation) {
 	c := idleCluster(ref)
-	c.Bundle.CAs = []CA{oldCA, newCA}
+	c.Bundle.CAs = []fleet.CA{oldCA, newCA}
 	began := monday.Add(-hours(20))
 	r := Rotation{
-		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: Ours, Carry: true, Baseline: Baseline{CA: oldCA, Status: Running}, New: newCA,
+		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: Ours, Carry: true, Baseline: Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
 		Phase: phase, Transitions: []Transition{{Phase: Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
 		StartOp: Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
 		PoolsSeen: []string{"web"}, Pools: map[string]Work{}, LastRead: monday,
@@ -44,8 +45,8 @@ func flying(ref Ref, phase Phase) (Cluster, Rotation) {
 	return c, r
 }
 
-func fleetOf(c Cluster, r *Rotation) Fleet {
-	f := Fleet{Clusters: []Cluster{c}, Book: Book{Known: true, Rotations: map[Ref]Rotation{}}}
+func fleetOf(c fleet.Cluster, r *Rotation) Fleet {
+	f := Fleet{Clusters: []fleet.Cluster{c}, Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}}}
 	if r != nil {
 		f.Book.Rotations[r.Cluster] = *r
 	}
@@ -64,7 +65,7 @@ func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
 func TestAdoptionCountsAgainstStarts(t *testing.T) {
 	p := plain()
 	p.MaxActive, p.Adopt = 1, AdoptCarry
-	foreign, _ := flying(Ref{"shop-prod", "europe-west1", "a-foreign"}, RecreatingNodes)
+	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"}, RecreatingNodes)
 	f := fleetOf(idleCluster(shopRef), nil)
 	f.Clusters = append(f.Clusters, foreign)
 	for _, d := range Plan(p, f, "run", monday) {
@@ -114,9 +115,9 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != People {
 			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
 		}
-		later := idleCluster(Ref{"shop-prod", "europe-west1", "later"})
+		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
 		p, f := plain(), fleetOf(c, &r)
-		if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev")); err != nil {
+		if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev")); err != nil {
 			t.Fatal(err)
 		}
 		f.Clusters[0].Labels = map[string]string{"env": "dev"}
@@ -146,7 +147,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 		t.Fatal(err)
 	}
-	c, r := flying(Ref{"shop-prod", "europe-west1-b", "shop"}, UpdatingClients)
+	c, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"}, UpdatingClients)
 	c.Zonal, c.Bundle.CAs[0].Expires = true, monday.AddDate(0, 0, 44)
 	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
 	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood", Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)), End: monday.AddDate(0, 0, 3)}}}}
@@ -162,7 +163,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 // TestFitNamesBothCalendars: found by job/trial at seed 1432: where the
 // completion of a zonal cluster wants two calendars to meet, both are named.
 func TestFitNamesBothCalendars(t *testing.T) {
-	p, c := plain(), idleCluster(Ref{"shop-prod", "europe-west1-b", "shop"})
+	p, c := plain(), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"})
 	c.Zonal, p.ZonalComplete = true, ZonalBoth
 	for text, into := range map[string]*window.Weekly{"Mon-Fri 08:00-16:00": &p.CompleteWindow, "Sat 02:00-06:00": &p.Window} {
 		if err := into.UnmarshalText([]byte(text)); err != nil {
@@ -203,7 +204,7 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != Complete {
 		t.Fatalf("%s: %s", d.Action, d.Message)
 	}
-	c.Operations = []Operation{{Name: "again", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
+	c.Operations = []fleet.Operation{{Name: "again", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
 	if d := planOne(t, p, fleetOf(c, &r), monday); d.Reason != reason.SoakRuns {
 		t.Errorf("the pool was upgraded an hour ago: %s %s", d.Action, d.Message)
 	}
@@ -212,11 +213,11 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 func TestStartOperationIsNotAnOlderOne(t *testing.T) {
 	c, r := flying(shopRef, Starting)
 	intent := monday.Add(-40 * time.Minute)
-	r.StartOp, r.New, r.Call = Work{}, CA{}, &Call{ID: "c", Kind: CallStart, IntentAt: intent, State: Unclear}
-	c.Operations = []Operation{
-		{Name: "labels", Type: OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)), End: intent.Add(-50 * time.Minute)},
-		{Name: "start", Type: OpUpdateCluster, Done: true, Start: intent.Add(time.Second), End: intent.Add(10 * time.Minute)},
-		{Name: "nodes", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute), End: intent.Add(-30 * time.Minute)},
+	r.StartOp, r.New, r.Call = Work{}, fleet.CA{}, &Call{ID: "c", Kind: CallStart, IntentAt: intent, State: Unclear}
+	c.Operations = []fleet.Operation{
+		{Name: "labels", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)), End: intent.Add(-50 * time.Minute)},
+		{Name: "start", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(time.Second), End: intent.Add(10 * time.Minute)},
+		{Name: "nodes", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute), End: intent.Add(-30 * time.Minute)},
 	}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
 	if d.Rotation.StartOp.Operation != "start" || d.Rotation.Pools["web"].Done() {
@@ -241,15 +242,15 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 
 func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 	p := plain()
-	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	_, canary := flying(Ref{"dev-project", "europe-west1", "dev"}, RecreatingNodes)
+	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"}, RecreatingNodes)
 	canary.Wave = "env=dev"
 	f := fleetOf(prod, &canary)
-	f.Unread = []Unread{{Project: "dev-project", Reason: "503"}}
+	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
 	for _, d := range Plan(p, f, "run", monday) {
 		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveShut {
 			t.Errorf("production: %s %s", d.Action, d.Reason)
@@ -259,12 +260,12 @@ func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 
 func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 	p := plain()
-	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	dev, r := flying(Ref{"shop-prod", "europe-west1", "dev"}, RecreatingNodes)
+	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"}, RecreatingNodes)
 	dev.Labels = map[string]string{"env": "dev"}
 	f := fleetOf(prod, &r)
 	f.Clusters = append(f.Clusters, dev)
@@ -288,12 +289,12 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 // for people, and keeps no wave shut.
 func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
 	p := plain()
-	if err := (*Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
-	prod, dev := idleCluster(shopRef), idleCluster(Ref{"shop-prod", "europe-west1", "dev"})
+	prod, dev := idleCluster(shopRef), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"})
 	prod.Labels, dev.Labels = map[string]string{"env": "prod"}, map[string]string{"env": "dev"}
-	dev.Status = Degraded
+	dev.Status = fleet.Degraded
 	f := fleetOf(prod, nil)
 	f.Clusters = append(f.Clusters, dev)
 	for _, d := range Plan(p, f, "run", monday) {
@@ -324,7 +325,7 @@ func TestBlockedRotationFreesItsSlot(t *testing.T) {
 	f := fleetOf(c, &r)
 	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot != SlotRelease {
-		t.Errorf("slot %q after %s", d.Slot, Days(monday.Sub(r.BlockedSince)))
+		t.Errorf("slot %q after %s", d.Slot, fleet.Days(monday.Sub(r.BlockedSince)))
 	}
 }
 
@@ -334,7 +335,7 @@ func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action != Recreate {
 		t.Fatalf("%s %s", d.Action, d.Message)
 	}
-	c.Operations = []Operation{{Name: "gke", Type: OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
+	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
 	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action == Recreate {
 		t.Error("a pool that GKE has just recreated would be recreated again")
 	}
@@ -404,7 +405,7 @@ func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
 
 func TestSlotWaitsForSettlement(t *testing.T) {
 	c, r := flying(shopRef, Verifying)
-	c.Bundle.CAs = []CA{newCA}
+	c.Bundle.CAs = []fleet.CA{newCA}
 	r.Call = &Call{ID: "c", Kind: CallComplete, State: Accepted, IntentAt: monday.Add(-10 * time.Minute)}
 	f := fleetOf(c, &r)
 	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -17,7 +18,7 @@ func TestBlockedFreesSlot(t *testing.T) {
 		reason.SoakRuns: false, reason.CompleteWindowShut: false, reason.WindowClosed: false, reason.Frozen: false, reason.NodesRunning: false,
 		reason.NodesLeftToGKE: false, reason.WaveShut: false, reason.CallWithdrawn: false, reason.CompleteRuns: false,
 	}
-	ref := Ref{Project: "p", Location: "l", Name: "c"}
+	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	doc := FleetDoc{Slots: map[string]Slot{ref.String(): {Attempt: "a"}}}
 	for code, frees := range people {

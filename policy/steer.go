@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -146,7 +147,7 @@ func askLabels(k *Case) Verdict {
 }
 
 // LabelHold says which labels hold the cluster at now, in words; "": none.
-func (p *Policy) LabelHold(c Cluster, now time.Time) string {
+func (p *Policy) LabelHold(c fleet.Cluster, now time.Time) string {
 	v := askLabels(&Case{Policy: p, Cluster: c, Now: now})
 	if v.Open {
 		return ""
@@ -233,7 +234,7 @@ func (k *Case) unapproved(kind CallKind) (hint string, changes time.Time) {
 	if kind == CallComplete {
 		write += completeLabel(*k.Rotation)
 	} else {
-		write += k.startLabel() + "YYYY-MM-DD, its last day, at most " + Days(StartApprovalLasts) + " ahead"
+		write += k.startLabel() + "YYYY-MM-DD, its last day, at most " + fleet.Days(StartApprovalLasts) + " ahead"
 		if day, ok := strings.CutPrefix(value, k.startLabel()); ok {
 			if until, ok := endOfDay(day); ok {
 				changes = startLabelFrom(until)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -80,7 +81,7 @@ func TestLabelsAndCommands(t *testing.T) {
 	}
 	// In an emergency and in a compromise, too.
 	f = fleetOf(c, nil)
-	selector, _ := ParseSelector("all")
+	selector, _ := fleet.ParseSelector("all")
 	p.Urgent, p.RotateIssuedBefore = &selector, monday
 	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel || !d.Urgent {
 		t.Errorf("urgent %t, %s", d.Urgent, d.Reason)
@@ -211,7 +212,7 @@ func TestCompletionByLabel(t *testing.T) {
 		t.Errorf("recorded: %+v", use)
 	}
 	// An unrecreated pool appears: back, and this yes is void.
-	c.Pools = append(c.Pools, Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1, Status: Running})
+	c.Pools = append(c.Pools, fleet.Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1, Status: fleet.Running})
 	r.PoolsSeen = append(r.PoolsSeen, "old")
 	back := planOne(t, p, fleetOf(c, &r), monday)
 	if back.Phase != RecreatingNodes {

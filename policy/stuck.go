@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -26,7 +27,7 @@ func (k *Case) countStuck(d *Decision, r *Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck, fmt.Sprintf("%s for %s without a reason: %s", r.Phase, Days(r.Unexplained), d.Message)})
+		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck, fmt.Sprintf("%s for %s without a reason: %s", r.Phase, fleet.Days(r.Unexplained), d.Message)})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -25,14 +26,14 @@ type Tally struct {
 
 // pending is a cluster that keeps later waves shut.
 type pending struct {
-	ref Ref
+	ref fleet.Ref
 	due time.Time
 }
 
 func newTally(doc *FleetDoc) *Tally {
 	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{}}
 	for name, slot := range doc.Slots {
-		if ref, err := ParseRef(name); err == nil {
+		if ref, err := fleet.ParseRef(name); err == nil {
 			t.take(ref, slot.Emergency, slot.Urgent)
 		}
 	}
@@ -53,7 +54,7 @@ func (t *Tally) noteWave(k *Case, d Decision) {
 	}
 }
 
-func (t *Tally) take(ref Ref, emergency, urgent bool) {
+func (t *Tally) take(ref fleet.Ref, emergency, urgent bool) {
 	switch {
 	case urgent:
 		t.urgent++
@@ -103,14 +104,14 @@ func askSlot(k *Case) Verdict {
 // Vacancy asks the book alone, without any other start, whether a start of an
 // ordinary cluster finds the breaker shut and a slot free: what is full is full
 // for every run until the book changes. Emergency and urgent ones have their own.
-func Vacancy(p *Policy, doc FleetDoc) func(Ref) Verdict {
+func Vacancy(p *Policy, doc FleetDoc) func(fleet.Ref) Verdict {
 	k := Case{Policy: p, Doc: &doc, Tally: newTally(&doc)}
 	if v := askBreaker(&k); !v.Open {
 		v.Gate = "breaker"
-		return func(Ref) Verdict { return v }
+		return func(fleet.Ref) Verdict { return v }
 	}
-	known := map[Ref]Verdict{} // clusters of one project and location share it
-	return func(ref Ref) Verdict {
+	known := map[fleet.Ref]Verdict{} // clusters of one project and location share it
+	return func(ref fleet.Ref) Verdict {
 		ref.Name = ""
 		v, ok := known[ref]
 		if !ok {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -73,7 +74,7 @@ func (r *Rotation) withdrawnWhy() string {
 }
 
 // tried gives what came of the cluster's last starts, on this CA; nil: nothing.
-func (f *FleetDoc) tried(c Cluster) *Try {
+func (f *FleetDoc) tried(c fleet.Cluster) *Try {
 	t, ok := f.Tries[c.Ref.String()]
 	if !ok || t.ClusterID != c.ID || t.CA != c.Bundle.Oldest().Fingerprint {
 		return nil

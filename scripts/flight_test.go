@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -28,7 +29,7 @@ func TestFlightInARealBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	shop := policy.Ref{Project: targetA, Location: "europe-west1", Name: "shop"}
+	shop := fleet.Ref{Project: targetA, Location: "europe-west1", Name: "shop"}
 	r := policy.Rotation{Cluster: shop, AttemptID: "one", Phase: policy.UpdatingClients, Origin: policy.Ours}
 	if _, err := store.Write(t.Context(), state.Change{Rotation: &r}); err != nil {
 		t.Fatal(err)

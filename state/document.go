@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Schema is the version of the documents that this program writes. An older
@@ -28,12 +29,12 @@ type envelope struct {
 }
 
 // DocID is the document id of a cluster's rotation.
-func DocID(ref policy.Ref) string { return ref.Project + "~" + ref.Location + "~" + ref.Name }
+func DocID(ref fleet.Ref) string { return ref.Project + "~" + ref.Location + "~" + ref.Name }
 
 // checkName refuses a name that would not be read again: it would make the whole
 // book unreadable, or name another document.
-func checkName(ref policy.Ref) error {
-	if again, err := policy.ParseRef(ref.String()); err != nil || again != ref {
+func checkName(ref fleet.Ref) error {
+	if again, err := fleet.ParseRef(ref.String()); err != nil || again != ref {
 		return fmt.Errorf("the cluster's name %.300q cannot be stored: it would break a document's id", ref)
 	}
 	return nil

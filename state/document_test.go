@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 func TestDocID(t *testing.T) {
-	seen := map[string]policy.Ref{}
-	for _, r := range []policy.Ref{{Project: "p", Location: "l", Name: "c"}, {Project: "p", Location: "l", Name: "c~2"}, {Project: "p", Location: "l-c", Name: "2"}, {Project: "p-l", Location: "c", Name: "2"}} {
+	seen := map[string]fleet.Ref{}
+	for _, r := range []fleet.Ref{{Project: "p", Location: "l", Name: "c"}, {Project: "p", Location: "l", Name: "c~2"}, {Project: "p", Location: "l-c", Name: "2"}, {Project: "p-l", Location: "c", Name: "2"}} {
 		id := DocID(r)
 		if other, taken := seen[id]; taken || strings.Contains(id, "/") {
 			t.Errorf("%s: document id %q, taken by %s", r, id, other)

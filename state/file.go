@@ -16,6 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // The buckets of the file, named like Firestore's collections.
@@ -163,7 +164,7 @@ func (f *File) Close() error { return nil }
 
 // Book implements [Store].
 func (f *File) Book(ctx context.Context) (policy.Book, error) {
-	book := policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}
+	book := policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketRotations)
 		if b == nil {
@@ -329,7 +330,7 @@ func current(b *bbolt.Bucket, id string) (string, error) {
 }
 
 // History implements [Store].
-func (f *File) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (f *File) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	var out []policy.Record
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketHistory)

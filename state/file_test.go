@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -129,7 +130,7 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("read %v, %v", b, err)
 		}
 		_, fleetErr := s.Fleet(t.Context())
-		_, historyErr := s.History(t.Context(), policy.Ref{})
+		_, historyErr := s.History(t.Context(), fleet.Ref{})
 		_, outboxErr := s.Outbox(t.Context())
 		_, holderErr := s.Holder(t.Context())
 		if err := errors.Join(fleetErr, historyErr, outboxErr, holderErr); err != nil {
@@ -225,7 +226,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 				t.Errorf("%v: newer is %v", err, !tt.newer)
 			}
 			for _, version := range []string{"", "9", "?"} {
-				r := policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
+				r := policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
 				_, err := s.Write(context.Background(), state.Change{Rotation: &r})
 				if tt.name == "wrong type" || tt.name == "bad name" || tt.name == "under another's name" {
 					continue // its envelope is whole: whoever knows its version may replace it
@@ -286,8 +287,8 @@ func TestDamagedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, bookErr := s.Book(t.Context())
-		_, historyErr := s.History(t.Context(), policy.Ref{})
-		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
+		_, historyErr := s.History(t.Context(), fleet.Ref{})
+		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
 		for _, err := range []error{bookErr, historyErr, writeErr} {
 			if err == nil {
 				continue

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // How long one operation may take. The pass has 60 s from intent to call.
@@ -85,7 +86,7 @@ func (f *Firestore) Close() error { return f.client.Close() }
 // both in between, meets a conflict. A slot is never seen before its rotation.
 func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		book = policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}
+		book = policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}
 		if err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version); err != nil {
 			return err
 		}
@@ -121,7 +122,7 @@ func (f *Firestore) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) 
 }
 
 // History implements [Store].
-func (f *Firestore) History(ctx context.Context, ref policy.Ref) (out []policy.Record, err error) {
+func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []policy.Record, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		out = nil
 		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), func(id string, e envelope) error {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 	"gke-credential-rotator/state/statetest"
@@ -80,7 +81,7 @@ func document(t *testing.T, database, id string) *pb.Document {
 }
 
 func newRotation(name, attempt string) policy.Rotation {
-	return policy.Rotation{Cluster: policy.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt, Phase: policy.Starting, Origin: policy.Ours}
+	return policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt, Phase: policy.Starting, Origin: policy.Ours}
 }
 
 // TestDocumentFields: what queries, Firestore's clean-up and people need stands
@@ -259,7 +260,7 @@ func TestFleetIsNeverNewer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for cluster, slot := range b.Fleet.Slots {
-			if ref, err := policy.ParseRef(cluster); err != nil || b.Rotations[ref].AttemptID != slot.Attempt {
+			if ref, err := fleet.ParseRef(cluster); err != nil || b.Rotations[ref].AttemptID != slot.Attempt {
 				t.Fatalf("read %d: the slot of %s is there, its rotation is not (%d are)", reads, cluster, len(b.Rotations))
 			}
 		}

@@ -9,7 +9,7 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -91,13 +91,13 @@ func TestOtherDocumentsThatCannotBeRead(t *testing.T) {
 	_, fleetErr := s.Fleet(ctx)
 	_, book := s.Book(ctx)
 	_, lease := s.Lease(ctx, state.Lease{Holder: "a", Now: time.Unix(0, 0), Until: time.Unix(60, 0)})
-	_, history := s.History(ctx, policy.Ref{Project: "p", Location: "l", Name: "c"})
+	_, history := s.History(ctx, fleet.Ref{Project: "p", Location: "l", Name: "c"})
 	for want, err := range map[string]error{"document fleet/fleet": fleetErr, "fleet/fleet has schema 2": book, "document fleet/lease": lease, "document history/one": history} {
 		if !errors.Is(err, state.ErrNewer) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want one that names %s", err, want)
 		}
 	}
-	if records, err := s.History(ctx, policy.Ref{Project: "p", Location: "l", Name: "other"}); err != nil || len(records) != 0 {
+	if records, err := s.History(ctx, fleet.Ref{Project: "p", Location: "l", Name: "other"}); err != nil || len(records) != 0 {
 		t.Errorf("another cluster's history: %v, %v", records, err)
 	}
 }

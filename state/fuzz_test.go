@@ -15,6 +15,7 @@ import (
 
 	"gke-credential-rotator/job/corpus"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -30,7 +31,7 @@ var kinds = []func() any{
 func documents(f *testing.F, each func(kind uint8, body string)) {
 	rotation, doc := statetest.Largest()
 	small := policy.Rotation{
-		Cluster: policy.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "one", Phase: policy.Starting,
+		Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "one", Phase: policy.Starting,
 		Call:  &policy.Call{ID: "c", Kind: policy.CallStart, IntentAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		Pools: map[string]policy.Work{"web": {Failures: 1}},
 	}

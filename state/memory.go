@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Memory is a book that lives as long as its process: for simulations, which
@@ -20,7 +21,7 @@ type Memory struct {
 	mu       sync.Mutex
 	fresh    bool // every read is decoded anew, as from a file
 	versions int
-	flights  map[policy.Ref]page[policy.Rotation]
+	flights  map[fleet.Ref]page[policy.Rotation]
 	fleet    page[policy.FleetDoc]
 	history  map[string]page[policy.Record]
 	lease    Lease
@@ -37,7 +38,7 @@ type page[T any] struct {
 // NewMemory makes an empty book. With fresh every read is decoded anew: no
 // reader shares anything with another, as with a file.
 func NewMemory(fresh bool) *Memory {
-	return &Memory{fresh: fresh, flights: map[policy.Ref]page[policy.Rotation]{}, history: map[string]page[policy.Record]{}}
+	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[policy.Rotation]{}, history: map[string]page[policy.Record]{}}
 }
 
 // MemoryOf makes a book that holds what another book holds, and of its history
@@ -82,7 +83,7 @@ func pageIn[T any](m *Memory, p page[T]) (T, error) {
 	return v, err
 }
 
-func (m *Memory) rotation(ref policy.Ref) (policy.Rotation, error) {
+func (m *Memory) rotation(ref fleet.Ref) (policy.Rotation, error) {
 	p := m.flights[ref]
 	r, err := pageIn(m, p)
 	r.Version = p.version
@@ -96,7 +97,7 @@ func (m *Memory) Book(ctx context.Context) (policy.Book, error) {
 	if err := ctx.Err(); err != nil {
 		return policy.Book{}, err
 	}
-	out := policy.Book{Known: true, Rotations: make(map[policy.Ref]policy.Rotation, len(m.flights))}
+	out := policy.Book{Known: true, Rotations: make(map[fleet.Ref]policy.Rotation, len(m.flights))}
 	for ref := range m.flights {
 		r, err := m.rotation(ref)
 		if err != nil {
@@ -149,7 +150,7 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 		written.Fleet = &after
 	}
 	if c.Rotation != nil {
-		if ref, err := policy.ParseRef(c.Rotation.Cluster.String()); err != nil || ref != c.Rotation.Cluster {
+		if ref, err := fleet.ParseRef(c.Rotation.Cluster.String()); err != nil || ref != c.Rotation.Cluster {
 			return c, fmt.Errorf("store %q: it does not name a cluster", c.Rotation.Cluster)
 		}
 		if flight, err = pageOf(m, *c.Rotation); err != nil {
@@ -210,7 +211,7 @@ func (m *Memory) unchanged(c Change) error {
 }
 
 // History implements [Store].
-func (m *Memory) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (m *Memory) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -24,7 +25,7 @@ func TestMemory(t *testing.T) {
 // TestMemoryOf: a copy holds what the book held, and goes its own way.
 func TestMemoryOf(t *testing.T) {
 	ctx := context.Background()
-	ref := policy.Ref{Project: "p", Location: "l", Name: "c"}
+	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	first := state.NewMemory(false)
 	r := policy.Rotation{Cluster: ref, ClusterID: "id", AttemptID: "one", AttemptNo: 1, Phase: policy.Starting}
 	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Store keeps the book. Every write is conditional on what was read, so two
@@ -26,7 +27,7 @@ type Store interface {
 	// whether it was applied.
 	Write(ctx context.Context, c Change) (Change, error)
 	// History lists the closed attempts of a cluster, newest first.
-	History(ctx context.Context, ref policy.Ref) ([]policy.Record, error)
+	History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error)
 	// Records gives the closed attempts of all clusters that were closed at since
 	// or later, in the order of their closing, a page at a time: as many as there
 	// are. An error is the last that it gives.

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestFactsAreShown: every fact has a row in FACTS.md, and every test that a row
@@ -101,7 +101,7 @@ func TestBothRotationsRenewTheCA(t *testing.T) {
 		g := play(t, lazy, 1000*day)
 		_, err := g.c.StartIPRotation(context.Background(), &containerpb.StartIPRotationRequest{Name: name, RotateCredentials: credentials})
 		g.must(err)
-		bundle := policy.ParseBundle(g.at(time.Hour).cluster().GetMasterAuth().GetClusterCaCertificate())
+		bundle := fleet.ParseBundle(g.at(time.Hour).cluster().GetMasterAuth().GetClusterCaCertificate())
 		if life := bundle.Newest().Expires.Sub(bundle.Newest().Issued); len(bundle.CAs) != 2 || life != 30*365*day+time.Hour {
 			t.Errorf("rotateCredentials %t: %d CAs, the new one lives %s", credentials, len(bundle.CAs), life)
 		}

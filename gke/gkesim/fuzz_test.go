@@ -18,7 +18,7 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/corpus"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // FuzzFleet: whatever a fleet's file holds, each cluster of it is in the fleet
@@ -91,7 +91,7 @@ func loadText(t *testing.T, text []byte, project string) []gkesim.Loaded {
 		if strings.Count(name, "/") != 2 || seen[name] || strings.ContainsAny(name, "\n\x00\x1b") {
 			t.Errorf("%s: the name %q", text, name)
 		}
-		if ref, err := policy.ParseRef(name); err != nil || ref.Name != l.Cluster.GetName() {
+		if ref, err := fleet.ParseRef(name); err != nil || ref.Name != l.Cluster.GetName() {
 			t.Errorf("%s: the name %q is none for the rules: %v", text, name, err)
 		}
 		seen[name] = true

@@ -11,7 +11,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // fixtures is the folder of recordings beside the project; tests of recorded
@@ -81,9 +81,9 @@ func TestLoadRecordedFleet(t *testing.T) {
 	if moved != 1 {
 		t.Errorf("%d clusters without a project, want 1 (libcloud-cluster-1-3)", moved)
 	}
-	names := map[policy.Ref]bool{}
+	names := map[fleet.Ref]bool{}
 	for _, l := range loaded {
-		ref, err := policy.ParseRef(l.Project + "/" + l.Cluster.GetLocation() + "/" + l.Cluster.GetName())
+		ref, err := fleet.ParseRef(l.Project + "/" + l.Cluster.GetLocation() + "/" + l.Cluster.GetName())
 		if err != nil {
 			t.Errorf("%s: %v", l.File, err)
 		}

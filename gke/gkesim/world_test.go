@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 const (
@@ -128,7 +128,7 @@ func (g *game) refused(err error, code codes.Code, text string) {
 
 // cas counts the certificates that the API shows.
 func (g *game) cas() int {
-	b := policy.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
+	b := fleet.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
 	if b.Problem != "" {
 		g.t.Errorf("bundle: %s", b.Problem)
 	}
@@ -168,8 +168,8 @@ func TestRotation(t *testing.T) {
 	if c := g.cluster(); g.cas() != 2 || c.GetStatus() != containerpb.Cluster_RUNNING || c.GetEndpoint() == before.GetEndpoint() {
 		t.Errorf("after the start: %d CAs, %s, %s", g.cas(), c.GetStatus(), c.GetEndpoint())
 	}
-	bundle := policy.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
-	if !bundle.Has(policy.ParseBundle(before.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint) || bundle.Newest().Expires.Before(begin.Add(29*365*day)) {
+	bundle := fleet.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
+	if !bundle.Has(fleet.ParseBundle(before.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint) || bundle.Newest().Expires.Before(begin.Add(29*365*day)) {
 		t.Errorf("bundle %+v", bundle)
 	}
 	g.refused(g.start(), codes.AlreadyExists, "The cluster has an IP rotation in progress.")
@@ -183,7 +183,7 @@ func TestRotation(t *testing.T) {
 		t.Error("the old CA is gone before the completion has ended")
 	}
 	g.at(4 * time.Hour)
-	if c := g.cluster(); g.cas() != 1 || policy.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint != bundle.Newest().Fingerprint {
+	if c := g.cluster(); g.cas() != 1 || fleet.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint != bundle.Newest().Fingerprint {
 		t.Error("the CA that is left is not the new one")
 	}
 	g.refused(g.complete(), codes.FailedPrecondition, "does not have an IP rotation in progress")
@@ -531,6 +531,6 @@ func TestRecordingsStayAsTheyAre(t *testing.T) {
 
 // degrades says whether GKE itself would change the cluster: its CA is over.
 func degrades(c *containerpb.Cluster) bool {
-	ca := policy.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest()
+	ca := fleet.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest()
 	return ca.Fingerprint != "" && ca.Expires.Before(begin.Add(40*day))
 }

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // column is one column of the table. Their order is a contract: new ones come
@@ -60,9 +61,9 @@ var columns = []column{
 	{"tool", func(e Entry) string { return under(e.Policy).Tool }},
 }
 
-func newCA(e Entry) policy.CA {
+func newCA(e Entry) fleet.CA {
 	if e.NewCA == nil {
-		return policy.CA{}
+		return fleet.CA{}
 	}
 	return *e.NewCA
 }

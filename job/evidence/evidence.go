@@ -14,12 +14,13 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
 // Entry is one finished attempt. Fields are only ever added.
 type Entry struct {
-	Cluster   policy.Ref      `json:"cluster"`
+	Cluster   fleet.Ref       `json:"cluster"`
 	ClusterID string          `json:"clusterId"`
 	AttemptID string          `json:"attemptId"`
 	Attempt   int             `json:"attempt"`
@@ -31,10 +32,10 @@ type Entry struct {
 	CompletedBy string   `json:"completedBy"`
 	Findings    []string `json:"findings"`
 
-	OldCA    policy.CA  `json:"oldCA"`
-	NewCA    *policy.CA `json:"newCA"` // null: none came
-	Endpoint Change     `json:"endpoint"`
-	DNS      string     `json:"dnsEndpoint,omitempty"`
+	OldCA    fleet.CA  `json:"oldCA"`
+	NewCA    *fleet.CA `json:"newCA"` // null: none came
+	Endpoint Change    `json:"endpoint"`
+	DNS      string    `json:"dnsEndpoint,omitempty"`
 
 	DueAt        time.Time `json:"dueAt,omitzero"`
 	StartedAt    time.Time `json:"startedAt,omitzero"` // by GKE's clock, where its operation is known

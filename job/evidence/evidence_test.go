@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -28,10 +29,10 @@ func rotated() policy.Record {
 	return policy.Record{
 		ClosedAs: policy.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"},
 		Rotation: policy.Rotation{
-			Cluster: policy.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1", AttemptID: "5f0c9d2e", AttemptNo: 2,
+			Cluster: fleet.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1", AttemptID: "5f0c9d2e", AttemptNo: 2,
 			Origin: policy.Ours, Carry: true, Phase: policy.Verifying, Wave: "env=prod", DueAt: at(1, 0),
-			Baseline: policy.Baseline{CA: policy.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
-			New:      policy.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
+			Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
+			New:      fleet.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
 			Transitions: []policy.Transition{
 				{Phase: policy.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
 				{Phase: policy.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone}, {Phase: policy.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},

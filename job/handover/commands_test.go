@@ -21,6 +21,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // need skips the test where a program is missing, and fails it in CI.
@@ -174,7 +175,7 @@ func (b *bench) wants(command, want string) {
 }
 
 // cluster is what the simulated GKE shows of orders.
-func (b *bench) cluster() (bundle policy.Bundle, endpoint string) {
+func (b *bench) cluster() (bundle fleet.Bundle, endpoint string) {
 	b.t.Helper()
 	var c struct {
 		Endpoint   string `json:"endpoint"`
@@ -183,7 +184,7 @@ func (b *bench) cluster() (bundle policy.Bundle, endpoint string) {
 		} `json:"masterAuth"`
 	}
 	b.call(http.MethodGet, "/v1/projects/bank-prod/locations/europe-west3/clusters/orders", "", &c)
-	return policy.ParseBundle(c.MasterAuth.CA), c.Endpoint
+	return fleet.ParseBundle(c.MasterAuth.CA), c.Endpoint
 }
 
 func (b *bench) call(method, path, body string, into any) {
@@ -211,7 +212,7 @@ func (b *bench) call(method, path, body string, into any) {
 func TestKubeconfigCommands(t *testing.T) {
 	b := newBench(t)
 	h := example()
-	h.Cluster = policy.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
+	h.Cluster = fleet.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
 	old, before := b.cluster()
 	b.run("gcloud container clusters get-credentials orders --location=europe-west3 --project=bank-prod")
 	var ignored map[string]any
@@ -274,7 +275,7 @@ func resources(group string, kinds ...string) string {
 func TestKubectlCommands(t *testing.T) {
 	b := newBench(t)
 	h := example()
-	h.Cluster = policy.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
+	h.Cluster = fleet.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
 	bundle, _ := b.cluster()
 	h.OldCA = bundle.Oldest()
 	var shown struct {
@@ -285,7 +286,7 @@ func TestKubectlCommands(t *testing.T) {
 	b.call(http.MethodGet, "/v1/projects/bank-prod/locations/europe-west3/clusters/orders", "", &shown)
 	old := shown.MasterAuth.CA
 	b.call(http.MethodGet, "/v1/projects/bank-prod/locations/europe-west3-a/clusters/ledger", "", &shown)
-	fresh := policy.ParseBundle(shown.MasterAuth.CA) // another cluster's CA plays the new one
+	fresh := fleet.ParseBundle(shown.MasterAuth.CA) // another cluster's CA plays the new one
 	h.NewCA = fresh.Oldest()
 	two := twoOf(t, old, shown.MasterAuth.CA)
 
@@ -386,7 +387,7 @@ func TestGcloudAccepts(t *testing.T) {
 		b.env = append(b.env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api+"="+cloud.URL+"/")
 	}
 	h := example()
-	h.Cluster = policy.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
+	h.Cluster = fleet.Ref{Project: "bank-prod", Location: "europe-west3", Name: "orders"}
 	c := steps(h)
 	for _, tt := range []struct{ run, want string }{
 		{c["network"][0].Run, "egress,EGRESS,203.0.113.7/32,\n"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // fact is one labelled line of a hand-over.
@@ -44,7 +45,7 @@ func whose(h policy.HandOver) string {
 	return "started by this tool"
 }
 
-func ca(c policy.CA) string {
+func ca(c fleet.CA) string {
 	if c.Fingerprint == "" {
 		return "unknown"
 	}

@@ -16,6 +16,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Pack is a hand-over made of its facts. Its texts are written for people and
@@ -77,7 +78,7 @@ func WriteJSON(w io.Writer, p Pack) error {
 	return nil
 }
 
-func oddName(r policy.Ref) bool {
+func oddName(r fleet.Ref) bool {
 	return strings.HasPrefix(r.Project, "-") || strings.HasPrefix(r.Location, "-") || strings.HasPrefix(r.Name, "-")
 }
 

@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -25,11 +26,11 @@ func at(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0
 // example is a zonal cluster with a DNS endpoint, half way through its nodes.
 func example() policy.HandOver {
 	return policy.HandOver{
-		Cluster:   policy.Ref{Project: "shop-prod", Location: "us-central1-a", Name: "catalog"},
+		Cluster:   fleet.Ref{Project: "shop-prod", Location: "us-central1-a", Name: "catalog"},
 		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: policy.Ours, At: at(20, 3), Moment: policy.AtStartDone, Phase: policy.RecreatingNodes,
 		OldEndpoint: "203.0.113.7", NewEndpoint: "203.0.113.20", DNS: "gke-0a1b2c.us-central1-a.gke.goog",
-		OldCA: policy.CA{Fingerprint: policy.Fingerprint(strings.Repeat("3f9a", 16)), Issued: time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC), Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
-		NewCA: policy.CA{Fingerprint: policy.Fingerprint(strings.Repeat("b07e", 16)), Issued: at(20, 1), Expires: time.Date(2056, 11, 12, 0, 0, 0, 0, time.UTC)},
+		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)), Issued: time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC), Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
+		NewCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("b07e", 16)), Issued: at(20, 1), Expires: time.Date(2056, 11, 12, 0, 0, 0, 0, time.UTC)},
 		Zonal: true, Pools: map[string]bool{"web": true, "batch": false},
 		SoakEnds: at(23, 3), Completes: at(23, 9), GKECompletes: at(27, 2),
 	}
@@ -153,7 +154,7 @@ func TestHostileNames(t *testing.T) {
 		h := example()
 		h.Cluster.Name, h.OldEndpoint, h.DNS, h.Waits = strings.ReplaceAll(name, "\n", ""), name, name, name
 		h.Pools = map[string]bool{name: false}
-		h.NewCA.Fingerprint = policy.Fingerprint(name) // a damaged document
+		h.NewCA.Fingerprint = fleet.Fingerprint(name) // a damaged document
 		for _, form := range []string{"txt", "md", "json"} {
 			got := rendered(t, form, h)
 			for line := range strings.Lines(got) {

@@ -6,6 +6,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -37,7 +38,7 @@ func (s shell) getCredentials(more string) string {
 func (s shell) whichCA() string {
 	var known string
 	for _, ca := range []struct {
-		of   policy.CA
+		of   fleet.CA
 		word string
 	}{{s.h.NewCA, "new CA"}, {s.h.OldCA, "old CA"}} {
 		if hexDigest.MatchString(string(ca.of.Fingerprint)) {

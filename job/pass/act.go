@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // actor carries out the decisions of one run.
@@ -33,12 +34,12 @@ type actor struct {
 	waiting   policy.Outbox // what is to be told
 	res       *Result
 	// active are the rotations on record as this run has changed them.
-	active map[policy.Ref]policy.Rotation
+	active map[fleet.Ref]policy.Rotation
 }
 
 // act carries out what was planned: what is in flight first, then starts.
 func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[policy.Ref]policy.Rotation{}}
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[fleet.Ref]policy.Rotation{}}
 	maps.Copy(a.active, res.Fleet.Book.Rotations)
 	a.doc.Env = o.Policy.Env
 	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {
@@ -69,7 +70,7 @@ func (a *actor) carryOutAll(ctx context.Context, ds []policy.Decision) {
 // back before they were sent: planned anew on what this run has stored. None,
 // when nothing was taken back since it was last asked, or somebody else writes.
 func (a *actor) startInstead() []policy.Decision {
-	tried, again := map[policy.Ref]bool{}, false
+	tried, again := map[fleet.Ref]bool{}, false
 	for i := range a.res.Done {
 		done := &a.res.Done[i]
 		tried[done.Ref] = true
@@ -117,7 +118,7 @@ func (a *actor) stop(ctx context.Context) string {
 	case ctx.Err() != nil:
 		why = toldToStop
 	case a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline:
-		why = "DEADLINE=" + policy.Days(a.Deadline) + " is over"
+		why = "DEADLINE=" + fleet.Days(a.Deadline) + " is over"
 	default:
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -101,7 +102,7 @@ type chaosMover struct {
 	c *chaos
 }
 
-func (m chaosMover) lie(ref policy.Ref, do func() policy.Outcome) policy.Outcome {
+func (m chaosMover) lie(ref fleet.Ref, do func() policy.Outcome) policy.Outcome {
 	c := m.c
 	if !m.p.dead {
 		c.intended(ref)
@@ -122,7 +123,7 @@ func (m chaosMover) lie(ref policy.Ref, do func() policy.Outcome) policy.Outcome
 }
 
 // intended: right before it is sent, a call is in the book as an intent.
-func (c *chaos) intended(ref policy.Ref) {
+func (c *chaos) intended(ref fleet.Ref) {
 	b, err := c.book.Book(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
@@ -139,15 +140,15 @@ func (c *chaos) intended(ref policy.Ref) {
 	c.t.Fatalf("a call for %s is sent without an intent: %+v", ref, r)
 }
 
-func (m chaosMover) Start(_ context.Context, ref policy.Ref) policy.Outcome {
+func (m chaosMover) Start(_ context.Context, ref fleet.Ref) policy.Outcome {
 	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Start(context.Background(), ref) })
 }
 
-func (m chaosMover) Complete(_ context.Context, ref policy.Ref) policy.Outcome {
+func (m chaosMover) Complete(_ context.Context, ref fleet.Ref) policy.Outcome {
 	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Complete(context.Background(), ref) })
 }
 
-func (m chaosMover) Recreate(_ context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+func (m chaosMover) Recreate(_ context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
 	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Recreate(context.Background(), ref, target) })
 }
 
@@ -157,7 +158,7 @@ func (m chaosMover) Recreate(_ context.Context, ref policy.Ref, target policy.Po
 func TestChaos(t *testing.T) {
 	for seed := range *chaosSeeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			clusters := []policy.Ref{shop, yard, {Project: "other", Location: "europe-west1", Name: "o"}}
+			clusters := []fleet.Ref{shop, yard, {Project: "other", Location: "europe-west1", Name: "o"}}
 			c := &chaos{stage: newStage(t, clusters...), Rand: rand.New(rand.NewPCG(uint64(seed), 1)), faults: true}
 			c.policy.MaxActive, c.policy.MaxFailed = 2, 1000
 			for range 60 {
@@ -190,7 +191,7 @@ func (c *chaos) forgive() {
 	})
 }
 
-func (c *chaos) judge(clusters []policy.Ref) {
+func (c *chaos) judge(clusters []fleet.Ref) {
 	c.t.Helper()
 	for _, ref := range clusters {
 		accepted := map[string]int{}

@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -136,7 +137,7 @@ func TestWithdrawn(t *testing.T) {
 		"the window closes": {func(_ *testing.T, s *stage) { s.now = s.now.Add(2 * time.Minute) }, "window"},
 		"too much time":     {func(_ *testing.T, s *stage) { s.mono += policy.SendWithin }, "since the intent"},
 		"another operation": {func(t *testing.T, s *stage) {
-			if o := s.cloud.Recreate(t.Context(), shop, policy.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != policy.Accepted {
+			if o := s.cloud.Recreate(t.Context(), shop, fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != policy.Accepted {
 				t.Fatalf("%+v", o)
 			}
 		}, "RECONCILING"},

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -54,9 +55,9 @@ func (s *stage) advised(a *adviser) *process {
 func TestInsightBudgetOverDays(t *testing.T) {
 	s := newStage(t)
 	for i := range 200 {
-		s.add(policy.Ref{Project: fmt.Sprintf("p-%d", i%10), Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
+		s.add(fleet.Ref{Project: fmt.Sprintf("p-%d", i%10), Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
 	}
-	s.add(policy.Ref{Project: "p-0", Location: "far", Name: "quiet"}, "2054-01-01", nil)
+	s.add(fleet.Ref{Project: "p-0", Location: "far", Name: "quiet"}, "2054-01-01", nil)
 	a := &adviser{}
 	for i := range 5 * 12 { // every other hour
 		p := s.advised(a)
@@ -148,7 +149,7 @@ func TestDeadRecommender(t *testing.T) {
 		without, with := newStage(t), newStage(t)
 		for _, s := range []*stage{without, with} {
 			for i := range 20 {
-				s.add(policy.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
+				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
 			}
 		}
 		a := &adviser{answer: func(int, policy.InsightPlace) ([]policy.Insight, error) { return nil, err }}
@@ -184,7 +185,7 @@ func TestUsedUpMeansTomorrow(t *testing.T) {
 	s := newStage(t, shop)
 	a := &adviser{answer: func(int, policy.InsightPlace) ([]policy.Insight, error) { return nil, gke.ErrUsedUp }}
 	s.advised(a).must()
-	s.add(policy.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
+	s.add(fleet.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
 	a.answer = nil
 	for range 23 {
 		s.pass(time.Hour)
@@ -202,7 +203,7 @@ func TestUsedUpMeansTomorrow(t *testing.T) {
 
 // TestOneProjectRefuses: that says nothing about the others.
 func TestOneProjectRefuses(t *testing.T) {
-	s := newStage(t, shop, policy.Ref{Project: "other", Location: "europe-west1", Name: "web"})
+	s := newStage(t, shop, fleet.Ref{Project: "other", Location: "europe-west1", Name: "web"})
 	a := &adviser{answer: func(_ int, place policy.InsightPlace) ([]policy.Insight, error) {
 		if place.Project == "other" {
 			return nil, errors.New("PermissionDenied")

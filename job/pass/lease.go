@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -87,7 +87,7 @@ func (l *lease) take(ctx context.Context) (busy string, err error) {
 	case held.Holder != l.holder:
 		if h := holderOf(held, l.deadline, l.asked); h.Overdue {
 			err = fmt.Errorf("%s has held the lease since %s UTC, longer than DEADLINE=%s and %s more: see whether that execution still runs, and end it; RUNBOOK.md, lease_busy",
-				h.Run, h.Since.Format("Mon 2006-01-02 15:04"), policy.Days(l.deadline), policy.Days(leaseBeyond))
+				h.Run, h.Since.Format("Mon 2006-01-02 15:04"), fleet.Days(l.deadline), fleet.Days(leaseBeyond))
 		}
 		return held.Holder, err
 	}

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -70,7 +71,7 @@ func TestAttributes(t *testing.T) {
 func TestRunFinished(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2054-03-12", nil)
-	s.add(policy.Ref{Project: "shop", Location: "europe-west1", Name: "old"}, "2026-11-01", nil)
+	s.add(fleet.Ref{Project: "shop", Location: "europe-west1", Name: "old"}, "2026-11-01", nil)
 	p := s.process()
 	p.must()
 	if got := p.events(); got[0] != EventRunStarted || got[len(got)-1] != EventRunFinished {
@@ -194,7 +195,7 @@ func TestBreakerOpen(t *testing.T) {
 func TestCapacityShort(t *testing.T) {
 	s := newStage(t)
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		s.add(policy.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-01-20", nil)
+		s.add(fleet.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-01-20", nil)
 	}
 	s.policy.MaxActive, s.policy.EmergencyBeforeExpiry, s.policy.Soak = 1, 32*24*time.Hour, 5*24*time.Hour
 	p := s.process()

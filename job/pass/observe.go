@@ -14,6 +14,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // observer reads the fleet. An idle project costs one call; operations are
@@ -34,7 +35,7 @@ type observer struct {
 func observe(ctx context.Context, w World, o Options, book policy.Book, res *Result) error {
 	ob := &observer{World: w, Options: o, book: book, inFlight: map[string]bool{}, res: res}
 	res.Fleet.Book = book
-	res.attempts = map[policy.Ref]int{}
+	res.attempts = map[fleet.Ref]int{}
 	for ref := range book.Rotations {
 		ob.inFlight[ref.Project] = true
 	}
@@ -52,10 +53,10 @@ func observe(ctx context.Context, w World, o Options, book policy.Book, res *Res
 		return fmt.Errorf("stopped while looking at the projects: %w", err)
 	}
 	f := &res.Fleet
-	slices.SortFunc(f.Clusters, func(a, b policy.Cluster) int { return a.Ref.Compare(b.Ref) })
-	slices.SortFunc(f.Gone, policy.Ref.Compare)
-	for _, list := range [][]policy.Unread{f.Unread, res.blind} {
-		slices.SortFunc(list, func(a, b policy.Unread) int {
+	slices.SortFunc(f.Clusters, func(a, b fleet.Cluster) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(f.Gone, fleet.Ref.Compare)
+	for _, list := range [][]fleet.Unread{f.Unread, res.blind} {
+		slices.SortFunc(list, func(a, b fleet.Unread) int {
 			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
 		})
 	}
@@ -81,9 +82,9 @@ func (ob *observer) projects() []string {
 
 // seen is what one project showed.
 type seen struct {
-	clusters []policy.Cluster
-	unread   []policy.Unread
-	gone     []policy.Ref
+	clusters []fleet.Cluster
+	unread   []fleet.Unread
+	gone     []fleet.Ref
 }
 
 // project reads one project and takes it into the result.
@@ -95,7 +96,7 @@ func (ob *observer) project(ctx context.Context, project string) {
 	if err != nil {
 		ob.bad++
 		ob.err = cmp.Or(ob.err, err)
-		s.unread = []policy.Unread{{Project: project, Reason: err.Error()}}
+		s.unread = []fleet.Unread{{Project: project, Reason: err.Error()}}
 	}
 	f.Clusters = append(f.Clusters, s.clusters...)
 	f.Unread = append(f.Unread, s.unread...)
@@ -105,7 +106,7 @@ func (ob *observer) project(ctx context.Context, project string) {
 // read reads one project in the order that the protocol asks for: the book was
 // read before, then operations, then the clusters.
 func (ob *observer) read(ctx context.Context, project string) (s seen, err error) {
-	var ops map[policy.Ref][]policy.Operation
+	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
 	if ob.inFlight[project] {
 		ops, opsRead = ob.operations(ctx, project)
@@ -116,7 +117,7 @@ func (ob *observer) read(ctx context.Context, project string) (s seen, err error
 	}
 	if !slices.Contains(ob.Policy.Projects, project) {
 		// It left the settings: only what is in flight is carried to its end.
-		s.clusters = slices.DeleteFunc(s.clusters, func(c policy.Cluster) bool { return !ob.onRecord(c.Ref) })
+		s.clusters = slices.DeleteFunc(s.clusters, func(c fleet.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
 	ob.askFor(ctx, project, &s)
 	for i := range s.clusters {
@@ -131,11 +132,11 @@ func (ob *observer) read(ctx context.Context, project string) (s seen, err error
 // askFor reads by name what is on record and in no list, although its place was
 // listed: that proves no absence.
 func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
-	listed := map[policy.Ref]bool{}
+	listed := map[fleet.Ref]bool{}
 	for _, c := range s.clusters {
 		listed[c.Ref] = true
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(ob.book.Rotations), policy.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(ob.book.Rotations), fleet.Ref.Compare) {
 		if ref.Project != project || listed[ref] || (policy.Fleet{Unread: s.unread}).UnreadAt(ref) != "" {
 			continue
 		}
@@ -144,7 +145,7 @@ func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
 		case errors.Is(err, gke.ErrNotFound):
 			s.gone = append(s.gone, ref)
 		case err != nil:
-			s.unread = append(s.unread, policy.Unread{Project: project, Location: ref.Location,
+			s.unread = append(s.unread, fleet.Unread{Project: project, Location: ref.Location,
 				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v", ref.Name, err)})
 		default:
 			s.clusters = append(s.clusters, c)
@@ -154,17 +155,17 @@ func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
 
 // operations lists a project's operations. When they cannot be read, the
 // clusters still can: a decision that needs them says that they are unknown.
-func (ob *observer) operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, bool) {
+func (ob *observer) operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, bool) {
 	ops, err := ob.Read.Operations(ctx, project)
 	if err != nil {
 		ob.mu.Lock()
 		defer ob.mu.Unlock()
-		ob.res.blind = append(ob.res.blind, policy.Unread{Project: project, Reason: "list operations: " + err.Error()})
+		ob.res.blind = append(ob.res.blind, fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
 	}
 	return ops, err == nil
 }
 
-func (ob *observer) onRecord(ref policy.Ref) bool {
+func (ob *observer) onRecord(ref fleet.Ref) bool {
 	_, ok := ob.book.Rotations[ref]
 	return ok
 }
@@ -172,8 +173,8 @@ func (ob *observer) onRecord(ref policy.Ref) bool {
 // explain looks into clusters with a second CA and no record: their operations,
 // then the cluster once more, and the history, for a start of ours may have
 // been accepted after we had given it up.
-func (ob *observer) explain(ctx context.Context, project string, clusters []policy.Cluster, opsRead bool) {
-	var unexplained []*policy.Cluster
+func (ob *observer) explain(ctx context.Context, project string, clusters []fleet.Cluster, opsRead bool) {
+	var unexplained []*fleet.Cluster
 	for i := range clusters {
 		if c := &clusters[i]; ob.book.Known && !ob.onRecord(c.Ref) && len(c.Bundle.CAs) == 2 {
 			unexplained = append(unexplained, c)
@@ -195,7 +196,7 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []poli
 
 // readAgain reads a cluster after its operations; when it cannot, they count
 // as unread.
-func (ob *observer) readAgain(ctx context.Context, c *policy.Cluster, ops map[policy.Ref][]policy.Operation, seen time.Time) {
+func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fleet.Ref][]fleet.Operation, seen time.Time) {
 	fresh, err := ob.Read.Cluster(ctx, c.Ref)
 	if err != nil {
 		return
@@ -207,7 +208,7 @@ func (ob *observer) readAgain(ctx context.Context, c *policy.Cluster, ops map[po
 
 // remember looks at the cluster's history once. Without it nobody knows whose
 // rotation it is, so nothing is adopted.
-func (ob *observer) remember(ctx context.Context, c *policy.Cluster) {
+func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {
 		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
@@ -235,14 +236,14 @@ func lastAttempt(records []policy.Record) int {
 
 // ReadCluster reads one cluster in the order that the protocol asks for: its
 // operations, then itself. [gke.ErrNotFound]: GKE says that there is none.
-func ReadCluster(ctx context.Context, read gke.Reader, ref policy.Ref, now time.Time) (policy.Cluster, error) {
+func ReadCluster(ctx context.Context, read gke.Reader, ref fleet.Ref, now time.Time) (fleet.Cluster, error) {
 	ops, err := read.Operations(ctx, ref.Project)
 	if err != nil {
-		return policy.Cluster{}, fmt.Errorf("list operations: %w", err)
+		return fleet.Cluster{}, fmt.Errorf("list operations: %w", err)
 	}
 	c, err := read.Cluster(ctx, ref)
 	if err != nil {
-		return policy.Cluster{}, fmt.Errorf("read the cluster: %w", err)
+		return fleet.Cluster{}, fmt.Errorf("read the cluster: %w", err)
 	}
 	c.Operations, c.OperationsRead, c.Seen = ops[ref], true, now
 	return c, nil

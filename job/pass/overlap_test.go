@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -114,11 +115,11 @@ func TestOutcomeOvertaken(t *testing.T) {
 // TestFleetConflict: the fleet document changed between plan and intent. The
 // start is not sent by this run; what is in flight goes on.
 func TestFleetConflict(t *testing.T) {
-	other := policy.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
+	other := fleet.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
 	s := newStage(t, shop)
 	s.process().must() // shop's cluster is in flight
 	s.add(other, "2027-03-12", nil)
-	third := policy.Ref{Project: "shop", Location: "europe-west1", Name: "zoo"}
+	third := fleet.Ref{Project: "shop", Location: "europe-west1", Name: "zoo"}
 	s.add(third, "2027-03-13", nil)
 	s.pass(time.Hour)
 	p := s.process().alone()
@@ -162,7 +163,7 @@ func TestFleetConflict(t *testing.T) {
 func TestStartsInOneRun(t *testing.T) {
 	s := newStage(t, shop)
 	for _, name := range []string{"x", "y", "z"} {
-		s.add(policy.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-03-12", nil)
+		s.add(fleet.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-03-12", nil)
 	}
 	s.policy.MaxActive = 3
 	p := s.process()
@@ -203,7 +204,7 @@ func TestLease(t *testing.T) {
 // under way and its outcome are finished.
 func TestLeaseLost(t *testing.T) {
 	s := newStage(t, shop)
-	other := policy.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
+	other := fleet.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
 	s.add(other, "2027-03-12", nil)
 	p := s.process()
 	asked := 0
@@ -232,7 +233,7 @@ func TestLeaseLost(t *testing.T) {
 func TestLeaseRenewed(t *testing.T) {
 	s := newStage(t, shop)
 	for _, name := range []string{"x", "y", "z"} {
-		s.add(policy.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-03-12", nil)
+		s.add(fleet.Ref{Project: "shop", Location: "europe-west1", Name: name}, "2027-03-12", nil)
 	}
 	p := s.process()
 	var asked []time.Time

@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -68,14 +69,14 @@ type Result struct {
 
 	// attempts are how many attempts the history holds of the clusters for
 	// which it was read.
-	attempts map[policy.Ref]int
+	attempts map[fleet.Ref]int
 	// blind are projects that were listed without their operations.
-	blind []policy.Unread
+	blind []fleet.Unread
 }
 
 // Done is one decision carried out.
 type Done struct {
-	Ref      policy.Ref
+	Ref      fleet.Ref
 	Action   policy.Action
 	After    policy.Decision // what is stored now
 	Outcomes map[string]policy.Outcome

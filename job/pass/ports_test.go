@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -23,21 +24,21 @@ func (r reader) begin(call string) error {
 	return nil
 }
 
-func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (r reader) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	if err := r.begin("clusters " + project); err != nil {
 		return nil, nil, err
 	}
 	return r.p.cloud.Clusters(ctx, project)
 }
 
-func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+func (r reader) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 	if err := r.begin("cluster " + ref.Name); err != nil {
-		return policy.Cluster{}, err
+		return fleet.Cluster{}, err
 	}
 	return r.p.cloud.Cluster(ctx, ref)
 }
 
-func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	if err := r.begin("operations " + project); err != nil {
 		return nil, err
 	}
@@ -61,15 +62,15 @@ func (m mover) send(call string, do func() policy.Outcome) policy.Outcome {
 	return o
 }
 
-func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m mover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.send("start "+ref.Name, func() policy.Outcome { return m.p.cloud.Start(ctx, ref) })
 }
 
-func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m mover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.send("complete "+ref.Name, func() policy.Outcome { return m.p.cloud.Complete(ctx, ref) })
 }
 
-func (m mover) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
 	return m.send("recreate "+target.Name, func() policy.Outcome { return m.p.cloud.Recreate(ctx, ref, target) })
 }
 
@@ -100,7 +101,7 @@ func (b book) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 	return b.Store.Fleet(ctx)
 }
 
-func (b book) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (b book) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	if err := b.begin("history"); err != nil {
 		return nil, err
 	}
@@ -197,21 +198,21 @@ func (p *process) alone() *process {
 // refusing is a GKE that refuses completions: no request takes effect.
 type refusing struct{ mover }
 
-func (r refusing) Complete(context.Context, policy.Ref) policy.Outcome {
+func (r refusing) Complete(context.Context, fleet.Ref) policy.Outcome {
 	return r.send("complete", func() policy.Outcome { return policy.Outcome{} })
 }
 
 // silent is a network that swallows starts.
 type silent struct{ mover }
 
-func (r silent) Start(context.Context, policy.Ref) policy.Outcome {
+func (r silent) Start(context.Context, fleet.Ref) policy.Outcome {
 	return r.send("start", func() policy.Outcome { return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"} })
 }
 
 // noHistory is a book whose history cannot be read.
 type noHistory struct{ state.Store }
 
-func (noHistory) History(context.Context, policy.Ref) ([]policy.Record, error) {
+func (noHistory) History(context.Context, fleet.Ref) ([]policy.Record, error) {
 	return nil, errors.New("permission denied")
 }
 
@@ -219,14 +220,14 @@ func (noHistory) History(context.Context, policy.Ref) ([]policy.Record, error) {
 // the first answer.
 type doubling struct{ mover }
 
-func (r doubling) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (r doubling) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return r.send("start", func() policy.Outcome {
 		_ = r.p.cloud.Start(ctx, ref)
 		return r.p.cloud.Start(ctx, ref)
 	})
 }
 
-func (r doubling) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (r doubling) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return r.send("complete", func() policy.Outcome {
 		_ = r.p.cloud.Complete(ctx, ref)
 		return r.p.cloud.Complete(ctx, ref)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestWholeRotation: hourly runs carry a cluster from its old CA to a verified
@@ -50,7 +51,7 @@ func TestWholeRotation(t *testing.T) {
 // book is read once, history only when a start is about to be stored.
 func TestCostModel(t *testing.T) {
 	s := newStage(t, shop)
-	idle := policy.Ref{Project: "idle", Location: "europe-west1", Name: "quiet"}
+	idle := fleet.Ref{Project: "idle", Location: "europe-west1", Name: "quiet"}
 	s.add(idle, "2054-01-01", nil)
 	p := s.process()
 	p.must()
@@ -132,10 +133,10 @@ func TestCrashBetweenPools(t *testing.T) {
 // project, none where a rotation on record has asked for it already.
 func TestSecondCAIsReadOnce(t *testing.T) {
 	s := newStage(t, shop)
-	for _, ref := range []policy.Ref{yard, {Project: "shop", Location: "europe-west1", Name: "zoo"}} {
+	for _, ref := range []fleet.Ref{yard, {Project: "shop", Location: "europe-west1", Name: "zoo"}} {
 		s.add(ref, "2054-03-12", nil)
 	}
-	begin := func(ref policy.Ref) {
+	begin := func(ref fleet.Ref) {
 		if o := s.cloud.Start(t.Context(), ref); o.State != policy.Accepted {
 			t.Fatalf("%+v", o)
 		}
@@ -149,7 +150,7 @@ func TestSecondCAIsReadOnce(t *testing.T) {
 	if got := p.calls[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("two at once\n%q\nwant\n%q", got, want)
 	}
-	begin(policy.Ref{Project: "shop", Location: "europe-west1", Name: "zoo"})
+	begin(fleet.Ref{Project: "shop", Location: "europe-west1", Name: "zoo"})
 	s.pass(time.Hour)
 	p = s.process()
 	p.must()

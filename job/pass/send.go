@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // send reads again under the stored intents, asks the policy again and makes
@@ -32,7 +33,7 @@ func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, b
 }
 
 // mayNot says why an intended call may not be sent, or "".
-func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh policy.Cluster, readErr error, begun time.Duration) string {
+func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh fleet.Cluster, readErr error, begun time.Duration) string {
 	if readErr != nil {
 		return "the read under the intent failed: " + readErr.Error()
 	}
@@ -82,7 +83,7 @@ func outlive(ctx context.Context, after time.Duration) (context.Context, context
 
 // once makes the one call. A signal does not cut it short at once: its outcome
 // counts. A call that stays without an answer is unclear, and settles.
-func (a *actor) once(ctx context.Context, action policy.Action, c policy.Cluster, pool string) policy.Outcome {
+func (a *actor) once(ctx context.Context, action policy.Action, c fleet.Cluster, pool string) policy.Outcome {
 	ctx, end := outlive(ctx, stopGrace)
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, policy.CallTimeout)
@@ -93,7 +94,7 @@ func (a *actor) once(ctx context.Context, action policy.Action, c policy.Cluster
 	case policy.Complete:
 		return a.Move.Complete(ctx, c.Ref)
 	}
-	target := policy.Pool{Version: c.Version, Etag: c.Etag} // Autopilot: the control plane
+	target := fleet.Pool{Version: c.Version, Etag: c.Etag} // Autopilot: the control plane
 	for _, p := range c.Pools {
 		if pool != "" && p.Name == pool {
 			target = p

@@ -18,6 +18,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -39,9 +40,9 @@ type stage struct {
 var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 
 // shop is the cluster most tests are about.
-var shop = policy.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
+var shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
 
-func newStage(t *testing.T, clusters ...policy.Ref) *stage {
+func newStage(t *testing.T, clusters ...fleet.Ref) *stage {
 	t.Helper()
 	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), book: state.NewMemory(true), now: monday}
 	complete, err := window.ParseWeekly("Mon-Sun 00:00-24:00")
@@ -69,7 +70,7 @@ func newStage(t *testing.T, clusters ...policy.Ref) *stage {
 }
 
 // add puts a cluster with two pools into GKE, and its project into the settings.
-func (s *stage) add(ref policy.Ref, expires string, shape func(*containerpb.Cluster)) {
+func (s *stage) add(ref fleet.Ref, expires string, shape func(*containerpb.Cluster)) {
 	s.t.Helper()
 	end, err := time.Parse(time.DateOnly, expires)
 	if err != nil {

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
-var yard = policy.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
+var yard = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "yard"}
 
 // TestCancelled: told to stop in mid-run, the run finishes the call under way
 // and its outcome, begins nothing else, notes itself and gives the lease back.
@@ -59,7 +60,7 @@ func TestCancelledUnderIntent(t *testing.T) {
 // TestCancelledWhileLooking: what was not read yet is not unreadable.
 func TestCancelledWhileLooking(t *testing.T) {
 	s := newStage(t, shop)
-	s.add(policy.Ref{Project: "zoo", Location: "europe-west1", Name: "z"}, "2027-03-12", nil)
+	s.add(fleet.Ref{Project: "zoo", Location: "europe-west1", Name: "z"}, "2027-03-12", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := s.process()
 	p.beforeRead = func(call string) error {

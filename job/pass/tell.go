@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -83,9 +84,9 @@ func (a *actor) tell(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	t := &telling{actor: a, since: a.Mono(), down: map[string]string{}, shut: map[string]map[policy.Ref]bool{}}
+	t := &telling{actor: a, since: a.Mono(), down: map[string]string{}, shut: map[string]map[fleet.Ref]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
-	t.drop(ctx, old, "older than "+policy.Days(policy.NoticeLasts))
+	t.drop(ctx, old, "older than "+fleet.Days(policy.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", policy.MaxNotices))
 	for i, n := range keep {
 		if t.book != nil || !t.goesOn(ctx) {
@@ -103,7 +104,7 @@ type telling struct {
 	since time.Duration // on Mono
 	down  map[string]string
 	// shut are, by receiver, the clusters whose order would break.
-	shut map[string]map[policy.Ref]bool
+	shut map[string]map[fleet.Ref]bool
 	left int
 	book error // the book was out of reach
 }
@@ -154,15 +155,15 @@ func (t *telling) send(ctx context.Context, r Receiver, n policy.Notice) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > policy.RefusedLasts:
-		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), policy.Days(policy.RefusedLasts)),
+		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(policy.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 		return true // so that those after it can be told
 	case errors.Is(err, ErrRefused):
 		if t.shut[r.Name()] == nil {
-			t.shut[r.Name()] = map[policy.Ref]bool{}
+			t.shut[r.Name()] = map[fleet.Ref]bool{}
 		}
 		t.shut[r.Name()][n.Cluster] = true
-		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, policy.Days(policy.RefusedLasts)),
+		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(policy.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 	default:
 		t.down[r.Name()] = err.Error()

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
 // TestHangingReceiver: each delivery has a deadline, a receiver that does not
 // keep it is tried once a run, and slow ones end with the time for all.
 func TestHangingReceiver(t *testing.T) {
-	s := newStage(t, shop, yard, policy.Ref{Project: "other", Location: "europe-west1", Name: "o"}, policy.Ref{Project: "other", Location: "europe-west1", Name: "p"})
+	s := newStage(t, shop, yard, fleet.Ref{Project: "other", Location: "europe-west1", Name: "o"}, fleet.Ref{Project: "other", Location: "europe-west1", Name: "p"})
 	hangs, slow := &ear{name: "hangs"}, &ear{name: "slow"}
 	bounded := func(ctx context.Context) {
 		if end, ok := ctx.Deadline(); !ok || time.Until(end) > tellTimeout { //nolint:forbidigo // a context's deadline is on the real clock

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -35,7 +36,7 @@ func (e *ear) Tell(ctx context.Context, n policy.Notice) error {
 }
 
 // kinds is what it heard of a cluster, in order.
-func (e *ear) kinds(ref policy.Ref) []policy.NoticeKind {
+func (e *ear) kinds(ref fleet.Ref) []policy.NoticeKind {
 	var out []policy.NoticeKind
 	for _, n := range e.had {
 		if n.Cluster == ref {

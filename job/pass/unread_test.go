@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -18,7 +19,7 @@ var errDenied = errors.New("PermissionDenied: container.clusters.list")
 func TestUnreadableInFlight(t *testing.T) {
 	s := newStage(t, shop)
 	s.process().must()
-	elsewhere := policy.Ref{Project: "yard", Location: "europe-west1", Name: "y"}
+	elsewhere := fleet.Ref{Project: "yard", Location: "europe-west1", Name: "y"}
 	s.add(elsewhere, "2027-03-12", nil)
 	s.pass(time.Hour)
 	p := s.process()
@@ -100,7 +101,7 @@ func TestProjectRemoved(t *testing.T) {
 	s := newStage(t, shop)
 	s.process().must()
 	s.policy.Projects = nil
-	s.add(policy.Ref{Project: "other", Location: "europe-west1", Name: "o"}, "2054-03-12", nil)
+	s.add(fleet.Ref{Project: "other", Location: "europe-west1", Name: "o"}, "2054-03-12", nil)
 	s.add(yard, "2027-03-12", nil) // due, in the removed project
 	s.policy.Projects = []string{"other"}
 	s.pass(time.Hour)

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // blind makes the operations of some projects unreadable.
@@ -43,11 +44,11 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 	var bad []string
 	for i := range 10 {
 		project := fmt.Sprintf("bad-%d", i/2)
-		s.add(policy.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("b%d", i)}, "2027-02-20", nil)
+		s.add(fleet.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("b%d", i)}, "2027-02-20", nil)
 		bad = append(bad, project)
 	}
 	for i := range 4 {
-		s.add(policy.Ref{Project: fmt.Sprintf("good-%d", i), Location: "europe-west1", Name: "g"}, "2027-03-11", nil)
+		s.add(fleet.Ref{Project: fmt.Sprintf("good-%d", i), Location: "europe-west1", Name: "g"}, "2027-03-11", nil)
 	}
 	e := &ear{name: "ear"}
 	blocked := map[int]int{}
@@ -74,7 +75,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 	if blocked[0] != 0 || blocked[1] != 10 || blocked[2] != 0 || blocked[25] != 10 {
 		t.Errorf("blocked, by hour: %v; want 10 at the second and then daily", blocked)
 	}
-	ref := policy.Ref{Project: "bad-0", Location: "europe-west1", Name: "b0"}
+	ref := fleet.Ref{Project: "bad-0", Location: "europe-west1", Name: "b0"}
 	if h, err := s.book.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 || !strings.Contains(h[0].Findings[0], "48 times in a row") {
 		t.Errorf("history %+v, error %v", h, err)
 	}
@@ -103,10 +104,10 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 // shut, also where a slot became free.
 func TestWithdrawnCanary(t *testing.T) {
 	s := newStage(t)
-	canary, prod := policy.Ref{Project: "dev", Location: "europe-west1", Name: "c"}, policy.Ref{Project: "shop", Location: "europe-west1", Name: "p"}
+	canary, prod := fleet.Ref{Project: "dev", Location: "europe-west1", Name: "c"}, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "p"}
 	s.add(canary, "2027-02-20", nil)
 	s.add(prod, "2027-03-11", nil)
-	var waves policy.Waves
+	var waves fleet.Waves
 	if err := waves.UnmarshalText([]byte("!prod > prod")); err != nil {
 		t.Fatal(err)
 	}

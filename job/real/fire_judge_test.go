@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // crowdOf are so many clusters in the four projects, of three shapes, always
@@ -111,7 +112,7 @@ func (f *fire) look() map[string]bool {
 	f.mu.Lock() // what the dead had sent may be answered now
 	defer f.mu.Unlock()
 	for cluster, slot := range book.Fleet.Slots {
-		ref, err := policy.ParseRef(cluster)
+		ref, err := fleet.ParseRef(cluster)
 		if r, ok := book.Rotations[ref]; err != nil || !ok || r.AttemptID != slot.Attempt {
 			f.t.Errorf("%s: the slot of %s has no holder", f.now, cluster)
 		}
@@ -141,7 +142,7 @@ func (f *fire) history() map[string][]policy.Record {
 	f.t.Helper()
 	out := map[string][]policy.Record{}
 	for _, m := range f.members {
-		ref, err := policy.ParseRef(m.String())
+		ref, err := fleet.ParseRef(m.String())
 		if err != nil {
 			f.t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // finished is the evidence of rotations that have ended.
@@ -118,7 +119,7 @@ func (m *maker) said(s policy.Said) string {
 	return text
 }
 
-func caText(ca policy.CA) string {
+func caText(ca fleet.CA) string {
 	if ca.Fingerprint == "" {
 		return ""
 	}

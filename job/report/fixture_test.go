@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -75,14 +76,14 @@ var sampled = struct {
 func generated(n int) Page {
 	p := Page{Command: "plan", Mode: "act", Version: "test", Policy: testPolicy()}
 	p.Policy.MaxActive, p.Policy.MaxActivePerProject = 20, 0
-	f := policy.Fleet{Book: policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{}}}
+	f := policy.Fleet{Book: policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}}
 	p.Policy.Projects = nil
 	for i := range n {
 		project := fmt.Sprintf("team-%02d-prod", i%25)
 		if i < 25 {
 			p.Policy.Projects = append(p.Policy.Projects, project)
 		}
-		c := cluster(policy.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("cluster-%04d", i)}, 4000)
+		c := cluster(fleet.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("cluster-%04d", i)}, 4000)
 		switch i % 10 {
 		case 0:
 			c.Bundle = bundle(c.Ref.Name, -10)
@@ -108,30 +109,30 @@ func weekend() window.Maintenance {
 	return window.Maintenance{Window: weekly, Text: "Sat,Sun 02:00-06:00 UTC"}
 }
 
-func bundle(name string, days int) policy.Bundle {
-	return policy.Bundle{CAs: []policy.CA{{
-		Fingerprint: policy.Fingerprint(fmt.Sprintf("%064x", len(name)*7919+days+10000)), Issued: now.AddDate(-4, 0, 0), Expires: now.AddDate(0, 0, days),
+func bundle(name string, days int) fleet.Bundle {
+	return fleet.Bundle{CAs: []fleet.CA{{
+		Fingerprint: fleet.Fingerprint(fmt.Sprintf("%064x", len(name)*7919+days+10000)), Issued: now.AddDate(-4, 0, 0), Expires: now.AddDate(0, 0, days),
 	}}}
 }
 
-func cluster(ref policy.Ref, days int) policy.Cluster {
-	return policy.Cluster{
-		Ref: ref, ID: "id-" + ref.Name, Status: policy.Running, Bundle: bundle(ref.Name, days), Endpoint: "192.0.2.1", Version: "1.33.4-gke.100", Seen: now,
-		Pools:          []policy.Pool{{Name: "web", Version: "1.33.4-gke.100", Status: policy.Running, Nodes: 3, MaxSurge: 1}},
+func cluster(ref fleet.Ref, days int) fleet.Cluster {
+	return fleet.Cluster{
+		Ref: ref, ID: "id-" + ref.Name, Status: fleet.Running, Bundle: bundle(ref.Name, days), Endpoint: "192.0.2.1", Version: "1.33.4-gke.100", Seen: now,
+		Pools:          []fleet.Pool{{Name: "web", Version: "1.33.4-gke.100", Status: fleet.Running, Nodes: 3, MaxSurge: 1}},
 		OperationsRead: true,
 	}
 }
 
 // flying puts the cluster on its way since then: nodes are done, clients are
 // being updated.
-func flying(c *policy.Cluster, since time.Time) policy.Rotation {
+func flying(c *fleet.Cluster, since time.Time) policy.Rotation {
 	old := bundle(c.Ref.Name, 90).CAs[0]
-	fresh := policy.CA{Fingerprint: policy.Fingerprint(strings.Repeat("ab", 32)), Issued: since, Expires: since.AddDate(30, 0, 0)}
-	c.Bundle = policy.Bundle{CAs: []policy.CA{old, fresh}}
+	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("ab", 32)), Issued: since, Expires: since.AddDate(30, 0, 0)}
+	c.Bundle = fleet.Bundle{CAs: []fleet.CA{old, fresh}}
 	c.Endpoint = "192.0.2.2"
 	return policy.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Baseline: policy.Baseline{CA: old, Endpoint: "192.0.2.1", Status: policy.Running}, New: fresh, Phase: policy.UpdatingClients,
+		Baseline: policy.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh, Phase: policy.UpdatingClients,
 		Transitions: []policy.Transition{
 			{Phase: policy.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
 			{Phase: policy.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: reason.NodesDone},
@@ -149,11 +150,11 @@ const evil = `<script>alert(1)</script>"><img src=x onerror=alert(2)>` + "\u202e
 func hostile() Page {
 	p := generated(0)
 	p.Policy.Env, p.Policy.Projects = evil, []string{evil}
-	p.Policy.Waves = []policy.Wave{}
+	p.Policy.Waves = []fleet.Wave{}
 	f := &p.Result.Fleet
-	f.Book.Rotations = map[policy.Ref]policy.Rotation{}
+	f.Book.Rotations = map[fleet.Ref]policy.Rotation{}
 	for i, name := range []string{evil, strings.Repeat("very-long-name-", 40), "שלום-עולם", "a b'c", "e\u0301\u0301\u0301"} {
-		c := cluster(policy.Ref{Project: evil, Location: "europe-west1", Name: name}, 100*i-10)
+		c := cluster(fleet.Ref{Project: evil, Location: "europe-west1", Name: name}, 100*i-10)
 		c.Bundle.Problem = map[int]string{2: evil}[i]
 		if i == 3 {
 			r := flying(&c, now.Add(-50*time.Hour))
@@ -162,14 +163,14 @@ func hostile() Page {
 		}
 		f.Clusters = append(f.Clusters, c)
 	}
-	f.Unread = []policy.Unread{{Project: evil, Location: evil, Reason: evil}}
+	f.Unread = []fleet.Unread{{Project: evil, Location: evil, Reason: evil}}
 	said := policy.Said{By: evil, Reason: evil, At: now, Run: evil}
 	f.Book.Fleet = policy.FleetDoc{
-		Env: evil, Failures: []policy.Failure{{Cluster: policy.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
+		Env: evil, Failures: []policy.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
 		Holds: []policy.Hold{{Said: said}}, LastRun: policy.RunNote{Run: evil, At: now},
 	}
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
-	c := cluster(policy.Ref{Project: "p", Location: "l", Name: evil}, 0)
+	c := cluster(fleet.Ref{Project: "p", Location: "l", Name: evil}, 0)
 	r := flying(&c, now.Add(-200*time.Hour))
 	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Said: said}}
 	p.Finished = []policy.Record{{Rotation: r, ClosedAs: policy.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}

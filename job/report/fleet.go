@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // group is the clusters in one state.
@@ -76,7 +77,7 @@ func (m *maker) groups() []group {
 		g := group{State: st, Title: m.title(st), About: m.about(st)}
 		t := &g.Table
 		t.Caption, t.Brief, t.Waves = g.Title, st == notDue || st == notSelected, len(m.Policy.Waves) > 0
-		var refs []policy.Ref
+		var refs []fleet.Ref
 		for _, s := range m.stands {
 			if s.state == st {
 				t.Rows = append(t.Rows, m.row(s, t.Brief))
@@ -114,7 +115,7 @@ func (m *maker) about(s state) string {
 }
 
 // fold puts the rows away by project; the most pressing stay in sight.
-func (g *group) fold(refs []policy.Ref) {
+func (g *group) fold(refs []fleet.Ref) {
 	keep := 0
 	if g.State == needsPeople || g.State == doing || g.State == inFlight || g.State == waiting {
 		keep = foldAt / 2

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // forecast is what is to come, rotation by rotation: in a long one a cluster has
@@ -23,8 +24,8 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 	}
 	v.Summary = m.summary(f.Story, counts, v.Curve)
 	v.Notes = m.texts(m.Notes)
-	ways := map[policy.Ref]*storyLane{}
-	var order []policy.Ref
+	ways := map[fleet.Ref]*storyLane{}
+	var order []fleet.Ref
 	for _, t := range f.Turns {
 		m.turn(&v, t)
 		if ways[t.Cluster] == nil {

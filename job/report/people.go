@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -89,7 +90,7 @@ func (m *maker) todos() []todo {
 	return out
 }
 
-func (m *maker) item(ref policy.Ref, text string, why reason.Code) item {
+func (m *maker) item(ref fleet.Ref, text string, why reason.Code) item {
 	it := item{Name: words.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
 	if it.Text == why.Info().Sentence {
 		it.Text = "" // it is the title
@@ -182,4 +183,4 @@ func (m *maker) unseen() []unseen {
 }
 
 // place is where a cluster is.
-func place(ref policy.Ref) string { return words.Harmless(ref.Project + "/" + ref.Location) }
+func place(ref fleet.Ref) string { return words.Harmless(ref.Project + "/" + ref.Location) }

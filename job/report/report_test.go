@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // parsed is a page as a browser reads it.
@@ -97,7 +98,7 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 			}
 		}
 		for _, rec := range p.Finished {
-			for _, f := range []policy.Fingerprint{rec.Rotation.Baseline.CA.Fingerprint, rec.Rotation.New.Fingerprint} {
+			for _, f := range []fleet.Fingerprint{rec.Rotation.Baseline.CA.Fingerprint, rec.Rotation.New.Fingerprint} {
 				if !strings.Contains(proofs, string(f)) {
 					t.Errorf("%s: no proof of %s with %s", name, rec.Rotation.Cluster, f)
 				}
@@ -109,7 +110,7 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 // TestSentence: the first line says how the fleet is.
 func TestSentence(t *testing.T) {
 	observed := generated(20)
-	observed.Result.Fleet.Unread = []policy.Unread{{Project: "a", Location: "l"}, {Project: "a"}, {Project: "b"}}
+	observed.Result.Fleet.Unread = []fleet.Unread{{Project: "a", Location: "l"}, {Project: "a"}, {Project: "b"}}
 	all := texts(t)
 	all["unread"] = written(t, observed)
 	for name, want := range map[string]string{
@@ -285,7 +286,7 @@ func TestRunShowsWhatWasDone(t *testing.T) {
 		return ""
 	}
 	for i := range at.Result.Fleet.Clusters {
-		at.Result.Fleet.Clusters[i].Maintenance = cluster(policy.Ref{}, 0).Maintenance
+		at.Result.Fleet.Clusters[i].Maintenance = cluster(fleet.Ref{}, 0).Maintenance
 	}
 	at.Result.Decisions = policy.Plan(at.Policy, at.Result.Fleet, "plan", now)
 	if text := sends(at); !strings.Contains(text, "Would be done now 6") {

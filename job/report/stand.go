@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -39,7 +40,7 @@ type stand struct {
 // standings are the decisions as the command left them: what a run did about a
 // cluster counts more than what it had planned.
 func (m *maker) standings() []stand {
-	did := map[policy.Ref]pass.Done{}
+	did := map[fleet.Ref]pass.Done{}
 	for _, done := range m.Result.Done {
 		did[done.Ref] = done
 	}

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // storyView is a stretch of simulated time: what was played, or what is to come.
@@ -75,7 +76,7 @@ const (
 
 func (m *maker) story(id, title string, s sim.Story) storyView {
 	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Zone)}
-	steps := map[policy.Ref][]sim.Change{}
+	steps := map[fleet.Ref][]sim.Change{}
 	for _, c := range s.Changes {
 		steps[c.Cluster] = append(steps[c.Cluster], c)
 	}
@@ -128,7 +129,7 @@ func (m *maker) summary(s sim.Story, counts map[sim.Outcome]int, c curve) string
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
-	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", show.Day(s.From), show.Day(s.To), policy.Days(s.Every), list(parts))
+	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", show.Day(s.From), show.Day(s.To), fleet.Days(s.Every), list(parts))
 	if c.Peak > 0 {
 		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text, m.Policy.MaxActive)
 	}
@@ -232,7 +233,7 @@ func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Ti
 
 // curve counts what is in flight after every change.
 func (m *maker) curve(s sim.Story) curve {
-	open := map[policy.Ref]bool{}
+	open := map[fleet.Ref]bool{}
 	var points []point
 	var peak point
 	for _, ch := range s.Changes {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // capacity shows whether the limits are enough for what is due, wave by wave.
@@ -45,7 +46,7 @@ func tooSlow(p *policy.Policy) string {
 		text += fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", n)
 	}
 	if len(p.Waves) > 0 {
-		text += " or shorten ROTATOR_WAVE_SOAK=" + policy.Days(p.WaveSoak)
+		text += " or shorten ROTATOR_WAVE_SOAK=" + fleet.Days(p.WaveSoak)
 	}
 	return text + "; or begin earlier with ROTATOR_ROTATE_BEFORE_EXPIRY."
 }

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // mostLanes is how many clusters have a line of their own in the timeline;
@@ -140,7 +141,7 @@ func (g *page) tint(text string) string {
 
 // lanesOf are the clusters that were due or rotating, in the table's order.
 func lanesOf(s sim.Story) []lane {
-	steps := map[policy.Ref][]sim.Change{}
+	steps := map[fleet.Ref][]sim.Change{}
 	for _, c := range s.Changes {
 		steps[c.Cluster] = append(steps[c.Cluster], c)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Explain shows every gate of one cluster, what the decision rests on and what
@@ -88,8 +89,8 @@ func (g *page) facts(d policy.Decision) {
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
-func (g *page) saidByGKE(c policy.Cluster, book policy.Book) {
-	if c.Status == policy.Degraded || len(c.Conditions) > 0 {
+func (g *page) saidByGKE(c fleet.Cluster, book policy.Book) {
+	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
 		words := append([]string{string(c.Status)}, c.Conditions...)
 		g.fact("GKE", g.words(strings.Join(words, ", ")))
 	}

@@ -8,17 +8,18 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Find gives the cluster that the text names: P/L/C, GKE's long path, or the
 // end of the name where only one cluster has it. The error suggests what was
 // meant.
-func Find(known []policy.Ref, text string) (policy.Ref, error) {
+func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	text = strings.TrimSpace(text)
-	if ref, err := policy.ParseRef(text); err == nil && slices.Contains(known, ref) {
+	if ref, err := fleet.ParseRef(text); err == nil && slices.Contains(known, ref) {
 		return ref, nil
 	}
-	var ends []policy.Ref
+	var ends []fleet.Ref
 	for _, ref := range known {
 		if strings.HasSuffix("/"+ref.String(), "/"+text) {
 			ends = append(ends, ref)
@@ -28,15 +29,15 @@ func Find(known []policy.Ref, text string) (policy.Ref, error) {
 		return ends[0], nil
 	}
 	if len(ends) > 1 {
-		return policy.Ref{}, fmt.Errorf("%q names %d clusters: %s", clean(text), len(ends), alternatives(ends))
+		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", clean(text), len(ends), alternatives(ends))
 	}
 	if near := nearest(known, text); len(near) > 0 {
-		return policy.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", clean(text), alternatives(near))
+		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", clean(text), alternatives(near))
 	}
-	return policy.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", clean(text))
+	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", clean(text))
 }
 
-func alternatives(refs []policy.Ref) string {
+func alternatives(refs []fleet.Ref) string {
 	const few = 5
 	var names []string
 	for _, ref := range refs[:min(len(refs), few)] {
@@ -52,9 +53,9 @@ func alternatives(refs []policy.Ref) string {
 }
 
 // nearest gives at most three clusters whose names are a few letters away.
-func nearest(known []policy.Ref, text string) []policy.Ref {
+func nearest(known []fleet.Ref, text string) []fleet.Ref {
 	type found struct {
-		ref policy.Ref
+		ref fleet.Ref
 		far int
 	}
 	own := text[strings.LastIndexByte(text, '/')+1:]
@@ -69,7 +70,7 @@ func nearest(known []policy.Ref, text string) []policy.Ref {
 		}
 	}
 	slices.SortFunc(near, func(a, b found) int { return cmp.Or(a.far-b.far, a.ref.Compare(b.ref)) })
-	var refs []policy.Ref
+	var refs []fleet.Ref
 	for _, f := range near[:min(len(near), 3)] {
 		refs = append(refs, f.ref)
 	}
@@ -78,7 +79,7 @@ func nearest(known []policy.Ref, text string) []policy.Ref {
 
 // DidYouMean names the clusters that are a few letters away, as " (did you mean
 // X?)", or is "".
-func DidYouMean(known []policy.Ref, text string) string {
+func DidYouMean(known []fleet.Ref, text string) string {
 	near := nearest(known, text)
 	if len(near) == 0 {
 		return ""
@@ -87,8 +88,8 @@ func DidYouMean(known []policy.Ref, text string) string {
 }
 
 // Refs lists the clusters of decisions, for [Find].
-func Refs(ds []policy.Decision) []policy.Ref {
-	refs := make([]policy.Ref, len(ds))
+func Refs(ds []policy.Decision) []fleet.Ref {
+	refs := make([]fleet.Ref, len(ds))
 	for i, d := range ds {
 		refs[i] = d.Cluster.Ref
 	}

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -54,12 +55,12 @@ func at(s string) time.Time {
 	return t
 }
 
-func ca(letter string, issued, expires string) policy.CA {
-	return policy.CA{Fingerprint: policy.Fingerprint(strings.Repeat(letter, 64)[:64]), Issued: at(issued + "T00:00:00Z"), Expires: at(expires + "T00:00:00Z")}
+func ca(letter string, issued, expires string) fleet.CA {
+	return fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat(letter, 64)[:64]), Issued: at(issued + "T00:00:00Z"), Expires: at(expires + "T00:00:00Z")}
 }
 
-func ref(s string) policy.Ref {
-	r, err := policy.ParseRef(s)
+func ref(s string) fleet.Ref {
+	r, err := fleet.ParseRef(s)
 	if err != nil {
 		panic(err)
 	}
@@ -86,9 +87,9 @@ func testPolicy() *policy.Policy {
 }
 
 // decision makes a decision about an idle cluster.
-func decision(name string, old policy.CA, action policy.Action, reason reason.Code, message string) policy.Decision {
+func decision(name string, old fleet.CA, action policy.Action, reason reason.Code, message string) policy.Decision {
 	d := policy.Decision{
-		Cluster: policy.Cluster{Ref: ref(name), ID: "id-" + name, Status: policy.Running, Bundle: policy.Bundle{CAs: []policy.CA{old}}, Seen: now},
+		Cluster: fleet.Cluster{Ref: ref(name), ID: "id-" + name, Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Seen: now},
 		Action:  action, Reason: reason, Message: message,
 		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour), Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + day(old.Expires)},
 	}
@@ -109,7 +110,7 @@ func open(gate, message string, until time.Time) policy.Verdict {
 func testRotation() policy.Rotation {
 	return policy.Rotation{
 		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Baseline: policy.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: policy.Running},
+		Baseline: policy.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: fleet.Running},
 		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: policy.RecreatingNodes,
 		Transitions: []policy.Transition{
 			{Phase: policy.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
@@ -162,8 +163,8 @@ func testResult() pass.Result {
 	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
 	ds := []policy.Decision{books, other, serve, train, dev, checkout, legacy, catalog, approval}
 	f := policy.Fleet{
-		Book:   policy.Book{Known: true, Rotations: map[policy.Ref]policy.Rotation{r.Cluster: r}, Fleet: testDoc()},
-		Unread: []policy.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
+		Book:   policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{r.Cluster: r}, Fleet: testDoc()},
+		Unread: []fleet.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
 	}
 	for _, d := range ds {
 		f.Clusters = append(f.Clusters, d.Cluster)
@@ -236,8 +237,8 @@ func fleetStory(n int) sim.Story {
 	one := s
 	s.Clusters, s.Changes = nil, nil
 	for i := range n {
-		rename := func(r policy.Ref) policy.Ref {
-			return policy.Ref{Project: r.Project, Location: r.Location, Name: fmt.Sprintf("%s-%05d", r.Name, i)}
+		rename := func(r fleet.Ref) fleet.Ref {
+			return fleet.Ref{Project: r.Project, Location: r.Location, Name: fmt.Sprintf("%s-%05d", r.Name, i)}
 		}
 		for _, c := range one.Clusters {
 			c.Cluster = rename(c.Cluster)

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -137,7 +138,7 @@ func turnLine(cols []turnColumn, text func(turnColumn) string) string {
 	return line
 }
 
-func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []turnColumn {
+func (g *page) turnColumns(f sim.Forecast, names map[fleet.Ref]string) []turnColumn {
 	short := func(at func(sim.Turn) time.Time) func(sim.Turn) string {
 		return func(t sim.Turn) string { return g.soon(at(t)) }
 	}
@@ -358,7 +359,7 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 	return rs
 }
 
-func (g *page) unreadForecast(list []policy.Unread) {
+func (g *page) unreadForecast(list []fleet.Unread) {
 	if len(list) == 0 {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -44,7 +45,7 @@ func testForecast() sim.Forecast {
 			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
 				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}},
 		},
-		Unread: []policy.Unread{{Project: "ml-prod", Reason: "list clusters: permission denied"}},
+		Unread: []fleet.Unread{{Project: "ml-prod", Reason: "list clusters: permission denied"}},
 	}
 	for i := range 20 {
 		d := sim.Day{Date: hours(24 * i)}
@@ -62,7 +63,7 @@ func fleetForecast(n int) sim.Forecast {
 	one, f := testForecast(), testForecast()
 	f.Turns, f.Left, f.Clusters = nil, nil, nil
 	for i := range n {
-		rename := func(r policy.Ref) policy.Ref { r.Name += fmt.Sprintf("-%04d", i); return r }
+		rename := func(r fleet.Ref) fleet.Ref { r.Name += fmt.Sprintf("-%04d", i); return r }
 		for _, c := range one.Clusters {
 			c.Cluster = rename(c.Cluster)
 			f.Clusters = append(f.Clusters, c)
@@ -160,7 +161,7 @@ func TestBlame(t *testing.T) {
 // hostileForecast has names that would break a calendar's lines.
 func hostileForecast() sim.Forecast {
 	f := testForecast()
-	evil := policy.Ref{Project: "p;q,r:s", Location: "ü\u202eevil", Name: "x\r\nEND:VCALENDAR\r\nBEGIN:VEVENT\nSUMMARY:\"pwned\" \\n" + strings.Repeat("ж", 80)}
+	evil := fleet.Ref{Project: "p;q,r:s", Location: "ü\u202eevil", Name: "x\r\nEND:VCALENDAR\r\nBEGIN:VEVENT\nSUMMARY:\"pwned\" \\n" + strings.Repeat("ж", 80)}
 	f.Turns[1].Cluster, f.Clusters[1].Cluster, f.Turns[1].Wave = evil, evil, "tier in (a,b);c\r\nX:1"
 	return f
 }

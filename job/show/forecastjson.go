@@ -6,6 +6,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 type forecastJSON struct {
@@ -26,7 +27,7 @@ type forecastJSON struct {
 	Left      []leftJSON         `json:"left"`
 	Clusters  []foreseenJSON     `json:"clusters"`
 	Days      []forecastDayJSON  `json:"days"`
-	Unread    []policy.Unread    `json:"unread"`
+	Unread    []fleet.Unread     `json:"unread"`
 	Compare   *forecastShiftJSON `json:"compare,omitempty"`
 }
 
@@ -154,12 +155,12 @@ func moment(t time.Time) *time.Time {
 // writer's.
 func ForecastJSON(w io.Writer, f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy, o ForecastOptions) error {
 	out := forecastJSON{
-		From: f.From.UTC(), To: f.To.UTC(), Every: policy.Days(f.Every), Seed: f.Seed, Fleet: o.Fleet, Book: !o.NoBook, Approved: o.Approved,
+		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: o.Fleet, Book: !o.NoBook, Approved: o.Approved,
 		Runs: f.Runs, LeftOut: f.Skipped, Policy: policyOf(p), Peak: peakJSON{f.Peak, moment(f.PeakAt), f.MostSlots, p.MaxActive},
 		Late: f.Late, Overdue: f.Overdue, Rotations: turnsJSON(f.Turns), Left: []leftJSON{}, Clusters: []foreseenJSON{}, Days: daysJSON(f.Days), Unread: f.Unread,
 	}
 	if out.Unread == nil {
-		out.Unread = []policy.Unread{}
+		out.Unread = []fleet.Unread{}
 	}
 	for _, l := range f.Left {
 		j := leftJSON{

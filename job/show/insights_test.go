@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestSaidByGKE: status, conditions and insight stand beside the certificate,
@@ -15,7 +16,7 @@ import (
 func TestSaidByGKE(t *testing.T) {
 	res := testResult()
 	d := &res.Decisions[5]
-	d.Cluster.Status, d.Cluster.Conditions = policy.Degraded, []string{"CA_EXPIRING"}
+	d.Cluster.Status, d.Cluster.Conditions = fleet.Degraded, []string{"CA_EXPIRING"}
 	c := d.Cluster
 	place := policy.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}.String()
 	draw := func() string {

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -131,7 +132,7 @@ func (g *page) planHead(res pass.Result, p *policy.Policy) {
 	}
 }
 
-func silentProjects(unread []policy.Unread) []string {
+func silentProjects(unread []fleet.Unread) []string {
 	var names []string
 	for _, u := range unread {
 		if !slices.Contains(names, u.Project) {
@@ -331,7 +332,7 @@ func (g *page) notDue(ds []policy.Decision) {
 	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(ds), name(first), day(first.Due.At)))
 }
 
-func (g *page) unread(unread []policy.Unread, env string) {
+func (g *page) unread(unread []fleet.Unread, env string) {
 	if len(unread) == 0 {
 		return
 	}

@@ -11,15 +11,16 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
 type planJSON struct {
-	Now      time.Time       `json:"now"`
-	Policy   policyJSON      `json:"policy"`
-	Clusters []clusterJSON   `json:"clusters"`
-	Unread   []policy.Unread `json:"unread"`
-	Lease    *pass.Holder    `json:"lease"` // the run at work; null: none
+	Now      time.Time      `json:"now"`
+	Policy   policyJSON     `json:"policy"`
+	Clusters []clusterJSON  `json:"clusters"`
+	Unread   []fleet.Unread `json:"unread"`
+	Lease    *pass.Holder   `json:"lease"` // the run at work; null: none
 }
 
 type clusterJSON struct {
@@ -60,7 +61,7 @@ type spanJSON struct {
 func PlanJSON(w io.Writer, res pass.Result, p *policy.Policy) error {
 	out := planJSON{Now: res.At.UTC(), Policy: policyOf(p), Clusters: []clusterJSON{}, Unread: slices.Clone(res.Fleet.Unread), Lease: res.Holder}
 	if out.Unread == nil {
-		out.Unread = []policy.Unread{}
+		out.Unread = []fleet.Unread{}
 	}
 	for _, d := range res.Decisions {
 		out.Clusters = append(out.Clusters, clusterOf(d, res.Fleet.Book, res.At))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -123,9 +124,9 @@ func whichClusters(p *policy.Policy, mode string) []string {
 }
 
 func whenDue(p *policy.Policy) []string {
-	lines := []string{"From " + policy.Days(p.RotateBeforeExpiry) + " before it expires (ROTATE_BEFORE_EXPIRY)."}
+	lines := []string{"From " + fleet.Days(p.RotateBeforeExpiry) + " before it expires (ROTATE_BEFORE_EXPIRY)."}
 	if p.MaxCAAge > 0 {
-		lines = append(lines, "Or when it is older than "+policy.Days(p.MaxCAAge)+" (MAX_CA_AGE).")
+		lines = append(lines, "Or when it is older than "+fleet.Days(p.MaxCAAge)+" (MAX_CA_AGE).")
 	} else {
 		lines = append(lines, "Never by age: MAX_CA_AGE is off. The CAs that GKE issues today live 30 years, so a cluster rotates about once in 30 years.")
 	}
@@ -134,10 +135,10 @@ func whenDue(p *policy.Policy) []string {
 	}
 	if p.Urgent != nil {
 		lines = append(lines, fmt.Sprintf("Of those, %s are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_URGENT=%s.",
-			p.Urgent, p.UrgentMaxActive, policy.Days(p.SoakUrgent)))
+			p.Urgent, p.UrgentMaxActive, fleet.Days(p.SoakUrgent)))
 	}
 	return append(lines, fmt.Sprintf("Within %s of expiry it is an emergency: whatever would make it miss GKE's last resort (30d before expiry) is not awaited, at most %d at once.",
-		policy.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive))
+		fleet.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive))
 }
 
 func whenWork(p *policy.Policy) []string {
@@ -154,9 +155,9 @@ func whenWork(p *policy.Policy) []string {
 	case p.NodeGrace == 0:
 		lines = append(lines, "Nodes are recreated by us at once (NODES=auto, NODE_GRACE=0).")
 	default:
-		lines = append(lines, "Nodes are recreated by GKE, or by us what GKE has not begun after "+policy.Days(p.NodeGrace)+" of open window (NODES=auto, NODE_GRACE).")
+		lines = append(lines, "Nodes are recreated by GKE, or by us what GKE has not begun after "+fleet.Days(p.NodeGrace)+" of open window (NODES=auto, NODE_GRACE).")
 	}
-	lines = append(lines, fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", policy.Days(p.Soak), p.CompleteWindow))
+	lines = append(lines, fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", fleet.Days(p.Soak), p.CompleteWindow))
 	switch p.ZonalComplete {
 	case policy.ZonalWindow:
 		lines = append(lines, "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).")
@@ -176,8 +177,8 @@ func howMany(p *policy.Policy) []string {
 	}
 	lines := []string{text + "."}
 	if len(p.Waves) > 0 {
-		waves, _ := policy.Waves(p.Waves).MarshalText() // cannot fail: it joins names
-		lines = append(lines, fmt.Sprintf("In waves: %s, then the rest. Each waits until the one before is verified, and %s more (WAVE_SOAK).", waves, policy.Days(p.WaveSoak)))
+		waves, _ := fleet.Waves(p.Waves).MarshalText() // cannot fail: it joins names
+		lines = append(lines, fmt.Sprintf("In waves: %s, then the rest. Each waits until the one before is verified, and %s more (WAVE_SOAK).", waves, fleet.Days(p.WaveSoak)))
 	} else {
 		lines = append(lines, "In one wave, by deadline: no canaries go first (WAVES).")
 	}
@@ -205,7 +206,7 @@ func aboutPeople(p *policy.Policy) []string {
 		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (STEER=hold).")
 	}
 	return append(lines, "People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
-		"A rotation that stays in a phase "+policy.Days(p.StuckAfter)+" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
+		"A rotation that stays in a phase "+fleet.Days(p.StuckAfter)+" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
 }
 
 // warnings are settings that are allowed and probably not meant.
@@ -231,7 +232,7 @@ func warnings(p *policy.Policy, mode string, now time.Time) []string {
 		out = append(out, "START_WINDOW never opens outside FREEZES within 400 days: no rotation starts.")
 	}
 	if p.Soak > 3*24*time.Hour {
-		out = append(out, "SOAK="+policy.Days(p.Soak)+" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit.")
+		out = append(out, "SOAK="+fleet.Days(p.Soak)+" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit.")
 	}
 	if p.Urgent != nil && p.RotateIssuedBefore.IsZero() {
 		out = append(out, "URGENT without ROTATE_ISSUED_BEFORE does nothing.")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // policyJSON is the policy for programs: the names of the settings in camel
@@ -51,18 +52,18 @@ func policyOf(p *policy.Policy) policyJSON {
 	if p.Urgent != nil {
 		urgent = p.Urgent.String()
 	}
-	waves, _ := policy.Waves(p.Waves).MarshalText() // cannot fail: it joins names
+	waves, _ := fleet.Waves(p.Waves).MarshalText() // cannot fail: it joins names
 	return policyJSON{
 		Env: p.Env, Projects: filled(p.Projects), Locations: filled(p.Locations), Selector: p.Selector.String(),
-		RotateBeforeExpiry: policy.Days(p.RotateBeforeExpiry), MaxCAAge: offOr(p.MaxCAAge), RotateIssuedBefore: dateOr(p.RotateIssuedBefore),
-		Urgent: urgent, SoakUrgent: policy.Days(p.SoakUrgent), UrgentMaxActive: p.UrgentMaxActive,
-		EmergencyBeforeExpiry: policy.Days(p.EmergencyBeforeExpiry), EmergencyMaxActive: p.EmergencyMaxActive,
+		RotateBeforeExpiry: fleet.Days(p.RotateBeforeExpiry), MaxCAAge: offOr(p.MaxCAAge), RotateIssuedBefore: dateOr(p.RotateIssuedBefore),
+		Urgent: urgent, SoakUrgent: fleet.Days(p.SoakUrgent), UrgentMaxActive: p.UrgentMaxActive,
+		EmergencyBeforeExpiry: fleet.Days(p.EmergencyBeforeExpiry), EmergencyMaxActive: p.EmergencyMaxActive,
 		Window: p.Window.String(), StartWindow: p.StartWindow.String(), Freezes: cmp.Or(p.Freezes.String(), "none"),
-		CompleteWindow: p.CompleteWindow.String(), ZonalComplete: string(p.ZonalComplete), Soak: policy.Days(p.Soak), Approval: string(p.Approval), Steer: string(p.Steer),
-		Nodes: string(p.Nodes), NodeGrace: policy.Days(p.NodeGrace), NodeTime: policy.Days(p.NodeTime), PoolsAtOnce: numberOr(p.PoolsAtOnce, "fit"),
+		CompleteWindow: p.CompleteWindow.String(), ZonalComplete: string(p.ZonalComplete), Soak: fleet.Days(p.Soak), Approval: string(p.Approval), Steer: string(p.Steer),
+		Nodes: string(p.Nodes), NodeGrace: fleet.Days(p.NodeGrace), NodeTime: fleet.Days(p.NodeTime), PoolsAtOnce: numberOr(p.PoolsAtOnce, "fit"),
 		Adopt: string(p.Adopt), MaxActive: p.MaxActive, MaxActivePerProject: numberOr(p.MaxActivePerProject, "off"),
-		MaxActivePerLocation: numberOr(p.MaxActivePerLocation, "off"), Waves: string(waves), WaveSoak: policy.Days(p.WaveSoak),
-		MaxFailed: p.MaxFailed, StuckAfter: policy.Days(p.StuckAfter), Every: policy.Days(p.Every),
+		MaxActivePerLocation: numberOr(p.MaxActivePerLocation, "off"), Waves: string(waves), WaveSoak: fleet.Days(p.WaveSoak),
+		MaxFailed: p.MaxFailed, StuckAfter: fleet.Days(p.StuckAfter), Every: fleet.Days(p.Every),
 	}
 }
 
@@ -78,7 +79,7 @@ func offOr(d time.Duration) string {
 	if d == 0 {
 		return "off"
 	}
-	return policy.Days(d)
+	return fleet.Days(d)
 }
 
 func dateOr(t time.Time) string {

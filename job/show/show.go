@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -222,7 +222,7 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func short(f policy.Fingerprint) string {
+func short(f fleet.Fingerprint) string {
 	if f == "" {
 		return "?"
 	}

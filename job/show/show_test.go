@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -89,7 +90,7 @@ func TestPlanJSONContract(t *testing.T) {
 		}
 	}
 	unreadable := res.Decisions[0]
-	unreadable.Cluster.Bundle = policy.Bundle{Problem: "no PEM"}
+	unreadable.Cluster.Bundle = fleet.Bundle{Problem: "no PEM"}
 	res.Decisions = []policy.Decision{unreadable}
 	b.Reset()
 	if err := PlanJSON(&b, res, testPolicy()); err != nil {
@@ -167,7 +168,7 @@ func TestHarmless(t *testing.T) {
 			d.Rotation.StartOp.Operation = evil
 			d.Rotation.PoolsSeen = append(d.Rotation.PoolsSeen, evil)
 			d.Rotation.Cluster = d.Cluster.Ref
-			res.Fleet.Book.Rotations = map[policy.Ref]policy.Rotation{d.Cluster.Ref: *d.Rotation}
+			res.Fleet.Book.Rotations = map[fleet.Ref]policy.Rotation{d.Cluster.Ref: *d.Rotation}
 		}
 	}
 	res.Fleet.Unread[0].Reason, res.Fleet.Unread[0].Project = evil, evil
@@ -400,7 +401,7 @@ func TestPolicyWarns(t *testing.T) {
 		{func(p *policy.Policy) { p.MaxActive = 50 }, "act", "is never reached"},
 		{func(p *policy.Policy) { p.MaxCAAge = 365 * 24 * time.Hour }, "act", "No WAVES"},
 		{func(p *policy.Policy) { p.Soak = 5 * 24 * time.Hour }, "act", "SOAK=5d leaves little"},
-		{func(p *policy.Policy) { p.Urgent = &policy.Selector{} }, "act", "URGENT without ROTATE_ISSUED_BEFORE"},
+		{func(p *policy.Policy) { p.Urgent = &fleet.Selector{} }, "act", "URGENT without ROTATE_ISSUED_BEFORE"},
 		{func(p *policy.Policy) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-01-01/2028-12-31")); err != nil {
 				t.Fatal(err)

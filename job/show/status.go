@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -47,13 +48,13 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 }
 
 // handedOver gives the first rotation for which clients have something to do.
-func handedOver(book policy.Book) (policy.Ref, bool) {
-	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare) {
+func handedOver(book policy.Book) (fleet.Ref, bool) {
+	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
 		if r := book.Rotations[ref]; !r.HandedOverAt.IsZero() && r.Phase != policy.Verifying {
 			return ref, true
 		}
 	}
-	return policy.Ref{}, false
+	return fleet.Ref{}, false
 }
 
 // atWork names the run that keeps others out.
@@ -138,7 +139,7 @@ func (g *page) leftToGKE(r policy.Rotation) string {
 
 // failureRows are failures that nobody has acknowledged, of attempts that are
 // closed: those in flight have rows of their own.
-func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rotation, p *policy.Policy) []row {
+func (g *page) failureRows(doc policy.FleetDoc, flying map[fleet.Ref]policy.Rotation, p *policy.Policy) []row {
 	var rs []row
 	for _, f := range doc.Failures {
 		if r, ok := flying[f.Cluster]; ok && r.AttemptID == f.Attempt {

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -17,7 +18,7 @@ import (
 // flight with its evidence, what is still ahead, what people said, and earlier
 // attempts, newest first. d is a fresh decision about it, nil when GKE was not
 // asked. The error is the writer's.
-func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref policy.Ref, now time.Time, p *policy.Policy, o Options) error {
+func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy, o Options) error {
 	g := newPage(o, now)
 	r, flying := book.Rotations[ref]
 	if flying {
@@ -34,7 +35,7 @@ func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *po
 	return g.send(w)
 }
 
-func (g *page) idleCluster(ref policy.Ref, d *policy.Decision, p *policy.Policy) {
+func (g *page) idleCluster(ref fleet.Ref, d *policy.Decision, p *policy.Policy) {
 	g.parts(bold, clean(ref.String()), "no rotation in flight", "times are "+g.zone())
 	g.line("")
 	if d == nil {
@@ -226,7 +227,7 @@ func (g *page) completionAhead(r policy.Rotation, d *policy.Decision, p *policy.
 	if at.IsZero() {
 		return text + " does not open outside freezes"
 	}
-	return "not before " + g.at(at) + " (SOAK=" + policy.Days(p.Soak) + ", then " + text + ")"
+	return "not before " + g.at(at) + " (SOAK=" + fleet.Days(p.Soak) + ", then " + text + ")"
 }
 
 // completionGates says which gates the completion waits for.
@@ -265,7 +266,7 @@ func (g *page) room(r policy.Rotation) {
 }
 
 // peopleLines are approvals, holds and requests about the cluster.
-func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotation, d *policy.Decision, p *policy.Policy) {
+func (g *page) peopleLines(doc policy.FleetDoc, ref fleet.Ref, r policy.Rotation, d *policy.Decision, p *policy.Policy) {
 	approved := ""
 	for _, a := range doc.Approvals {
 		if a.Cluster == ref && (a.Until.IsZero() || g.now.Before(a.Until)) {

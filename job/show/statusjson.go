@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 type statusJSON struct {
@@ -73,7 +74,7 @@ func StatusJSON(w io.Writer, book policy.Book, holder *pass.Holder, now time.Tim
 	doc := book.Fleet
 	out := statusJSON{
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder, Slots: map[string]policy.Slot{}, InFlight: []flightJSON{},
-		Holds: holdsOf(doc, policy.Ref{}), Approvals: []policy.Approval{}, Requests: []policy.Request{}, Failures: []policy.Failure{},
+		Holds: holdsOf(doc, fleet.Ref{}), Approvals: []policy.Approval{}, Requests: []policy.Request{}, Failures: []policy.Failure{},
 		Blocked: map[string]string{}, Waves: map[string]time.Time{},
 	}
 	if !doc.LastRun.At.IsZero() {
@@ -98,7 +99,7 @@ func StatusJSON(w io.Writer, book policy.Book, holder *pass.Holder, now time.Tim
 
 // StatusClusterJSON writes one cluster's story for programs; d is nil when GKE
 // was not asked. The error is the writer's.
-func StatusClusterJSON(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref policy.Ref, now time.Time) error {
+func StatusClusterJSON(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref fleet.Ref, now time.Time) error {
 	out := storyOfJSON{
 		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref),
 		Approved: []policy.Approval{}, Requests: []policy.Request{}, History: []policy.Record{},
@@ -141,7 +142,7 @@ func flightOf(r policy.Rotation) flightJSON {
 }
 
 // holdsOf gives the holds that bind the cluster; all of them for none.
-func holdsOf(doc policy.FleetDoc, ref policy.Ref) []holdJSON {
+func holdsOf(doc policy.FleetDoc, ref fleet.Ref) []holdJSON {
 	out := []holdJSON{}
 	for _, h := range doc.Holds {
 		name := "all"

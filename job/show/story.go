@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // How much of a large fleet's story is shown before the rest is counted.
@@ -172,13 +173,13 @@ func (g *page) changeWords(c sim.Change) string {
 
 // shortNames are the clusters' names, with as much of project and location as
 // tells them apart.
-func shortNames(s sim.Story) map[policy.Ref]string {
+func shortNames(s sim.Story) map[fleet.Ref]string {
 	count := map[string]int{}
 	for _, c := range s.Clusters {
 		count[c.Cluster.Name]++
 		count[c.Cluster.Project+"/"+c.Cluster.Name]++
 	}
-	names := map[policy.Ref]string{}
+	names := map[fleet.Ref]string{}
 	for _, c := range s.Clusters {
 		ref := c.Cluster
 		switch {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 type storyJSON struct {
@@ -44,7 +44,7 @@ type waitJSON struct {
 // StoryJSON writes a simulation's story for programs: one object, times in
 // UTC, clusters in the order of their names. The error is the writer's.
 func StoryJSON(w io.Writer, s sim.Story) error {
-	out := storyJSON{From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []chapterJSON{}}
+	out := storyJSON{From: s.From.UTC(), To: s.To.UTC(), Every: fleet.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []chapterJSON{}}
 	for _, c := range s.Clusters {
 		j := chapterJSON{
 			Cluster: c.Cluster.String(), Outcome: string(c.Outcome), Phase: string(c.Phase), Reason: string(c.Reason), Message: c.Message,
@@ -61,7 +61,7 @@ func StoryJSON(w io.Writer, s sim.Story) error {
 	return writeJSON(w, out)
 }
 
-func caOf(ca policy.CA) *caJSON {
+func caOf(ca fleet.CA) *caJSON {
 	if ca.Fingerprint == "" {
 		return nil
 	}

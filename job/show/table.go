@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -30,7 +31,7 @@ var columns = []column{
 	{"VERIFIED", 0, func(g *page, c sim.Chapter) string { return g.hour(c.Closed) }, 0},
 }
 
-func caCell(ca policy.CA) string {
+func caCell(ca fleet.CA) string {
 	if ca.Fingerprint == "" {
 		return ""
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Comparison is the same fleet under two policies.
@@ -23,7 +23,7 @@ type SettingChange struct{ Name, Before, After string }
 // Shift is a cluster for which the policies differ. Where it is rotated more
 // than once, the first rotation that differs is told.
 type Shift struct {
-	Cluster           policy.Ref
+	Cluster           fleet.Ref
 	StartBefore       time.Time // zero: it does not start
 	StartAfter        time.Time
 	CompletedBefore   time.Time
@@ -41,7 +41,7 @@ type Shift struct {
 func (c Comparison) Shifts() []Shift {
 	before, after := c.Before.byCluster(), c.After.byCluster()
 	missedBefore, missed := c.Before.missed(), c.After.missed()
-	was := map[policy.Ref]Chapter{}
+	was := map[fleet.Ref]Chapter{}
 	for _, chapter := range c.Before.Clusters {
 		was[chapter.Cluster] = chapter
 	}
@@ -84,8 +84,8 @@ func (s Shift) size() time.Duration {
 	return s.StartAfter.Sub(s.StartBefore).Abs()
 }
 
-func (f Forecast) byCluster() map[policy.Ref][]Turn {
-	out := map[policy.Ref][]Turn{}
+func (f Forecast) byCluster() map[fleet.Ref][]Turn {
+	out := map[fleet.Ref][]Turn{}
 	for _, t := range f.Turns {
 		out[t.Cluster] = append(out[t.Cluster], t)
 	}
@@ -93,8 +93,8 @@ func (f Forecast) byCluster() map[policy.Ref][]Turn {
 }
 
 // missed are the clusters of which a deadline passes before the start.
-func (f Forecast) missed() map[policy.Ref]bool {
-	out := map[policy.Ref]bool{}
+func (f Forecast) missed() map[fleet.Ref]bool {
+	out := map[fleet.Ref]bool{}
 	for _, t := range f.Turns {
 		out[t.Cluster] = out[t.Cluster] || t.Late() && !t.Deadline.Before(f.From)
 	}

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -24,7 +25,7 @@ type course struct {
 	tell    *teller
 	turns   *turns
 	last    int // the last wave that has clusters
-	room    func(policy.Ref) policy.Verdict
+	room    func(fleet.Ref) policy.Verdict
 	now     time.Time
 	runs    int
 	skipped int
@@ -123,7 +124,7 @@ func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)
 // anew is always seen, and what is in flight in every run that is made.
 func (c *course) choose(book policy.Book, all bool) bool {
 	c.room = policy.Vacancy(c.Policy, book.Fleet)
-	full := !c.room(policy.Ref{}).Open && !slices.ContainsFunc(c.sights.all, func(x *sight) bool {
+	full := !c.room(fleet.Ref{}).Open && !slices.ContainsFunc(c.sights.all, func(x *sight) bool {
 		return c.presses(x) && !c.now.Before(x.until)
 	})
 	awake := all

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -118,14 +119,14 @@ func (m crashMover) send(call func() policy.Outcome) policy.Outcome {
 	return call()
 }
 
-func (m crashMover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m crashMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.send(func() policy.Outcome { return m.Mover.Start(ctx, ref) })
 }
 
-func (m crashMover) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+func (m crashMover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
 	return m.send(func() policy.Outcome { return m.Mover.Recreate(ctx, ref, target) })
 }
 
-func (m crashMover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m crashMover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.send(func() policy.Outcome { return m.Mover.Complete(ctx, ref) })
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestFaultsEndWell: with GKE flaky, runs cut and somebody else at work, every
@@ -18,7 +18,7 @@ func TestFaultsEndWell(t *testing.T) {
 		if s.Faults < 20 {
 			t.Errorf("seed %d: only %d faults", seed, s.Faults)
 		}
-		at := map[policy.Ref]Chapter{}
+		at := map[fleet.Ref]Chapter{}
 		for _, c := range s.Clusters {
 			at[c.Cluster] = c
 		}

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -31,7 +32,7 @@ type Forecast struct {
 	// those of which nobody can tell.
 	Left []Left
 	// Unread could not be read, so it is in no forecast.
-	Unread []policy.Unread
+	Unread []fleet.Unread
 	// Late counts the deadlines that pass before a start; Overdue those that had
 	// passed when it began.
 	Late, Overdue int
@@ -40,11 +41,11 @@ type Forecast struct {
 // Turn is one rotation of one cluster. A time is zero when that does not happen
 // before the end.
 type Turn struct {
-	Cluster policy.Ref
+	Cluster fleet.Ref
 	Attempt string
 	No      int
 	Wave    string
-	OldCA   policy.CA
+	OldCA   fleet.CA
 	// Before: it was in flight when the forecast began.
 	Before bool
 	// Watched: somebody else started it and completes it.
@@ -82,7 +83,7 @@ type Day struct {
 
 // Left is a cluster that is due and not rotated when the forecast ends.
 type Left struct {
-	Cluster  policy.Ref
+	Cluster  fleet.Ref
 	Wave     string
 	Outcome  Outcome
 	Phase    policy.Phase // in flight: where

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 const day = 24 * time.Hour
@@ -57,14 +58,14 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 	p.Approval = pick(dice, policy.ApproveNone, policy.ApproveNone, policy.ApproveNone, policy.ApproveComplete, policy.ApproveStart)
 	p.ZonalComplete = pick(dice, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth)
 	p.Every = pick(dice, time.Hour, time.Hour, 2*time.Hour)
-	settle(t, (*policy.Waves)(&p.Waves), pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
+	settle(t, (*fleet.Waves)(&p.Waves), pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
 	settle(t, &p.StartWindow, pick(dice, "always", "always", "Mon-Fri 00:00-24:00 Europe/Paris"))
 	settle(t, &p.Window, pick(dice, "always", "Sat,Sun 02:00-06:00 Europe/Paris"))
 	settle(t, &p.CompleteWindow, pick(dice, "Mon-Thu 09:00-15:00", "always", "Wed 10:00-12:00 America/New_York"))
 	settle(t, &p.Freezes, pick(dice, "none", "2026-12-18/2027-01-04 Europe/Paris"))
 	if dice.IntN(6) == 0 {
 		p.RotateIssuedBefore = crowdStart.Add(-100 * day)
-		urgent, err := policy.ParseSelector("env=prod")
+		urgent, err := fleet.ParseSelector("env=prod")
 		if err != nil {
 			t.Fatal(err)
 		}

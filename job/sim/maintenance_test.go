@@ -19,6 +19,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // withPolicies gives one cluster for each recorded maintenance policy, named
@@ -93,7 +94,7 @@ func TestRecordedPolicies(t *testing.T) {
 	}
 }
 
-func operations(t *testing.T, w *gkesim.World) map[policy.Ref][]policy.Operation {
+func operations(t *testing.T, w *gkesim.World) map[fleet.Ref][]fleet.Operation {
 	t.Helper()
 	opts, stop, err := w.Connect()
 	if err != nil {
@@ -113,7 +114,7 @@ func operations(t *testing.T, w *gkesim.World) map[policy.Ref][]policy.Operation
 
 // checkWork: starts and node calls of ours have room in an open window; GKE's
 // own node work begins and ends in one.
-func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, ops []policy.Operation) {
+func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, ops []fleet.Operation) {
 	t.Helper()
 	sent := map[time.Time]bool{}
 	for _, e := range journal {
@@ -129,7 +130,7 @@ func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, op
 	}
 	pools := map[string]bool{}
 	for _, op := range ops {
-		if op.Type != policy.OpUpgradeNodes {
+		if op.Type != fleet.OpUpgradeNodes {
 			continue
 		}
 		pools[op.Pool] = true

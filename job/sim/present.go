@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -18,7 +19,7 @@ import (
 // begins. Nothing in it is changed by forecasts.
 type Present struct {
 	Clusters []gke.Seen
-	Unread   []policy.Unread // unknown clusters are in no forecast
+	Unread   []fleet.Unread // unknown clusters are in no forecast
 	Book     policy.Book
 	History  []policy.Record // of clusters with a second CA and no record
 }
@@ -40,7 +41,7 @@ func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, book policy.
 		if err != nil {
 			bad++
 			first = cmp.Or(first, err)
-			p.Unread = append(p.Unread, policy.Unread{Project: project, Reason: err.Error()})
+			p.Unread = append(p.Unread, fleet.Unread{Project: project, Reason: err.Error()})
 		}
 	}
 	if bad == len(asked) && bad > 0 {
@@ -69,11 +70,11 @@ func (p *Present) forgetUnread() {
 	p.Book.Rotations = maps.Clone(p.Book.Rotations)
 	p.Book.Fleet.Slots = maps.Clone(p.Book.Fleet.Slots)
 	for ref := range p.Book.Rotations {
-		unread := slices.ContainsFunc(p.Unread, func(u policy.Unread) bool { return u.Covers(ref) })
+		unread := slices.ContainsFunc(p.Unread, func(u fleet.Unread) bool { return u.Covers(ref) })
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
 			delete(p.Book.Rotations, ref)
 			delete(p.Book.Fleet.Slots, ref.String())
-			p.Unread = append(p.Unread, policy.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"})
+			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"})
 		}
 	}
 }
@@ -85,7 +86,7 @@ func (p *Present) readHistory(ctx context.Context, store state.Store) error {
 		return nil
 	}
 	for _, seen := range p.Clusters {
-		if _, onRecord := p.Book.Rotations[seen.Ref]; onRecord || len(policy.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
+		if _, onRecord := p.Book.Rotations[seen.Ref]; onRecord || len(fleet.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
 			continue
 		}
 		records, err := store.History(ctx, seen.Ref)

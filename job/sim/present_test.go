@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -215,12 +216,12 @@ func TestWhatPrevents(t *testing.T) {
 // TestUnreadRegion: what plan calls unreadable a forecast leaves out: a zonal
 // cluster in a region that did not answer, and a regional one of which a zone did not.
 func TestUnreadRegion(t *testing.T) {
-	zonal := policy.Ref{Project: "p", Location: "europe-west1-b", Name: "zonal"}
-	regional := policy.Ref{Project: "p", Location: "us-east1", Name: "regional"}
-	other := policy.Ref{Project: "p", Location: "europe-west10", Name: "other"}
+	zonal := fleet.Ref{Project: "p", Location: "europe-west1-b", Name: "zonal"}
+	regional := fleet.Ref{Project: "p", Location: "us-east1", Name: "regional"}
+	other := fleet.Ref{Project: "p", Location: "europe-west10", Name: "other"}
 	p := Present{
-		Unread: []policy.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
-		Book:   policy.Book{Rotations: map[policy.Ref]policy.Rotation{zonal: {}, regional: {}, other: {}}},
+		Unread: []fleet.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
+		Book:   policy.Book{Rotations: map[fleet.Ref]policy.Rotation{zonal: {}, regional: {}, other: {}}},
 	}
 	p.forgetUnread()
 	if _, there := p.Book.Rotations[other]; len(p.Book.Rotations) != 1 || !there {

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // sights are the clusters of a simulated GKE as runs see them: read through the
@@ -19,15 +20,15 @@ type sights struct {
 	cloud    *gke.Cloud
 	all      []*sight // ordered by cluster
 	projects map[string][]*sight
-	of       map[policy.Ref]*sight
-	unread   []policy.Unread
+	of       map[fleet.Ref]*sight
+	unread   []fleet.Unread
 	now      time.Time
 }
 
 // sight is one cluster, and what the forecast remembers of it.
 type sight struct {
-	cluster policy.Cluster
-	ops     []policy.Operation
+	cluster fleet.Cluster
+	ops     []fleet.Operation
 	// turns is when time alone changes what GKE shows: the CA's last week
 	// begins, or an operation is forgotten. Zero: never.
 	turns time.Time
@@ -38,7 +39,7 @@ type sight struct {
 
 // look reads all that there is.
 func look(ctx context.Context, w *gkesim.World, projects []string) (*sights, error) {
-	s := &sights{world: w, cloud: gke.Over(w.Direct(), gke.NoRetry()), projects: map[string][]*sight{}, of: map[policy.Ref]*sight{}, now: w.Now()}
+	s := &sights{world: w, cloud: gke.Over(w.Direct(), gke.NoRetry()), projects: map[string][]*sight{}, of: map[fleet.Ref]*sight{}, now: w.Now()}
 	w.Touched() // from now on it tells
 	for _, project := range projects {
 		clusters, unread, err := s.cloud.Clusters(ctx, project)
@@ -68,7 +69,7 @@ func (s *sights) refresh(ctx context.Context, now time.Time) error {
 		}
 	}
 	for _, name := range s.world.Touched() {
-		if ref, err := policy.ParseRef(name); err == nil {
+		if ref, err := fleet.ParseRef(name); err == nil {
 			note(s.of[ref])
 		}
 	}
@@ -121,8 +122,8 @@ func (s *sights) readOperations(ctx context.Context, project string, list []*sig
 }
 
 // Clusters implements [gke.Reader]: those that this run is to see.
-func (s *sights) Clusters(_ context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
-	var out []policy.Cluster
+func (s *sights) Clusters(_ context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
+	var out []fleet.Cluster
 	for _, x := range s.projects[project] {
 		if x.listed {
 			out = append(out, x.cluster)
@@ -132,22 +133,22 @@ func (s *sights) Clusters(_ context.Context, project string) ([]policy.Cluster, 
 }
 
 // Cluster implements [gke.Reader].
-func (s *sights) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+func (s *sights) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 	if err := s.refresh(ctx, s.now); err != nil {
-		return policy.Cluster{}, err
+		return fleet.Cluster{}, err
 	}
 	if x := s.of[ref]; x != nil {
 		return x.cluster, nil
 	}
-	return policy.Cluster{}, gke.ErrNotFound
+	return fleet.Cluster{}, gke.ErrNotFound
 }
 
 // Operations implements [gke.Reader].
-func (s *sights) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+func (s *sights) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	if err := s.refresh(ctx, s.now); err != nil {
 		return nil, err
 	}
-	out := map[policy.Ref][]policy.Operation{}
+	out := map[fleet.Ref][]fleet.Operation{}
 	for _, x := range s.projects[project] {
 		if x.listed && len(x.ops) > 0 {
 			out[x.cluster.Ref] = x.ops

@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -45,7 +46,7 @@ type Story struct {
 // Change is one step of one rotation: a phase entered, or the attempt's end.
 type Change struct {
 	At      time.Time
-	Cluster policy.Ref
+	Cluster fleet.Ref
 	Phase   policy.Phase    // entered; "" at the end
 	Closed  policy.ClosedAs // the end; "" before
 	Reason  reason.Code
@@ -56,13 +57,13 @@ type Change struct {
 
 // Chapter is one cluster's part.
 type Chapter struct {
-	Cluster policy.Ref
+	Cluster fleet.Ref
 	Outcome Outcome
 	Phase   policy.Phase
 	Reason  reason.Code
 	Message string
-	OldCA   policy.CA // the oldest when first seen
-	NewCA   policy.CA // zero until there is one
+	OldCA   fleet.CA // the oldest when first seen
+	NewCA   fleet.CA // zero until there is one
 	// Due is when a run first saw it due; zero: never.
 	Due time.Time
 	// Entered is when each phase was last entered.
@@ -83,11 +84,11 @@ type Wait struct {
 // teller makes a story out of the results of runs.
 type teller struct {
 	Story
-	chapters map[policy.Ref]*Chapter
+	chapters map[fleet.Ref]*Chapter
 	// told counts the transitions already told, by attempt.
 	told map[string]int
 	// open are the attempts that the book held when last seen.
-	open map[policy.Ref]policy.Rotation
+	open map[fleet.Ref]policy.Rotation
 	// sparse: runs are left out, so somebody else counts the waiting.
 	sparse bool
 }
@@ -95,16 +96,16 @@ type teller struct {
 func newStory(s Setup) *teller {
 	return &teller{
 		Story:    Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
-		chapters: map[policy.Ref]*Chapter{},
+		chapters: map[fleet.Ref]*Chapter{},
 		told:     map[string]int{},
-		open:     map[policy.Ref]policy.Rotation{},
+		open:     map[fleet.Ref]policy.Rotation{},
 	}
 }
 
 // add takes in one run.
 func (t *teller) add(res pass.Result) {
 	t.recall(res)
-	planned := map[policy.Ref]policy.Decision{}
+	planned := map[fleet.Ref]policy.Decision{}
 	for _, d := range res.Decisions {
 		planned[d.Cluster.Ref] = d
 		c := t.chapter(d)
@@ -153,7 +154,7 @@ func (t *teller) recall(res pass.Result) {
 
 // showsNew says whether GKE shows the cluster with its new CA alone.
 func showsNew(f policy.Fleet, c *Chapter) bool {
-	i, ok := slices.BinarySearchFunc(f.Clusters, c.Cluster, func(x policy.Cluster, ref policy.Ref) int { return x.Ref.Compare(ref) })
+	i, ok := slices.BinarySearchFunc(f.Clusters, c.Cluster, func(x fleet.Cluster, ref fleet.Ref) int { return x.Ref.Compare(ref) })
 	return ok && c.NewCA.Fingerprint != "" && f.Clusters[i].Bundle.Oldest().Fingerprint == c.NewCA.Fingerprint
 }
 

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -45,7 +46,7 @@ func playWith(t *testing.T, days int, seed int64, faults []string, each func(pas
 // TestStoryOfSample: what the story says is what happened, no more and no
 // less.
 func TestStoryOfSample(t *testing.T) {
-	dueFor := map[policy.Ref]time.Duration{}
+	dueFor := map[fleet.Ref]time.Duration{}
 	s := play(t, 20, func(res pass.Result) {
 		for _, d := range res.Decisions {
 			if d.Due.Is {
@@ -119,10 +120,10 @@ func TestStoryEndsEarly(t *testing.T) {
 }
 
 // result is one run that saw one cluster.
-func result(at time.Time, d policy.Decision, book map[policy.Ref]policy.Rotation, done ...pass.Done) pass.Result {
+func result(at time.Time, d policy.Decision, book map[fleet.Ref]policy.Rotation, done ...pass.Done) pass.Result {
 	return pass.Result{
 		At:    at,
-		Fleet: policy.Fleet{Clusters: []policy.Cluster{d.Cluster}, Book: policy.Book{Known: true, Rotations: book}}, Decisions: []policy.Decision{d}, Done: done,
+		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Book: policy.Book{Known: true, Rotations: book}}, Decisions: []policy.Decision{d}, Done: done,
 	}
 }
 
@@ -130,9 +131,9 @@ func result(at time.Time, d policy.Decision, book map[policy.Ref]policy.Rotation
 // the book, once; what was not stored is not told.
 func TestLostAnswers(t *testing.T) {
 	from := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	ref := policy.Ref{Project: "p", Location: "l", Name: "c"}
-	old, fresh := policy.CA{Fingerprint: "aaaa"}, policy.CA{Fingerprint: "bbbb"}
-	idle := policy.Decision{Cluster: policy.Cluster{Ref: ref, Bundle: policy.Bundle{CAs: []policy.CA{old}}}, Action: policy.Start, Due: policy.Due{Is: true}}
+	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
+	old, fresh := fleet.CA{Fingerprint: "aaaa"}, fleet.CA{Fingerprint: "bbbb"}
+	idle := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}}, Action: policy.Start, Due: policy.Due{Is: true}}
 	r := policy.Rotation{
 		Cluster: ref, AttemptID: "one", Phase: policy.Starting, New: fresh,
 		Transitions: []policy.Transition{{Phase: policy.Starting, At: from, Reason: reason.IsDue}},
@@ -144,7 +145,7 @@ func TestLostAnswers(t *testing.T) {
 	if len(tell.Changes) != 0 {
 		t.Errorf("told what may not be stored: %+v", tell.Changes)
 	}
-	book := map[policy.Ref]policy.Rotation{ref: r}
+	book := map[fleet.Ref]policy.Rotation{ref: r}
 	waiting := after
 	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, policy.Starting, reason.StartRuns
 	tell.add(result(from.Add(time.Hour), waiting, book))
@@ -152,7 +153,7 @@ func TestLostAnswers(t *testing.T) {
 	if len(tell.Changes) != 1 || tell.Changes[0].Phase != policy.Starting || tell.Changes[0].Message == "" {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
-	verified := policy.Decision{Cluster: policy.Cluster{Ref: ref, Bundle: policy.Bundle{CAs: []policy.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}
+	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
 	tell.finish(nil)
 	c := tell.Clusters[0]
@@ -167,10 +168,10 @@ func TestLostAnswers(t *testing.T) {
 func TestWaitsOnlyWhileDue(t *testing.T) {
 	from := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	tell := newStory(Setup{From: from, Days: 1, Every: 6 * time.Hour})
-	ref := policy.Ref{Project: "p", Location: "l", Name: "c"}
+	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	for i := range 5 { // the last run is at the very end: nothing follows it
 		d := policy.Decision{
-			Cluster: policy.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed, Due: policy.Due{Is: i >= 2},
+			Cluster: fleet.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed, Due: policy.Due{Is: i >= 2},
 			Gates: []policy.Verdict{{Gate: "freeze", Reason: reason.Frozen, Lifted: true}, {Gate: "window", Reason: reason.WindowClosed}},
 		}
 		tell.add(result(from.Add(time.Duration(i)*6*time.Hour), d, nil))

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // turns gathers the rotations of a forecast from the records that runs store.
@@ -42,7 +43,7 @@ func (t *turns) of(r policy.Rotation) *Turn {
 
 // add takes in one run.
 func (t *turns) add(res pass.Result) {
-	planned := map[policy.Ref]policy.Decision{}
+	planned := map[fleet.Ref]policy.Decision{}
 	for _, d := range res.Decisions {
 		planned[d.Cluster.Ref] = d
 		if r := d.Rotation; r != nil && t.all[r.AttemptID] != nil {

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -37,7 +38,7 @@ type Event struct {
 type Data struct {
 	Kind     policy.NoticeKind `json:"kind"`
 	Env      string            `json:"env"`
-	Cluster  policy.Ref        `json:"cluster,omitzero"` // P/L/C, as every command takes it
+	Cluster  fleet.Ref         `json:"cluster,omitzero"` // P/L/C, as every command takes it
 	Phase    policy.Phase      `json:"phase,omitempty"`
 	Reason   reason.Code       `json:"reason,omitempty"`
 	Message  string            `json:"message"`

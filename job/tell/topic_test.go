@@ -21,6 +21,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state/emulator"
 )
 
@@ -94,7 +95,7 @@ func TestTopic(t *testing.T) {
 		n := full
 		n.ID, n.Cluster.Name = fmt.Sprintf("%04x", i), fmt.Sprintf("c%d", i%3)
 		if i == 11 {
-			n.Kind, n.Cluster, n.HandOver = policy.NoticeBreakerOpen, policy.Ref{}, nil
+			n.Kind, n.Cluster, n.HandOver = policy.NoticeBreakerOpen, fleet.Ref{}, nil
 		}
 		if err := topic.Tell(t.Context(), n); err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -32,11 +33,11 @@ var (
 	// full is a notice in which everything is said.
 	full = policy.Notice{
 		ID: "00112233445566778899aabbccddeeff", Kind: policy.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: policy.UpdatingClients, Reason: reason.NodesDone,
-		Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: "3 of 3 pools recreated", Next: "Make sure that every client is updated.",
+		Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: "3 of 3 pools recreated", Next: "Make sure that every client is updated.",
 		Expected: noon.Add(72 * time.Hour), HandOver: &policy.HandOver{
-			Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: policy.Ours, At: noon, Moment: policy.AtNodesDone,
-			Phase: policy.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: policy.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
-			NewCA: policy.CA{Fingerprint: "bb", Issued: noon, Expires: noon.AddDate(30, 0, 0)}, Zonal: true, Pools: map[string]bool{"web": true, "batch": true, "gpu": false},
+			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: policy.Ours, At: noon, Moment: policy.AtNodesDone,
+			Phase: policy.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
+			NewCA: fleet.CA{Fingerprint: "bb", Issued: noon, Expires: noon.AddDate(30, 0, 0)}, Zonal: true, Pools: map[string]bool{"web": true, "batch": true, "gpu": false},
 			SoakEnds: noon.Add(70 * time.Hour), Completes: noon.Add(72 * time.Hour), GKECompletes: noon.Add(160 * time.Hour), Approval: true,
 		},
 	}

@@ -10,20 +10,21 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
 // badReader is a Reader that lies. Each part is optional.
 type badReader struct {
 	gke.Reader
-	clusters func(gke.Reader, context.Context, string) ([]policy.Cluster, []policy.Unread, error)
-	cluster  func(gke.Reader, context.Context, policy.Ref) (policy.Cluster, error)
-	ops      func(gke.Reader, context.Context, string) (map[policy.Ref][]policy.Operation, error)
+	clusters func(gke.Reader, context.Context, string) ([]fleet.Cluster, []fleet.Unread, error)
+	cluster  func(gke.Reader, context.Context, fleet.Ref) (fleet.Cluster, error)
+	ops      func(gke.Reader, context.Context, string) (map[fleet.Ref][]fleet.Operation, error)
 	// shown changes every cluster that is shown.
-	shown func(*policy.Cluster)
+	shown func(*fleet.Cluster)
 }
 
-func (r *badReader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (r *badReader) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	ask := r.clusters
 	if ask == nil {
 		ask = gke.Reader.Clusters
@@ -36,7 +37,7 @@ func (r *badReader) Clusters(ctx context.Context, project string) ([]policy.Clus
 	return list, unread, err
 }
 
-func (r *badReader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+func (r *badReader) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 	ask := r.cluster
 	if ask == nil {
 		ask = gke.Reader.Cluster
@@ -48,14 +49,14 @@ func (r *badReader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster
 	return c, err
 }
 
-func (r *badReader) show(c *policy.Cluster) {
+func (r *badReader) show(c *fleet.Cluster) {
 	if r.shown != nil {
 		c.Bundle.CAs = slices.Clone(c.Bundle.CAs)
 		r.shown(c)
 	}
 }
 
-func (r *badReader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+func (r *badReader) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	if r.ops != nil {
 		return r.ops(r.Reader, ctx, project)
 	}
@@ -118,7 +119,7 @@ func (s *badStore) Write(ctx context.Context, c state.Change) (state.Change, err
 	return now, err
 }
 
-func (s *badStore) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (s *badStore) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	records, err := s.Store.History(ctx, ref)
 	if err == nil && s.history != nil {
 		records = s.history(records)
@@ -179,15 +180,15 @@ type badMover struct {
 	call func(send func() policy.Outcome) policy.Outcome
 }
 
-func (m badMover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m badMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.call(func() policy.Outcome { return m.Mover.Start(ctx, ref) })
 }
 
-func (m badMover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m badMover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.call(func() policy.Outcome { return m.Mover.Complete(ctx, ref) })
 }
 
-func (m badMover) Recreate(ctx context.Context, ref policy.Ref, p policy.Pool) policy.Outcome {
+func (m badMover) Recreate(ctx context.Context, ref fleet.Ref, p fleet.Pool) policy.Outcome {
 	return m.call(func() policy.Outcome { return m.Mover.Recreate(ctx, ref, p) })
 }
 
@@ -211,7 +212,7 @@ func sendsOthers(w pass.World, about Process) pass.World {
 	}
 	move := w.Move
 	return keeping(badStore{book: func(b *policy.Book) {
-		for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), policy.Ref.Compare) {
+		for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
 			if r := b.Rotations[ref]; r.Call != nil && r.Call.State == policy.Intended && r.Call.Run != about.Name {
 				_ = move.Start(nobody, ref)
 			}
@@ -235,16 +236,16 @@ func frozen(w pass.World, _ Process) pass.World {
 
 // fromBefore answers the read under the intent with what the list showed.
 func fromBefore(w pass.World, _ Process) pass.World {
-	seen := map[policy.Ref]policy.Cluster{}
+	seen := map[fleet.Ref]fleet.Cluster{}
 	r := badReader{Reader: w.Read}
-	r.clusters = func(from gke.Reader, ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+	r.clusters = func(from gke.Reader, ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 		list, unread, err := from.Clusters(ctx, project)
 		for _, c := range list {
 			seen[c.Ref] = c
 		}
 		return list, unread, err
 	}
-	r.cluster = func(from gke.Reader, ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+	r.cluster = func(from gke.Reader, ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 		if c, ok := seen[ref]; ok {
 			return c, nil
 		}
@@ -257,9 +258,9 @@ func fromBefore(w pass.World, _ Process) pass.World {
 // clusterFirst reads the cluster before the operations.
 func clusterFirst(w pass.World, _ Process) pass.World {
 	var from gke.Reader
-	ops := map[string]map[policy.Ref][]policy.Operation{}
+	ops := map[string]map[fleet.Ref][]fleet.Operation{}
 	r := badReader{Reader: w.Read}
-	r.ops = func(real gke.Reader, ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+	r.ops = func(real gke.Reader, ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 		from = real
 		if known, ok := ops[project]; ok {
 			delete(ops, project)
@@ -267,7 +268,7 @@ func clusterFirst(w pass.World, _ Process) pass.World {
 		}
 		return real.Operations(ctx, project)
 	}
-	r.cluster = func(real gke.Reader, ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+	r.cluster = func(real gke.Reader, ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 		c, err := real.Cluster(ctx, ref)
 		if err == nil {
 			_, err = from.Operations(ctx, ref.Project)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -233,7 +234,7 @@ func (d *deployment) wrote(c state.Change) {
 }
 
 // say is a person who says something to the book, as the commands do.
-func (d *deployment) say(what string, ref policy.Ref, change func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error)) bool {
+func (d *deployment) say(what string, ref fleet.Ref, change func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error)) bool {
 	b, err := d.book.Book(context.Background())
 	if err != nil {
 		return false

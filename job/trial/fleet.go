@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 var places = []string{
@@ -35,16 +35,16 @@ func (p *play) drawFleet() fleetMaker {
 }
 
 // add makes one cluster more. env is its label; "": any.
-func (f *fleetMaker) add(p *play, env string) (policy.Ref, error) {
+func (f *fleetMaker) add(p *play, env string) (fleet.Ref, error) {
 	f.made++
-	ref := policy.Ref{Project: pick(p, f.projects...), Location: pick(p, places...), Name: fmt.Sprintf("c%02d", f.made)}
+	ref := fleet.Ref{Project: pick(p, f.projects...), Location: pick(p, places...), Name: fmt.Sprintf("c%02d", f.made)}
 	p.out.Clusters++
 	p.out.ClusterDays += p.End.Sub(p.now).Hours() / 24
 	return ref, f.make(p, ref, env)
 }
 
 // make puts a cluster of that name into GKE.
-func (f *fleetMaker) make(p *play, ref policy.Ref, env string) error {
+func (f *fleetMaker) make(p *play, ref fleet.Ref, env string) error {
 	issued, expires := f.life(p)
 	id := fmt.Sprintf("id-%s-%d", ref.Name, p.dice.IntN(1_000_000))
 	pem := gkesim.IssueCA(int64(p.Seed), ref.String()+id, issued, expires) //nolint:gosec // any mapping will do

@@ -6,6 +6,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -86,7 +87,7 @@ type Event struct {
 	// Clock is the process's own wall clock, Mono its own monotonic one.
 	Clock   time.Time
 	Mono    time.Duration
-	Cluster policy.Ref // zero: none, or several
+	Cluster fleet.Ref // zero: none, or several
 	Text    string
 
 	Facts   []Fact
@@ -105,11 +106,11 @@ type Event struct {
 
 // Fact is what is true of a cluster in GKE, whatever anybody has read.
 type Fact struct {
-	Ref policy.Ref
+	Ref fleet.Ref
 	// Raw is the cluster as the API shows it.
 	Raw *containerpb.Cluster
 	// Cluster is the same, as read; without operations.
-	Cluster policy.Cluster
+	Cluster fleet.Cluster
 }
 
 // Run is one process.
@@ -129,11 +130,11 @@ type Look struct {
 	AsOf    time.Time // on the world's clock: what it shows is of then
 	// Clusters are what was shown, in the order of the answer; one for
 	// ClusterRead, none with Gone.
-	Clusters []policy.Cluster
+	Clusters []fleet.Cluster
 	// Raw are the same as the API shows them, by cluster.
-	Raw        map[policy.Ref]*containerpb.Cluster
-	Operations map[policy.Ref][]policy.Operation
-	Unread     []policy.Unread
+	Raw        map[fleet.Ref]*containerpb.Cluster
+	Operations map[fleet.Ref][]fleet.Operation
+	Unread     []fleet.Unread
 	Gone       bool // ClusterRead: GKE says that there is no such cluster
 }
 
@@ -154,7 +155,7 @@ type Write struct {
 type Request struct {
 	N       int // from 1, over the whole play
 	Kind    policy.CallKind
-	Cluster policy.Ref
+	Cluster fleet.Ref
 	Pool    string // recreate; "" is the control plane (Autopilot)
 	// Intent is the id of the newest intent of that kind (and pool) that the
 	// process has stored for the cluster, by what it was told or not; "": none.
@@ -168,7 +169,7 @@ type Request struct {
 type Violation struct {
 	Promise int // of protocol.md, "Always true", from 1
 	At      time.Time
-	Cluster policy.Ref // zero: the fleet
+	Cluster fleet.Ref // zero: the fleet
 	Text    string
 }
 

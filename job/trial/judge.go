@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // protocol.md's numbers, written down a second time: the judge does not take
@@ -60,7 +61,7 @@ type judge struct {
 	calendars gkeCalendars
 	ledgers   map[string]*ledger
 	passes    map[int]*runner
-	clusters  map[policy.Ref]*truth
+	clusters  map[fleet.Ref]*truth
 	calls     map[string]*call // by intent
 	requests  map[int]*call
 	closing   ending
@@ -71,7 +72,7 @@ type judge struct {
 // NewJudge makes the judge of one play.
 func NewJudge(s Setup) Judge {
 	return &judge{
-		setup: s, ledgers: map[string]*ledger{}, passes: map[int]*runner{}, clusters: map[policy.Ref]*truth{},
+		setup: s, ledgers: map[string]*ledger{}, passes: map[int]*runner{}, clusters: map[fleet.Ref]*truth{},
 		calls: map[string]*call{}, requests: map[int]*call{},
 		calendars: gkeCalendars{until: s.End.Add(farAhead), known: map[*containerpb.MaintenancePolicy]gkeCalendar{}},
 	}
@@ -89,7 +90,7 @@ func (j *judge) Event(e *Event) []Violation {
 }
 
 // accuse says that the promise being judged is broken.
-func (j *judge) accuse(e *Event, cluster policy.Ref, format string, args ...any) {
+func (j *judge) accuse(e *Event, cluster fleet.Ref, format string, args ...any) {
 	j.found = append(j.found, Violation{Promise: j.promise, At: e.At, Cluster: cluster, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -97,15 +98,15 @@ func (j *judge) accuse(e *Event, cluster policy.Ref, format string, args ...any)
 type runner struct {
 	run     *Run
 	begun   time.Time
-	intents map[policy.Ref]*Event // the newest write that stored an intent
-	ops     map[string]*Event     // the newest read of a project's operations
-	reads   map[policy.Ref]*Event // the newest read of a cluster
-	fleet   *Event                // the newest read of the fleet document
+	intents map[fleet.Ref]*Event // the newest write that stored an intent
+	ops     map[string]*Event    // the newest read of a project's operations
+	reads   map[fleet.Ref]*Event // the newest read of a cluster
+	fleet   *Event               // the newest read of the fleet document
 }
 
 // under gives the reads that the process made for the cluster since its intent;
 // nil for each that it did not make.
-func (p *runner) under(ref policy.Ref) (intent, ops, read, fleet *Event) {
+func (p *runner) under(ref fleet.Ref) (intent, ops, read, fleet *Event) {
 	if intent = p.intents[ref]; intent == nil {
 		return nil, nil, nil, nil
 	}
@@ -122,7 +123,7 @@ func (p *runner) under(ref policy.Ref) (intent, ops, read, fleet *Event) {
 type call struct {
 	id, attempt, pool string
 	kind              policy.CallKind
-	cluster           policy.Ref
+	cluster           fleet.Ref
 	env               string
 	pass              int
 	intent            *Event
@@ -145,18 +146,18 @@ func (c *call) late(t time.Time) bool { return t.After(c.sentAt.Add(callTimeout 
 // ledger is one deployment's, as it was written.
 type ledger struct {
 	fleet    policy.FleetDoc
-	active   map[policy.Ref]*policy.Rotation
+	active   map[fleet.Ref]*policy.Rotation
 	attempts map[string]*attempt
-	starts   map[policy.Ref]*call // the newest that was sent
-	finals   map[policy.Ref]*call // the newest complete that was sent
-	nodes    map[string]*call     // the newest node call that was sent, by cluster and pool
+	starts   map[fleet.Ref]*call // the newest that was sent
+	finals   map[fleet.Ref]*call // the newest complete that was sent
+	nodes    map[string]*call    // the newest node call that was sent, by cluster and pool
 	// approved are the approvals that people gave.
 	approved map[approvalKey]bool
 }
 
 type approvalKey struct {
 	kind      policy.CallKind
-	cluster   policy.Ref
+	cluster   fleet.Ref
 	clusterID string
 	which     string // CA or attempt
 	entry     int
@@ -169,9 +170,9 @@ func keyOf(a policy.Approval) approvalKey {
 // attempt is one rotation, as the journal shows it.
 type attempt struct {
 	id          string
-	cluster     policy.Ref
+	cluster     fleet.Ref
 	origin      policy.Origin
-	baseline    policy.Fingerprint
+	baseline    fleet.Fingerprint
 	sent        []*call
 	handedOver  time.Time // not later than when people were told
 	entries     int       // into updating-clients, from recreating-nodes
@@ -190,7 +191,7 @@ type truth struct {
 	two       time.Time
 	known     bool // when the second CA came was seen
 	poolsThen map[string]bool
-	ops       map[string]policy.Operation
+	ops       map[string]fleet.Operation
 	accepted  *call // a start whose effect is not seen yet
 	by        *call // the start of ours that the second CA came of
 	// thereSince is since when a cluster of that name is known to be there;
@@ -203,18 +204,18 @@ func (j *judge) ledger(env string) *ledger {
 	b := j.ledgers[env]
 	if b == nil {
 		b = &ledger{
-			active: map[policy.Ref]*policy.Rotation{}, attempts: map[string]*attempt{}, starts: map[policy.Ref]*call{},
-			finals: map[policy.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{},
+			active: map[fleet.Ref]*policy.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
+			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{},
 		}
 		j.ledgers[env] = b
 	}
 	return b
 }
 
-func (j *judge) truth(ref policy.Ref) *truth {
+func (j *judge) truth(ref fleet.Ref) *truth {
 	t := j.clusters[ref]
 	if t == nil {
-		t = &truth{ops: map[string]policy.Operation{}}
+		t = &truth{ops: map[string]fleet.Operation{}}
 		j.clusters[ref] = t
 	}
 	return t
@@ -224,7 +225,7 @@ func (j *judge) truth(ref policy.Ref) *truth {
 func (j *judge) pass(e *Event) *runner {
 	p := j.passes[e.Pass]
 	if p == nil {
-		p = &runner{run: &Run{}, begun: e.At, intents: map[policy.Ref]*Event{}, ops: map[string]*Event{}, reads: map[policy.Ref]*Event{}}
+		p = &runner{run: &Run{}, begun: e.At, intents: map[fleet.Ref]*Event{}, ops: map[string]*Event{}, reads: map[fleet.Ref]*Event{}}
 		j.passes[e.Pass] = p
 	}
 	return p
@@ -247,10 +248,10 @@ func rotationIn(w *Write) (r *policy.Rotation, closed policy.ClosedAs) {
 	return w.Now.Rotation, ""
 }
 
-func refOf(name string) policy.Ref {
+func refOf(name string) fleet.Ref {
 	parts := strings.SplitN(name, "/", 3)
 	if len(parts) != 3 {
-		return policy.Ref{}
+		return fleet.Ref{}
 	}
-	return policy.Ref{Project: parts[0], Location: parts[1], Name: parts[2]}
+	return fleet.Ref{Project: parts[0], Location: parts[1], Name: parts[2]}
 }

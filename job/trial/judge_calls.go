@@ -1,8 +1,6 @@
 package trial
 
-import (
-	"gke-credential-rotator/policy"
-)
+import "gke-credential-rotator/policy"
 
 // sentOnce judges promise 2, and rules 1 and 2 with it: a process sends only
 // what it stored itself and was told to be stored, once and soon. Node calls

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // completesAllowed judges promise 3. That a pool was recreated it sees from
@@ -62,7 +63,7 @@ func (j *judge) recreated(t *truth, v showing, a *attempt, pool string) bool {
 
 // thereSince is when the newest CA was there: GKE sets notBefore back by an
 // hour.
-func thereSince(c policy.Cluster) time.Time {
+func thereSince(c fleet.Cluster) time.Time {
 	return newest(c).Issued.Add(time.Hour - time.Second)
 }
 
@@ -94,8 +95,8 @@ func (v showing) soakOver(t *truth, a *attempt) time.Time {
 }
 
 // shows says whether the read under the intent showed the operation done.
-func (v showing) shows(op policy.Operation) bool {
-	return slices.ContainsFunc(v.ops, func(o policy.Operation) bool { return o.Name == op.Name && o.Done })
+func (v showing) shows(op fleet.Operation) bool {
+	return slices.ContainsFunc(v.ops, func(o fleet.Operation) bool { return o.Name == op.Name && o.Done })
 }
 
 var zonal = regexp.MustCompile(`-[a-z]$`)

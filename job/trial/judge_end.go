@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // How long things may take when nothing is in their way.
@@ -19,10 +20,10 @@ const (
 
 // ending is what promises 8 and 9 need of the whole play.
 type ending struct {
-	calm     time.Time            // zero: not yet
-	settings map[string]*Event    // by deployment, the newest
-	began    map[policy.Ref]*Fact // when it became calm, or the cluster was made
-	since    map[policy.Ref]time.Time
+	calm     time.Time           // zero: not yet
+	settings map[string]*Event   // by deployment, the newest
+	began    map[fleet.Ref]*Fact // when it became calm, or the cluster was made
+	since    map[fleet.Ref]time.Time
 }
 
 // endsWell judges promise 8, when the play is over. What it cannot bound it
@@ -50,7 +51,7 @@ func (j *judge) endsWell(e *Event) {
 }
 
 // flightEnds: a rotation that we carry ends in time, and its calls settle.
-func (j *judge) flightEnds(e *Event, s *Event, ref policy.Ref, r *policy.Rotation) {
+func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *policy.Rotation) {
 	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
 	if !r.Carry || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
 		return // of an alpha cluster nobody recreates nodes, and once the old CA has expired, new ones fail
@@ -169,7 +170,7 @@ func (j *judge) neverLate(e *Event) {
 
 func (n *ending) learn(j *judge, e *Event) {
 	if n.settings == nil {
-		n.settings, n.began, n.since = map[string]*Event{}, map[policy.Ref]*Fact{}, map[policy.Ref]time.Time{}
+		n.settings, n.began, n.since = map[string]*Event{}, map[fleet.Ref]*Fact{}, map[fleet.Ref]time.Time{}
 	}
 	switch e.Kind {
 	case Begin:

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // takesEffect is how long after its acceptance a start may bring the second CA.
@@ -240,8 +241,8 @@ func (j *judge) learnMove(e *Event, b *ledger, a *attempt, r *policy.Rotation) {
 	a.transitions = r.Transitions
 }
 
-func newest(c policy.Cluster) policy.CA {
-	var ca policy.CA
+func newest(c fleet.Cluster) fleet.CA {
+	var ca fleet.CA
 	for _, x := range c.Bundle.CAs {
 		if ca.Fingerprint == "" || x.Issued.After(ca.Issued) {
 			ca = x
@@ -250,8 +251,8 @@ func newest(c policy.Cluster) policy.CA {
 	return ca
 }
 
-func oldest(c policy.Cluster) policy.CA {
-	var ca policy.CA
+func oldest(c fleet.Cluster) fleet.CA {
+	var ca fleet.CA
 	for _, x := range c.Bundle.CAs {
 		if ca.Fingerprint == "" || x.Issued.Before(ca.Issued) {
 			ca = x

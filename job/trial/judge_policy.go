@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // How near to a CA's expiry things change, from protocol.md and design.md.
@@ -20,9 +21,9 @@ const (
 // showing is what a process could see of one cluster when it decided to send.
 type showing struct {
 	policy   *policy.Policy
-	cluster  policy.Cluster // the read under the intent
+	cluster  fleet.Cluster // the read under the intent
 	gke      gkeCalendar
-	ops      []policy.Operation
+	ops      []fleet.Operation
 	doc      *policy.FleetDoc // read under the intent
 	rotation *policy.Rotation // in the book when it was sent
 	from, to time.Time        // the decision was made between, on the sender's clock
@@ -156,7 +157,7 @@ func (v showing) awaits(c calendar, t, last time.Time) bool {
 
 // shut names the calendar of the cluster or the company that binds a start or
 // a node call at t, or "".
-func (v showing) shut(t time.Time, pool *policy.Pool) string {
+func (v showing) shut(t time.Time, pool *fleet.Pool) string {
 	last := oldest(v.cluster).Expires.Add(-waitUntil)
 	if v.gke.strange && !v.emergency(t) && !v.urgent() {
 		return "its maintenance policy is of an unknown kind"
@@ -189,9 +190,9 @@ func (v showing) shut(t time.Time, pool *policy.Pool) string {
 }
 
 // held says whether a hold of the document binds the cluster at t.
-func held(doc *policy.FleetDoc, ref policy.Ref, t time.Time) bool {
+func held(doc *policy.FleetDoc, ref fleet.Ref, t time.Time) bool {
 	return slices.ContainsFunc(doc.Holds, func(h policy.Hold) bool {
-		return (h.Cluster == ref || h.Cluster == policy.Ref{}) && (h.Until.IsZero() || t.Before(h.Until))
+		return (h.Cluster == ref || h.Cluster == fleet.Ref{}) && (h.Until.IsZero() || t.Before(h.Until))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // mostSettled is how many settled calls a document keeps.
@@ -120,7 +121,7 @@ func (j *judge) closedRightly(e *Event, a *attempt, closed policy.ClosedAs) {
 // ageOf is for how long the cluster is known to be there.
 func (t *truth) ageOf(at time.Time) time.Duration { return at.Sub(t.thereSince) }
 
-func has(c policy.Cluster, f policy.Fingerprint) bool {
+func has(c fleet.Cluster, f fleet.Fingerprint) bool {
 	for _, ca := range c.Bundle.CAs {
 		if ca.Fingerprint == f {
 			return true

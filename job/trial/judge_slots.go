@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // blockedFrees is after how long of needing people a rotation holds no slot.
@@ -62,7 +63,7 @@ func (j *judge) slotsGiven(e *Event, w *Write) {
 
 // mayRelease: with one CA seen, with the record, or after eight days of
 // needing people. A record says itself since when; the judge has seen it said.
-func (b *ledger) mayRelease(e *Event, w *Write, ref policy.Ref) bool {
+func (b *ledger) mayRelease(e *Event, w *Write, ref fleet.Ref) bool {
 	if c := w.Now.Close; c != nil && c.Rotation.Cluster == ref {
 		return c.ClosedAs != policy.NotStarted
 	}
@@ -119,7 +120,7 @@ func (j *judge) slotsTaken(e *Event, w *Write) {
 // tally counts slots by what limits them.
 type tally struct{ urgent, emergency, fleet, project, location int }
 
-func (n *tally) add(s policy.Slot, ref, near policy.Ref) {
+func (n *tally) add(s policy.Slot, ref, near fleet.Ref) {
 	switch {
 	case s.Urgent:
 		n.urgent++

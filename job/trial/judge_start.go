@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // startsAllowed judges promise 1. It also asks for the approval of a start and
@@ -42,7 +43,7 @@ func (j *judge) startIntended(e *Event) {
 // heldSince says whether the hold was there when the process read the book: one
 // that a person adds before a retried commit binds from the read under the
 // intent on.
-func (j *judge) heldSince(e *Event, ref policy.Ref) bool {
+func (j *judge) heldSince(e *Event, ref fleet.Ref) bool {
 	f := j.pass(e).fleet
 	return f != nil && (f.Book != nil && held(&f.Book.Fleet, ref, e.Clock.Add(time.Hour)) || f.Fleet != nil && held(f.Fleet, ref, e.Clock.Add(time.Hour)))
 }
@@ -95,7 +96,7 @@ func (j *judge) nodesAllowed(e *Event) {
 	if !ok {
 		return
 	}
-	pool := &policy.Pool{}
+	pool := &fleet.Pool{}
 	for i := range v.cluster.Pools {
 		if e.Request.Pool != "" && v.cluster.Pools[i].Name == e.Request.Pool {
 			pool = &v.cluster.Pools[i]

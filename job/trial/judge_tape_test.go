@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -27,10 +28,10 @@ type step struct {
 }
 
 var (
-	shopWeb  = policy.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
-	shopBlog = policy.Ref{Project: "shop", Location: "europe-west1", Name: "blog"}
-	oldCA    = policy.CA{Fingerprint: "old", Issued: at("2022-03-01 00:00"), Expires: at("2027-03-11 00:00")}
-	newCA    = policy.CA{Fingerprint: "new", Issued: at("2026-11-22 23:15"), Expires: at("2056-11-22 23:15")}
+	shopWeb  = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
+	shopBlog = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "blog"}
+	oldCA    = fleet.CA{Fingerprint: "old", Issued: at("2022-03-01 00:00"), Expires: at("2027-03-11 00:00")}
+	newCA    = fleet.CA{Fingerprint: "new", Issued: at("2026-11-22 23:15"), Expires: at("2056-11-22 23:15")}
 )
 
 func (p *tape) add(name string, e Event) *Event {
@@ -106,11 +107,11 @@ func (p *tape) run(name string, later time.Duration, pol *policy.Policy) {
 }
 
 // fresh is the read under an intent.
-func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...policy.Operation) {
+func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...fleet.Operation) {
 	p.add(name+" fleet", Event{Kind: FleetRead, Fleet: &doc})
-	p.add(name+" ops", Event{Kind: OperationsRead, Look: &Look{Project: "shop", Operations: map[policy.Ref][]policy.Operation{f.Ref: ops}}})
+	p.add(name+" ops", Event{Kind: OperationsRead, Look: &Look{Project: "shop", Operations: map[fleet.Ref][]fleet.Operation{f.Ref: ops}}})
 	p.add(name+" read", Event{Kind: ClusterRead, Cluster: f.Ref, Look: &Look{
-		Project: "shop", Clusters: []policy.Cluster{f.Cluster}, Raw: map[policy.Ref]*containerpb.Cluster{f.Ref: f.Raw},
+		Project: "shop", Clusters: []fleet.Cluster{f.Cluster}, Raw: map[fleet.Ref]*containerpb.Cluster{f.Ref: f.Raw},
 	}})
 }
 
@@ -134,12 +135,12 @@ func (p *tape) store(name string, kind Kind, c state.Change) {
 }
 
 // factOf is the cluster with these CAs.
-func factOf(ref policy.Ref, cas ...policy.CA) *Fact {
+func factOf(ref fleet.Ref, cas ...fleet.CA) *Fact {
 	return &Fact{
 		Ref: ref, Raw: &containerpb.Cluster{Name: ref.Name, MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ref.Name))}},
-		Cluster: policy.Cluster{
-			Ref: ref, ID: "id-" + ref.Name, Status: "RUNNING", Bundle: policy.Bundle{CAs: cas}, Labels: map[string]string{"env": "prod"},
-			Pools: []policy.Pool{{Name: "a", Version: "1.33"}},
+		Cluster: fleet.Cluster{
+			Ref: ref, ID: "id-" + ref.Name, Status: "RUNNING", Bundle: fleet.Bundle{CAs: cas}, Labels: map[string]string{"env": "prod"},
+			Pools: []fleet.Pool{{Name: "a", Version: "1.33"}},
 		},
 	}
 }
@@ -198,7 +199,7 @@ func newTape(t *testing.T) *tape {
 	p.store("nodes intent", IntentStored, state.Change{Rotation: &r})
 	p.fresh("nodes", two, doc)
 	p.call("nodes", 2, Request{Kind: policy.CallRecreate, Cluster: shopWeb, Pool: "a", Intent: "c2"})
-	op := policy.Operation{Name: "op-nodes", Type: "UPGRADE_NODES", Pool: "a", Start: p.now}
+	op := fleet.Operation{Name: "op-nodes", Type: "UPGRADE_NODES", Pool: "a", Start: p.now}
 	r.PoolCalls = map[string]policy.Call{"a": {ID: "c2", Kind: policy.CallRecreate, Pool: "a", State: policy.Accepted, IntentAt: p.now, Operation: op.Name}}
 	p.store("nodes outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("nodes end", Event{Kind: RunEnd})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -30,7 +31,7 @@ func rotationOf(p *tape, name string) *policy.Rotation {
 }
 
 // shownBy is the cluster that a read showed, to be changed.
-func shownBy(p *tape, name string) *policy.Cluster {
+func shownBy(p *tape, name string) *fleet.Cluster {
 	l := *p.step(name).Look
 	l.Clusters = slices.Clone(l.Clusters)
 	p.step(name).Look = &l
@@ -57,12 +58,12 @@ func TestJudge(t *testing.T) {
 		{0, "another cluster is held", func(p *tape) { p.step("start fleet").Fleet.Holds = []policy.Hold{{Cluster: shopBlog}} }},
 		{0, "the sender was paused before it sent, for less than a call takes", func(p *tape) { p.delay("start sent", 40*time.Second) }},
 
-		{1, "not due", func(p *tape) { shownBy(p, "start read").Bundle.CAs = []policy.CA{newCA} }},
+		{1, "not due", func(p *tape) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{newCA} }},
 		{1, "not selected", func(p *tape) { shownBy(p, "start read").Labels = map[string]string{"env": "dev"} }},
-		{1, "two CAs were shown", func(p *tape) { shownBy(p, "start read").Bundle.CAs = []policy.CA{oldCA, newCA} }},
+		{1, "two CAs were shown", func(p *tape) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{oldCA, newCA} }},
 		{1, "status", func(p *tape) { shownBy(p, "start read").Status = "RECONCILING" }},
 		{1, "an operation ran", func(p *tape) {
-			p.step("start ops").Look.Operations[shopWeb] = []policy.Operation{{Name: "x", Type: "UPDATE_CLUSTER"}}
+			p.step("start ops").Look.Operations[shopWeb] = []fleet.Operation{{Name: "x", Type: "UPDATE_CLUSTER"}}
 		}},
 		{1, "outside the window", func(p *tape) { p.delay("start", 5*time.Hour) }},
 		{1, "too little window left", func(p *tape) { p.delay("start", 3*time.Hour+45*time.Minute) }},
@@ -116,7 +117,7 @@ func TestJudge(t *testing.T) {
 		{3, "the soak runs", func(p *tape) { p.step("complete").Run.Policy.Soak = 5 * day }},
 		{3, "nodes were done an hour ago", func(p *tape) {
 			p.step("complete ops").Look.Operations[shopWeb] = append(p.step("complete ops").Look.Operations[shopWeb],
-				policy.Operation{Name: "later", Type: "UPGRADE_NODES", Pool: "a", Done: true, Start: at("2026-11-26 08:00"), End: at("2026-11-26 09:00")})
+				fleet.Operation{Name: "later", Type: "UPGRADE_NODES", Pool: "a", Done: true, Start: at("2026-11-26 08:00"), End: at("2026-11-26 09:00")})
 		}},
 		{3, "no approval", func(p *tape) { p.step("complete fleet").Fleet.Approvals = nil }},
 		{3, "approved by nobody", func(p *tape) { p.drop("approval") }},

@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // meddle is somebody outside who does something to a cluster.
@@ -29,7 +30,7 @@ func (p *play) meddle() {
 }
 
 // noticed tells what somebody did to a cluster.
-func (p *play) noticed(ref policy.Ref, what string) {
+func (p *play) noticed(ref fleet.Ref, what string) {
 	p.world.Advance(p.now)
 	p.sights.take(ref, p.now)
 	p.sights.takeOps(ref.Project)
@@ -42,22 +43,22 @@ func (p *play) noticed(ref policy.Ref, what string) {
 // did.
 type deed struct {
 	what string
-	do   func(*play, policy.Ref) bool
+	do   func(*play, fleet.Ref) bool
 }
 
 var deeds = []deed{
-	{"somebody starts a rotation", func(p *play, ref policy.Ref) bool {
+	{"somebody starts a rotation", func(p *play, ref fleet.Ref) bool {
 		// Of an alpha cluster nobody can recreate the nodes: it would stay so.
 		return !p.sights.last(ref).cluster.Alpha && p.cloud.Start(nobody, ref).State == policy.Accepted
 	}},
-	{"somebody completes the rotation", func(p *play, ref policy.Ref) bool {
+	{"somebody completes the rotation", func(p *play, ref fleet.Ref) bool {
 		return p.cloud.Complete(nobody, ref).State == policy.Accepted
 	}},
-	{"somebody upgrades a node pool", func(p *play, ref policy.Ref) bool {
+	{"somebody upgrades a node pool", func(p *play, ref fleet.Ref) bool {
 		pools := p.sights.last(ref).cluster.Pools
 		return len(pools) > 0 && p.cloud.Recreate(nobody, ref, pick(p, pools...)).State == policy.Accepted
 	}},
-	{"a node pool is added", func(p *play, ref policy.Ref) bool {
+	{"a node pool is added", func(p *play, ref fleet.Ref) bool {
 		return p.edit(ref, func(pb *containerpb.Cluster) bool {
 			if pb.GetAutopilot().GetEnabled() || len(pb.GetNodePools()) > 5 {
 				return false
@@ -67,7 +68,7 @@ var deeds = []deed{
 			return true
 		})
 	}},
-	{"a node pool is removed", func(p *play, ref policy.Ref) bool {
+	{"a node pool is removed", func(p *play, ref fleet.Ref) bool {
 		if p.busy(ref) {
 			return false
 		}
@@ -79,36 +80,36 @@ var deeds = []deed{
 			return true
 		})
 	}},
-	{"the maintenance policy is changed", func(p *play, ref policy.Ref) bool {
+	{"the maintenance policy is changed", func(p *play, ref fleet.Ref) bool {
 		return p.edit(ref, func(pb *containerpb.Cluster) bool {
 			pb.MaintenancePolicy = p.maintenance()
 			return true
 		})
 	}},
-	{"its labels are changed", func(p *play, ref policy.Ref) bool {
+	{"its labels are changed", func(p *play, ref fleet.Ref) bool {
 		return p.edit(ref, func(pb *containerpb.Cluster) bool {
 			pb.ResourceLabels = p.labels()
 			return true
 		})
 	}},
-	{"its next node work will fail", func(p *play, ref policy.Ref) bool {
+	{"its next node work will fail", func(p *play, ref fleet.Ref) bool {
 		return p.world.Spoil(ref.Path(), "UPGRADE_NODES", "stockout: no capacity", 1+p.dice.IntN(2)) == nil
 	}},
-	{"its next start or completion will fail", func(p *play, ref policy.Ref) bool {
+	{"its next start or completion will fail", func(p *play, ref fleet.Ref) bool {
 		return p.world.Spoil(ref.Path(), "UPDATE_CLUSTER", "internal error", 1) == nil
 	}},
-	{"GKE still requires a recreation", func(p *play, ref policy.Ref) bool {
+	{"GKE still requires a recreation", func(p *play, ref fleet.Ref) bool {
 		pools := p.sights.last(ref).cluster.Pools
 		return len(pools) > 0 && p.world.Require(ref.Path(), pick(p, pools...).Name) == nil
 	}},
-	{"the cluster is deleted", func(p *play, ref policy.Ref) bool {
+	{"the cluster is deleted", func(p *play, ref fleet.Ref) bool {
 		if !p.likely(0.3) {
 			return false
 		}
 		p.world.Remove(ref.Path())
 		return true
 	}},
-	{"the cluster is made anew", func(p *play, ref policy.Ref) bool {
+	{"the cluster is made anew", func(p *play, ref fleet.Ref) bool {
 		if !p.likely(0.3) {
 			return false
 		}
@@ -118,14 +119,14 @@ var deeds = []deed{
 }
 
 // edit changes what the API shows of a cluster.
-func (p *play) edit(ref policy.Ref, change func(*containerpb.Cluster) bool) bool {
+func (p *play) edit(ref fleet.Ref, change func(*containerpb.Cluster) bool) bool {
 	did := false
 	err := p.world.Change(ref.Path(), func(pb *containerpb.Cluster) { did = change(pb) })
 	return err == nil && did
 }
 
 // busy says whether an operation runs on the cluster.
-func (p *play) busy(ref policy.Ref) bool {
+func (p *play) busy(ref fleet.Ref) bool {
 	for _, op := range p.sights.operations(ref.Project, p.now)[ref] {
 		if !op.Done {
 			return true

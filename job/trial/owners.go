@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // owners steer by labels on their clusters, in some plays. They have dice of
@@ -55,7 +56,7 @@ func (o *owners) act() {
 
 // say draws what they say; the values are written as the documents have them,
 // without the planner's code.
-func (o *owners) say(ref policy.Ref) (what string, labels map[string]string) {
+func (o *owners) say(ref fleet.Ref) (what string, labels map[string]string) {
 	day := func(least, most int) string {
 		return o.p.now.AddDate(0, 0, least+o.dice.IntN(most-least)).Format(time.DateOnly)
 	}
@@ -81,7 +82,7 @@ func (o *owners) say(ref policy.Ref) (what string, labels map[string]string) {
 }
 
 // set puts labels in place of those that steered before.
-func (o *owners) set(ref policy.Ref, what string, labels map[string]string) {
+func (o *owners) set(ref fleet.Ref, what string, labels map[string]string) {
 	p := o.p
 	changed := p.edit(ref, func(pb *containerpb.Cluster) bool {
 		if pb.ResourceLabels == nil {

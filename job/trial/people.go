@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // hold is a person who holds a cluster for a while.
-func (d *deployment) hold(ref policy.Ref) {
+func (d *deployment) hold(ref fleet.Ref) {
 	until := time.Time{}
 	if d.p.likely(0.7) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
@@ -32,7 +33,7 @@ func (d *deployment) people() {
 	}
 	ref := pick(p, refs...)
 	if b, err := d.book.Book(nobody); err == nil && len(b.Rotations) > 0 && p.likely(0.6) {
-		flights := slices.SortedFunc(maps.Keys(b.Rotations), policy.Ref.Compare)
+		flights := slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare)
 		ref = pick(p, flights...)
 	}
 	deed := pick(p, "hold", "hold", "hold all", "release", "release", "retry", "retry", "adopt", "rotate", "rotate", "close")
@@ -41,7 +42,7 @@ func (d *deployment) people() {
 	}
 }
 
-func (d *deployment) deed(deed string, ref policy.Ref) bool {
+func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 	p := d.p
 	cluster := p.sights.last(ref).cluster
 	cluster.Seen = p.now
@@ -54,7 +55,7 @@ func (d *deployment) deed(deed string, ref policy.Ref) bool {
 		case "hold":
 			return b.Fleet.Hold(ref, p.now.Add(p.between(time.Hour, 4*day)), said)
 		case "hold all":
-			return b.Fleet.Hold(policy.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
+			return b.Fleet.Hold(fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
 		case "release":
 			return b.Fleet.Release(ref, said)
 		case "retry":
@@ -84,7 +85,7 @@ func (d *deployment) answer() {
 	if err != nil {
 		return
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), policy.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
 		r := b.Rotations[ref]
 		if r.Phase == policy.UpdatingClients && d.policy.Approval.Asks(policy.CallComplete) && !approved(b.Fleet, r) && !d.p.owners.approve(d) {
 			d.approve(ref, &r)
@@ -116,7 +117,7 @@ func (d *deployment) answer() {
 		d.deed("retry", f.Cluster)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Fleet.Tries)) {
-		if ref, err := policy.ParseRef(name); err == nil && b.Fleet.Tries[name].Count >= 3 {
+		if ref, err := fleet.ParseRef(name); err == nil && b.Fleet.Tries[name].Count >= 3 {
 			d.deed("retry", ref)
 		}
 	}
@@ -125,7 +126,7 @@ func (d *deployment) answer() {
 // hopeless: no rotation of the cluster can end, for nobody can recreate its
 // nodes: it is an alpha cluster, or its old CA has expired. People take it out
 // of the way of the others by a hold.
-func (d *deployment) hopeless(ref policy.Ref) bool {
+func (d *deployment) hopeless(ref fleet.Ref) bool {
 	c := d.p.sights.last(ref).cluster
 	return c.Alpha || !d.p.now.Before(c.Bundle.Oldest().Expires)
 }
@@ -145,7 +146,7 @@ func approved(doc policy.FleetDoc, r policy.Rotation) bool {
 	})
 }
 
-func (d *deployment) approve(ref policy.Ref, r *policy.Rotation) {
+func (d *deployment) approve(ref fleet.Ref, r *policy.Rotation) {
 	c := d.p.sights.last(ref)
 	if c.gone {
 		return

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -43,7 +44,7 @@ func (r reader) ask(ctx context.Context, what string) (*Look, error) {
 }
 
 // Clusters implements [gke.Reader].
-func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+func (r reader) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	x := r.x
 	l, err := r.ask(ctx, "list")
 	if err != nil {
@@ -54,9 +55,9 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 	if x.sometimes(x.rates.missing) && len(x.sights.shelves[project]) > 0 {
 		missing = pick(x.play, x.sights.shelves[project]...).Location
 		x.fault("location missing from a list")
-		l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
+		l.Unread = []fleet.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
 	}
-	l.Raw = map[policy.Ref]*containerpb.Cluster{}
+	l.Raw = map[fleet.Ref]*containerpb.Cluster{}
 	for _, ref := range x.sights.shelves[project] {
 		v := x.sights.asOf(ref, l.AsOf)
 		if v.gone || ref.Location == missing {
@@ -68,26 +69,26 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 		l.Raw[ref] = v.raw
 	}
 	x.tell(&Event{Kind: Listed, Look: l})
-	x.reach(afterList, policy.Ref{})
+	x.reach(afterList, fleet.Ref{})
 	if x.dead {
 		return nil, nil, errDead
 	}
-	return append([]policy.Cluster(nil), l.Clusters...), l.Unread, nil
+	return append([]fleet.Cluster(nil), l.Clusters...), l.Unread, nil
 }
 
 // Cluster implements [gke.Reader].
-func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+func (r reader) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
 	x := r.x
 	l, err := r.ask(ctx, "cluster")
 	if err != nil {
-		return policy.Cluster{}, err
+		return fleet.Cluster{}, err
 	}
 	l.Project = ref.Project
 	v := x.sights.asOf(ref, l.AsOf)
 	if v.gone {
 		l.Gone = true
 	} else {
-		l.Clusters, l.Raw = []policy.Cluster{v.cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.raw}
+		l.Clusters, l.Raw = []fleet.Cluster{v.cluster}, map[fleet.Ref]*containerpb.Cluster{ref: v.raw}
 	}
 	x.tell(&Event{Kind: ClusterRead, Cluster: ref, Look: l})
 	at := elsewhere
@@ -97,15 +98,15 @@ func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 	x.reach(at, ref)
 	switch {
 	case x.dead:
-		return policy.Cluster{}, errDead
+		return fleet.Cluster{}, errDead
 	case v.gone:
-		return policy.Cluster{}, errors.Join(errors.New(ref.String()), gke.ErrNotFound)
+		return fleet.Cluster{}, errors.Join(errors.New(ref.String()), gke.ErrNotFound)
 	}
 	return v.cluster, nil
 }
 
 // Operations implements [gke.Reader].
-func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	x := r.x
 	l, err := r.ask(ctx, "operations")
 	if err != nil {
@@ -113,7 +114,7 @@ func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref]
 	}
 	l.Project, l.Operations = project, x.sights.operations(project, l.AsOf)
 	x.tell(&Event{Kind: OperationsRead, Look: l})
-	x.reach(elsewhere, policy.Ref{})
+	x.reach(elsewhere, fleet.Ref{})
 	if x.dead {
 		return nil, errDead
 	}
@@ -168,7 +169,7 @@ func (s shelf) Book(ctx context.Context) (policy.Book, error) {
 	}
 	s.x.read = s.x.dep.book.Stamp()
 	s.x.tell(&Event{Kind: BookRead, Book: &b})
-	s.x.reach(afterBook, policy.Ref{})
+	s.x.reach(afterBook, fleet.Ref{})
 	b.Rotations = maps.Clone(b.Rotations)
 	return b, s.x.alive(nobody)
 }
@@ -183,7 +184,7 @@ func (s shelf) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 		return doc, err
 	}
 	s.x.tell(&Event{Kind: FleetRead, Fleet: &doc})
-	s.x.reach(elsewhere, policy.Ref{})
+	s.x.reach(elsewhere, fleet.Ref{})
 	return doc, s.x.alive(nobody)
 }
 
@@ -193,7 +194,7 @@ func (s shelf) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Re
 }
 
 // History implements [state.Store].
-func (s shelf) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+func (s shelf) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
 	if err := s.begin(ctx, "history"); err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (s shelf) History(ctx context.Context, ref policy.Ref) ([]policy.Record, er
 		return nil, err
 	}
 	s.x.tell(&Event{Kind: HistoryRead, Cluster: ref, Records: records})
-	s.x.reach(elsewhere, policy.Ref{})
+	s.x.reach(elsewhere, fleet.Ref{})
 	return records, s.x.alive(nobody)
 }
 
@@ -215,7 +216,7 @@ func (s shelf) Outbox(ctx context.Context) (policy.Outbox, error) {
 	if err != nil {
 		return box, err
 	}
-	s.x.reach(elsewhere, policy.Ref{})
+	s.x.reach(elsewhere, fleet.Ref{})
 	return box, s.x.alive(nobody)
 }
 
@@ -225,7 +226,7 @@ func (s shelf) Told(ctx context.Context, n policy.Notice, all bool) error {
 		return err
 	}
 	err := s.x.dep.book.Told(nobody, n, all)
-	s.x.reach(elsewhere, policy.Ref{})
+	s.x.reach(elsewhere, fleet.Ref{})
 	return errors.Join(err, s.x.alive(nobody))
 }
 
@@ -307,7 +308,7 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 func (shelf) Close() error { return nil }
 
 // sort says what a write is about, and remembers the intents that it stores.
-func (x *process) sort(c state.Change) (Kind, policy.Ref) {
+func (x *process) sort(c state.Change) (Kind, fleet.Ref) {
 	var r *policy.Rotation
 	switch {
 	case c.Rotation != nil:
@@ -315,7 +316,7 @@ func (x *process) sort(c state.Change) (Kind, policy.Ref) {
 	case c.Close != nil:
 		r = &c.Close.Rotation
 	default:
-		return Stored, policy.Ref{}
+		return Stored, fleet.Ref{}
 	}
 	kind := Stored
 	calls := make([]policy.Call, 0, 4)

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 var (
@@ -45,7 +46,7 @@ type process struct {
 
 type intentKey struct {
 	kind    policy.CallKind
-	cluster policy.Ref
+	cluster fleet.Ref
 	pool    string
 }
 
@@ -189,7 +190,7 @@ const (
 
 // reach is a process coming to a boundary: it may be paused, killed, told to
 // stop or overtaken there, and somebody may place a hold.
-func (x *process) reach(b boundary, ref policy.Ref) {
+func (x *process) reach(b boundary, ref fleet.Ref) {
 	if x.dead || x.calm || !x.Faults {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // mover sends what a process asks of GKE over a network that delays, drops and
@@ -16,17 +17,17 @@ import (
 type mover struct{ x *process }
 
 // Start implements [gke.Mover].
-func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m mover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.call(ctx, Request{Kind: policy.CallStart, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Start(nobody, ref) })
 }
 
 // Complete implements [gke.Mover].
-func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+func (m mover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
 	return m.call(ctx, Request{Kind: policy.CallComplete, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Complete(nobody, ref) })
 }
 
 // Recreate implements [gke.Mover].
-func (m mover) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
+func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
 	return m.call(ctx, Request{Kind: policy.CallRecreate, Cluster: ref, Pool: target.Name}, func() policy.Outcome { return m.x.cloud.Recreate(nobody, ref, target) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Texts of settings to choose from, as operators write them.
@@ -36,7 +37,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 	if p.likely(0.1) {
 		x.RotateIssuedBefore = p.now.Add(-p.between(0, 1000*day)).Truncate(day)
 		if p.likely(0.7) {
-			urgent, err := policy.ParseSelector(pick(p, "env=prod", "all", "tier=web"))
+			urgent, err := fleet.ParseSelector(pick(p, "env=prod", "all", "tier=web"))
 			if err != nil {
 				return nil, broken("URGENT", err)
 			}
@@ -56,7 +57,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		text string
 	}{
 		{&x.Selector, pick(p, selectors...)}, {&x.Window, pick(p, windows...)}, {&x.StartWindow, pick(p, "always", "always", "always", "always", "always", "always", "always", "Mon-Sun 00:00-22:00")},
-		{&x.CompleteWindow, pick(p, completeWindows...)}, {&x.Freezes, freezes}, {(*policy.Waves)(&x.Waves), pick(p, waves...)},
+		{&x.CompleteWindow, pick(p, completeWindows...)}, {&x.Freezes, freezes}, {(*fleet.Waves)(&x.Waves), pick(p, waves...)},
 	} {
 		if err := t.into.UnmarshalText([]byte(t.text)); err != nil {
 			return nil, broken("draw "+t.text, err)

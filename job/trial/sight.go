@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // wire is what lies between the adapter and GKE. It keeps the last cluster that
@@ -71,8 +72,8 @@ func (w *wire) UpdateCluster(ctx context.Context, req *containerpb.UpdateCluster
 // changed: most of a run's time would go into reading the same again.
 type sights struct {
 	p        *play
-	clusters map[policy.Ref][]view // oldest first
-	shelves  map[string][]policy.Ref
+	clusters map[fleet.Ref][]view // oldest first
+	shelves  map[string][]fleet.Ref
 	ops      map[string][]operations // by project, oldest first
 	forget   time.Duration           // after which GKE forgets operations; negative: never
 }
@@ -82,23 +83,23 @@ type view struct {
 	since   time.Time
 	gone    bool
 	raw     *containerpb.Cluster
-	cluster policy.Cluster
+	cluster fleet.Cluster
 	// turns is when time alone changes the view: the CA's last week begins.
 	turns time.Time
 }
 
 type operations struct {
 	since time.Time
-	of    map[policy.Ref][]policy.Operation
+	of    map[fleet.Ref][]fleet.Operation
 }
 
 func newSights(p *play) *sights {
-	return &sights{p: p, clusters: map[policy.Ref][]view{}, shelves: map[string][]policy.Ref{}, ops: map[string][]operations{}}
+	return &sights{p: p, clusters: map[fleet.Ref][]view{}, shelves: map[string][]fleet.Ref{}, ops: map[string][]operations{}}
 }
 
 // refs lists the clusters that are there, in order.
-func (s *sights) refs() []policy.Ref {
-	var out []policy.Ref
+func (s *sights) refs() []fleet.Ref {
+	var out []fleet.Ref
 	for _, shelf := range s.shelves {
 		for _, ref := range shelf {
 			if !s.last(ref).gone {
@@ -106,15 +107,15 @@ func (s *sights) refs() []policy.Ref {
 			}
 		}
 	}
-	slices.SortFunc(out, policy.Ref.Compare)
+	slices.SortFunc(out, fleet.Ref.Compare)
 	return out
 }
 
 // add takes in a cluster that was just made.
-func (s *sights) add(ref policy.Ref) {
+func (s *sights) add(ref fleet.Ref) {
 	if _, known := s.clusters[ref]; !known {
 		shelf := s.shelves[ref.Project]
-		at, _ := slices.BinarySearchFunc(shelf, ref, func(a, b policy.Ref) int { return strings.Compare(a.Path(), b.Path()) })
+		at, _ := slices.BinarySearchFunc(shelf, ref, func(a, b fleet.Ref) int { return strings.Compare(a.Path(), b.Path()) })
 		s.shelves[ref.Project] = slices.Insert(shelf, at, ref)
 	}
 	s.take(ref, s.p.now)
@@ -122,7 +123,7 @@ func (s *sights) add(ref policy.Ref) {
 }
 
 // take takes a view of the cluster as it is now.
-func (s *sights) take(ref policy.Ref, since time.Time) {
+func (s *sights) take(ref fleet.Ref, since time.Time) {
 	v := view{since: since}
 	c, err := s.p.cloud.Cluster(nobody, ref)
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *sights) refresh() {
 	names := s.p.world.Touched()
 	projects := map[string]bool{}
 	for _, name := range names {
-		ref, err := policy.ParseRef(name)
+		ref, err := fleet.ParseRef(name)
 		if err != nil {
 			continue
 		}
@@ -188,7 +189,7 @@ func (s *sights) refresh() {
 }
 
 // last is the newest view, as the cluster is now.
-func (s *sights) last(ref policy.Ref) view {
+func (s *sights) last(ref fleet.Ref) view {
 	list := s.clusters[ref]
 	if len(list) == 0 {
 		return view{gone: true}
@@ -203,7 +204,7 @@ func (s *sights) last(ref policy.Ref) view {
 }
 
 // asOf is the view of then.
-func (s *sights) asOf(ref policy.Ref, then time.Time) view {
+func (s *sights) asOf(ref fleet.Ref, then time.Time) view {
 	s.last(ref)
 	list := s.clusters[ref]
 	for i := len(list) - 1; i >= 0; i-- {
@@ -215,15 +216,15 @@ func (s *sights) asOf(ref policy.Ref, then time.Time) view {
 }
 
 // operations are those of a project as of then, less what GKE has forgotten.
-func (s *sights) operations(project string, then time.Time) map[policy.Ref][]policy.Operation {
+func (s *sights) operations(project string, then time.Time) map[fleet.Ref][]fleet.Operation {
 	list := s.ops[project]
 	for i := len(list) - 1; i >= 0; i-- {
 		if list[i].since.After(then) {
 			continue
 		}
-		out := make(map[policy.Ref][]policy.Operation, len(list[i].of))
+		out := make(map[fleet.Ref][]fleet.Operation, len(list[i].of))
 		for ref, ops := range list[i].of {
-			forgotten := func(op policy.Operation) bool { return s.forget > 0 && op.Done && then.Sub(op.End) > s.forget }
+			forgotten := func(op fleet.Operation) bool { return s.forget > 0 && op.Done && then.Sub(op.End) > s.forget }
 			if slices.ContainsFunc(ops, forgotten) {
 				ops = slices.DeleteFunc(slices.Clone(ops), forgotten)
 			}
@@ -233,11 +234,11 @@ func (s *sights) operations(project string, then time.Time) map[policy.Ref][]pol
 		}
 		return out
 	}
-	return map[policy.Ref][]policy.Operation{}
+	return map[fleet.Ref][]fleet.Operation{}
 }
 
 // fact is what is true of the cluster now; nil: it is gone.
-func (s *sights) fact(ref policy.Ref) *Fact {
+func (s *sights) fact(ref fleet.Ref) *Fact {
 	v := s.last(ref)
 	if v.gone {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/state"
 )
 
@@ -73,7 +74,7 @@ func (l *Look) line(at time.Time) string {
 	return s
 }
 
-func bundle(b policy.Bundle) string {
+func bundle(b fleet.Bundle) string {
 	var out []string
 	for _, ca := range b.CAs {
 		out = append(out, ca.Fingerprint.Short()+" until "+ca.Expires.Format(time.DateOnly))
@@ -115,7 +116,7 @@ func rotation(r policy.Rotation) string {
 }
 
 // about says whether an event belongs into the story of a cluster.
-func about(e *Event, ref policy.Ref) bool {
+func about(e *Event, ref fleet.Ref) bool {
 	switch e.Kind {
 	case Begin, Calm, End, Killed, Paused, Settings:
 		return true
@@ -125,7 +126,7 @@ func about(e *Event, ref policy.Ref) bool {
 
 // Story plays a seed once more and tells all that concerns a cluster, one line
 // an event, with what the judge said below.
-func Story(o Options, ref policy.Ref) ([]string, error) {
+func Story(o Options, ref fleet.Ref) ([]string, error) {
 	var lines []string
 	passes := map[int]bool{} // that did something to the cluster
 	o.Tell = func(e *Event, found []Violation) {

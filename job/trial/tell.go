@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // Heard is what a deployment's receiver got, and what it should have got.
@@ -47,7 +48,7 @@ func (r receiver) Tell(ctx context.Context, n policy.Notice) error {
 	if !slices.ContainsFunc(h.Stored, func(o policy.Notice) bool { return o.ID == n.ID }) {
 		h.Early = append(h.Early, n)
 	}
-	x.reach(elsewhere, policy.Ref{})
+	x.reach(elsewhere, fleet.Ref{})
 	if x.sometimes(0.1) {
 		x.fault("receiver's answer lost")
 		return errDeaf
@@ -67,7 +68,7 @@ func (h Heard) Wrong() (wrong []string) {
 			first[n.ID] = i
 		}
 	}
-	last, stored := map[policy.Ref]int{}, map[string]bool{}
+	last, stored := map[fleet.Ref]int{}, map[string]bool{}
 	for _, n := range h.Stored {
 		at, came := first[n.ID]
 		switch {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestTrialTells: under all troubles, and with a receiver that is away for days
@@ -37,9 +38,9 @@ func TestTrialTells(t *testing.T) {
 
 // TestHeardWrong: what the test above looks for can be found.
 func TestHeardWrong(t *testing.T) {
-	a := policy.Notice{ID: "a", Kind: policy.NoticeHandedOver, Cluster: policy.Ref{Name: "c"}}
-	b := policy.Notice{ID: "b", Kind: policy.NoticeNodesDone, Cluster: policy.Ref{Name: "c"}}
-	other := policy.Notice{ID: "o", Kind: policy.NoticeBlocked, Cluster: policy.Ref{Name: "d"}}
+	a := policy.Notice{ID: "a", Kind: policy.NoticeHandedOver, Cluster: fleet.Ref{Name: "c"}}
+	b := policy.Notice{ID: "b", Kind: policy.NoticeNodesDone, Cluster: fleet.Ref{Name: "c"}}
+	other := policy.Notice{ID: "o", Kind: policy.NoticeBlocked, Cluster: fleet.Ref{Name: "d"}}
 	for what, tt := range map[string]struct {
 		h     Heard
 		wrong int

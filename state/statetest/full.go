@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -18,11 +19,11 @@ import (
 func full(t *testing.T, s state.Store) {
 	doc := filled(t)
 	got := write(t, s, state.Change{Fleet: &doc})
-	doc, _, err := got.Fleet.Hold(policy.Ref{}, time.Time{}, wordy(0))
+	doc, _, err := got.Fleet.Hold(fleet.Ref{}, time.Time{}, wordy(0))
 	if err != nil {
 		t.Fatalf("a stop of the whole fleet is refused: %v", err)
 	}
-	doc, _, err = doc.Hold(policy.Ref{}, time.Time{}, wordy(1))
+	doc, _, err = doc.Hold(fleet.Ref{}, time.Time{}, wordy(1))
 	if err != nil {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
@@ -41,8 +42,8 @@ func wordy(i int) policy.Said {
 }
 
 // longest is the i-th of clusters with names as long as GKE allows.
-func longest(i int) policy.Ref {
-	return policy.Ref{Project: long(30), Location: "northamerica-northeast1-a", Name: fmt.Sprintf("%s-%04d", long(35), i)}
+func longest(i int) fleet.Ref {
+	return fleet.Ref{Project: long(30), Location: "northamerica-northeast1-a", Name: fmt.Sprintf("%s-%04d", long(35), i)}
 }
 
 // filled gives a fleet document into which more was put than it takes.
@@ -54,7 +55,7 @@ func filled(t *testing.T) policy.FleetDoc {
 	ds := make([]policy.Decision, 0, many)
 	for i := range many {
 		ref := longest(i)
-		c := policy.Cluster{Ref: ref, ID: long(40), Seen: begin}
+		c := fleet.Cluster{Ref: ref, ID: long(40), Seen: begin}
 		r := policy.Rotation{
 			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: policy.Ours, Phase: policy.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
@@ -71,15 +72,15 @@ func filled(t *testing.T) policy.FleetDoc {
 		if len(doc.Slots) < policy.MaxSlots {
 			doc, _ = doc.After(policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
 		}
-		other := policy.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
+		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
 		lost := policy.Rotation{
 			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: policy.Ours, Phase: policy.Starting,
-			Baseline: policy.Baseline{CA: policy.CA{Fingerprint: policy.Fingerprint(long(64))}},
+			Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
 			Settled:  []policy.Call{{Kind: policy.CallStart, State: policy.Refused}},
 		}
 		doc, _ = doc.After(policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
 		done := policy.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
-		doc, _ = doc.After(policy.Decision{Cluster: policy.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
+		doc, _ = doc.After(policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
 		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: reason.MaintenanceUnknown})
 	}
 	blocked := doc.Tidy(ds, policy.RunNote{At: begin})

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -35,7 +36,7 @@ func rotationOf(pools int, failing bool) policy.Rotation {
 	r := rotation("largest", long(32))
 	one := call("")
 	r.Call = &one
-	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]policy.Status{}, map[string]policy.Work{}, map[string]policy.Call{}
+	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]fleet.Status{}, map[string]policy.Work{}, map[string]policy.Call{}
 	r.Transitions = nil
 	for range policy.MaxTransitions {
 		r.Transitions = append(r.Transitions, policy.Transition{Phase: policy.RecreatingNodes, At: begin, Run: long(63), Reason: reason.CompleteLeftNone})
@@ -51,7 +52,7 @@ func rotationOf(pools int, failing bool) policy.Rotation {
 			r.PoolCalls[name(i)] = call(name(i))
 		}
 		r.PoolsSeen = append(r.PoolsSeen, name(i))
-		r.Baseline.Pools[name(i)] = policy.Running
+		r.Baseline.Pools[name(i)] = fleet.Running
 		r.Pools[name(i)] = w
 	}
 	if !failing {
@@ -67,7 +68,7 @@ func largestFleet() policy.FleetDoc {
 		doc.Blocked[cluster] = reason.MaintenanceUnknown
 		if i < 100 {
 			doc.Slots[cluster] = policy.Slot{Attempt: long(32), Since: begin, Emergency: true}
-			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: policy.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}
+			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: fleet.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}
 		}
 	}
 	doc.Insights, doc.Mismatches = map[string]policy.InsightNote{}, map[string]policy.Mismatch{}
@@ -75,7 +76,7 @@ func largestFleet() policy.FleetDoc {
 		place := policy.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i), Location: "northamerica-northeast1"}
 		doc.Insights[place.String()] = policy.InsightNote{At: begin, Answered: true}
 		if i < 50 {
-			doc.Mismatches[place.String()+"/"+long(40)] = policy.Mismatch{What: policy.InsightMissing, CA: policy.Fingerprint(long(64))}
+			doc.Mismatches[place.String()+"/"+long(40)] = policy.Mismatch{What: policy.InsightMissing, CA: fleet.Fingerprint(long(64))}
 		}
 	}
 	return doc

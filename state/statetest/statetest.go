@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/state"
 )
@@ -68,15 +69,15 @@ var (
 	begin = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 )
 
-func ref(name string) policy.Ref {
-	return policy.Ref{Project: "p", Location: "europe-west1", Name: name}
+func ref(name string) fleet.Ref {
+	return fleet.Ref{Project: "p", Location: "europe-west1", Name: name}
 }
 
 func rotation(name, attempt string) policy.Rotation {
 	return policy.Rotation{
 		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: policy.Ours, Carry: true,
 		Phase: policy.Starting, Transitions: []policy.Transition{{Phase: policy.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
-		Baseline: policy.Baseline{CA: policy.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: policy.Running},
+		Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
 	}
 }
 

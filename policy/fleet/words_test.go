@@ -1,4 +1,4 @@
-package policy_test
+package fleet_test
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // TestSelectors: as Kubernetes reads them. env=prod and tier=web are the
@@ -26,7 +26,7 @@ func TestSelectors(t *testing.T) {
 		"team_x=äöü": true, "example.com/app=a.b": true, "env=prod,env=dev": false,
 		"in": false, "notin=x": false,
 	} {
-		s, err := policy.ParseSelector(text)
+		s, err := fleet.ParseSelector(text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -34,7 +34,7 @@ func TestSelectors(t *testing.T) {
 		if got := s.Matches(labels); got != want {
 			t.Errorf("%q matches: %v, want %v", text, got, want)
 		}
-		again, err := policy.ParseSelector(s.String())
+		again, err := fleet.ParseSelector(s.String())
 		if err != nil || again.Matches(labels) != want {
 			t.Errorf("%q written as %q reads otherwise: %v", text, s, err)
 		}
@@ -54,7 +54,7 @@ func TestSelectorsWrong(t *testing.T) {
 		"env='prod'": "", `env="prod"`: "", "env:prod": "", "env=prod;tier=web": "", "env=prod&tier=web": "", "env>1": "", "env=pr*d": "", "env=prod\x00": "", "env=\xff": "",
 		"in (a)": "", "env=prod || tier=web": "", "Alle = 1 ": "-",
 	} {
-		_, err := policy.ParseSelector(text)
+		_, err := fleet.ParseSelector(text)
 		t.Logf("selector %-28q %v", text, err)
 		if want == "-" {
 			if err != nil {
@@ -73,7 +73,7 @@ func TestWaves(t *testing.T) {
 		"": "one", "one": "one", "none": "one", "env=dev": "env=dev",
 		"env=dev > env=staging>env in (a,b)": "env=dev > env=staging > env in (a,b)",
 	} {
-		var w policy.Waves
+		var w fleet.Waves
 		if err := w.UnmarshalText([]byte(text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -86,7 +86,7 @@ func TestWaves(t *testing.T) {
 		">": "a wave is empty", "env=dev >": "a wave is empty", "> env=dev": "a wave is empty", "env=dev >> env=prod": "a wave is empty",
 		"env=dev > all": "names all", "env=dev > env=dev": "twice", "rest > env=dev": "last wave", "env=dev > (": "selector", "env=dev; env=prod": "selector",
 	} {
-		w := policy.Waves{{Name: "before"}}
+		w := fleet.Waves{{Name: "before"}}
 		err := w.UnmarshalText([]byte(text))
 		t.Logf("waves %-28q %v", text, err)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -104,7 +104,7 @@ func TestDurations(t *testing.T) {
 		"": 0, "off": 0, "none": 0, "0": 0, "0d": 0, "0s": 0, "180d": 180 * d, "2w": 14 * d, "1w2d": 9 * d, "1d12h": 36 * time.Hour, "\t72h\n": 72 * time.Hour,
 		"90m": 90 * time.Minute, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute, "36500d": 36500 * d, "1d1d": 2 * d,
 	} {
-		got, err := policy.ParseDuration(text)
+		got, err := fleet.ParseDuration(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %v, error %v, want %v", text, got, err, want)
 		}
@@ -114,7 +114,7 @@ func TestDurations(t *testing.T) {
 		"1h1d": "write e.g.", "1y": "write e.g.", "1mo": "write e.g.", "∞": "write e.g.", "1d\x00": "write e.g.", "P1D": "write e.g.", "never": "write e.g.",
 		"36501d": "hundred years", "36500w": "hundred years", "36500d1h": "hundred years", "20000d20000d": "hundred years", "99999999999999999999d": "hundred years", "2562047h": "hundred years", "9999999999h": "write e.g.",
 	} {
-		got, err := policy.ParseDuration(text)
+		got, err := fleet.ParseDuration(text)
 		t.Logf("duration %-24q %v", text, err)
 		if err == nil || got != 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, error %v, want %q", text, got, err, want)
@@ -123,19 +123,19 @@ func TestDurations(t *testing.T) {
 	for in, want := range map[time.Duration]string{
 		0: "0", 45 * time.Minute: "45m", 76 * time.Hour: "3d4h", 61 * time.Second: "1m1s", 1500 * time.Millisecond: "1s500ms", -3 * time.Hour: "-3h",
 	} {
-		if got := policy.Days(in); got != want {
+		if got := fleet.Days(in); got != want {
 			t.Errorf("%v is written as %q, want %q", in, got, want)
 		}
 	}
 	for _, in := range []time.Duration{math.MinInt64, math.MaxInt64, 1, -1} {
-		if policy.Days(in) == "" {
+		if fleet.Days(in) == "" {
 			t.Errorf("%d is written as nothing", in)
 		}
 	}
 }
 
 func TestRefs(t *testing.T) {
-	for text, want := range map[string]policy.Ref{
+	for text, want := range map[string]fleet.Ref{
 		"p/l/c":                             {Project: "p", Location: "l", Name: "c"},
 		"projects/p/locations/l/clusters/c": {Project: "p", Location: "l", Name: "c"},
 		"projects/p/zones/us-b/clusters/c":  {Project: "p", Location: "us-b", Name: "c"},
@@ -144,7 +144,7 @@ func TestRefs(t *testing.T) {
 		"${projectId}/l/c-${uniqueId}":      {Project: "${projectId}", Location: "l", Name: "c-${uniqueId}"},
 		"PROJECT_ID/l/CLUSTER_NAME":         {Project: "PROJECT_ID", Location: "l", Name: "CLUSTER_NAME"},
 	} {
-		got, err := policy.ParseRef(text)
+		got, err := fleet.ParseRef(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %v, error %v", text, got, err)
 		}
@@ -154,13 +154,13 @@ func TestRefs(t *testing.T) {
 		"projects/p/locations/l/clusters/", "projects/p/regions/l/clusters/c", "projects/p/locations/l/clusters/c/nodePools/n", "https://x/projects/p/locations/l/clusters/c",
 		"p/./c", "p/../c", "../../etc", "p/l/..", "__p__/l/c", "__p/l/c__", "p/l/__c__", "p~x/l/c", "p/l~x/c", "p/l/c\n", "p/l/\x00", "p/l/\xff", "p/l/" + strings.Repeat("c", 201),
 	} {
-		got, err := policy.ParseRef(text)
+		got, err := fleet.ParseRef(text)
 		t.Logf("cluster %-30.40q %v", text, err)
 		if err == nil || !got.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") {
 			t.Errorf("%q: %v, error %v; want it refused", text, got, err)
 		}
 	}
-	var r policy.Ref
+	var r fleet.Ref
 	if text, err := r.MarshalText(); err != nil || len(text) != 0 || r.UnmarshalText(text) != nil || !r.IsZero() {
 		t.Errorf("nothing is written as %q", text)
 	}

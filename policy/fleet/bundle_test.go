@@ -1,4 +1,4 @@
-package policy_test
+package fleet_test
 
 import (
 	"crypto/ed25519"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // certificate makes a CA certificate in DER.
@@ -85,7 +85,7 @@ func TestBundles(t *testing.T) {
 		{"a request", b64(armour("CERTIFICATE REQUEST", oldDER)), nil, `"CERTIFICATE REQUEST"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := policy.ParseBundle(tt.in)
+			b := fleet.ParseBundle(tt.in)
 			t.Logf("CA bundle, %-24s %d certificates %s", tt.name+":", len(b.CAs), b.Problem)
 			if (b.Problem == "") != (tt.problem == "") || !strings.Contains(b.Problem, tt.problem) {
 				t.Errorf("problem %q, want %q", b.Problem, tt.problem)
@@ -106,7 +106,7 @@ func TestBundles(t *testing.T) {
 			}
 		})
 	}
-	if one, other := policy.ParseBundle(b64(oldest+twin)), policy.ParseBundle(b64(twin+oldest)); one.Oldest() != other.Oldest() {
+	if one, other := fleet.ParseBundle(b64(oldest+twin)), fleet.ParseBundle(b64(twin+oldest)); one.Oldest() != other.Oldest() {
 		t.Error("which of two alike is the older depends on their order")
 	}
 }
@@ -114,8 +114,8 @@ func TestBundles(t *testing.T) {
 func pkcs8Secret(der []byte) string { return base64.StdEncoding.EncodeToString(der)[:24] }
 
 func TestEmptyBundle(t *testing.T) {
-	var b policy.Bundle
-	if b.Oldest() != (policy.CA{}) || b.Newest() != (policy.CA{}) || b.Has("") || b.Oldest().Fingerprint.Short() != "" {
+	var b fleet.Bundle
+	if b.Oldest() != (fleet.CA{}) || b.Newest() != (fleet.CA{}) || b.Has("") || b.Oldest().Fingerprint.Short() != "" {
 		t.Error("an empty bundle has certificates")
 	}
 }
@@ -155,13 +155,13 @@ func TestRecordedCAs(t *testing.T) {
 		}
 		read(t, file, &f)
 		if filepath.Base(file) == "rotation-pair-istio-default.json" {
-			before, after := policy.ParseBundle(f.Before.ClusterCaCertificate), policy.ParseBundle(f.After.ClusterCaCertificate)
+			before, after := fleet.ParseBundle(f.Before.ClusterCaCertificate), fleet.ParseBundle(f.After.ClusterCaCertificate)
 			if before.Problem+after.Problem != "" || before.Oldest().Fingerprint == after.Oldest().Fingerprint || !after.Oldest().Issued.Before(before.Oldest().Expires) {
 				t.Errorf("%s: before %+v, after %+v", file, before, after)
 			}
 			continue
 		}
-		b := policy.ParseBundle(f.ClusterCaCertificate)
+		b := fleet.ParseBundle(f.ClusterCaCertificate)
 		if b.Problem != "" || len(b.CAs) != 1 || !b.Oldest().Expires.After(b.Oldest().Issued.AddDate(4, 11, 0)) || len(b.Oldest().Fingerprint) != 64 {
 			t.Errorf("%s: %+v", filepath.Base(file), b)
 		}
@@ -173,7 +173,7 @@ func TestRecordedCAs(t *testing.T) {
 	} {
 		var f struct{ ClusterCaCertificate string }
 		read(t, filepath.Join(dir, "odd", name), &f)
-		if b := policy.ParseBundle(f.ClusterCaCertificate); !strings.Contains(b.Problem, want) || len(b.CAs) != 0 {
+		if b := fleet.ParseBundle(f.ClusterCaCertificate); !strings.Contains(b.Problem, want) || len(b.CAs) != 0 {
 			t.Errorf("%s: %+v, want %q", name, b, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package policy_test
+package fleet_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gke-credential-rotator/job/corpus"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // FuzzBundle: whatever a cluster shows as its CA becomes one or two
@@ -33,19 +33,19 @@ func FuzzBundle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		defer corpus.Watch(text)()
 		for _, in := range []string{text, b64(text)} {
-			b := policy.ParseBundle(in)
+			b := fleet.ParseBundle(in)
 			checkBundle(t, in, b)
-			if again := policy.ParseBundle(" " + in + "\n"); again.Problem != b.Problem || !slices.Equal(again.CAs, b.CAs) {
+			if again := fleet.ParseBundle(" " + in + "\n"); again.Problem != b.Problem || !slices.Equal(again.CAs, b.CAs) {
 				t.Errorf("%q: white space around it changes %+v to %+v", in, b, again)
 			}
 		}
-		if b := policy.ParseBundle(b64(text)); len(b.CAs) > 0 && len(b.CAs) < distinct(text) {
+		if b := fleet.ParseBundle(b64(text)); len(b.CAs) > 0 && len(b.CAs) < distinct(text) {
 			t.Errorf("%q: %d certificates were read of %d", text, len(b.CAs), distinct(text))
 		}
 	})
 }
 
-func checkBundle(t *testing.T, in string, b policy.Bundle) {
+func checkBundle(t *testing.T, in string, b fleet.Bundle) {
 	t.Helper()
 	if b.Problem == "" && (len(b.CAs) < 1 || len(b.CAs) > 2) {
 		t.Errorf("%q: %d certificates and no problem", in, len(b.CAs))
@@ -101,21 +101,21 @@ func FuzzSelector(f *testing.F) {
 			k, v, _ := strings.Cut(l, "=")
 			labels[k] = v
 		}
-		s, err := policy.ParseSelector(text)
+		s, err := fleet.ParseSelector(text)
 		if err != nil {
 			if !strings.Contains(err.Error(), "write e.g.") || s.String() != "all" || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %q", text, err, s)
 			}
 			return
 		}
-		again, err := policy.ParseSelector(s.String())
+		again, err := fleet.ParseSelector(s.String())
 		if err != nil || again.String() != s.String() {
 			t.Fatalf("%q written as %q reads as %q, error %v", text, s, again, err)
 		}
 		if !strings.ContainsAny(text, "()") && !strings.Contains(text, "all") { // then commas part terms, and all of them must match
 			and := true
 			for _, part := range strings.Split(s.String(), ",") {
-				one, err := policy.ParseSelector(part)
+				one, err := fleet.ParseSelector(part)
 				and = and && err == nil && one.Matches(labels)
 			}
 			if s.Matches(labels) != and {
@@ -139,7 +139,7 @@ func FuzzWaves(f *testing.F) {
 	c.AtLeast(14, 0)
 	f.Fuzz(func(t *testing.T, text string) {
 		defer corpus.Watch(text)()
-		w := policy.Waves{{Name: "before"}}
+		w := fleet.Waves{{Name: "before"}}
 		if err := w.UnmarshalText([]byte(text)); err != nil {
 			if len(w) > 1 || (len(w) == 1 && w[0].Name != "before") || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v, and %v was taken", text, err, w)
@@ -150,11 +150,11 @@ func FuzzWaves(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var again policy.Waves
+		var again fleet.Waves
 		if err := again.UnmarshalText(written); err != nil || len(again) != len(w) {
 			t.Fatalf("%q is written as %q and reads as %v, error %v", text, written, again, err)
 		}
-		seen := map[string]bool{"": true, policy.LastWave: true}
+		seen := map[string]bool{"": true, fleet.LastWave: true}
 		for i, wave := range w {
 			if seen[wave.Name] || again[i].Name != wave.Name || wave.Selector.String() != wave.Name {
 				t.Errorf("%q: wave %d is named %q in %v and %v", text, i, wave.Name, w, again)
@@ -173,7 +173,7 @@ func FuzzDuration(f *testing.F) {
 	c.AtLeast(14, 0)
 	f.Fuzz(func(t *testing.T, text string) {
 		defer corpus.Watch(text)()
-		d, err := policy.ParseDuration(text)
+		d, err := fleet.ParseDuration(text)
 		if err != nil {
 			helps := strings.Contains(err.Error(), "write e.g.") || strings.Contains(err.Error(), "hundred years")
 			if d != 0 || !corpus.OneShortLine(err.Error(), text) || !helps {
@@ -184,8 +184,8 @@ func FuzzDuration(f *testing.F) {
 		if d < 0 || d > 36500*24*time.Hour {
 			t.Errorf("%q is %v", text, d)
 		}
-		if again, err := policy.ParseDuration(policy.Days(d)); err != nil || again != d {
-			t.Errorf("%q is written as %q and reads as %v, error %v", text, policy.Days(d), again, err)
+		if again, err := fleet.ParseDuration(fleet.Days(d)); err != nil || again != d {
+			t.Errorf("%q is written as %q and reads as %v, error %v", text, fleet.Days(d), again, err)
 		}
 	})
 }
@@ -207,7 +207,7 @@ func FuzzRef(f *testing.F) {
 	})
 	c.AtLeast(14, 50)
 	f.Fuzz(func(t *testing.T, text string) {
-		r, err := policy.ParseRef(text)
+		r, err := fleet.ParseRef(text)
 		if err != nil {
 			if !r.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") || !corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %v", text, err, r)
@@ -215,7 +215,7 @@ func FuzzRef(f *testing.F) {
 			return
 		}
 		for _, form := range []string{r.String(), r.Path()} {
-			if again, err := policy.ParseRef(form); err != nil || again != r {
+			if again, err := fleet.ParseRef(form); err != nil || again != r {
 				t.Errorf("%q written as %q reads as %v, error %v", text, form, again, err)
 			}
 		}
@@ -225,7 +225,7 @@ func FuzzRef(f *testing.F) {
 			}
 		}
 		if written, err := json.Marshal(r); err == nil {
-			var again policy.Ref
+			var again fleet.Ref
 			if err := json.Unmarshal(written, &again); err != nil || again != r {
 				t.Errorf("%q is stored as %s and reads as %v, error %v", text, written, again, err)
 			}
