@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -10,38 +9,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
-
-// Limits of what waits to be told.
-const (
-	// MaxAnnounced is the most that one run announces of what stands for a
-	// while; the next run announces the next ones.
-	MaxAnnounced = 50
-	// MaxTold is the most clusters of which is remembered what was announced.
-	// Of more clusters nothing is announced: the log has them all.
-	MaxTold = 500
-	// MaxNotices is the most that wait for their receivers.
-	MaxNotices = 1000
-	// NoticeLasts is how long a notice waits for a receiver out of reach.
-	NoticeLasts = 30 * 24 * time.Hour
-	// RefusedLasts is how long one waits that its receiver refuses to take.
-	RefusedLasts = 24 * time.Hour
-)
-
-// Outbox is what is still to be told, in the order in which it was stored, and
-// what was announced of things that stand for a while.
-type Outbox struct {
-	Notices   []Notice
-	Announced Announced
-}
-
-// Announced is what was announced and still stands, by cluster; "" is the fleet.
-// What a rotation goes through is told with the write that makes it true, and
-// needs no note; what only time makes true does.
-type Announced struct {
-	Told map[string][]string `json:"told,omitempty"`
-
-	Version string `json:"-"`
-}
 
 // Announcing is one run's question what to announce.
 type Announcing struct {
@@ -76,9 +43,6 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 	}
 	return Announced{Told: s.told, Version: m.Version}, s.out
 }
-
-// Same says whether both remember the same.
-func (m Announced) Same(o Announced) bool { return maps.EqualFunc(m.Told, o.Told, slices.Equal) }
 
 type announcer struct {
 	Announcing
@@ -251,27 +215,3 @@ func (s *announcer) flight(name string, d Decision) {
 
 // short is enough of an id to tell it from others.
 func short(id string) string { return id[:min(len(id), 8)] }
-
-// Drop says which of the waiting notices are given up, and why: the old ones,
-// and when too many wait, the oldest that ask nothing of people first.
-func (o Outbox) Drop(now time.Time) (keep, old, many []Notice) {
-	for _, n := range o.Notices {
-		if now.Sub(n.At) > NoticeLasts {
-			old = append(old, n)
-		} else {
-			keep = append(keep, n)
-		}
-	}
-	for _, acts := range []bool{false, true} {
-		excess := len(keep) - MaxNotices
-		keep = slices.DeleteFunc(keep, func(n Notice) bool {
-			drop := excess > 0 && n.Kind.About().Acts == acts
-			if drop {
-				excess--
-				many = append(many, n)
-			}
-			return drop
-		})
-	}
-	return keep, old, many
-}

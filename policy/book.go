@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -201,18 +202,69 @@ func (f FleetDoc) asked(kind RequestKind, c fleet.Cluster) *Request {
 	return nil
 }
 
-// approved gives the approval that covers that call of the case.
-func (f FleetDoc) approved(kind CallKind, k *Case) (Approval, bool) {
-	for _, a := range slices.Backward(f.Approvals) {
-		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
-			continue
-		}
-		if kind == CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
-			return a, true
-		}
-		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
-			return a, true
+func mayHaveStarted(r Rotation) bool {
+	for _, c := range r.Settled {
+		if c.Kind == CallStart && c.MayHaveTaken() {
+			return true
 		}
 	}
-	return Approval{}, false
+	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
+}
+
+// noteWave adds what a wave verified. Of waves that the settings named once the
+// one that has rested longest is forgotten.
+func (f *FleetDoc) noteWave(wave string, note WaveNote) {
+	f.Waves[wave] = f.Waves[wave].with(note)
+	for len(f.Waves) > fleet.MaxWaves {
+		oldest := wave
+		for name, notes := range f.Waves {
+			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {
+				oldest = name
+			}
+		}
+		delete(f.Waves, oldest)
+	}
+}
+
+// Lean is the document without what the next run sees again: for when it has
+// become too large.
+func (f FleetDoc) Lean() FleetDoc {
+	f.Blocked, f.Insights, f.Mismatches = nil, nil, nil
+	return f
+}
+
+// clone copies what After changes.
+func (f FleetDoc) clone() FleetDoc {
+	f.Slots = cloneMap(f.Slots)
+	f.Waves = cloneMap(f.Waves)
+	f.Tries = cloneMap(f.Tries)
+	f.Failures = slices.Clone(f.Failures)
+	f.Requests = slices.Clone(f.Requests)
+	f.Approvals = slices.Clone(f.Approvals)
+	f.Holds = slices.Clone(f.Holds)
+	return f
+}
+
+func cloneMap[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}
+
+func verified(as ClosedAs) bool {
+	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
+}
+
+// short keeps what people say within its room.
+func (s Said) short() Said {
+	s.By, s.Reason = clipTo(s.By, maxBy), clipTo(s.Reason, maxWhy)
+	return s
+}
+
+func who(s Said) string {
+	if s.By == "" {
+		return "somebody unnamed"
+	}
+	return s.By
 }

@@ -1,12 +1,9 @@
 package policy
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
-	"time"
 
 	"gke-credential-rotator/policy/fleet"
 )
@@ -93,15 +90,6 @@ func (k *Case) expireCalls(r *Rotation) {
 	}
 }
 
-func (r *Rotation) retirePool(pool string, call Call) {
-	r.PoolCalls = maps.Clone(r.PoolCalls)
-	delete(r.PoolCalls, pool)
-	if call.State != Withdrawn {
-		call.State = Settled
-	}
-	r.remember(call)
-}
-
 // retire moves a settled start or complete out of its slot.
 func (k *Case) retire(r *Rotation) {
 	if r.Call == nil {
@@ -109,26 +97,6 @@ func (k *Case) retire(r *Rotation) {
 	}
 	r.remember(*r.Call)
 	r.Call = nil
-}
-
-func (r *Rotation) remember(c Call) {
-	r.Settled = append(slices.Clone(r.Settled), c)
-	if n := len(r.Settled); n > MaxSettled {
-		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
-	}
-}
-
-// nodesFrom is the time (GKE's clock) from which node work counts: the end of
-// the start operation, else a safe distance after the new CA was issued (GKE
-// sets notBefore back by an hour).
-func (r Rotation) nodesFrom() time.Time {
-	switch {
-	case !r.StartOp.EndedAt.IsZero():
-		return r.StartOp.EndedAt
-	case !r.New.Issued.IsZero():
-		return r.New.Issued.Add(2 * time.Hour)
-	}
-	return time.Time{}
 }
 
 // findStartOp looks for the operation that made the second CA: with an intent
@@ -233,29 +201,4 @@ func normal(r Rotation) Rotation {
 		r.Settled = nil
 	}
 	return r
-}
-
-// clip keeps a message within what a document allows.
-func clip(s string) string { return clipTo(s, MaxMessage) }
-
-// clipTo keeps a text within n bytes of JSON.
-func clipTo(s string, n int) string {
-	const most = 6 // bytes that JSON takes for one: \u003c
-	if len(s)*most <= n || inJSON(s) <= n {
-		return s
-	}
-	s = strings.ToValidUTF8(s, "")
-	took := 0
-	for i, r := range s {
-		if took += inJSON(string(r)); took > n {
-			return s[:i]
-		}
-	}
-	return s
-}
-
-// inJSON is how many bytes the text takes in a document.
-func inJSON(s string) int {
-	text, _ := json.Marshal(s) // a string: it cannot fail
-	return len(text) - len(`""`)
 }

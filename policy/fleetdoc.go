@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"maps"
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -53,37 +51,11 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
-// noteWave adds what a wave verified. Of waves that the settings named once the
-// one that has rested longest is forgotten.
-func (f *FleetDoc) noteWave(wave string, note WaveNote) {
-	f.Waves[wave] = f.Waves[wave].with(note)
-	for len(f.Waves) > fleet.MaxWaves {
-		oldest := wave
-		for name, notes := range f.Waves {
-			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {
-				oldest = name
-			}
-		}
-		delete(f.Waves, oldest)
-	}
-}
-
-// Lean is the document without what the next run sees again: for when it has
-// become too large.
-func (f FleetDoc) Lean() FleetDoc {
-	f.Blocked, f.Insights, f.Mismatches = nil, nil, nil
-	return f
-}
-
 // takenUp drops the requests that this write carries out.
 func (f *FleetDoc) takenUp(d Decision) bool {
 	n := len(f.Requests)
 	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return slices.Contains(d.Taken, q) })
 	return len(f.Requests) != n
-}
-
-func verified(as ClosedAs) bool {
-	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
 }
 
 // noteTries counts starts that came to nothing and forgets them once one took.
@@ -155,25 +127,6 @@ func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
 		return true
 	}
 	return false
-}
-
-// clone copies what After changes.
-func (f FleetDoc) clone() FleetDoc {
-	f.Slots = cloneMap(f.Slots)
-	f.Waves = cloneMap(f.Waves)
-	f.Tries = cloneMap(f.Tries)
-	f.Failures = slices.Clone(f.Failures)
-	f.Requests = slices.Clone(f.Requests)
-	f.Approvals = slices.Clone(f.Approvals)
-	f.Holds = slices.Clone(f.Holds)
-	return f
-}
-
-func cloneMap[K comparable, V any](m map[K]V) map[K]V {
-	if m == nil {
-		return map[K]V{}
-	}
-	return maps.Clone(m)
 }
 
 // Tidy drops what has run out and notes what is due and blocked.

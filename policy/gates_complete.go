@@ -239,3 +239,19 @@ func join(parts ...string) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// approved gives the approval that covers that call of the case.
+func (f FleetDoc) approved(kind CallKind, k *Case) (Approval, bool) {
+	for _, a := range slices.Backward(f.Approvals) {
+		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
+			continue
+		}
+		if kind == CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
+			return a, true
+		}
+		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
+			return a, true
+		}
+	}
+	return Approval{}, false
+}

@@ -123,15 +123,6 @@ func (k *Case) firstShutOf(gate string) Verdict {
 	return v
 }
 
-func mayHaveStarted(r Rotation) bool {
-	for _, c := range r.Settled {
-		if c.Kind == CallStart && c.MayHaveTaken() {
-			return true
-		}
-	}
-	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
-}
-
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
 // its start late, or nobody could read the cluster. What a person closed stays
 // closed.

@@ -13,19 +13,6 @@ type InForce struct {
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
-// under records the policy that the last step was decided by, where it is not
-// the one that the rotation was started under.
-func (r *Rotation) under(p *InForce) {
-	if p == nil || (r.InForce != nil && r.InForce.Digest == p.Digest && r.InForce.Tool == p.Tool) {
-		return
-	}
-	if r.InForce == nil && r.Origin != Ours {
-		r.InForce = p // it was not ours to start
-		return
-	}
-	r.CompletedUnder = p
-}
-
 // String names the policy by its digest.
 func (p *InForce) String() string {
 	if p == nil {

@@ -9,19 +9,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// What may be read of Recommender's insights. The free tier is 100 reads a day
-// in a whole organisation, and the organisation has other readers.
-const (
-	MaxInsightReads = 50 // in any 24 hours, over the fleet
-	// InsightEvery is how long a location is not asked again, whatever came of
-	// the last time; also how long a used-up quota is left alone.
-	InsightEvery = 24 * time.Hour
-
-	maxInsightNotes = 300                 // locations remembered
-	maxMismatches   = 50                  // clusters remembered
-	insightForget   = 10 * 24 * time.Hour // a location that nobody wants any more
-)
-
 // InsightActive is the state of an insight that nobody has accepted or
 // dismissed.
 const InsightActive = "ACTIVE"
@@ -37,19 +24,6 @@ type Insight struct {
 	State   string // ACTIVE, ACCEPTED or DISMISSED, or what the API adds
 }
 
-// InsightPlace is what one read covers: Recommender knows no wildcard.
-type InsightPlace struct{ Project, Location string }
-
-// String gives the place's key in the fleet document, PROJECT/LOCATION.
-func (l InsightPlace) String() string { return l.Project + "/" + l.Location }
-
-// InsightNote is the last read of a place.
-type InsightNote struct {
-	At time.Time `json:"at"`
-	// Answered: the answer came, and was whole.
-	Answered bool `json:"answered,omitempty"`
-}
-
 // InsightAnswer is what came of one read.
 type InsightAnswer struct {
 	Place InsightPlace
@@ -57,21 +31,6 @@ type InsightAnswer struct {
 	// Complete is false when there was more than one answer holds: then an
 	// absent insight proves nothing.
 	Complete bool
-}
-
-// Contradiction is how an insight contradicts a certificate.
-type Contradiction string
-
-// The contradictions.
-const (
-	InsightMissing Contradiction = "missing" // the CA expires soon and no insight says so
-	InsightLingers Contradiction = "lingers" // an insight says so of a CA that does not
-)
-
-// Mismatch is a contradiction that a read showed, about that very CA.
-type Mismatch struct {
-	What Contradiction     `json:"what"`
-	CA   fleet.Fingerprint `json:"ca"`
 }
 
 // InsightReads says which places a run may ask, in which order: those with a
@@ -240,18 +199,4 @@ func Mismatches(c fleet.Cluster, b Book, now time.Time) []string {
 		}
 	}
 	return said
-}
-
-// InsightRead is when Recommender last answered about the cluster's place;
-// zero: it has not, or there are more mismatches than are remembered.
-func (b Book) InsightRead(c fleet.Cluster) time.Time {
-	note := b.Fleet.insightNote(c)
-	if !note.Answered || len(b.Fleet.Mismatches) >= maxMismatches {
-		return time.Time{}
-	}
-	return note.At
-}
-
-func (f FleetDoc) insightNote(c fleet.Cluster) InsightNote {
-	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
 }

@@ -207,12 +207,6 @@ func tooMany(n int, what, wayOut string) error {
 	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, MaxSaid, wayOut)
 }
 
-// short keeps what people say within its room.
-func (s Said) short() Said {
-	s.By, s.Reason = clipTo(s.By, maxBy), clipTo(s.Reason, maxWhy)
-	return s
-}
-
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

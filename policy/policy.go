@@ -141,10 +141,3 @@ func (p *Policy) due(b fleet.Bundle, asked *Request, now time.Time) Due {
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
-func who(s Said) string {
-	if s.By == "" {
-		return "somebody unnamed"
-	}
-	return s.By
-}

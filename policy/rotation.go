@@ -294,3 +294,45 @@ func (r Rotation) anyUnsettled(now time.Time) bool {
 func (r Rotation) Unsettled(now time.Time) bool {
 	return r.Call != nil && r.Call.Sent() && !r.Call.MaySettle(now)
 }
+
+func (r *Rotation) retirePool(pool string, call Call) {
+	r.PoolCalls = maps.Clone(r.PoolCalls)
+	delete(r.PoolCalls, pool)
+	if call.State != Withdrawn {
+		call.State = Settled
+	}
+	r.remember(call)
+}
+
+func (r *Rotation) remember(c Call) {
+	r.Settled = append(slices.Clone(r.Settled), c)
+	if n := len(r.Settled); n > MaxSettled {
+		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
+	}
+}
+
+// nodesFrom is the time (GKE's clock) from which node work counts: the end of
+// the start operation, else a safe distance after the new CA was issued (GKE
+// sets notBefore back by an hour).
+func (r Rotation) nodesFrom() time.Time {
+	switch {
+	case !r.StartOp.EndedAt.IsZero():
+		return r.StartOp.EndedAt
+	case !r.New.Issued.IsZero():
+		return r.New.Issued.Add(2 * time.Hour)
+	}
+	return time.Time{}
+}
+
+// under records the policy that the last step was decided by, where it is not
+// the one that the rotation was started under.
+func (r *Rotation) under(p *InForce) {
+	if p == nil || (r.InForce != nil && r.InForce.Digest == p.Digest && r.InForce.Tool == p.Tool) {
+		return
+	}
+	if r.InForce == nil && r.Origin != Ours {
+		r.InForce = p // it was not ours to start
+		return
+	}
+	r.CompletedUnder = p
+}

@@ -1,0 +1,59 @@
+package policy
+
+import (
+	"time"
+
+	"gke-credential-rotator/policy/fleet"
+)
+
+// HandOver is what people must know to update their clients: the facts of one
+// rotation at one moment, from the hand-over to the completion. Texts and
+// commands are made of it; it is stored with the notice that carries it, for by
+// the time that is sent the cluster may have gone on.
+type HandOver struct {
+	Cluster   fleet.Ref `json:"cluster"`
+	AttemptID string    `json:"attemptId"`
+	AttemptNo int       `json:"attemptNo"`
+	Origin    Origin    `json:"origin"`
+	At        time.Time `json:"at"` // when these facts were read
+	// Moment is why it is told now.
+	Moment HandOverMoment `json:"moment"`
+	Phase  Phase          `json:"phase"`
+
+	OldEndpoint string   `json:"oldEndpoint,omitempty"`
+	NewEndpoint string   `json:"newEndpoint,omitempty"`
+	DNS         string   `json:"dns,omitempty"` // the DNS endpoint: it outlives rotations
+	OldCA       fleet.CA `json:"oldCA"`
+	NewCA       fleet.CA `json:"newCA"`
+
+	Zonal     bool `json:"zonal,omitempty"` // the API server is gone for a moment at completion
+	Autopilot bool `json:"autopilot,omitempty"`
+	// Pools are the node pools that must be recreated, by name: true when done.
+	Pools map[string]bool `json:"pools,omitempty"`
+
+	// SoakEnds is when completion may begin at the earliest by SOAK.
+	SoakEnds time.Time `json:"soakEnds,omitzero"`
+	// Completes is when we complete, as far as gates can tell; zero: not known,
+	// and Waits says what for.
+	Completes time.Time `json:"completes,omitzero"`
+	Waits     string    `json:"waits,omitempty"`
+	// Approval says that a person must say yes before we complete.
+	Approval bool `json:"approval,omitempty"`
+	// GKECompletes is before when GKE does not complete by itself.
+	GKECompletes time.Time `json:"gkeCompletes,omitzero"`
+	// Watched: we do not complete it, somebody else does.
+	Watched bool `json:"watched,omitempty"`
+	// Completed is when the old credentials were first seen gone.
+	Completed time.Time `json:"completed,omitzero"`
+}
+
+// HandOverMoment is why people are told now.
+type HandOverMoment string
+
+// The moments at which people are told.
+const (
+	AtStartDone  HandOverMoment = "start-done" // old and new are in place
+	AtNodesDone  HandOverMoment = "nodes-done" // every pool trusts the new CA
+	AtCompletion HandOverMoment = "completion" // the old ends soon
+	AtAnyTime    HandOverMoment = "as-asked"   // somebody asked for it
+)

@@ -1,0 +1,50 @@
+package policy
+
+import "time"
+
+// How a call survives crashes and overlaps; see protocol in ARCHITECTURE.md.
+const (
+	// SendWithin is the longest between an intent's commit and its call.
+	SendWithin = 60 * time.Second
+	// CallTimeout is the transport's own limit, 45 s in Google's client.
+	CallTimeout = 45 * time.Second
+	// Late is how long after we gave up GKE may still accept. Assumed.
+	Late = 15 * time.Minute
+	// Stale is how old a read may be. Assumed.
+	Stale = 5 * time.Minute
+	// Skew is how far apart two of our clocks may be. Assumed.
+	Skew = 5 * time.Minute
+	// SettleAfter is when absence begins to prove something: larger than the sum of
+	// all of the above, which a test asserts.
+	SettleAfter = 30 * time.Minute
+	// Room is what a start, node or complete call needs of open window.
+	Room = SendWithin + CallTimeout + Late
+)
+
+// Back-off after a refusal: the first, second and every later one.
+var backoff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
+
+// Sizes of what is stored. Texts are counted as JSON has them, so what is
+// limited here is what a document takes: all that is in the fleet document at
+// once fits into it, but for what the next run sees again, see [FleetDoc.Lean].
+const (
+	// MaxSlots is the most that the settings may allow in sum, and the most that
+	// the fleet document holds. Adopted rotations beyond it go on without a slot.
+	MaxSlots       = 1000
+	MaxMessage     = 500 // bytes of any message or raw error
+	MaxOperations  = 200 // operations remembered per cluster
+	MaxTransitions = 200
+	MaxSettled     = 50
+	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
+	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top
+	MaxTries       = 200 // clusters whose starts came to nothing
+	MaxFailures    = 200 // failed or stuck rotations that nobody has acknowledged
+	maxBy          = 100 // bytes of who said something
+	maxWhy         = 200 // bytes of why
+	maxWaveNotes   = 50
+	maxCounted     = 20  // failed operations remembered per pool
+	maxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
+)
+
+// failuresBeforePeople: that many failures of one thing end our own tries.
+const failuresBeforePeople = 3

@@ -1,0 +1,58 @@
+package policy
+
+import (
+	"fmt"
+
+	"gke-credential-rotator/policy/fleet"
+)
+
+// withdrawnOften: so many calls in a row that were taken back before they were
+// sent are no accident any more: people hear, once a day, and the cluster goes
+// behind those whose calls go out.
+const withdrawnOften = 2
+
+func withdrawnText(times int, why string) string {
+	return fmt.Sprintf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
+}
+
+// OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
+func (r Rotation) OftenWithdrawn() string { return Decision{Rotation: &r}.OftenWithdrawn() }
+
+// OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
+func (t Try) OftenWithdrawn() string { return Decision{Tried: &t}.OftenWithdrawn() }
+
+func (r *Rotation) withdrawnWhy() string {
+	why := ""
+	for _, c := range r.Settled {
+		if c.State == Withdrawn {
+			why = c.RawError // the newest is the last
+		}
+	}
+	return why
+}
+
+// tried gives what came of the cluster's last starts, on this CA; nil: nothing.
+func (f *FleetDoc) tried(c fleet.Cluster) *Try {
+	t, ok := f.Tries[c.Ref.String()]
+	if !ok || t.ClusterID != c.ID || t.CA != c.Bundle.Oldest().Fingerprint {
+		return nil
+	}
+	return &t
+}
+
+// follow lets an attempt count on from those before it that were taken back. If
+// it is taken back, too, its record takes the place of theirs: nothing was sent.
+func (t *Try) follow(r *Rotation) {
+	if t != nil && t.Withdrawals > 0 {
+		r.Follows, r.Withdrawals, r.WithdrawnTold = t.Attempt, t.Withdrawals, t.Told
+	}
+}
+
+// noteWithdrawn remembers a start that was taken back, for the next one.
+func (t *Try) noteWithdrawn(r *Rotation) {
+	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
+	t.LastError = clipTo(r.withdrawnWhy(), maxPoolError)
+	if n := len(r.Settled); n > 0 {
+		t.Run = r.Settled[n-1].Run
+	}
+}
