@@ -205,7 +205,7 @@ var scenes = []struct {
 
 func (s *stage) hold() {
 	s.edit(func(doc policy.FleetDoc, said policy.Said) policy.FleetDoc {
-		doc, _, err := doc.Hold(shop, time.Time{}, said)
+		doc, _, err := policy.SayHold(doc, shop, time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
 		}

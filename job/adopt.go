@@ -17,7 +17,7 @@ tool, or GKE itself. ADOPT=carry does so for all.`,
 				return err
 			}
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Adopt(h.s.Policy(), c, rotationOf(book, h.ref), h.said)
+				return policy.SayAdopt(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.said)
 			})
 		})
 }

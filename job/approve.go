@@ -18,7 +18,7 @@ bound to this attempt, and void when a node pool must be recreated again.`,
 				return err
 			}
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Approve(h.s.Policy(), c, rotationOf(book, h.ref), h.until, h.said)
+				return policy.SayApprove(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.until, h.said)
 			})
 		})
 }

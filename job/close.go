@@ -16,7 +16,7 @@ there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
 				return err
 			}
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Close(h.ref, rotationOf(book, h.ref), h.said)
+				return policy.SayClose(book.Fleet, h.ref, rotationOf(book, h.ref), h.said)
 			})
 		})
 }

@@ -388,13 +388,13 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "hold":
-			return doc.Hold(ref, time.Time{}, said)
+			return policy.SayHold(doc, ref, time.Time{}, said)
 		case "release":
-			return doc.Release(ref, said)
+			return policy.SayRelease(doc, ref, said)
 		case "retry":
-			return doc.Retry(ref, r, said)
+			return policy.SayRetry(doc, ref, r, said)
 		case "close":
-			return doc.Close(ref, r, said)
+			return policy.SayClose(doc, ref, r, said)
 		}
 		d.world.Advance(d.now)
 		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)
@@ -403,11 +403,11 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "approve":
-			return doc.Approve(p, c, r, time.Time{}, said)
+			return policy.SayApprove(doc, p, c, r, time.Time{}, said)
 		case "adopt":
-			return doc.Adopt(p, c, r, said)
+			return policy.SayAdopt(doc, p, c, r, said)
 		default:
-			return doc.Rotate(p, c, r, said)
+			return policy.SayRotate(doc, p, c, r, said)
 		}
 	})
 }

@@ -27,7 +27,7 @@ stop: calls under way, and GKE itself.`,
 			var beyond []string
 			err := h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
 				beyond = beyondHold(book, h)
-				return book.Fleet.Hold(h.ref, h.until, h.said)
+				return policy.SayHold(book.Fleet, h.ref, h.until, h.said)
 			})
 			if err != nil {
 				return err

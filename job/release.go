@@ -19,7 +19,7 @@ its owners' to remove.`,
 		func(cmd *cobra.Command, h *heard) error {
 			h.labelsHold(cmd)
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Release(h.ref, h.said)
+				return policy.SayRelease(book.Fleet, h.ref, h.said)
 			})
 		})
 }

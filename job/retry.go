@@ -17,7 +17,7 @@ It cannot clear a call that may still be on its way to GKE.`,
 				return err
 			}
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Retry(h.ref, rotationOf(book, h.ref), h.said)
+				return policy.SayRetry(book.Fleet, h.ref, rotationOf(book, h.ref), h.said)
 			})
 		})
 }

@@ -17,7 +17,7 @@ and approvals still hold.`,
 				return err
 			}
 			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-				return book.Fleet.Rotate(h.s.Policy(), c, rotationOf(book, h.ref), h.said)
+				return policy.SayRotate(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.said)
 			})
 		})
 }

@@ -53,7 +53,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 			}},
 		}
 		err := h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
-			return book.Fleet.Hold(fleet.Ref{}, time.Time{}, h.said)
+			return policy.SayHold(book.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := book.Fleet(t.Context())
 		if readErr != nil {

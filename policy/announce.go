@@ -23,10 +23,10 @@ type Announcing struct {
 
 // Announce gives what people are told beside what rotations tell, and what is to be
 // stored with it: each thing once for as long as it stands.
-func (m Announced) Announce(a Announcing) (Announced, []Notice) {
+func Announce(m Announced, a Announcing) (Announced, []Notice) {
 	s := announcer{Announcing: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
-	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
+	if f, open := Breaker(a.Fleet.Book.Fleet, a.Policy); open {
 		s.stands("", NoticeBreakerOpen, "", func() Notice {
 			return s.notice(NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
 				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))

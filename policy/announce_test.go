@@ -42,7 +42,7 @@ func kindsOf(ns []Notice) (kinds []NoticeKind) {
 // heard wants exactly these kinds to be announced, and gives what is remembered.
 func heard(t *testing.T, before Announced, a Announcing, want ...NoticeKind) Announced {
 	t.Helper()
-	after, ns := before.Announce(a)
+	after, ns := Announce(before, a)
 	if got := kindsOf(ns); !slices.Equal(got, want) {
 		t.Errorf("announced %v, want %v: %+v", got, want, ns)
 	}
@@ -80,7 +80,7 @@ func TestAnnouncedIsBounded(t *testing.T) {
 	var m Announced
 	told, ids := 0, map[string]bool{}
 	for run := range 20 {
-		after, ns := m.Announce(announcing(p, f, monday.Add(hours(run))))
+		after, ns := Announce(m, announcing(p, f, monday.Add(hours(run))))
 		if len(ns) > MaxAnnounced {
 			t.Fatalf("%d in one run", len(ns))
 		}
@@ -116,7 +116,7 @@ func TestStartsSoon(t *testing.T) {
 		"the next one in the queue": {crowd(4, nil), []NoticeKind{NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
-			after, ns := Announced{}.Announce(announcing(closed, tt.fleet, monday))
+			after, ns := Announce(Announced{}, announcing(closed, tt.fleet, monday))
 			if got := kindsOf(ns); !slices.Equal(got, tt.want) {
 				t.Fatalf("announced %v, want %v", got, tt.want)
 			}

@@ -30,7 +30,7 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 			d.Events = append(d.Events, Event{EventActionFailed, why, clip(op.Error)})
 		}
 		if call.State == Refused || why == reason.CompleteFailed {
-			r.backOff(k.Now)
+			backOff(r, k.Now)
 		}
 		k.retire(r)
 		k.enter(d, r, UpdatingClients, why)

@@ -9,7 +9,7 @@ import (
 
 // Breaker gives the last of the failed or stuck rotations that together keep
 // new ones from starting.
-func (f FleetDoc) Breaker(p *Policy) (last Failure, open bool) {
+func Breaker(f FleetDoc, p *Policy) (last Failure, open bool) {
 	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
 		return f.Failures[n-1], true
 	}
@@ -18,7 +18,7 @@ func (f FleetDoc) Breaker(p *Policy) (last Failure, open bool) {
 
 // After gives the fleet document as it must be stored together with the
 // decision's rotation; changed is false when only the rotation is written.
-func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool) {
+func After(f FleetDoc, d Decision, now time.Time) (after FleetDoc, changed bool) {
 	f = f.clone()
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	switch _, held := f.Slots[name]; {
@@ -33,9 +33,9 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 	if r == nil {
 		return f, changed
 	}
-	changed = f.takenUp(d) || changed
-	changed = f.noteTries(d) || changed
-	changed = f.noteFailure(d, now) || changed
+	changed = dropTaken(&f, d) || changed
+	changed = noteTries(&f, d) || changed
+	changed = noteFailure(&f, d, now) || changed
 	if d.Close == "" {
 		return f, changed
 	}
@@ -52,14 +52,14 @@ func (f FleetDoc) After(d Decision, now time.Time) (after FleetDoc, changed bool
 }
 
 // takenUp drops the requests that this write carries out.
-func (f *FleetDoc) takenUp(d Decision) bool {
+func dropTaken(f *FleetDoc, d Decision) bool {
 	n := len(f.Requests)
 	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return slices.Contains(d.Taken, q) })
 	return len(f.Requests) != n
 }
 
 // noteTries counts starts that came to nothing and forgets them once one took.
-func (f *FleetDoc) noteTries(d Decision) bool {
+func noteTries(f *FleetDoc, d Decision) bool {
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	t, had := f.Tries[name]
 	switch {
@@ -105,7 +105,7 @@ func neverSent(r *Rotation) bool {
 
 // noteFailure counts failed and stuck rotations of ours, once each, until
 // somebody acknowledges them.
-func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
+func noteFailure(f *FleetDoc, d Decision, now time.Time) bool {
 	r := d.Rotation
 	what := reason.Code(r.Failed)
 	if what == "" && r.Stuck {
@@ -130,12 +130,12 @@ func (f *FleetDoc) noteFailure(d Decision, now time.Time) bool {
 }
 
 // Tidy drops what has run out and notes what is due and blocked.
-func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
+func Tidy(f FleetDoc, ds []Decision, note RunNote) FleetDoc {
 	f = f.clone()
 	now := note.At
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return !h.Until.IsZero() && !now.Before(h.Until) })
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return !a.Until.IsZero() && !now.Before(a.Until) })
-	f.dropMoot(ds)
+	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {
 		if (d.Action == People || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < MaxBlocked {
@@ -151,7 +151,7 @@ func (f FleetDoc) Tidy(ds []Decision, note RunNote) FleetDoc {
 
 // dropMoot drops requests and tries of what is no more: another attempt,
 // another cluster, another CA. What was not seen is kept.
-func (f *FleetDoc) dropMoot(ds []Decision) {
+func dropMoot(f *FleetDoc, ds []Decision) {
 	seen := map[string]Decision{}
 	for _, d := range ds {
 		if d.Cluster.ID != "" && d.Cluster.Bundle.Problem == "" && len(d.Cluster.Bundle.CAs) > 0 {

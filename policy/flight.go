@@ -78,7 +78,7 @@ func (k *Case) stay(d *Decision, reason reason.Code, message string) {
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason reason.Code) {
-	r.move(p, k.Now, k.Run, reason)
+	move(r, p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
 }
@@ -170,7 +170,7 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, reason.ReadyToComplete.Info().Sentence
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(CallComplete); d.Approved != nil {
-		d.Message = join(strings.TrimSuffix(d.Message, "."), d.Approved.note())
+		d.Message = join(strings.TrimSuffix(d.Message, "."), approvedBy(d.Approved))
 	}
 }
 

@@ -124,7 +124,7 @@ func (k *Case) approval(kind CallKind) *Approval {
 }
 
 // note says whose yes it is; nothing, when none was asked for.
-func (a *Approval) note() string {
+func approvedBy(a *Approval) string {
 	if a == nil {
 		return ""
 	}
@@ -241,7 +241,7 @@ func join(parts ...string) string {
 }
 
 // approved gives the approval that covers that call of the case.
-func (f FleetDoc) approved(kind CallKind, k *Case) (Approval, bool) {
+func approved(f FleetDoc, kind CallKind, k *Case) (Approval, bool) {
 	for _, a := range slices.Backward(f.Approvals) {
 		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
 			continue

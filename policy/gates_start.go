@@ -204,7 +204,7 @@ func askStartApproval(k *Case) Verdict {
 }
 
 func askBreaker(k *Case) Verdict {
-	if f, open := k.Doc.Breaker(k.Policy); open {
+	if f, open := Breaker(*k.Doc, k.Policy); open {
 		return shut(reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", len(k.Doc.Failures), k.Policy.MaxFailed, f.Cluster), time.Time{})
 	}
 	return isOpen("", time.Time{})

@@ -27,7 +27,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	case !isShut:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.tried(c)
 		d.Approved = k.approval(CallStart)
-		d.Message = join(k.Due.Why, d.Approved.note(), k.liftedNote(d.Gates))
+		d.Message = join(k.Due.Why, approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == reason.CAUnreadable && v.Gate == "due":

@@ -87,7 +87,7 @@ func hasInsights(p *Policy, c fleet.Cluster) bool {
 
 // AskInsights notes the reads before they are made, so that a run that dies
 // has spent them all the same.
-func (f FleetDoc) AskInsights(places []InsightPlace, now time.Time) FleetDoc {
+func AskInsights(f FleetDoc, places []InsightPlace, now time.Time) FleetDoc {
 	f.Insights, f.Mismatches = cloneMap(f.Insights), cloneMap(f.Mismatches)
 	for _, place := range places {
 		f.Insights[place.String()] = InsightNote{At: now.UTC().Truncate(time.Second)}
@@ -114,7 +114,7 @@ func (f FleetDoc) AskInsights(places []InsightPlace, now time.Time) FleetDoc {
 
 // HearInsights keeps what the answers contradict: per cluster one mismatch,
 // and no more than a document should hold.
-func (f FleetDoc) HearInsights(p *Policy, fleet Fleet, answers []InsightAnswer, now time.Time) FleetDoc {
+func HearInsights(f FleetDoc, p *Policy, fleet Fleet, answers []InsightAnswer, now time.Time) FleetDoc {
 	if len(answers) == 0 {
 		return f
 	}

@@ -67,13 +67,13 @@ func TestInsightBudget(t *testing.T) {
 	for hour := range 20 * 24 {
 		now := insightDay.Add(time.Duration(hour) * time.Hour)
 		places := InsightReads(p, f, now)
-		f.Book.Fleet = f.Book.Fleet.AskInsights(places, now)
+		f.Book.Fleet = AskInsights(f.Book.Fleet, places, now)
 		var answers []InsightAnswer
 		for _, place := range places {
 			answers = append(answers, InsightAnswer{Place: place, Complete: true})
 			reads[place], all = append(reads[place], now), append(all, now)
 		}
-		f.Book.Fleet = f.Book.Fleet.HearInsights(p, f, answers, now)
+		f.Book.Fleet = HearInsights(f.Book.Fleet, p, f, answers, now)
 	}
 	for i, at := range all {
 		if i >= MaxInsightReads && at.Sub(all[i-MaxInsightReads]) < 24*time.Hour {
@@ -101,7 +101,7 @@ func TestInsightBudget(t *testing.T) {
 		}
 	}
 	// Nobody wants them any more: all is forgotten in time.
-	if doc = doc.AskInsights(nil, insightDay.AddDate(0, 0, 40)); len(doc.Insights)+len(doc.Mismatches) > 0 {
+	if doc = AskInsights(doc, nil, insightDay.AddDate(0, 0, 40)); len(doc.Insights)+len(doc.Mismatches) > 0 {
 		t.Errorf("still remembered: %d notes, %d mismatches", len(doc.Insights), len(doc.Mismatches))
 	}
 }
@@ -154,8 +154,8 @@ func TestMismatches(t *testing.T) {
 	} {
 		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Book: Book{Rotations: tt.rotations}}
 		place := InsightPlace{"p", "l"}
-		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
-		f.Book.Fleet = f.Book.Fleet.HearInsights(&Policy{}, f, []InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
+		f.Book.Fleet = AskInsights(f.Book.Fleet, []InsightPlace{place}, insightDay)
+		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
 		got := Mismatches(tt.cluster, f.Book, insightDay)
 		if (tt.want == "") != (len(got) == 0) || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -173,8 +173,8 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	f := Fleet{Clusters: []fleet.Cluster{c}}
 	place := InsightPlace{"p", "l"}
 	read := func(found ...Insight) {
-		f.Book.Fleet = f.Book.Fleet.AskInsights([]InsightPlace{place}, insightDay)
-		f.Book.Fleet = f.Book.Fleet.HearInsights(&Policy{}, f, []InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
+		f.Book.Fleet = AskInsights(f.Book.Fleet, []InsightPlace{place}, insightDay)
+		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
 	}
 	read()
 	if got := Mismatches(c, f.Book, insightDay); len(got) != 1 {
@@ -195,7 +195,7 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	}
 	off := &Policy{}
 	off.Selector, _ = fleet.ParseSelector("env=prod")
-	if doc := before.HearInsights(off, f, []InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
+	if doc := HearInsights(before, off, f, []InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}
 	if !slices.Equal(Mismatches(c, Book{}, insightDay), nil) {

@@ -17,7 +17,7 @@ import (
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
-func (f FleetDoc) Hold(ref fleet.Ref, until time.Time, said Said) (FleetDoc, string, error) {
+func SayHold(f FleetDoc, ref fleet.Ref, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", when(until))
 	}
@@ -54,17 +54,17 @@ func BeyondHold(r Rotation, now time.Time) []string {
 }
 
 // Release ends the hold on one cluster, or the one on all when ref is zero.
-func (f FleetDoc) Release(ref fleet.Ref, said Said) (FleetDoc, string, error) {
+func SayRelease(f FleetDoc, ref fleet.Ref, said Said) (FleetDoc, string, error) {
 	in := func(h Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
 	at := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref && in(h) })
 	all := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster.IsZero() && in(h) })
 	switch {
 	case at < 0 && ref.IsZero():
-		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s", f.heldNames(said.At))
+		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s", heldNames(f, said.At))
 	case at < 0 && all >= 0:
 		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, who(f.Holds[all].Said))
 	case at < 0:
-		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, f.heldNames(said.At))
+		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
 	}
 	was := f.Holds[at]
 	f = f.clone()
@@ -83,7 +83,7 @@ func isOrAre(ref fleet.Ref) string {
 	return ref.String() + " is"
 }
 
-func (f FleetDoc) heldNames(now time.Time) string {
+func heldNames(f FleetDoc, now time.Time) string {
 	var names []string
 	for _, h := range f.Holds {
 		switch {
@@ -105,7 +105,7 @@ func (f FleetDoc) heldNames(now time.Time) string {
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
-func (f FleetDoc) Approve(p *Policy, c fleet.Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
+func SayApprove(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", when(until))
 	}
@@ -113,9 +113,9 @@ func (f FleetDoc) Approve(p *Policy, c fleet.Cluster, r *Rotation, until time.Ti
 	var text string
 	var err error
 	if r != nil {
-		text, err = a.completion(p, *r)
+		text, err = approveCompletion(&a, p, *r)
 	} else {
-		text, err = a.start(p, newCase(p, c, nil, &f, said.Run, said.At))
+		text, err = approveStart(&a, p, newCase(p, c, nil, &f, said.Run, said.At))
 	}
 	if err != nil {
 		return f, "", err
@@ -130,7 +130,7 @@ func (f FleetDoc) Approve(p *Policy, c fleet.Cluster, r *Rotation, until time.Ti
 	return f, text + ", by " + who(said), nil
 }
 
-func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
+func approveCompletion(a *Approval, p *Policy, r Rotation) (string, error) {
 	switch {
 	case !p.Approval.Asks(CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
@@ -145,7 +145,7 @@ func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
 	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
 }
 
-func (a *Approval) start(p *Policy, k *Case) (string, error) {
+func approveStart(a *Approval, p *Policy, k *Case) (string, error) {
 	c := k.Cluster
 	switch {
 	case len(c.Bundle.CAs) > 1:
@@ -172,16 +172,16 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 // Retry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
-func (f FleetDoc) Retry(ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
-	failures, tried := f.failuresOf(ref), f.Tries[ref.String()]
-	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || r.anyPoolTrouble())
+func SayRetry(f FleetDoc, ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+	failures, tried := failuresOf(f, ref), f.Tries[ref.String()]
+	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || anyPoolTrouble(*r))
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
 		return f, "", fmt.Errorf("there is nothing to retry: nothing of %s has failed, is stuck or backs off", ref)
 	}
 	f = f.clone()
-	f.acknowledge(ref)
+	acknowledge(&f, ref)
 	if r != nil {
-		if err := f.ask(Request{Kind: RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+		if err := request(&f, Request{Kind: RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
 			return f, "", err
 		}
 	}
@@ -214,7 +214,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func (r Rotation) anyPoolTrouble() bool {
+func anyPoolTrouble(r Rotation) bool {
 	for _, w := range r.Pools {
 		if w.Failures > 0 || w.LeftToGKE != "" {
 			return true
@@ -225,7 +225,7 @@ func (r Rotation) anyPoolTrouble() bool {
 
 // Adopt makes a rotation that somebody else started ours to carry to its end;
 // r is nil when it is not on record yet.
-func (f FleetDoc) Adopt(p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayAdopt(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
 	switch v := askSelected(k); {
 	case r != nil && r.Carry:
@@ -238,7 +238,7 @@ func (f FleetDoc) Adopt(p *Policy, c fleet.Cluster, r *Rotation, said Said) (Fle
 		return f, "", fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record", c.Ref)
 	}
 	f = f.clone()
-	if err := f.ask(Request{Kind: RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	if err := request(&f, Request{Kind: RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
 	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, who(said)), nil
@@ -246,7 +246,7 @@ func (f FleetDoc) Adopt(p *Policy, c fleet.Cluster, r *Rotation, said Said) (Fle
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func (f FleetDoc) Rotate(p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayRotate(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
@@ -262,7 +262,7 @@ func (f FleetDoc) Rotate(p *Policy, c fleet.Cluster, r *Rotation, said Said) (Fl
 		}
 	}
 	f = f.clone()
-	if err := f.ask(Request{Kind: RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	if err := request(&f, Request{Kind: RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
 	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), who(said)), nil
@@ -270,17 +270,17 @@ func (f FleetDoc) Rotate(p *Policy, c fleet.Cluster, r *Rotation, said Said) (Fl
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func (f FleetDoc) Close(ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
-	failures := f.failuresOf(ref)
+func SayClose(f FleetDoc, ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+	failures := failuresOf(f, ref)
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
 	}
 	f = f.clone()
-	f.acknowledge(ref)
+	acknowledge(&f, ref)
 	if r == nil {
 		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What, who(said)), nil
 	}
-	if err := f.ask(Request{Kind: RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+	if err := request(&f, Request{Kind: RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
@@ -295,7 +295,7 @@ func (f FleetDoc) Close(ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string
 }
 
 // ask notes a request in place of an older one of its kind.
-func (f *FleetDoc) ask(q Request) error {
+func request(f *FleetDoc, q Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
 	if len(f.Requests) >= MaxSaid {
 		return tooMany(len(f.Requests), "requests", "let runs take them up")
@@ -305,7 +305,7 @@ func (f *FleetDoc) ask(q Request) error {
 	return nil
 }
 
-func (f FleetDoc) failuresOf(ref fleet.Ref) []Failure {
+func failuresOf(f FleetDoc, ref fleet.Ref) []Failure {
 	var out []Failure
 	for _, x := range f.Failures {
 		if x.Cluster == ref {
@@ -316,7 +316,7 @@ func (f FleetDoc) failuresOf(ref fleet.Ref) []Failure {
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.
-func (f *FleetDoc) acknowledge(ref fleet.Ref) {
+func acknowledge(f *FleetDoc, ref fleet.Ref) {
 	f.Failures = slices.DeleteFunc(f.Failures, func(x Failure) bool { return x.Cluster == ref })
 	delete(f.Tries, ref.String())
 }

@@ -28,7 +28,7 @@ func spoken() (*Policy, fleet.Cluster) {
 func inPhase(phases ...Phase) *Rotation {
 	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
-		r.move(ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
+		move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
 	return r
 }
@@ -44,7 +44,7 @@ func says(t *testing.T, err error, part string) {
 func TestHoldAndRelease(t *testing.T) {
 	p, c := spoken()
 	var empty FleetDoc
-	doc, text, err := empty.Hold(shop, monday.Add(hours(24)), ann)
+	doc, text, err := SayHold(empty, shop, monday.Add(hours(24)), ann)
 	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
 		t.Fatal(text, err)
 	}
@@ -57,28 +57,28 @@ func TestHoldAndRelease(t *testing.T) {
 	if v := askHold(newCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
 		t.Error("the hold outlives its end")
 	}
-	_, _, err = doc.Release(fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
+	_, _, err = SayRelease(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
 	says(t, err, "held are: shop/europe-west1/checkout")
-	all, _, err := doc.Hold(fleet.Ref{}, time.Time{}, ann)
+	all, _, err := SayHold(doc, fleet.Ref{}, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, text, err := all.Release(shop, ann)
+	one, text, err := SayRelease(all, shop, ann)
 	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
 		t.Error(text, err)
 	}
 	if v := askHold(newCase(p, c, nil, &one, "", monday)); v.Open {
 		t.Error("the hold on all ended with the cluster's own")
 	}
-	_, _, err = one.Release(shop, ann)
+	_, _, err = SayRelease(one, shop, ann)
 	says(t, err, "rotator release all")
-	none, _, err := one.Release(fleet.Ref{}, ann)
+	none, _, err := SayRelease(one, fleet.Ref{}, ann)
 	if err != nil || len(none.Holds) != 0 {
 		t.Error(none.Holds, err)
 	}
-	_, _, err = none.Release(fleet.Ref{}, ann)
+	_, _, err = SayRelease(none, fleet.Ref{}, ann)
 	says(t, err, "no hold on all")
-	_, _, err = none.Hold(shop, monday, ann)
+	_, _, err = SayHold(none, shop, monday, ann)
 	says(t, err, "which is over")
 }
 
@@ -99,7 +99,7 @@ func TestHoldSaysWhatItCannotStop(t *testing.T) {
 
 func TestApproveStart(t *testing.T) {
 	p, c := spoken()
-	doc, text, err := FleetDoc{}.Approve(p, c, nil, time.Time{}, ann)
+	doc, text, err := SayApprove(FleetDoc{}, p, c, nil, time.Time{}, ann)
 	if err != nil || !strings.Contains(text, "until Mon 2026-12-07 00:00 UTC") {
 		t.Fatal(text, err)
 	}
@@ -122,51 +122,51 @@ func TestApproveStart(t *testing.T) {
 	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
-	twice, _, err := doc.Approve(p, c, nil, monday.Add(hours(1)), Said{By: "bob", At: monday})
+	twice, _, err := SayApprove(doc, p, c, nil, monday.Add(hours(1)), Said{By: "bob", At: monday})
 	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
 		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
 	}
-	_, _, err = doc.Approve(p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
+	_, _, err = SayApprove(doc, p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
 	says(t, err, "at most 14d")
 
 	young := c
 	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)}}}
-	_, _, err = doc.Approve(p, young, nil, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, young, nil, time.Time{}, ann)
 	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
 	two := c
 	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
-	_, _, err = doc.Approve(p, two, nil, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
 	p.Approval = ApproveComplete
-	_, _, err = doc.Approve(p, c, nil, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, c, nil, time.Time{}, ann)
 	says(t, err, "APPROVAL=complete a start asks nobody")
 }
 
 func TestApproveComplete(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
-	doc, _, err := FleetDoc{}.Approve(p, c, r, time.Time{}, ann)
+	doc, _, err := SayApprove(FleetDoc{}, p, c, r, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval does not open its gate")
 	}
-	r.move(RecreatingNodes, monday, "run-2", reason.PoolAppeared)
-	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	move(r, RecreatingNodes, monday, "run-2", reason.PoolAppeared)
+	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
-	r.move(UpdatingClients, monday, "run-3", reason.NodesDone)
+	move(r, UpdatingClients, monday, "run-3", reason.NodesDone)
 	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
 	r.Carry = false
-	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "rotator adopt shop/europe-west1/checkout")
 	r.Carry, c.ID = true, "id-2"
-	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "created again")
 	p.Approval = ApproveStart
-	_, _, err = doc.Approve(p, c, r, time.Time{}, ann)
+	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "APPROVAL=start, so completions ask nobody")
 }
 
@@ -180,7 +180,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if askBreaker(newCase(p, other, nil, &doc, "", monday)).Open {
 		t.Fatal("the breaker must be open before")
 	}
-	after, text, err := doc.Retry(shop, r, ann)
+	after, text, err := SayRetry(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "acknowledged complete-failed, by ann") {
 		t.Fatal(text, err)
 	}
@@ -193,13 +193,13 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if r.Failed != "" {
 		t.Error("the next run does not take up the retry")
 	}
-	_, _, err = after.Retry(shop, inPhase(Starting), ann)
+	_, _, err = SayRetry(after, shop, inPhase(Starting), ann)
 	says(t, err, "nothing to retry")
 	tried := FleetDoc{Tries: map[string]Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
 	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
-	after, _, err = tried.Retry(shop, nil, ann)
+	after, _, err = SayRetry(tried, shop, nil, ann)
 	if err != nil || !askTries(newCase(p, c, nil, &after, "", monday)).Open {
 		t.Error("retry did not clear the tries:", err)
 	}
@@ -207,7 +207,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	stuckPool.Stuck = true
 	stuckPool.Pools = map[string]Work{"web": {LeftToGKE: "GKE refuses its version"}}
 	stuckPool.Call = &Call{Kind: CallStart, IntentAt: monday, State: Unclear}
-	after, text, err = FleetDoc{}.Retry(shop, stuckPool, ann)
+	after, text, err = SayRetry(FleetDoc{}, shop, stuckPool, ann)
 	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
 		t.Fatal(text, err)
 	}
@@ -219,12 +219,12 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 
 func TestAdopt(t *testing.T) {
 	p, c := spoken()
-	_, _, err := FleetDoc{}.Adopt(p, c, nil, ann)
+	_, _, err := SayAdopt(FleetDoc{}, p, c, nil, ann)
 	says(t, err, "it has one CA")
 	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
 	r := inPhase(RecreatingNodes)
 	r.Origin, r.Carry = Foreign, false
-	doc, _, err := FleetDoc{}.Adopt(p, c, r, ann)
+	doc, _, err := SayAdopt(FleetDoc{}, p, c, r, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,22 +233,22 @@ func TestAdopt(t *testing.T) {
 	if !r.Carry || d.Slot != SlotTake {
 		t.Error("the next run does not adopt it")
 	}
-	_, _, err = doc.Adopt(p, c, r, ann)
+	_, _, err = SayAdopt(doc, p, c, r, ann)
 	says(t, err, "carried by this tool already")
-	_, _, err = doc.Adopt(p, c, inPhase(RecreatingNodes), ann)
+	_, _, err = SayAdopt(doc, p, c, inPhase(RecreatingNodes), ann)
 	says(t, err, "already")
 	r.Carry = false
 	p.Selector, _ = fleet.ParseSelector("env=prod")
-	_, _, err = doc.Adopt(p, c, r, ann)
+	_, _, err = SayAdopt(doc, p, c, r, ann)
 	says(t, err, "unselected clusters are never adopted")
 }
 
 func TestRotate(t *testing.T) {
 	p, c := spoken()
-	_, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
+	_, _, err := SayRotate(FleetDoc{}, p, c, nil, ann)
 	says(t, err, "is due already")
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0), Expires: monday.AddDate(29, 0, 0)}}}
-	doc, _, err := FleetDoc{}.Rotate(p, c, nil, ann)
+	doc, _, err := SayRotate(FleetDoc{}, p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,21 +259,21 @@ func TestRotate(t *testing.T) {
 	if newCase(p, c, nil, &doc, "", monday).Due.Is {
 		t.Error("the wish outlives the CA that it named")
 	}
-	_, _, err = FleetDoc{}.Rotate(p, c, inPhase(Starting), ann)
+	_, _, err = SayRotate(FleetDoc{}, p, c, inPhase(Starting), ann)
 	says(t, err, "is being rotated already")
 	c.Alpha = true
-	_, _, err = FleetDoc{}.Rotate(p, c, nil, ann)
+	_, _, err = SayRotate(FleetDoc{}, p, c, nil, ann)
 	says(t, err, "alpha cluster")
 }
 
 func TestClose(t *testing.T) {
-	_, _, err := FleetDoc{}.Close(shop, nil, ann)
+	_, _, err := SayClose(FleetDoc{}, shop, nil, ann)
 	says(t, err, "no rotation on record")
 	p, c := spoken()
 	r := inPhase(Starting, RecreatingNodes)
 	r.Stuck = true
 	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
-	after, text, err := doc.Close(shop, r, ann)
+	after, text, err := SayClose(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
@@ -281,10 +281,10 @@ func TestClose(t *testing.T) {
 	if !newCase(p, c, r, &after, "", monday).endedByPerson(&d, r) || d.Close != ClosedByPeople {
 		t.Error("the next run does not close it")
 	}
-	if stored, _ := after.After(d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
+	if stored, _ := After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
-	after, _, err = doc.Close(shop, nil, ann)
+	after, _, err = SayClose(doc, shop, nil, ann)
 	if err != nil || len(after.Failures) != 0 {
 		t.Error("an ended rotation's failure is not acknowledged:", after.Failures, err)
 	}
@@ -303,11 +303,11 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	}
 	doc := full()
 	r := inPhase(Starting, RecreatingNodes)
-	_, _, errHold := doc.Hold(shop, time.Time{}, ann)
-	_, _, errRelease := doc.Release(shop, ann)
-	_, _, errApprove := doc.Approve(p, c, nil, time.Time{}, ann)
-	_, _, errRetry := doc.Retry(shop, r, ann)
-	_, _, errClose := doc.Close(shop, r, ann)
+	_, _, errHold := SayHold(doc, shop, time.Time{}, ann)
+	_, _, errRelease := SayRelease(doc, shop, ann)
+	_, _, errApprove := SayApprove(doc, p, c, nil, time.Time{}, ann)
+	_, _, errRetry := SayRetry(doc, shop, r, ann)
+	_, _, errClose := SayClose(doc, shop, r, ann)
 	for _, err := range []error{errHold, errRelease, errApprove, errRetry, errClose} {
 		if err != nil {
 			t.Error(err)

@@ -235,7 +235,7 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	if d.Phase != UpdatingClients {
 		t.Fatal(d.Phase)
 	}
-	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Failures) != 1 {
+	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Failures) != 1 {
 		t.Error("moving on acknowledged a failure that nobody looked at")
 	}
 }
@@ -369,12 +369,12 @@ func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
 	f.Book.Fleet.Requests = []Request{{Kind: RequestRetry, Cluster: shopRef, Attempt: "a1"}}
 	f.Clusters[0].OperationsRead = false
 	d := planOne(t, plain(), f, monday)
-	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Requests) != 1 {
+	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Requests) != 1 {
 		t.Error("a run that could not look dropped the request")
 	}
 	f.Clusters[0].OperationsRead = true
 	d = planOne(t, plain(), f, monday)
-	if doc, _ := f.Book.Fleet.After(d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
+	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
 		t.Errorf("carried out: requests %v, failed %q", doc.Requests, d.Rotation.Failed)
 	}
 }

@@ -21,7 +21,7 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 		LastRead:    c.Seen, Reason: reason.StartSent, InForce: d.InForce,
 	}
 	d.Tried.follow(d.Rotation)
-	d.Rotation.relyOn(d.Approved)
+	relyOn(d.Rotation, d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(Starting) + ": " + d.Message})
 	return d
@@ -39,8 +39,8 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 	for pool, id := range ids {
 		call := Call{ID: id, Kind: kind, Pool: pool, IntentAt: now, Run: run, State: Intended}
 		if kind == CallComplete {
-			r.completeIntent(call, now)
-			r.relyOn(d.Approved)
+			completeIntent(&r, call, now)
+			relyOn(&r, d.Approved)
 			r.under(d.InForce)
 			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(Completing) + ": " + d.Message})
 			continue
@@ -55,24 +55,24 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 }
 
 // relyOn records the approval that a call relied on.
-func (r *Rotation) relyOn(a *Approval) {
+func relyOn(r *Rotation, a *Approval) {
 	if a != nil {
 		r.Approvals = append(slices.Clone(r.Approvals), ApprovalUse{Kind: a.Kind, Entry: a.Entry, Said: a.Said})
 	}
 }
 
-func (r *Rotation) completeIntent(call Call, now time.Time) {
+func completeIntent(r *Rotation, call Call, now time.Time) {
 	if r.Call != nil {
 		r.remember(*r.Call)
 	}
 	r.Call = &call
-	r.move(Completing, now, call.Run, reason.CompleteSent)
+	move(r, Completing, now, call.Run, reason.CompleteSent)
 	r.Reason = reason.CompleteSent
 }
 
 // move is the only place that changes a phase, and makes only moves that the
 // lifecycle knows.
-func (r *Rotation) move(to Phase, now time.Time, run string, reason reason.Code) {
+func move(r *Rotation, to Phase, now time.Time, run string, reason reason.Code) {
 	if !Allowed(r.Phase, to) {
 		panic(illegalMove{r.Phase, to}) // see onIllegalMove
 	}
@@ -107,7 +107,7 @@ func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) 
 	for pool, call := range maps.Clone(r.PoolCalls) {
 		if o, ok := outcomes[call.ID]; ok {
 			r.PoolCalls[pool] = answered(call, o, now)
-			r.settlePool(pool, o, now)
+			settlePool(&r, pool, o, now)
 			out.announce(o, "pool "+pool)
 		}
 	}
@@ -125,7 +125,7 @@ func answered(c Call, o Outcome, now time.Time) Call {
 // that was never sent needs no settlement.
 func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time) {
 	to := func(p Phase, reason reason.Code) {
-		r.move(p, now, run, reason)
+		move(r, p, now, run, reason)
 		r.Reason = reason
 		d.Reason, d.Message = reason, reason.Info().Sentence
 		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
@@ -139,14 +139,14 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 	case o.State == Withdrawn:
 		r.remember(*r.Call)
 		r.Call = nil
-		r.move(UpdatingClients, now, run, reason.CallWithdrawn)
+		move(r, UpdatingClients, now, run, reason.CallWithdrawn)
 		r.Reason = reason.CallWithdrawn
 		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
 	case o.State == Refused && o.Refusal == RequiresRecreation:
 		to(RecreatingNodes, reason.NeedsRecreation)
 		d.Message = clip(o.Raw)
-		r.void(o.Pool)
-		r.backOff(now)
+		void(r, o.Pool)
+		backOff(r, now)
 	default:
 		d.announce(o, string(r.Call.Kind))
 	}
@@ -164,7 +164,7 @@ func (d *Decision) announce(o Outcome, what string) {
 
 // void makes a pool's older evidence worthless, and that of an Autopilot's
 // control plane; when GKE names no pool, that of all.
-func (r *Rotation) void(pool string) {
+func void(r *Rotation, pool string) {
 	r.Pools = cloneMap(r.Pools)
 	names := []string{pool}
 	if pool == "" {
@@ -173,14 +173,14 @@ func (r *Rotation) void(pool string) {
 		r.PoolsSeen = append(slices.Clone(r.PoolsSeen), pool)
 	}
 	for _, name := range names {
-		r.voidOne(name)
+		voidOne(r, name)
 	}
 	if _, ok := r.Pools[""]; ok {
-		r.voidOne("")
+		voidOne(r, "")
 	}
 }
 
-func (r *Rotation) voidOne(pool string) {
+func voidOne(r *Rotation, pool string) {
 	w := r.Pools[pool]
 	since := w.StartedAt
 	if since.IsZero() {
@@ -189,7 +189,7 @@ func (r *Rotation) voidOne(pool string) {
 	r.Pools[pool] = Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
 }
 
-func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {
+func settlePool(r *Rotation, pool string, o Outcome, now time.Time) {
 	if o.State == Withdrawn {
 		r.retirePool(pool, r.PoolCalls[pool])
 		return
@@ -212,7 +212,7 @@ func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {
 }
 
 // backOff makes the next try wait: 1 h, 6 h, then 24 h.
-func (r *Rotation) backOff(now time.Time) {
+func backOff(r *Rotation, now time.Time) {
 	r.Refusals++
 	r.NotBefore = now.Add(backoff[min(r.Refusals, len(backoff))-1])
 }

@@ -170,7 +170,7 @@ func (k *Case) holdsEnd() time.Time {
 // approved gives the approval that a call of that kind can rely on: by command,
 // else by label.
 func (k *Case) approved(kind CallKind) (Approval, bool) {
-	if a, ok := k.Doc.approved(kind, k); ok {
+	if a, ok := approved(*k.Doc, kind, k); ok {
 		return a, true
 	}
 	a := Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}

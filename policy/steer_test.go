@@ -45,7 +45,7 @@ func TestLabelsThatHold(t *testing.T) {
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
-		doc := FleetDoc{}.Tidy([]Decision{d}, RunNote{At: monday})
+		doc := Tidy(FleetDoc{}, []Decision{d}, RunNote{At: monday})
 		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the book notes %q", x.labels, got)
 		}
@@ -67,7 +67,7 @@ func TestLabelsAndCommands(t *testing.T) {
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
-	doc, _, err := f.Book.Fleet.Release(shopRef, Said{By: "ann", At: monday})
+	doc, _, err := SayRelease(f.Book.Fleet, shopRef, Said{By: "ann", At: monday})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (r *insightReads) tryReserve(ctx context.Context) ([]policy.InsightPlace, e
 	if len(places) == 0 {
 		return nil, nil
 	}
-	doc := r.doc.AskInsights(places, now)
+	doc := policy.AskInsights(r.doc, places, now)
 	stored, err := r.Store.Write(ctx, state.Change{Fleet: &doc})
 	if err != nil {
 		return nil, err
@@ -129,5 +129,5 @@ func (r *insightReads) into(doc policy.FleetDoc) policy.FleetDoc {
 	if r.from.After(doc.InsightsFrom) {
 		doc.InsightsFrom = r.from.UTC().Truncate(time.Second)
 	}
-	return doc.HearInsights(r.Policy, r.res.Fleet, r.answers, r.res.At)
+	return policy.HearInsights(doc, r.Policy, r.res.Fleet, r.answers, r.res.At)
 }

@@ -260,7 +260,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 		if !done {
 			done = true
 			s.edit(func(doc *policy.FleetDoc) { // the other run was quicker
-				*doc = doc.AskInsights([]policy.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
+				*doc = policy.AskInsights(*doc, []policy.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
 			})
 		}
 		return nil

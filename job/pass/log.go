@@ -224,7 +224,7 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 
 // breaker tells once a run that no new rotation starts.
 func (t *teller) breaker(doc policy.FleetDoc) {
-	if f, open := doc.Breaker(t.policy); open {
+	if f, open := policy.Breaker(doc, t.policy); open {
 		n := len(doc.Failures)
 		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),

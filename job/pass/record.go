@@ -203,7 +203,7 @@ func (a *actor) readBook() (policy.Book, error) {
 
 func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {
 	now := a.Now()
-	doc, changed := a.doc.After(d, now)
+	doc, changed := policy.After(a.doc, d, now)
 	doc.Requests = a.keepUnseen(doc.Requests)
 	var c state.Change
 	if changed || d.Slot != policy.SlotKeep {
@@ -290,7 +290,7 @@ func (a *actor) finish() error {
 // noteRun stores the run's note and, where it is known what was announced
 // before, what it announces.
 func (a *actor) noteRun(ctx context.Context, note policy.RunNote, known bool) error {
-	doc := a.heard.into(a.doc.Tidy(a.res.Decisions, note))
+	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if known {
 		a.announce(doc, &c)

@@ -64,7 +64,7 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 func (a *actor) announce(doc policy.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Book.Fleet = doc
-	after, news := a.waiting.Announced.Announce(policy.Announcing{
+	after, news := policy.Announce(a.waiting.Announced, policy.Announcing{
 		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run, Now: a.Now(),
 	})
 	c.Notices = news

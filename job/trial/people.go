@@ -16,7 +16,7 @@ func (d *deployment) hold(ref fleet.Ref) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
 	}
 	d.say("hold", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
-		return b.Fleet.Hold(ref, until, said)
+		return policy.SayHold(b.Fleet, ref, until, said)
 	})
 }
 
@@ -53,19 +53,19 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 		}
 		switch deed {
 		case "hold":
-			return b.Fleet.Hold(ref, p.now.Add(p.between(time.Hour, 4*day)), said)
+			return policy.SayHold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
 		case "hold all":
-			return b.Fleet.Hold(fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
+			return policy.SayHold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
 		case "release":
-			return b.Fleet.Release(ref, said)
+			return policy.SayRelease(b.Fleet, ref, said)
 		case "retry":
-			return b.Fleet.Retry(ref, r, said)
+			return policy.SayRetry(b.Fleet, ref, r, said)
 		case "adopt":
-			return b.Fleet.Adopt(d.policy, cluster, r, said)
+			return policy.SayAdopt(b.Fleet, d.policy, cluster, r, said)
 		case "rotate":
-			return b.Fleet.Rotate(d.policy, cluster, r, said)
+			return policy.SayRotate(b.Fleet, d.policy, cluster, r, said)
 		}
-		return b.Fleet.Close(ref, r, said)
+		return policy.SayClose(b.Fleet, ref, r, said)
 	})
 }
 
@@ -93,7 +93,7 @@ func (d *deployment) answer() {
 		if d.p.calm && d.hopeless(ref) {
 			if !slices.ContainsFunc(b.Fleet.Holds, func(h policy.Hold) bool { return h.Cluster == ref }) {
 				d.say("hold", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
-					return b.Fleet.Hold(ref, time.Time{}, said)
+					return policy.SayHold(b.Fleet, ref, time.Time{}, said)
 				})
 			}
 			continue
@@ -152,7 +152,7 @@ func (d *deployment) approve(ref fleet.Ref, r *policy.Rotation) {
 		return
 	}
 	d.say("approve", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
-		return b.Fleet.Approve(d.policy, c.cluster, r, time.Time{}, said)
+		return policy.SayApprove(b.Fleet, d.policy, c.cluster, r, time.Time{}, said)
 	})
 }
 

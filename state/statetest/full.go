@@ -19,16 +19,16 @@ import (
 func full(t *testing.T, s state.Store) {
 	doc := filled(t)
 	got := write(t, s, state.Change{Fleet: &doc})
-	doc, _, err := got.Fleet.Hold(fleet.Ref{}, time.Time{}, wordy(0))
+	doc, _, err := policy.SayHold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
 	if err != nil {
 		t.Fatalf("a stop of the whole fleet is refused: %v", err)
 	}
-	doc, _, err = doc.Hold(fleet.Ref{}, time.Time{}, wordy(1))
+	doc, _, err = policy.SayHold(doc, fleet.Ref{}, time.Time{}, wordy(1))
 	if err != nil {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
 	got = write(t, s, state.Change{Fleet: &doc})
-	doc = got.Fleet.Tidy(nil, policy.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(policy.MaxMessage)})
+	doc = policy.Tidy(*got.Fleet, nil, policy.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(policy.MaxMessage)})
 	doc.Blocked = got.Fleet.Blocked
 	write(t, s, state.Change{Fleet: &doc})
 	if b := book(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
@@ -61,16 +61,20 @@ func filled(t *testing.T) policy.FleetDoc {
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
 		for _, say := range []func() (policy.FleetDoc, string, error){
-			func() (policy.FleetDoc, string, error) { return doc.Hold(ref, begin.Add(time.Hour), wordy(i)) },
-			func() (policy.FleetDoc, string, error) { return doc.Approve(p, c, &r, begin.Add(time.Hour), wordy(i)) },
-			func() (policy.FleetDoc, string, error) { return doc.Close(ref, &r, wordy(i)) },
+			func() (policy.FleetDoc, string, error) {
+				return policy.SayHold(doc, ref, begin.Add(time.Hour), wordy(i))
+			},
+			func() (policy.FleetDoc, string, error) {
+				return policy.SayApprove(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
+			},
+			func() (policy.FleetDoc, string, error) { return policy.SayClose(doc, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after
 			}
 		}
 		if len(doc.Slots) < policy.MaxSlots {
-			doc, _ = doc.After(policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
+			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
 		}
 		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
 		lost := policy.Rotation{
@@ -78,12 +82,12 @@ func filled(t *testing.T) policy.FleetDoc {
 			Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
 			Settled:  []policy.Call{{Kind: policy.CallStart, State: policy.Refused}},
 		}
-		doc, _ = doc.After(policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
+		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
 		done := policy.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
-		doc, _ = doc.After(policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
+		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
 		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: reason.MaintenanceUnknown})
 	}
-	blocked := doc.Tidy(ds, policy.RunNote{At: begin})
+	blocked := policy.Tidy(doc, ds, policy.RunNote{At: begin})
 	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun
 	again := largestFleet() // insights at their limits
 	doc.Insights, doc.Mismatches = again.Insights, again.Mismatches
