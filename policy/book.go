@@ -252,7 +252,8 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 	return maps.Clone(m)
 }
 
-func verified(as ClosedAs) bool {
+// Verified reports whether one new CA was left, and compared with before.
+func (as ClosedAs) verified() bool {
 	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
 }
 

@@ -39,7 +39,7 @@ func After(f FleetDoc, d Decision, now time.Time) (after FleetDoc, changed bool)
 	if d.Close == "" {
 		return f, changed
 	}
-	if verified(d.Close) && r.Carry {
+	if d.Close.verified() && r.Carry {
 		f.noteWave(r.Wave, WaveNote{Due: r.DueAt, At: now})
 		changed = true
 	}

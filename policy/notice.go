@@ -62,7 +62,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 		tell(NoticeStuck, reason.Code(r.Failed), d.failure(), "")
 	}
 	switch {
-	case verified(d.Close):
+	case d.Close.verified():
 		tell(NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
 	case d.Close == Lost:
 		tell(NoticeBlocked, d.Reason, d.Message, "")

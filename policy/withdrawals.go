@@ -15,11 +15,22 @@ func withdrawnText(times int, why string) string {
 	return fmt.Sprintf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
 
-// OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
-func (r Rotation) OftenWithdrawn() string { return Decision{Rotation: &r}.OftenWithdrawn() }
+// OftenWithdrawn says that its calls were taken back too often to be an accident,
+// or "".
+func (r Rotation) OftenWithdrawn() string {
+	if r.Withdrawals < withdrawnOften {
+		return ""
+	}
+	return withdrawnText(r.Withdrawals, r.withdrawnWhy())
+}
 
-// OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
-func (t Try) OftenWithdrawn() string { return Decision{Tried: &t}.OftenWithdrawn() }
+// OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
+func (t Try) OftenWithdrawn() string {
+	if t.Withdrawals < withdrawnOften {
+		return ""
+	}
+	return withdrawnText(t.Withdrawals, t.LastError)
+}
 
 func (r *Rotation) withdrawnWhy() string {
 	why := ""

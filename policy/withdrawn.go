@@ -37,11 +37,11 @@ func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be
 // an accident, or "".
 func (d Decision) OftenWithdrawn() string {
-	switch r, t := d.Rotation, d.Tried; {
-	case r != nil && r.Withdrawals >= withdrawnOften:
-		return withdrawnText(r.Withdrawals, r.withdrawnWhy())
-	case r == nil && t != nil && t.Withdrawals >= withdrawnOften:
-		return withdrawnText(t.Withdrawals, t.LastError)
+	switch {
+	case d.Rotation != nil:
+		return d.Rotation.OftenWithdrawn()
+	case d.Tried != nil:
+		return d.Tried.OftenWithdrawn()
 	}
 	return ""
 }

@@ -44,11 +44,11 @@ func TestMemoryOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, record := got.Rotations[ref], got.Rotations[ref]
+	kept, closed := got.Rotations[ref], got.Rotations[ref]
 	if kept.AttemptID != "one" || got.Fleet.Env != "prod" || len(got.Fleet.Slots) != 1 {
 		t.Errorf("the copy holds %+v", got)
 	}
-	if _, err := copied.Write(ctx, state.Change{Close: &policy.Record{Rotation: record, ClosedAs: policy.Completed}}); err != nil {
+	if _, err := copied.Write(ctx, state.Change{Close: &policy.Record{Rotation: closed, ClosedAs: policy.Completed}}); err != nil {
 		t.Fatal(err)
 	}
 	if history, err := copied.History(ctx, ref); err != nil || len(history) != 2 {
