@@ -10,7 +10,7 @@ import (
 	run "google.golang.org/api/run/v1"
 	"sigs.k8s.io/yaml"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 const notificationsFile = "NOTIFICATIONS.md"
@@ -24,7 +24,7 @@ func TestNotificationKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := "| kind | what it tells | once for each | in observe |\n| --- | --- | --- | --- |\n"
-	for _, k := range policy.NoticeKinds {
+	for _, k := range record.NoticeKinds {
 		observe := "yes"
 		if k.Acting {
 			observe = "no"

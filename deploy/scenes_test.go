@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -24,7 +25,7 @@ var scenes = []struct {
 	{"a quiet rotation, from due to verified, fires nothing", nil, func(s *stage) {
 		s.add(shop, 170)
 		s.add(yard, 4000)
-		s.until(policy.Verifying)
+		s.until(record.Verifying)
 		s.until("")
 		s.runs(3)
 	}},
@@ -40,7 +41,7 @@ var scenes = []struct {
 	}},
 	{"an emergency in flight counts until its completion", []string{"ca-expires"}, func(s *stage) {
 		s.add(shop, 35)
-		s.until(policy.UpdatingClients)
+		s.until(record.UpdatingClients)
 	}},
 	{"the nodes are left to GKE, which does nothing", []string{"rotation-stuck"}, func(s *stage) {
 		s.policy.Nodes = policy.NodesGKE
@@ -59,7 +60,7 @@ var scenes = []struct {
 	}},
 	{"a hold catches a rotation in flight", []string{"blocked"}, func(s *stage) {
 		s.add(shop, 170)
-		s.until(policy.RecreatingNodes)
+		s.until(record.RecreatingNodes)
 		s.hold()
 		s.runs(2)
 	}},
@@ -72,24 +73,24 @@ var scenes = []struct {
 	}},
 	{"GKE denies the start", []string{"action-failed"}, func(s *stage) {
 		s.add(shop, 170)
-		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.Denied})
+		s.once(record.Outcome{State: record.Refused, Refusal: record.Denied})
 	}},
 	{"GKE is too busy for the start, once", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.Throttled})
+		s.once(record.Outcome{State: record.Refused, Refusal: record.Throttled})
 	}},
 	{"another operation runs, once", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.OtherOperation})
+		s.once(record.Outcome{State: record.Refused, Refusal: record.OtherOperation})
 	}},
 	{"GKE gives no clear answer, once", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.once(policy.Outcome{State: policy.Unclear})
+		s.once(record.Outcome{State: record.Unclear})
 	}},
 	{"somebody changes the pool just before our call", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.until(policy.Starting)
-		s.once(policy.Outcome{State: policy.Refused, Refusal: policy.StaleEtag})
+		s.until(record.Starting)
+		s.once(record.Outcome{State: record.Refused, Refusal: record.StaleEtag})
 	}},
 	{"an answer cannot be stored", []string{"action-failed"}, func(s *stage) {
 		s.add(shop, 170)
@@ -103,8 +104,8 @@ var scenes = []struct {
 	{"failures wait for a person", []string{"breaker-open"}, func(s *stage) {
 		s.add(shop, 170)
 		s.policy.MaxFailed = 1
-		s.edit(func(doc policy.FleetDoc, said policy.Said) policy.FleetDoc {
-			doc.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: said.At}}
+		s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
+			doc.Failures = []record.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: said.At}}
 			return doc
 		})
 		s.runs(2)
@@ -117,7 +118,7 @@ var scenes = []struct {
 	{"a completion waits for approval", []string{"approval-needed"}, func(s *stage) {
 		s.add(shop, 170)
 		s.policy.Approval = policy.ApproveComplete
-		s.until(policy.UpdatingClients)
+		s.until(record.UpdatingClients)
 		s.runs(30)
 	}},
 	{"somebody else starts", []string{"foreign-rotation"}, func(s *stage) {
@@ -128,7 +129,7 @@ var scenes = []struct {
 	}},
 	{"somebody else completes", []string{"completed-externally"}, func(s *stage) {
 		s.add(shop, 170)
-		s.until(policy.UpdatingClients)
+		s.until(record.UpdatingClients)
 		s.outside(s.game.Pass.Move.Complete)
 		s.runs(4)
 	}},
@@ -177,7 +178,7 @@ var scenes = []struct {
 	{"a receiver of notifications takes nothing, and is given up in the end", nil, func(s *stage) {
 		s.add(shop, 170)
 		s.begin().Pass.Tell = []pass.Receiver{deaf{}}
-		s.until(policy.UpdatingClients)
+		s.until(record.UpdatingClients)
 		s.runs(30)
 	}},
 	{"we start and complete, says the audit log", nil, func(s *stage) {
@@ -204,7 +205,7 @@ var scenes = []struct {
 }
 
 func (s *stage) hold() {
-	s.edit(func(doc policy.FleetDoc, said policy.Said) policy.FleetDoc {
+	s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
 		doc, _, err := policy.SayHold(doc, shop, time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
@@ -228,7 +229,7 @@ func (s *stage) audited(recorded, method, who string) {
 }
 
 // once lets GKE answer so to the calls of one run, and makes some more.
-func (s *stage) once(o policy.Outcome) {
+func (s *stage) once(o record.Outcome) {
 	g := s.begin()
 	o.Raw = "so says GKE"
 	real := g.Pass.Move
@@ -253,11 +254,11 @@ func (noOperations) Operations(context.Context, string) (map[fleet.Ref][]fleet.O
 // answers gives one answer to starts and pools, and sends nothing.
 type answers struct {
 	gke.Mover
-	always policy.Outcome
+	always record.Outcome
 }
 
-func (a answers) Start(context.Context, fleet.Ref) policy.Outcome { return a.always }
-func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) policy.Outcome {
+func (a answers) Start(context.Context, fleet.Ref) record.Outcome { return a.always }
+func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) record.Outcome {
 	return a.always
 }
 
@@ -265,7 +266,7 @@ func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) policy.Outcome
 type deaf struct{}
 
 func (deaf) Name() string                              { return "deaf" }
-func (deaf) Tell(context.Context, policy.Notice) error { return pass.ErrRefused }
+func (deaf) Tell(context.Context, record.Notice) error { return pass.ErrRefused }
 
 var errBook = errors.New("the book is out of reach")
 
@@ -288,7 +289,7 @@ type breakingMover struct {
 	book *brokenBook
 }
 
-func (m breakingMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
+func (m breakingMover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
 	defer func() { m.book.broken = true }()
 	return m.Mover.Start(ctx, ref)
 }

@@ -23,6 +23,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -116,7 +117,7 @@ func (s *stage) runs(hours int) {
 }
 
 // until makes hourly runs until the shop's cluster is in the phase.
-func (s *stage) until(phase policy.Phase) {
+func (s *stage) until(phase record.Phase) {
 	s.t.Helper()
 	for range 20 * 24 {
 		s.runs(1)
@@ -132,23 +133,23 @@ func (s *stage) until(phase policy.Phase) {
 }
 
 // edit changes the fleet document as a command of a person does.
-func (s *stage) edit(change func(policy.FleetDoc, policy.Said) policy.FleetDoc) {
+func (s *stage) edit(change func(record.FleetDoc, record.Said) record.FleetDoc) {
 	s.t.Helper()
 	store := s.begin().Store
 	doc, err := store.Fleet(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	doc = change(doc, policy.Said{By: "ann", At: s.now})
+	doc = change(doc, record.Said{By: "ann", At: s.now})
 	if _, err := store.Write(s.t.Context(), state.Change{Fleet: &doc}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // outside is what somebody else does to a cluster, by GKE's own client.
-func (s *stage) outside(call func(context.Context, fleet.Ref) policy.Outcome) {
+func (s *stage) outside(call func(context.Context, fleet.Ref) record.Outcome) {
 	s.t.Helper()
-	if o := call(s.t.Context(), shop); o.State != policy.Accepted {
+	if o := call(s.t.Context(), shop); o.State != record.Accepted {
 		s.t.Fatalf("refused: %+v", o)
 	}
 }
@@ -238,9 +239,9 @@ func reasonsInSource() []string {
 // refusals are the codes that action_failed has as its reason when GKE refused.
 func refusals() []string {
 	var out []string
-	for _, r := range []policy.Refusal{
-		policy.RequiresRecreation, policy.AlreadyRotating, policy.NotRotating, policy.OtherOperation, policy.StaleEtag,
-		policy.NotFound, policy.Denied, policy.Throttled, policy.Invalid, policy.OtherRefusal,
+	for _, r := range []record.Refusal{
+		record.RequiresRecreation, record.AlreadyRotating, record.NotRotating, record.OtherOperation, record.StaleEtag,
+		record.NotFound, record.Denied, record.Throttled, record.Invalid, record.OtherRefusal,
 	} {
 		out = append(out, string(r))
 	}

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // ErrNotFound says that a cluster does not exist: GKE answered so.
@@ -73,7 +73,7 @@ func DialWith(ctx context.Context, retry Retry, opts ...option.ClientOption) (*C
 	}
 	// Mutations are never repeated by the transport: a lost answer is for the
 	// protocol to settle, not for a retry.
-	once := []gax.CallOption{gax.WithTimeout(policy.CallTimeout)}
+	once := []gax.CallOption{gax.WithTimeout(record.CallTimeout)}
 	client.CallOptions.StartIPRotation = once
 	client.CallOptions.CompleteIPRotation = once
 	client.CallOptions.UpdateCluster = once
@@ -190,27 +190,27 @@ func latest(ops []fleet.Operation) []fleet.Operation {
 		}
 		return b.Start.Compare(a.Start)
 	})
-	return ops[:min(len(ops), policy.MaxOperations)]
+	return ops[:min(len(ops), record.MaxOperations)]
 }
 
 // Start implements [Mover].
-func (c *Cloud) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
+func (c *Cloud) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
 	return outcome(c.client.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ref.Path(), RotateCredentials: true}))
 }
 
 // Complete implements [Mover].
-func (c *Cloud) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
+func (c *Cloud) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
 	return outcome(c.client.CompleteIPRotation(ctx, &containerpb.CompleteIPRotationRequest{Name: ref.Path()}))
 }
 
 // Recreate implements [Mover].
-func (c *Cloud) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
+func (c *Cloud) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
 	if target.Version == "" {
 		// Without a version GKE would take its default, which is a real upgrade.
-		return policy.Outcome{State: policy.Refused, Refusal: policy.Invalid, Raw: "the version to keep is unknown; not sent"}
+		return record.Outcome{State: record.Refused, Refusal: record.Invalid, Raw: "the version to keep is unknown; not sent"}
 	}
 	if strings.ContainsFunc(target.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) {
-		return policy.Outcome{State: policy.Refused, Refusal: policy.Invalid, Raw: fmt.Sprintf("the pool's name %.100q would break a path; not sent", target.Name)}
+		return record.Outcome{State: record.Refused, Refusal: record.Invalid, Raw: fmt.Sprintf("the pool's name %.100q would break a path; not sent", target.Name)}
 	}
 	if target.Name == "" {
 		return outcome(c.client.UpdateCluster(ctx, &containerpb.UpdateClusterRequest{

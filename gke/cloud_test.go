@@ -22,8 +22,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // scripted is a GKE that answers by a script and counts what it is asked.
@@ -111,13 +111,13 @@ func dial(t *testing.T, s *scripted, retry gke.Retry) *gke.Cloud {
 var ref = fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}
 
 // calls are the four that change a cluster.
-var calls = map[string]func(*gke.Cloud) policy.Outcome{
-	"StartIPRotation":    func(c *gke.Cloud) policy.Outcome { return c.Start(context.Background(), ref) },
-	"CompleteIPRotation": func(c *gke.Cloud) policy.Outcome { return c.Complete(context.Background(), ref) },
-	"UpdateNodePool": func(c *gke.Cloud) policy.Outcome {
+var calls = map[string]func(*gke.Cloud) record.Outcome{
+	"StartIPRotation":    func(c *gke.Cloud) record.Outcome { return c.Start(context.Background(), ref) },
+	"CompleteIPRotation": func(c *gke.Cloud) record.Outcome { return c.Complete(context.Background(), ref) },
+	"UpdateNodePool": func(c *gke.Cloud) record.Outcome {
 		return c.Recreate(context.Background(), ref, fleet.Pool{Name: "web", Version: "1.33", Image: "COS_CONTAINERD", Etag: "e"})
 	},
-	"UpdateCluster": func(c *gke.Cloud) policy.Outcome {
+	"UpdateCluster": func(c *gke.Cloud) record.Outcome {
 		return c.Recreate(context.Background(), ref, fleet.Pool{Version: "1.34", Etag: "e"})
 	},
 }
@@ -136,7 +136,7 @@ func TestMutationsAreSentOnce(t *testing.T) {
 				t.Errorf("%s answered with %s: sent %v, want it once", name, code, s.asked)
 			}
 			unclear := slices.Contains([]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown, codes.DataLoss, codes.Code(77)}, code)
-			if (got.State == policy.Unclear) != unclear || (got.State == policy.Refused) == unclear || got.Raw != "said so" {
+			if (got.State == record.Unclear) != unclear || (got.State == record.Refused) == unclear || got.Raw != "said so" {
 				t.Errorf("%s answered with %s: %+v; want unclear: %v, and GKE's words", name, code, got, unclear)
 			}
 		}
@@ -154,7 +154,7 @@ func TestWhatIsSent(t *testing.T) {
 	} {
 		s := &scripted{}
 		got := calls[name](dial(t, s, gke.NoRetry()))
-		if got.State != policy.Accepted || got.Operation != "op" {
+		if got.State != record.Accepted || got.Operation != "op" {
 			t.Errorf("%s: %+v, want it accepted with operation op", name, got)
 		}
 		if len(s.requests) != 1 || !proto.Equal(s.requests[0], want) {
@@ -168,7 +168,7 @@ func TestWhatIsSent(t *testing.T) {
 func TestAnswerWithoutOperation(t *testing.T) {
 	for name, call := range calls {
 		s := &scripted{nameless: true}
-		if got := call(dial(t, s, gke.NoRetry())); got.State != policy.Unclear || got.Raw == "" || len(s.asked) != 1 {
+		if got := call(dial(t, s, gke.NoRetry())); got.State != record.Unclear || got.Raw == "" || len(s.asked) != 1 {
 			t.Errorf("%s: %+v after %v", name, got, s.asked)
 		}
 	}
@@ -179,7 +179,7 @@ func TestAnswerWithoutOperation(t *testing.T) {
 func TestUnknownVersionIsNotSent(t *testing.T) {
 	s := &scripted{}
 	got := dial(t, s, gke.NoRetry()).Recreate(context.Background(), ref, fleet.Pool{Name: "web"})
-	if len(s.asked) > 0 || got.State != policy.Refused || got.Refusal != policy.Invalid || got.Raw == "" {
+	if len(s.asked) > 0 || got.State != record.Refused || got.Refusal != record.Invalid || got.Raw == "" {
 		t.Errorf("sent %v, %+v; want nothing sent, and a refusal that says why", s.asked, got)
 	}
 }
@@ -299,7 +299,7 @@ func TestOperationsKeepTheRunning(t *testing.T) {
 	list := &containerpb.ListOperationsResponse{}
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	link := "https://container.googleapis.com/v1/projects/1234/locations/us-east1/clusters/c"
-	for i := range 2 * policy.MaxOperations {
+	for i := range 2 * record.MaxOperations {
 		list.Operations = append(list.Operations, &containerpb.Operation{
 			Name: fmt.Sprintf("op-%03d", i), Status: containerpb.Operation_DONE, TargetLink: link, StartTime: begin.Add(time.Duration(i) * time.Hour).Format(time.RFC3339),
 		})
@@ -310,7 +310,7 @@ func TestOperationsKeepTheRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := ops[ref]
-	if len(got) != policy.MaxOperations || got[0].Name != "op-000" || got[1].Name != "op-399" {
-		t.Errorf("%d kept, first %v; want %d with op-000, which runs, then op-399, the newest", len(got), got[:2], policy.MaxOperations)
+	if len(got) != record.MaxOperations || got[0].Name != "op-000" || got[1].Name != "op-399" {
+		t.Errorf("%d kept, first %v; want %d with op-000, which runs, then op-399, the newest", len(got), got[:2], record.MaxOperations)
 	}
 }

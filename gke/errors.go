@@ -10,31 +10,31 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // outcome says what came of a call. Anything that does not prove that GKE
 // refused is unclear.
-func outcome(op *containerpb.Operation, err error) policy.Outcome {
+func outcome(op *containerpb.Operation, err error) record.Outcome {
 	if err == nil && op.GetName() == "" {
 		// Nothing would end it: what the cluster shows has to.
-		return policy.Outcome{State: policy.Unclear, Raw: "GKE answered without an operation"}
+		return record.Outcome{State: record.Unclear, Raw: "GKE answered without an operation"}
 	}
 	if err == nil {
-		return policy.Outcome{State: policy.Accepted, Operation: op.GetName()}
+		return record.Outcome{State: record.Accepted, Operation: op.GetName()}
 	}
 	refusal, pool := classify(err)
 	if refusal == "" {
-		return policy.Outcome{State: policy.Unclear, Raw: message(err)}
+		return record.Outcome{State: record.Unclear, Raw: message(err)}
 	}
-	return policy.Outcome{State: policy.Refused, Refusal: refusal, Pool: pool, Raw: message(err)}
+	return record.Outcome{State: record.Refused, Refusal: refusal, Pool: pool, Raw: message(err)}
 }
 
 var recreation = regexp.MustCompile(`(?i)node pool "?([^"\s]+)"? requires recreation`)
 
 // classify tells refusals apart by reason and wording first, for one code
 // means several things. "" means that GKE may have accepted after all.
-func classify(err error) (refusal policy.Refusal, pool string) {
+func classify(err error) (refusal record.Refusal, pool string) {
 	text := strings.ToLower(message(err))
 	reason := reasonOf(err)
 	code := status.Code(err)
@@ -45,31 +45,31 @@ func classify(err error) (refusal policy.Refusal, pool string) {
 		if m := recreation.FindStringSubmatch(message(err)); m != nil {
 			pool = m[1]
 		}
-		return policy.RequiresRecreation, pool
+		return record.RequiresRecreation, pool
 	case strings.Contains(text, "does not have an ip rotation in progress"):
-		return policy.NotRotating, ""
+		return record.NotRotating, ""
 	case strings.Contains(text, "ip rotation in progress"):
-		return policy.AlreadyRotating, ""
+		return record.AlreadyRotating, ""
 	case reason == "CLUSTER_ALREADY_HAS_OPERATION", busyText(text):
-		return policy.OtherOperation, ""
+		return record.OtherOperation, ""
 	case strings.Contains(text, "etag") && (code == codes.FailedPrecondition || code == codes.InvalidArgument):
-		return policy.StaleEtag, ""
+		return record.StaleEtag, ""
 	}
 	switch code {
 	case codes.NotFound:
-		return policy.NotFound, ""
+		return record.NotFound, ""
 	case codes.PermissionDenied, codes.Unauthenticated:
-		return policy.Denied, ""
+		return record.Denied, ""
 	case codes.ResourceExhausted:
-		return policy.Throttled, ""
+		return record.Throttled, ""
 	case codes.Aborted:
-		return policy.StaleEtag, ""
+		return record.StaleEtag, ""
 	case codes.AlreadyExists:
-		return policy.AlreadyRotating, ""
+		return record.AlreadyRotating, ""
 	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
-		return policy.Invalid, ""
+		return record.Invalid, ""
 	case codes.FailedPrecondition:
-		return policy.OtherRefusal, ""
+		return record.OtherRefusal, ""
 	}
 	return "", "" // unknown, internal, data loss, or newer than this program
 }

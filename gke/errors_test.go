@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // fixtures is the folder of recordings beside the project; tests of recorded
@@ -33,24 +33,24 @@ func fixtures(t *testing.T, name string) string {
 }
 
 // readings is what each recorded error means; "" is no refusal at all.
-var readings = map[string]policy.Refusal{
-	"http-400-failed-precondition-requestinfo-container.json":    policy.OtherRefusal,
-	"http-403-api-disabled-dataflow.json":                        policy.Denied,
-	"http-403-api-disabled-sql.json":                             policy.Denied,
-	"http-403-service-disabled-errorinfo-j1.json":                policy.Denied,
-	"http-404-container-1.json":                                  policy.NotFound,
-	"http-404-container-2.json":                                  policy.NotFound,
-	"http-429-cloud-run-text.json":                               policy.Throttled,
+var readings = map[string]record.Refusal{
+	"http-400-failed-precondition-requestinfo-container.json":    record.OtherRefusal,
+	"http-403-api-disabled-dataflow.json":                        record.Denied,
+	"http-403-api-disabled-sql.json":                             record.Denied,
+	"http-403-service-disabled-errorinfo-j1.json":                record.Denied,
+	"http-404-container-1.json":                                  record.NotFound,
+	"http-404-container-2.json":                                  record.NotFound,
+	"http-429-cloud-run-text.json":                               record.Throttled,
 	"http-503-unavailable-sibling.json":                          "",
-	"printed-400-being-created-deleted-updated-or-repaired.json": policy.OtherOperation,
-	"printed-400-currently-repairing.json":                       policy.OtherOperation,
-	"printed-400-currently-upgrading.json":                       policy.OtherOperation,
-	"printed-400-incompatible-operation.json":                    policy.OtherOperation,
-	"printed-400-node-pool-requires-recreation-doc.json":         policy.RequiresRecreation,
-	"printed-400-node-pool-requires-recreation.json":             policy.RequiresRecreation,
-	"printed-403-access-not-configured.json":                     policy.Denied,
-	"printed-403-missing-permission-rpc.json":                    policy.Denied,
-	"printed-404-not-found-gcloud.json":                          policy.NotFound,
+	"printed-400-being-created-deleted-updated-or-repaired.json": record.OtherOperation,
+	"printed-400-currently-repairing.json":                       record.OtherOperation,
+	"printed-400-currently-upgrading.json":                       record.OtherOperation,
+	"printed-400-incompatible-operation.json":                    record.OtherOperation,
+	"printed-400-node-pool-requires-recreation-doc.json":         record.RequiresRecreation,
+	"printed-400-node-pool-requires-recreation.json":             record.RequiresRecreation,
+	"printed-403-access-not-configured.json":                     record.Denied,
+	"printed-403-missing-permission-rpc.json":                    record.Denied,
+	"printed-404-not-found-gcloud.json":                          record.NotFound,
 }
 
 // byHTTP are the gRPC codes that one HTTP status may have been.
@@ -77,18 +77,18 @@ func TestRecordedErrors(t *testing.T) {
 		}
 		httpStatus, message := recordedError(t, file)
 		for _, code := range byHTTP[httpStatus] {
-			if code == codes.InvalidArgument && want == policy.OtherRefusal {
-				want = policy.Invalid
+			if code == codes.InvalidArgument && want == record.OtherRefusal {
+				want = record.Invalid
 			}
 			got := outcome(nil, status.Error(code, message))
-			state := policy.Refused
+			state := record.Refused
 			if want == "" {
-				state = policy.Unclear
+				state = record.Unclear
 			}
 			if got.State != state || got.Refusal != want || got.Raw != message {
 				t.Errorf("%s as %s: %+v, want %s %q with GKE's own words", name, code, got, state, want)
 			}
-			if want == policy.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool" {
+			if want == record.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool" {
 				t.Errorf("%s: pool %q", name, got.Pool)
 			}
 		}
@@ -142,25 +142,25 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		err  error
-		want policy.Refusal
+		want record.Refusal
 		pool string
 	}{
-		{busy.Err(), policy.OtherOperation, ""},
-		{status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress."), policy.AlreadyRotating, ""},
-		{status.Error(codes.Aborted, "The cluster has an IP rotation in progress."), policy.AlreadyRotating, ""},
-		{status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress."), policy.NotRotating, ""},
-		{status.Error(codes.InvalidArgument, "The cluster does not have an IP rotation in progress."), policy.NotRotating, ""},
-		{status.Error(codes.FailedPrecondition, `Node pool "my-pool" requires recreation.`), policy.RequiresRecreation, "my-pool"},
-		{status.Error(codes.InvalidArgument, "node pool my-pool requires recreation."), policy.RequiresRecreation, "my-pool"},
-		{status.Error(codes.FailedPrecondition, "Something requires recreation."), policy.RequiresRecreation, ""},
-		{status.Error(codes.Internal, `Node pool "p" requires recreation.`), policy.RequiresRecreation, "p"},
-		{status.Error(codes.Aborted, "etag mismatch"), policy.StaleEtag, ""},
-		{status.Error(codes.FailedPrecondition, "The provided Etag does not match."), policy.StaleEtag, ""},
-		{status.Error(codes.PermissionDenied, "no etag for you"), policy.Denied, ""},
-		{status.Error(codes.ResourceExhausted, `Too many operations: cluster "X" hits the concurrent operations quota 5`), policy.Throttled, ""},
-		{status.Error(codes.InvalidArgument, `Node version "1.20" is unsupported.`), policy.Invalid, ""},
-		{status.Error(codes.Unauthenticated, "no token"), policy.Denied, ""},
-		{status.Error(codes.FailedPrecondition, "Something quite new."), policy.OtherRefusal, ""},
+		{busy.Err(), record.OtherOperation, ""},
+		{status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress."), record.AlreadyRotating, ""},
+		{status.Error(codes.Aborted, "The cluster has an IP rotation in progress."), record.AlreadyRotating, ""},
+		{status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress."), record.NotRotating, ""},
+		{status.Error(codes.InvalidArgument, "The cluster does not have an IP rotation in progress."), record.NotRotating, ""},
+		{status.Error(codes.FailedPrecondition, `Node pool "my-pool" requires recreation.`), record.RequiresRecreation, "my-pool"},
+		{status.Error(codes.InvalidArgument, "node pool my-pool requires recreation."), record.RequiresRecreation, "my-pool"},
+		{status.Error(codes.FailedPrecondition, "Something requires recreation."), record.RequiresRecreation, ""},
+		{status.Error(codes.Internal, `Node pool "p" requires recreation.`), record.RequiresRecreation, "p"},
+		{status.Error(codes.Aborted, "etag mismatch"), record.StaleEtag, ""},
+		{status.Error(codes.FailedPrecondition, "The provided Etag does not match."), record.StaleEtag, ""},
+		{status.Error(codes.PermissionDenied, "no etag for you"), record.Denied, ""},
+		{status.Error(codes.ResourceExhausted, `Too many operations: cluster "X" hits the concurrent operations quota 5`), record.Throttled, ""},
+		{status.Error(codes.InvalidArgument, `Node version "1.20" is unsupported.`), record.Invalid, ""},
+		{status.Error(codes.Unauthenticated, "no token"), record.Denied, ""},
+		{status.Error(codes.FailedPrecondition, "Something quite new."), record.OtherRefusal, ""},
 		// Unclear, whatever the words.
 		{status.Error(codes.Unavailable, "The cluster has an IP rotation in progress."), "", ""},
 		{status.Error(codes.DeadlineExceeded, `Node pool "p" requires recreation.`), "", ""},
@@ -173,7 +173,7 @@ func TestRefusals(t *testing.T) {
 		if refusal != tt.want || pool != tt.pool {
 			t.Errorf("%v: %q of pool %q, want %q of pool %q", tt.err, refusal, pool, tt.want, tt.pool)
 		}
-		if o := outcome(nil, tt.err); (o.State == policy.Unclear) != (tt.want == "") || o.Raw == "" && status.Convert(tt.err).Message() != "" {
+		if o := outcome(nil, tt.err); (o.State == record.Unclear) != (tt.want == "") || o.Raw == "" && status.Convert(tt.err).Message() != "" {
 			t.Errorf("%v: %+v", tt.err, o)
 		}
 	}
@@ -199,7 +199,7 @@ func TestPrintedErrors(t *testing.T) {
 		want := readings[filepath.Base(file)]
 		for _, code := range byHTTP[httpStatus] {
 			got := outcome(nil, status.Error(code, f.Printed))
-			if got.Refusal != want || got.Raw != f.Printed || (want == policy.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool") {
+			if got.Refusal != want || got.Raw != f.Printed || (want == record.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool") {
 				t.Errorf("%s as %s: %+v, want %q", file, code, got, want)
 			}
 		}

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gke-credential-rotator/job/corpus"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -52,11 +52,11 @@ func FuzzRefusals(f *testing.F) {
 		o := outcome(nil, err)
 		unclear := map[codes.Code]bool{codes.Unavailable: true, codes.DeadlineExceeded: true, codes.Canceled: true}[codes.Code(code)]
 		switch {
-		case o.State != policy.Refused && o.State != policy.Unclear, (o.State == policy.Refused) != (o.Refusal != ""), o.Operation != "":
+		case o.State != record.Refused && o.State != record.Unclear, (o.State == record.Refused) != (o.Refusal != ""), o.Operation != "":
 			t.Errorf("%v: %+v is neither a refusal nor unclear", err, o)
-		case unclear && o.State != policy.Unclear:
+		case unclear && o.State != record.Unclear:
 			t.Errorf("%v: GKE may have accepted, and it is told as %+v", err, o)
-		case o.Pool != "" && o.Refusal != policy.RequiresRecreation, o.Pool != "" && !strings.Contains(message, o.Pool):
+		case o.Pool != "" && o.Refusal != record.RequiresRecreation, o.Pool != "" && !strings.Contains(message, o.Pool):
 			t.Errorf("%v: the pool %q of %q", err, o.Pool, o.Refusal)
 		case o.Raw != status.Convert(err).Message():
 			t.Errorf("%v: GKE's words became %q", err, o.Raw)
@@ -75,7 +75,7 @@ func FuzzRefusals(f *testing.F) {
 				t.Errorf("%v is explained as %q", err, said)
 			}
 		}
-		if refusal, _ := classify(fmt.Errorf("wrapped: %w", err)); (refusal == "") != (o.State == policy.Unclear) {
+		if refusal, _ := classify(fmt.Errorf("wrapped: %w", err)); (refusal == "") != (o.State == record.Unclear) {
 			t.Errorf("%v: %q, wrapped %q", err, o.Refusal, refusal)
 		}
 	})

@@ -5,8 +5,8 @@ package gke
 import (
 	"context"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Reader looks at GKE. Reads may be stale by some minutes and may be
@@ -26,10 +26,10 @@ type Reader interface {
 // an outcome, not an error.
 type Mover interface {
 	// Start starts a credential rotation.
-	Start(ctx context.Context, ref fleet.Ref) policy.Outcome
+	Start(ctx context.Context, ref fleet.Ref) record.Outcome
 	// Recreate upgrades a pool to the version it already runs, or an Autopilot
 	// control plane (pool "") likewise, guarded by its etag.
-	Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome
+	Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome
 	// Complete ends the rotation, and the old credentials with it.
-	Complete(ctx context.Context, ref fleet.Ref) policy.Outcome
+	Complete(ctx context.Context, ref fleet.Ref) record.Outcome
 }

@@ -7,8 +7,8 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // badNames would break a path, a line or a document id.
@@ -49,7 +49,7 @@ func TestPoolNamesThatBreakPaths(t *testing.T) {
 	for _, name := range []string{"a/../b", "a/nodePools/b", "a\nb", "a\x00"} {
 		s := &scripted{}
 		o := dial(t, s, gke.NoRetry()).Recreate(t.Context(), fleet.Ref{Project: "p", Location: "l", Name: "c"}, fleet.Pool{Name: name, Version: "1"})
-		if o.State != policy.Refused || o.Refusal != policy.Invalid || len(s.asked) != 0 || strings.ContainsAny(o.Raw, "\n\x00") {
+		if o.State != record.Refused || o.Refusal != record.Invalid || len(s.asked) != 0 || strings.ContainsAny(o.Raw, "\n\x00") {
 			t.Errorf("%q: %+v, sent %v", name, o, s.asked)
 		}
 	}

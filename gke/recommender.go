@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Insights reads what Recommender says of expiring CAs. It is never a gate, so
@@ -24,7 +24,7 @@ type Insights interface {
 	// than the answer holds. [ErrUsedUp] says that today's quota is gone,
 	// [ErrNoAnswer] that Recommender cannot be reached; other errors concern
 	// the project or the location.
-	Insights(ctx context.Context, project, location string) (found []policy.Insight, complete bool, err error)
+	Insights(ctx context.Context, project, location string) (found []record.Insight, complete bool, err error)
 }
 
 // What a reader of insights must tell apart.
@@ -68,7 +68,7 @@ func (r *Recommender) Close() error { return r.client.Close() }
 
 // Insights implements [Insights]. It is one request: following pages would
 // spend reads that nobody counted.
-func (r *Recommender) Insights(ctx context.Context, project, location string) ([]policy.Insight, bool, error) {
+func (r *Recommender) Insights(ctx context.Context, project, location string) ([]record.Insight, bool, error) {
 	var list []*recommenderpb.Insight
 	next := ""
 	err := r.retry.readUnless(ctx, codes.ResourceExhausted, func(ctx context.Context) (err error) {
@@ -81,14 +81,14 @@ func (r *Recommender) Insights(ctx context.Context, project, location string) ([
 	if err != nil {
 		return nil, false, insightError(err)
 	}
-	var found []policy.Insight
+	var found []record.Insight
 	for _, in := range list {
 		if in.GetInsightSubtype() != insightSubtype {
 			continue // the filter was not understood
 		}
 		for _, target := range in.GetTargetResources() {
 			if ref, ok := targetOf(project, target); ok {
-				found = append(found, policy.Insight{Cluster: ref, State: in.GetStateInfo().GetState().String()})
+				found = append(found, record.Insight{Cluster: ref, State: in.GetStateInfo().GetState().String()})
 			}
 		}
 	}

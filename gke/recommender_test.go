@@ -21,8 +21,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // advisor is a Recommender that answers by a script.
@@ -89,7 +89,7 @@ func TestInsights(t *testing.T) {
 		insight(ca, recommenderpb.InsightStateInfo_ACTIVE),
 	}}}
 	got, complete, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "shop", "us-east1")
-	want := []policy.Insight{
+	want := []record.Insight{
 		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "web"}, State: "ACTIVE"},
 		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1-b", Name: "old"}, State: "ACCEPTED"},
 		{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "new"}, State: "77"},
@@ -189,7 +189,7 @@ func TestSimulatedRecommender(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	got, complete, err := r.Insights(t.Context(), "shop", "us-east1")
-	want := []policy.Insight{{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: policy.InsightActive}}
+	want := []record.Insight{{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: record.InsightActive}}
 	if err != nil || !complete || !slices.Equal(got, want) {
 		t.Errorf("%+v, complete %v, error %v; want %+v", got, complete, err, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) adoptCommand() *cobra.Command {
@@ -16,7 +17,7 @@ tool, or GKE itself. ADOPT=carry does so for all.`,
 			if err != nil {
 				return err
 			}
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayAdopt(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.said)
 			})
 		})

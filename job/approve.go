@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) approveCommand() *cobra.Command {
@@ -17,7 +18,7 @@ bound to this attempt, and void when a node pool must be recreated again.`,
 			if err != nil {
 				return err
 			}
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayApprove(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.until, h.said)
 			})
 		})

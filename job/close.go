@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) closeCommand() *cobra.Command {
@@ -15,7 +16,7 @@ there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
 			if err := h.onlyOne(); err != nil {
 				return err
 			}
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayClose(book.Fleet, h.ref, rotationOf(book, h.ref), h.said)
 			})
 		})

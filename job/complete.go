@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -211,7 +211,7 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
 }
 
 // bookRefs lists every cluster that the book speaks of.
-func bookRefs(book policy.Book) []fleet.Ref {
+func bookRefs(book record.Book) []fleet.Ref {
 	refs := slices.Collect(maps.Keys(book.Rotations))
 	add := func(ref fleet.Ref) {
 		if !ref.IsZero() && !slices.Contains(refs, ref) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // listener writes down what people are told in a diary.
@@ -17,7 +17,7 @@ type listener struct{ d *diary }
 
 func (listener) Name() string { return "diary" }
 
-func (l listener) Tell(_ context.Context, n policy.Notice) error {
+func (l listener) Tell(_ context.Context, n record.Notice) error {
 	l.d.heard = append(l.d.heard, n)
 	return nil
 }
@@ -40,20 +40,20 @@ func (d *diary) showTold() {
 }
 
 // afterwards says which kinds of one attempt come only after another.
-var afterwards = map[policy.NoticeKind][]policy.NoticeKind{
-	policy.NoticeStartsSoon:     nil,
-	policy.NoticeHandedOver:     {policy.NoticeForeign, policy.NoticeStartsSoon, policy.NoticeApprovalNeeded},
-	policy.NoticeNodesDone:      {policy.NoticeHandedOver},
-	policy.NoticeCompletesSoon:  {policy.NoticeNodesDone},
-	policy.NoticeCompleted:      {policy.NoticeCompletesSoon, policy.NoticeCompletedExternally, policy.NoticeNodesDone},
-	policy.NoticeApprovalNeeded: nil,
+var afterwards = map[record.NoticeKind][]record.NoticeKind{
+	record.NoticeStartsSoon:     nil,
+	record.NoticeHandedOver:     {record.NoticeForeign, record.NoticeStartsSoon, record.NoticeApprovalNeeded},
+	record.NoticeNodesDone:      {record.NoticeHandedOver},
+	record.NoticeCompletesSoon:  {record.NoticeNodesDone},
+	record.NoticeCompleted:      {record.NoticeCompletesSoon, record.NoticeCompletedExternally, record.NoticeNodesDone},
+	record.NoticeApprovalNeeded: nil,
 }
 
 // judgeTold: whatever a diary is about, nothing is told twice, all of it says
 // what it means, and what is told of a cluster is in an order that makes sense.
 func (d *diary) judgeTold() {
 	ids := map[string]bool{}
-	last := map[fleet.Ref]policy.Notice{}
+	last := map[fleet.Ref]record.Notice{}
 	for _, n := range d.heard {
 		if ids[n.ID] || n.ID == "" {
 			d.t.Errorf("%s %s: the id %q is told twice", n.Kind, n.Cluster, n.ID)
@@ -78,7 +78,7 @@ var heardKinds sync.Map
 
 // everyKindHeard: the diaries together tell of everything there is to be told.
 func everyKindHeard(t *testing.T) {
-	for _, k := range policy.NoticeKinds {
+	for _, k := range record.NoticeKinds {
 		if _, ok := heardKinds.Load(k.Kind); !ok && !t.Failed() {
 			t.Errorf("no diary tells %s", k.Kind)
 		}

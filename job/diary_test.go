@@ -21,6 +21,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -88,7 +89,7 @@ type diary struct {
 	told    map[string]bool // events of the last run: one that goes on is told once
 	log     bytes.Buffer    // what the run logged, one JSON object a line
 	out     strings.Builder
-	heard   []policy.Notice // what people were told, see diary_tell_test.go
+	heard   []record.Notice // what people were told, see diary_tell_test.go
 	shown   int
 }
 
@@ -264,7 +265,7 @@ func (r *awayReader) Clusters(ctx context.Context, project string) ([]fleet.Clus
 }
 
 // change edits the fleet document as a command of an operator does.
-func (d *diary) change(edit func(policy.FleetDoc) (policy.FleetDoc, string, error)) error {
+func (d *diary) change(edit func(record.FleetDoc) (record.FleetDoc, string, error)) error {
 	if err := d.begin(); err != nil {
 		return err
 	}

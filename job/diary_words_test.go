@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // carryOut carries out one command of a diary.
@@ -320,8 +321,8 @@ func (d *diary) label(ref fleet.Ref, words []string) error {
 	})
 }
 
-func refused(o policy.Outcome) error {
-	if o.State != policy.Accepted {
+func refused(o record.Outcome) error {
+	if o.State != record.Accepted {
 		return fmt.Errorf("%s: %s", o.State, o.Raw)
 	}
 	return nil
@@ -376,13 +377,13 @@ func (d *diary) person(verb, name, rest string) error {
 	if err != nil {
 		return err
 	}
-	said := policy.Said{By: "ops", Reason: strings.TrimSpace(reason), At: d.now, Run: "console"}
-	return d.change(func(doc policy.FleetDoc) (policy.FleetDoc, string, error) {
+	said := record.Said{By: "ops", Reason: strings.TrimSpace(reason), At: d.now, Run: "console"}
+	return d.change(func(doc record.FleetDoc) (record.FleetDoc, string, error) {
 		book, err := d.game.Store.Book(d.t.Context())
 		if err != nil {
 			return doc, "", err
 		}
-		var r *policy.Rotation
+		var r *record.Rotation
 		if stored, ok := book.Rotations[ref]; ok {
 			r = &stored
 		}

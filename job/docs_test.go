@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // keep checks that the part of the document between <!-- mark --> and
@@ -39,7 +40,7 @@ func keep(t *testing.T, file, mark, want string) {
 }
 
 func TestArchitecturePrintsTheEdges(t *testing.T) {
-	name := func(p policy.Phase, none string) string {
+	name := func(p record.Phase, none string) string {
 		if p == "" {
 			return none
 		}

@@ -16,7 +16,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/tell"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -114,8 +114,8 @@ func TestNoClientLeavesGoogle(t *testing.T) {
 	_, _, errGKE := cloud.Clusters(ctx, "shop-prod")
 	_, _, errInsights := insights.Insights(ctx, "shop-prod", "europe-west1")
 	_, errBook := book.Fleet(ctx)                                           // a stream
-	_, errWrite := book.Write(ctx, state.Change{Fleet: &policy.FleetDoc{}}) // and a single request
-	for name, err := range map[string]error{"GKE": errGKE, "Recommender": errInsights, "Firestore, a read": errBook, "Firestore, a write": errWrite, "Pub/Sub": topic.Tell(ctx, policy.Notice{ID: "n"})} {
+	_, errWrite := book.Write(ctx, state.Change{Fleet: &record.FleetDoc{}}) // and a single request
+	for name, err := range map[string]error{"GKE": errGKE, "Recommender": errInsights, "Firestore, a read": errBook, "Firestore, a write": errWrite, "Pub/Sub": topic.Tell(ctx, record.Notice{ID: "n"})} {
 		if err == nil || !strings.Contains(err.Error(), "is no host of googleapis.com") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -80,8 +81,8 @@ flight, else for the last one that was completed. Nothing is changed.`,
 }
 
 // handOver gathers the facts about the cluster that the text names.
-func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text string, now time.Time) (policy.HandOver, error) {
-	var none policy.HandOver
+func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text string, now time.Time) (record.HandOver, error) {
+	var none record.HandOver
 	book, err := pass.Recall(ctx, store, string(s.Env.V))
 	if err != nil {
 		return none, err
@@ -99,7 +100,7 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
 		d = &policy.Decision{Cluster: fleet.Cluster{Ref: ref, ID: r.ClusterID}, Phase: r.Phase, Rotation: &r, Message: "asked without GKE"}
 	}
-	h, ok := policy.HandOverOf(s.Policy(), *d, now, policy.AtAnyTime)
+	h, ok := policy.HandOverOf(s.Policy(), *d, now, record.AtAnyTime)
 	if !ok {
 		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, rotator status %s", ref, r.Phase, ref)
 	}
@@ -107,9 +108,9 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 }
 
 // handOverOfLast is about the newest attempt on record that brought a new CA.
-func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store, book policy.Book, ref fleet.Ref, now time.Time) (policy.HandOver, error) {
-	var none policy.HandOver
-	var history []policy.Record
+func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store, book record.Book, ref fleet.Ref, now time.Time) (record.HandOver, error) {
+	var none record.HandOver
+	var history []record.Record
 	if store != nil {
 		var err error
 		if history, err = store.History(ctx, ref); err != nil {
@@ -117,7 +118,7 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 		}
 	}
 	for _, rec := range history {
-		if rec.Rotation.Entered(policy.Verifying).IsZero() {
+		if rec.Rotation.Entered(record.Verifying).IsZero() {
 			continue // it ended before the old credentials did
 		}
 		c, err := readCluster(ctx, s, ref, now)
@@ -128,7 +129,7 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 			}
 		}
 		d := policy.Decision{Cluster: c, Phase: rec.Rotation.Phase, Rotation: &rec.Rotation, Close: rec.ClosedAs}
-		if h, ok := policy.HandOverOf(s.Policy(), d, now, policy.AtAnyTime); ok {
+		if h, ok := policy.HandOverOf(s.Policy(), d, now, record.AtAnyTime); ok {
 			return h, nil
 		}
 	}
@@ -136,7 +137,7 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 }
 
 // inFlightHint names what could be handed over instead.
-func inFlightHint(book policy.Book) string {
+func inFlightHint(book record.Book) string {
 	const few = 3
 	refs := slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare)
 	if len(refs) == 0 {

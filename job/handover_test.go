@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestHandOverKeepsItsDate: the dates that people are told when nodes are done
@@ -41,11 +42,11 @@ func keepsItsDate(t *testing.T, least int, environ ...string) {
 				if e.Name != policy.EventHandedOver {
 					continue
 				}
-				h, ok := policy.HandOverOf(setup.Policy, d, res.At, policy.AtAnyTime)
+				h, ok := policy.HandOverOf(setup.Policy, d, res.At, record.AtAnyTime)
 				if !ok || h.Completes.IsZero() {
 					t.Errorf("%s is handed over without a date: %v %s", d.Cluster.Ref, ok, h.Waits)
 				}
-				if d.Phase == policy.RecreatingNodes {
+				if d.Phase == record.RecreatingNodes {
 					early[d.Cluster.Ref] = h.Completes
 				} else {
 					late[d.Cluster.Ref] = h.Completes
@@ -58,7 +59,7 @@ func keepsItsDate(t *testing.T, least int, environ ...string) {
 	}
 	told := 0
 	for _, c := range story.Clusters {
-		was := c.Entered[policy.Completing]
+		was := c.Entered[record.Completing]
 		if was.IsZero() {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) holdCommand() *cobra.Command {
@@ -25,7 +26,7 @@ stop: calls under way, and GKE itself.`,
 				return err
 			}
 			var beyond []string
-			err := h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			err := h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				beyond = beyondHold(book, h)
 				return policy.SayHold(book.Fleet, h.ref, h.until, h.said)
 			})
@@ -58,7 +59,7 @@ func (h *heard) exists(cmd *cobra.Command) error {
 	return nil
 }
 
-func beyondHold(book policy.Book, h *heard) []string {
+func beyondHold(book record.Book, h *heard) []string {
 	var out []string
 	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
 		if !h.ref.IsZero() && ref != h.ref {

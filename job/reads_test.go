@@ -13,8 +13,8 @@ import (
 
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -25,22 +25,22 @@ type reads struct {
 	book, fleet, history, lease, writes, outbox int
 }
 
-func (r *reads) Outbox(ctx context.Context) (policy.Outbox, error) {
+func (r *reads) Outbox(ctx context.Context) (record.Outbox, error) {
 	r.outbox++
 	return r.Store.Outbox(ctx)
 }
 
-func (r *reads) Book(ctx context.Context) (policy.Book, error) {
+func (r *reads) Book(ctx context.Context) (record.Book, error) {
 	r.book++
 	return r.Store.Book(ctx)
 }
 
-func (r *reads) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+func (r *reads) Fleet(ctx context.Context) (record.FleetDoc, error) {
 	r.fleet++
 	return r.Store.Fleet(ctx)
 }
 
-func (r *reads) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
+func (r *reads) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
 	r.history++
 	return r.Store.History(ctx, ref)
 }

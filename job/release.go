@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) releaseCommand() *cobra.Command {
@@ -18,7 +19,7 @@ its owners' to remove.`,
   rotator release all --by ann --reason "incident 4711 is over"`, false,
 		func(cmd *cobra.Command, h *heard) error {
 			h.labelsHold(cmd)
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayRelease(book.Fleet, h.ref, h.said)
 			})
 		})

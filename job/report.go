@@ -13,7 +13,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/report"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // reportFlag is the --report flag.
@@ -57,11 +57,11 @@ func (a *app) pageWithEvidence(ctx context.Context, command string, s Settings, 
 }
 
 // closed are the rotations that a run has ended.
-func closed(res pass.Result) []policy.Record {
-	var out []policy.Record
+func closed(res pass.Result) []record.Record {
+	var out []record.Record
 	for _, done := range res.Done {
 		if after := done.After; after.Close != "" && done.Skipped == "" && after.Rotation != nil {
-			out = append(out, policy.Record{
+			out = append(out, record.Record{
 				Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At, CompletedBy: after.Rotation.CompletedBy, Findings: after.Findings,
 			})
 		}

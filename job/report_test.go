@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/report"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -95,14 +96,14 @@ type records struct {
 
 var errBook = errors.New("the book is away")
 
-func (r records) Records(_ context.Context, since time.Time) iter.Seq2[policy.Record, error] {
-	return func(yield func(policy.Record, error) bool) {
+func (r records) Records(_ context.Context, since time.Time) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
 		for i := range r.n {
-			if !yield(policy.Record{Rotation: policy.Rotation{AttemptNo: i + 1}, ClosedAt: since}, nil) {
+			if !yield(record.Record{Rotation: record.Rotation{AttemptNo: i + 1}, ClosedAt: since}, nil) {
 				return
 			}
 		}
-		yield(policy.Record{}, errBook)
+		yield(record.Record{}, errBook)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) retryCommand() *cobra.Command {
@@ -16,7 +17,7 @@ It cannot clear a call that may still be on its way to GKE.`,
 			if err := h.onlyOne(); err != nil {
 				return err
 			}
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayRetry(book.Fleet, h.ref, rotationOf(book, h.ref), h.said)
 			})
 		})

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) rotateCommand() *cobra.Command {
@@ -16,7 +17,7 @@ and approvals still hold.`,
 			if err != nil {
 				return err
 			}
-			return h.note(cmd.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+			return h.note(cmd.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 				return policy.SayRotate(book.Fleet, h.s.Policy(), c, rotationOf(book, h.ref), h.said)
 			})
 		})

@@ -14,8 +14,8 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -54,7 +54,7 @@ type heard struct {
 	store state.Store
 	ref   fleet.Ref // zero: all
 	until time.Time
-	said  policy.Said
+	said  record.Said
 }
 
 func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, error) {
@@ -67,7 +67,7 @@ func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, erro
 		return nil, err
 	}
 	name, _ := w.a.execution()
-	h := &heard{a: w.a, s: s, said: policy.Said{By: clip(w.by), Reason: clip(w.reason), At: now(), Run: name}}
+	h := &heard{a: w.a, s: s, said: record.Said{By: clip(w.by), Reason: clip(w.reason), At: now(), Run: name}}
 	var missing []string
 	if h.said.By == "" {
 		missing = append(missing, "--by is missing: write who says it, e.g. --by ann")
@@ -120,7 +120,7 @@ func parseUntil(text string, now time.Time) (time.Time, error) {
 }
 
 // word is one of policy's answers to what people say.
-type word func(policy.Book) (policy.FleetDoc, string, error)
+type word func(record.Book) (record.FleetDoc, string, error)
 
 // conflicts is how often a note is tried again when somebody else wrote first.
 const conflicts = 5
@@ -129,7 +129,7 @@ const conflicts = 5
 func (h *heard) note(ctx context.Context, say word) error {
 	var err error
 	for range conflicts {
-		var book policy.Book
+		var book record.Book
 		if book, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (h *heard) note(ctx context.Context, say word) error {
 }
 
 // tell says what was noted.
-func (a *app) tell(text string, said policy.Said) {
+func (a *app) tell(text string, said record.Said) {
 	if a.vars["CLOUD_RUN_JOB"] != "" {
 		a.log.Info(text, "by", said.By, "why", said.Reason)
 		return
@@ -163,7 +163,7 @@ func (a *app) tell(text string, said policy.Said) {
 }
 
 // rotationOf gives the cluster's rotation on record; nil when there is none.
-func rotationOf(book policy.Book, ref fleet.Ref) *policy.Rotation {
+func rotationOf(book record.Book, ref fleet.Ref) *record.Rotation {
 	if r, ok := book.Rotations[ref]; ok {
 		return &r
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -17,7 +18,7 @@ import (
 type busyStore struct {
 	state.Store
 	times int
-	other func(policy.FleetDoc) policy.FleetDoc
+	other func(record.FleetDoc) record.FleetDoc
 }
 
 func (b *busyStore) Write(ctx context.Context, c state.Change) (state.Change, error) {
@@ -46,13 +47,13 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		book := state.NewMemory(true)
 		s, _ := readSettings(enough)
 		h := &heard{
-			a: newApp(nil, &out, &out), s: s, said: policy.Said{By: "ann", At: time.Unix(1e9, 0)},
-			store: &busyStore{Store: book, times: c.times, other: func(d policy.FleetDoc) policy.FleetDoc {
-				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
+			a: newApp(nil, &out, &out), s: s, said: record.Said{By: "ann", At: time.Unix(1e9, 0)},
+			store: &busyStore{Store: book, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
+				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
 				return d
 			}},
 		}
-		err := h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+		err := h.note(t.Context(), func(book record.Book) (record.FleetDoc, string, error) {
 			return policy.SayHold(book.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := book.Fleet(t.Context())

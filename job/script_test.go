@@ -24,8 +24,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -109,12 +109,12 @@ func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		for i := range n {
 			ref := fleet.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
-			doc.Holds = append(doc.Holds, policy.Hold{Cluster: ref, Said: policy.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
+			doc.Holds = append(doc.Holds, record.Hold{Cluster: ref, Said: record.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
 		}
 	} else {
 		doc.Holds = nil
 		fill := func(n int) []byte {
-			doc.Tries = map[string]policy.Try{"shop-dev/europe-west1/c": {LastError: strings.Repeat("x", n)}}
+			doc.Tries = map[string]record.Try{"shop-dev/europe-west1/c": {LastError: strings.Repeat("x", n)}}
 			text, err := json.Marshal(doc)
 			ts.Check(err)
 			return text
@@ -166,7 +166,7 @@ func (g *servedGKE) outsider(cluster string) error {
 	if err != nil {
 		return err
 	}
-	if o := cloud.Start(context.Background(), ref); o.State != policy.Accepted {
+	if o := cloud.Start(context.Background(), ref); o.State != record.Accepted {
 		return fmt.Errorf("start %s: %s", ref, o.Raw)
 	}
 	return cloud.Close()

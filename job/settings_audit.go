@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // notRules are settings on which no decision rests, and those whose values are
@@ -20,8 +20,8 @@ var notRules = regexp.MustCompile(`^(STATE|PARALLEL|DEADLINE)$|ENDPOINT|NOTIFY|R
 const mostKept = 300
 
 // audited is the policy in words, as it is kept with the rotations that it starts.
-func (s Settings) audited() *policy.InForce {
-	p := &policy.InForce{Tool: version(), Settings: map[string]string{}}
+func (s Settings) audited() *record.InForce {
+	p := &record.InForce{Tool: version(), Settings: map[string]string{}}
 	sum := sha256.New()
 	for _, f := range s.inForce() {
 		if notRules.MatchString(f.Name) {

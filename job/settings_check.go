@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -90,7 +91,7 @@ func (c *checker) bounds() {
 	c.between(s.Deadline, "DEADLINE", time.Minute, day)
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
 	c.require(s.Parallel.V <= 256, "PARALLEL", "it is more than 256, and GKE's quota of reads would refuse them")
-	c.require(s.MaxFailed.V <= policy.MaxFailures, "MAX_FAILED", fmt.Sprintf("it is more than the %d failures that the book remembers", policy.MaxFailures))
+	c.require(s.MaxFailed.V <= record.MaxFailures, "MAX_FAILED", fmt.Sprintf("it is more than the %d failures that the book remembers", record.MaxFailures))
 	c.room(s.Window, "WINDOW")
 	c.room(s.StartWindow, "START_WINDOW")
 	c.room(s.CompleteWindow, "COMPLETE_WINDOW")
@@ -98,8 +99,8 @@ func (c *checker) bounds() {
 
 // room reports a calendar in which no call could ever be made.
 func (c *checker) room(w weekly, name string) {
-	open, changes := window.RoomAt(w.V, time.Unix(0, 0), policy.Room)
-	c.require(open || !changes.IsZero(), name, "no stretch of it is as long as the "+fleet.Days(policy.Room)+" that a call needs")
+	open, changes := window.RoomAt(w.V, time.Unix(0, 0), record.Room)
+	c.require(open || !changes.IsZero(), name, "no stretch of it is as long as the "+fleet.Days(record.Room)+" that a call needs")
 }
 
 func (c *checker) relations() {
@@ -122,9 +123,9 @@ func (c *checker) slots() {
 	limits := map[string]int{"MAX_ACTIVE": int(c.s.MaxActive.V), "EMERGENCY_MAX_ACTIVE": int(c.s.EmergencyMaxActive.V), "URGENT_MAX_ACTIVE": int(c.s.UrgentMaxActive.V)}
 	names := slices.SortedFunc(maps.Keys(limits), func(a, b string) int { return cmp.Or(limits[b]-limits[a], strings.Compare(a, b)) })
 	sum := limits[names[0]] + limits[names[1]] + limits[names[2]]
-	c.advise(sum <= policy.MaxSlots, names[0], fmt.Sprintf("with %s%s=%d and %s%s=%d it allows %d rotations at once, and the book has room for %d",
-		prefix, names[1], limits[names[1]], prefix, names[2], limits[names[2]], sum, policy.MaxSlots),
-		fmt.Sprintf("Write at most %d", max(1, policy.MaxSlots-limits[names[1]]-limits[names[2]])), names[1:]...)
+	c.advise(sum <= record.MaxSlots, names[0], fmt.Sprintf("with %s%s=%d and %s%s=%d it allows %d rotations at once, and the book has room for %d",
+		prefix, names[1], limits[names[1]], prefix, names[2], limits[names[2]], sum, record.MaxSlots),
+		fmt.Sprintf("Write at most %d", max(1, record.MaxSlots-limits[names[1]]-limits[names[2]])), names[1:]...)
 }
 
 // places checks what depends on where this runs and whom it talks to.

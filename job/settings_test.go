@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // enough is the least that a deployment must say.
@@ -211,7 +212,7 @@ func TestSimulationHasItsOwn(t *testing.T) {
 // TestAudited: what is kept with a rotation tells every rule, no secret and no
 // place, and two policies apart that differ anywhere.
 func TestAudited(t *testing.T) {
-	read := func(more ...string) *policy.InForce {
+	read := func(more ...string) *record.InForce {
 		s, problems := readSettings(append(slices.Clone(enough), more...))
 		if len(problems) > 0 {
 			t.Fatal(problems)

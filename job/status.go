@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -71,12 +72,12 @@ func (a *app) atWork(ctx context.Context, store state.Store, s Settings, now tim
 	return holder
 }
 
-func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, book policy.Book, text string, now time.Time, form format) error {
+func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, book record.Book, text string, now time.Time, form format) error {
 	ref, err := a.clusterNamed(text, book)
 	if err != nil {
 		return err
 	}
-	var history []policy.Record
+	var history []record.Record
 	if store != nil {
 		if history, err = store.History(ctx, ref); err != nil {
 			return fmt.Errorf("read the history of %s: %w", ref, err)
@@ -98,7 +99,7 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 // decisionOn says what a run would do about one cluster now. A rotation needs
 // a look at its own cluster alone; whether an idle one may start depends on the
 // others, so that takes a whole plan.
-func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book policy.Book, ref fleet.Ref, now time.Time) (*policy.Decision, error) {
+func (a *app) decisionOn(ctx context.Context, s Settings, store state.Store, book record.Book, ref fleet.Ref, now time.Time) (*policy.Decision, error) {
 	_, inFlight := book.Rotations[ref]
 	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
 		cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
@@ -133,7 +134,7 @@ func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 }
 
 // clusterNamed understands a full name, or the end of one that the book knows.
-func (a *app) clusterNamed(text string, book policy.Book) (fleet.Ref, error) {
+func (a *app) clusterNamed(text string, book record.Book) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil {
 		return ref, nil
 	}

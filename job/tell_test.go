@@ -26,8 +26,8 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/tell"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state/emulator"
 )
 
@@ -83,9 +83,9 @@ func writeSecret(t *testing.T, text string) string {
 }
 
 // story is what was told of a cluster: kinds in order, and no id twice.
-func story(t *testing.T, where string, events []tell.Event, ref fleet.Ref) []policy.NoticeKind {
+func story(t *testing.T, where string, events []tell.Event, ref fleet.Ref) []record.NoticeKind {
 	t.Helper()
-	var kinds []policy.NoticeKind
+	var kinds []record.NoticeKind
 	ids := map[string]bool{}
 	for _, e := range events {
 		if ids[e.ID] {
@@ -100,7 +100,7 @@ func story(t *testing.T, where string, events []tell.Event, ref fleet.Ref) []pol
 }
 
 // oneRotation is what is told of a rotation that goes well and starts at once.
-var oneRotation = []policy.NoticeKind{policy.NoticeHandedOver, policy.NoticeNodesDone, policy.NoticeCompletesSoon, policy.NoticeCompleted}
+var oneRotation = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeCompletesSoon, record.NoticeCompleted}
 
 // TestNotificationStory: two rotations by the job's own commands over a served
 // GKE, told to a webhook, which is down for three runs, and to Pub/Sub's emulator.
@@ -276,7 +276,7 @@ func TestReceiversThatCannotBeMade(t *testing.T) {
 	}
 	runWith("ROTATOR_NOTIFY_WEBHOOK="+hook.URL, "ROTATOR_NOTIFY_SECRET_FILE="+writeSecret(t, hook.key))
 	ref := fleet.Ref{Project: "shop", Location: "europe-west1", Name: "catalog"}
-	if got := story(t, "webhook", hook.had, ref); len(got) == 0 || got[0] != policy.NoticeHandedOver {
+	if got := story(t, "webhook", hook.had, ref); len(got) == 0 || got[0] != record.NoticeHandedOver {
 		t.Errorf("heard %v", got)
 	}
 }

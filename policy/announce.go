@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Announcing is one run's question what to announce.
@@ -23,12 +24,12 @@ type Announcing struct {
 
 // Announce gives what people are told beside what rotations tell, and what is to be
 // stored with it: each thing once for as long as it stands.
-func Announce(m Announced, a Announcing) (Announced, []Notice) {
+func Announce(m record.Announced, a Announcing) (record.Announced, []record.Notice) {
 	s := announcer{Announcing: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
 	if f, open := Breaker(a.Fleet.Book.Fleet, a.Policy); open {
-		s.stands("", NoticeBreakerOpen, "", func() Notice {
-			return s.notice(NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
+		s.stands("", record.NoticeBreakerOpen, "", func() record.Notice {
+			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
 				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
 		})
 	}
@@ -41,38 +42,38 @@ func Announce(m Announced, a Announcing) (Announced, []Notice) {
 			s.told[name] = told // nobody knows
 		}
 	}
-	return Announced{Told: s.told, Version: m.Version}, s.out
+	return record.Announced{Told: s.told, Version: m.Version}, s.out
 }
 
 type announcer struct {
 	Announcing
-	before Announced
+	before record.Announced
 	told   map[string][]string // what stands now, as far as it was announced
 	seen   map[string]bool
 	next   map[fleet.Ref]bool // those that get the next free slots
-	out    []Notice
+	out    []record.Notice
 }
 
-func (s *announcer) notice(kind NoticeKind, ref fleet.Ref, reason reason.Code, message string) Notice {
+func (s *announcer) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message string) record.Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
 }
 
 // wasTold says whether this was announced and stood at the last look.
-func (s *announcer) wasTold(name string, kind NoticeKind, occasion string) bool {
+func (s *announcer) wasTold(name string, kind record.NoticeKind, occasion string) bool {
 	return slices.Contains(s.before.Told[name], string(kind)+"/"+occasion)
 }
 
 // stands notes that something stands, and announces it if it is new and there
 // is room to remember it.
-func (s *announcer) stands(name string, kind NoticeKind, occasion string, make func() Notice) {
+func (s *announcer) stands(name string, kind record.NoticeKind, occasion string, make func() record.Notice) {
 	if kind.About().Acting && !s.Acts {
 		return
 	}
 	if !s.wasTold(name, kind, occasion) {
 		_, known := s.before.Told[name]
-		if _, now := s.told[name]; len(s.out) >= MaxAnnounced || (!known && !now && max(len(s.told), len(s.before.Told)) >= MaxTold) {
+		if _, now := s.told[name]; len(s.out) >= record.MaxAnnounced || (!known && !now && max(len(s.told), len(s.before.Told)) >= record.MaxTold) {
 			return
 		}
 		s.out = append(s.out, make())
@@ -120,20 +121,20 @@ func (s *announcer) idle(name string, d Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
 	case d.Action == People && d.Reason == reason.ApprovalNeeded:
-		s.stands(name, NoticeApprovalNeeded, ca, func() Notice { return s.notice(NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, record.NoticeApprovalNeeded, ca, func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
 	case d.Action == People && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
-		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice { return s.notice(NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
 	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Urgent {
 		return
 	}
-	if s.wasTold(name, NoticeStartsSoon, ca) {
-		s.stands(name, NoticeStartsSoon, ca, nil) // said once for each CA, whatever delays it now
+	if s.wasTold(name, record.NoticeStartsSoon, ca) {
+		s.stands(name, record.NoticeStartsSoon, ca, nil) // said once for each CA, whatever delays it now
 		return
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
-		s.stands(name, NoticeStartsSoon, ca, func() Notice {
-			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
+		s.stands(name, record.NoticeStartsSoon, ca, func() record.Notice {
+			n := s.notice(record.NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
 			n.Expected = at
 			return n
 		})
@@ -183,31 +184,31 @@ func (s *announcer) flight(name string, d Decision) {
 	asked := i >= 0
 	switch {
 	case asked && r.Carry:
-		s.stands(name, NoticeApprovalNeeded, entry, func() Notice {
-			n := s.notice(NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
+		s.stands(name, record.NoticeApprovalNeeded, entry, func() record.Notice {
+			n := s.notice(record.NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
 			n.Phase = r.Phase
 			return n
 		})
 	case d.Action == People && !d.Reason.Info().ToldElsewhere:
-		s.stands(name, NoticeBlocked, string(d.Reason), func() Notice {
-			n := s.notice(NoticeBlocked, r.Cluster, d.Reason, d.Message)
+		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice {
+			n := s.notice(record.NoticeBlocked, r.Cluster, d.Reason, d.Message)
 			n.Phase = r.Phase
 			return n
 		})
 	}
-	if s.wasTold(name, NoticeCompletesSoon, entry) {
-		s.stands(name, NoticeCompletesSoon, entry, nil)
+	if s.wasTold(name, record.NoticeCompletesSoon, entry) {
+		s.stands(name, record.NoticeCompletesSoon, entry, nil)
 		return
 	}
-	if s.Ahead <= 0 || !s.Acts || r.Phase != UpdatingClients || d.Action != Wait || asked {
+	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || d.Action != Wait || asked {
 		return
 	}
-	h, ok := HandOverOf(s.Policy, d, s.Now, AtCompletion)
+	h, ok := HandOverOf(s.Policy, d, s.Now, record.AtCompletion)
 	if !ok || h.Watched || h.Completes.IsZero() || h.Completes.After(s.Now.Add(s.Ahead)) {
 		return
 	}
-	s.stands(name, NoticeCompletesSoon, entry, func() Notice {
-		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason, "the old credentials end about "+when(h.Completes))
+	s.stands(name, record.NoticeCompletesSoon, entry, func() record.Notice {
+		n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason, "the old credentials end about "+when(h.Completes))
 		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
 		return n
 	})

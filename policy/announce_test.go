@@ -8,11 +8,12 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // crowd is a fleet of clusters as shape makes them.
 func crowd(n int, shape func(i int, c *fleet.Cluster)) Fleet {
-	f := Fleet{Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}}}
+	f := Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	for i := range n {
 		c := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: fmt.Sprintf("c%05d", i)})
 		if shape != nil {
@@ -32,7 +33,7 @@ func announcing(p *Policy, f Fleet, now time.Time) Announcing {
 	return Announcing{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true, Run: "run", Now: now}
 }
 
-func kindsOf(ns []Notice) (kinds []NoticeKind) {
+func kindsOf(ns []record.Notice) (kinds []record.NoticeKind) {
 	for _, n := range ns {
 		kinds = append(kinds, n.Kind)
 	}
@@ -40,7 +41,7 @@ func kindsOf(ns []Notice) (kinds []NoticeKind) {
 }
 
 // heard wants exactly these kinds to be announced, and gives what is remembered.
-func heard(t *testing.T, before Announced, a Announcing, want ...NoticeKind) Announced {
+func heard(t *testing.T, before record.Announced, a Announcing, want ...record.NoticeKind) record.Announced {
 	t.Helper()
 	after, ns := Announce(before, a)
 	if got := kindsOf(ns); !slices.Equal(got, want) {
@@ -53,35 +54,35 @@ func heard(t *testing.T, before Announced, a Announcing, want ...NoticeKind) Ann
 // stands or it stands anew; while nobody can know, what was said stays said.
 func TestAnnouncedWhileItStands(t *testing.T) {
 	p, blocked := plain(), crowd(1, expired)
-	m := heard(t, Announced{}, announcing(p, blocked, monday), NoticeBlocked)
+	m := heard(t, record.Announced{}, announcing(p, blocked, monday), record.NoticeBlocked)
 	m = heard(t, m, announcing(p, blocked, monday.Add(hours(1))))
 	other := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true })
-	m = heard(t, m, announcing(p, other, monday.Add(hours(2))), NoticeBlocked)
+	m = heard(t, m, announcing(p, other, monday.Add(hours(2))), record.NoticeBlocked)
 
 	unread := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true; c.Partial = true })
 	unread.Clusters[0].Alpha = false // its place was listed only partly: no more is known
 	m = heard(t, m, announcing(p, unread, monday.Add(hours(3))))
 	m = heard(t, m, announcing(p, other, monday.Add(hours(4))))
-	away := Fleet{Book: Book{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
+	away := Fleet{Book: record.Book{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
 	m = heard(t, m, announcing(p, away, monday.Add(hours(5))))
 	m = heard(t, m, announcing(p, other, monday.Add(hours(6))))
 
-	gone := Fleet{Book: Book{Known: true}}
+	gone := Fleet{Book: record.Book{Known: true}}
 	if m = heard(t, m, announcing(p, gone, monday.Add(hours(7)))); len(m.Told) != 0 {
 		t.Errorf("remembered of what is gone: %v", m.Told)
 	}
-	heard(t, m, announcing(p, other, monday.Add(hours(8))), NoticeBlocked)
+	heard(t, m, announcing(p, other, monday.Add(hours(8))), record.NoticeBlocked)
 }
 
 // TestAnnouncedIsBounded: so many in one run, the next ones in the next; and of
 // more clusters than can be remembered nothing.
 func TestAnnouncedIsBounded(t *testing.T) {
-	p, f := plain(), crowd(MaxTold+30, expired)
-	var m Announced
+	p, f := plain(), crowd(record.MaxTold+30, expired)
+	var m record.Announced
 	told, ids := 0, map[string]bool{}
 	for run := range 20 {
 		after, ns := Announce(m, announcing(p, f, monday.Add(hours(run))))
-		if len(ns) > MaxAnnounced {
+		if len(ns) > record.MaxAnnounced {
 			t.Fatalf("%d in one run", len(ns))
 		}
 		for _, n := range ns {
@@ -89,8 +90,8 @@ func TestAnnouncedIsBounded(t *testing.T) {
 		}
 		told, m = told+len(ns), after
 	}
-	if told != MaxTold || len(m.Told) != MaxTold || len(ids) != told {
-		t.Errorf("%d told under %d ids, %d remembered, want %d", told, len(ids), len(m.Told), MaxTold)
+	if told != record.MaxTold || len(m.Told) != record.MaxTold || len(ids) != told {
+		t.Errorf("%d told under %d ids, %d remembered, want %d", told, len(ids), len(m.Told), record.MaxTold)
 	}
 }
 
@@ -106,29 +107,29 @@ func TestStartsSoon(t *testing.T) {
 	}
 	for what, tt := range map[string]struct {
 		fleet Fleet
-		want  []NoticeKind
+		want  []record.NoticeKind
 		at    time.Duration
 	}{
 		"it starts now":             {crowd(1, nil), nil, 0},
-		"due tomorrow":              {crowd(1, dueIn(hours(24))), []NoticeKind{NoticeStartsSoon}, hours(24)},
+		"due tomorrow":              {crowd(1, dueIn(hours(24))), []record.NoticeKind{record.NoticeStartsSoon}, hours(24)},
 		"due in three days":         {crowd(1, dueIn(hours(72))), nil, 0},
 		"due tomorrow, but alpha":   {crowd(1, func(i int, c *fleet.Cluster) { dueIn(hours(24))(i, c); c.Alpha = true }), nil, 0},
-		"the next one in the queue": {crowd(4, nil), []NoticeKind{NoticeStartsSoon}, 0},
+		"the next one in the queue": {crowd(4, nil), []record.NoticeKind{record.NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
-			after, ns := Announce(Announced{}, announcing(closed, tt.fleet, monday))
+			after, ns := Announce(record.Announced{}, announcing(closed, tt.fleet, monday))
 			if got := kindsOf(ns); !slices.Equal(got, tt.want) {
 				t.Fatalf("announced %v, want %v", got, tt.want)
 			}
 			for _, n := range ns {
-				if n.Kind == NoticeStartsSoon && !n.Expected.Equal(monday.Add(tt.at)) {
+				if n.Kind == record.NoticeStartsSoon && !n.Expected.Equal(monday.Add(tt.at)) {
 					t.Errorf("expected %s", n.Expected)
 				}
 			}
 			heard(t, after, announcing(closed, tt.fleet, monday.Add(hours(1))))
 			silent := announcing(closed, tt.fleet, monday)
-			if silent.Acts = false; len(tt.want) > 0 && tt.want[0] == NoticeStartsSoon {
-				heard(t, Announced{}, silent)
+			if silent.Acts = false; len(tt.want) > 0 && tt.want[0] == record.NoticeStartsSoon {
+				heard(t, record.Announced{}, silent)
 			}
 		})
 	}
@@ -137,44 +138,44 @@ func TestStartsSoon(t *testing.T) {
 // TestBreakerIsTold: once for each opening.
 func TestBreakerIsTold(t *testing.T) {
 	p, f := plain(), crowd(3, nil)
-	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
-	m := heard(t, Announced{}, announcing(p, f, monday), NoticeBreakerOpen)
+	f.Book.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
+	m := heard(t, record.Announced{}, announcing(p, f, monday), record.NoticeBreakerOpen)
 	m = heard(t, m, announcing(p, f, monday.Add(hours(1))))
 	acknowledged := crowd(0, nil)
 	m = heard(t, m, announcing(p, acknowledged, monday.Add(hours(2))))
-	heard(t, m, announcing(p, f, monday.Add(hours(3))), NoticeBreakerOpen)
+	heard(t, m, announcing(p, f, monday.Add(hours(3))), record.NoticeBreakerOpen)
 }
 
 // TestDrop: what is old goes; of too many the oldest that ask nothing of people.
 func TestDrop(t *testing.T) {
-	var box Outbox
-	for i := range MaxNotices + 20 {
-		kind := NoticeHandedOver
+	var box record.Outbox
+	for i := range record.MaxNotices + 20 {
+		kind := record.NoticeHandedOver
 		if i%100 < 2 {
-			kind = NoticeNodesDone
+			kind = record.NoticeNodesDone
 		}
-		box.Notices = append(box.Notices, Notice{ID: fmt.Sprint(i), Kind: kind, At: monday.Add(time.Duration(i) * time.Minute)})
+		box.Notices = append(box.Notices, record.Notice{ID: fmt.Sprint(i), Kind: kind, At: monday.Add(time.Duration(i) * time.Minute)})
 	}
 	keep, old, many := box.Drop(monday.Add(hours(24)))
-	if len(keep) != MaxNotices || len(old) != 0 || len(many) != 20 {
+	if len(keep) != record.MaxNotices || len(old) != 0 || len(many) != 20 {
 		t.Fatalf("kept %d, old %d, too many %d", len(keep), len(old), len(many))
 	}
 	for _, n := range many {
-		if n.Kind != NoticeNodesDone {
+		if n.Kind != record.NoticeNodesDone {
 			t.Errorf("given up: %s", n.Kind)
 		}
 	}
-	if !slices.IsSortedFunc(keep, func(a, b Notice) int { return a.At.Compare(b.At) }) {
+	if !slices.IsSortedFunc(keep, func(a, b record.Notice) int { return a.At.Compare(b.At) }) {
 		t.Error("the order is lost")
 	}
-	keep, old, _ = box.Drop(monday.Add(NoticeLasts + 10*time.Minute))
-	if len(old) != 10 || len(keep) > MaxNotices || old[0].ID != "0" {
+	keep, old, _ = box.Drop(monday.Add(record.NoticeLasts + 10*time.Minute))
+	if len(old) != 10 || len(keep) > record.MaxNotices || old[0].ID != "0" {
 		t.Errorf("kept %d, old %d", len(keep), len(old))
 	}
 	for i := range box.Notices {
-		box.Notices[i].Kind = NoticeStuck
+		box.Notices[i].Kind = record.NoticeStuck
 	}
-	if keep, _, many = box.Drop(monday.Add(hours(24))); len(keep) != MaxNotices || many[0].ID != "0" {
+	if keep, _, many = box.Drop(monday.Add(hours(24))); len(keep) != record.MaxNotices || many[0].ID != "0" {
 		t.Errorf("all urgent: kept %d, first given up %s", len(keep), many[0].ID)
 	}
 }
@@ -182,26 +183,26 @@ func TestDrop(t *testing.T) {
 // TestNoticeKinds: each kind once, each with its words; those of a rotation that
 // fails are told for what failed, in GKE's words.
 func TestNoticeKinds(t *testing.T) {
-	seen := map[NoticeKind]bool{}
-	for _, k := range NoticeKinds {
+	seen := map[record.NoticeKind]bool{}
+	for _, k := range record.NoticeKinds {
 		if seen[k.Kind] || k.Tells == "" || k.Once == "" || k.Kind.About() != k {
 			t.Errorf("%+v", k)
 		}
 		seen[k.Kind] = true
 	}
-	c, r := flying(shopRef, RecreatingNodes)
-	before := r.clone()
+	c, r := flying(shopRef, record.RecreatingNodes)
+	before := r.Clone()
 	r.Failed = string(reason.PoolFailed)
 	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, reason.PoolFailed, "recreating pool \"web\" failed: quota"}, {EventActionFailed, reason.PoolFailed, "again"}}}
 	ns := Notices(plain(), &before, d, "run", monday)
-	if len(ns) != 1 || ns[0].Kind != NoticeStuck || ns[0].Message != "recreating pool \"web\" failed: quota" {
+	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck || ns[0].Message != "recreating pool \"web\" failed: quota" {
 		t.Errorf("%+v", ns)
 	}
 	if again := Notices(plain(), &r, d, "run", monday); len(again) != 0 {
 		t.Errorf("told again: %+v", again)
 	}
-	d.Events, d.Close = nil, Lost
-	if ns := Notices(plain(), &r, d, "run", monday); len(ns) != 1 || ns[0].Kind != NoticeBlocked {
+	d.Events, d.Close = nil, record.Lost
+	if ns := Notices(plain(), &r, d, "run", monday); len(ns) != 1 || ns[0].Kind != record.NoticeBlocked {
 		t.Errorf("%+v", ns)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // WaveCapacity is whether the policy's limits are enough for what is due.
@@ -32,7 +33,7 @@ const capacitySample = 200
 func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
 	waves := map[int][]*Case{}
 	for _, d := range ds {
-		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || (d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == Verifying {
+		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || (d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == record.Verifying {
 			continue
 		}
 		k := newCase(p, d.Cluster, nil, &f.Book.Fleet, "", now)

@@ -5,6 +5,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -29,7 +30,7 @@ func (a Action) Sends() bool { return a == Start || a == Recreate || a == Comple
 // carries it out: both hold the same value.
 type Decision struct {
 	Cluster fleet.Cluster
-	Phase   Phase // after this decision; "" when idle
+	Phase   record.Phase // after this decision; "" when idle
 	Action  Action
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
 	Reason  reason.Code
@@ -49,22 +50,22 @@ type Decision struct {
 
 	// Rotation is the record as it must be stored, before acting; nil when
 	// there is none. Write says that it differs from what is stored.
-	Rotation *Rotation
+	Rotation *record.Rotation
 	Write    bool
 	// Close says that the attempt ends; Rotation is then what is kept.
-	Close    ClosedAs
+	Close    record.ClosedAs
 	Findings []string
 	// Slot says what becomes of the cluster's slot with this write.
 	Slot   SlotChange
 	Events []Event
 	// Taken are people's requests that this write carries out.
-	Taken []Request
+	Taken []record.Request
 	// Approved is the approval that the call relies on.
-	Approved *Approval
+	Approved *record.Approval
 	// Tried is what came of the cluster's last starts; nil: nothing.
-	Tried *Try
+	Tried *record.Try
 	// InForce is the policy that a call is decided by.
-	InForce *InForce
+	InForce *record.InForce
 }
 
 // SlotChange is what a write does to the cluster's slot.

@@ -4,36 +4,37 @@ import (
 	"fmt"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Edge is one way a rotation may move. From "" is idle, To "" is closed.
 type Edge struct {
-	From, To Phase
+	From, To record.Phase
 	When     string
 }
 
 // Edges are all moves there are; ARCHITECTURE.md prints them, and a rotation makes
 // no other. Three of them go back.
 var Edges = []Edge{
-	{"", Starting, "due, and every gate of a start is open: the intent is stored, then sent"},
-	{"", RecreatingNodes, "two CAs without a record of ours: foreign, or our own start accepted late"},
-	{Starting, RecreatingNodes, "old and new CA are in place and the start operation is done: hand-over"},
-	{Starting, Verifying, "one new CA: completed elsewhere"},
-	{Starting, "", "the start provably left nothing: not-started"},
-	{RecreatingNodes, UpdatingClients, "every pool is recreated or gone: hand-over again"},
-	{RecreatingNodes, Verifying, "one new CA: completed elsewhere"},
-	{UpdatingClients, RecreatingNodes, "back: an unrecreated pool appears; the approval is void"},
-	{UpdatingClients, Completing, "soak over, approved if asked, completion window open with room: the intent is stored, then sent"},
-	{UpdatingClients, Verifying, "one new CA: completed elsewhere"},
-	{Completing, RecreatingNodes, "back: GKE says that a pool requires recreation; its older evidence is void"},
-	{Completing, UpdatingClients, "back: our completion left nothing, was withdrawn, or its operation failed"},
-	{Completing, Verifying, "the operation is done and one new CA is left"},
-	{Verifying, "", "no worse than the baseline: completed; else after STUCK_AFTER completed-with-findings"},
+	{"", record.Starting, "due, and every gate of a start is open: the intent is stored, then sent"},
+	{"", record.RecreatingNodes, "two CAs without a record of ours: foreign, or our own start accepted late"},
+	{record.Starting, record.RecreatingNodes, "old and new CA are in place and the start operation is done: hand-over"},
+	{record.Starting, record.Verifying, "one new CA: completed elsewhere"},
+	{record.Starting, "", "the start provably left nothing: not-started"},
+	{record.RecreatingNodes, record.UpdatingClients, "every pool is recreated or gone: hand-over again"},
+	{record.RecreatingNodes, record.Verifying, "one new CA: completed elsewhere"},
+	{record.UpdatingClients, record.RecreatingNodes, "back: an unrecreated pool appears; the approval is void"},
+	{record.UpdatingClients, record.Completing, "soak over, approved if asked, completion window open with room: the intent is stored, then sent"},
+	{record.UpdatingClients, record.Verifying, "one new CA: completed elsewhere"},
+	{record.Completing, record.RecreatingNodes, "back: GKE says that a pool requires recreation; its older evidence is void"},
+	{record.Completing, record.UpdatingClients, "back: our completion left nothing, was withdrawn, or its operation failed"},
+	{record.Completing, record.Verifying, "the operation is done and one new CA is left"},
+	{record.Verifying, "", "no worse than the baseline: completed; else after STUCK_AFTER completed-with-findings"},
 }
 
 // Allowed says whether a rotation may move so. Any phase may also be closed:
 // the cluster is gone, recreated or lost, or a person says so.
-func Allowed(from, to Phase) bool {
+func Allowed(from, to record.Phase) bool {
 	if to == "" {
 		return true
 	}
@@ -47,7 +48,7 @@ func Allowed(from, to Phase) bool {
 
 // illegalMove is a move that the lifecycle does not know. It is a defect of this
 // program, or a document that it did not write.
-type illegalMove struct{ from, to Phase }
+type illegalMove struct{ from, to record.Phase }
 
 func (m illegalMove) text() string {
 	return fmt.Sprintf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
@@ -69,7 +70,7 @@ func onIllegalMove(refuse func(illegalMove)) {
 func (k *Case) refused(m illegalMove) Decision {
 	d := Decision{Cluster: k.Cluster, Action: People, Reason: reason.IllegalMove, Message: m.text(), Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
 	if k.Rotation != nil {
-		r := k.Rotation.clone()
+		r := k.Rotation.Clone()
 		d.Rotation, d.Phase = &r, r.Phase
 	}
 	return d

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestIllegalMove: a move that the lifecycle does not know is refused for its
@@ -20,23 +21,23 @@ func TestIllegalMove(t *testing.T) {
 		ref := fleet.Ref{Project: "p", Location: "l", Name: name}
 		return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{ca("new")}}, OperationsRead: true, Seen: now}
 	}
-	flight := func(c fleet.Cluster, phase Phase) Rotation {
-		return Rotation{Cluster: c.Ref, ClusterID: "id", AttemptID: "a", Origin: Ours, Carry: true, Phase: phase, Baseline: Baseline{CA: ca("old"), Status: fleet.Running}}
+	flight := func(c fleet.Cluster, phase record.Phase) record.Rotation {
+		return record.Rotation{Cluster: c.Ref, ClusterID: "id", AttemptID: "a", Origin: record.Ours, Carry: true, Phase: phase, Baseline: record.Baseline{CA: ca("old"), Status: fleet.Running}}
 	}
 	bad, good := cluster("bad"), cluster("good")
-	book := Book{Known: true, Rotations: map[fleet.Ref]Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, UpdatingClients)}}
+	book := record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, record.UpdatingClients)}}
 	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []fleet.Cluster{bad, good}, Book: book}, "run", now)
 	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message, `"sideways" to "verifying"`) {
 		t.Errorf("planned %+v", d)
 	}
-	if d := ds[1]; d.Phase != Verifying || !d.Write {
+	if d := ds[1]; d.Phase != record.Verifying || !d.Write {
 		t.Errorf("the other cluster: %+v", d)
 	}
 
-	r := flight(bad, Verifying)
-	r.Call = &Call{ID: "c", Kind: CallComplete, IntentAt: now, State: Intended}
-	d := Settle(Decision{Cluster: bad, Rotation: &r}, map[string]Outcome{"c": {State: Refused, Refusal: RequiresRecreation, Raw: "so says GKE"}}, "run", now)
-	if d.Phase != Verifying || d.Rotation.Phase != Verifying || d.Rotation.Call.State != Refused || len(d.Events) != 1 || d.Events[0].Reason != reason.IllegalMove || !d.Write {
+	r := flight(bad, record.Verifying)
+	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, IntentAt: now, State: record.Intended}
+	d := Settle(Decision{Cluster: bad, Rotation: &r}, map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Raw: "so says GKE"}}, "run", now)
+	if d.Phase != record.Verifying || d.Rotation.Phase != record.Verifying || d.Rotation.Call.State != record.Refused || len(d.Events) != 1 || d.Events[0].Reason != reason.IllegalMove || !d.Write {
 		t.Errorf("settled %+v, %+v", d, d.Rotation.Call)
 	}
 }

@@ -6,20 +6,21 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // completing waits for one CA, or for the proof that the completion left
 // nothing.
-func (k *Case) completing(d *Decision, r *Rotation) {
+func (k *Case) completing(d *Decision, r *record.Rotation) {
 	call := r.Call
 	switch {
-	case call == nil || call.State == Withdrawn:
-		k.enter(d, r, UpdatingClients, reason.CompleteLeftNone)
-	case call.State == Accepted && k.running(call.Operation):
+	case call == nil || call.State == record.Withdrawn:
+		k.enter(d, r, record.UpdatingClients, reason.CompleteLeftNone)
+	case call.State == record.Accepted && k.running(call.Operation):
 		k.stay(d, reason.CompleteRuns, call.Operation+" runs")
 	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
-		d.NextChange = call.IntentAt.Add(SettleAfter)
+		k.stay(d, reason.CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(record.SettleAfter))))
+		d.NextChange = call.IntentAt.Add(record.SettleAfter)
 	case k.busySince(*call) != "":
 		k.stay(d, reason.CompleteRuns, k.busySince(*call)+" may be the completion")
 	default:
@@ -27,22 +28,22 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.Events = append(d.Events, Event{EventActionFailed, why, clip(op.Error)})
+			d.Events = append(d.Events, Event{EventActionFailed, why, record.Clip(op.Error)})
 		}
-		if call.State == Refused || why == reason.CompleteFailed {
+		if call.State == record.Refused || why == reason.CompleteFailed {
 			backOff(r, k.Now)
 		}
 		k.retire(r)
-		k.enter(d, r, UpdatingClients, why)
-		if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
+		k.enter(d, r, record.UpdatingClients, why)
+		if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
 			k.fail(d, r, why)
 		}
 	}
 }
 
 // oneNewCA: the old CA is gone, whoever completed it.
-func (k *Case) oneNewCA(d *Decision, r *Rotation) {
-	if busy := k.clusterBusy(); busy != "" && r.Phase == Completing {
+func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
+	if busy := k.clusterBusy(); busy != "" && r.Phase == record.Completing {
 		k.stay(d, reason.CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
 		return
 	}
@@ -52,27 +53,27 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	}
 	r.CompletedBy = "other"
 	why := reason.ElsewhereCompleted
-	if r.Phase == Completing && r.Call != nil && r.Call.MayHaveTaken() {
+	if r.Phase == record.Completing && r.Call != nil && r.Call.MayHaveTaken() {
 		r.CompletedBy, why = "us", reason.OneNewCA
-		if r.Call.State != Accepted {
+		if r.Call.State != record.Accepted {
 			r.CompletedBy = "unknown"
 		}
 	}
-	k.enter(d, r, Verifying, why)
+	k.enter(d, r, record.Verifying, why)
 	if why == reason.ElsewhereCompleted {
 		d.Events = append(d.Events, Event{EventCompletedExternally, why, why.Info().Sentence})
 	}
 }
 
 // verify compares with the baseline and closes the attempt.
-func (k *Case) verify(d *Decision, r *Rotation) {
+func (k *Case) verify(d *Decision, r *record.Rotation) {
 	c := k.Cluster
 	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
 		k.stay(d, reason.ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
 		return
 	}
 	if r.Unsettled(k.Now) {
-		at := r.Call.IntentAt.Add(SettleAfter)
+		at := r.Call.IntentAt.Add(record.SettleAfter)
 		k.stay(d, reason.CallUnsettled, "the completion is settled from "+when(at))
 		d.NextChange = at
 		return
@@ -91,18 +92,18 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 	}
 	switch {
 	case len(findings) == 0:
-		as := Completed
+		as := record.Completed
 		if r.CompletedBy == "other" {
-			as = CompletedElsewhere
+			as = record.CompletedElsewhere
 		}
 		k.close(d, r, as, reason.Verified)
-	case k.Now.Before(r.Entered(Verifying).Add(k.Policy.StuckAfter)):
+	case k.Now.Before(r.Entered(record.Verifying).Add(k.Policy.StuckAfter)):
 		k.stay(d, reason.VerifyingHealth, some(findings))
-		d.NextChange = r.Entered(Verifying).Add(k.Policy.StuckAfter)
+		d.NextChange = r.Entered(record.Verifying).Add(k.Policy.StuckAfter)
 	default:
 		d.Findings = findings
-		k.close(d, r, CompletedWithFindings, reason.WithFindings)
-		if r.Origin != Foreign {
+		k.close(d, r, record.CompletedWithFindings, reason.WithFindings)
+		if r.Origin != record.Foreign {
 			k.fail(d, r, reason.WorseThanBefore)
 		}
 	}
@@ -112,8 +113,8 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 func worseStatus(now, before fleet.Status) bool { return now != fleet.Running && now != before }
 
 // close ends the attempt, unless a call may still be on its way.
-func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {
-	if r.anyUnsettled(k.Now) {
+func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why reason.Code) {
+	if r.AnyUnsettled(k.Now) {
 		at := k.settledAt(r)
 		k.stay(d, reason.CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", why.Info().Sentence, when(at)))
 		d.NextChange = at
@@ -126,38 +127,38 @@ func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {
 }
 
 // settledAt is when the last call on its way is settled.
-func (k *Case) settledAt(r *Rotation) time.Time {
+func (k *Case) settledAt(r *record.Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {
-		at = r.Call.IntentAt.Add(SettleAfter)
+		at = r.Call.IntentAt.Add(record.SettleAfter)
 	}
 	for _, c := range r.PoolCalls {
 		if c.Sent() {
-			at = later(at, c.IntentAt.Add(SettleAfter))
+			at = later(at, c.IntentAt.Add(record.SettleAfter))
 		}
 	}
 	return at
 }
 
 // endedByPerson carries out a close request.
-func (k *Case) endedByPerson(d *Decision, r *Rotation) bool {
-	q := k.Doc.askedOf(RequestClose, *r)
+func (k *Case) endedByPerson(d *Decision, r *record.Rotation) bool {
+	q := k.Doc.AskedOf(record.RequestClose, *r)
 	if q == nil {
 		return false
 	}
-	k.close(d, r, ClosedByPeople, reason.ClosedByPerson)
+	k.close(d, r, record.ClosedByPeople, reason.ClosedByPerson)
 	return true
 }
 
 // takeUp carries out adopt and retry requests.
-func (k *Case) takeUp(d *Decision, r *Rotation) {
-	adopt := k.Doc.asked(RequestAdopt, k.Cluster)
+func (k *Case) takeUp(d *Decision, r *record.Rotation) {
+	adopt := k.Doc.Asked(record.RequestAdopt, k.Cluster)
 	if !r.Carry && (k.Policy.Adopt == AdoptCarry || adopt != nil) && askSelected(k).Open {
 		r.Carry = true
 		d.Slot = SlotTake
 		d.Write = true
 	}
-	retry := k.Doc.askedOf(RequestRetry, *r)
+	retry := k.Doc.AskedOf(record.RequestRetry, *r)
 	if retry != nil {
 		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0, time.Time{}, 0
 		for name, w := range r.Pools {
@@ -166,7 +167,7 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 		}
 		d.Write = true
 	}
-	for _, q := range []*Request{adopt, retry} {
+	for _, q := range []*record.Request{adopt, retry} {
 		if q != nil {
 			d.Taken = append(d.Taken, *q)
 		}
@@ -175,7 +176,7 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 
 // fail announces a failed rotation once; it counts against the breaker until
 // somebody acknowledges it.
-func (k *Case) fail(d *Decision, r *Rotation, reason reason.Code) {
+func (k *Case) fail(d *Decision, r *record.Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
 		d.Events = append(d.Events, Event{EventActionFailed, reason, reason.Info().Sentence})
@@ -184,7 +185,7 @@ func (k *Case) fail(d *Decision, r *Rotation, reason reason.Code) {
 
 // holdSlot releases the slot once one CA is seen, or after eight days of
 // needing people.
-func (k *Case) holdSlot(d *Decision, r *Rotation) {
+func (k *Case) holdSlot(d *Decision, r *record.Rotation) {
 	if d.Action == People || d.Reason.Info().WaitsOn == reason.OnPeople || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {
 			r.BlockedSince, d.Write = k.Now, true
@@ -194,7 +195,7 @@ func (k *Case) holdSlot(d *Decision, r *Rotation) {
 	}
 	_, holds := k.Doc.Slots[r.Cluster.String()]
 	tooLong := !r.BlockedSince.IsZero() && k.Now.Sub(r.BlockedSince) > BlockedFreesSlot
-	if holds && (r.Phase == Verifying || tooLong) && !r.Unsettled(k.Now) {
+	if holds && (r.Phase == record.Verifying || tooLong) && !r.Unsettled(k.Now) {
 		d.Slot, d.Write = SlotRelease, true
 	}
 }

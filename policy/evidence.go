@@ -6,22 +6,23 @@ import (
 	"slices"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // absorb takes operations into the record: names and times are kept when first
 // seen, because GKE forgets operations.
-func (k *Case) absorb(r *Rotation) {
+func (k *Case) absorb(r *record.Rotation) {
 	if r.Pools == nil {
-		r.Pools = map[string]Work{}
+		r.Pools = map[string]record.Work{}
 	} else {
 		r.Pools = maps.Clone(r.Pools)
 	}
-	if r.Call != nil && r.Call.Kind == CallStart && r.Call.Operation != "" && r.StartOp.EndedAt.IsZero() {
+	if r.Call != nil && r.Call.Kind == record.CallStart && r.Call.Operation != "" && r.StartOp.EndedAt.IsZero() {
 		if op, ok := k.operation(r.Call.Operation); ok {
-			r.StartOp = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
+			r.StartOp = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
 		}
 	}
-	after := r.nodesFrom()
+	after := r.NodesFrom()
 	if after.IsZero() {
 		return
 	}
@@ -43,7 +44,7 @@ func (k *Case) absorb(r *Rotation) {
 }
 
 // absorbWork takes one node operation as proof, progress or failure.
-func (k *Case) absorbWork(w *Work, op fleet.Operation) {
+func (k *Case) absorbWork(w *record.Work, op fleet.Operation) {
 	switch {
 	case !op.Start.After(w.VoidBefore) && !w.VoidBefore.IsZero():
 	case op.Done && op.Error != "":
@@ -51,18 +52,18 @@ func (k *Case) absorbWork(w *Work, op fleet.Operation) {
 			return
 		}
 		w.Counted = append(slices.Clone(w.Counted), op.Name)
-		if n := len(w.Counted); n > maxCounted {
-			w.Counted = w.Counted[n-maxCounted:]
+		if n := len(w.Counted); n > record.MaxCounted {
+			w.Counted = w.Counted[n-record.MaxCounted:]
 		}
 		w.Failures++
-		w.LastError = clipTo(op.Error, maxPoolError)
-		w.NotBefore = k.Now.Add(backoff[min(w.Failures, len(backoff))-1])
-		if w.Failures >= failuresBeforePeople {
+		w.LastError = record.ClipTo(op.Error, record.MaxPoolError)
+		w.NotBefore = k.Now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
+		if w.Failures >= record.FailuresBeforePeople {
 			w.LeftToGKE = "it failed three times: " + w.LastError
 		}
 	case op.Done:
 		if op.End.After(w.EndedAt) { // the newest counts: soak begins after the last
-			*w = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now, Counted: w.Counted, VoidBefore: w.VoidBefore}
+			*w = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now, Counted: w.Counted, VoidBefore: w.VoidBefore}
 		}
 	case w.EndedAt.IsZero():
 		w.Operation, w.StartedAt = op.Name, op.Start
@@ -70,52 +71,52 @@ func (k *Case) absorbWork(w *Work, op fleet.Operation) {
 }
 
 // absorbCall settles a node call by the end of its operation.
-func (k *Case) absorbCall(r *Rotation, pool string, op fleet.Operation) {
+func (k *Case) absorbCall(r *record.Rotation, pool string, op fleet.Operation) {
 	call, ok := r.PoolCalls[pool]
 	if !ok || call.Operation != op.Name || !op.Done {
 		return
 	}
-	r.retirePool(pool, call)
+	r.RetirePool(pool, call)
 }
 
 // expireCalls drops node calls that left nothing once absence proves it.
-func (k *Case) expireCalls(r *Rotation) {
+func (k *Case) expireCalls(r *record.Rotation) {
 	if !k.Cluster.OperationsRead {
 		return
 	}
 	for pool, call := range r.PoolCalls {
 		if !call.Sent() || (call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) && !k.poolBusy(pool)) {
-			r.retirePool(pool, call)
+			r.RetirePool(pool, call)
 		}
 	}
 }
 
 // retire moves a settled start or complete out of its slot.
-func (k *Case) retire(r *Rotation) {
+func (k *Case) retire(r *record.Rotation) {
 	if r.Call == nil {
 		return
 	}
-	r.remember(*r.Call)
+	r.Remember(*r.Call)
 	r.Call = nil
 }
 
 // findStartOp looks for the operation that made the second CA: with an intent
 // of ours the first since then; else the last, for counting from too late only
 // recreates a pool once too often.
-func (k *Case) findStartOp(r *Rotation) {
+func (k *Case) findStartOp(r *record.Rotation) {
 	if !r.StartOp.EndedAt.IsZero() {
 		return
 	}
 	since, first := r.New.Issued, false
-	if r.Call != nil && r.Call.Kind == CallStart {
-		since, first = r.Call.IntentAt.Add(-Skew), true
+	if r.Call != nil && r.Call.Kind == record.CallStart {
+		since, first = r.Call.IntentAt.Add(-record.Skew), true
 	}
 	for _, op := range k.Cluster.Operations {
 		if op.Type != fleet.OpUpdateCluster || !op.Done || op.Error != "" || op.Start.Before(since) {
 			continue
 		}
 		if r.StartOp.Operation == "" || op.Start.Before(r.StartOp.StartedAt) == first {
-			r.StartOp = Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
+			r.StartOp = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
 		}
 	}
 }
@@ -153,12 +154,12 @@ func (k *Case) clusterBusy() string {
 // busySince says why absence does not prove anything yet: an operation runs,
 // or one on the cluster that began after the intent ended too recently for
 // every read to show its effect.
-func (k *Case) busySince(call Call) string {
+func (k *Case) busySince(call record.Call) string {
 	if busy := k.Cluster.Busy(); busy != "" {
 		return busy
 	}
 	for _, op := range k.Cluster.Operations {
-		if op.Type == fleet.OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-Skew)) && k.Cluster.Seen.Before(op.End.Add(SettleAfter)) {
+		if op.Type == fleet.OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-record.Skew)) && k.Cluster.Seen.Before(op.End.Add(record.SettleAfter)) {
 			return op.Name
 		}
 	}
@@ -184,13 +185,13 @@ func (k *Case) anyRunning() string {
 }
 
 // same compares what is stored, not the store's mark.
-func same(a, b Rotation) bool {
+func same(a, b record.Rotation) bool {
 	a.Version, b.Version = "", ""
 	return reflect.DeepEqual(normal(a), normal(b))
 }
 
 // normal makes empty and absent the same, as a store would.
-func normal(r Rotation) Rotation {
+func normal(r record.Rotation) record.Rotation {
 	if len(r.Pools) == 0 {
 		r.Pools = nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -65,7 +66,7 @@ func (k *Case) startCalendar() window.Schedule {
 // fitGrid, so that the answer is the same for a while.
 func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
 	calendar := k.startCalendar()
-	open, edge := window.RoomAt(calendar, from, Room)
+	open, edge := window.RoomAt(calendar, from, record.Room)
 	if open {
 		step := from.Truncate(fitGrid)
 		return step, soonest(edge, step.Add(fitGrid))
@@ -73,7 +74,7 @@ func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
 	changes = edge
 	for !edge.IsZero() && edge.Before(from.Add(window.Horizon)) {
 		at = k.nextRun(edge)
-		if open, edge = window.RoomAt(calendar, at, Room); open {
+		if open, edge = window.RoomAt(calendar, at, record.Room); open {
 			return at, changes
 		}
 	}
@@ -199,10 +200,10 @@ func (k *Case) runAt(start, t time.Time) time.Time {
 func (k *Case) completionAt(start, t time.Time) time.Time {
 	// What opens after GKE's seven days is of no use, and calendars that never
 	// meet would be followed for 400 days.
-	after := window.Span{Start: start.Add(AutoCompleteAfter + Room), End: window.Forever}
+	after := window.Span{Start: start.Add(AutoCompleteAfter + record.Room), End: window.Forever}
 	s := window.All(window.Except(after), k.completeCalendar())
 	for at := k.runAt(start, t); ; {
-		open, edge := window.RoomAt(s, at, Room)
+		open, edge := window.RoomAt(s, at, record.Room)
 		switch {
 		case open:
 			return at
@@ -315,7 +316,7 @@ func (k *Case) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time
 		}
 	}
 	for at := t; at.Before(limit); {
-		open, edge := window.RoomAt(s, at, Room)
+		open, edge := window.RoomAt(s, at, record.Room)
 		if open {
 			return at
 		}

@@ -5,27 +5,28 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Breaker gives the last of the failed or stuck rotations that together keep
 // new ones from starting.
-func Breaker(f FleetDoc, p *Policy) (last Failure, open bool) {
+func Breaker(f record.FleetDoc, p *Policy) (last record.Failure, open bool) {
 	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
 		return f.Failures[n-1], true
 	}
-	return Failure{}, false
+	return record.Failure{}, false
 }
 
 // After gives the fleet document as it must be stored together with the
 // decision's rotation; changed is false when only the rotation is written.
-func After(f FleetDoc, d Decision, now time.Time) (after FleetDoc, changed bool) {
-	f = f.clone()
+func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc, changed bool) {
+	f = f.Clone()
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	switch _, held := f.Slots[name]; {
-	case d.Slot == SlotTake && !held && len(f.Slots) >= MaxSlots:
+	case d.Slot == SlotTake && !held && len(f.Slots) >= record.MaxSlots:
 		// An adopted one: starts are dealt no slot that is not there.
 	case d.Slot == SlotTake:
-		f.Slots[name], changed = Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Urgent: d.Urgent}, true
+		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Urgent: d.Urgent}, true
 	case d.Slot == SlotRelease && held:
 		delete(f.Slots, name)
 		changed = true
@@ -39,40 +40,40 @@ func After(f FleetDoc, d Decision, now time.Time) (after FleetDoc, changed bool)
 	if d.Close == "" {
 		return f, changed
 	}
-	if d.Close.verified() && r.Carry {
-		f.noteWave(r.Wave, WaveNote{Due: r.DueAt, At: now})
+	if d.Close.Verified() && r.Carry {
+		f.NoteWave(r.Wave, record.WaveNote{Due: r.DueAt, At: now})
 		changed = true
 	}
 	n := len(f.Requests) + len(f.Approvals)
-	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
-		return q.Cluster == r.Cluster && (q.Kind != RequestRotate || d.Close != NotStarted)
+	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
+		return q.Cluster == r.Cluster && (q.Kind != record.RequestRotate || d.Close != record.NotStarted)
 	})
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
 // takenUp drops the requests that this write carries out.
-func dropTaken(f *FleetDoc, d Decision) bool {
+func dropTaken(f *record.FleetDoc, d Decision) bool {
 	n := len(f.Requests)
-	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool { return slices.Contains(d.Taken, q) })
+	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool { return slices.Contains(d.Taken, q) })
 	return len(f.Requests) != n
 }
 
 // noteTries counts starts that came to nothing and forgets them once one took.
-func noteTries(f *FleetDoc, d Decision) bool {
+func noteTries(f *record.FleetDoc, d Decision) bool {
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	t, had := f.Tries[name]
 	switch {
-	case d.Close == NotStarted:
+	case d.Close == record.NotStarted:
 		if t.ClusterID != r.ClusterID || t.CA != r.Baseline.CA.Fingerprint {
-			t = Try{ClusterID: r.ClusterID, CA: r.Baseline.CA.Fingerprint}
+			t = record.Try{ClusterID: r.ClusterID, CA: r.Baseline.CA.Fingerprint}
 		}
-		if len(f.Tries) >= MaxTries && !had {
+		if len(f.Tries) >= record.MaxTries && !had {
 			return false // a fleet in which so many starts fail has other troubles
 		}
 		if neverSent(r) {
 			if r.Withdrawals > 0 {
-				t.noteWithdrawn(r)
+				t.NoteWithdrawn(r)
 				f.Tries[name] = t
 			}
 			return r.Withdrawals > 0
@@ -83,20 +84,20 @@ func noteTries(f *FleetDoc, d Decision) bool {
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]
 		}
-		t.LastError = clipTo(t.LastError, maxPoolError)
-		t.NotBefore = d.Cluster.Seen.Add(backoff[min(t.Count, len(backoff))-1])
+		t.LastError = record.ClipTo(t.LastError, record.MaxPoolError)
+		t.NotBefore = d.Cluster.Seen.Add(record.BackOff[min(t.Count, len(record.BackOff))-1])
 		f.Tries[name] = t
 		return true
-	case had && r.Phase != Starting:
+	case had && r.Phase != record.Starting:
 		delete(f.Tries, name)
 		return true
 	}
 	return false
 }
 
-func neverSent(r *Rotation) bool {
+func neverSent(r *record.Rotation) bool {
 	for _, c := range r.Settled {
-		if c.Kind == CallStart && c.Sent() {
+		if c.Kind == record.CallStart && c.Sent() {
 			return false
 		}
 	}
@@ -105,24 +106,24 @@ func neverSent(r *Rotation) bool {
 
 // noteFailure counts failed and stuck rotations of ours, once each, until
 // somebody acknowledges them.
-func noteFailure(f *FleetDoc, d Decision, now time.Time) bool {
+func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
 	r := d.Rotation
 	what := reason.Code(r.Failed)
 	if what == "" && r.Stuck {
 		what = reason.IsStuck
 	}
-	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == NotStarted && t.Count >= failuresBeforePeople {
+	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == record.NotStarted && t.Count >= record.FailuresBeforePeople {
 		what = reason.TriesExhausted
 	}
-	at := slices.IndexFunc(f.Failures, func(x Failure) bool { return x.Attempt == r.AttemptID })
-	if d.Close == ClosedByPeople {
+	at := slices.IndexFunc(f.Failures, func(x record.Failure) bool { return x.Attempt == r.AttemptID })
+	if d.Close == record.ClosedByPeople {
 		what = "" // closing it acknowledged it
 	}
 	switch {
-	case what != "" && at < 0 && r.Origin != Foreign && len(f.Failures) < MaxFailures: // more open no breaker wider
-		f.Failures = append(f.Failures, Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what, At: now})
+	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures: // more open no breaker wider
+		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what, At: now})
 		return true
-	case what == "" && at >= 0 && (d.Close == "" || d.Close == ClosedByPeople):
+	case what == "" && at >= 0 && (d.Close == "" || d.Close == record.ClosedByPeople):
 		f.Failures = slices.Delete(f.Failures, at, at+1)
 		return true
 	}
@@ -130,15 +131,15 @@ func noteFailure(f *FleetDoc, d Decision, now time.Time) bool {
 }
 
 // Tidy drops what has run out and notes what is due and blocked.
-func Tidy(f FleetDoc, ds []Decision, note RunNote) FleetDoc {
-	f = f.clone()
+func Tidy(f record.FleetDoc, ds []Decision, note record.RunNote) record.FleetDoc {
+	f = f.Clone()
 	now := note.At
-	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return !h.Until.IsZero() && !now.Before(h.Until) })
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a Approval) bool { return !a.Until.IsZero() && !now.Before(a.Until) })
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return !h.Until.IsZero() && !now.Before(h.Until) })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return !a.Until.IsZero() && !now.Before(a.Until) })
 	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if (d.Action == People || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < MaxBlocked {
+		if (d.Action == People || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < record.MaxBlocked {
 			if f.Blocked == nil {
 				f.Blocked = map[string]reason.Code{}
 			}
@@ -151,14 +152,14 @@ func Tidy(f FleetDoc, ds []Decision, note RunNote) FleetDoc {
 
 // dropMoot drops requests and tries of what is no more: another attempt,
 // another cluster, another CA. What was not seen is kept.
-func dropMoot(f *FleetDoc, ds []Decision) {
+func dropMoot(f *record.FleetDoc, ds []Decision) {
 	seen := map[string]Decision{}
 	for _, d := range ds {
 		if d.Cluster.ID != "" && d.Cluster.Bundle.Problem == "" && len(d.Cluster.Bundle.CAs) > 0 {
 			seen[d.Cluster.Ref.String()] = d
 		}
 	}
-	f.Requests = slices.DeleteFunc(f.Requests, func(q Request) bool {
+	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
 		d, ok := seen[q.Cluster.String()]
 		switch {
 		case !ok:

@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // inFlight decides for a cluster whose rotation is on record: take in what GKE
 
 // shows, move at most one phase, then see whether a call is due.
 func (k *Case) inFlight(d *Decision) {
-	r := k.Rotation.clone()
+	r := k.Rotation.Clone()
 	k.Rotation = &r
 	d.Phase, d.Rotation = r.Phase, &r
-	before := r.clone()
+	before := r.Clone()
 	r.Wave = k.WaveName // always by the current policy
 
 	k.absorb(&r)
@@ -23,7 +24,7 @@ func (k *Case) inFlight(d *Decision) {
 	switch {
 	case k.endedByPerson(d, &r):
 	case k.Cluster.ID != r.ClusterID && r.ClusterID != "":
-		k.close(d, &r, Recreated, reason.ClusterRecreated)
+		k.close(d, &r, record.Recreated, reason.ClusterRecreated)
 	case k.Cluster.Bundle.Problem != "":
 		k.stay(d, reason.CAUnreadable, k.Cluster.Bundle.Problem)
 	case !k.Cluster.OperationsRead:
@@ -46,28 +47,28 @@ func (k *Case) inFlight(d *Decision) {
 }
 
 // step moves by the phase.
-func (k *Case) step(d *Decision, r *Rotation) {
+func (k *Case) step(d *Decision, r *record.Rotation) {
 	b, base := k.Cluster.Bundle, r.Baseline.CA.Fingerprint
 	switch {
-	case r.Phase == Verifying:
+	case r.Phase == record.Verifying:
 		k.verify(d, r)
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
 		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, "completed, and another rotation started, since the last look"})
-		k.close(d, r, CompletedElsewhere, reason.ElsewhereCompleted)
+		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
-	case r.Phase == Starting:
+	case r.Phase == record.Starting:
 		k.starting(d, r)
 	case len(b.CAs) == 1:
 		// Two CAs were proved; an old answer changes nothing.
 		k.stay(d, reason.ReadShowsLess, "GKE shows one CA although two were seen: an old answer, or a rotation undone")
-	case r.Phase == RecreatingNodes:
+	case r.Phase == record.RecreatingNodes:
 		k.recreatingNodes(d, r)
-	case r.Phase == UpdatingClients:
+	case r.Phase == record.UpdatingClients:
 		k.updatingClients(d, r)
-	case r.Phase == Completing:
+	case r.Phase == record.Completing:
 		k.completing(d, r)
 	}
 }
@@ -77,14 +78,14 @@ func (k *Case) stay(d *Decision, reason reason.Code, message string) {
 }
 
 // enter moves to the phase and says so.
-func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason reason.Code) {
+func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
 	move(r, p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
 	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
 }
 
 // starting waits for the second CA, or for the proof that none will come.
-func (k *Case) starting(d *Decision, r *Rotation) {
+func (k *Case) starting(d *Decision, r *record.Rotation) {
 	c := k.Cluster
 	call := r.Call
 	ours := call != nil && call.MayHaveTaken()
@@ -94,13 +95,13 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 		k.nodesNow(d)
 	case len(c.Bundle.CAs) == 2 && ours:
 		k.stay(d, reason.StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
-	case call == nil || call.State == Withdrawn:
-		k.close(d, r, NotStarted, reason.StartLeftNone) // never sent: no failure
-	case call.State == Accepted && k.running(call.Operation):
+	case call == nil || call.State == record.Withdrawn:
+		k.close(d, r, record.NotStarted, reason.StartLeftNone) // never sent: no failure
+	case call.State == record.Accepted && k.running(call.Operation):
 		k.stay(d, reason.StartRuns, call.Operation+" runs")
 	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
-		d.NextChange = call.IntentAt.Add(SettleAfter)
+		k.stay(d, reason.StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(record.SettleAfter))))
+		d.NextChange = call.IntentAt.Add(record.SettleAfter)
 	case k.busySince(*call) != "":
 		k.stay(d, reason.StartRuns, k.busySince(*call)+" may be the start")
 	default:
@@ -109,18 +110,18 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 }
 
 // notStarted closes an attempt whose start provably left nothing.
-func (k *Case) notStarted(d *Decision, r *Rotation) {
+func (k *Case) notStarted(d *Decision, r *record.Rotation) {
 	code, why := reason.StartLeftNone, r.Call.RawError
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, code, clip(join(strings.TrimSuffix(code.Info().Sentence, "."), why))})
-	k.close(d, r, NotStarted, code)
-	d.Findings = append(d.Findings, clip(why))
+	d.Events = append(d.Events, Event{EventActionFailed, code, record.Clip(join(strings.TrimSuffix(code.Info().Sentence, "."), why))})
+	k.close(d, r, record.NotStarted, code)
+	d.Findings = append(d.Findings, record.Clip(why))
 }
 
 // bothCAs enters recreating-nodes: the start is done, hand over.
-func (k *Case) bothCAs(d *Decision, r *Rotation, reason reason.Code) {
+func (k *Case) bothCAs(d *Decision, r *record.Rotation, reason reason.Code) {
 	c := k.Cluster
 	r.New, r.Endpoint = c.Bundle.Newest(), c.Endpoint
 	r.PoolsSeen = nil
@@ -130,7 +131,7 @@ func (k *Case) bothCAs(d *Decision, r *Rotation, reason reason.Code) {
 	k.findStartOp(r)
 	r.HandedOverAt = k.Now
 	k.Rotation = r
-	k.enter(d, r, RecreatingNodes, reason)
+	k.enter(d, r, record.RecreatingNodes, reason)
 	k.absorb(r)
 	k.handOver(d, "old and new CA in place"+endpointChange(r.Baseline.Endpoint, c.Endpoint))
 }
@@ -148,9 +149,9 @@ func (k *Case) handOver(d *Decision, what string) {
 }
 
 // updatingClients waits for soak, approval and the completion window.
-func (k *Case) updatingClients(d *Decision, r *Rotation) {
+func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	if names := k.unrecreated(); len(names) > 0 {
-		k.enter(d, r, RecreatingNodes, reason.PoolAppeared)
+		k.enter(d, r, record.RecreatingNodes, reason.PoolAppeared)
 		d.Message = "not recreated: " + some(names)
 		k.nodesNow(d)
 		return
@@ -169,14 +170,14 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	}
 	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, reason.ReadyToComplete.Info().Sentence
 	d.InForce = k.Policy.InForce
-	if d.Approved = k.approval(CallComplete); d.Approved != nil {
+	if d.Approved = k.approval(record.CallComplete); d.Approved != nil {
 		d.Message = join(strings.TrimSuffix(d.Message, "."), approvedBy(d.Approved))
 	}
 }
 
 // askForApproval asks at hand-over and then once a day.
-func (k *Case) askForApproval(d *Decision, r *Rotation) {
-	if !r.Carry || !k.Policy.Approval.Asks(CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
+func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
+	if !r.Carry || !k.Policy.Approval.Asks(record.CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
 		return
 	}
 	if v := askCompleteApproval(k); !v.Open {

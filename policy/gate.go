@@ -6,6 +6,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -43,8 +44,8 @@ const (
 type Case struct {
 	Policy   *Policy
 	Cluster  fleet.Cluster
-	Rotation *Rotation // nil when idle
-	Doc      *FleetDoc
+	Rotation *record.Rotation // nil when idle
+	Doc      *record.FleetDoc
 	Now      time.Time
 	Pool     *fleet.Pool // node gates: which pool
 	Tally    *Tally
@@ -62,9 +63,9 @@ type Case struct {
 }
 
 // newCase gathers what the gates of one cluster share.
-func newCase(p *Policy, c fleet.Cluster, r *Rotation, doc *FleetDoc, run string, now time.Time) *Case {
+func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) *Case {
 	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
-	k.Due = p.due(c.Bundle, doc.asked(RequestRotate, c), now)
+	k.Due = p.due(c.Bundle, doc.Asked(record.RequestRotate, c), now)
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -47,7 +48,7 @@ func askHealthy(k *Case) Verdict {
 
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
-		at := k.Rotation.Call.IntentAt.Add(SettleAfter)
+		at := k.Rotation.Call.IntentAt.Add(record.SettleAfter)
 		return shut(reason.CallUnsettled, fmt.Sprintf("the last %s is settled from %s", k.Rotation.Call.Kind, when(at)), at)
 	}
 	return isOpen("", time.Time{})
@@ -65,7 +66,7 @@ func askCompleteTries(k *Case) Verdict {
 	if k.Now.Before(r.NotBefore) {
 		return shut(reason.BackingOff, "the last completion was refused or failed; next try "+when(r.NotBefore), r.NotBefore)
 	}
-	if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
+	if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
 		return shut(reason.TriesExhausted, "completing failed too often", time.Time{})
 	}
 	return isOpen("", time.Time{})
@@ -101,18 +102,18 @@ func (k *Case) soakOver() (time.Time, string) {
 }
 
 func askCompleteApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(CallComplete) {
+	if !k.Policy.Approval.Asks(record.CallComplete) {
 		return isOpen("", time.Time{})
 	}
-	if a, ok := k.approved(CallComplete); ok {
-		return isOpen("approved by "+who(a.Said), a.Until)
+	if a, ok := k.approved(record.CallComplete); ok {
+		return isOpen("approved by "+record.Who(a.Said), a.Until)
 	}
-	how, _ := k.unapproved(CallComplete)
+	how, _ := k.unapproved(record.CallComplete)
 	return shut(reason.ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion%s; GKE completes by itself from %s", k.Policy.Approval, how, when(k.autoComplete())), time.Time{})
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
-func (k *Case) approval(kind CallKind) *Approval {
+func (k *Case) approval(kind record.CallKind) *record.Approval {
 	if !k.Policy.Approval.Asks(kind) {
 		return nil
 	}
@@ -124,11 +125,11 @@ func (k *Case) approval(kind CallKind) *Approval {
 }
 
 // note says whose yes it is; nothing, when none was asked for.
-func approvedBy(a *Approval) string {
+func approvedBy(a *record.Approval) string {
 	if a == nil {
 		return ""
 	}
-	return "approved by " + who(a.Said)
+	return "approved by " + record.Who(a.Said)
 }
 
 // zonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.
@@ -241,17 +242,17 @@ func join(parts ...string) string {
 }
 
 // approved gives the approval that covers that call of the case.
-func approved(f FleetDoc, kind CallKind, k *Case) (Approval, bool) {
+func approved(f record.FleetDoc, kind record.CallKind, k *Case) (record.Approval, bool) {
 	for _, a := range slices.Backward(f.Approvals) {
 		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
 			continue
 		}
-		if kind == CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
+		if kind == record.CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
 			return a, true
 		}
-		if kind == CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
+		if kind == record.CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
 			return a, true
 		}
 	}
-	return Approval{}, false
+	return record.Approval{}, false
 }

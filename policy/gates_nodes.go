@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -64,7 +65,7 @@ func askPoolNeeded(k *Case) Verdict {
 
 // autopilotWaits says until when GKE recreates the nodes of an Autopilot cluster
 // whose control plane was upgraded.
-func (k *Case) autopilotWaits(w Work) Verdict {
+func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
 	switch at := k.fullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
@@ -75,7 +76,7 @@ func (k *Case) autopilotWaits(w Work) Verdict {
 	return shut(reason.NodesPending, upgraded+", but the window "+k.windowText()+" does not open within 400 days", time.Time{})
 }
 
-func (k *Case) work() Work { return k.Rotation.Pools[k.Pool.Name] }
+func (k *Case) work() record.Work { return k.Rotation.Pools[k.Pool.Name] }
 
 func askPoolTries(k *Case) Verdict {
 	w := k.work()
@@ -93,7 +94,7 @@ func askPoolSettled(k *Case) Verdict {
 		return isOpen("", time.Time{})
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
-		at := c.IntentAt.Add(SettleAfter)
+		at := c.IntentAt.Add(record.SettleAfter)
 		return shut(reason.CallUnsettled, fmt.Sprintf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
 	}
 	return isOpen("", time.Time{})
@@ -153,7 +154,7 @@ func (k *Case) graceFrom() time.Time {
 	if t := k.Rotation.StartOp.EndedAt; !t.IsZero() {
 		return t
 	}
-	return k.Rotation.Entered(RecreatingNodes)
+	return k.Rotation.Entered(record.RecreatingNodes)
 }
 
 func askPoolsAtOnce(k *Case) Verdict {

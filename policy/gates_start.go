@@ -6,6 +6,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -100,11 +101,11 @@ func askOperation(k *Case) Verdict {
 }
 
 func askHold(k *Case) Verdict {
-	h, ok := k.Doc.held(k.Cluster.Ref, k.Now)
+	h, ok := k.Doc.Held(k.Cluster.Ref, k.Now)
 	if !ok {
 		return isOpen("", time.Time{})
 	}
-	msg := "held by " + who(h.Said)
+	msg := "held by " + record.Who(h.Said)
 	if h.Reason != "" {
 		msg += ": " + h.Reason
 	}
@@ -115,11 +116,11 @@ func askHold(k *Case) Verdict {
 }
 
 func askTries(k *Case) Verdict {
-	t := k.Doc.tried(k.Cluster)
+	t := k.Doc.Tried(k.Cluster)
 	if t == nil {
 		return isOpen("", time.Time{})
 	}
-	if t.Count >= failuresBeforePeople {
+	if t.Count >= record.FailuresBeforePeople {
 		return shut(reason.TriesExhausted, fmt.Sprintf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
 	}
 	if k.Now.Before(t.NotBefore) {
@@ -148,7 +149,7 @@ func askWindow(k *Case) Verdict {
 
 // calendar asks a schedule for room for a call.
 func (k *Case) calendar(s window.Schedule, reason reason.Code, what string) Verdict {
-	open, changes := window.RoomAt(s, k.Now, Room)
+	open, changes := window.RoomAt(s, k.Now, record.Room)
 	switch {
 	case open:
 		return isOpen(what, changes)
@@ -166,7 +167,7 @@ func askExclusion(k *Case) Verdict {
 			continue
 		}
 		blocking = append(blocking, e.Stretch())
-		if s := e.Stretch(); s.Contains(k.Now.Add(Room)) || s.Contains(k.Now) {
+		if s := e.Stretch(); s.Contains(k.Now.Add(record.Room)) || s.Contains(k.Now) {
 			name = e.Name
 		}
 	}
@@ -193,13 +194,13 @@ func askFreeze(k *Case) Verdict {
 }
 
 func askStartApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(CallStart) {
+	if !k.Policy.Approval.Asks(record.CallStart) {
 		return isOpen("", time.Time{})
 	}
-	if a, ok := k.approved(CallStart); ok {
-		return isOpen("approved by "+who(a.Said), a.Until)
+	if a, ok := k.approved(record.CallStart); ok {
+		return isOpen("approved by "+record.Who(a.Said), a.Until)
 	}
-	how, changes := k.unapproved(CallStart)
+	how, changes := k.unapproved(record.CallStart)
 	return Verdict{Reason: reason.ApprovalNeeded, Message: fmt.Sprintf("APPROVAL=%s: nobody has approved this start%s", k.Policy.Approval, how), Changes: changes}
 }
 

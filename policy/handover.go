@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -13,19 +14,19 @@ import (
 // from the moment that old and new CA are in place until the attempt is closed.
 // It is pure, and promises no more than calendars can: Completes is the first
 // run at which nothing that is known now would be in the way.
-func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (HandOver, bool) {
+func HandOverOf(p *Policy, d Decision, now time.Time, moment record.HandOverMoment) (record.HandOver, bool) {
 	if d.Rotation == nil || d.Rotation.New.Fingerprint == "" || d.Rotation.HandedOverAt.IsZero() {
-		return HandOver{}, false
+		return record.HandOver{}, false
 	}
-	r := d.Rotation.clone()
+	r := d.Rotation.Clone()
 	seen := d.Cluster.Status != "" // else it could not be read: the record alone speaks
 	c := d.Cluster
 	if !seen {
 		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
 	}
-	k := newCase(p, c, &r, &FleetDoc{}, "", now)
+	k := newCase(p, c, &r, &record.FleetDoc{}, "", now)
 	k.Emergency, k.Urgent = d.Emergency, d.Urgent
-	h := HandOver{
+	h := record.HandOver{
 		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now, Moment: moment, Phase: r.Phase,
 		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA, NewCA: r.New,
 		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: k.poolsTold(seen), Watched: !r.Carry,
@@ -36,8 +37,8 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 	if c.Endpoint == "" {
 		h.NewEndpoint = r.Endpoint
 	}
-	if r.Phase == Verifying || d.Close != "" {
-		h.Completed = r.Entered(Verifying)
+	if r.Phase == record.Verifying || d.Close != "" {
+		h.Completed = r.Entered(record.Verifying)
 		return h, true
 	}
 	if !seen {
@@ -69,10 +70,10 @@ func (k *Case) poolsTold(seen bool) map[string]bool {
 
 // dates fills in when the old credentials end, by us and by GKE. Nodes that are
 // not done yet count as done when the calendars let them be.
-func (k *Case) dates(h *HandOver, d Decision) {
+func (k *Case) dates(h *record.HandOver, d Decision) {
 	r := k.Rotation
-	if r.Phase == Completing {
-		h.Completes, h.GKECompletes = r.Entered(Completing), k.gkeCompletes()
+	if r.Phase == record.Completing {
+		h.Completes, h.GKECompletes = r.Entered(record.Completing), k.gkeCompletes()
 		return
 	}
 	slow := k.playNodes()
@@ -81,7 +82,7 @@ func (k *Case) dates(h *HandOver, d Decision) {
 	if h.Watched || h.Waits != "" {
 		return
 	}
-	h.Approval = k.Policy.Approval.Asks(CallComplete) && d.Approved == nil
+	h.Approval = k.Policy.Approval.Asks(record.CallComplete) && d.Approved == nil
 	from := later(h.SoakEnds, k.Now)
 	if n := len(r.Transitions); n > 0 && r.Transitions[n-1].At.Equal(k.Now) {
 		from = later(from, k.Now.Add(k.Policy.Every)) // one phase a run
@@ -131,7 +132,7 @@ func (k *Case) playNodes() string {
 		return slowest
 	}
 	if k.Rotation.Pools == nil {
-		k.Rotation.Pools = map[string]Work{}
+		k.Rotation.Pools = map[string]record.Work{}
 	}
 	for _, p := range left {
 		w := k.Rotation.Pools[p.Name]

@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
 // told is the hand-over of a cluster in that phase, on Monday at midnight.
-func told(t *testing.T, p *Policy, c fleet.Cluster, r Rotation) HandOver {
+func told(t *testing.T, p *Policy, c fleet.Cluster, r record.Rotation) record.HandOver {
 	t.Helper()
-	before := r.clone()
+	before := r.Clone()
 	d := planOne(t, p, fleetOf(c, &r), monday)
-	planned := d.Rotation.clone()
-	h, ok := HandOverOf(p, d, monday, AtAnyTime)
+	planned := d.Rotation.Clone()
+	h, ok := HandOverOf(p, d, monday, record.AtAnyTime)
 	if !ok {
 		t.Fatalf("nothing to hand over: %s %s", d.Action, d.Message)
 	}
@@ -39,13 +40,13 @@ func weekdays(t *testing.T) *Policy {
 }
 
 func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Baseline.Endpoint, c.Endpoint, c.DNS, c.Zonal = "192.0.2.1", "192.0.2.2", "gke-1.example.goog", true
 	h := told(t, weekdays(t), c, r)
 	if h.OldEndpoint != "192.0.2.1" || h.NewEndpoint != "192.0.2.2" || h.DNS != "gke-1.example.goog" || !h.Zonal || h.Watched || h.Approval {
 		t.Errorf("%+v", h)
 	}
-	if h.OldCA != oldCA || h.NewCA != newCA || h.AttemptID != "a1" || h.Phase != RecreatingNodes {
+	if h.OldCA != oldCA || h.NewCA != newCA || h.AttemptID != "a1" || h.Phase != record.RecreatingNodes {
 		t.Errorf("%+v", h)
 	}
 	if want := map[string]bool{"web": false}; !reflect.DeepEqual(h.Pools, want) {
@@ -66,7 +67,7 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 // An emergency waits for no window that opens too late, and neither does what
 // people are told.
 func TestHandOverInAnEmergency(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	old := fleet.CA{Fingerprint: "old", Issued: oldCA.Issued, Expires: monday.AddDate(0, 0, 40)}
 	c.Bundle.CAs[0], r.Baseline.CA, r.Emergency = old, old, true
 	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20), End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
@@ -84,29 +85,31 @@ func TestHandOverInAnEmergency(t *testing.T) {
 }
 
 func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
-	done := Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	done := record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {
 		name   string
-		change func(*Policy, *fleet.Cluster, *Rotation)
-		check  func(HandOver) bool
+		change func(*Policy, *fleet.Cluster, *record.Rotation)
+		check  func(record.HandOver) bool
 	}{
-		{"a person's yes, and then the window", func(p *Policy, _ *fleet.Cluster, _ *Rotation) { p.Approval = ApproveComplete },
-			func(h HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
-		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *Rotation) { r.Origin, r.Carry = Foreign, false },
-			func(h HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
-		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *Rotation) { r.CompleteFailures = 2 },
-			func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often") }},
-		{"a freeze over the weeks", func(p *Policy, _ *fleet.Cluster, _ *Rotation) {
+		{"a person's yes, and then the window", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = ApproveComplete },
+			func(h record.HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
+		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.Origin, r.Carry = record.Foreign, false },
+			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
+		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
+			func(h record.HandOver) bool {
+				return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often")
+			}},
+		{"a freeze over the weeks", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
 				t.Fatal(err)
 			}
-		}, func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
-		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *Rotation) {
+		}, func(h record.HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
+		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *record.Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
-		}, func(h HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
+		}, func(h record.HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, r := flying(shopRef, UpdatingClients)
+			c, r := flying(shopRef, record.UpdatingClients)
 			r.Pools["web"], r.Entries = done, 1
 			p := weekdays(t)
 			tt.change(p, &c, &r)
@@ -118,19 +121,19 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 }
 
 func TestHandOverOfWhatIsOver(t *testing.T) {
-	c, r := flying(shopRef, Verifying)
+	c, r := flying(shopRef, record.Verifying)
 	c.Bundle.CAs = []fleet.CA{newCA}
 	h := told(t, weekdays(t), c, r)
-	if !h.Completed.Equal(r.Entered(Verifying)) || !h.Completes.IsZero() {
+	if !h.Completed.Equal(r.Entered(record.Verifying)) || !h.Completes.IsZero() {
 		t.Errorf("%+v", h)
 	}
 }
 
 func TestNothingToHandOver(t *testing.T) {
-	_, r := flying(shopRef, Starting)
+	_, r := flying(shopRef, record.Starting)
 	r.New, r.HandedOverAt = fleet.CA{}, time.Time{}
 	for _, d := range []Decision{{}, {Rotation: &r}} {
-		if h, ok := HandOverOf(weekdays(t), d, monday, AtStartDone); ok {
+		if h, ok := HandOverOf(weekdays(t), d, monday, record.AtStartDone); ok {
 			t.Errorf("%+v", h)
 		}
 	}
@@ -138,9 +141,9 @@ func TestNothingToHandOver(t *testing.T) {
 
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
-	_, r := flying(shopRef, UpdatingClients)
-	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{shopRef: r}}}
-	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, AtAnyTime)
+	_, r := flying(shopRef, record.UpdatingClients)
+	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
+	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
 	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits, "could not be read") || h.NewCA != newCA {
 		t.Errorf("%+v", h)
 	}

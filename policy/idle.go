@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // idle decides for a cluster without a rotation on record.
@@ -25,8 +26,8 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	}
 	switch {
 	case !isShut:
-		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.tried(c)
-		d.Approved = k.approval(CallStart)
+		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
+		d.Approved = k.approval(record.CallStart)
 		d.Message = join(k.Due.Why, approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
@@ -94,7 +95,7 @@ func (k *Case) blocked(d *Decision) {
 // or somebody else's.
 func (k *Case) twoCAs(d *Decision, f Fleet) {
 	c := k.Cluster
-	rec, ours := f.Book.closedOurs(c)
+	rec, ours := f.Book.ClosedOurs(c)
 	switch {
 	case !f.Book.Known:
 		d.Action, d.Reason, d.Message = People, reason.TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
@@ -126,15 +127,15 @@ func (k *Case) firstShutOf(gate string) Verdict {
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
 // its start late, or nobody could read the cluster. What a person closed stays
 // closed.
-func (k *Case) reopen(d *Decision, rec Record) {
-	if rec.ClosedAs == ClosedByPeople {
+func (k *Case) reopen(d *Decision, rec record.Record) {
+	if rec.ClosedAs == record.ClosedByPeople {
 		d.Action, d.Reason = People, reason.ClosedByPerson
-		d.Message = fmt.Sprintf("%s closed the record of this rotation on %s; GKE completes it by itself", who(rec.Said), day(rec.ClosedAt))
+		d.Message = fmt.Sprintf("%s closed the record of this rotation on %s; GKE completes it by itself", record.Who(rec.Said), day(rec.ClosedAt))
 		return
 	}
-	r := rec.Rotation.clone()
-	r.Origin, r.Carry, r.Version = Claimed, true, ""
-	if rec.ClosedAs == Lost {
+	r := rec.Rotation.Clone()
+	r.Origin, r.Carry, r.Version = record.Claimed, true, ""
+	if rec.ClosedAs == record.Lost {
 		r.LastRead = k.Cluster.Seen
 		d.Slot = SlotTake
 		k.settle(d, &r, Update, r.Reason, "it can be read again: the attempt goes on")
@@ -149,9 +150,9 @@ func (k *Case) reopen(d *Decision, rec Record) {
 // adopt makes a record of a rotation that somebody else started.
 func (k *Case) adopt(d *Decision) {
 	c := k.Cluster
-	r := Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: Foreign,
-		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.asked(RequestAdopt, c) != nil,
+	r := record.Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: record.Foreign,
+		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.Asked(record.RequestAdopt, c) != nil,
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
@@ -166,14 +167,14 @@ func (k *Case) adopt(d *Decision) {
 }
 
 // settle writes the rotation into the decision.
-func (k *Case) settle(d *Decision, r *Rotation, action Action, reason reason.Code, message string) {
+func (k *Case) settle(d *Decision, r *record.Rotation, action Action, reason reason.Code, message string) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
 	d.Action, d.Reason, d.Message = action, reason, message
 }
 
-func baselineOf(c fleet.Cluster) Baseline {
-	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]fleet.Status{}}
+func baselineOf(c fleet.Cluster) record.Baseline {
+	b := record.Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]fleet.Status{}}
 	for _, p := range c.Pools {
 		b.Pools[p.Name] = p.Status
 	}

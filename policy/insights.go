@@ -7,52 +7,33 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
-
-// InsightActive is the state of an insight that nobody has accepted or
-// dismissed.
-const InsightActive = "ACTIVE"
 
 // caExpiring is the condition by which a cluster itself says that its CA
 // expires soon.
 const caExpiring = "CA_EXPIRING"
 
-// Insight is what Recommender says about the CA of one cluster: that it
-// expires. It is shown beside the certificate and decides nothing.
-type Insight struct {
-	Cluster fleet.Ref
-	State   string // ACTIVE, ACCEPTED or DISMISSED, or what the API adds
-}
-
-// InsightAnswer is what came of one read.
-type InsightAnswer struct {
-	Place InsightPlace
-	Found []Insight
-	// Complete is false when there was more than one answer holds: then an
-	// absent insight proves nothing.
-	Complete bool
-}
-
 // InsightReads says which places a run may ask, in which order: those with a
 // CA near expiry or a rotation verifying, each once a day, never more in 24
 // hours than MaxInsightReads. Who waited longest comes first, then who expires
 // first.
-func InsightReads(p *Policy, f Fleet, now time.Time) []InsightPlace {
+func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 	doc := f.Book.Fleet
 	if now.Before(doc.InsightsFrom) {
 		return nil
 	}
-	budget := MaxInsightReads
+	budget := record.MaxInsightReads
 	for _, note := range doc.Insights {
-		if now.Sub(note.At) < InsightEvery {
+		if now.Sub(note.At) < record.InsightEvery {
 			budget--
 		}
 	}
-	expires := map[InsightPlace]time.Time{}
+	expires := map[record.InsightPlace]time.Time{}
 	for _, c := range f.Clusters {
-		place := InsightPlace{c.Ref.Project, c.Ref.Location}
+		place := record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}
 		note, asked := doc.Insights[place.String()]
-		if asked && now.Sub(note.At) < InsightEvery || !wantsInsight(p, f.Book, c, now) {
+		if asked && now.Sub(note.At) < record.InsightEvery || !wantsInsight(p, f.Book, c, now) {
 			continue
 		}
 		at := c.Bundle.Oldest().Expires
@@ -60,7 +41,7 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []InsightPlace {
 			expires[place] = at
 		}
 	}
-	places := slices.SortedFunc(maps.Keys(expires), func(a, b InsightPlace) int {
+	places := slices.SortedFunc(maps.Keys(expires), func(a, b record.InsightPlace) int {
 		return cmp.Or(
 			doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
 			expires[a].Compare(expires[b]),
@@ -71,8 +52,8 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []InsightPlace {
 }
 
 // wantsInsight says whether the cluster is a reason to ask.
-func wantsInsight(p *Policy, b Book, c fleet.Cluster, now time.Time) bool {
-	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
+func wantsInsight(p *Policy, b record.Book, c fleet.Cluster, now time.Time) bool {
+	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
 		return true
 	}
 	return hasInsights(p, c) && !c.Bundle.Oldest().Expires.After(now.Add(InsightBefore))
@@ -87,26 +68,26 @@ func hasInsights(p *Policy, c fleet.Cluster) bool {
 
 // AskInsights notes the reads before they are made, so that a run that dies
 // has spent them all the same.
-func AskInsights(f FleetDoc, places []InsightPlace, now time.Time) FleetDoc {
-	f.Insights, f.Mismatches = cloneMap(f.Insights), cloneMap(f.Mismatches)
+func AskInsights(f record.FleetDoc, places []record.InsightPlace, now time.Time) record.FleetDoc {
+	f.Insights, f.Mismatches = record.CloneMap(f.Insights), record.CloneMap(f.Mismatches)
 	for _, place := range places {
-		f.Insights[place.String()] = InsightNote{At: now.UTC().Truncate(time.Second)}
+		f.Insights[place.String()] = record.InsightNote{At: now.UTC().Truncate(time.Second)}
 	}
 	oldest := slices.SortedFunc(maps.Keys(f.Insights), func(a, b string) int {
 		return cmp.Or(f.Insights[a].At.Compare(f.Insights[b].At), cmp.Compare(a, b))
 	})
 	for i, key := range oldest {
 		age := now.Sub(f.Insights[key].At)
-		if age >= insightForget || (i < len(oldest)-maxInsightNotes && age >= InsightEvery) {
+		if age >= record.InsightForget || (i < len(oldest)-record.MaxInsightNotes && age >= record.InsightEvery) {
 			delete(f.Insights, key)
 		}
 	}
-	maps.DeleteFunc(f.Mismatches, func(name string, _ Mismatch) bool {
+	maps.DeleteFunc(f.Mismatches, func(name string, _ record.Mismatch) bool {
 		ref, err := fleet.ParseRef(name)
 		if err != nil {
 			return true
 		}
-		_, kept := f.Insights[InsightPlace{ref.Project, ref.Location}.String()]
+		_, kept := f.Insights[record.InsightPlace{Project: ref.Project, Location: ref.Location}.String()]
 		return !kept
 	})
 	return f
@@ -114,12 +95,12 @@ func AskInsights(f FleetDoc, places []InsightPlace, now time.Time) FleetDoc {
 
 // HearInsights keeps what the answers contradict: per cluster one mismatch,
 // and no more than a document should hold.
-func HearInsights(f FleetDoc, p *Policy, fleet Fleet, answers []InsightAnswer, now time.Time) FleetDoc {
+func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.InsightAnswer, now time.Time) record.FleetDoc {
 	if len(answers) == 0 {
 		return f
 	}
-	f.Insights, f.Mismatches = cloneMap(f.Insights), cloneMap(f.Mismatches)
-	heard := map[InsightPlace]InsightAnswer{}
+	f.Insights, f.Mismatches = record.CloneMap(f.Insights), record.CloneMap(f.Mismatches)
+	heard := map[record.InsightPlace]record.InsightAnswer{}
 	for _, a := range answers {
 		heard[a.Place] = a
 		if note, ok := f.Insights[a.Place.String()]; ok {
@@ -128,36 +109,36 @@ func HearInsights(f FleetDoc, p *Policy, fleet Fleet, answers []InsightAnswer, n
 		}
 	}
 	for _, c := range fleet.Clusters {
-		a, ok := heard[InsightPlace{c.Ref.Project, c.Ref.Location}]
+		a, ok := heard[record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}]
 		if !ok {
 			continue
 		}
 		delete(f.Mismatches, c.Ref.String())
 		what := contradiction(p, c, fleet.Book, a, now)
-		if what != "" && len(f.Mismatches) < maxMismatches {
-			f.Mismatches[c.Ref.String()] = Mismatch{What: what, CA: c.Bundle.Oldest().Fingerprint}
+		if what != "" && len(f.Mismatches) < record.MaxMismatches {
+			f.Mismatches[c.Ref.String()] = record.Mismatch{What: what, CA: c.Bundle.Oldest().Fingerprint}
 		}
 	}
 	return f
 }
 
 // contradiction compares one cluster with an answer; "" is none.
-func contradiction(p *Policy, c fleet.Cluster, b Book, a InsightAnswer, now time.Time) Contradiction {
+func contradiction(p *Policy, c fleet.Cluster, b record.Book, a record.InsightAnswer, now time.Time) record.Contradiction {
 	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
 		return "" // while two CAs are there, nobody says which one is meant
 	}
 	found, active := false, false
 	for _, in := range a.Found {
 		if in.Cluster.Location == c.Ref.Location && in.Cluster.Name == c.Ref.Name {
-			found, active = true, active || in.State == InsightActive
+			found, active = true, active || in.State == record.InsightActive
 		}
 	}
 	left := c.Bundle.Oldest().Expires.Sub(now)
 	switch {
 	case active && left > InsightBefore && lagOver(c, b, now):
-		return InsightLingers
+		return record.InsightLingers
 	case !found && a.Complete && left <= InsightBefore-InsightLag:
-		return InsightMissing
+		return record.InsightMissing
 	}
 	return ""
 }
@@ -165,10 +146,10 @@ func contradiction(p *Policy, c fleet.Cluster, b Book, a InsightAnswer, now time
 // lagOver says whether what GKE says of an earlier CA should be gone. Nobody
 // knows when a rotation that is no longer on record was completed; a CA is
 // about seven days older than its completion.
-func lagOver(c fleet.Cluster, b Book, now time.Time) bool {
+func lagOver(c fleet.Cluster, b record.Book, now time.Time) bool {
 	at := c.Bundle.Newest().Issued.Add(AutoCompleteAfter)
-	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == Verifying {
-		at = r.Entered(Verifying)
+	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
+		at = r.Entered(record.Verifying)
 	}
 	return !now.Before(at.Add(InsightLag))
 }
@@ -176,7 +157,7 @@ func lagOver(c fleet.Cluster, b Book, now time.Time) bool {
 // Mismatches says in sentences where the certificate, the cluster's own
 // status and conditions and its insight contradict each other. The
 // certificate decides; these are for people.
-func Mismatches(c fleet.Cluster, b Book, now time.Time) []string {
+func Mismatches(c fleet.Cluster, b record.Book, now time.Time) []string {
 	ca := c.Bundle.Oldest()
 	if ca.Fingerprint == "" {
 		return nil
@@ -190,11 +171,11 @@ func Mismatches(c fleet.Cluster, b Book, now time.Time) []string {
 		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+string(fleet.Running)+", not "+string(fleet.Degraded)+" as in GKE's last seven days")
 	}
 	if m, ok := b.Fleet.Mismatches[c.Ref.String()]; ok && m.CA == ca.Fingerprint && len(c.Bundle.CAs) == 1 {
-		read := " (read " + day(b.Fleet.insightNote(c).At) + ")"
+		read := " (read " + day(b.Fleet.InsightNote(c).At) + ")"
 		switch m.What {
-		case InsightMissing:
+		case record.InsightMissing:
 			said = append(said, "the CA expires "+day(ca.Expires)+", but Recommender has no insight about it"+read)
-		case InsightLingers:
+		case record.InsightLingers:
 			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+day(ca.Expires)+read)
 		}
 	}

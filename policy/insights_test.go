@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 var insightDay = time.Date(2026, 11, 23, 2, 17, 0, 0, time.UTC)
@@ -36,9 +37,9 @@ func TestInsightReads(t *testing.T) {
 			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181), expiring("old", "d", 180),
 			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs, broken,
 		},
-		Book: Book{
-			Rotations: map[fleet.Ref]Rotation{{Project: "p", Location: "done", Name: "g"}: {Phase: Verifying}, {Project: "p", Location: "far", Name: "c"}: {Phase: UpdatingClients}},
-			Fleet: FleetDoc{Insights: map[string]InsightNote{
+		Book: record.Book{
+			Rotations: map[fleet.Ref]record.Rotation{{Project: "p", Location: "done", Name: "g"}: {Phase: record.Verifying}, {Project: "p", Location: "far", Name: "c"}: {Phase: record.UpdatingClients}},
+			Fleet: record.FleetDoc{Insights: map[string]record.InsightNote{
 				"p/old": {At: insightDay.Add(-24 * time.Hour)}, "p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
 			}},
 		},
@@ -62,37 +63,37 @@ func TestInsightBudget(t *testing.T) {
 		f.Clusters = append(f.Clusters, expiring(fmt.Sprintf("northamerica-northeast%03d", i), strings.Repeat("n", 40)+fmt.Sprint(i), 10))
 	}
 	p := &Policy{}
-	reads := map[InsightPlace][]time.Time{}
+	reads := map[record.InsightPlace][]time.Time{}
 	var all []time.Time
 	for hour := range 20 * 24 {
 		now := insightDay.Add(time.Duration(hour) * time.Hour)
 		places := InsightReads(p, f, now)
 		f.Book.Fleet = AskInsights(f.Book.Fleet, places, now)
-		var answers []InsightAnswer
+		var answers []record.InsightAnswer
 		for _, place := range places {
-			answers = append(answers, InsightAnswer{Place: place, Complete: true})
+			answers = append(answers, record.InsightAnswer{Place: place, Complete: true})
 			reads[place], all = append(reads[place], now), append(all, now)
 		}
 		f.Book.Fleet = HearInsights(f.Book.Fleet, p, f, answers, now)
 	}
 	for i, at := range all {
-		if i >= MaxInsightReads && at.Sub(all[i-MaxInsightReads]) < 24*time.Hour {
+		if i >= record.MaxInsightReads && at.Sub(all[i-record.MaxInsightReads]) < 24*time.Hour {
 			t.Fatalf("read %d at %s is the 51st in less than a day", i, at)
 		}
 	}
 	for place, times := range reads {
 		for i := 1; i < len(times); i++ {
-			if times[i].Sub(times[i-1]) < InsightEvery {
+			if times[i].Sub(times[i-1]) < record.InsightEvery {
 				t.Errorf("%s was read at %s and %s", place, times[i-1], times[i])
 			}
 		}
 	}
-	if len(reads) < maxInsightNotes {
+	if len(reads) < record.MaxInsightNotes {
 		t.Errorf("%d places read in twenty days", len(reads))
 	}
 	doc := f.Book.Fleet
-	text, err := json.Marshal(FleetDoc{Insights: doc.Insights, Mismatches: doc.Mismatches})
-	if err != nil || len(doc.Insights) != maxInsightNotes || len(doc.Mismatches) != maxMismatches || len(text) > 40<<10 {
+	text, err := json.Marshal(record.FleetDoc{Insights: doc.Insights, Mismatches: doc.Mismatches})
+	if err != nil || len(doc.Insights) != record.MaxInsightNotes || len(doc.Mismatches) != record.MaxMismatches || len(text) > 40<<10 {
 		t.Errorf("%d notes and %d mismatches remembered in %d bytes, error %v", len(doc.Insights), len(doc.Mismatches), len(text), err)
 	}
 	for _, note := range doc.Insights {
@@ -116,17 +117,17 @@ func TestMismatches(t *testing.T) {
 	}
 	with := func(c fleet.Cluster, change func(*fleet.Cluster)) fleet.Cluster { change(&c); return c }
 	condition := func(c *fleet.Cluster) { c.Conditions = []string{"CA_EXPIRING"} }
-	verifying := func(since time.Duration) map[fleet.Ref]Rotation {
-		return map[fleet.Ref]Rotation{{Project: "p", Location: "l", Name: "c"}: {Phase: Verifying, Transitions: []Transition{{Phase: Verifying, At: insightDay.Add(-since)}}}}
+	verifying := func(since time.Duration) map[fleet.Ref]record.Rotation {
+		return map[fleet.Ref]record.Rotation{{Project: "p", Location: "l", Name: "c"}: {Phase: record.Verifying, Transitions: []record.Transition{{Phase: record.Verifying, At: insightDay.Add(-since)}}}}
 	}
-	insight := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: InsightActive}}
-	dismissed := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: "DISMISSED"}}
-	other := []Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "cc"}, State: InsightActive}}
+	insight := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: record.InsightActive}}
+	dismissed := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: "DISMISSED"}}
+	other := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "cc"}, State: record.InsightActive}}
 	for _, tt := range []struct {
 		name      string
 		cluster   fleet.Cluster
-		rotations map[fleet.Ref]Rotation
-		found     []Insight
+		rotations map[fleet.Ref]record.Rotation
+		found     []record.Insight
 		part      bool // there was more than the answer held
 		want      string
 	}{
@@ -152,10 +153,10 @@ func TestMismatches(t *testing.T) {
 		{name: "running six days before expiry", cluster: expiring("l", "c", 6), found: insight},
 		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
 	} {
-		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Book: Book{Rotations: tt.rotations}}
-		place := InsightPlace{"p", "l"}
-		f.Book.Fleet = AskInsights(f.Book.Fleet, []InsightPlace{place}, insightDay)
-		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
+		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Book: record.Book{Rotations: tt.rotations}}
+		place := record.InsightPlace{Project: "p", Location: "l"}
+		f.Book.Fleet = AskInsights(f.Book.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
 		got := Mismatches(tt.cluster, f.Book, insightDay)
 		if (tt.want == "") != (len(got) == 0) || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -171,10 +172,10 @@ func TestMismatches(t *testing.T) {
 func TestMismatchIsAboutACA(t *testing.T) {
 	c := expiring("l", "c", 100)
 	f := Fleet{Clusters: []fleet.Cluster{c}}
-	place := InsightPlace{"p", "l"}
-	read := func(found ...Insight) {
-		f.Book.Fleet = AskInsights(f.Book.Fleet, []InsightPlace{place}, insightDay)
-		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
+	place := record.InsightPlace{Project: "p", Location: "l"}
+	read := func(found ...record.Insight) {
+		f.Book.Fleet = AskInsights(f.Book.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
 	}
 	read()
 	if got := Mismatches(c, f.Book, insightDay); len(got) != 1 {
@@ -186,7 +187,7 @@ func TestMismatchIsAboutACA(t *testing.T) {
 		t.Errorf("said of another CA: %q", got)
 	}
 	before := f.Book.Fleet
-	read(Insight{Cluster: c.Ref, State: InsightActive})
+	read(record.Insight{Cluster: c.Ref, State: record.InsightActive})
 	if got := Mismatches(c, f.Book, insightDay); len(got) != 0 {
 		t.Errorf("still %q", got)
 	}
@@ -195,10 +196,10 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	}
 	off := &Policy{}
 	off.Selector, _ = fleet.ParseSelector("env=prod")
-	if doc := HearInsights(before, off, f, []InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
+	if doc := HearInsights(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}
-	if !slices.Equal(Mismatches(c, Book{}, insightDay), nil) {
+	if !slices.Equal(Mismatches(c, record.Book{}, insightDay), nil) {
 		t.Error("a mismatch without a read")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/corpus"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // FuzzLabels: no label that begins as a hold does is overlooked, unless its day
@@ -36,7 +37,7 @@ func FuzzLabels(f *testing.F) {
 		if holds := strings.HasPrefix(key, "rotator-hold") && !over; holds && said == "" || !strings.HasPrefix(key, "rotator") && said != "" {
 			t.Errorf("%q=%q: told %q", key, value, said)
 		}
-		if said != "" && (!corpus.OneShortLine(said, "") || len(said) > policy.MaxMessage) {
+		if said != "" && (!corpus.OneShortLine(said, "") || len(said) > record.MaxMessage) {
 			t.Errorf("%q=%q is told in too many words: %q", key, value, said)
 		}
 		for _, d := range policy.Plan(p, policy.Fleet{Clusters: []fleet.Cluster{cluster}}, "run", now) {

@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // recreatingNodes waits for proof of every pool, and recreates what GKE has not
 // begun.
-func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
+func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 	if len(k.unrecreated()) > 0 {
 		k.nodesNow(d)
 		return
@@ -19,7 +20,7 @@ func (k *Case) recreatingNodes(d *Decision, r *Rotation) {
 		k.stay(d, reason.NodesRunning, k.anyRunning()+" runs")
 		return
 	}
-	k.enter(d, r, UpdatingClients, reason.NodesDone)
+	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
 	done, all := k.progress()
 	next := "GKE completes it from " + when(k.gkeCompletes())
 	if r.Carry {
@@ -112,13 +113,13 @@ func (k *Case) progress() (done, all int) {
 
 // poolTrouble tells of node operations that failed since the last look. A pool
 // that failed three times is left to GKE, and the rotation counts as failed.
-func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
+func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed, clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
+			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed, record.Clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
 		}
-		if w.Failures >= failuresBeforePeople && !w.Done() && r.Carry {
+		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Carry {
 			k.fail(d, r, reason.PoolFailed)
 		}
 	}

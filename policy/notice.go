@@ -8,13 +8,14 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind NoticeKind, ref fleet.Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) Notice {
-	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
+func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) record.Notice {
+	n := record.Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: record.Clip(message), Next: kind.About().Next}
 	if n.Next == "" {
 		n.Next = reason.Info().Next
 	}
@@ -28,13 +29,13 @@ func notice(kind NoticeKind, ref fleet.Ref, reason reason.Code, message, run str
 
 // Notices are what people are told with the write of this decision, in order.
 // before is the rotation as it was stored until now; nil: there was none.
-func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time) []Notice {
+func Notices(p *Policy, before *record.Rotation, d Decision, run string, now time.Time) []record.Notice {
 	r := d.Rotation
 	if r == nil {
 		return nil
 	}
-	var out []Notice
-	tell := func(kind NoticeKind, reason reason.Code, message string, moment HandOverMoment) {
+	var out []record.Notice
+	tell := func(kind record.NoticeKind, reason reason.Code, message string, moment record.HandOverMoment) {
 		n := notice(kind, r.Cluster, reason, message, run, now, r.ClusterID, r.AttemptID, r.Version)
 		n.Phase, n.Seq = d.Phase, int64(len(out))
 		if h, ok := HandOverOf(p, d, now, moment); ok && moment != "" {
@@ -45,27 +46,27 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 	for _, e := range d.Events {
 		switch {
 		case e.Name == EventForeignRotation:
-			tell(NoticeForeign, e.Reason, e.Message, "")
+			tell(record.NoticeForeign, e.Reason, e.Message, "")
 		case e.Name == EventHandedOver && e.Reason == reason.NodesDone:
-			tell(NoticeNodesDone, e.Reason, e.Message, AtNodesDone)
+			tell(record.NoticeNodesDone, e.Reason, e.Message, record.AtNodesDone)
 		case e.Name == EventHandedOver:
-			tell(NoticeHandedOver, e.Reason, e.Message, AtStartDone)
+			tell(record.NoticeHandedOver, e.Reason, e.Message, record.AtStartDone)
 		case e.Name == EventCompletedExternally:
-			tell(NoticeCompletedExternally, e.Reason, e.Message, "")
+			tell(record.NoticeCompletedExternally, e.Reason, e.Message, "")
 		case e.Name == EventBlocked:
-			tell(NoticeBlocked, e.Reason, e.Message, "")
+			tell(record.NoticeBlocked, e.Reason, e.Message, "")
 		case e.Name == EventRotationStuck:
-			tell(NoticeStuck, e.Reason, e.Message, "")
+			tell(record.NoticeStuck, e.Reason, e.Message, "")
 		}
 	}
-	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") && r.Origin != Foreign {
-		tell(NoticeStuck, reason.Code(r.Failed), d.failure(), "")
+	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") && r.Origin != record.Foreign {
+		tell(record.NoticeStuck, reason.Code(r.Failed), d.failure(), "")
 	}
 	switch {
-	case d.Close.verified():
-		tell(NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
-	case d.Close == Lost:
-		tell(NoticeBlocked, d.Reason, d.Message, "")
+	case d.Close.Verified():
+		tell(record.NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
+	case d.Close == record.Lost:
+		tell(record.NoticeBlocked, d.Reason, d.Message, "")
 	}
 	return out
 }

@@ -1,6 +1,9 @@
 package policy
 
-import "gke-credential-rotator/policy/fleet"
+import (
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
+)
 
 // Fleet is everything one run knows: what GKE showed and what the book holds.
 type Fleet struct {
@@ -9,7 +12,7 @@ type Fleet struct {
 	// Gone are clusters of which GKE, asked for each by name, said that they do
 	// not exist.
 	Gone []fleet.Ref
-	Book Book
+	Book record.Book
 }
 
 // UnreadAt says why the cluster's place could not be read, or "".

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // What people say to the job. Every function takes the fleet document as it
@@ -17,26 +18,26 @@ import (
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
-func SayHold(f FleetDoc, ref fleet.Ref, until time.Time, said Said) (FleetDoc, string, error) {
+func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", when(until))
 	}
-	f = f.clone()
-	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
-	if len(f.Holds) >= MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
+	f = f.Clone()
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
+	if len(f.Holds) >= record.MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
 		return f, "", fmt.Errorf("%w; a stop of the whole fleet always has room: rotator hold all --by NAME", tooMany(len(f.Holds), "holds", "release some"))
 	}
-	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said.short()})
+	f.Holds = append(f.Holds, record.Hold{Cluster: ref, Until: until, Said: said.Short()})
 	end := "until somebody releases it"
 	if !until.IsZero() {
 		end = "until " + when(until) + " UTC"
 	}
-	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, who(said)), nil
+	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, record.Who(said)), nil
 }
 
 // BeyondHold says what a hold on the rotation cannot stop: a call that is
 // already on its way, and GKE.
-func BeyondHold(r Rotation, now time.Time) []string {
+func BeyondHold(r record.Rotation, now time.Time) []string {
 	var out []string
 	if r.Unsettled(now) {
 		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back", r.Call.Kind, when(r.Call.IntentAt)))
@@ -47,31 +48,31 @@ func BeyondHold(r Rotation, now time.Time) []string {
 		}
 	}
 	slices.Sort(out)
-	if r.Phase == RecreatingNodes || r.Phase == UpdatingClients {
+	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
 		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", when(r.StartedAt().Add(AutoCompleteAfter))))
 	}
 	return out
 }
 
 // Release ends the hold on one cluster, or the one on all when ref is zero.
-func SayRelease(f FleetDoc, ref fleet.Ref, said Said) (FleetDoc, string, error) {
-	in := func(h Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
-	at := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref && in(h) })
-	all := slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster.IsZero() && in(h) })
+func SayRelease(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
+	in := func(h record.Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
+	at := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && in(h) })
+	all := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() && in(h) })
 	switch {
 	case at < 0 && ref.IsZero():
 		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s", heldNames(f, said.At))
 	case at < 0 && all >= 0:
-		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, who(f.Holds[all].Said))
+		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, record.Who(f.Holds[all].Said))
 	case at < 0:
 		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
 	}
 	was := f.Holds[at]
-	f = f.clone()
-	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), when(was.At), who(was.Said))
+	f = f.Clone()
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), when(was.At), record.Who(was.Said))
 	if !ref.IsZero() && all >= 0 {
-		text += "; all clusters are still held by " + who(f.Holds[slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster.IsZero() })].Said)
+		text += "; all clusters are still held by " + record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
 	}
 	return f, text, nil
 }
@@ -83,7 +84,7 @@ func isOrAre(ref fleet.Ref) string {
 	return ref.String() + " is"
 }
 
-func heldNames(f FleetDoc, now time.Time) string {
+func heldNames(f record.FleetDoc, now time.Time) string {
 	var names []string
 	for _, h := range f.Holds {
 		switch {
@@ -105,11 +106,11 @@ func heldNames(f FleetDoc, now time.Time) string {
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
-func SayApprove(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
+func SayApprove(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", when(until))
 	}
-	a := Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
+	a := record.Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
 	var err error
 	if r != nil {
@@ -120,37 +121,37 @@ func SayApprove(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, until time.
 	if err != nil {
 		return f, "", err
 	}
-	f = f.clone()
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(x Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
-	if len(f.Approvals) >= MaxSaid {
+	f = f.Clone()
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
+	if len(f.Approvals) >= record.MaxSaid {
 		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
 	}
-	a.Said = a.short()
+	a.Said = a.Short()
 	f.Approvals = append(f.Approvals, a)
-	return f, text + ", by " + who(said), nil
+	return f, text + ", by " + record.Who(said), nil
 }
 
-func approveCompletion(a *Approval, p *Policy, r Rotation) (string, error) {
+func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string, error) {
 	switch {
-	case !p.Approval.Asks(CallComplete):
+	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case !r.Carry:
 		return "", fmt.Errorf("we only watch this rotation, which somebody else started: rotator adopt %s --by NAME --reason WHY, then approve", r.Cluster)
 	case r.ClusterID != a.ClusterID:
 		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
-	case r.Phase != UpdatingClients:
-		return "", fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, UpdatingClients)
+	case r.Phase != record.UpdatingClients:
+		return "", fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, record.UpdatingClients)
 	}
-	a.Kind, a.Attempt, a.Entry = CallComplete, r.AttemptID, r.Entries
+	a.Kind, a.Attempt, a.Entry = record.CallComplete, r.AttemptID, r.Entries
 	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
 }
 
-func approveStart(a *Approval, p *Policy, k *Case) (string, error) {
+func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 	c := k.Cluster
 	switch {
 	case len(c.Bundle.CAs) > 1:
 		return "", fmt.Errorf("nothing waits for approval: %s has two CAs, so a rotation runs that is not on record yet; the next run takes it up", c.Ref)
-	case !p.Approval.Asks(CallStart):
+	case !p.Approval.Asks(record.CallStart):
 		return "", fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
 	}
 	for _, ask := range []func(*Case) Verdict{askSelected, askDue, askEligible} {
@@ -165,23 +166,23 @@ func approveStart(a *Approval, p *Policy, k *Case) (string, error) {
 	if a.Until.IsZero() {
 		a.Until = longest
 	}
-	a.Kind, a.CA = CallStart, c.Bundle.Oldest().Fingerprint
+	a.Kind, a.CA = record.CallStart, c.Bundle.Oldest().Fingerprint
 	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, when(a.Until), a.CA.Short()), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
-func SayRetry(f FleetDoc, ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayRetry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	failures, tried := failuresOf(f, ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || anyPoolTrouble(*r))
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
 		return f, "", fmt.Errorf("there is nothing to retry: nothing of %s has failed, is stuck or backs off", ref)
 	}
-	f = f.clone()
+	f = f.Clone()
 	acknowledge(&f, ref)
 	if r != nil {
-		if err := request(&f, Request{Kind: RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+		if err := request(&f, record.Request{Kind: record.RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
 			return f, "", err
 		}
 	}
@@ -195,16 +196,16 @@ func SayRetry(f FleetDoc, ref fleet.Ref, r *Rotation, said Said) (FleetDoc, stri
 	if len(what) == 0 {
 		what = append(what, "its back-off")
 	}
-	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), who(said))
+	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
-		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(record.SettleAfter)))
 	}
 	return f, text, nil
 }
 
 // tooMany: the fleet document is one document, and every start reads it.
 func tooMany(n int, what, wayOut string) error {
-	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, MaxSaid, wayOut)
+	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, record.MaxSaid, wayOut)
 }
 
 func counted(n int, what string) string {
@@ -214,7 +215,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func anyPoolTrouble(r Rotation) bool {
+func anyPoolTrouble(r record.Rotation) bool {
 	for _, w := range r.Pools {
 		if w.Failures > 0 || w.LeftToGKE != "" {
 			return true
@@ -225,7 +226,7 @@ func anyPoolTrouble(r Rotation) bool {
 
 // Adopt makes a rotation that somebody else started ours to carry to its end;
 // r is nil when it is not on record yet.
-func SayAdopt(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayAdopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
 	switch v := askSelected(k); {
 	case r != nil && r.Carry:
@@ -237,16 +238,16 @@ func SayAdopt(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (F
 	case r != nil && r.ClusterID != c.ID:
 		return f, "", fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record", c.Ref)
 	}
-	f = f.clone()
-	if err := request(&f, Request{Kind: RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	f = f.Clone()
+	if err := request(&f, record.Request{Kind: record.RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, who(said)), nil
+	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, record.Who(said)), nil
 }
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func SayRotate(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
@@ -261,52 +262,52 @@ func SayRotate(f FleetDoc, p *Policy, c fleet.Cluster, r *Rotation, said Said) (
 			return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
 		}
 	}
-	f = f.clone()
-	if err := request(&f, Request{Kind: RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	f = f.Clone()
+	if err := request(&f, record.Request{Kind: record.RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), who(said)), nil
+	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
 }
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func SayClose(f FleetDoc, ref fleet.Ref, r *Rotation, said Said) (FleetDoc, string, error) {
+func SayClose(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	failures := failuresOf(f, ref)
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
 	}
-	f = f.clone()
+	f = f.Clone()
 	acknowledge(&f, ref)
 	if r == nil {
-		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What, who(said)), nil
+		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What, record.Who(said)), nil
 	}
-	if err := request(&f, Request{Kind: RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+	if err := request(&f, record.Request{Kind: record.RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, who(said), when(r.StartedAt().Add(AutoCompleteAfter)))
-	if r.Phase == Verifying {
-		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, who(said))
+		ref, record.Who(said), when(r.StartedAt().Add(AutoCompleteAfter)))
+	if r.Phase == record.Verifying {
+		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}
 	if r.Unsettled(said.At) {
-		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(record.SettleAfter)))
 	}
 	return f, text, nil
 }
 
 // ask notes a request in place of an older one of its kind.
-func request(f *FleetDoc, q Request) error {
-	f.Requests = slices.DeleteFunc(f.Requests, func(x Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
-	if len(f.Requests) >= MaxSaid {
+func request(f *record.FleetDoc, q record.Request) error {
+	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
+	if len(f.Requests) >= record.MaxSaid {
 		return tooMany(len(f.Requests), "requests", "let runs take them up")
 	}
-	q.Said = q.short()
+	q.Said = q.Short()
 	f.Requests = append(f.Requests, q)
 	return nil
 }
 
-func failuresOf(f FleetDoc, ref fleet.Ref) []Failure {
-	var out []Failure
+func failuresOf(f record.FleetDoc, ref fleet.Ref) []record.Failure {
+	var out []record.Failure
 	for _, x := range f.Failures {
 		if x.Cluster == ref {
 			out = append(out, x)
@@ -316,7 +317,7 @@ func failuresOf(f FleetDoc, ref fleet.Ref) []Failure {
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.
-func acknowledge(f *FleetDoc, ref fleet.Ref) {
-	f.Failures = slices.DeleteFunc(f.Failures, func(x Failure) bool { return x.Cluster == ref })
+func acknowledge(f *record.FleetDoc, ref fleet.Ref) {
+	f.Failures = slices.DeleteFunc(f.Failures, func(x record.Failure) bool { return x.Cluster == ref })
 	delete(f.Tries, ref.String())
 }

@@ -8,12 +8,13 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
 var (
 	shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "checkout"}
-	ann  = Said{By: "ann", Reason: "launch", At: monday, Run: "run-1"}
+	ann  = record.Said{By: "ann", Reason: "launch", At: monday, Run: "run-1"}
 )
 
 // spoken is the stage for what people say: a due cluster and a policy that
@@ -25,8 +26,8 @@ func spoken() (*Policy, fleet.Cluster) {
 	return p, c
 }
 
-func inPhase(phases ...Phase) *Rotation {
-	r := &Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: Ours, Carry: true, Baseline: Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
+func inPhase(phases ...record.Phase) *record.Rotation {
+	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
 		move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
@@ -43,7 +44,7 @@ func says(t *testing.T, err error, part string) {
 
 func TestHoldAndRelease(t *testing.T) {
 	p, c := spoken()
-	var empty FleetDoc
+	var empty record.FleetDoc
 	doc, text, err := SayHold(empty, shop, monday.Add(hours(24)), ann)
 	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
 		t.Fatal(text, err)
@@ -83,23 +84,23 @@ func TestHoldAndRelease(t *testing.T) {
 }
 
 func TestHoldSaysWhatItCannotStop(t *testing.T) {
-	r := inPhase(Starting, RecreatingNodes)
-	r.Call = &Call{Kind: CallComplete, IntentAt: monday.Add(-10 * time.Minute), State: Accepted}
-	r.PoolCalls = map[string]Call{"web": {Kind: CallRecreate, Pool: "web", IntentAt: monday.Add(-5 * time.Minute), State: Accepted}}
+	r := inPhase(record.Starting, record.RecreatingNodes)
+	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: monday.Add(-10 * time.Minute), State: record.Accepted}
+	r.PoolCalls = map[string]record.Call{"web": {Kind: record.CallRecreate, Pool: "web", IntentAt: monday.Add(-5 * time.Minute), State: record.Accepted}}
 	got := strings.Join(BeyondHold(*r, monday), "\n")
 	for _, part := range []string{"complete of Sun 2026-11-22 23:50", "recreation of web", "completes it by itself from Sat 2026-11-28", "NO_UPGRADES"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is not said in:\n%s", part, got)
 		}
 	}
-	if got := BeyondHold(*inPhase(Starting, RecreatingNodes, UpdatingClients, Completing, Verifying), monday); len(got) != 0 {
+	if got := BeyondHold(*inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients, record.Completing, record.Verifying), monday); len(got) != 0 {
 		t.Errorf("nothing is left to stop, but it says %q", got)
 	}
 }
 
 func TestApproveStart(t *testing.T) {
 	p, c := spoken()
-	doc, text, err := SayApprove(FleetDoc{}, p, c, nil, time.Time{}, ann)
+	doc, text, err := SayApprove(record.FleetDoc{}, p, c, nil, time.Time{}, ann)
 	if err != nil || !strings.Contains(text, "until Mon 2026-12-07 00:00 UTC") {
 		t.Fatal(text, err)
 	}
@@ -122,7 +123,7 @@ func TestApproveStart(t *testing.T) {
 	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
-	twice, _, err := SayApprove(doc, p, c, nil, monday.Add(hours(1)), Said{By: "bob", At: monday})
+	twice, _, err := SayApprove(doc, p, c, nil, monday.Add(hours(1)), record.Said{By: "bob", At: monday})
 	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
 		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
 	}
@@ -144,18 +145,18 @@ func TestApproveStart(t *testing.T) {
 
 func TestApproveComplete(t *testing.T) {
 	p, c := spoken()
-	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
-	doc, _, err := SayApprove(FleetDoc{}, p, c, r, time.Time{}, ann)
+	r := inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients)
+	doc, _, err := SayApprove(record.FleetDoc{}, p, c, r, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval does not open its gate")
 	}
-	move(r, RecreatingNodes, monday, "run-2", reason.PoolAppeared)
+	move(r, record.RecreatingNodes, monday, "run-2", reason.PoolAppeared)
 	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
-	move(r, UpdatingClients, monday, "run-3", reason.NodesDone)
+	move(r, record.UpdatingClients, monday, "run-3", reason.NodesDone)
 	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
@@ -172,9 +173,9 @@ func TestApproveComplete(t *testing.T) {
 
 func TestRetryReopensTheBreaker(t *testing.T) {
 	p, c := spoken()
-	r := inPhase(Starting, RecreatingNodes, UpdatingClients)
+	r := inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients)
 	r.Failed = string(reason.CompleteFailed)
-	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.CompleteFailed, At: monday}}}
+	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.CompleteFailed, At: monday}}}
 	other := c
 	other.Ref.Name = "other"
 	if askBreaker(newCase(p, other, nil, &doc, "", monday)).Open {
@@ -193,9 +194,9 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if r.Failed != "" {
 		t.Error("the next run does not take up the retry")
 	}
-	_, _, err = SayRetry(after, shop, inPhase(Starting), ann)
+	_, _, err = SayRetry(after, shop, inPhase(record.Starting), ann)
 	says(t, err, "nothing to retry")
-	tried := FleetDoc{Tries: map[string]Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
+	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
 	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
@@ -203,11 +204,11 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if err != nil || !askTries(newCase(p, c, nil, &after, "", monday)).Open {
 		t.Error("retry did not clear the tries:", err)
 	}
-	stuckPool := inPhase(Starting, RecreatingNodes)
+	stuckPool := inPhase(record.Starting, record.RecreatingNodes)
 	stuckPool.Stuck = true
-	stuckPool.Pools = map[string]Work{"web": {LeftToGKE: "GKE refuses its version"}}
-	stuckPool.Call = &Call{Kind: CallStart, IntentAt: monday, State: Unclear}
-	after, text, err = SayRetry(FleetDoc{}, shop, stuckPool, ann)
+	stuckPool.Pools = map[string]record.Work{"web": {LeftToGKE: "GKE refuses its version"}}
+	stuckPool.Call = &record.Call{Kind: record.CallStart, IntentAt: monday, State: record.Unclear}
+	after, text, err = SayRetry(record.FleetDoc{}, shop, stuckPool, ann)
 	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
 		t.Fatal(text, err)
 	}
@@ -219,12 +220,12 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 
 func TestAdopt(t *testing.T) {
 	p, c := spoken()
-	_, _, err := SayAdopt(FleetDoc{}, p, c, nil, ann)
+	_, _, err := SayAdopt(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "it has one CA")
 	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
-	r := inPhase(RecreatingNodes)
-	r.Origin, r.Carry = Foreign, false
-	doc, _, err := SayAdopt(FleetDoc{}, p, c, r, ann)
+	r := inPhase(record.RecreatingNodes)
+	r.Origin, r.Carry = record.Foreign, false
+	doc, _, err := SayAdopt(record.FleetDoc{}, p, c, r, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestAdopt(t *testing.T) {
 	}
 	_, _, err = SayAdopt(doc, p, c, r, ann)
 	says(t, err, "carried by this tool already")
-	_, _, err = SayAdopt(doc, p, c, inPhase(RecreatingNodes), ann)
+	_, _, err = SayAdopt(doc, p, c, inPhase(record.RecreatingNodes), ann)
 	says(t, err, "already")
 	r.Carry = false
 	p.Selector, _ = fleet.ParseSelector("env=prod")
@@ -245,10 +246,10 @@ func TestAdopt(t *testing.T) {
 
 func TestRotate(t *testing.T) {
 	p, c := spoken()
-	_, _, err := SayRotate(FleetDoc{}, p, c, nil, ann)
+	_, _, err := SayRotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "is due already")
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0), Expires: monday.AddDate(29, 0, 0)}}}
-	doc, _, err := SayRotate(FleetDoc{}, p, c, nil, ann)
+	doc, _, err := SayRotate(record.FleetDoc{}, p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,26 +260,26 @@ func TestRotate(t *testing.T) {
 	if newCase(p, c, nil, &doc, "", monday).Due.Is {
 		t.Error("the wish outlives the CA that it named")
 	}
-	_, _, err = SayRotate(FleetDoc{}, p, c, inPhase(Starting), ann)
+	_, _, err = SayRotate(record.FleetDoc{}, p, c, inPhase(record.Starting), ann)
 	says(t, err, "is being rotated already")
 	c.Alpha = true
-	_, _, err = SayRotate(FleetDoc{}, p, c, nil, ann)
+	_, _, err = SayRotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "alpha cluster")
 }
 
 func TestClose(t *testing.T) {
-	_, _, err := SayClose(FleetDoc{}, shop, nil, ann)
+	_, _, err := SayClose(record.FleetDoc{}, shop, nil, ann)
 	says(t, err, "no rotation on record")
 	p, c := spoken()
-	r := inPhase(Starting, RecreatingNodes)
+	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
-	doc := FleetDoc{Failures: []Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
+	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
 	after, text, err := SayClose(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
 	d := Decision{Cluster: c, Rotation: r}
-	if !newCase(p, c, r, &after, "", monday).endedByPerson(&d, r) || d.Close != ClosedByPeople {
+	if !newCase(p, c, r, &after, "", monday).endedByPerson(&d, r) || d.Close != record.ClosedByPeople {
 		t.Error("the next run does not close it")
 	}
 	if stored, _ := After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
@@ -294,15 +295,15 @@ func TestClose(t *testing.T) {
 // again on a newer document, so the one that was read must stay as it was.
 func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	p, c := spoken()
-	full := func() FleetDoc {
-		return FleetDoc{
-			Holds: []Hold{{Cluster: shop, Said: ann}}, Approvals: []Approval{{Kind: CallStart, Cluster: shop}},
-			Requests: []Request{{Kind: RequestRetry, Cluster: shop}}, Failures: []Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
-			Tries: map[string]Try{shop.String(): {Count: 3}},
+	full := func() record.FleetDoc {
+		return record.FleetDoc{
+			Holds: []record.Hold{{Cluster: shop, Said: ann}}, Approvals: []record.Approval{{Kind: record.CallStart, Cluster: shop}},
+			Requests: []record.Request{{Kind: record.RequestRetry, Cluster: shop}}, Failures: []record.Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
+			Tries: map[string]record.Try{shop.String(): {Count: 3}},
 		}
 	}
 	doc := full()
-	r := inPhase(Starting, RecreatingNodes)
+	r := inPhase(record.Starting, record.RecreatingNodes)
 	_, _, errHold := SayHold(doc, shop, time.Time{}, ann)
 	_, _, errRelease := SayRelease(doc, shop, ann)
 	_, _, errApprove := SayApprove(doc, p, c, nil, time.Time{}, ann)

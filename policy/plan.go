@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -20,7 +21,7 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	seen := make(map[fleet.Ref]bool, len(f.Clusters))
 	for _, c := range f.Clusters {
 		seen[c.Ref] = true
-		var r *Rotation
+		var r *record.Rotation
 		if stored, ok := f.Book.Rotations[c.Ref]; ok {
 			r = &stored
 		}
@@ -52,11 +53,11 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 // stored in r: the same cluster, the same gates but those over the fleet,
 // whose answer the stored intent already holds. The call may be sent only if
 // the action is still the same.
-func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
-	r = r.clone()
+func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
+	r = r.Clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
-	if kind != CallStart {
+	if kind != record.CallStart {
 		k.absorb(&r) // what the fresh operations prove
 	}
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
@@ -73,12 +74,12 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 	}
 	action := Start
 	switch kind {
-	case CallStart:
+	case record.CallStart:
 		d.Gates = k.ask(StartGates, freshGate)
-	case CallComplete:
+	case record.CallComplete:
 		action = Complete
 		d.Gates = k.ask(CompleteGates, freshGate)
-	case CallRecreate:
+	case record.CallRecreate:
 		action = Recreate
 		k.Pool = k.pool(pool)
 		if k.Pool == nil {
@@ -163,7 +164,7 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.due(baseline, k.Doc.asked(RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
+	return k.Policy.due(baseline, k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
 }
 
 // holdsWave: due and startable, or on its way, and so not verified yet. excused
@@ -177,7 +178,7 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 		return false, "held"
 	case k.Rotation != nil && !k.Rotation.Carry:
 		return false, "watched"
-	case d.Close == Lost:
+	case d.Close == record.Lost:
 		return false, "lost"
 	case d.Action == People:
 		return false, string(d.Reason)
@@ -271,7 +272,10 @@ func wavesChange(cases []*Case, ds, lost []Decision) map[int]time.Time {
 // urgency orders starts: urgent, emergency, then wave, deadline, name; and behind
 // all of them those whose calls were taken back too often.
 func urgency(a, b *Case) int {
-	often := func(k *Case) bool { t := k.Doc.tried(k.Cluster); return t != nil && t.Withdrawals >= withdrawnOften }
+	often := func(k *Case) bool {
+		t := k.Doc.Tried(k.Cluster)
+		return t != nil && t.Withdrawals >= record.WithdrawnOften
+	}
 	return cmp.Or(
 		cmpBool(often(a), often(b)),
 		-cmpBool(a.Urgent, b.Urgent),

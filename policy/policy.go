@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -57,7 +58,7 @@ type Policy struct {
 	Every time.Duration // how often the job is scheduled
 
 	// InForce is this policy in words, kept with what it decides; nil: unknown.
-	InForce *InForce
+	InForce *record.InForce
 }
 
 // ZonalComplete says which window a zonal cluster's completion obeys: its API
@@ -83,8 +84,8 @@ const (
 )
 
 // Asks says whether that kind of call needs an approval.
-func (a Approve) Asks(k CallKind) bool {
-	return a == ApproveBoth || (a == ApproveStart && k == CallStart) || (a == ApproveComplete && k == CallComplete)
+func (a Approve) Asks(k record.CallKind) bool {
+	return a == ApproveBoth || (a == ApproveStart && k == record.CallStart) || (a == ApproveComplete && k == record.CallComplete)
 }
 
 // NodesBy says who recreates nodes.
@@ -116,7 +117,7 @@ type Due struct {
 }
 
 // due applies the three rules; asked marks a person's rotate request.
-func (p *Policy) due(b fleet.Bundle, asked *Request, now time.Time) Due {
+func (p *Policy) due(b fleet.Bundle, asked *record.Request, now time.Time) Due {
 	ca := b.Oldest()
 	if ca.Fingerprint == "" {
 		return Due{}
@@ -134,7 +135,7 @@ func (p *Policy) due(b fleet.Bundle, asked *Request, now time.Time) Due {
 		d.At, d.Why = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore)
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
-		d.At, d.Why = asked.At, "asked for by "+who(asked.Said)
+		d.At, d.Why = asked.At, "asked for by "+record.Who(asked.Said)
 	}
 	d.Is = !now.Before(d.At)
 	return d

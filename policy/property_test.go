@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -62,7 +63,7 @@ func drawPolicy(t *rapid.T) *Policy {
 }
 
 // drawCluster makes a cluster somewhere in its life, and its record if any.
-func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *Rotation) {
+func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotation) {
 	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
 	left := time.Duration(rapid.IntRange(-10, 400).Draw(t, "days left")) * 24 * time.Hour
 	old := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("old%d", i)), Issued: now.Add(left - 5*365*24*time.Hour), Expires: now.Add(left)}
@@ -118,47 +119,47 @@ func drawSteering(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	}
 }
 
-func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Time) *Rotation {
-	phase := rapid.SampledFrom(Phases).Draw(t, "phase")
+func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Time) *record.Rotation {
+	phase := rapid.SampledFrom(record.Phases).Draw(t, "phase")
 	began := now.Add(-hours(rapid.IntRange(0, 200).Draw(t, "began")))
-	r := &Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: Ours, Carry: rapid.Bool().Draw(t, "carry"),
-		Baseline: Baseline{CA: old, Status: fleet.Running}, Phase: phase, Transitions: []Transition{{Phase: phase, At: began}},
-		StartOp: Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]Work{},
+	r := &record.Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: record.Ours, Carry: rapid.Bool().Draw(t, "carry"),
+		Baseline: record.Baseline{CA: old, Status: fleet.Running}, Phase: phase, Transitions: []record.Transition{{Phase: phase, At: began}},
+		StartOp: record.Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]record.Work{},
 	}
 	if rapid.Bool().Draw(t, "call") {
-		r.Call = &Call{ID: "call", Kind: CallStart, IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute), State: rapid.SampledFrom([]CallState{Intended, Accepted, Refused, Unclear}).Draw(t, "state")}
+		r.Call = &record.Call{ID: "call", Kind: record.CallStart, IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute), State: rapid.SampledFrom([]record.CallState{record.Intended, record.Accepted, record.Refused, record.Unclear}).Draw(t, "state")}
 	}
-	if phase != Starting {
+	if phase != record.Starting {
 		c.Bundle.CAs = []fleet.CA{old, fresh}
 		r.New, r.HandedOverAt = fresh, began.Add(time.Hour)
 		for _, p := range c.Pools {
 			r.PoolsSeen = append(r.PoolsSeen, p.Name)
-			if phase != RecreatingNodes || rapid.Bool().Draw(t, "pool done") {
-				r.Pools[p.Name] = Work{Operation: "n", StartedAt: began.Add(time.Hour), EndedAt: began.Add(2 * time.Hour)}
+			if phase != record.RecreatingNodes || rapid.Bool().Draw(t, "pool done") {
+				r.Pools[p.Name] = record.Work{Operation: "n", StartedAt: began.Add(time.Hour), EndedAt: began.Add(2 * time.Hour)}
 			}
 		}
 	}
-	if phase == Verifying {
+	if phase == record.Verifying {
 		c.Bundle.CAs = []fleet.CA{fresh}
 	}
 	return r
 }
 
 func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}, Fleet: FleetDoc{Env: "test", Slots: map[string]Slot{}, Waves: map[string]WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
+	f := Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}, Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{}, Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
 		c, r := drawCluster(t, i, now)
 		f.Clusters = append(f.Clusters, c)
 		if r != nil {
 			f.Book.Rotations[c.Ref] = *r
-			if r.Carry && r.Phase != Verifying {
-				f.Book.Fleet.Slots[c.Ref.String()] = Slot{Attempt: r.AttemptID}
+			if r.Carry && r.Phase != record.Verifying {
+				f.Book.Fleet.Slots[c.Ref.String()] = record.Slot{Attempt: r.AttemptID}
 			}
 		}
 	}
 	if rapid.Bool().Draw(t, "hold") {
-		f.Book.Fleet.Holds = []Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
+		f.Book.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
 	}
 	return f
 }
@@ -270,7 +271,7 @@ func TestStartsWithinLimits(t *testing.T) {
 // TestSettleOutlastsDoubt: absence proves something only when no late, stale
 // or skewed answer can contradict it.
 func TestSettleOutlastsDoubt(t *testing.T) {
-	if sum := SendWithin + CallTimeout + Late + Stale + Skew; SettleAfter <= sum {
-		t.Errorf("SettleAfter %s is not larger than the doubts' sum %s", SettleAfter, sum)
+	if sum := record.SendWithin + record.CallTimeout + record.Late + record.Stale + record.Skew; record.SettleAfter <= sum {
+		t.Errorf("SettleAfter %s is not larger than the doubts' sum %s", record.SettleAfter, sum)
 	}
 }

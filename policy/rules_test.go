@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -32,21 +33,21 @@ func idleCluster(ref fleet.Ref) fleet.Cluster {
 
 // flying gives the cluster in the middle of a rotation of ours that began 20 h
 // ago, and its record.
-func flying(ref fleet.Ref, phase Phase) (fleet.Cluster, Rotation) {
+func flying(ref fleet.Ref, phase record.Phase) (fleet.Cluster, record.Rotation) {
 	c := idleCluster(ref)
 	c.Bundle.CAs = []fleet.CA{oldCA, newCA}
 	began := monday.Add(-hours(20))
-	r := Rotation{
-		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: Ours, Carry: true, Baseline: Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
-		Phase: phase, Transitions: []Transition{{Phase: Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
-		StartOp: Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
-		PoolsSeen: []string{"web"}, Pools: map[string]Work{}, LastRead: monday,
+	r := record.Rotation{
+		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
+		Phase: phase, Transitions: []record.Transition{{Phase: record.Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
+		StartOp: record.Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
+		PoolsSeen: []string{"web"}, Pools: map[string]record.Work{}, LastRead: monday,
 	}
 	return c, r
 }
 
-func fleetOf(c fleet.Cluster, r *Rotation) Fleet {
-	f := Fleet{Clusters: []fleet.Cluster{c}, Book: Book{Known: true, Rotations: map[fleet.Ref]Rotation{}}}
+func fleetOf(c fleet.Cluster, r *record.Rotation) Fleet {
+	f := Fleet{Clusters: []fleet.Cluster{c}, Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	if r != nil {
 		f.Book.Rotations[r.Cluster] = *r
 	}
@@ -65,7 +66,7 @@ func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
 func TestAdoptionCountsAgainstStarts(t *testing.T) {
 	p := plain()
 	p.MaxActive, p.Adopt = 1, AdoptCarry
-	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"}, RecreatingNodes)
+	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"}, record.RecreatingNodes)
 	f := fleetOf(idleCluster(shopRef), nil)
 	f.Clusters = append(f.Clusters, foreign)
 	for _, d := range Plan(p, f, "run", monday) {
@@ -76,21 +77,21 @@ func TestAdoptionCountsAgainstStarts(t *testing.T) {
 }
 
 func TestRefusedStartClaimsNothing(t *testing.T) {
-	c, r := flying(shopRef, Starting)
-	r.Call = &Call{ID: "c", Kind: CallStart, IntentAt: monday.Add(-10 * time.Minute), State: Refused, Refusal: Denied}
-	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != Starting || d.Close != "" {
+	c, r := flying(shopRef, record.Starting)
+	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: monday.Add(-10 * time.Minute), State: record.Refused, Refusal: record.Denied}
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.Starting || d.Close != "" {
 		t.Errorf("two CAs after a denied start became %s %s", d.Phase, d.Close)
 	}
-	r.Call.Refusal = AlreadyRotating
-	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes {
+	r.Call.Refusal = record.AlreadyRotating
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.RecreatingNodes {
 		t.Errorf("a start refused with 409 is presumed ours, got %s", d.Phase)
 	}
 }
 
 func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	c.Autopilot = true
-	r.Pools[""] = Work{Operation: "m", StartedAt: monday.Add(-hours(1)), EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
+	r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(1)), EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
 	if d.Action != Wait || !d.NextChange.After(monday) {
 		t.Errorf("%s %v until %s", d.Action, d.Pools, d.NextChange)
@@ -103,10 +104,10 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
 	problem := window.Maintenance{Problem: "the window cannot be understood"}
 	for _, autopilot := range []bool{false, true} {
-		c, r := flying(shopRef, RecreatingNodes)
+		c, r := flying(shopRef, record.RecreatingNodes)
 		c.Autopilot, c.Maintenance = autopilot, problem
 		if autopilot {
-			r.Pools[""] = Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
+			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
 		if d.Action != People || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
@@ -147,9 +148,9 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 		t.Fatal(err)
 	}
-	c, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"}, UpdatingClients)
+	c, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"}, record.UpdatingClients)
 	c.Zonal, c.Bundle.CAs[0].Expires = true, monday.AddDate(0, 0, 44)
-	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
 	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood", Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)), End: monday.AddDate(0, 0, 3)}}}}
 	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait || d.Reason != reason.WindowClosed {
 		t.Errorf("in the exclusion: %s %s", d.Action, d.Message)
@@ -180,27 +181,27 @@ func TestFitNamesBothCalendars(t *testing.T) {
 }
 
 func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
-	_, r := flying(shopRef, Completing)
+	_, r := flying(shopRef, record.Completing)
 	for _, pool := range []string{"", "web"} {
-		r.Pools[pool] = Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8))}
+		r.Pools[pool] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8))}
 	}
-	r.Call = &Call{ID: "c", Kind: CallComplete, State: Intended, IntentAt: monday}
+	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Intended, IntentAt: monday}
 	for _, named := range []string{"", "web"} {
-		d := Settle(Decision{Rotation: &r}, map[string]Outcome{"c": {State: Refused, Refusal: RequiresRecreation, Pool: named}}, "run", monday)
+		d := Settle(Decision{Rotation: &r}, map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}}, "run", monday)
 		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
 			t.Errorf("named %q: evidence survives: %+v", named, d.Rotation.Pools)
 		}
-		if d.Rotation.NotBefore != monday.Add(hours(1)) || d.Phase != RecreatingNodes {
+		if d.Rotation.NotBefore != monday.Add(hours(1)) || d.Phase != record.RecreatingNodes {
 			t.Errorf("named %q: next try %s, phase %s", named, d.Rotation.NotBefore, d.Phase)
 		}
 	}
 }
 
 func TestSoakFollowsTheLastNodeWork(t *testing.T) {
-	c, r := flying(shopRef, UpdatingClients)
+	c, r := flying(shopRef, record.UpdatingClients)
 	p := plain()
 	p.Soak = hours(12)
-	r.Pools["web"] = Work{Operation: "first", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	r.Pools["web"] = record.Work{Operation: "first", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
 	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != Complete {
 		t.Fatalf("%s: %s", d.Action, d.Message)
 	}
@@ -211,9 +212,9 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 }
 
 func TestStartOperationIsNotAnOlderOne(t *testing.T) {
-	c, r := flying(shopRef, Starting)
+	c, r := flying(shopRef, record.Starting)
 	intent := monday.Add(-40 * time.Minute)
-	r.StartOp, r.New, r.Call = Work{}, fleet.CA{}, &Call{ID: "c", Kind: CallStart, IntentAt: intent, State: Unclear}
+	r.StartOp, r.New, r.Call = record.Work{}, fleet.CA{}, &record.Call{ID: "c", Kind: record.CallStart, IntentAt: intent, State: record.Unclear}
 	c.Operations = []fleet.Operation{
 		{Name: "labels", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)), End: intent.Add(-50 * time.Minute)},
 		{Name: "start", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(time.Second), End: intent.Add(10 * time.Minute)},
@@ -226,13 +227,13 @@ func TestStartOperationIsNotAnOlderOne(t *testing.T) {
 }
 
 func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Stuck = true
-	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Failures = []Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
+	f.Book.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
 	d := planOne(t, plain(), f, monday)
-	if d.Phase != UpdatingClients {
+	if d.Phase != record.UpdatingClients {
 		t.Fatal(d.Phase)
 	}
 	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Failures) != 1 {
@@ -247,7 +248,7 @@ func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"}, RecreatingNodes)
+	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"}, record.RecreatingNodes)
 	canary.Wave = "env=dev"
 	f := fleetOf(prod, &canary)
 	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
@@ -265,11 +266,11 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"}, RecreatingNodes)
+	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"}, record.RecreatingNodes)
 	dev.Labels = map[string]string{"env": "dev"}
 	f := fleetOf(prod, &r)
 	f.Clusters = append(f.Clusters, dev)
-	f.Book.Fleet.Holds = []Hold{{Cluster: dev.Ref}}
+	f.Book.Fleet.Holds = []record.Hold{{Cluster: dev.Ref}}
 	for _, d := range Plan(p, f, "run", monday) {
 		if d.Cluster.Ref != shopRef {
 			continue
@@ -308,9 +309,9 @@ func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
 }
 
 func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
-	notes := WaveNotes{}.with(WaveNote{Due: monday, At: monday.Add(hours(1))})
-	notes = notes.with(WaveNote{Due: monday.Add(hours(240)), At: monday.Add(hours(250))})
-	if got := notes.last(monday.Add(hours(24))); !got.Equal(monday.Add(hours(1))) {
+	notes := record.WaveNotes{}.With(record.WaveNote{Due: monday, At: monday.Add(hours(1))})
+	notes = notes.With(record.WaveNote{Due: monday.Add(hours(240)), At: monday.Add(hours(250))})
+	if got := notes.LastOf(monday.Add(hours(24))); !got.Equal(monday.Add(hours(1))) {
 		t.Errorf("production due on Tuesday soaks from %s", got)
 	}
 	if got := notes.Last(); !got.Equal(monday.Add(hours(250))) {
@@ -319,54 +320,54 @@ func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
 }
 
 func TestBlockedRotationFreesItsSlot(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Failed, r.BlockedSince = string(reason.PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
-	r.Pools["web"] = Work{Failures: 3, LeftToGKE: "it failed three times"}
+	r.Pools["web"] = record.Work{Failures: 3, LeftToGKE: "it failed three times"}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
+	f.Book.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot != SlotRelease {
 		t.Errorf("slot %q after %s", d.Slot, fleet.Days(monday.Sub(r.BlockedSince)))
 	}
 }
 
 func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
-	r.PoolCalls = map[string]Call{"web": {ID: "c", Kind: CallRecreate, Pool: "web", State: Intended, IntentAt: monday}}
-	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action != Recreate {
+	c, r := flying(shopRef, record.RecreatingNodes)
+	r.PoolCalls = map[string]record.Call{"web": {ID: "c", Kind: record.CallRecreate, Pool: "web", State: record.Intended, IntentAt: monday}}
+	if d := Again(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action != Recreate {
 		t.Fatalf("%s %s", d.Action, d.Message)
 	}
 	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
-	if d := Again(plain(), FleetDoc{}, r, CallRecreate, "web", c, monday); d.Action == Recreate {
+	if d := Again(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action == Recreate {
 		t.Error("a pool that GKE has just recreated would be recreated again")
 	}
 }
 
 func TestPartialListingProvesNothing(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	c.Partial, c.Pools = true, nil
-	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != RecreatingNodes || d.Reason != reason.ListedPartly {
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.RecreatingNodes || d.Reason != reason.ListedPartly {
 		t.Errorf("%s %s", d.Phase, d.Reason)
 	}
 }
 
 func TestCloseMeansOneAttempt(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Requests = []Request{{Kind: RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
+	f.Book.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
 	if d := planOne(t, plain(), f, monday); d.Close != "" {
 		t.Error("a request to close an earlier attempt closed this one")
 	}
 	f.Book.Fleet.Requests[0].Attempt = "a1"
-	if d := planOne(t, plain(), f, monday); d.Close != ClosedByPeople {
+	if d := planOne(t, plain(), f, monday); d.Close != record.ClosedByPeople {
 		t.Errorf("closed %q", d.Close)
 	}
 }
 
 func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
-	c, r := flying(shopRef, RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Failed = string(reason.PoolFailed)
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Requests = []Request{{Kind: RequestRetry, Cluster: shopRef, Attempt: "a1"}}
+	f.Book.Fleet.Requests = []record.Request{{Kind: record.RequestRetry, Cluster: shopRef, Attempt: "a1"}}
 	f.Clusters[0].OperationsRead = false
 	d := planOne(t, plain(), f, monday)
 	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Requests) != 1 {
@@ -404,15 +405,15 @@ func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
 }
 
 func TestSlotWaitsForSettlement(t *testing.T) {
-	c, r := flying(shopRef, Verifying)
+	c, r := flying(shopRef, record.Verifying)
 	c.Bundle.CAs = []fleet.CA{newCA}
-	r.Call = &Call{ID: "c", Kind: CallComplete, State: Accepted, IntentAt: monday.Add(-10 * time.Minute)}
+	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Accepted, IntentAt: monday.Add(-10 * time.Minute)}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Slots = map[string]Slot{shopRef.String(): {Attempt: "a1"}}
+	f.Book.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot == SlotRelease || d.Close != "" {
 		t.Errorf("ten minutes after the intent: slot %q, closed %q", d.Slot, d.Close)
 	}
-	if d := planOne(t, plain(), f, monday.Add(hours(1))); d.Close != Completed || d.Slot != SlotRelease {
+	if d := planOne(t, plain(), f, monday.Add(hours(1))); d.Close != record.Completed || d.Slot != SlotRelease {
 		t.Errorf("an hour later: slot %q, closed %q", d.Slot, d.Close)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Intend gives the decision to store before a start is sent: a new attempt
@@ -13,17 +14,17 @@ import (
 // the caller, who alone may send the call.
 func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) Decision {
 	c := d.Cluster
-	d.Rotation = &Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: Ours, Carry: true,
-		Baseline: baselineOf(c), Phase: Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
-		Transitions: []Transition{{Starting, now, run, d.Reason}},
-		Call:        &Call{ID: callID, Kind: CallStart, IntentAt: now, Run: run, State: Intended},
+	d.Rotation = &record.Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Carry: true,
+		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
+		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
+		Call:        &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run, State: record.Intended},
 		LastRead:    c.Seen, Reason: reason.StartSent, InForce: d.InForce,
 	}
-	d.Tried.follow(d.Rotation)
+	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)
-	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(Starting) + ": " + d.Message})
+	d.Phase, d.Write, d.Slot = record.Starting, true, SlotTake
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(record.Starting) + ": " + d.Message})
 	return d
 }
 
@@ -31,22 +32,22 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 // are sent: one call id a pool, random and made by the caller, who alone may
 // send it.
 func IntendCall(d Decision, ids map[string]string, run string, now time.Time) Decision {
-	r := d.Rotation.clone()
-	kind := CallComplete
+	r := d.Rotation.Clone()
+	kind := record.CallComplete
 	if d.Action == Recreate {
-		kind = CallRecreate
+		kind = record.CallRecreate
 	}
 	for pool, id := range ids {
-		call := Call{ID: id, Kind: kind, Pool: pool, IntentAt: now, Run: run, State: Intended}
-		if kind == CallComplete {
+		call := record.Call{ID: id, Kind: kind, Pool: pool, IntentAt: now, Run: run, State: record.Intended}
+		if kind == record.CallComplete {
 			completeIntent(&r, call, now)
 			relyOn(&r, d.Approved)
-			r.under(d.InForce)
-			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(Completing) + ": " + d.Message})
+			r.Under(d.InForce)
+			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(record.Completing) + ": " + d.Message})
 			continue
 		}
 		if r.PoolCalls == nil {
-			r.PoolCalls = map[string]Call{}
+			r.PoolCalls = map[string]record.Call{}
 		}
 		r.PoolCalls[pool] = call
 	}
@@ -55,43 +56,43 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 }
 
 // relyOn records the approval that a call relied on.
-func relyOn(r *Rotation, a *Approval) {
+func relyOn(r *record.Rotation, a *record.Approval) {
 	if a != nil {
-		r.Approvals = append(slices.Clone(r.Approvals), ApprovalUse{Kind: a.Kind, Entry: a.Entry, Said: a.Said})
+		r.Approvals = append(slices.Clone(r.Approvals), record.ApprovalUse{Kind: a.Kind, Entry: a.Entry, Said: a.Said})
 	}
 }
 
-func completeIntent(r *Rotation, call Call, now time.Time) {
+func completeIntent(r *record.Rotation, call record.Call, now time.Time) {
 	if r.Call != nil {
-		r.remember(*r.Call)
+		r.Remember(*r.Call)
 	}
 	r.Call = &call
-	move(r, Completing, now, call.Run, reason.CompleteSent)
+	move(r, record.Completing, now, call.Run, reason.CompleteSent)
 	r.Reason = reason.CompleteSent
 }
 
 // move is the only place that changes a phase, and makes only moves that the
 // lifecycle knows.
-func move(r *Rotation, to Phase, now time.Time, run string, reason reason.Code) {
+func move(r *record.Rotation, to record.Phase, now time.Time, run string, reason reason.Code) {
 	if !Allowed(r.Phase, to) {
 		panic(illegalMove{r.Phase, to}) // see onIllegalMove
 	}
-	if to == UpdatingClients && r.Phase == RecreatingNodes {
+	if to == record.UpdatingClients && r.Phase == record.RecreatingNodes {
 		r.Entries++
 		r.AskedAt = time.Time{} // this entry needs an approval of its own
 	}
 	r.Phase = to
-	r.Transitions = append(slices.Clone(r.Transitions), Transition{to, now, run, reason})
-	if n := len(r.Transitions); n > MaxTransitions {
-		r.Transitions = slices.Delete(r.Transitions, 1, n-MaxTransitions+1)
+	r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: to, At: now, Run: run, Reason: reason})
+	if n := len(r.Transitions); n > record.MaxTransitions {
+		r.Transitions = slices.Delete(r.Transitions, 1, n-record.MaxTransitions+1)
 	}
 	r.Unexplained, r.BlockedSince = 0, time.Time{}
 }
 
 // Settle is the other half of the state machine: what the outcomes of the
 // calls, by call id, make of the rotation.
-func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) (out Decision) {
-	r := d.Rotation.clone()
+func Settle(d Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out Decision) {
+	r := d.Rotation.Clone()
 	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
 		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove, m.text()
 		out.Events = append(out.Events, Event{EventActionFailed, reason.IllegalMove, m.text()})
@@ -116,35 +117,35 @@ func Settle(d Decision, outcomes map[string]Outcome, run string, now time.Time) 
 	return out
 }
 
-func answered(c Call, o Outcome, now time.Time) Call {
-	c.State, c.Operation, c.AnsweredAt, c.Refusal, c.RawError = o.State, o.Operation, now, o.Refusal, clip(o.Raw)
+func answered(c record.Call, o record.Outcome, now time.Time) record.Call {
+	c.State, c.Operation, c.AnsweredAt, c.Refusal, c.RawError = o.State, o.Operation, now, o.Refusal, record.Clip(o.Raw)
 	return c
 }
 
 // settleCall: a refusal decides the phase, never that nothing happened. A call
 // that was never sent needs no settlement.
-func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time) {
-	to := func(p Phase, reason reason.Code) {
+func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, now time.Time) {
+	to := func(p record.Phase, reason reason.Code) {
 		move(r, p, now, run, reason)
 		r.Reason = reason
 		d.Reason, d.Message = reason, reason.Info().Sentence
 		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
 	}
 	switch {
-	case o.State == Withdrawn && r.Call.Kind == CallStart:
-		r.remember(*r.Call)
+	case o.State == record.Withdrawn && r.Call.Kind == record.CallStart:
+		r.Remember(*r.Call)
 		r.Call = nil
-		d.Close, d.Slot = NotStarted, SlotRelease
+		d.Close, d.Slot = record.NotStarted, SlotRelease
 		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
-	case o.State == Withdrawn:
-		r.remember(*r.Call)
+	case o.State == record.Withdrawn:
+		r.Remember(*r.Call)
 		r.Call = nil
-		move(r, UpdatingClients, now, run, reason.CallWithdrawn)
+		move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
 		r.Reason = reason.CallWithdrawn
 		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
-	case o.State == Refused && o.Refusal == RequiresRecreation:
-		to(RecreatingNodes, reason.NeedsRecreation)
-		d.Message = clip(o.Raw)
+	case o.State == record.Refused && o.Refusal == record.RequiresRecreation:
+		to(record.RecreatingNodes, reason.NeedsRecreation)
+		d.Message = record.Clip(o.Raw)
 		void(r, o.Pool)
 		backOff(r, now)
 	default:
@@ -153,19 +154,19 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 }
 
 // announce tells of a refusal or of silence.
-func (d *Decision) announce(o Outcome, what string) {
+func (d *Decision) announce(o record.Outcome, what string) {
 	switch o.State {
-	case Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), clip(what + " refused: " + o.Raw)})
-	case Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, clip(what + ": no clear answer: " + o.Raw)})
+	case record.Refused:
+		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), record.Clip(what + " refused: " + o.Raw)})
+	case record.Unclear:
+		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, record.Clip(what + ": no clear answer: " + o.Raw)})
 	}
 }
 
 // void makes a pool's older evidence worthless, and that of an Autopilot's
 // control plane; when GKE names no pool, that of all.
-func void(r *Rotation, pool string) {
-	r.Pools = cloneMap(r.Pools)
+func void(r *record.Rotation, pool string) {
+	r.Pools = record.CloneMap(r.Pools)
 	names := []string{pool}
 	if pool == "" {
 		names = r.PoolsSeen
@@ -180,39 +181,39 @@ func void(r *Rotation, pool string) {
 	}
 }
 
-func voidOne(r *Rotation, pool string) {
+func voidOne(r *record.Rotation, pool string) {
 	w := r.Pools[pool]
 	since := w.StartedAt
 	if since.IsZero() {
-		since = r.nodesFrom()
+		since = r.NodesFrom()
 	}
-	r.Pools[pool] = Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
+	r.Pools[pool] = record.Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
 }
 
-func settlePool(r *Rotation, pool string, o Outcome, now time.Time) {
-	if o.State == Withdrawn {
-		r.retirePool(pool, r.PoolCalls[pool])
+func settlePool(r *record.Rotation, pool string, o record.Outcome, now time.Time) {
+	if o.State == record.Withdrawn {
+		r.RetirePool(pool, r.PoolCalls[pool])
 		return
 	}
-	if o.State != Refused || o.Refusal == OtherOperation || o.Refusal == Throttled || o.Refusal == StaleEtag {
+	if o.State != record.Refused || o.Refusal == record.OtherOperation || o.Refusal == record.Throttled || o.Refusal == record.StaleEtag {
 		return
 	}
-	r.Pools = cloneMap(r.Pools)
+	r.Pools = record.CloneMap(r.Pools)
 	w := r.Pools[pool]
 	w.Failures++
-	w.LastError = clipTo(o.Raw, maxPoolError)
-	w.NotBefore = now.Add(backoff[min(w.Failures, len(backoff))-1])
+	w.LastError = record.ClipTo(o.Raw, record.MaxPoolError)
+	w.NotBefore = now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
 	switch {
-	case o.Refusal == Invalid:
+	case o.Refusal == record.Invalid:
 		w.LeftToGKE = "GKE refuses its version: " + w.LastError
-	case w.Failures >= failuresBeforePeople:
+	case w.Failures >= record.FailuresBeforePeople:
 		w.LeftToGKE = "refused three times: " + w.LastError
 	}
 	r.Pools[pool] = w
 }
 
 // backOff makes the next try wait: 1 h, 6 h, then 24 h.
-func backOff(r *Rotation, now time.Time) {
+func backOff(r *record.Rotation, now time.Time) {
 	r.Refusals++
-	r.NotBefore = now.Add(backoff[min(r.Refusals, len(backoff))-1])
+	r.NotBefore = now.Add(record.BackOff[min(r.Refusals, len(record.BackOff))-1])
 }

@@ -6,6 +6,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestBlockedFreesSlot: a rotation that waits for people for more than eight days
@@ -20,9 +21,9 @@ func TestBlockedFreesSlot(t *testing.T) {
 	}
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	doc := FleetDoc{Slots: map[string]Slot{ref.String(): {Attempt: "a"}}}
+	doc := record.FleetDoc{Slots: map[string]record.Slot{ref.String(): {Attempt: "a"}}}
 	for code, frees := range people {
-		r := Rotation{Cluster: ref, AttemptID: "a", Phase: UpdatingClients, Carry: true}
+		r := record.Rotation{Cluster: ref, AttemptID: "a", Phase: record.UpdatingClients, Carry: true}
 		released := time.Duration(-1)
 		for after := time.Duration(0); after <= 10*24*time.Hour && released < 0; after += time.Hour {
 			k := &Case{Policy: &Policy{}, Doc: &doc, Now: begin.Add(after)}

@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Owners steer with labels on their own cluster, as gcloud and Terraform set
@@ -102,9 +103,9 @@ func labelText(key, value string) string {
 		}
 		return r
 	}
-	text := clipTo(key, most)
+	text := record.ClipTo(key, most)
 	if value != "" {
-		text += "=" + clipTo(value, most)
+		text += "=" + record.ClipTo(value, most)
 	}
 	return strings.Map(printable, text)
 }
@@ -143,7 +144,7 @@ func askLabels(k *Case) Verdict {
 	case endless:
 		opens = time.Time{}
 	}
-	return shut(reason.HeldByLabel, "held by its label "+clip(strings.Join(binding, "; and by ")), opens)
+	return shut(reason.HeldByLabel, "held by its label "+record.Clip(strings.Join(binding, "; and by ")), opens)
 }
 
 // LabelHold says which labels hold the cluster at now, in words; "": none.
@@ -157,29 +158,29 @@ func (p *Policy) LabelHold(c fleet.Cluster, now time.Time) string {
 
 // held says whether anybody holds the cluster now, by command or by label.
 func (k *Case) held() bool {
-	_, byCommand := k.Doc.held(k.Cluster.Ref, k.Now)
+	_, byCommand := k.Doc.Held(k.Cluster.Ref, k.Now)
 	return byCommand || !askLabels(k).Open
 }
 
 // holdsEnd is when holds on the cluster run out, in so far as they do.
 func (k *Case) holdsEnd() time.Time {
-	h, _ := k.Doc.held(k.Cluster.Ref, k.Now)
+	h, _ := k.Doc.Held(k.Cluster.Ref, k.Now)
 	return soonest(h.Until, askLabels(k).Changes)
 }
 
 // approved gives the approval that a call of that kind can rely on: by command,
 // else by label.
-func (k *Case) approved(kind CallKind) (Approval, bool) {
+func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
 	if a, ok := approved(*k.Doc, kind, k); ok {
 		return a, true
 	}
-	a := Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}
+	a := record.Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}
 	value, ok := k.Cluster.Labels[LabelApprove]
 	if !ok || k.Policy.Steer != SteerBoth {
 		return a, false
 	}
-	a.Said = Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value), At: k.Now, Run: k.Run}
-	if kind == CallComplete {
+	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value), At: k.Now, Run: k.Run}
+	if kind == record.CallComplete {
 		if k.Rotation == nil || value != completeLabel(*k.Rotation) {
 			return a, false
 		}
@@ -210,19 +211,19 @@ const labelLetters = 16
 
 // completeLabel is the value that approves the completion which the rotation
 // waits for: of this attempt, and of this entry into updating-clients.
-func completeLabel(r Rotation) string {
-	return fmt.Sprintf("complete-%s-%d", clipTo(r.AttemptID, labelLetters), r.Entries)
+func completeLabel(r record.Rotation) string {
+	return fmt.Sprintf("complete-%s-%d", record.ClipTo(r.AttemptID, labelLetters), r.Entries)
 }
 
 // startLabel is how the value begins that approves the replacement of this CA;
 // the last day on which it counts follows.
 func (k *Case) startLabel() string {
-	return "start-" + clipTo(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
+	return "start-" + record.ClipTo(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
 }
 
 // unapproved tells how to approve by label, and why the label that is there
 // does not; changes is when passing time alone makes it count.
-func (k *Case) unapproved(kind CallKind) (hint string, changes time.Time) {
+func (k *Case) unapproved(kind record.CallKind) (hint string, changes time.Time) {
 	value, given := k.Cluster.Labels[LabelApprove]
 	if k.Policy.Steer != SteerBoth {
 		if given {
@@ -231,7 +232,7 @@ func (k *Case) unapproved(kind CallKind) (hint string, changes time.Time) {
 		return "", time.Time{}
 	}
 	write := LabelApprove + "="
-	if kind == CallComplete {
+	if kind == record.CallComplete {
 		write += completeLabel(*k.Rotation)
 	} else {
 		write += k.startLabel() + "YYYY-MM-DD, its last day, at most " + fleet.Days(StartApprovalLasts) + " ahead"

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 func TestLabelsThatHold(t *testing.T) {
@@ -34,7 +35,7 @@ func TestLabelsThatHold(t *testing.T) {
 	} {
 		p, c := plain(), idleCluster(shopRef)
 		c.Labels = x.labels
-		v := askLabels(newCase(p, c, nil, &FleetDoc{}, "", monday))
+		v := askLabels(newCase(p, c, nil, &record.FleetDoc{}, "", monday))
 		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message, x.held) && !strings.Contains(v.Message, x.held) || !v.OpensAt.Equal(x.opens) {
 			t.Errorf("%v: open %t, %q, opens %s", x.labels, v.Open, v.Message, v.OpensAt)
 		}
@@ -45,7 +46,7 @@ func TestLabelsThatHold(t *testing.T) {
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
-		doc := Tidy(FleetDoc{}, []Decision{d}, RunNote{At: monday})
+		doc := Tidy(record.FleetDoc{}, []Decision{d}, record.RunNote{At: monday})
 		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the book notes %q", x.labels, got)
 		}
@@ -63,11 +64,11 @@ func TestLabelsAndCommands(t *testing.T) {
 	p.Steer = SteerBoth
 	c.Labels = map[string]string{LabelHold: "x"}
 	f := fleetOf(c, nil)
-	f.Book.Fleet.Holds = []Hold{{Cluster: shopRef, Said: Said{By: "ann"}}}
+	f.Book.Fleet.Holds = []record.Hold{{Cluster: shopRef, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
-	doc, _, err := SayRelease(f.Book.Fleet, shopRef, Said{By: "ann", At: monday})
+	doc, _, err := SayRelease(f.Book.Fleet, shopRef, record.Said{By: "ann", At: monday})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestLabelsAndCommands(t *testing.T) {
 	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel {
 		t.Errorf("after the release: %s", d.Reason)
 	}
-	f.Book.Fleet.Holds, f.Clusters[0].Labels = []Hold{{Said: Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
+	f.Book.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("hold all, and no label holds: %s", d.Reason)
 	}
@@ -95,12 +96,12 @@ func TestLabelsAndCommands(t *testing.T) {
 // TestLabelHoldsWhatFlies: every call of ours stops, people are told at once
 // what GKE does all the same, and nothing is stuck.
 func TestLabelHoldsWhatFlies(t *testing.T) {
-	for _, phase := range []Phase{RecreatingNodes, UpdatingClients} {
+	for _, phase := range []record.Phase{record.RecreatingNodes, record.UpdatingClients} {
 		p := plain()
 		c, r := flying(shopRef, phase)
 		c.Labels = map[string]string{LabelHold: "x"}
-		if phase == UpdatingClients {
-			r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
+		if phase == record.UpdatingClients {
+			r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 			p.Soak = 0
 		}
 		now := monday.Add(hours(10))
@@ -137,7 +138,7 @@ func TestLabelAfterThePlan(t *testing.T) {
 	}
 	again := func(labels map[string]string) Decision {
 		c.Labels = labels
-		return Again(p, FleetDoc{}, r, CallStart, "", c, monday)
+		return Again(p, record.FleetDoc{}, r, record.CallStart, "", c, monday)
 	}
 	if d := again(c.Labels); d.Action != Start {
 		t.Errorf("unchanged: %s", d.Message)
@@ -178,7 +179,7 @@ func TestStartByLabel(t *testing.T) {
 	}
 	// Too far ahead becomes near enough, and the plan knows when.
 	c.Labels = map[string]string{LabelApprove: "start-old-2026-12-08"}
-	if v := askStartApproval(newCase(p, c, nil, &FleetDoc{}, "", monday)); v.Open || !v.Changes.Equal(monday.Add(hours(24))) {
+	if v := askStartApproval(newCase(p, c, nil, &record.FleetDoc{}, "", monday)); v.Open || !v.Changes.Equal(monday.Add(hours(24))) {
 		t.Errorf("open %t, counts from %s", v.Open, v.Changes)
 	}
 }
@@ -188,9 +189,9 @@ func TestStartByLabel(t *testing.T) {
 func TestCompletionByLabel(t *testing.T) {
 	p := plain()
 	p.Approval, p.Steer, p.Soak = ApproveComplete, SteerBoth, 0
-	c, r := flying(shopRef, UpdatingClients)
+	c, r := flying(shopRef, record.UpdatingClients)
 	r.AttemptID, r.Entries = "0123456789abcdef0123456789abcdef", 2
-	r.Pools["web"] = Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 	const right = "complete-0123456789abcdef-2"
 	for value, want := range map[string]bool{
 		right: true, "complete-0123456789abcdef-1": false, "complete-0123456789abcdef-20": false, "complete-0123456789abcdef": false,
@@ -208,14 +209,14 @@ func TestCompletionByLabel(t *testing.T) {
 	c.Labels = map[string]string{LabelApprove: right}
 	d := planOne(t, p, fleetOf(c, &r), monday)
 	sent := *IntendCall(d, map[string]string{"": "c"}, "run-9", monday).Rotation
-	if use := sent.Approvals[0]; use.Kind != CallComplete || use.Entry != 2 || use.By != "label rotator-approve on the cluster" || use.Run != "run" {
+	if use := sent.Approvals[0]; use.Kind != record.CallComplete || use.Entry != 2 || use.By != "label rotator-approve on the cluster" || use.Run != "run" {
 		t.Errorf("recorded: %+v", use)
 	}
 	// An unrecreated pool appears: back, and this yes is void.
 	c.Pools = append(c.Pools, fleet.Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1, Status: fleet.Running})
 	r.PoolsSeen = append(r.PoolsSeen, "old")
 	back := planOne(t, p, fleetOf(c, &r), monday)
-	if back.Phase != RecreatingNodes {
+	if back.Phase != record.RecreatingNodes {
 		t.Fatalf("phase %s", back.Phase)
 	}
 	r = *back.Rotation
@@ -227,7 +228,7 @@ func TestCompletionByLabel(t *testing.T) {
 	// A command's yes goes before a label's in the record.
 	r.Entries = 2
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Approvals = []Approval{{Kind: CallComplete, Cluster: shopRef, ClusterID: "id", Attempt: r.AttemptID, Entry: 2, Said: Said{By: "ann"}}}
+	f.Book.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id", Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Approved == nil || d.Approved.By != "ann" {
 		t.Errorf("approved: %+v", d.Approved)
 	}

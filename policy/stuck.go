@@ -7,11 +7,12 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // countStuck adds the time since the last run to what nothing explains. It
 // counts at most two runs' distance, so a paused schedule counts nothing.
-func (k *Case) countStuck(d *Decision, r *Rotation) {
+func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 	if d.Close != "" || !r.Carry {
 		return
 	}
@@ -63,9 +64,9 @@ func (k *Case) explained(d Decision) bool {
 // announce tells at once, and once, that a hold, a freeze, a soak, the completion
 // window or a calendar that nobody understands has caught the rotation: GKE waits
 // for none of them.
-func (k *Case) announce(d *Decision, r *Rotation) {
+func (k *Case) announce(d *Decision, r *record.Rotation) {
 	gates := d.Gates
-	if !r.Carry || (r.Phase != RecreatingNodes && r.Phase != UpdatingClients) {
+	if !r.Carry || (r.Phase != record.RecreatingNodes && r.Phase != record.UpdatingClients) {
 		gates = nil
 	}
 	var caught []string

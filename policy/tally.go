@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Tally is what the fleet gates look at: who holds slots and which clusters
@@ -30,7 +31,7 @@ type pending struct {
 	due time.Time
 }
 
-func newTally(doc *FleetDoc) *Tally {
+func newTally(doc *record.FleetDoc) *Tally {
 	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{}}
 	for name, slot := range doc.Slots {
 		if ref, err := fleet.ParseRef(name); err == nil {
@@ -75,8 +76,8 @@ func askSlot(k *Case) Verdict {
 		return shut(reason, fmt.Sprintf("%d of %s=%d taken", n, name, limit), time.Time{})
 	}
 	switch all := t.active + t.emergency + t.urgent; {
-	case all >= MaxSlots:
-		return shut(reason.BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
+	case all >= record.MaxSlots:
+		return shut(reason.BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", record.MaxSlots), time.Time{})
 	case k.Urgent:
 		if t.urgent >= p.UrgentMaxActive {
 			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
@@ -104,7 +105,7 @@ func askSlot(k *Case) Verdict {
 // Vacancy asks the book alone, without any other start, whether a start of an
 // ordinary cluster finds the breaker shut and a slot free: what is full is full
 // for every run until the book changes. Emergency and urgent ones have their own.
-func Vacancy(p *Policy, doc FleetDoc) func(fleet.Ref) Verdict {
+func Vacancy(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 	k := Case{Policy: p, Doc: &doc, Tally: newTally(&doc)}
 	if v := askBreaker(&k); !v.Open {
 		v.Gate = "breaker"
@@ -178,7 +179,7 @@ func askWave(k *Case) Verdict {
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name
-		if at := k.Doc.Waves[name].last(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
+		if at := k.Doc.Waves[name].LastOf(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
 			return shut(reason.WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // unseen decides for a rotation whose cluster this run did not see: gone only
@@ -13,15 +14,15 @@ func (k *Case) unseen(f Fleet) Decision {
 	r, now := *k.Rotation, k.Now
 	k.Wave, k.WaveName = k.Policy.Waves.Named(r.Wave), r.Wave // labels are unknown
 	d := Decision{Cluster: k.Cluster, Phase: r.Phase, Wave: r.Wave, Action: Wait}
-	fresh := r.clone()
+	fresh := r.Clone()
 	d.Rotation = &fresh
 	why := f.UnreadAt(r.Cluster)
 	switch {
 	case k.endedByPerson(&d, &fresh):
 	case slices.Contains(f.Gone, r.Cluster):
-		k.close(&d, &fresh, Gone, reason.ClusterGone)
+		k.close(&d, &fresh, record.Gone, reason.ClusterGone)
 	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
-		k.close(&d, &fresh, Lost, reason.ClusterLost)
+		k.close(&d, &fresh, record.Lost, reason.ClusterLost)
 	default:
 		k.stay(&d, reason.NotReadable, cmp.Or(why, "no list shows it, and GKE was not asked for it"))
 		if !r.LastRead.IsZero() {

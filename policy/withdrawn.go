@@ -4,16 +4,17 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // countWithdrawn counts calls that were all taken back before they were sent: by
 // the read under the intent, mostly. A run that is told to stop takes back what
 // it has begun; that says nothing about the cluster.
-func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now time.Time) {
+func (d *Decision) countWithdrawn(r *record.Rotation, outcomes map[string]record.Outcome, now time.Time) {
 	why := ""
 	for _, o := range outcomes {
 		switch {
-		case o.State != Withdrawn:
+		case o.State != record.Withdrawn:
 			r.Withdrawals, r.WithdrawnTold = 0, time.Time{}
 			return
 		case o.Stopped:
@@ -21,17 +22,17 @@ func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now 
 		}
 		why = max(why, o.Raw)
 	}
-	if r.Withdrawals++; r.Withdrawals < withdrawnOften {
+	if r.Withdrawals++; r.Withdrawals < record.WithdrawnOften {
 		return
 	}
 	if d.Close != "" {
-		d.Findings = []string{clip(withdrawnText(r.Withdrawals, why))}
+		d.Findings = []string{record.Clip(record.WithdrawnText(r.Withdrawals, why))}
 	}
 	if now.Sub(r.WithdrawnTold) < 24*time.Hour {
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, clip(withdrawnText(r.Withdrawals, why))})
+	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, record.Clip(record.WithdrawnText(r.Withdrawals, why))})
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be

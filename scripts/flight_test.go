@@ -3,8 +3,8 @@ package scripts_test
 import (
 	"testing"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -30,7 +30,7 @@ func TestFlightInARealBook(t *testing.T) {
 	}
 	defer func() { _ = store.Close() }()
 	shop := fleet.Ref{Project: targetA, Location: "europe-west1", Name: "shop"}
-	r := policy.Rotation{Cluster: shop, AttemptID: "one", Phase: policy.UpdatingClients, Origin: policy.Ours}
+	r := record.Rotation{Cluster: shop, AttemptID: "one", Phase: record.UpdatingClients, Origin: record.Ours}
 	if _, err := store.Write(t.Context(), state.Change{Rotation: &r}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Schema is the version of the documents that this program writes. An older
@@ -64,7 +64,7 @@ const forStop = 4096
 
 // more is what the document may take beyond [MaxDocument].
 func more(v any) int {
-	if doc, is := v.(*policy.FleetDoc); is && slices.ContainsFunc(doc.Holds, func(h policy.Hold) bool { return h.Cluster.IsZero() }) {
+	if doc, is := v.(*record.FleetDoc); is && slices.ContainsFunc(doc.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() }) {
 		return forStop
 	}
 	return 0

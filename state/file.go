@@ -15,8 +15,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // The buckets of the file, named like Firestore's collections.
@@ -163,15 +163,15 @@ func (f *File) guard(do func() error) (err error) {
 func (f *File) Close() error { return nil }
 
 // Book implements [Store].
-func (f *File) Book(ctx context.Context) (policy.Book, error) {
-	book := policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}
+func (f *File) Book(ctx context.Context) (record.Book, error) {
+	book := record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketRotations)
 		if b == nil {
 			return nil
 		}
 		err := b.ForEach(func(k, v []byte) error {
-			var r policy.Rotation
+			var r record.Rotation
 			version, err := decode(string(k), v, &r)
 			if err == nil && DocID(r.Cluster) != string(k) {
 				err = fmt.Errorf("document %s cannot be read: it is about %s", k, r.Cluster)
@@ -187,13 +187,13 @@ func (f *File) Book(ctx context.Context) (policy.Book, error) {
 		return err
 	})
 	if err != nil {
-		return policy.Book{}, err
+		return record.Book{}, err
 	}
 	return book, nil
 }
 
 // Fleet implements [Store].
-func (f *File) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
+func (f *File) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
 	err = f.view(ctx, func(tx *bbolt.Tx) error {
 		doc, err = fleetIn(tx)
 		return err
@@ -201,8 +201,8 @@ func (f *File) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
 	return doc, err
 }
 
-func fleetIn(tx *bbolt.Tx) (policy.FleetDoc, error) {
-	var doc policy.FleetDoc
+func fleetIn(tx *bbolt.Tx) (record.FleetDoc, error) {
+	var doc record.FleetDoc
 	b := tx.Bucket(bucketFleet)
 	if b == nil || b.Get(keyFleet) == nil {
 		return doc, nil
@@ -252,7 +252,7 @@ func (f *File) Write(ctx context.Context, c Change) (Change, error) {
 
 // putRotation creates or replaces a rotation. An attempt that is opened again
 // leaves the history: it is never on record twice.
-func putRotation(tx *bbolt.Tx, r policy.Rotation) (policy.Rotation, error) {
+func putRotation(tx *bbolt.Tx, r record.Rotation) (record.Rotation, error) {
 	if err := checkName(r.Cluster); err != nil {
 		return r, err
 	}
@@ -268,7 +268,7 @@ func putRotation(tx *bbolt.Tx, r policy.Rotation) (policy.Rotation, error) {
 	return r, nil
 }
 
-func closeIn(tx *bbolt.Tx, rec policy.Record) error {
+func closeIn(tx *bbolt.Tx, rec record.Record) error {
 	b, id := tx.Bucket(bucketRotations), DocID(rec.Rotation.Cluster)
 	if err := unchanged(b, id, rec.Rotation.Version); err != nil {
 		return err
@@ -330,15 +330,15 @@ func current(b *bbolt.Bucket, id string) (string, error) {
 }
 
 // History implements [Store].
-func (f *File) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
-	var out []policy.Record
+func (f *File) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
+	var out []record.Record
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketHistory)
 		if b == nil {
 			return nil
 		}
 		return b.ForEach(func(k, v []byte) error {
-			var rec policy.Record
+			var rec record.Record
 			if _, err := decode(string(k), v, &rec); err != nil {
 				return err
 			}
@@ -351,7 +351,7 @@ func (f *File) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, err
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(out, func(a, b policy.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
+	slices.SortStableFunc(out, func(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
 	return out, nil
 }
 

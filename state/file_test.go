@@ -18,8 +18,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -44,7 +44,7 @@ func TestSharedSideBySide(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading made a file: %v", err)
 	}
-	if _, err := person.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "said"}}); err != nil {
+	if _, err := person.Write(t.Context(), state.Change{Fleet: &record.FleetDoc{Env: "said"}}); err != nil {
 		t.Fatal(err)
 	}
 	if doc, err := run.Fleet(t.Context()); err != nil || doc.Env != "said" {
@@ -56,7 +56,7 @@ func TestSharedSideBySide(t *testing.T) {
 // limit of the book, with room for its envelope.
 func TestLargestFits(t *testing.T) {
 	r, doc := statetest.Largest()
-	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc, "record": policy.Record{Rotation: r}} {
+	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc, "record": record.Record{Rotation: r}} {
 		text, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func TestReadOnly(t *testing.T) {
 		s := open(t, path)
 		err := os.WriteFile(path, nil, 0o600)
 		if env != "" {
-			_, err = s.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: env}})
+			_, err = s.Write(t.Context(), state.Change{Fleet: &record.FleetDoc{Env: env}})
 		}
 		before, readErr := os.ReadFile(path)
 		if err := errors.Join(err, readErr); err != nil {
@@ -226,7 +226,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 				t.Errorf("%v: newer is %v", err, !tt.newer)
 			}
 			for _, version := range []string{"", "9", "?"} {
-				r := policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
+				r := record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
 				_, err := s.Write(context.Background(), state.Change{Rotation: &r})
 				if tt.name == "wrong type" || tt.name == "bad name" || tt.name == "under another's name" {
 					continue // its envelope is whole: whoever knows its version may replace it
@@ -244,7 +244,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		if _, err := s.Fleet(context.Background()); !errors.Is(err, state.ErrNewer) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := s.Write(context.Background(), state.Change{Fleet: &policy.FleetDoc{Version: "1"}}); err == nil {
+		if _, err := s.Write(context.Background(), state.Change{Fleet: &record.FleetDoc{Version: "1"}}); err == nil {
 			t.Error("a newer document was overwritten")
 		}
 	})
@@ -288,7 +288,7 @@ func TestDamagedFiles(t *testing.T) {
 		}
 		_, bookErr := s.Book(t.Context())
 		_, historyErr := s.History(t.Context(), fleet.Ref{})
-		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
+		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
 		for _, err := range []error{bookErr, historyErr, writeErr} {
 			if err == nil {
 				continue

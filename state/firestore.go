@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // How long one operation may take. The pass has 60 s from intent to call.
@@ -84,14 +84,14 @@ func (f *Firestore) Close() error { return f.client.Close() }
 // Book implements [Store]. The fleet document is read first and so is never
 // newer than the rotations: a write that rests on both, while somebody changed
 // both in between, meets a conflict. A slot is never seen before its rotation.
-func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
+func (f *Firestore) Book(ctx context.Context) (book record.Book, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		book = policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}
+		book = record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
 		if err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version); err != nil {
 			return err
 		}
 		return f.query(ctx, colRotations, nil, func(id string, e envelope) error {
-			var r policy.Rotation
+			var r record.Rotation
 			if err := e.into(id, &r); err != nil {
 				return err
 			}
@@ -104,29 +104,29 @@ func (f *Firestore) Book(ctx context.Context) (book policy.Book, err error) {
 		})
 	})
 	if err != nil {
-		return policy.Book{}, err
+		return record.Book{}, err
 	}
 	return book, nil
 }
 
 // Fleet implements [Store].
-func (f *Firestore) Fleet(ctx context.Context) (doc policy.FleetDoc, err error) {
+func (f *Firestore) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		doc = policy.FleetDoc{}
+		doc = record.FleetDoc{}
 		return f.get(ctx, idFleet, &doc, &doc.Version)
 	})
 	if err != nil {
-		return policy.FleetDoc{}, err
+		return record.FleetDoc{}, err
 	}
 	return doc, nil
 }
 
 // History implements [Store].
-func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []policy.Record, err error) {
+func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		out = nil
 		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), func(id string, e envelope) error {
-			var rec policy.Record
+			var rec record.Record
 			if err := e.into(id, &rec); err != nil {
 				return err
 			}
@@ -137,7 +137,7 @@ func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []policy.Re
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(out, func(a, b policy.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
+	slices.SortStableFunc(out, func(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
 	return out, nil
 }
 

@@ -8,7 +8,7 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // The collections, and the documents that there are once.
@@ -106,7 +106,7 @@ func (b *batch) fail(id string, err error) {
 
 // putRotation creates or replaces a rotation. An attempt that is opened again
 // leaves the history: it is never on record twice.
-func (b *batch) putRotation(r *policy.Rotation) {
+func (b *batch) putRotation(r *record.Rotation) {
 	if err := checkName(r.Cluster); err != nil {
 		b.fail(colRotations, err)
 		return
@@ -127,7 +127,7 @@ func (b *batch) forget(attempt string) {
 }
 
 // close removes the active rotation and keeps the record.
-func (b *batch) close(rec *policy.Record) {
+func (b *batch) close(rec *record.Record) {
 	r := &rec.Rotation
 	b.remove(colRotations+"/"+DocID(r.Cluster), r.Version)
 	b.checkAttempt(r.AttemptID)
@@ -149,7 +149,7 @@ func (b *batch) checkAttempt(id string) {
 	}
 }
 
-func shown(r *policy.Rotation) map[string]*pb.Value {
+func shown(r *record.Rotation) map[string]*pb.Value {
 	return map[string]*pb.Value{fieldCluster: text(r.Cluster.String()), fieldAttempt: text(r.AttemptID), fieldPhase: text(string(r.Phase))}
 }
 

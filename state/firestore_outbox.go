@@ -9,7 +9,7 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // The fields of a notice beside the body.
@@ -17,7 +17,7 @@ const fieldKind = "kind"
 
 // addNotice stores a notice without a condition, which would be one for all of
 // the commit.
-func (b *batch) addNotice(n *policy.Notice) {
+func (b *batch) addNotice(n *record.Notice) {
 	if err := checkNotice(n.ID); err != nil {
 		b.fail(colNotices, err)
 		return
@@ -27,22 +27,22 @@ func (b *batch) addNotice(n *policy.Notice) {
 	}
 }
 
-func shownNotice(n *policy.Notice) map[string]*pb.Value {
+func shownNotice(n *record.Notice) map[string]*pb.Value {
 	return map[string]*pb.Value{fieldKind: text(string(n.Kind)), fieldCluster: text(n.Subject())}
 }
 
 // Outbox implements [Store]. The order of the commits is that of the documents'
 // creation, which later writes leave as it is.
-func (f *Firestore) Outbox(ctx context.Context) (box policy.Outbox, err error) {
+func (f *Firestore) Outbox(ctx context.Context) (box record.Outbox, err error) {
 	var made map[string]time.Time
 	err = f.read(ctx, func(ctx context.Context) error {
-		box, made = policy.Outbox{}, map[string]time.Time{}
+		box, made = record.Outbox{}, map[string]time.Time{}
 		return f.query(ctx, colNotices, nil, func(id string, e envelope) error {
 			if id == idAnnounced {
 				box.Announced.Version = e.Version
 				return e.into(id, &box.Announced)
 			}
-			var n policy.Notice
+			var n record.Notice
 			if err := e.into(id, &n); err != nil {
 				return err
 			}
@@ -52,16 +52,16 @@ func (f *Firestore) Outbox(ctx context.Context) (box policy.Outbox, err error) {
 		})
 	})
 	if err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
-	slices.SortStableFunc(box.Notices, func(a, b policy.Notice) int {
+	slices.SortStableFunc(box.Notices, func(a, b record.Notice) int {
 		return cmp.Or(made[a.ID].Compare(made[b.ID]), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
 	})
 	return box, nil
 }
 
 // Told implements [Store].
-func (f *Firestore) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (f *Firestore) Told(ctx context.Context, n record.Notice, all bool) error {
 	if err := checkNotice(n.ID); err != nil {
 		return err
 	}

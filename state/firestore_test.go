@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 	"gke-credential-rotator/state/statetest"
@@ -80,8 +80,8 @@ func document(t *testing.T, database, id string) *pb.Document {
 	return doc
 }
 
-func newRotation(name, attempt string) policy.Rotation {
-	return policy.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt, Phase: policy.Starting, Origin: policy.Ours}
+func newRotation(name, attempt string) record.Rotation {
+	return record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt, Phase: record.Starting, Origin: record.Ours}
 }
 
 // TestDocumentFields: what queries, Firestore's clean-up and people need stands
@@ -99,7 +99,7 @@ func TestDocumentFields(t *testing.T) {
 		t.Errorf("rotation %v", f)
 	}
 	closed := time.Date(2026, 11, 21, 2, 0, 0, 123456789, time.UTC)
-	if _, err := s.Write(context.Background(), state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: closed}}); err != nil {
+	if _, err := s.Write(context.Background(), state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: closed}}); err != nil {
 		t.Fatal(err)
 	}
 	f = document(t, database, "history/one").GetFields()
@@ -121,7 +121,7 @@ func TestUndatedRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(context.Background(), state.Change{Close: &policy.Record{Rotation: *got.Rotation}}); err != nil {
+	if _, err := s.Write(context.Background(), state.Change{Close: &record.Record{Rotation: *got.Rotation}}); err != nil {
 		t.Fatal(err)
 	}
 	if f := document(t, database, "history/one").GetFields(); f["expireAt"] != nil {
@@ -131,7 +131,7 @@ func TestUndatedRecord(t *testing.T) {
 		r := newRotation("d", id)
 		got, err := s.Write(context.Background(), state.Change{Rotation: &r})
 		if err == nil {
-			_, err = s.Write(context.Background(), state.Change{Close: &policy.Record{Rotation: *got.Rotation}})
+			_, err = s.Write(context.Background(), state.Change{Close: &record.Record{Rotation: *got.Rotation}})
 		}
 		if err == nil || errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "attempt's id") {
 			t.Errorf("an attempt named %q: %v", id, err)
@@ -192,7 +192,7 @@ func TestWriteIsSentOnce(t *testing.T) {
 		s, database := (*state.Firestore)(nil), freshDatabase()
 		s = openFirestore(t, database, c.options()...)
 		r := newRotation("c", "one")
-		_, err := s.Write(context.Background(), state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "test"}})
+		_, err := s.Write(context.Background(), state.Change{Rotation: &r, Fleet: &record.FleetDoc{Env: "test"}})
 		if err == nil || errors.Is(err, state.ErrConflict) {
 			t.Errorf("%s: told as %v, want unclear", code, err)
 		}
@@ -236,11 +236,11 @@ func TestFleetIsNeverNewer(t *testing.T) {
 	s := openFirestore(t, database)
 	over := make(chan error, 1)
 	go func() {
-		var doc policy.FleetDoc
+		var doc record.FleetDoc
 		for i := range 100 {
 			r := newRotation(fmt.Sprintf("c-%d", i), fmt.Sprintf("attempt-%d", i))
 			next := doc
-			next.Slots = map[string]policy.Slot{r.Cluster.String(): {Attempt: r.AttemptID}}
+			next.Slots = map[string]record.Slot{r.Cluster.String(): {Attempt: r.AttemptID}}
 			for k, v := range doc.Slots {
 				next.Slots[k] = v
 			}
@@ -334,7 +334,7 @@ func TestTroubles(t *testing.T) {
 func TestOthersTransaction(t *testing.T) {
 	database := freshDatabase()
 	s := openFirestore(t, database)
-	got, err := s.Write(context.Background(), state.Change{Fleet: &policy.FleetDoc{Env: "test"}})
+	got, err := s.Write(context.Background(), state.Change{Fleet: &record.FleetDoc{Env: "test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,28 +14,28 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/job/corpus"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
 
 // kinds are the documents that the book holds.
 var kinds = []func() any{
-	func() any { return &policy.Rotation{} }, func() any { return &policy.FleetDoc{} },
-	func() any { return &policy.Record{} }, func() any { return &state.Lease{} },
+	func() any { return &record.Rotation{} }, func() any { return &record.FleetDoc{} },
+	func() any { return &record.Record{} }, func() any { return &state.Lease{} },
 }
 
 // documents are one full and one nearly empty document of each kind, and what
 // other versions of the program or other programs may have left.
 func documents(f *testing.F, each func(kind uint8, body string)) {
 	rotation, doc := statetest.Largest()
-	small := policy.Rotation{
-		Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "one", Phase: policy.Starting,
-		Call:  &policy.Call{ID: "c", Kind: policy.CallStart, IntentAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
-		Pools: map[string]policy.Work{"web": {Failures: 1}},
+	small := record.Rotation{
+		Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "one", Phase: record.Starting,
+		Call:  &record.Call{ID: "c", Kind: record.CallStart, IntentAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		Pools: map[string]record.Work{"web": {Failures: 1}},
 	}
-	for _, v := range []any{small, doc, policy.Record{Rotation: small, ClosedAs: policy.Completed}, state.Lease{Holder: "a"}, rotation} {
+	for _, v := range []any{small, doc, record.Record{Rotation: small, ClosedAs: record.Completed}, state.Lease{Holder: "a"}, rotation} {
 		body, err := json.Marshal(v)
 		if err != nil {
 			f.Fatal(err)
@@ -111,7 +111,7 @@ var noID = regexp.MustCompile(`^\.\.?$|^__.*__$|/`)
 
 func checkIDs(t *testing.T, text []byte, v any) {
 	t.Helper()
-	r, ok := v.(*policy.Rotation)
+	r, ok := v.(*record.Rotation)
 	if !ok || r.Cluster.IsZero() {
 		return
 	}

@@ -3,7 +3,7 @@ package state
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // LeaseLasts is how long a lease is held after it was taken or renewed.
@@ -25,7 +25,7 @@ type Lease struct {
 // than any run with a right clock could have made it end was left by a wrong
 // clock, and would keep everybody out until then: it is free.
 func (l Lease) HeldAt(now time.Time) bool {
-	return l.Holder != "" && now.Before(l.Until) && !l.Until.After(now.Add(LeaseLasts+policy.Skew))
+	return l.Holder != "" && now.Before(l.Until) && !l.Until.After(now.Add(LeaseLasts+record.Skew))
 }
 
 // grant gives the lease as it is after want was asked for, where l is stored.

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Memory is a book that lives as long as its process: for simulations, which
@@ -21,9 +21,9 @@ type Memory struct {
 	mu       sync.Mutex
 	fresh    bool // every read is decoded anew, as from a file
 	versions int
-	flights  map[fleet.Ref]page[policy.Rotation]
-	fleet    page[policy.FleetDoc]
-	history  map[string]page[policy.Record]
+	flights  map[fleet.Ref]page[record.Rotation]
+	fleet    page[record.FleetDoc]
+	history  map[string]page[record.Record]
 	lease    Lease
 	outbox   outbox
 }
@@ -38,12 +38,12 @@ type page[T any] struct {
 // NewMemory makes an empty book. With fresh every read is decoded anew: no
 // reader shares anything with another, as with a file.
 func NewMemory(fresh bool) *Memory {
-	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[policy.Rotation]{}, history: map[string]page[policy.Record]{}}
+	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[record.Rotation]{}, history: map[string]page[record.Record]{}}
 }
 
 // MemoryOf makes a book that holds what another book holds, and of its history
 // the records that are given. What is done to the one does nothing to the other.
-func MemoryOf(book policy.Book, history []policy.Record) (*Memory, error) {
+func MemoryOf(book record.Book, history []record.Record) (*Memory, error) {
 	m := NewMemory(false)
 	var err error
 	if m.fleet, err = pageOf(m, book.Fleet); err != nil {
@@ -83,7 +83,7 @@ func pageIn[T any](m *Memory, p page[T]) (T, error) {
 	return v, err
 }
 
-func (m *Memory) rotation(ref fleet.Ref) (policy.Rotation, error) {
+func (m *Memory) rotation(ref fleet.Ref) (record.Rotation, error) {
 	p := m.flights[ref]
 	r, err := pageIn(m, p)
 	r.Version = p.version
@@ -91,17 +91,17 @@ func (m *Memory) rotation(ref fleet.Ref) (policy.Rotation, error) {
 }
 
 // Book implements [Store].
-func (m *Memory) Book(ctx context.Context) (policy.Book, error) {
+func (m *Memory) Book(ctx context.Context) (record.Book, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return policy.Book{}, err
+		return record.Book{}, err
 	}
-	out := policy.Book{Known: true, Rotations: make(map[fleet.Ref]policy.Rotation, len(m.flights))}
+	out := record.Book{Known: true, Rotations: make(map[fleet.Ref]record.Rotation, len(m.flights))}
 	for ref := range m.flights {
 		r, err := m.rotation(ref)
 		if err != nil {
-			return policy.Book{}, err
+			return record.Book{}, err
 		}
 		out.Rotations[ref] = r
 	}
@@ -110,18 +110,18 @@ func (m *Memory) Book(ctx context.Context) (policy.Book, error) {
 	return out, err
 }
 
-func (m *Memory) doc() (policy.FleetDoc, error) {
+func (m *Memory) doc() (record.FleetDoc, error) {
 	doc, err := pageIn(m, m.fleet)
 	doc.Version = m.fleet.version
 	return doc, err
 }
 
 // Fleet implements [Store].
-func (m *Memory) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+func (m *Memory) Fleet(ctx context.Context) (record.FleetDoc, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return policy.FleetDoc{}, err
+		return record.FleetDoc{}, err
 	}
 	return m.doc()
 }
@@ -136,9 +136,9 @@ func (m *Memory) Write(ctx context.Context, c Change) (Change, error) {
 	if err := m.unchanged(c); err != nil {
 		return c, err
 	}
-	var doc page[policy.FleetDoc]
-	var flight page[policy.Rotation]
-	var record page[policy.Record]
+	var doc page[record.FleetDoc]
+	var flight page[record.Rotation]
+	var record page[record.Record]
 	var err error
 	written := c
 	if c.Fleet != nil {
@@ -211,7 +211,7 @@ func (m *Memory) unchanged(c Change) error {
 }
 
 // History implements [Store].
-func (m *Memory) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
+func (m *Memory) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -224,7 +224,7 @@ func (m *Memory) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, e
 		}
 	}
 	slices.Sort(ids)
-	var out []policy.Record
+	var out []record.Record
 	for _, id := range ids {
 		rec, err := pageIn(m, m.history[id])
 		if err != nil {
@@ -232,16 +232,16 @@ func (m *Memory) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, e
 		}
 		out = append(out, rec)
 	}
-	slices.SortStableFunc(out, func(x, y policy.Record) int { return y.ClosedAt.Compare(x.ClosedAt) })
+	slices.SortStableFunc(out, func(x, y record.Record) int { return y.ClosedAt.Compare(x.ClosedAt) })
 	return out, nil
 }
 
 // Records implements [Store].
-func (m *Memory) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
-	return func(yield func(policy.Record, error) bool) {
+func (m *Memory) Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
 		for _, rec := range m.recordsSince(since) {
 			if err := ctx.Err(); err != nil {
-				yield(policy.Record{}, err)
+				yield(record.Record{}, err)
 				return
 			}
 			if !yield(rec, nil) {
@@ -251,10 +251,10 @@ func (m *Memory) Records(ctx context.Context, since time.Time) iter.Seq2[policy.
 	}
 }
 
-func (m *Memory) recordsSince(since time.Time) []policy.Record {
+func (m *Memory) recordsSince(since time.Time) []record.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []policy.Record
+	var out []record.Record
 	for _, p := range m.history {
 		if at := p.value.ClosedAt; !at.IsZero() && !at.Before(since) {
 			out = append(out, p.value)

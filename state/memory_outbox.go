@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"slices"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // outbox is what is to be told, in the order in which it was written.
 type outbox struct {
-	announced page[policy.Announced]
-	notices   []page[policy.Notice]
+	announced page[record.Announced]
+	notices   []page[record.Notice]
 }
 
 // after gives the outbox as a change leaves it.
@@ -31,7 +31,7 @@ func (o outbox) after(m *Memory, c Change, written *Change) (outbox, error) {
 		if err := checkNotice(n.ID); err != nil {
 			return o, err
 		}
-		if slices.ContainsFunc(o.notices, func(p page[policy.Notice]) bool { return p.value.ID == n.ID }) {
+		if slices.ContainsFunc(o.notices, func(p page[record.Notice]) bool { return p.value.ID == n.ID }) {
 			continue
 		}
 		p, err := pageOf(m, n)
@@ -45,22 +45,22 @@ func (o outbox) after(m *Memory, c Change, written *Change) (outbox, error) {
 }
 
 // Outbox implements [Store].
-func (m *Memory) Outbox(ctx context.Context) (policy.Outbox, error) {
+func (m *Memory) Outbox(ctx context.Context) (record.Outbox, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
-	var box policy.Outbox
+	var box record.Outbox
 	var err error
 	if box.Announced, err = pageIn(m, m.outbox.announced); err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
 	box.Announced.Version = m.outbox.announced.version
 	for _, p := range m.outbox.notices {
 		n, err := pageIn(m, p)
 		if err != nil {
-			return policy.Outbox{}, err
+			return record.Outbox{}, err
 		}
 		n.Version = p.version
 		box.Notices = append(box.Notices, n)
@@ -69,13 +69,13 @@ func (m *Memory) Outbox(ctx context.Context) (policy.Outbox, error) {
 }
 
 // Told implements [Store].
-func (m *Memory) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (m *Memory) Told(ctx context.Context, n record.Notice, all bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	i := slices.IndexFunc(m.outbox.notices, func(p page[policy.Notice]) bool { return p.value.ID == n.ID })
+	i := slices.IndexFunc(m.outbox.notices, func(p page[record.Notice]) bool { return p.value.ID == n.ID })
 	switch {
 	case i < 0:
 		return nil

@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -27,16 +27,16 @@ func TestMemoryOf(t *testing.T) {
 	ctx := context.Background()
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	first := state.NewMemory(false)
-	r := policy.Rotation{Cluster: ref, ClusterID: "id", AttemptID: "one", AttemptNo: 1, Phase: policy.Starting}
-	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
+	r := record.Rotation{Cluster: ref, ClusterID: "id", AttemptID: "one", AttemptNo: 1, Phase: record.Starting}
+	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	book, err := first.Book(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := policy.Record{Rotation: policy.Rotation{Cluster: ref, AttemptID: "zero"}, ClosedAs: policy.Completed}
-	copied, err := state.MemoryOf(book, []policy.Record{old})
+	old := record.Record{Rotation: record.Rotation{Cluster: ref, AttemptID: "zero"}, ClosedAs: record.Completed}
+	copied, err := state.MemoryOf(book, []record.Record{old})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestMemoryOf(t *testing.T) {
 	if kept.AttemptID != "one" || got.Fleet.Env != "prod" || len(got.Fleet.Slots) != 1 {
 		t.Errorf("the copy holds %+v", got)
 	}
-	if _, err := copied.Write(ctx, state.Change{Close: &policy.Record{Rotation: closed, ClosedAs: policy.Completed}}); err != nil {
+	if _, err := copied.Write(ctx, state.Change{Close: &record.Record{Rotation: closed, ClosedAs: record.Completed}}); err != nil {
 		t.Fatal(err)
 	}
 	if history, err := copied.History(ctx, ref); err != nil || len(history) != 2 {

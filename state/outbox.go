@@ -9,7 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 var keyAnnounced = []byte("announced")
@@ -71,8 +71,8 @@ func isThere(b *bbolt.Bucket, id string) (bool, error) {
 }
 
 // Outbox implements [Store].
-func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
-	var box policy.Outbox
+func (f *File) Outbox(ctx context.Context) (record.Outbox, error) {
+	var box record.Outbox
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		if b == nil { // an older book, opened to be read only
@@ -83,7 +83,7 @@ func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
 				box.Announced.Version, err = decode("announced", v, &box.Announced)
 				return err
 			}
-			var n policy.Notice
+			var n record.Notice
 			if _, err = decode(string(k), v, &n); err != nil {
 				return err
 			}
@@ -93,13 +93,13 @@ func (f *File) Outbox(ctx context.Context) (policy.Outbox, error) {
 		})
 	})
 	if err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
 	return box, nil
 }
 
 // Told implements [Store].
-func (f *File) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (f *File) Told(ctx context.Context, n record.Notice, all bool) error {
 	return f.update(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		before, err := current(b, n.Version)

@@ -9,7 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -19,7 +19,7 @@ import (
 func TestOlderFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
 	f := open(t, path)
-	if _, err := f.Write(t.Context(), state.Change{Fleet: &policy.FleetDoc{Env: "test"}}); err != nil {
+	if _, err := f.Write(t.Context(), state.Change{Fleet: &record.FleetDoc{Env: "test"}}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := bbolt.Open(path, 0o600, nil)
@@ -40,7 +40,7 @@ func TestOlderFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), state.Change{Fleet: &doc, Notices: []policy.Notice{{ID: "aa"}}}); err != nil {
+	if _, err := s.Write(t.Context(), state.Change{Fleet: &doc, Notices: []record.Notice{{ID: "aa"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if box, err := s.Outbox(t.Context()); err != nil || len(box.Notices) != 1 {
@@ -51,13 +51,13 @@ func TestOlderFile(t *testing.T) {
 // TestOutboxFits: what people were told of, at its limit, and the notice of the
 // largest hand-over stay below the limit of a document.
 func TestOutboxFits(t *testing.T) {
-	told := policy.Announced{Told: map[string][]string{}}
-	for i := range policy.MaxTold {
+	told := record.Announced{Told: map[string][]string{}}
+	for i := range record.MaxTold {
 		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", strings.Repeat("p", 30), strings.Repeat("c", 36), i)
 		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
-	n := policy.Notice{ID: strings.Repeat("a", 32), Message: strings.Repeat("x", policy.MaxMessage), Next: strings.Repeat("x", 300), HandOver: &policy.HandOver{Pools: map[string]bool{}}}
+	n := record.Notice{ID: strings.Repeat("a", 32), Message: strings.Repeat("x", record.MaxMessage), Next: strings.Repeat("x", 300), HandOver: &record.HandOver{Pools: map[string]bool{}}}
 	for name := range r.Pools {
 		n.HandOver.Pools[name] = true
 	}

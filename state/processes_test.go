@@ -17,7 +17,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )
@@ -41,7 +41,7 @@ func TestProcess(t *testing.T) {
 		contend(t, named(t, os.Getenv(envStore)), os.Getenv(envName))
 	case "start":
 		one := option.WithGRPCDialOption(grpc.WithUnaryInterceptor(saying))
-		if _, err := named(t, os.Getenv(envStore), one).Write(context.Background(), starting("c", "dead", policy.FleetDoc{})); err != nil {
+		if _, err := named(t, os.Getenv(envStore), one).Write(context.Background(), starting("c", "dead", record.FleetDoc{})); err != nil {
 			t.Error(err)
 		}
 	case "hold":
@@ -71,9 +71,9 @@ func named(t *testing.T, name string, opts ...option.ClientOption) state.Store {
 }
 
 // starting is what a start writes: the rotation, and its slot.
-func starting(cluster, attempt string, doc policy.FleetDoc) state.Change {
+func starting(cluster, attempt string, doc record.FleetDoc) state.Change {
 	r := newRotation(cluster, attempt)
-	slots := map[string]policy.Slot{r.Cluster.String(): {Attempt: attempt}}
+	slots := map[string]record.Slot{r.Cluster.String(): {Attempt: attempt}}
 	for k, v := range doc.Slots {
 		slots[k] = v
 	}
@@ -248,7 +248,7 @@ func killWhen(t *testing.T, cmd *exec.Cmd, line string) {
 func TestKilledWithFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book.db")
 	killWhen(t, process(t, "hold", path, ""), "holding")
-	if _, err := open(t, path).Write(context.Background(), starting("c", "one", policy.FleetDoc{})); err != nil {
+	if _, err := open(t, path).Write(context.Background(), starting("c", "one", record.FleetDoc{})); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // recordsPage is how many records are read at a time: nothing is kept open or
@@ -20,21 +20,21 @@ const recordsPage = 200
 
 // ByClosing orders records by their closing, and what was closed at once by the
 // attempt.
-func ByClosing(a, b policy.Record) int {
+func ByClosing(a, b record.Record) int {
 	return cmp.Or(a.ClosedAt.Compare(b.ClosedAt), cmp.Compare(a.Rotation.AttemptID, b.Rotation.AttemptID))
 }
 
 // paged gives records page by page, until a page is empty.
-func paged(ctx context.Context, page func() ([]policy.Record, error)) iter.Seq2[policy.Record, error] {
-	return func(yield func(policy.Record, error) bool) {
+func paged(ctx context.Context, page func() ([]record.Record, error)) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
 		for {
 			err := ctx.Err()
-			var recs []policy.Record
+			var recs []record.Record
 			if err == nil {
 				recs, err = page()
 			}
 			if err != nil {
-				yield(policy.Record{}, err)
+				yield(record.Record{}, err)
 				return
 			}
 			if len(recs) == 0 {
@@ -51,10 +51,10 @@ func paged(ctx context.Context, page func() ([]policy.Record, error)) iter.Seq2[
 
 // Records implements [Store]. First it finds out which there are, and when they
 // were closed.
-func (f *File) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+func (f *File) Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error] {
 	var ids []string
 	known := false
-	return paged(ctx, func() (recs []policy.Record, err error) {
+	return paged(ctx, func() (recs []record.Record, err error) {
 		err = f.view(ctx, func(tx *bbolt.Tx) (err error) {
 			b := tx.Bucket(bucketHistory)
 			if b == nil {
@@ -104,13 +104,13 @@ func closedSince(b *bbolt.Bucket, since time.Time) ([]string, error) {
 	return ids, err
 }
 
-func recordsOf(b *bbolt.Bucket, ids []string) (recs []policy.Record, err error) {
+func recordsOf(b *bbolt.Bucket, ids []string) (recs []record.Record, err error) {
 	for _, id := range ids {
 		text := b.Get([]byte(id))
 		if text == nil {
 			continue
 		}
-		var rec policy.Record
+		var rec record.Record
 		if _, err := decode(id, text, &rec); err != nil {
 			return nil, err
 		}
@@ -122,14 +122,14 @@ func recordsOf(b *bbolt.Bucket, ids []string) (recs []policy.Record, err error) 
 // Records implements [Store]: one query a page, over the single field closedAt.
 // That field has microseconds, which is the order that a page is cut by; within
 // a page the record's own time counts.
-func (f *Firestore) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+func (f *Firestore) Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error] {
 	var after []*pb.Value
 	ended := false
-	return paged(ctx, func() (recs []policy.Record, err error) {
+	return paged(ctx, func() (recs []record.Record, err error) {
 		for !ended && len(recs) == 0 && err == nil {
 			recs, after, err = f.recordsAfter(ctx, since, after)
 			ended = len(recs) < recordsPage
-			recs = slices.DeleteFunc(recs, func(r policy.Record) bool { return r.ClosedAt.Before(since) })
+			recs = slices.DeleteFunc(recs, func(r record.Record) bool { return r.ClosedAt.Before(since) })
 		}
 		slices.SortStableFunc(recs, ByClosing)
 		return recs, err
@@ -137,11 +137,11 @@ func (f *Firestore) Records(ctx context.Context, since time.Time) iter.Seq2[poli
 }
 
 // recordsAfter reads the page behind a place, and gives the place of its end.
-func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*pb.Value) (recs []policy.Record, last []*pb.Value, err error) {
+func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*pb.Value) (recs []record.Record, last []*pb.Value, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		recs, last = nil, after
 		return f.ask(ctx, f.closedQuery(since, after), func(id string, doc *pb.Document, e envelope) error {
-			var rec policy.Record
+			var rec record.Record
 			if err := e.into(id, &rec); err != nil {
 				return err
 			}

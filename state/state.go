@@ -9,8 +9,8 @@ import (
 	"iter"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Store keeps the book. Every write is conditional on what was read, so two
@@ -18,26 +18,26 @@ import (
 type Store interface {
 	// Book gives all rotations in flight and the fleet document: one query
 	// and one read.
-	Book(ctx context.Context) (policy.Book, error)
+	Book(ctx context.Context) (record.Book, error)
 	// Fleet gives the fleet document alone.
-	Fleet(ctx context.Context) (policy.FleetDoc, error)
+	Fleet(ctx context.Context) (record.FleetDoc, error)
 	// Write applies the change at once or not at all and gives it back with
 	// its new versions. [ErrConflict]: somebody wrote first, [ErrTooLarge]: it
 	// does not fit; nothing was written. Any other error leaves it unclear
 	// whether it was applied.
 	Write(ctx context.Context, c Change) (Change, error)
 	// History lists the closed attempts of a cluster, newest first.
-	History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error)
+	History(ctx context.Context, ref fleet.Ref) ([]record.Record, error)
 	// Records gives the closed attempts of all clusters that were closed at since
 	// or later, in the order of their closing, a page at a time: as many as there
 	// are. An error is the last that it gives.
-	Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error]
+	Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error]
 	// Outbox gives the notices that wait for a receiver, in the order in which
 	// they were stored, and what was announced: one query.
-	Outbox(ctx context.Context) (policy.Outbox, error)
+	Outbox(ctx context.Context) (record.Outbox, error)
 	// Told removes a notice that all have; else it keeps, as n.Had, which of
 	// the receivers have it. What somebody removed stays removed.
-	Told(ctx context.Context, n policy.Notice, all bool) error
+	Told(ctx context.Context, n record.Notice, all bool) error
 	// Lease takes or renews the courtesy lease and says who holds it.
 	// Correctness never depends on it.
 	Lease(ctx context.Context, l Lease) (held Lease, err error)
@@ -52,20 +52,20 @@ type Store interface {
 // versions are still those that were read; an empty version means that there
 // was nothing.
 type Change struct {
-	Fleet *policy.FleetDoc
+	Fleet *record.FleetDoc
 	// Rotation is created, or replaced.
-	Rotation *policy.Rotation
+	Rotation *record.Rotation
 	// Close removes the active rotation of the record and keeps the record.
-	Close *policy.Record
+	Close *record.Record
 	// Replaces is an attempt whose record the closed one takes the place of, so
 	// that starts that were never sent leave one record, not one each; "": none.
 	Replaces string
 	// Notices are told to people once this change is stored. They are written
 	// without a condition of their own: one with the id of another is the other.
 	// They come back with their versions.
-	Notices []policy.Notice
+	Notices []record.Notice
 	// Announced is what was announced and still stands.
-	Announced *policy.Announced
+	Announced *record.Announced
 }
 
 // ErrConflict says that somebody else wrote first. Nothing was written.

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // column is one column of the table. Their order is a contract: new ones come
@@ -41,8 +41,8 @@ var columns = []column{
 	{"started_at", func(e Entry) string { return stamp(e.StartedAt) }},
 	{"handed_over_at", func(e Entry) string { return stamp(e.HandedOverAt) }},
 	{"nodes_done_at", func(e Entry) string { return stamp(e.NodesDoneAt) }},
-	{"completing_at", func(e Entry) string { return entered(e, policy.Completing) }},
-	{"verifying_at", func(e Entry) string { return entered(e, policy.Verifying) }},
+	{"completing_at", func(e Entry) string { return entered(e, record.Completing) }},
+	{"verifying_at", func(e Entry) string { return entered(e, record.Verifying) }},
 	{"approved", approved},
 	{"closed_by", func(e Entry) string {
 		if e.ClosedBy == nil {
@@ -68,9 +68,9 @@ func newCA(e Entry) fleet.CA {
 	return *e.NewCA
 }
 
-func under(p *policy.InForce) policy.InForce {
+func under(p *record.InForce) record.InForce {
 	if p == nil {
-		return policy.InForce{}
+		return record.InForce{}
 	}
 	return *p
 }
@@ -83,7 +83,7 @@ func stamp(t time.Time) string {
 }
 
 // entered is when the phase was last entered.
-func entered(e Entry, p policy.Phase) string {
+func entered(e Entry, p record.Phase) string {
 	at := time.Time{}
 	for _, ph := range e.Phases {
 		if ph.Phase == p {

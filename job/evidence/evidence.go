@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Entry is one finished attempt. Fields are only ever added.
@@ -24,9 +24,9 @@ type Entry struct {
 	ClusterID string          `json:"clusterId"`
 	AttemptID string          `json:"attemptId"`
 	Attempt   int             `json:"attempt"`
-	Origin    policy.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or claimed (ours, accepted late)
+	Origin    record.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or claimed (ours, accepted late)
 	Carried   bool            `json:"carried"` // by this tool, to its end
-	ClosedAs  policy.ClosedAs `json:"closedAs"`
+	ClosedAs  record.ClosedAs `json:"closedAs"`
 	ClosedAt  time.Time       `json:"closedAt"`
 	// CompletedBy is us, other or unknown; "" when the old CA was not seen to go.
 	CompletedBy string   `json:"completedBy"`
@@ -53,8 +53,8 @@ type Entry struct {
 
 	// Policy is what it was started under, and PolicyAtCompletion what it was
 	// completed under, where that was another; null: not on record.
-	Policy             *policy.InForce `json:"policy"`
-	PolicyAtCompletion *policy.InForce `json:"policyAtCompletion,omitempty"`
+	Policy             *record.InForce `json:"policy"`
+	PolicyAtCompletion *record.InForce `json:"policyAtCompletion,omitempty"`
 }
 
 // Change is what something was and became; "" is unknown.
@@ -65,7 +65,7 @@ type Change struct {
 
 // Phase is one stay in a phase.
 type Phase struct {
-	Phase   policy.Phase `json:"phase"`
+	Phase   record.Phase `json:"phase"`
 	Entered time.Time    `json:"enteredAt"`
 	Left    time.Time    `json:"leftAt"`
 	Run     string       `json:"run"` // the execution that entered it
@@ -82,20 +82,20 @@ type Said struct {
 
 // Approval is one that a call of ours relied on.
 type Approval struct {
-	To policy.CallKind `json:"to"`
+	To record.CallKind `json:"to"`
 	Said
 }
 
 // Call is one mutating call of ours and what came of it.
 type Call struct {
-	Kind      policy.CallKind  `json:"kind"`
+	Kind      record.CallKind  `json:"kind"`
 	Pool      string           `json:"pool,omitempty"`
 	Intended  time.Time        `json:"intendedAt"`
 	Run       string           `json:"run"`
-	State     policy.CallState `json:"outcome"`
+	State     record.CallState `json:"outcome"`
 	Answered  time.Time        `json:"answeredAt,omitzero"`
 	Operation string           `json:"operation,omitempty"`
-	Refusal   policy.Refusal   `json:"refusal,omitempty"`
+	Refusal   record.Refusal   `json:"refusal,omitempty"`
 	Error     string           `json:"error,omitempty"`
 }
 
@@ -111,7 +111,7 @@ type Operation struct {
 }
 
 // Of makes the entry of a record.
-func Of(rec policy.Record) Entry {
+func Of(rec record.Record) Entry {
 	r := rec.Rotation
 	e := Entry{
 		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin, Carried: r.Carry,
@@ -128,16 +128,16 @@ func Of(rec policy.Record) Entry {
 	for _, a := range r.Approvals {
 		e.Approvals = append(e.Approvals, Approval{a.Kind, said(a.Said)})
 	}
-	if rec.ClosedAs == policy.ClosedByPeople {
+	if rec.ClosedAs == record.ClosedByPeople {
 		s := said(rec.Said)
 		e.ClosedBy = &s
 	}
 	return e
 }
 
-func said(s policy.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
+func said(s record.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
 
-func phases(rec policy.Record) []Phase {
+func phases(rec record.Record) []Phase {
 	out := []Phase{}
 	for i, t := range rec.Rotation.Transitions {
 		left := rec.ClosedAt
@@ -150,7 +150,7 @@ func phases(rec policy.Record) []Phase {
 }
 
 // calls lists every call on record by the time of its intent.
-func calls(r policy.Rotation) []Call {
+func calls(r record.Rotation) []Call {
 	all := slices.Clone(r.Settled)
 	for _, pool := range slices.Sorted(maps.Keys(r.PoolCalls)) {
 		all = append(all, r.PoolCalls[pool])
@@ -158,7 +158,7 @@ func calls(r policy.Rotation) []Call {
 	if r.Call != nil {
 		all = append(all, *r.Call)
 	}
-	slices.SortStableFunc(all, func(a, b policy.Call) int { return a.IntentAt.Compare(b.IntentAt) })
+	slices.SortStableFunc(all, func(a, b record.Call) int { return a.IntentAt.Compare(b.IntentAt) })
 	out := []Call{}
 	for _, c := range all {
 		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal, c.RawError})
@@ -166,9 +166,9 @@ func calls(r policy.Rotation) []Call {
 	return out
 }
 
-func operations(r policy.Rotation) []Operation {
+func operations(r record.Rotation) []Operation {
 	out := []Operation{}
-	add := func(what, pool string, w policy.Work) {
+	add := func(what, pool string, w record.Work) {
 		if w.Operation != "" || w.Failures > 0 {
 			out = append(out, Operation{what, pool, w.Operation, w.StartedAt, w.EndedAt, w.Failures, w.LastError})
 		}

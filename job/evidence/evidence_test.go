@@ -15,9 +15,9 @@ import (
 
 	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -25,29 +25,29 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func at(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0, time.UTC) }
 
 // rotated is an attempt that was refused once, approved and completed.
-func rotated() policy.Record {
-	return policy.Record{
-		ClosedAs: policy.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"},
-		Rotation: policy.Rotation{
+func rotated() record.Record {
+	return record.Record{
+		ClosedAs: record.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"},
+		Rotation: record.Rotation{
 			Cluster: fleet.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1", AttemptID: "5f0c9d2e", AttemptNo: 2,
-			Origin: policy.Ours, Carry: true, Phase: policy.Verifying, Wave: "env=prod", DueAt: at(1, 0),
-			Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
+			Origin: record.Ours, Carry: true, Phase: record.Verifying, Wave: "env=prod", DueAt: at(1, 0),
+			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
 			New:      fleet.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
-			Transitions: []policy.Transition{
-				{Phase: policy.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
-				{Phase: policy.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone}, {Phase: policy.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},
-				{Phase: policy.Verifying, At: at(25, 10), Run: "run-5", Reason: reason.OneNewCA},
+			Transitions: []record.Transition{
+				{Phase: record.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue}, {Phase: record.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
+				{Phase: record.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone}, {Phase: record.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},
+				{Phase: record.Verifying, At: at(25, 10), Run: "run-5", Reason: reason.OneNewCA},
 			},
-			Settled: []policy.Call{
-				{ID: "secret-id", Kind: policy.CallStart, IntentAt: at(20, 2), Run: "run-1", State: policy.Accepted, Operation: "operation-1", AnsweredAt: at(20, 2)},
-				{ID: "x", Kind: policy.CallRecreate, Pool: "web", IntentAt: at(20, 3), Run: "run-2", State: policy.Refused, Refusal: policy.OtherOperation, RawError: "Cluster is running incompatible operation.", AnsweredAt: at(20, 3)},
+			Settled: []record.Call{
+				{ID: "secret-id", Kind: record.CallStart, IntentAt: at(20, 2), Run: "run-1", State: record.Accepted, Operation: "operation-1", AnsweredAt: at(20, 2)},
+				{ID: "x", Kind: record.CallRecreate, Pool: "web", IntentAt: at(20, 3), Run: "run-2", State: record.Refused, Refusal: record.OtherOperation, RawError: "Cluster is running incompatible operation.", AnsweredAt: at(20, 3)},
 			},
-			Call:         &policy.Call{ID: "y", Kind: policy.CallComplete, IntentAt: at(25, 9), Run: "run-4", State: policy.Unclear},
-			StartOp:      policy.Work{Operation: "operation-1", StartedAt: at(20, 2), EndedAt: at(20, 2).Add(12 * time.Minute)},
-			Pools:        map[string]policy.Work{"web": {Operation: "operation-2", StartedAt: at(20, 4), EndedAt: at(20, 5), FirstSeen: at(20, 5)}},
+			Call:         &record.Call{ID: "y", Kind: record.CallComplete, IntentAt: at(25, 9), Run: "run-4", State: record.Unclear},
+			StartOp:      record.Work{Operation: "operation-1", StartedAt: at(20, 2), EndedAt: at(20, 2).Add(12 * time.Minute)},
+			Pools:        map[string]record.Work{"web": {Operation: "operation-2", StartedAt: at(20, 4), EndedAt: at(20, 5), FirstSeen: at(20, 5)}},
 			HandedOverAt: at(20, 3),
-			Approvals:    []policy.ApprovalUse{{Kind: policy.CallComplete, Said: policy.Said{By: "ann", Reason: "clients are updated", At: at(25, 8), Run: "run-now-7"}}},
-			InForce:      &policy.InForce{Tool: "v1", Digest: "d1", Settings: map[string]string{"SOAK": "72h"}},
+			Approvals:    []record.ApprovalUse{{Kind: record.CallComplete, Said: record.Said{By: "ann", Reason: "clients are updated", At: at(25, 8), Run: "run-now-7"}}},
+			InForce:      &record.InForce{Tool: "v1", Digest: "d1", Settings: map[string]string{"SOAK": "72h"}},
 		},
 	}
 }
@@ -58,7 +58,7 @@ const older = `{"rotation":{"cluster":"p/europe-west1/a","clusterId":"id","attem
 
 func entries(t *testing.T) []evidence.Entry {
 	t.Helper()
-	var old policy.Record
+	var old record.Record
 	if err := json.Unmarshal([]byte(older), &old); err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,12 @@ package handover
 
 import (
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // clients lists who holds a credential, an address or a copy of the CA, in the
 // order in which to see to them.
-func clients(h policy.HandOver) []Step {
+func clients(h record.HandOver) []Step {
 	s := shell{h}
 	steps := []Step{s.check(), s.tokens(), s.caBundleStep(), s.kubeconfigs(), s.pipelines(), s.managers(), s.vault(), s.terraform(), s.certificates()}
 	if moved(h) {

@@ -20,8 +20,8 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/handover"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // need skips the test where a program is missing, and fails it in CI.
@@ -38,7 +38,7 @@ func need(t *testing.T, programs ...string) {
 }
 
 // steps are all steps of a pack, by their id.
-func steps(h policy.HandOver) map[string][]handover.Command {
+func steps(h record.HandOver) map[string][]handover.Command {
 	p := handover.Of(h)
 	out := map[string][]handover.Command{}
 	for _, st := range append(p.Clients, p.Levers...) {
@@ -48,7 +48,7 @@ func steps(h policy.HandOver) map[string][]handover.Command {
 }
 
 // script is every command of the pack, one after the other, as shown and as pasted.
-func script(h policy.HandOver) string {
+func script(h record.HandOver) string {
 	var b strings.Builder
 	p := handover.Of(h)
 	for _, st := range append(p.Clients, p.Levers...) {

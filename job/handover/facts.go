@@ -7,15 +7,15 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // fact is one labelled line of a hand-over.
 type fact struct{ label, text string }
 
 // facts says what is old, what is new and when the old ends; when writes times.
-func facts(h policy.HandOver, when func(time.Time) string) []fact {
+func facts(h record.HandOver, when func(time.Time) string) []fact {
 	out := []fact{{"rotation", fmt.Sprintf("attempt %d, %s", h.AttemptNo, whose(h))}}
 	switch {
 	case moved(h):
@@ -35,11 +35,11 @@ func facts(h policy.HandOver, when func(time.Time) string) []fact {
 	return append(out, fact{"old ends", ends(h, when)})
 }
 
-func whose(h policy.HandOver) string {
+func whose(h record.HandOver) string {
 	switch {
-	case h.Origin == policy.Foreign && h.Watched:
+	case h.Origin == record.Foreign && h.Watched:
 		return "started by somebody else, and this tool only looks"
-	case h.Origin == policy.Foreign:
+	case h.Origin == record.Foreign:
 		return "started by somebody else, carried by this tool"
 	}
 	return "started by this tool"
@@ -52,7 +52,7 @@ func ca(c fleet.CA) string {
 	return fmt.Sprintf("SHA-256 %s, %s to %s", code(string(c.Fingerprint)), c.Issued.UTC().Format(time.DateOnly), c.Expires.UTC().Format(time.DateOnly))
 }
 
-func pools(h policy.HandOver) string {
+func pools(h record.HandOver) string {
 	if h.Autopilot {
 		return "recreated by GKE (Autopilot)"
 	}
@@ -77,13 +77,13 @@ func pools(h policy.HandOver) string {
 }
 
 // ends says when the old credentials end, by us and by GKE.
-func ends(h policy.HandOver, when func(time.Time) string) string {
+func ends(h record.HandOver, when func(time.Time) string) string {
 	if over(h) {
 		return "they ended: first seen gone " + when(h.Completed)
 	}
 	var text string
 	switch {
-	case h.Phase == policy.Completing:
+	case h.Phase == record.Completing:
 		return "now: the completion was sent " + when(h.Completes)
 	case h.Watched:
 		text = "when those who started it complete it"
@@ -91,7 +91,7 @@ func ends(h policy.HandOver, when func(time.Time) string) string {
 		text = "our date is not known. What it waits for: " + code(h.Waits)
 	case h.Approval:
 		text = "not before " + when(h.Completes) + ", and only when a person has approved"
-	case h.Phase == policy.RecreatingNodes:
+	case h.Phase == record.RecreatingNodes:
 		text = "about " + when(h.Completes) + " by us; an estimate until the nodes are done"
 	default:
 		text = when(h.Completes) + " by us, as it looks now"

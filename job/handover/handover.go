@@ -15,15 +15,15 @@ import (
 	"strings"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Pack is a hand-over made of its facts. Its texts are written for people and
 // may change; facts, ids and commands are for programs, too. What stands
 // between backticks in a text is a name or a value.
 type Pack struct {
-	Facts policy.HandOver `json:"facts"`
+	Facts record.HandOver `json:"facts"`
 	// Title is one line that says which cluster and how urgent.
 	Title string `json:"title"`
 	// Now is what is to be done next, the most pressing first.
@@ -52,7 +52,7 @@ type Command struct {
 }
 
 // Of makes the pack of the facts.
-func Of(h policy.HandOver) Pack {
+func Of(h record.HandOver) Pack {
 	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h), Forgotten: forgotten(h)}
 	if oddName(h.Cluster) {
 		// GKE gives no such name, and a program would take it for an option.
@@ -83,16 +83,16 @@ func oddName(r fleet.Ref) bool {
 }
 
 // over says whether the old credentials have ended already.
-func over(h policy.HandOver) bool { return !h.Completed.IsZero() }
+func over(h record.HandOver) bool { return !h.Completed.IsZero() }
 
 // moved says whether the endpoint is known to have changed.
-func moved(h policy.HandOver) bool {
+func moved(h record.HandOver) bool {
 	return h.OldEndpoint != "" && h.NewEndpoint != "" && h.OldEndpoint != h.NewEndpoint
 }
 
 // private says whether the control plane has an address that only the network
 // around it knows.
-func private(h policy.HandOver) bool {
+func private(h record.HandOver) bool {
 	a, err := netip.ParseAddr(h.NewEndpoint)
 	return err == nil && a.IsPrivate()
 }
@@ -100,22 +100,22 @@ func private(h policy.HandOver) bool {
 // code marks a value within a text.
 func code(s string) string { return "`" + strings.ReplaceAll(words.Harmless(s), "`", "'") + "`" }
 
-func title(h policy.HandOver) string {
+func title(h record.HandOver) string {
 	name := code(h.Cluster.String())
 	switch {
 	case over(h):
 		return name + ": the old credentials have ended"
-	case h.Phase == policy.Completing:
+	case h.Phase == record.Completing:
 		return name + ": the old credentials are being ended now"
-	case h.Moment == policy.AtCompletion:
+	case h.Moment == record.AtCompletion:
 		return name + ": last call, the old credentials end soon"
-	case h.Moment == policy.AtNodesDone || h.Phase == policy.UpdatingClients:
+	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
 		return name + ": nodes are done, clients are to be updated now"
 	}
 	return name + ": new credentials are here, clients are to be updated"
 }
 
-func now(h policy.HandOver) []string {
+func now(h record.HandOver) []string {
 	if over(h) {
 		return []string{
 			"Whatever cannot reach the cluster since then still has an old credential: find it below and update it. There is no way back.",
@@ -124,12 +124,12 @@ func now(h policy.HandOver) []string {
 	}
 	var out []string
 	switch {
-	case h.Phase == policy.Completing:
+	case h.Phase == record.Completing:
 		out = append(out, "The completion is on its way and cannot be stopped: update what is left at once.")
-	case h.Moment == policy.AtCompletion:
+	case h.Moment == record.AtCompletion:
 		out = append(out, "Run the checks below once more on every client that matters. What still has only the old CA stops working at the completion.")
 		out = append(out, "Not ready? Say so now, with a hold: see below.")
-	case h.Moment == policy.AtNodesDone || h.Phase == policy.UpdatingClients:
+	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
 		out = append(out, "Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first.")
 	default:
 		out = append(out,
@@ -143,7 +143,7 @@ func now(h policy.HandOver) []string {
 	return out
 }
 
-func impact(h policy.HandOver) []string {
+func impact(h record.HandOver) []string {
 	var out []string
 	if h.Autopilot {
 		out = append(out, "Autopilot: GKE recreates the nodes by itself, and the API server stays reachable at the completion.")
@@ -163,7 +163,7 @@ func impact(h policy.HandOver) []string {
 	return out
 }
 
-func forgotten(h policy.HandOver) []string {
+func forgotten(h record.HandOver) []string {
 	out := []string{
 		"With the old CA alone: x509, certificate signed by unknown authority.",
 		"With an old token: 401 Unauthorized. With an old client certificate: the same.",

@@ -14,8 +14,8 @@ import (
 
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -24,10 +24,10 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func at(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0, time.UTC) }
 
 // example is a zonal cluster with a DNS endpoint, half way through its nodes.
-func example() policy.HandOver {
-	return policy.HandOver{
+func example() record.HandOver {
+	return record.HandOver{
 		Cluster:   fleet.Ref{Project: "shop-prod", Location: "us-central1-a", Name: "catalog"},
-		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: policy.Ours, At: at(20, 3), Moment: policy.AtStartDone, Phase: policy.RecreatingNodes,
+		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: record.Ours, At: at(20, 3), Moment: record.AtStartDone, Phase: record.RecreatingNodes,
 		OldEndpoint: "203.0.113.7", NewEndpoint: "203.0.113.20", DNS: "gke-0a1b2c.us-central1-a.gke.goog",
 		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)), Issued: time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC), Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
 		NewCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("b07e", 16)), Issued: at(20, 1), Expires: time.Date(2056, 11, 12, 0, 0, 0, 0, time.UTC)},
@@ -36,7 +36,7 @@ func example() policy.HandOver {
 	}
 }
 
-func rendered(t *testing.T, form string, h policy.HandOver) string {
+func rendered(t *testing.T, form string, h record.HandOver) string {
 	t.Helper()
 	var b bytes.Buffer
 	p := handover.Of(h)
@@ -80,24 +80,24 @@ func TestGolden(t *testing.T) {
 func TestMoments(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(*policy.HandOver)
+		change func(*record.HandOver)
 		want   []string
 		not    []string
 	}{
-		{"start done", func(*policy.HandOver) {}, []string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch", "about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC", "API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"}, []string{"rotator approve", "earlier one"}},
-		{"nodes done", func(h *policy.HandOver) {
-			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = policy.AtNodesDone, policy.UpdatingClients, true, true
+		{"start done", func(*record.HandOver) {}, []string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch", "about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC", "API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"}, []string{"rotator approve", "earlier one"}},
+		{"nodes done", func(h *record.HandOver) {
+			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = record.AtNodesDone, record.UpdatingClients, true, true
 		}, []string{"What is left is with you", "2 of 2 pools recreated", "only when a person has approved", "rotator approve shop-prod/us-central1-a/catalog"}, []string{"Nothing is broken yet"}},
-		{"completion near", func(h *policy.HandOver) { h.Moment, h.Phase = policy.AtCompletion, policy.UpdatingClients }, []string{"last call", "Not ready?"}, nil},
-		{"completing", func(h *policy.HandOver) { h.Phase = policy.Completing }, []string{"cannot be stopped", "the completion was sent Mon 23 Nov"}, []string{"rotator hold", "rotator approve"}},
-		{"over", func(h *policy.HandOver) { h.Phase, h.Completed = policy.Verifying, at(23, 10) }, []string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"}, []string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
-		{"GKE is quicker", func(h *policy.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"}, nil},
-		{"frozen", func(h *policy.HandOver) { h.Completes, h.Waits = time.Time{}, "FREEZES=2026-11-20/2027-01-04" }, []string{"our date is not known", "FREEZES=2026-11-20"}, nil},
-		{"watched", func(h *policy.HandOver) { h.Watched, h.Origin, h.Completes = true, policy.Foreign, time.Time{} }, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
-		{"Autopilot, regional, private", func(h *policy.HandOver) {
+		{"completion near", func(h *record.HandOver) { h.Moment, h.Phase = record.AtCompletion, record.UpdatingClients }, []string{"last call", "Not ready?"}, nil},
+		{"completing", func(h *record.HandOver) { h.Phase = record.Completing }, []string{"cannot be stopped", "the completion was sent Mon 23 Nov"}, []string{"rotator hold", "rotator approve"}},
+		{"over", func(h *record.HandOver) { h.Phase, h.Completed = record.Verifying, at(23, 10) }, []string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"}, []string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
+		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"}, nil},
+		{"frozen", func(h *record.HandOver) { h.Completes, h.Waits = time.Time{}, "FREEZES=2026-11-20/2027-01-04" }, []string{"our date is not known", "FREEZES=2026-11-20"}, nil},
+		{"watched", func(h *record.HandOver) { h.Watched, h.Origin, h.Completes = true, record.Foreign, time.Time{} }, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
+		{"Autopilot, regional, private", func(h *record.HandOver) {
 			h.Autopilot, h.Zonal, h.Pools, h.NewEndpoint, h.DNS = true, false, nil, "10.0.0.2", ""
 		}, []string{"Autopilot: GKE recreates", "private address", "--internal-ip"}, []string{"gone for a moment", "DNS endpoint", "--dns-endpoint"}},
-		{"same endpoint", func(h *policy.HandOver) { h.OldEndpoint = h.NewEndpoint }, nil, []string{"Firewalls", "timeouts"}},
+		{"same endpoint", func(h *record.HandOver) { h.OldEndpoint = h.NewEndpoint }, nil, []string{"Firewalls", "timeouts"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := example()

@@ -4,12 +4,12 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // levers is how people delay the completion, or let it go on.
-func levers(h policy.HandOver) []Step {
-	if over(h) || h.Phase == policy.Completing {
+func levers(h record.HandOver) []Step {
+	if over(h) || h.Phase == record.Completing {
 		return nil
 	}
 	s, cluster := shell{h}, words.Quote(h.Cluster.String())

@@ -5,14 +5,14 @@ import (
 	"strings"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // shell makes the commands about one cluster.
-type shell struct{ h policy.HandOver }
+type shell struct{ h record.HandOver }
 
 // where are the flags that name the cluster's place.
 func (s shell) where() string {

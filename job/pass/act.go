@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // actor carries out the decisions of one run.
@@ -22,24 +23,24 @@ type actor struct {
 	log     *teller
 	begun   time.Duration   // on Mono
 	last    context.Context // of what is finished after a signal
-	planned policy.FleetDoc // as the plan saw it
+	planned record.FleetDoc // as the plan saw it
 
 	mu sync.Mutex // guards all below, and is held over a write
 	// doc is the fleet document as this run last stored or read it.
-	doc policy.FleetDoc
+	doc record.FleetDoc
 	// overtaken: somebody else changed the fleet document after the plan, so
 	// what the plan says about slots and waves no longer holds.
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
-	waiting   policy.Outbox // what is to be told
+	waiting   record.Outbox // what is to be told
 	res       *Result
 	// active are the rotations on record as this run has changed them.
-	active map[fleet.Ref]policy.Rotation
+	active map[fleet.Ref]record.Rotation
 }
 
 // act carries out what was planned: what is in flight first, then starts.
 func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[fleet.Ref]policy.Rotation{}}
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[fleet.Ref]record.Rotation{}}
 	maps.Copy(a.active, res.Fleet.Book.Rotations)
 	a.doc.Env = o.Policy.Env
 	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {

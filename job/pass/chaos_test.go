@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -84,7 +84,7 @@ func (c *chaos) one() {
 		return nil
 	}
 	p.Move = chaosMover{mover{p}, c}
-	p.answer = func(o policy.Outcome) policy.Outcome {
+	p.answer = func(o record.Outcome) record.Outcome {
 		step()
 		return o
 	}
@@ -102,21 +102,21 @@ type chaosMover struct {
 	c *chaos
 }
 
-func (m chaosMover) lie(ref fleet.Ref, do func() policy.Outcome) policy.Outcome {
+func (m chaosMover) lie(ref fleet.Ref, do func() record.Outcome) record.Outcome {
 	c := m.c
 	if !m.p.dead {
 		c.intended(ref)
 	}
-	return m.send("call "+ref.Name, func() policy.Outcome {
-		c.pause(policy.Late - time.Minute)
+	return m.send("call "+ref.Name, func() record.Outcome {
+		c.pause(record.Late - time.Minute)
 		if c.sometimes(4) {
-			c.delayed = append(c.delayed, late{c.now.Add(time.Duration(c.Int64N(int64(policy.Late)))), func() { do() }})
+			c.delayed = append(c.delayed, late{c.now.Add(time.Duration(c.Int64N(int64(record.Late)))), func() { do() }})
 			slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
-			return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"}
+			return record.Outcome{State: record.Unclear, Raw: "deadline exceeded"}
 		}
 		o := do()
 		if c.sometimes(4) {
-			return policy.Outcome{State: policy.Unclear, Raw: "connection reset"}
+			return record.Outcome{State: record.Unclear, Raw: "connection reset"}
 		}
 		return o
 	})
@@ -129,27 +129,27 @@ func (c *chaos) intended(ref fleet.Ref) {
 		c.t.Fatal(err)
 	}
 	r, ok := b.Rotations[ref]
-	if ok && r.Call != nil && r.Call.State == policy.Intended {
+	if ok && r.Call != nil && r.Call.State == record.Intended {
 		return
 	}
 	for _, call := range r.PoolCalls {
-		if call.State == policy.Intended {
+		if call.State == record.Intended {
 			return
 		}
 	}
 	c.t.Fatalf("a call for %s is sent without an intent: %+v", ref, r)
 }
 
-func (m chaosMover) Start(_ context.Context, ref fleet.Ref) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Start(context.Background(), ref) })
+func (m chaosMover) Start(_ context.Context, ref fleet.Ref) record.Outcome {
+	return m.lie(ref, func() record.Outcome { return m.p.cloud.Start(context.Background(), ref) })
 }
 
-func (m chaosMover) Complete(_ context.Context, ref fleet.Ref) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Complete(context.Background(), ref) })
+func (m chaosMover) Complete(_ context.Context, ref fleet.Ref) record.Outcome {
+	return m.lie(ref, func() record.Outcome { return m.p.cloud.Complete(context.Background(), ref) })
 }
 
-func (m chaosMover) Recreate(_ context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Recreate(context.Background(), ref, target) })
+func (m chaosMover) Recreate(_ context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
+	return m.lie(ref, func() record.Outcome { return m.p.cloud.Recreate(context.Background(), ref, target) })
 }
 
 // TestChaos: whatever happens to the runs, each cluster is rotated exactly
@@ -183,10 +183,10 @@ func (c *chaos) forgive() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.edit(func(d *policy.FleetDoc) {
+	c.edit(func(d *record.FleetDoc) {
 		d.Failures, d.Tries = nil, nil
 		for ref := range b.Rotations {
-			d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: ref, Said: policy.Said{By: "ann", At: c.now}})
+			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: ref, Said: record.Said{By: "ann", At: c.now}})
 		}
 	})
 }
@@ -210,11 +210,11 @@ func (c *chaos) judge(clusters []fleet.Ref) {
 		done := 0
 		for _, rec := range records {
 			switch {
-			case rec.Rotation.Origin == policy.Foreign:
+			case rec.Rotation.Origin == record.Foreign:
 				c.t.Errorf("%s: ours is on record as foreign", ref)
-			case rec.ClosedAs == policy.Completed:
+			case rec.ClosedAs == record.Completed:
 				done++
-			case rec.ClosedAs != policy.NotStarted:
+			case rec.ClosedAs != record.NotStarted:
 				c.t.Errorf("%s: closed as %s", ref, rec.ClosedAs)
 			}
 		}

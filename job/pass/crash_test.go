@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -24,9 +25,9 @@ var errBook = errors.New("the book is out of reach")
 func TestCrashAfterIntent(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.after(policy.CallStart, func() { p.dead = true })
+	p.after(record.CallStart, func() { p.dead = true })
 	_, _ = p.run(t.Context()) // what a dead process returns, nobody sees
-	if r := s.rotation(); r == nil || r.Call == nil || r.Call.State != policy.Intended {
+	if r := s.rotation(); r == nil || r.Call == nil || r.Call.State != record.Intended {
 		t.Fatalf("in the book: %+v", r)
 	}
 	if len(s.doc().Slots) != 1 {
@@ -35,7 +36,7 @@ func TestCrashAfterIntent(t *testing.T) {
 	for range 2 { // before SETTLE absence proves nothing
 		s.pass(10 * time.Minute)
 		s.process().must()
-		if s.phase() != policy.Starting || len(s.doc().Slots) != 1 {
+		if s.phase() != record.Starting || len(s.doc().Slots) != 1 {
 			t.Fatalf("too early: phase %q, slots %v", s.phase(), s.doc().Slots)
 		}
 	}
@@ -49,7 +50,7 @@ func TestCrashAfterIntent(t *testing.T) {
 		return nil
 	}
 	p.must()
-	if closing.Close == nil || closing.Close.ClosedAs != policy.NotStarted || closing.Fleet == nil || len(closing.Fleet.Slots) != 0 {
+	if closing.Close == nil || closing.Close.ClosedAs != record.NotStarted || closing.Fleet == nil || len(closing.Fleet.Slots) != 0 {
 		t.Errorf("the attempt must close and free its slot in one write: %+v", closing)
 	}
 	s.wantSent("StartIPRotation", 0)
@@ -63,8 +64,8 @@ func TestCrashAfterIntent(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.answer = func(policy.Outcome) policy.Outcome {
-		return policy.Outcome{State: policy.Unclear, Raw: "connection reset"}
+	p.answer = func(record.Outcome) record.Outcome {
+		return record.Outcome{State: record.Unclear, Raw: "connection reset"}
 	}
 	p.must()
 	if m := p.line(policy.EventActionFailed); m["reason"] != string(reason.CallUnsettled) || m["level"] != "ERROR" {
@@ -72,7 +73,7 @@ func TestAnswerLost(t *testing.T) {
 	}
 	s.pass(time.Hour)
 	s.process().must()
-	if r := s.rotation(); r == nil || r.Phase != policy.RecreatingNodes || r.Origin != policy.Ours {
+	if r := s.rotation(); r == nil || r.Phase != record.RecreatingNodes || r.Origin != record.Ours {
 		t.Errorf("in the book: %+v", r)
 	}
 	s.wantSent("StartIPRotation", 1)
@@ -84,18 +85,18 @@ func TestRequiresRecreation(t *testing.T) {
 	s := newStage(t, shop)
 	s.hourly(60, func() bool {
 		r := s.rotation()
-		return r != nil && r.Phase == policy.UpdatingClients && s.now.Sub(r.NodesDoneAt()) >= 23*time.Hour
+		return r != nil && r.Phase == record.UpdatingClients && s.now.Sub(r.NodesDoneAt()) >= 23*time.Hour
 	})
 	s.pass(time.Hour)
 	p := s.process()
-	p.answer = func(policy.Outcome) policy.Outcome {
-		return policy.Outcome{State: policy.Refused, Refusal: policy.RequiresRecreation, Pool: "b", Raw: `Node pool "b" requires recreation.`}
+	p.answer = func(record.Outcome) record.Outcome {
+		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "b", Raw: `Node pool "b" requires recreation.`}
 	}
 	// GKE refuses: the request must not take effect.
 	lie := mover{p}
 	p.Move = refusing{lie}
 	p.must()
-	if s.phase() != policy.RecreatingNodes {
+	if s.phase() != record.RecreatingNodes {
 		t.Fatalf("phase %q", s.phase())
 	}
 	if s.rotation().Pools["b"].Done() {
@@ -120,13 +121,13 @@ func TestWithdrawn(t *testing.T) {
 		why    string
 	}{
 		"a hold is placed": {func(_ *testing.T, s *stage) {
-			s.edit(func(d *policy.FleetDoc) {
-				d.Holds = append(d.Holds, policy.Hold{Cluster: shop, Said: policy.Said{By: "ann", Reason: "sale", At: s.now}})
+			s.edit(func(d *record.FleetDoc) {
+				d.Holds = append(d.Holds, record.Hold{Cluster: shop, Said: record.Said{By: "ann", Reason: "sale", At: s.now}})
 			})
 		}, "held by ann"},
 		"everything is held": {func(_ *testing.T, s *stage) {
-			s.edit(func(d *policy.FleetDoc) {
-				d.Holds = append(d.Holds, policy.Hold{Said: policy.Said{By: "ann", At: s.now}})
+			s.edit(func(d *record.FleetDoc) {
+				d.Holds = append(d.Holds, record.Hold{Said: record.Said{By: "ann", At: s.now}})
 			})
 		}, "held by ann"},
 		"its owners set a label": {func(t *testing.T, s *stage) {
@@ -135,14 +136,14 @@ func TestWithdrawn(t *testing.T) {
 			}
 		}, "held by its label rotator-hold=launch"},
 		"the window closes": {func(_ *testing.T, s *stage) { s.now = s.now.Add(2 * time.Minute) }, "window"},
-		"too much time":     {func(_ *testing.T, s *stage) { s.mono += policy.SendWithin }, "since the intent"},
+		"too much time":     {func(_ *testing.T, s *stage) { s.mono += record.SendWithin }, "since the intent"},
 		"another operation": {func(t *testing.T, s *stage) {
-			if o := s.cloud.Recreate(t.Context(), shop, fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != policy.Accepted {
+			if o := s.cloud.Recreate(t.Context(), shop, fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != record.Accepted {
 				t.Fatalf("%+v", o)
 			}
 		}, "RECONCILING"},
 		"somebody else starts": {func(t *testing.T, s *stage) {
-			if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted {
+			if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted {
 				t.Fatalf("%+v", o)
 			}
 		}, "RECONCILING"},
@@ -164,7 +165,7 @@ func TestWithdrawn(t *testing.T) {
 			s.pass(3*time.Hour + 42*time.Minute) // 18 minutes of window are left, a call needs 17
 			p := s.process()
 			calls := 0
-			p.after(policy.CallStart, func() { calls = len(s.gke.Journal()); c.change(t, s); calls = len(s.gke.Journal()) })
+			p.after(record.CallStart, func() { calls = len(s.gke.Journal()); c.change(t, s); calls = len(s.gke.Journal()) })
 			res := p.must()
 			if len(s.gke.Journal()) != calls {
 				t.Error("a call reached GKE")
@@ -173,7 +174,7 @@ func TestWithdrawn(t *testing.T) {
 				t.Errorf("done %+v; want it to say %q", res.Done, c.why)
 			}
 			h := s.history()
-			if len(h) != 1 || h[0].ClosedAs != policy.NotStarted || s.rotation() != nil {
+			if len(h) != 1 || h[0].ClosedAs != record.NotStarted || s.rotation() != nil {
 				t.Fatalf("history %+v, in flight %+v", h, s.rotation())
 			}
 			d := s.doc()
@@ -198,7 +199,7 @@ func TestWithdrawn(t *testing.T) {
 func TestOutcomeUnstored(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.answer = func(o policy.Outcome) policy.Outcome {
+	p.answer = func(o record.Outcome) record.Outcome {
 		p.beforeWrite = func(state.Change) error { return errBook }
 		return o
 	}
@@ -210,16 +211,16 @@ func TestOutcomeUnstored(t *testing.T) {
 	if line["reason"] != string(reason.OutcomeUnstored) || line["cluster"] != shop.String() || line["level"] != "ERROR" {
 		t.Errorf("the line: %v", line)
 	}
-	var r policy.Rotation
+	var r record.Rotation
 	if err := json.Unmarshal([]byte(line["rotation"].(string)), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Call.State != policy.Accepted || r.Call.Operation == "" || r.AttemptID != s.rotation().AttemptID {
+	if r.Call.State != record.Accepted || r.Call.Operation == "" || r.AttemptID != s.rotation().AttemptID {
 		t.Errorf("the line cannot be replayed: %+v", r)
 	}
 	s.pass(time.Hour)
 	s.process().must()
-	if s.phase() != policy.RecreatingNodes {
+	if s.phase() != record.RecreatingNodes {
 		t.Errorf("phase %q", s.phase())
 	}
 	s.wantSent("StartIPRotation", 1)
@@ -231,7 +232,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()
 		p.afterWrite = func(c state.Change) error {
-			if intends(c, policy.CallStart) {
+			if intends(c, record.CallStart) {
 				return errBook
 			}
 			return nil
@@ -251,7 +252,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 	t.Run("of an outcome: it is in the book", func(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()
-		p.answer = func(o policy.Outcome) policy.Outcome {
+		p.answer = func(o record.Outcome) record.Outcome {
 			failed := false
 			p.afterWrite = func(state.Change) error {
 				if failed {
@@ -263,7 +264,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 			return o
 		}
 		res := p.must()
-		if r := s.rotation(); res.Unstored != 0 || r.Call.State != policy.Accepted || r.Call.Operation == "" {
+		if r := s.rotation(); res.Unstored != 0 || r.Call.State != record.Accepted || r.Call.Operation == "" {
 			t.Errorf("unstored %d, call %+v", res.Unstored, r.Call)
 		}
 	})
@@ -272,7 +273,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		s.process().must()
 		s.pass(30 * time.Minute)
 		p := s.process()
-		p.answer = func(policy.Outcome) policy.Outcome {
+		p.answer = func(record.Outcome) record.Outcome {
 			failed := false
 			p.afterWrite = func(state.Change) error {
 				if failed {
@@ -281,7 +282,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 				failed = true
 				return errBook
 			}
-			return policy.Outcome{State: policy.Refused, Refusal: policy.Denied, Raw: "not allowed"}
+			return record.Outcome{State: record.Refused, Refusal: record.Denied, Raw: "not allowed"}
 		}
 		if res := p.must(); res.Unstored != 0 {
 			t.Errorf("unstored %d", res.Unstored)
@@ -311,7 +312,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		s.pass(30 * time.Minute)
 		p := s.process()
 		p.afterWrite = func(c state.Change) error {
-			if intends(c, policy.CallRecreate) {
+			if intends(c, record.CallRecreate) {
 				return errBook
 			}
 			return nil
@@ -319,20 +320,20 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		p.must()
 		p.line(policy.EventHandedOver)
 		s.wantSent("UpdateNodePool", 0)
-		if r := s.rotation(); r.Phase != policy.RecreatingNodes || len(r.PoolCalls) != 0 {
+		if r := s.rotation(); r.Phase != record.RecreatingNodes || len(r.PoolCalls) != 0 {
 			t.Errorf("in the book: %+v", r)
 		}
 	})
 	t.Run("of an intent, and the book stays away: settled by time", func(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()
-		p.after(policy.CallStart, func() {})
+		p.after(record.CallStart, func() {})
 		p.afterWrite = func(state.Change) error { p.dead = true; return errBook }
 		_, _ = p.run(t.Context())
 		s.wantSent("StartIPRotation", 0)
 		s.pass(time.Hour)
 		s.process().must()
-		if s.rotation() != nil || s.history()[0].ClosedAs != policy.NotStarted {
+		if s.rotation() != nil || s.history()[0].ClosedAs != record.NotStarted {
 			t.Errorf("in flight %+v", s.rotation())
 		}
 	})
@@ -351,14 +352,14 @@ func TestLateStart(t *testing.T) {
 	if s.rotation() != nil || len(s.history()) != 1 {
 		t.Fatalf("in flight %+v", s.rotation())
 	}
-	if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted { // it arrives
+	if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted { // it arrives
 		t.Fatalf("%+v", o)
 	}
 	s.pass(20 * time.Minute)
 	p = s.process()
 	p.must()
 	r := s.rotation()
-	if r == nil || r.Origin != policy.Claimed || r.AttemptID != attempt || !r.Carry {
+	if r == nil || r.Origin != record.Claimed || r.AttemptID != attempt || !r.Carry {
 		t.Fatalf("in the book: %+v", r)
 	}
 	if s.doc().Slots[shop.String()].Attempt != attempt {
@@ -372,7 +373,7 @@ func TestLateStart(t *testing.T) {
 		t.Errorf("an unexplained second CA is read as %q, want %q first", p.calls, want)
 	}
 	s.hourly(60, func() bool { return s.rotation() == nil })
-	if h := s.history(); len(h) != 1 || h[0].ClosedAs != policy.Completed {
+	if h := s.history(); len(h) != 1 || h[0].ClosedAs != record.Completed {
 		t.Errorf("history %+v", h)
 	}
 }
@@ -380,7 +381,7 @@ func TestLateStart(t *testing.T) {
 // TestUnknownHistory: without the history nobody knows whose a second CA is.
 func TestUnknownHistory(t *testing.T) {
 	s := newStage(t, shop)
-	if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted {
+	if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted {
 		t.Fatalf("%+v", o)
 	}
 	s.pass(time.Hour)
@@ -399,12 +400,12 @@ func TestDeliveredTwice(t *testing.T) {
 	p := s.process()
 	p.Move = doubling{mover{p}}
 	p.must()
-	if r := s.rotation(); r.Call == nil || r.Call.State != policy.Refused || r.Call.Refusal != policy.OtherOperation {
+	if r := s.rotation(); r.Call == nil || r.Call.State != record.Refused || r.Call.Refusal != record.OtherOperation {
 		t.Fatalf("in the book: %+v", r.Call)
 	}
 	s.pass(time.Hour)
 	s.process().must()
-	if r := s.rotation(); r == nil || r.Phase != policy.RecreatingNodes || r.Origin != policy.Ours {
+	if r := s.rotation(); r == nil || r.Phase != record.RecreatingNodes || r.Origin != record.Ours {
 		t.Errorf("in the book: %+v; history %+v", r, s.history())
 	}
 	s.wantSent("StartIPRotation", 2)
@@ -414,7 +415,7 @@ func TestDeliveredTwice(t *testing.T) {
 // ours as far as anybody can know, and nobody is woken for it.
 func TestCompletionDeliveredTwice(t *testing.T) {
 	s := newStage(t, shop)
-	s.hourly(60, func() bool { return s.phase() == policy.UpdatingClients })
+	s.hourly(60, func() bool { return s.phase() == record.UpdatingClients })
 	for range 60 {
 		p := s.process()
 		p.Move = doubling{mover{p}}
@@ -427,7 +428,7 @@ func TestCompletionDeliveredTwice(t *testing.T) {
 		}
 		s.pass(time.Hour)
 	}
-	if h := s.history(); len(h) != 1 || h[0].ClosedAs != policy.Completed || h[0].CompletedBy != "unknown" {
+	if h := s.history(); len(h) != 1 || h[0].ClosedAs != record.Completed || h[0].CompletedBy != "unknown" {
 		t.Errorf("history %+v", h)
 	}
 	s.wantSent("CompleteIPRotation", 2)

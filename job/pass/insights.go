@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -24,7 +25,7 @@ var errSpared = errors.New("not asked")
 // no reason to do anything else.
 type insightReads struct {
 	*actor
-	answers []policy.InsightAnswer
+	answers []record.InsightAnswer
 	from    time.Time // no reads before: the quota is used up
 
 	guard  sync.Mutex // guards all of this struct
@@ -65,7 +66,7 @@ func (a *actor) readInsights(ctx context.Context) {
 }
 
 // reserve notes the reads that this run may make.
-func (r *insightReads) reserve(ctx context.Context) ([]policy.InsightPlace, error) {
+func (r *insightReads) reserve(ctx context.Context) ([]record.InsightPlace, error) {
 	places, err := r.tryReserve(ctx)
 	if !errors.Is(err, state.ErrConflict) {
 		return places, err
@@ -76,7 +77,7 @@ func (r *insightReads) reserve(ctx context.Context) ([]policy.InsightPlace, erro
 	return r.tryReserve(ctx)
 }
 
-func (r *insightReads) tryReserve(ctx context.Context) ([]policy.InsightPlace, error) {
+func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, error) {
 	fleet, now := r.res.Fleet, r.Now()
 	fleet.Book.Fleet = r.doc
 	places := policy.InsightReads(r.Policy, fleet, now)
@@ -95,11 +96,11 @@ func (r *insightReads) tryReserve(ctx context.Context) ([]policy.InsightPlace, e
 }
 
 // read asks one place, unless another's answer said that it is no use.
-func (r *insightReads) read(ctx context.Context, place policy.InsightPlace) {
+func (r *insightReads) read(ctx context.Context, place record.InsightPlace) {
 	r.guard.Lock()
 	over := r.over
 	r.guard.Unlock()
-	var found []policy.Insight
+	var found []record.Insight
 	var err error
 	complete := false
 	if over {
@@ -110,19 +111,19 @@ func (r *insightReads) read(ctx context.Context, place policy.InsightPlace) {
 	r.guard.Lock()
 	defer r.guard.Unlock()
 	if err == nil {
-		r.answers = append(r.answers, policy.InsightAnswer{Place: place, Found: found, Complete: complete})
+		r.answers = append(r.answers, record.InsightAnswer{Place: place, Found: found, Complete: complete})
 		return
 	}
 	r.failed++
 	r.first = cmp.Or(r.first, err)
 	if errors.Is(err, gke.ErrUsedUp) {
-		r.over, r.from = true, r.Now().Add(policy.InsightEvery)
+		r.over, r.from = true, r.Now().Add(record.InsightEvery)
 	}
 	r.over = r.over || errors.Is(err, gke.ErrNoAnswer) || ctx.Err() != nil
 }
 
 // into enters what was heard into the fleet document.
-func (r *insightReads) into(doc policy.FleetDoc) policy.FleetDoc {
+func (r *insightReads) into(doc record.FleetDoc) record.FleetDoc {
 	if r == nil {
 		return doc
 	}

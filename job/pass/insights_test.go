@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -20,15 +21,15 @@ import (
 type adviser struct {
 	mu     sync.Mutex
 	now    func() time.Time
-	asked  map[policy.InsightPlace][]time.Time
+	asked  map[record.InsightPlace][]time.Time
 	all    []time.Time
-	answer func(n int, place policy.InsightPlace) ([]policy.Insight, error)
+	answer func(n int, place record.InsightPlace) ([]record.Insight, error)
 }
 
-func (a *adviser) Insights(ctx context.Context, project, location string) ([]policy.Insight, bool, error) {
+func (a *adviser) Insights(ctx context.Context, project, location string) ([]record.Insight, bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	place := policy.InsightPlace{Project: project, Location: location}
+	place := record.InsightPlace{Project: project, Location: location}
 	a.asked[place] = append(a.asked[place], a.now())
 	a.all = append(a.all, a.now())
 	if a.answer == nil {
@@ -42,7 +43,7 @@ func (a *adviser) Insights(ctx context.Context, project, location string) ([]pol
 func (s *stage) advised(a *adviser) *process {
 	a.now = func() time.Time { return s.now }
 	if a.asked == nil {
-		a.asked = map[policy.InsightPlace][]time.Time{}
+		a.asked = map[record.InsightPlace][]time.Time{}
 	}
 	p := s.process()
 	p.Insights = a
@@ -82,7 +83,7 @@ func TestInsightBudgetOverDays(t *testing.T) {
 			}
 		}
 	}
-	if _, far := a.asked[policy.InsightPlace{Project: "p-0", Location: "far"}]; far || len(a.asked) != 200 || len(a.all) != 5*50 {
+	if _, far := a.asked[record.InsightPlace{Project: "p-0", Location: "far"}]; far || len(a.asked) != 200 || len(a.all) != 5*50 {
 		t.Errorf("%d reads of %d locations in five days, want 250 of 200, and none where nothing expires", len(a.all), len(a.asked))
 	}
 	s.wantSent("StartIPRotation", 0)
@@ -100,7 +101,7 @@ func TestInsightsAreToldAndKept(t *testing.T) {
 	if m := p.line(EventClusterEvaluated); m["mismatches"] != nil {
 		t.Errorf("told before anything was read: %v", m)
 	}
-	if got := s.doc().Mismatches[shop.String()]; got.What != policy.InsightMissing || got.CA == "" {
+	if got := s.doc().Mismatches[shop.String()]; got.What != record.InsightMissing || got.CA == "" {
 		t.Fatalf("the book holds %+v", s.doc().Mismatches)
 	}
 	s.pass(time.Hour)
@@ -114,8 +115,8 @@ func TestInsightsAreToldAndKept(t *testing.T) {
 	if len(a.all) != 1 || res.Decisions[0].Action != policy.Start {
 		t.Errorf("%d reads; the decision is %s", len(a.all), res.Decisions[0].Action)
 	}
-	a.answer = func(int, policy.InsightPlace) ([]policy.Insight, error) {
-		return []policy.Insight{{Cluster: shop, State: policy.InsightActive}}, nil
+	a.answer = func(int, record.InsightPlace) ([]record.Insight, error) {
+		return []record.Insight{{Cluster: shop, State: record.InsightActive}}, nil
 	}
 	s.pass(24 * time.Hour)
 	p = s.advised(a)
@@ -130,7 +131,7 @@ func TestInsightsAreToldAndKept(t *testing.T) {
 // though its new CA lasts.
 func TestVerifyingIsRead(t *testing.T) {
 	s := newStage(t, shop)
-	s.hourly(80, func() bool { return s.phase() == policy.Verifying })
+	s.hourly(80, func() bool { return s.phase() == record.Verifying })
 	a := &adviser{}
 	s.pass(time.Hour)
 	p := s.advised(a)
@@ -152,7 +153,7 @@ func TestDeadRecommender(t *testing.T) {
 				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
 			}
 		}
-		a := &adviser{answer: func(int, policy.InsightPlace) ([]policy.Insight, error) { return nil, err }}
+		a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, err }}
 		for hour := range 23 {
 			plain, p := without.process(), with.advised(a)
 			want, got := plain.must(), p.must()
@@ -183,7 +184,7 @@ func TestDeadRecommender(t *testing.T) {
 // location that was not asked yet.
 func TestUsedUpMeansTomorrow(t *testing.T) {
 	s := newStage(t, shop)
-	a := &adviser{answer: func(int, policy.InsightPlace) ([]policy.Insight, error) { return nil, gke.ErrUsedUp }}
+	a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, gke.ErrUsedUp }}
 	s.advised(a).must()
 	s.add(fleet.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
 	a.answer = nil
@@ -204,7 +205,7 @@ func TestUsedUpMeansTomorrow(t *testing.T) {
 // TestOneProjectRefuses: that says nothing about the others.
 func TestOneProjectRefuses(t *testing.T) {
 	s := newStage(t, shop, fleet.Ref{Project: "other", Location: "europe-west1", Name: "web"})
-	a := &adviser{answer: func(_ int, place policy.InsightPlace) ([]policy.Insight, error) {
+	a := &adviser{answer: func(_ int, place record.InsightPlace) ([]record.Insight, error) {
 		if place.Project == "other" {
 			return nil, errors.New("PermissionDenied")
 		}
@@ -224,7 +225,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 	a := &adviser{}
 	p := s.advised(a)
 	p.Move = nil
-	a.answer = func(int, policy.InsightPlace) ([]policy.Insight, error) { p.dead = true; return nil, nil }
+	a.answer = func(int, record.InsightPlace) ([]record.Insight, error) { p.dead = true; return nil, nil }
 	if _, err := p.run(t.Context()); err == nil {
 		t.Fatal("the run did not die")
 	}
@@ -259,8 +260,8 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 	p.beforeWrite = func(state.Change) error {
 		if !done {
 			done = true
-			s.edit(func(doc *policy.FleetDoc) { // the other run was quicker
-				*doc = policy.AskInsights(*doc, []policy.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
+			s.edit(func(doc *record.FleetDoc) { // the other run was quicker
+				*doc = policy.AskInsights(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
 			})
 		}
 		return nil
@@ -294,7 +295,7 @@ type simulated struct {
 	cloud *gke.Recommender
 }
 
-func (r *simulated) Insights(ctx context.Context, project, location string) ([]policy.Insight, bool, error) {
+func (r *simulated) Insights(ctx context.Context, project, location string) ([]record.Insight, bool, error) {
 	_, _, _ = r.adviser.Insights(ctx, project, location) // counts
 	return r.cloud.Insights(ctx, project, location)
 }
@@ -305,15 +306,15 @@ func (r *simulated) Insights(ctx context.Context, project, location string) ([]p
 func TestInsightsOverARotation(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-04-01", nil) // keeps the location worth reading
-	s.edit(func(d *policy.FleetDoc) {
-		d.Holds = []policy.Hold{{Cluster: yard, Said: policy.Said{By: "ann", At: s.now}}}
+	s.edit(func(d *record.FleetDoc) {
+		d.Holds = []record.Hold{{Cluster: yard, Said: record.Said{By: "ann", At: s.now}}}
 	})
 	opts, stop, err := s.gke.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	r := &simulated{adviser: adviser{asked: map[policy.InsightPlace][]time.Time{}, now: func() time.Time { return s.now }}}
+	r := &simulated{adviser: adviser{asked: map[record.InsightPlace][]time.Time{}, now: func() time.Time { return s.now }}}
 	if r.cloud, err = gke.DialRecommender(t.Context(), gke.InsightRetry(), opts...); err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +334,7 @@ func TestInsightsOverARotation(t *testing.T) {
 		t.Errorf("%d rotations, %d reads in eight days, book %+v", len(h), len(r.all), s.doc().Insights)
 	}
 	found, complete, err := r.cloud.Insights(t.Context(), "shop", "europe-west1")
-	if err != nil || !complete || len(found) != 1 || found[0] != (policy.Insight{Cluster: yard, State: policy.InsightActive}) {
+	if err != nil || !complete || len(found) != 1 || found[0] != (record.Insight{Cluster: yard, State: record.InsightActive}) {
 		t.Errorf("at the end Recommender says %+v, complete %v, error %v", found, complete, err)
 	}
 }

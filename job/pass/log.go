@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // The attributes of a log line. deploy/ filters on these names.
@@ -214,7 +215,7 @@ func (t *teller) withdrawn(sent policy.Decision, why string) {
 // unstored writes an outcome that the book did not take, whole: what GKE
 // answered, by call id, and the record as it should be. RUNBOOK says how to
 // enter it.
-func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy.Outcome, err error) {
+func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]record.Outcome, err error) {
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
 	t.tell(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
@@ -223,7 +224,7 @@ func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]policy
 }
 
 // breaker tells once a run that no new rotation starts.
-func (t *teller) breaker(doc policy.FleetDoc) {
+func (t *teller) breaker(doc record.FleetDoc) {
 	if f, open := policy.Breaker(doc, t.policy); open {
 		n := len(doc.Failures)
 		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
@@ -250,13 +251,13 @@ func count(res Result) tally {
 			n.withdrawn++
 		}
 		switch done.After.Close {
-		case policy.Completed, policy.CompletedElsewhere, policy.CompletedWithFindings:
+		case record.Completed, record.CompletedElsewhere, record.CompletedWithFindings:
 			if done.Skipped == "" {
 				n.verified++
 			}
 		}
 		for _, o := range done.Outcomes {
-			if o.State != policy.Accepted {
+			if o.State != record.Accepted {
 				continue
 			}
 			switch done.Action {

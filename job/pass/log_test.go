@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -131,8 +132,8 @@ func TestBlockedOnce(t *testing.T) {
 func TestExpiringDaily(t *testing.T) {
 	s := newStage(t)
 	s.add(shop, "2027-01-02", nil) // an emergency
-	s.edit(func(d *policy.FleetDoc) {
-		d.Holds = []policy.Hold{{Said: policy.Said{By: "ann", At: s.now}}}
+	s.edit(func(d *record.FleetDoc) {
+		d.Holds = []record.Hold{{Said: record.Said{By: "ann", At: s.now}}}
 	})
 	n := 0
 	for range 48 {
@@ -171,8 +172,8 @@ func TestExpiringStart(t *testing.T) {
 // TestBreakerOpen: told once a run while it is open.
 func TestBreakerOpen(t *testing.T) {
 	s := newStage(t, shop)
-	s.edit(func(d *policy.FleetDoc) {
-		d.Failures = []policy.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: s.now}}
+	s.edit(func(d *record.FleetDoc) {
+		d.Failures = []record.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: s.now}}
 	})
 	for range 2 {
 		p := s.process()

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -34,11 +34,11 @@ func TestToldWithoutNote(t *testing.T) {
 		s.pass(time.Hour)
 	}
 	// What only time makes true is announced with the note.
-	s.wantTold(e, policy.NoticeHandedOver, policy.NoticeNodesDone, policy.NoticeCompleted)
+	s.wantTold(e, record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeCompleted)
 	if len(e.had) != 3 {
 		t.FailNow()
 	}
-	if h := s.history(); len(h) != 1 || h[0].ClosedAs != policy.Completed {
+	if h := s.history(); len(h) != 1 || h[0].ClosedAs != record.Completed {
 		t.Fatalf("history %+v", h)
 	}
 	completed := s.sent("CompleteIPRotation")[0].At
@@ -56,7 +56,7 @@ func TestTooLargeIsKnown(t *testing.T) {
 	p := s.process()
 	refused := 0
 	p.beforeWrite = func(c state.Change) error {
-		if intends(c, policy.CallStart) && c.Rotation.Cluster == shop {
+		if intends(c, record.CallStart) && c.Rotation.Cluster == shop {
 			refused++
 			return state.ErrTooLarge
 		}

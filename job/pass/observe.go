@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // observer reads the fleet. An idle project costs one call; operations are
@@ -22,7 +23,7 @@ import (
 type observer struct {
 	World
 	Options
-	book     policy.Book
+	book     record.Book
 	inFlight map[string]bool // projects with a rotation on record
 
 	mu  sync.Mutex // guards all below
@@ -32,7 +33,7 @@ type observer struct {
 }
 
 // observe reads every project into the result.
-func observe(ctx context.Context, w World, o Options, book policy.Book, res *Result) error {
+func observe(ctx context.Context, w World, o Options, book record.Book, res *Result) error {
 	ob := &observer{World: w, Options: o, book: book, inFlight: map[string]bool{}, res: res}
 	res.Fleet.Book = book
 	res.attempts = map[fleet.Ref]int{}
@@ -60,7 +61,7 @@ func observe(ctx context.Context, w World, o Options, book policy.Book, res *Res
 			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
 		})
 	}
-	slices.SortFunc(f.Book.Closed, func(a, b policy.Record) int {
+	slices.SortFunc(f.Book.Closed, func(a, b record.Record) int {
 		return cmp.Or(a.Rotation.Cluster.Compare(b.Rotation.Cluster), b.ClosedAt.Compare(a.ClosedAt))
 	})
 	if ob.bad == len(projects) && ob.bad > 0 {
@@ -226,7 +227,7 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 }
 
 // lastAttempt is the highest attempt number of the records.
-func lastAttempt(records []policy.Record) int {
+func lastAttempt(records []record.Record) int {
 	last := 0
 	for _, rec := range records {
 		last = max(last, rec.Rotation.AttemptNo)

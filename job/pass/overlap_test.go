@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -26,18 +26,18 @@ func TestOverlap(t *testing.T) {
 		},
 		"before the intent": func(p *process, other func()) {
 			p.beforeWrite = func(c state.Change) error {
-				if intends(c, policy.CallStart) {
+				if intends(c, record.CallStart) {
 					other()
 				}
 				return nil
 			}
 		},
-		"after the intent": func(p *process, other func()) { p.after(policy.CallStart, other) },
+		"after the intent": func(p *process, other func()) { p.after(record.CallStart, other) },
 		"after the read under the intent": func(p *process, other func()) {
 			p.beforeSend = other
 		},
 		"before the outcome": func(p *process, other func()) {
-			p.answer = func(o policy.Outcome) policy.Outcome { other(); return o }
+			p.answer = func(o record.Outcome) record.Outcome { other(); return o }
 		},
 	}
 	for name, at := range points {
@@ -67,7 +67,7 @@ func TestOverlap(t *testing.T) {
 					t.Errorf("slots %v", s.doc().Slots)
 				}
 				s.pass(time.Hour)
-				s.hourly(80, func() bool { return len(s.history()) > 0 && s.history()[0].ClosedAs == policy.Completed })
+				s.hourly(80, func() bool { return len(s.history()) > 0 && s.history()[0].ClosedAs == record.Completed })
 				accepted := 0
 				for _, e := range s.sent("StartIPRotation") {
 					if e.Accepted {
@@ -81,7 +81,7 @@ func TestOverlap(t *testing.T) {
 					t.Errorf("slots %v", s.doc().Slots)
 				}
 				for _, h := range s.history() {
-					if h.Rotation.Origin == policy.Foreign {
+					if h.Rotation.Origin == record.Foreign {
 						t.Errorf("ours is on record as foreign: %+v", h)
 					}
 				}
@@ -95,19 +95,19 @@ func TestOverlap(t *testing.T) {
 func TestOutcomeOvertaken(t *testing.T) {
 	s := newStage(t, shop)
 	first := s.process().alone()
-	first.answer = func(o policy.Outcome) policy.Outcome {
+	first.answer = func(o record.Outcome) record.Outcome {
 		s.pass(20 * time.Minute)
 		s.process().alone().must()
-		if s.phase() != policy.RecreatingNodes {
+		if s.phase() != record.RecreatingNodes {
 			t.Fatalf("phase %q", s.phase())
 		}
 		return o
 	}
 	res := first.must()
-	if res.Unstored != 0 || s.phase() != policy.RecreatingNodes {
+	if res.Unstored != 0 || s.phase() != record.RecreatingNodes {
 		t.Errorf("unstored %d, phase %q", res.Unstored, s.phase())
 	}
-	if r := res.Done[0].After.Rotation; r == nil || r.Phase != policy.RecreatingNodes {
+	if r := res.Done[0].After.Rotation; r == nil || r.Phase != record.RecreatingNodes {
 		t.Errorf("the result must hold what is stored: %+v", r)
 	}
 }
@@ -127,15 +127,15 @@ func TestFleetConflict(t *testing.T) {
 	p.beforeWrite = func(c state.Change) error {
 		if c.Fleet != nil && !edited {
 			edited = true
-			s.edit(func(d *policy.FleetDoc) {
-				d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: shop, Said: policy.Said{By: "ann", At: s.now}})
+			s.edit(func(d *record.FleetDoc) {
+				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop, Said: record.Said{By: "ann", At: s.now}})
 			})
 		}
 		return nil
 	}
 	res := p.must()
 	s.wantSent("StartIPRotation", 1)
-	if s.phase() != policy.RecreatingNodes {
+	if s.phase() != record.RecreatingNodes {
 		t.Errorf("phase %q", s.phase())
 	}
 	skipped := 0
@@ -215,10 +215,10 @@ func TestLeaseLost(t *testing.T) {
 		}
 		return state.Lease{Holder: "somebody/0/y", Until: l.Until}, true
 	}
-	p.answer = func(o policy.Outcome) policy.Outcome { s.pass(2 * time.Minute); return o }
+	p.answer = func(o record.Outcome) record.Outcome { s.pass(2 * time.Minute); return o }
 	res := p.must()
 	s.wantSent("StartIPRotation", 1)
-	if r := s.rotation(); r == nil || r.Call.State != policy.Accepted {
+	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
 		t.Errorf("in the book: %+v", r)
 	}
 	if asked != 2 || res.Stopped == "" {
@@ -238,7 +238,7 @@ func TestLeaseRenewed(t *testing.T) {
 	p := s.process()
 	var asked []time.Time
 	p.lease = func(l state.Lease) (state.Lease, bool) { asked = append(asked, l.Now); return l, true }
-	p.answer = func(o policy.Outcome) policy.Outcome { s.pass(35 * time.Second); return o }
+	p.answer = func(o record.Outcome) record.Outcome { s.pass(35 * time.Second); return o }
 	p.must()
 	s.wantSent("StartIPRotation", 4)
 	// Taken; after 35 s not yet; after 70 s; after 105 s not yet; given back.
@@ -302,22 +302,22 @@ func TestRefusalOvertaken(t *testing.T) {
 	s := newStage(t, shop)
 	s.hourly(60, func() bool {
 		r := s.rotation()
-		return r != nil && r.Phase == policy.UpdatingClients && s.now.Sub(r.NodesDoneAt()) >= 23*time.Hour
+		return r != nil && r.Phase == record.UpdatingClients && s.now.Sub(r.NodesDoneAt()) >= 23*time.Hour
 	})
 	s.pass(time.Hour)
 	first := s.process().alone()
-	first.answer = func(o policy.Outcome) policy.Outcome {
-		if o.State != policy.Accepted {
+	first.answer = func(o record.Outcome) record.Outcome {
+		if o.State != record.Accepted {
 			t.Fatalf("%+v", o)
 		}
 		s.pass(20 * time.Minute)
 		s.process().alone().must()
-		if s.phase() != policy.Verifying {
+		if s.phase() != record.Verifying {
 			t.Fatalf("phase %q", s.phase())
 		}
-		return policy.Outcome{State: policy.Refused, Refusal: policy.RequiresRecreation, Pool: "a", Raw: "a stale answer"}
+		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "a", Raw: "a stale answer"}
 	}
-	if res := first.must(); res.Unstored != 0 || s.phase() != policy.Verifying {
+	if res := first.must(); res.Unstored != 0 || s.phase() != record.Verifying {
 		t.Errorf("unstored %d, phase %q", res.Unstored, s.phase())
 	}
 }
@@ -328,7 +328,7 @@ func TestOutcomeOutrun(t *testing.T) {
 	for others, unstored := range map[int]int{1: 0, 2: 0, settleTries: 0, settleTries + 1: 1} {
 		s := newStage(t, shop)
 		p := s.process().alone()
-		p.answer = func(o policy.Outcome) policy.Outcome {
+		p.answer = func(o record.Outcome) record.Outcome {
 			left := others
 			p.beforeWrite = func(c state.Change) error {
 				if c.Rotation == nil || left == 0 {
@@ -343,7 +343,7 @@ func TestOutcomeOutrun(t *testing.T) {
 			return o
 		}
 		res := p.must()
-		if call := s.rotation().Call; res.Unstored != unstored || (call.State == policy.Accepted) != (unstored == 0) {
+		if call := s.rotation().Call; res.Unstored != unstored || (call.State == record.Accepted) != (unstored == 0) {
 			t.Errorf("%d others: unstored %d, call %+v", others, res.Unstored, call)
 		}
 	}
@@ -354,10 +354,10 @@ func TestOutcomeOutrun(t *testing.T) {
 func TestRequestDuringRun(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.after(policy.CallStart, func() {
-		s.mono += policy.SendWithin // the attempt is withdrawn, and closed
-		s.edit(func(d *policy.FleetDoc) {
-			d.Requests = append(d.Requests, policy.Request{Kind: policy.RequestRetry, Cluster: shop, Said: policy.Said{By: "ann", At: s.now}})
+	p.after(record.CallStart, func() {
+		s.mono += record.SendWithin // the attempt is withdrawn, and closed
+		s.edit(func(d *record.FleetDoc) {
+			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop, Said: record.Said{By: "ann", At: s.now}})
 		})
 	})
 	p.must()

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -79,7 +80,7 @@ type Done struct {
 	Ref      fleet.Ref
 	Action   policy.Action
 	After    policy.Decision // what is stored now
-	Outcomes map[string]policy.Outcome
+	Outcomes map[string]record.Outcome
 	// Skipped says why nothing was sent or stored after all.
 	Skipped string
 	// Withdrawn: all its calls were taken back before they were sent.
@@ -166,9 +167,9 @@ func (w World) complete() World {
 
 // Recall reads the book and makes sure that it is this deployment's; without a
 // store it is an unknown one.
-func Recall(ctx context.Context, store state.Store, env string) (policy.Book, error) {
+func Recall(ctx context.Context, store state.Store, env string) (record.Book, error) {
 	if store == nil {
-		return policy.Book{}, nil
+		return record.Book{}, nil
 	}
 	book, err := store.Book(ctx)
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -47,9 +47,9 @@ func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][
 
 type mover struct{ p *process }
 
-func (m mover) send(call string, do func() policy.Outcome) policy.Outcome {
+func (m mover) send(call string, do func() record.Outcome) record.Outcome {
 	if m.p.dead {
-		return policy.Outcome{State: policy.Unclear, Raw: errDead.Error()}
+		return record.Outcome{State: record.Unclear, Raw: errDead.Error()}
 	}
 	m.p.called(call)
 	if m.p.beforeSend != nil {
@@ -62,16 +62,16 @@ func (m mover) send(call string, do func() policy.Outcome) policy.Outcome {
 	return o
 }
 
-func (m mover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.send("start "+ref.Name, func() policy.Outcome { return m.p.cloud.Start(ctx, ref) })
+func (m mover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.send("start "+ref.Name, func() record.Outcome { return m.p.cloud.Start(ctx, ref) })
 }
 
-func (m mover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.send("complete "+ref.Name, func() policy.Outcome { return m.p.cloud.Complete(ctx, ref) })
+func (m mover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.send("complete "+ref.Name, func() record.Outcome { return m.p.cloud.Complete(ctx, ref) })
 }
 
-func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
-	return m.send("recreate "+target.Name, func() policy.Outcome { return m.p.cloud.Recreate(ctx, ref, target) })
+func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
+	return m.send("recreate "+target.Name, func() record.Outcome { return m.p.cloud.Recreate(ctx, ref, target) })
 }
 
 type book struct {
@@ -87,40 +87,40 @@ func (b book) begin(call string) error {
 	return nil
 }
 
-func (b book) Book(ctx context.Context) (policy.Book, error) {
+func (b book) Book(ctx context.Context) (record.Book, error) {
 	if err := b.begin("book"); err != nil {
-		return policy.Book{}, err
+		return record.Book{}, err
 	}
 	return b.Store.Book(ctx)
 }
 
-func (b book) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+func (b book) Fleet(ctx context.Context) (record.FleetDoc, error) {
 	if err := b.begin("fleet"); err != nil {
-		return policy.FleetDoc{}, err
+		return record.FleetDoc{}, err
 	}
 	return b.Store.Fleet(ctx)
 }
 
-func (b book) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
+func (b book) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
 	if err := b.begin("history"); err != nil {
 		return nil, err
 	}
 	return b.Store.History(ctx, ref)
 }
 
-func (b book) Outbox(ctx context.Context) (policy.Outbox, error) {
+func (b book) Outbox(ctx context.Context) (record.Outbox, error) {
 	if err := b.begin("outbox"); err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
 	if b.p.beforeRead != nil {
 		if err := b.p.beforeRead("outbox"); err != nil {
-			return policy.Outbox{}, err
+			return record.Outbox{}, err
 		}
 	}
 	return b.Store.Outbox(ctx)
 }
 
-func (b book) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (b book) Told(ctx context.Context, n record.Notice, all bool) error {
 	if err := b.begin("told"); err != nil {
 		return err
 	}
@@ -161,23 +161,23 @@ func (b book) Write(ctx context.Context, c state.Change) (state.Change, error) {
 }
 
 // intends says whether the write stores an intent of that kind.
-func intends(c state.Change, kind policy.CallKind) bool {
+func intends(c state.Change, kind record.CallKind) bool {
 	if c.Rotation == nil {
 		return false
 	}
-	if kind == policy.CallRecreate {
+	if kind == record.CallRecreate {
 		for _, call := range c.Rotation.PoolCalls {
-			if call.State == policy.Intended {
+			if call.State == record.Intended {
 				return true
 			}
 		}
 		return false
 	}
-	return c.Rotation.Call != nil && c.Rotation.Call.Kind == kind && c.Rotation.Call.State == policy.Intended
+	return c.Rotation.Call != nil && c.Rotation.Call.Kind == kind && c.Rotation.Call.State == record.Intended
 }
 
 // after runs f once, right after the first intent of that kind is stored.
-func (p *process) after(kind policy.CallKind, f func()) {
+func (p *process) after(kind record.CallKind, f func()) {
 	done := false
 	p.afterWrite = func(c state.Change) error {
 		if !done && intends(c, kind) {
@@ -198,21 +198,21 @@ func (p *process) alone() *process {
 // refusing is a GKE that refuses completions: no request takes effect.
 type refusing struct{ mover }
 
-func (r refusing) Complete(context.Context, fleet.Ref) policy.Outcome {
-	return r.send("complete", func() policy.Outcome { return policy.Outcome{} })
+func (r refusing) Complete(context.Context, fleet.Ref) record.Outcome {
+	return r.send("complete", func() record.Outcome { return record.Outcome{} })
 }
 
 // silent is a network that swallows starts.
 type silent struct{ mover }
 
-func (r silent) Start(context.Context, fleet.Ref) policy.Outcome {
-	return r.send("start", func() policy.Outcome { return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"} })
+func (r silent) Start(context.Context, fleet.Ref) record.Outcome {
+	return r.send("start", func() record.Outcome { return record.Outcome{State: record.Unclear, Raw: "deadline exceeded"} })
 }
 
 // noHistory is a book whose history cannot be read.
 type noHistory struct{ state.Store }
 
-func (noHistory) History(context.Context, fleet.Ref) ([]policy.Record, error) {
+func (noHistory) History(context.Context, fleet.Ref) ([]record.Record, error) {
 	return nil, errors.New("permission denied")
 }
 
@@ -220,15 +220,15 @@ func (noHistory) History(context.Context, fleet.Ref) ([]policy.Record, error) {
 // the first answer.
 type doubling struct{ mover }
 
-func (r doubling) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return r.send("start", func() policy.Outcome {
+func (r doubling) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return r.send("start", func() record.Outcome {
 		_ = r.p.cloud.Start(ctx, ref)
 		return r.p.cloud.Start(ctx, ref)
 	})
 }
 
-func (r doubling) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return r.send("complete", func() policy.Outcome {
+func (r doubling) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return r.send("complete", func() record.Outcome {
 		_ = r.p.cloud.Complete(ctx, ref)
 		return r.p.cloud.Complete(ctx, ref)
 	})

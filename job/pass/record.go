@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -64,9 +65,9 @@ func notStored(err error) string {
 // it was stored, the writer, who alone could send it, takes it back.
 func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err error) {
 	if !unwritten(err) {
-		outcomes := map[string]policy.Outcome{}
+		outcomes := map[string]record.Outcome{}
 		for _, in := range intents {
-			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: "nobody knew whether the intent was stored"}
+			outcomes[in.id] = record.Outcome{State: record.Withdrawn, Raw: "nobody knew whether the intent was stored"}
 		}
 		if a.applied(intended) {
 			a.log.announce(intended)
@@ -84,7 +85,7 @@ const settleTries = 5
 
 // settle stores what came of the calls. An outcome that cannot be stored is
 // logged whole, so that a person can enter it.
-func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome) {
+func (a *actor) settle(sent policy.Decision, outcomes map[string]record.Outcome) {
 	next := policy.Settle(sent, outcomes, a.Run, a.Now())
 	stored, err := a.store(next)
 	for tries, again := 0, err; again != nil && tries < settleTries; tries++ {
@@ -113,10 +114,10 @@ func (a *actor) settle(sent policy.Decision, outcomes map[string]policy.Outcome)
 }
 
 // withdrawn says why nothing was sent, when nothing was; else "".
-func withdrawn(outcomes map[string]policy.Outcome) string {
+func withdrawn(outcomes map[string]record.Outcome) string {
 	why := ""
 	for _, o := range outcomes {
-		if o.State != policy.Withdrawn {
+		if o.State != record.Withdrawn {
 			return ""
 		}
 		why = max(why, o.Raw)
@@ -126,7 +127,7 @@ func withdrawn(outcomes map[string]policy.Outcome) string {
 
 // settleAgain looks at what is stored, after a write that conflicted or whose
 // end nobody knows, and stores the outcomes if they are not in the book yet.
-func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]policy.Outcome) (policy.Decision, error) {
+func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision, error) {
 	next := policy.Settle(sent, outcomes, a.Run, a.Now())
 	book, err := a.readBook()
 	if err != nil {
@@ -145,10 +146,10 @@ func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]policy.Out
 }
 
 // awaits says whether one of the calls is still without an answer.
-func awaits(r policy.Rotation, outcomes map[string]policy.Outcome) bool {
-	open := func(c policy.Call) bool {
+func awaits(r record.Rotation, outcomes map[string]record.Outcome) bool {
+	open := func(c record.Call) bool {
 		_, ours := outcomes[c.ID]
-		return ours && c.State == policy.Intended
+		return ours && c.State == record.Intended
 	}
 	for _, c := range r.PoolCalls {
 		if open(c) {
@@ -195,7 +196,7 @@ func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
 }
 
 // readBook reads the book also after a signal.
-func (a *actor) readBook() (policy.Book, error) {
+func (a *actor) readBook() (record.Book, error) {
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
 	return a.Store.Book(ctx)
@@ -212,7 +213,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 		c.Fleet = &doc
 	}
 	if d.Close != "" {
-		c.Close = &policy.Record{
+		c.Close = &record.Record{
 			Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy,
 			Findings: d.Findings, Said: a.saidToClose(d),
 		}
@@ -242,7 +243,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 
 // keepUnseen keeps requests that came after the plan: no decision of this run
 // has taken them up.
-func (a *actor) keepUnseen(after []policy.Request) []policy.Request {
+func (a *actor) keepUnseen(after []record.Request) []record.Request {
 	for _, q := range a.doc.Requests {
 		if !slices.Contains(a.planned.Requests, q) && !slices.Contains(after, q) {
 			after = append(after, q)
@@ -252,15 +253,15 @@ func (a *actor) keepUnseen(after []policy.Request) []policy.Request {
 }
 
 // saidToClose is who asked to close the record, when somebody did.
-func (a *actor) saidToClose(d policy.Decision) policy.Said {
-	if d.Close == policy.ClosedByPeople {
+func (a *actor) saidToClose(d policy.Decision) record.Said {
+	if d.Close == record.ClosedByPeople {
 		for _, q := range slices.Backward(a.doc.Requests) {
-			if q.Kind == policy.RequestClose && q.Cluster == d.Rotation.Cluster {
+			if q.Kind == record.RequestClose && q.Cluster == d.Rotation.Cluster {
 				return q.Said
 			}
 		}
 	}
-	return policy.Said{}
+	return record.Said{}
 }
 
 // finish notes the run in the fleet document, also after a signal; not when
@@ -273,7 +274,7 @@ func (a *actor) finish() error {
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
 	known := a.readOutbox(ctx)
-	note := policy.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
+	note := record.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
 	err := a.noteRun(ctx, note, known)
 	if errors.Is(err, state.ErrConflict) {
 		known = a.readOutbox(ctx)
@@ -289,7 +290,7 @@ func (a *actor) finish() error {
 
 // noteRun stores the run's note and, where it is known what was announced
 // before, what it announces.
-func (a *actor) noteRun(ctx context.Context, note policy.RunNote, known bool) error {
+func (a *actor) noteRun(ctx context.Context, note record.RunNote, known bool) error {
 	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if known {

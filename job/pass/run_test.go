@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestWholeRotation: hourly runs carry a cluster from its old CA to a verified
@@ -28,7 +29,7 @@ func TestWholeRotation(t *testing.T) {
 		s.pass(time.Hour)
 	}
 	h := s.history()
-	if len(h) != 1 || h[0].ClosedAs != policy.Completed || h[0].CompletedBy != "us" || s.rotation() != nil {
+	if len(h) != 1 || h[0].ClosedAs != record.Completed || h[0].CompletedBy != "us" || s.rotation() != nil {
 		t.Fatalf("history %+v, in flight %+v", h, s.rotation())
 	}
 	s.wantSent("StartIPRotation", 1)
@@ -77,7 +78,7 @@ func TestCostModel(t *testing.T) {
 func TestAttemptNumbers(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.after(policy.CallStart, func() { s.mono += policy.SendWithin })
+	p.after(record.CallStart, func() { s.mono += record.SendWithin })
 	p.must()
 	if h := s.history(); len(h) != 1 || h[0].Rotation.AttemptNo != 1 {
 		t.Fatalf("history %+v", h)
@@ -103,7 +104,7 @@ func TestPoolsInOneDecision(t *testing.T) {
 	}
 	s.wantSent("UpdateNodePool", 2)
 	for name, c := range s.rotation().PoolCalls {
-		if c.State != policy.Accepted || c.Operation == "" {
+		if c.State != record.Accepted || c.Operation == "" {
 			t.Errorf("pool %s: %+v", name, c)
 		}
 	}
@@ -117,14 +118,14 @@ func TestCrashBetweenPools(t *testing.T) {
 	s.process().must()
 	s.pass(30 * time.Minute)
 	p := s.process()
-	p.answer = func(o policy.Outcome) policy.Outcome { p.dead = true; return o }
+	p.answer = func(o record.Outcome) record.Outcome { p.dead = true; return o }
 	_, _ = p.run(t.Context())
 	s.wantSent("UpdateNodePool", 1)
 	s.pass(5 * time.Minute)
 	s.process().alone().must()
 	s.wantSent("UpdateNodePool", 1)
 	s.hourly(60, func() bool { return len(s.history()) == 1 })
-	if h := s.history(); h[0].ClosedAs != policy.Completed {
+	if h := s.history(); h[0].ClosedAs != record.Completed {
 		t.Errorf("closed as %s", h[0].ClosedAs)
 	}
 }
@@ -137,7 +138,7 @@ func TestSecondCAIsReadOnce(t *testing.T) {
 		s.add(ref, "2054-03-12", nil)
 	}
 	begin := func(ref fleet.Ref) {
-		if o := s.cloud.Start(t.Context(), ref); o.State != policy.Accepted {
+		if o := s.cloud.Start(t.Context(), ref); o.State != record.Accepted {
 			t.Fatalf("%+v", o)
 		}
 	}

@@ -7,24 +7,25 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // send reads again under the stored intents, asks the policy again and makes
 // the calls in order, each at most once and soon. What may not be sent after
 // all is withdrawn.
-func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, begun time.Duration) map[string]policy.Outcome {
-	outcomes := map[string]policy.Outcome{}
+func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, begun time.Duration) map[string]record.Outcome {
+	outcomes := map[string]record.Outcome{}
 	doc, docErr := a.Store.Fleet(ctx) // holds and approvals of this minute
 	fresh, readErr := ReadCluster(ctx, a.Read, d.Cluster.Ref, a.Now())
 	err := errors.Join(docErr, readErr)
 	for _, in := range intents {
 		if ctx.Err() != nil {
 			a.stopped(toldToStop)
-			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: toldToStop, Stopped: true}
+			outcomes[in.id] = record.Outcome{State: record.Withdrawn, Raw: toldToStop, Stopped: true}
 			continue
 		}
 		if why := a.mayNot(d, in, doc, fresh, err, begun); why != "" {
-			outcomes[in.id] = policy.Outcome{State: policy.Withdrawn, Raw: why}
+			outcomes[in.id] = record.Outcome{State: record.Withdrawn, Raw: why}
 			continue
 		}
 		outcomes[in.id] = a.once(ctx, d.Action, fresh, in.pool)
@@ -33,7 +34,7 @@ func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, b
 }
 
 // mayNot says why an intended call may not be sent, or "".
-func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh fleet.Cluster, readErr error, begun time.Duration) string {
+func (a *actor) mayNot(d policy.Decision, in intent, doc record.FleetDoc, fresh fleet.Cluster, readErr error, begun time.Duration) string {
 	if readErr != nil {
 		return "the read under the intent failed: " + readErr.Error()
 	}
@@ -41,20 +42,20 @@ func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh 
 	switch {
 	case again.Action != d.Action:
 		return again.Message
-	case a.Mono()-begun >= policy.SendWithin:
-		return "more than " + policy.SendWithin.String() + " since the intent"
+	case a.Mono()-begun >= record.SendWithin:
+		return "more than " + record.SendWithin.String() + " since the intent"
 	}
 	return ""
 }
 
-func kindOf(a policy.Action) policy.CallKind {
+func kindOf(a policy.Action) record.CallKind {
 	switch a {
 	case policy.Start:
-		return policy.CallStart
+		return record.CallStart
 	case policy.Complete:
-		return policy.CallComplete
+		return record.CallComplete
 	}
-	return policy.CallRecreate
+	return record.CallRecreate
 }
 
 // After a signal Cloud Run waits ten seconds and kills. By then the outcome of
@@ -83,10 +84,10 @@ func outlive(ctx context.Context, after time.Duration) (context.Context, context
 
 // once makes the one call. A signal does not cut it short at once: its outcome
 // counts. A call that stays without an answer is unclear, and settles.
-func (a *actor) once(ctx context.Context, action policy.Action, c fleet.Cluster, pool string) policy.Outcome {
+func (a *actor) once(ctx context.Context, action policy.Action, c fleet.Cluster, pool string) record.Outcome {
 	ctx, end := outlive(ctx, stopGrace)
 	defer end()
-	ctx, cancel := context.WithTimeout(ctx, policy.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, record.CallTimeout)
 	defer cancel()
 	switch action {
 	case policy.Start:

@@ -19,6 +19,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -120,7 +121,7 @@ type process struct {
 	afterWrite  func(state.Change) error // an error: applied, but reported as failed
 	beforeRead  func(call string) error
 	beforeSend  func() // the last moment before the request leaves
-	answer      func(policy.Outcome) policy.Outcome
+	answer      func(record.Outcome) record.Outcome
 	lease       func(state.Lease) (state.Lease, bool)
 }
 
@@ -215,7 +216,7 @@ func (p *process) count(call string) int {
 }
 
 // rotation is what the book holds of the shop's cluster; nil: nothing.
-func (s *stage) rotation() *policy.Rotation {
+func (s *stage) rotation() *record.Rotation {
 	s.t.Helper()
 	b, err := s.book.Book(s.t.Context())
 	if err != nil {
@@ -227,14 +228,14 @@ func (s *stage) rotation() *policy.Rotation {
 	return nil
 }
 
-func (s *stage) phase() policy.Phase {
+func (s *stage) phase() record.Phase {
 	if r := s.rotation(); r != nil {
 		return r.Phase
 	}
 	return ""
 }
 
-func (s *stage) doc() policy.FleetDoc {
+func (s *stage) doc() record.FleetDoc {
 	s.t.Helper()
 	doc, err := s.book.Fleet(s.t.Context())
 	if err != nil {
@@ -244,7 +245,7 @@ func (s *stage) doc() policy.FleetDoc {
 }
 
 // edit changes the fleet document as a command of a person does.
-func (s *stage) edit(change func(*policy.FleetDoc)) {
+func (s *stage) edit(change func(*record.FleetDoc)) {
 	s.t.Helper()
 	doc := s.doc()
 	change(&doc)
@@ -253,7 +254,7 @@ func (s *stage) edit(change func(*policy.FleetDoc)) {
 	}
 }
 
-func (s *stage) history() []policy.Record {
+func (s *stage) history() []record.Record {
 	s.t.Helper()
 	records, err := s.book.History(s.t.Context(), shop)
 	if err != nil {

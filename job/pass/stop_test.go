@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -21,13 +22,13 @@ func TestCancelled(t *testing.T) {
 	s.add(yard, "2027-03-12", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := s.process()
-	p.answer = func(o policy.Outcome) policy.Outcome { cancel(); return o }
+	p.answer = func(o record.Outcome) record.Outcome { cancel(); return o }
 	res, err := p.run(ctx)
 	if err != nil || res.Unstored != 0 || !strings.Contains(res.Stopped, "told to stop") {
 		t.Fatalf("unstored %d, stopped %q, %v", res.Unstored, res.Stopped, err)
 	}
 	s.wantSent("StartIPRotation", 1)
-	if r := s.rotation(); r == nil || r.Call.State != policy.Accepted {
+	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
 		t.Errorf("in the book: %+v", r)
 	}
 	if len(s.doc().Slots) != 1 || s.doc().LastRun.Run == "" {
@@ -47,7 +48,7 @@ func TestCancelledUnderIntent(t *testing.T) {
 	s := newStage(t, shop)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := s.process()
-	p.after(policy.CallStart, cancel)
+	p.after(record.CallStart, cancel)
 	if _, err := p.run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +88,10 @@ func TestDeadline(t *testing.T) {
 	s.add(yard, "2027-03-12", nil)
 	p := s.process()
 	p.Deadline = 50 * time.Minute
-	p.answer = func(o policy.Outcome) policy.Outcome { s.mono += 50 * time.Minute; return o }
+	p.answer = func(o record.Outcome) record.Outcome { s.mono += 50 * time.Minute; return o }
 	res := p.must()
 	s.wantSent("StartIPRotation", 1)
-	if r := s.rotation(); r.Call.State != policy.Accepted {
+	if r := s.rotation(); r.Call.State != record.Accepted {
 		t.Errorf("in the book: %+v", r)
 	}
 	if !strings.Contains(res.Stopped, "DEADLINE") || len(res.Done) != 2 || res.Done[1].Ref != yard || res.Done[1].Skipped == "" {
@@ -107,7 +108,7 @@ func TestObserve(t *testing.T) {
 		p := s.process()
 		p.Move, p.Mode = nil, "observe"
 		p.beforeWrite = func(c state.Change) error {
-			for _, kind := range []policy.CallKind{policy.CallStart, policy.CallComplete, policy.CallRecreate} {
+			for _, kind := range []record.CallKind{record.CallStart, record.CallComplete, record.CallRecreate} {
 				if intends(c, kind) {
 					t.Errorf("an intent is stored: %+v", c.Rotation)
 				}
@@ -126,12 +127,12 @@ func TestObserve(t *testing.T) {
 	if len(res.Done) != 0 || res.Decisions[0].Action != policy.Start {
 		t.Errorf("decisions %+v, done %+v", res.Decisions[0].Action, res.Done)
 	}
-	if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted { // somebody else
+	if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted { // somebody else
 		t.Fatalf("%+v", o)
 	}
 	s.pass(time.Hour)
 	p, _ := observe()
-	if r := s.rotation(); r == nil || r.Origin != policy.Foreign || r.AttemptID == "" || r.AttemptNo != 1 {
+	if r := s.rotation(); r == nil || r.Origin != record.Foreign || r.AttemptID == "" || r.AttemptNo != 1 {
 		t.Errorf("in the book: %+v", r)
 	}
 	p.line(policy.EventForeignRotation)
@@ -148,7 +149,7 @@ func TestObserve(t *testing.T) {
 // TestObserveBusy: an observing run that meets another at work writes nothing.
 func TestObserveBusy(t *testing.T) {
 	s := newStage(t, shop)
-	if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted {
+	if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted {
 		t.Fatalf("%+v", o)
 	}
 	s.pass(time.Hour)
@@ -191,7 +192,7 @@ func TestCancelledInACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantSent("StartIPRotation", 1)
-	if r := s.rotation(); r == nil || r.Call.State != policy.Accepted {
+	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
 		t.Errorf("in the book: %+v", r)
 	}
 }
@@ -204,13 +205,13 @@ func TestCancelledBetweenPools(t *testing.T) {
 	s.pass(30 * time.Minute)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := s.process()
-	p.answer = func(o policy.Outcome) policy.Outcome { cancel(); return o }
+	p.answer = func(o record.Outcome) record.Outcome { cancel(); return o }
 	if _, err := p.run(ctx); err != nil {
 		t.Fatal(err)
 	}
 	s.wantSent("UpdateNodePool", 1)
 	r := s.rotation()
-	if c := r.PoolCalls["a"]; len(r.PoolCalls) != 1 || c.State != policy.Accepted {
+	if c := r.PoolCalls["a"]; len(r.PoolCalls) != 1 || c.State != record.Accepted {
 		t.Errorf("in the book: %+v", r.PoolCalls)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -21,7 +22,7 @@ type Receiver interface {
 	// Tell delivers one notice; nil: it is there. It may be told one again, and
 	// knows it by its id. [ErrRefused]: it will never take this one. Any other
 	// error: it is out of reach, and would take none. Errors hold no secrets.
-	Tell(ctx context.Context, n policy.Notice) error
+	Tell(ctx context.Context, n record.Notice) error
 }
 
 // ErrRefused says that a receiver does not take this notice.
@@ -34,11 +35,11 @@ const (
 )
 
 // notices are what people are told with this write.
-func (a *actor) notices(d policy.Decision, now time.Time) []policy.Notice {
+func (a *actor) notices(d policy.Decision, now time.Time) []record.Notice {
 	if len(a.Tell) == 0 {
 		return nil
 	}
-	var before *policy.Rotation
+	var before *record.Rotation
 	if r, ok := a.res.Fleet.Book.Rotations[d.Cluster.Ref]; ok {
 		before = &r
 	}
@@ -61,7 +62,7 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 }
 
 // announce puts into the run's note what stands and was not told yet.
-func (a *actor) announce(doc policy.FleetDoc, c *state.Change) {
+func (a *actor) announce(doc record.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Book.Fleet = doc
 	after, news := policy.Announce(a.waiting.Announced, policy.Announcing{
@@ -86,8 +87,8 @@ func (a *actor) tell(ctx context.Context) {
 	defer cancel()
 	t := &telling{actor: a, since: a.Mono(), down: map[string]string{}, shut: map[string]map[fleet.Ref]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
-	t.drop(ctx, old, "older than "+fleet.Days(policy.NoticeLasts))
-	t.drop(ctx, many, fmt.Sprintf("more than %d waited", policy.MaxNotices))
+	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
+	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
 	for i, n := range keep {
 		if t.book != nil || !t.goesOn(ctx) {
 			t.left += len(keep) - i
@@ -117,7 +118,7 @@ func (t *telling) goesOn(ctx context.Context) bool {
 }
 
 // one tells all receivers one notice and notes who has it.
-func (t *telling) one(ctx context.Context, n policy.Notice) {
+func (t *telling) one(ctx context.Context, n record.Notice) {
 	before, all := len(n.Had), true
 	n.Had = slices.Clone(n.Had)
 	for _, r := range t.Tell {
@@ -139,7 +140,7 @@ func (t *telling) one(ctx context.Context, n policy.Notice) {
 
 // told notes in the book who has the notice, also after a signal. If it cannot,
 // nothing more is told: it would be told again and again.
-func (t *telling) told(n policy.Notice, all bool) {
+func (t *telling) told(n record.Notice, all bool) {
 	ctx, cancel := context.WithTimeout(t.last, storeTimeout)
 	defer cancel()
 	t.book = t.Store.Told(ctx, n, all)
@@ -147,15 +148,15 @@ func (t *telling) told(n policy.Notice, all bool) {
 
 // send tells one receiver; false: it has it not. After a first failure its later
 // ones of this cluster wait, for their order counts.
-func (t *telling) send(ctx context.Context, r Receiver, n policy.Notice) bool {
+func (t *telling) send(ctx context.Context, r Receiver, n record.Notice) bool {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	err := r.Tell(ctx, n)
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > policy.RefusedLasts:
-		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(policy.RefusedLasts)),
+	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > record.RefusedLasts:
+		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 		return true // so that those after it can be told
 	case errors.Is(err, ErrRefused):
@@ -163,7 +164,7 @@ func (t *telling) send(ctx context.Context, r Receiver, n policy.Notice) bool {
 			t.shut[r.Name()] = map[fleet.Ref]bool{}
 		}
 		t.shut[r.Name()][n.Cluster] = true
-		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(policy.RefusedLasts)),
+		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 	default:
 		t.down[r.Name()] = err.Error()
@@ -172,7 +173,7 @@ func (t *telling) send(ctx context.Context, r Receiver, n policy.Notice) bool {
 }
 
 // drop gives notices up and says so.
-func (t *telling) drop(ctx context.Context, gone []policy.Notice, why string) {
+func (t *telling) drop(ctx context.Context, gone []record.Notice, why string) {
 	n := 0
 	for _, one := range gone {
 		if t.book != nil || !t.goesOn(ctx) {

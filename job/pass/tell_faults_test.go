@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -22,12 +22,12 @@ func TestHangingReceiver(t *testing.T) {
 			t.Errorf("a delivery may go on until %v", end)
 		}
 	}
-	hangs.answer = func(ctx context.Context, _ policy.Notice) error {
+	hangs.answer = func(ctx context.Context, _ record.Notice) error {
 		bounded(ctx)
 		s.mono += tellTimeout
 		return context.DeadlineExceeded
 	}
-	slow.answer = func(ctx context.Context, _ policy.Notice) error {
+	slow.answer = func(ctx context.Context, _ record.Notice) error {
 		bounded(ctx)
 		s.mono += tellTimeout
 		return nil
@@ -87,7 +87,7 @@ func TestTellingStops(t *testing.T) {
 			}
 			s.pass(time.Hour)
 			s.telling(e).must()
-			if got := e.kinds(shop); len(got) == 0 || got[0] != policy.NoticeHandedOver {
+			if got := e.kinds(shop); len(got) == 0 || got[0] != record.NoticeHandedOver {
 				t.Errorf("heard %v", got)
 			}
 		})
@@ -101,7 +101,7 @@ func TestCancelledWhileTelling(t *testing.T) {
 	s.pass(time.Hour)
 	e := &ear{name: "ear"}
 	ctx, cancel := context.WithCancel(t.Context())
-	e.answer = func(context.Context, policy.Notice) error { cancel(); return nil }
+	e.answer = func(context.Context, record.Notice) error { cancel(); return nil }
 	if _, err := s.telling(e).run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func TestCancelledWhileTelling(t *testing.T) {
 func TestRefusedNotice(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-03-12", nil)
-	e := &ear{name: "ear", answer: func(_ context.Context, n policy.Notice) error {
-		if n.Cluster == shop && n.Kind == policy.NoticeHandedOver {
+	e := &ear{name: "ear", answer: func(_ context.Context, n record.Notice) error {
+		if n.Cluster == shop && n.Kind == record.NoticeHandedOver {
 			return fmt.Errorf("%w: HTTP 400", ErrRefused)
 		}
 		return nil
@@ -157,7 +157,7 @@ func TestToldOfAnUnclearWrite(t *testing.T) {
 			p.beforeWrite = func(state.Change) error {
 				if !outrun {
 					outrun = true
-					s.edit(func(d *policy.FleetDoc) { d.Requests = nil })
+					s.edit(func(d *record.FleetDoc) { d.Requests = nil })
 				}
 				return nil
 			}
@@ -171,5 +171,5 @@ func TestToldOfAnUnclearWrite(t *testing.T) {
 
 // forgiveCalls acknowledges what failed meanwhile.
 func (s *stage) forgiveCalls() {
-	s.edit(func(d *policy.FleetDoc) { d.Failures, d.Tries = nil, nil })
+	s.edit(func(d *record.FleetDoc) { d.Failures, d.Tries = nil, nil })
 }

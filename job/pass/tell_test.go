@@ -10,21 +10,22 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
 // ear is a receiver: what it got, in order, and what befalls it.
 type ear struct {
 	name string
-	had  []policy.Notice
+	had  []record.Notice
 	// answer says what comes of a delivery; nil: it takes everything.
-	answer func(ctx context.Context, n policy.Notice) error
+	answer func(ctx context.Context, n record.Notice) error
 	tries  int
 }
 
 func (e *ear) Name() string { return e.name }
 
-func (e *ear) Tell(ctx context.Context, n policy.Notice) error {
+func (e *ear) Tell(ctx context.Context, n record.Notice) error {
 	e.tries++
 	if e.answer != nil {
 		if err := e.answer(ctx, n); err != nil {
@@ -36,8 +37,8 @@ func (e *ear) Tell(ctx context.Context, n policy.Notice) error {
 }
 
 // kinds is what it heard of a cluster, in order.
-func (e *ear) kinds(ref fleet.Ref) []policy.NoticeKind {
-	var out []policy.NoticeKind
+func (e *ear) kinds(ref fleet.Ref) []record.NoticeKind {
+	var out []record.NoticeKind
 	for _, n := range e.had {
 		if n.Cluster == ref {
 			out = append(out, n.Kind)
@@ -58,9 +59,9 @@ func (s *stage) telling(ears ...*ear) *process {
 
 // wholeStory is what is told of a rotation that goes well: the soak of a day is
 // longer than what is announced ahead.
-var wholeStory = []policy.NoticeKind{policy.NoticeHandedOver, policy.NoticeNodesDone, policy.NoticeCompletesSoon, policy.NoticeCompleted}
+var wholeStory = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeCompletesSoon, record.NoticeCompleted}
 
-func (s *stage) wantTold(e *ear, want ...policy.NoticeKind) {
+func (s *stage) wantTold(e *ear, want ...record.NoticeKind) {
 	s.t.Helper()
 	if got := e.kinds(shop); !slices.Equal(got, want) {
 		s.t.Errorf("%s heard %v, want %v", e.name, got, want)
@@ -74,7 +75,7 @@ func (s *stage) wantTold(e *ear, want ...policy.NoticeKind) {
 	}
 }
 
-func (s *stage) outbox() policy.Outbox {
+func (s *stage) outbox() record.Outbox {
 	s.t.Helper()
 	box, err := s.book.Outbox(s.t.Context())
 	if err != nil {
@@ -88,9 +89,9 @@ func (s *stage) outbox() policy.Outbox {
 func TestToldOnce(t *testing.T) {
 	s := newStage(t, shop)
 	e := &ear{name: "ear"}
-	e.answer = func(_ context.Context, n policy.Notice) error {
+	e.answer = func(_ context.Context, n record.Notice) error {
 		r := s.rotation()
-		if n.Kind == policy.NoticeCompleted {
+		if n.Kind == record.NoticeCompleted {
 			if r != nil || len(s.history()) != 1 {
 				t.Errorf("%s is told of %+v", n.Kind, r)
 			}
@@ -105,7 +106,7 @@ func TestToldOnce(t *testing.T) {
 	}
 	s.wantTold(e, wholeStory...)
 	for _, n := range e.had {
-		if withFacts := n.Kind != policy.NoticeCompleted; (n.HandOver != nil) != withFacts || n.Message == "" || (n.Next == "") == withFacts {
+		if withFacts := n.Kind != record.NoticeCompleted; (n.HandOver != nil) != withFacts || n.Message == "" || (n.Next == "") == withFacts {
 			t.Errorf("%s: %+v", n.Kind, n)
 		}
 	}
@@ -142,7 +143,7 @@ func TestReceiverDown(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-03-12", nil)
 	down := false
-	e := &ear{name: "ear", answer: func(context.Context, policy.Notice) error {
+	e := &ear{name: "ear", answer: func(context.Context, record.Notice) error {
 		if down {
 			return errors.New("connection refused")
 		}
@@ -181,7 +182,7 @@ func TestKilledWhileTelling(t *testing.T) {
 	killed := map[string]bool{}
 	for range 60 {
 		p := s.telling(e)
-		e.answer = func(_ context.Context, n policy.Notice) error {
+		e.answer = func(_ context.Context, n record.Notice) error {
 			if !killed[n.ID] {
 				killed[n.ID], p.dead = true, true
 			}
@@ -191,7 +192,7 @@ func TestKilledWhileTelling(t *testing.T) {
 		s.pass(time.Hour)
 	}
 	var ids []string
-	var kinds []policy.NoticeKind
+	var kinds []record.NoticeKind
 	for _, n := range e.had {
 		if i := len(ids); i > 0 && ids[i-1] == n.ID {
 			continue
@@ -208,7 +209,7 @@ func TestKilledWhileTelling(t *testing.T) {
 func TestTwoReceivers(t *testing.T) {
 	s := newStage(t, shop)
 	dead, well := &ear{name: "dead"}, &ear{name: "well"}
-	dead.answer = func(context.Context, policy.Notice) error { return errors.New("no route") }
+	dead.answer = func(context.Context, record.Notice) error { return errors.New("no route") }
 	for range 40 {
 		s.telling(dead, well).must()
 		s.pass(time.Hour)
@@ -243,15 +244,15 @@ func TestObserveTells(t *testing.T) {
 		return p
 	}
 	observe().must()
-	if o := s.cloud.Start(t.Context(), shop); o.State != policy.Accepted { // somebody else
+	if o := s.cloud.Start(t.Context(), shop); o.State != record.Accepted { // somebody else
 		t.Fatalf("%+v", o)
 	}
 	for range 10 {
 		s.pass(time.Hour)
 		observe().must()
 	}
-	s.wantTold(e, policy.NoticeForeign, policy.NoticeHandedOver)
-	if got := e.kinds(yard); !slices.Equal(got, []policy.NoticeKind{policy.NoticeBlocked}) {
+	s.wantTold(e, record.NoticeForeign, record.NoticeHandedOver)
+	if got := e.kinds(yard); !slices.Equal(got, []record.NoticeKind{record.NoticeBlocked}) {
 		t.Errorf("of an expired CA: %v", got)
 	}
 	s.pass(time.Hour)
@@ -272,26 +273,26 @@ func TestApprovalIsAskedForOnce(t *testing.T) {
 		s.telling(e).must()
 		s.pass(time.Hour)
 	}
-	s.wantTold(e, policy.NoticeApprovalNeeded)
-	s.approve(policy.CallStart)
+	s.wantTold(e, record.NoticeApprovalNeeded)
+	s.approve(record.CallStart)
 	for range 100 {
 		s.telling(e).must()
 		s.pass(time.Hour)
 	}
-	s.wantTold(e, policy.NoticeApprovalNeeded, policy.NoticeHandedOver, policy.NoticeNodesDone, policy.NoticeApprovalNeeded)
-	s.approve(policy.CallComplete)
+	s.wantTold(e, record.NoticeApprovalNeeded, record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeApprovalNeeded)
+	s.approve(record.CallComplete)
 	for range 5 {
 		s.telling(e).must()
 		s.pass(time.Hour)
 	}
-	if got := e.kinds(shop); got[len(got)-1] != policy.NoticeCompleted {
+	if got := e.kinds(shop); got[len(got)-1] != record.NoticeCompleted {
 		t.Errorf("heard %v", got)
 	}
 }
 
-func (s *stage) approve(kind policy.CallKind) {
+func (s *stage) approve(kind record.CallKind) {
 	s.t.Helper()
-	a := policy.Approval{Kind: kind, Cluster: shop, ClusterID: "id-web", Said: policy.Said{By: "ann", At: s.now}}
+	a := record.Approval{Kind: kind, Cluster: shop, ClusterID: "id-web", Said: record.Said{By: "ann", At: s.now}}
 	if r := s.rotation(); r != nil {
 		a.Attempt, a.Entry = r.AttemptID, r.Entries
 	} else {
@@ -301,7 +302,7 @@ func (s *stage) approve(kind policy.CallKind) {
 		}
 		a.CA = c.Bundle.Oldest().Fingerprint
 	}
-	s.edit(func(d *policy.FleetDoc) { d.Approvals = append(d.Approvals, a) })
+	s.edit(func(d *record.FleetDoc) { d.Approvals = append(d.Approvals, a) })
 }
 
 // TestOutboxAway: an outbox that cannot be read stops nothing, and is told.

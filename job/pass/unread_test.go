@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 var errDenied = errors.New("PermissionDenied: container.clusters.list")
@@ -30,7 +31,7 @@ func TestUnreadableInFlight(t *testing.T) {
 		return nil
 	}
 	res := p.must()
-	if s.phase() != policy.Starting || len(s.history()) != 0 {
+	if s.phase() != record.Starting || len(s.history()) != 0 {
 		t.Errorf("phase %q, history %+v", s.phase(), s.history())
 	}
 	if n := len(s.sent("StartIPRotation")); n != 2 {
@@ -45,7 +46,7 @@ func TestUnreadableInFlight(t *testing.T) {
 	}
 	s.pass(time.Hour)
 	s.process().must()
-	if s.phase() != policy.RecreatingNodes {
+	if s.phase() != record.RecreatingNodes {
 		t.Errorf("phase %q", s.phase())
 	}
 }
@@ -65,7 +66,7 @@ func TestOperationsUnreadable(t *testing.T) {
 		return nil
 	}
 	res := p.must()
-	if s.phase() != policy.Starting || len(res.Decisions) != 2 {
+	if s.phase() != record.Starting || len(res.Decisions) != 2 {
 		t.Errorf("phase %q, decisions %+v", s.phase(), res.Decisions)
 	}
 	if d := res.Decisions[0]; d.Reason != reason.NotReadable {
@@ -110,7 +111,7 @@ func TestProjectRemoved(t *testing.T) {
 		t.Error("a cluster outside the settings is decided upon")
 	}
 	s.hourly(60, func() bool { return s.rotation() == nil })
-	if h := s.history(); len(h) != 1 || h[0].ClosedAs != policy.Completed {
+	if h := s.history(); len(h) != 1 || h[0].ClosedAs != record.Completed {
 		t.Errorf("history %+v", h)
 	}
 	s.wantSent("StartIPRotation", 1)

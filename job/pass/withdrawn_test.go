@@ -11,8 +11,8 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // blind makes the operations of some projects unreadable.
@@ -79,7 +79,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 	if h, err := s.book.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 || !strings.Contains(h[0].Findings[0], "48 times in a row") {
 		t.Errorf("history %+v, error %v", h, err)
 	}
-	if got := e.kinds(ref); !slices.Contains(got, policy.NoticeBlocked) {
+	if got := e.kinds(ref); !slices.Contains(got, record.NoticeBlocked) {
 		t.Errorf("people heard %v", got)
 	}
 	res := blind(s.process(), bad...).must()
@@ -126,15 +126,15 @@ func TestWithdrawnCanary(t *testing.T) {
 // the second time, and goes out when it can.
 func TestWithdrawnCompletion(t *testing.T) {
 	s := newStage(t, shop)
-	s.hourly(60, func() bool { return s.phase() == policy.UpdatingClients })
+	s.hourly(60, func() bool { return s.phase() == record.UpdatingClients })
 	s.pass(24 * time.Hour)
 	var heard []int
 	for range 3 {
 		p := s.process()
-		p.after(policy.CallComplete, func() { blind(p, "shop") })
+		p.after(record.CallComplete, func() { blind(p, "shop") })
 		p.must()
 		heard = append(heard, p.heard("blocked"))
-		if s.phase() != policy.UpdatingClients {
+		if s.phase() != record.UpdatingClients {
 			t.Fatalf("phase %s", s.phase())
 		}
 		s.pass(time.Hour)
@@ -157,7 +157,7 @@ func TestStoppedBetweenIntentAndCall(t *testing.T) {
 	for range 3 {
 		ctx, stop := context.WithCancel(t.Context())
 		p := s.process()
-		p.after(policy.CallStart, stop)
+		p.after(record.CallStart, stop)
 		res, err := p.run(ctx)
 		if err != nil || res.Stopped == "" {
 			t.Errorf("stopped %q, error %v", res.Stopped, err)

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // crowdOf are so many clusters in the four projects, of three shapes, always
@@ -119,7 +120,7 @@ func (f *fire) look() map[string]bool {
 	}
 	for ref, r := range book.Rotations {
 		f.attempts[r.AttemptID] = ref.String()
-		if r.Origin == policy.Foreign {
+		if r.Origin == record.Foreign {
 			f.t.Errorf("%s: ours is on record as somebody else's: %s", f.now, ref)
 		}
 		for _, c := range callsOf(r) {
@@ -130,7 +131,7 @@ func (f *fire) look() map[string]bool {
 	for ref, records := range history {
 		for _, rec := range records {
 			f.attempts[rec.Rotation.AttemptID] = ref
-			if rec.ClosedAs == policy.Completed {
+			if rec.ClosedAs == record.Completed {
 				done[ref] = true
 			}
 		}
@@ -138,9 +139,9 @@ func (f *fire) look() map[string]bool {
 	return done
 }
 
-func (f *fire) history() map[string][]policy.Record {
+func (f *fire) history() map[string][]record.Record {
 	f.t.Helper()
-	out := map[string][]policy.Record{}
+	out := map[string][]record.Record{}
 	for _, m := range f.members {
 		ref, err := fleet.ParseRef(m.String())
 		if err != nil {
@@ -186,14 +187,14 @@ func (f *fire) judge() {
 	attempts, calls := map[string]int{}, map[string]int{}
 	starts, completes := []int{}, []int{}
 	for _, m := range f.members {
-		ended := map[policy.ClosedAs]int{}
-		sent := map[policy.CallKind]int{}
+		ended := map[record.ClosedAs]int{}
+		sent := map[record.CallKind]int{}
 		for _, rec := range history[m.String()] {
 			attempts[rec.Rotation.AttemptID]++
 			ended[rec.ClosedAs]++
 			for _, c := range callsOf(rec.Rotation) {
 				calls[c.ID]++
-				if c.State != policy.Withdrawn {
+				if c.State != record.Withdrawn {
 					sent[c.Kind]++
 				}
 			}
@@ -203,11 +204,11 @@ func (f *fire) judge() {
 		if start != 1 || complete != 1 {
 			f.t.Errorf("%s: GKE took %d starts and %d completes", m, start, complete)
 		}
-		if ended[policy.Completed] != 1 || ended[policy.Completed]+ended[policy.NotStarted] != len(history[m.String()]) {
+		if ended[record.Completed] != 1 || ended[record.Completed]+ended[record.NotStarted] != len(history[m.String()]) {
 			f.t.Errorf("%s: on record are %v", m, ended)
 		}
-		for kind, methods := range map[policy.CallKind][]string{
-			policy.CallStart: {"StartIPRotation"}, policy.CallComplete: {"CompleteIPRotation"}, policy.CallRecreate: {"UpdateNodePool", "UpdateCluster"},
+		for kind, methods := range map[record.CallKind][]string{
+			record.CallStart: {"StartIPRotation"}, record.CallComplete: {"CompleteIPRotation"}, record.CallRecreate: {"UpdateNodePool", "UpdateCluster"},
 		} {
 			n := 0
 			for _, method := range methods {

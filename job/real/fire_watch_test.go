@@ -12,7 +12,7 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/protobuf/proto"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // moment is when a process is killed: after a while, or at the n-th passing of
@@ -150,7 +150,7 @@ func (r *runner) dies(asked bool) bool {
 		r.underway.Add(1)
 		defer r.underway.Done()
 		if r.lateBy.IsZero() {
-			r.lateBy = r.now.Add(policy.Late - time.Minute)
+			r.lateBy = r.now.Add(record.Late - time.Minute)
 		}
 	}
 	r.mu.Unlock()
@@ -232,22 +232,22 @@ func (r *runner) written(x *exchange) (what string, intents map[string]string) {
 		case !strings.Contains(name, "/rotations/"), w.GetDelete() != "":
 			continue
 		}
-		var doc policy.Rotation
+		var doc record.Rotation
 		if err := json.Unmarshal([]byte(w.GetUpdate().GetFields()["body"].GetStringValue()), &doc); err != nil {
 			r.t.Errorf("%s cannot be read: %v", name, err)
 		}
 		what = "other write"
 		for _, c := range callsOf(doc) {
 			switch {
-			case c.State == policy.Intended && !r.intents[c.ID] && c.Run == r.execution && x.answer == "":
+			case c.State == record.Intended && !r.intents[c.ID] && c.Run == r.execution && x.answer == "":
 				r.intents[c.ID] = true
 				what = "intent"
-			case r.intents[c.ID] && c.State == policy.Intended:
+			case r.intents[c.ID] && c.State == record.Intended:
 				what = "intent"
 			case r.intents[c.ID] && what != "intent":
 				what = "outcome"
 			}
-			if c.State == policy.Intended {
+			if c.State == record.Intended {
 				intents[c.ID] = doc.Cluster.String()
 			}
 		}
@@ -256,7 +256,7 @@ func (r *runner) written(x *exchange) (what string, intents map[string]string) {
 }
 
 // callsOf gives every call that a rotation holds.
-func callsOf(r policy.Rotation) []policy.Call {
+func callsOf(r record.Rotation) []record.Call {
 	calls := slices.Collect(maps.Values(r.PoolCalls))
 	if r.Call != nil {
 		calls = append(calls, *r.Call)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -47,12 +48,12 @@ func outcomesEntered(t *testing.T, a *away) {
 	firestore, documents := a.raw(t)
 	for _, call := range []struct {
 		action, method string
-		kind           policy.CallKind
-		phase          policy.Phase
+		kind           record.CallKind
+		phase          record.Phase
 	}{
-		{"start", "StartIPRotation", policy.CallStart, policy.Starting},
-		{"recreate", "UpdateNodePool", policy.CallRecreate, policy.RecreatingNodes},
-		{"complete", "CompleteIPRotation", policy.CallComplete, policy.Completing},
+		{"start", "StartIPRotation", record.CallStart, record.Starting},
+		{"recreate", "UpdateNodePool", record.CallRecreate, record.RecreatingNodes},
+		{"complete", "CompleteIPRotation", record.CallComplete, record.Completing},
 	} {
 		for n := 0; !strings.Contains(a.plan(t, a.now).actions(), call.action); n++ {
 			if n > 60 {
@@ -60,22 +61,22 @@ func outcomesEntered(t *testing.T, a *away) {
 			}
 			a.run(t, "run", "--at", a.at())
 			step := a.plan(t, a.now).next(a.now).Sub(a.now)
-			if call.kind == policy.CallRecreate {
+			if call.kind == record.CallRecreate {
 				step = 15 * time.Minute // or GKE is quicker
 			}
 			a.pass(step)
 		}
 		line, r, id := a.unstored(t, call.method)
 		c := callsOf(r)[0]
-		if r.Call != nil && call.kind != policy.CallRecreate {
+		if r.Call != nil && call.kind != record.CallRecreate {
 			c = *r.Call
 		}
 		if !strings.Contains(line.Line, " ERROR "+policy.EventActionFailed+" ") || !strings.Contains(line.Line, " "+few[0].String()+": ") ||
 			r.Phase != call.phase || line.Close != "" || !strings.Contains(line.Error, "Firestore says Unavailable") {
 			t.Errorf("the line: %+v", line)
 		}
-		if c.ID != id || c.Kind != call.kind || (c.Pool == "") != (call.kind != policy.CallRecreate) || !c.IntentAt.Equal(a.now) || !c.AnsweredAt.Equal(a.now) ||
-			c.Run != "rotator-test-x1" || c.State != policy.Accepted || c.Operation == "" || r.AttemptID == "" || r.AttemptNo != 1 {
+		if c.ID != id || c.Kind != call.kind || (c.Pool == "") != (call.kind != record.CallRecreate) || !c.IntentAt.Equal(a.now) || !c.AnsweredAt.Equal(a.now) ||
+			c.Run != "rotator-test-x1" || c.State != record.Accepted || c.Operation == "" || r.AttemptID == "" || r.AttemptNo != 1 {
 			t.Errorf("the call: %+v of attempt %s", c, r.AttemptID)
 		}
 		t.Logf("%s of pool %q in attempt %s: intent %s, answered %s, operation %s", c.Kind, c.Pool, r.AttemptID, c.IntentAt.Format(time.RFC3339), c.AnsweredAt.Format(time.RFC3339), c.Operation)
@@ -92,7 +93,7 @@ func outcomesEntered(t *testing.T, a *away) {
 
 // unstored makes a run whose call of that method GKE takes while the book goes
 // away, and gives the one line of it, the record in it and the call's id.
-func (a *away) unstored(t *testing.T, method string) (line unstored, r policy.Rotation, id string) {
+func (a *away) unstored(t *testing.T, method string) (line unstored, r record.Rotation, id string) {
 	t.Helper()
 	held, release := a.delay.holding(method)
 	ps := a.start(t, "run", "--at", a.at())
@@ -110,7 +111,7 @@ func (a *away) unstored(t *testing.T, method string) (line unstored, r policy.Ro
 			line = unstored{text, fieldOf(t, text, "error"), fieldOf(t, text, "close"), fieldOf(t, text, "outcomes"), fieldOf(t, text, "rotation")}
 		}
 	}
-	outcomes := map[string]policy.Outcome{}
+	outcomes := map[string]record.Outcome{}
 	if err := json.Unmarshal([]byte(line.Rotation), &r); n != 1 || err != nil {
 		t.Fatalf("%d lines, %v: %s", n, err, ps.stderr.String())
 	}
@@ -118,7 +119,7 @@ func (a *away) unstored(t *testing.T, method string) (line unstored, r policy.Ro
 		t.Fatalf("outcomes %s, %v", line.Outcomes, err)
 	}
 	for id = range outcomes {
-		if outcomes[id].State != policy.Accepted || outcomes[id].Operation == "" {
+		if outcomes[id].State != record.Accepted || outcomes[id].Operation == "" {
 			t.Errorf("the outcome: %+v", outcomes[id])
 		}
 	}
@@ -143,7 +144,7 @@ func (a *away) raw(t *testing.T) (firestore pb.FirestoreClient, documents string
 }
 
 // enter does what the runbook says under "Entering an unstored outcome".
-func (a *away) enter(t *testing.T, firestore pb.FirestoreClient, documents string, line unstored, r policy.Rotation, id string) {
+func (a *away) enter(t *testing.T, firestore pb.FirestoreClient, documents string, line unstored, r record.Rotation, id string) {
 	t.Helper()
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer owner")
 	doc, err := firestore.GetDocument(ctx, &pb.GetDocumentRequest{Name: documents + "/rotations/" + state.DocID(r.Cluster)})

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"gke-credential-rotator/job/fleets"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -247,7 +247,7 @@ func TestFullDisk(t *testing.T) {
 			code, said := ps.wait(t), ps.stderr.String()
 			inLog, inBook := strings.Count(said, "[outcome-unstored]"), 0
 			for _, call := range r.calls() {
-				if call == string(policy.Accepted) {
+				if call == string(record.Accepted) {
 					inBook++
 				}
 			}

@@ -8,8 +8,8 @@ import (
 
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // finished is the evidence of rotations that have ended.
@@ -33,7 +33,7 @@ const mostProofs = 250
 
 func (m *maker) finished() finished {
 	list := slices.Clone(m.Finished)
-	slices.SortStableFunc(list, func(a, b policy.Record) int {
+	slices.SortStableFunc(list, func(a, b record.Record) int {
 		return cmp.Or(b.ClosedAt.Compare(a.ClosedAt), a.Rotation.Cluster.Compare(b.Rotation.Cluster))
 	})
 	f := finished{Records: len(list)}
@@ -46,7 +46,7 @@ func (m *maker) finished() finished {
 	return f
 }
 
-func (m *maker) proof(rec policy.Record) proof {
+func (m *maker) proof(rec record.Record) proof {
 	r := rec.Rotation
 	p := proof{
 		Name: words.Harmless(r.Cluster.Name), Place: place(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
@@ -91,7 +91,7 @@ func (m *maker) proof(rec policy.Record) proof {
 	return p
 }
 
-func (m *maker) work(w policy.Work) string {
+func (m *maker) work(w record.Work) string {
 	text := words.Harmless(w.Operation)
 	if w.Done() {
 		text += ", " + m.words.At(w.StartedAt) + " to " + m.words.At(w.EndedAt)
@@ -100,8 +100,8 @@ func (m *maker) work(w policy.Work) string {
 }
 
 // said is who said something, as stated.
-func (m *maker) said(s policy.Said) string {
-	if s == (policy.Said{}) {
+func (m *maker) said(s record.Said) string {
+	if s == (record.Said{}) {
 		return ""
 	}
 	text := cmp.Or(s.By, "somebody unnamed") + ", as stated"
@@ -126,16 +126,16 @@ func caText(ca fleet.CA) string {
 	return words.Harmless(string(ca.Fingerprint)) + ", " + show.Day(ca.Issued) + " to " + show.Day(ca.Expires)
 }
 
-func phaseWord(p policy.Phase) string {
-	return map[policy.Phase]string{
-		policy.Starting: "Starting", policy.RecreatingNodes: "Recreating nodes", policy.UpdatingClients: "Updating clients",
-		policy.Completing: "Completing", policy.Verifying: "Verifying",
+func phaseWord(p record.Phase) string {
+	return map[record.Phase]string{
+		record.Starting: "Starting", record.RecreatingNodes: "Recreating nodes", record.UpdatingClients: "Updating clients",
+		record.Completing: "Completing", record.Verifying: "Verifying",
 	}[p]
 }
 
-func endedAs(as policy.ClosedAs) string {
-	return map[policy.ClosedAs]string{
-		policy.Completed: "rotated and verified", policy.CompletedWithFindings: "rotated, with findings", policy.CompletedElsewhere: "completed elsewhere",
-		policy.NotStarted: "not started", policy.Gone: "cluster gone", policy.Recreated: "cluster created again", policy.Lost: "lost", policy.ClosedByPeople: "closed by people",
+func endedAs(as record.ClosedAs) string {
+	return map[record.ClosedAs]string{
+		record.Completed: "rotated and verified", record.CompletedWithFindings: "rotated, with findings", record.CompletedElsewhere: "completed elsewhere",
+		record.NotStarted: "not started", record.Gone: "cluster gone", record.Recreated: "cluster created again", record.Lost: "lost", record.ClosedByPeople: "closed by people",
 	}[as]
 }

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -54,7 +55,7 @@ func samplePage(t testing.TB, days int) Page {
 		p.Result = res
 		for _, done := range res.Done {
 			if after := done.After; after.Close != "" {
-				p.Finished = append(p.Finished, policy.Record{Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At, CompletedBy: after.Rotation.CompletedBy})
+				p.Finished = append(p.Finished, record.Record{Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At, CompletedBy: after.Rotation.CompletedBy})
 			}
 		}
 	})
@@ -76,7 +77,7 @@ var sampled = struct {
 func generated(n int) Page {
 	p := Page{Command: "plan", Mode: "act", Version: "test", Policy: testPolicy()}
 	p.Policy.MaxActive, p.Policy.MaxActivePerProject = 20, 0
-	f := policy.Fleet{Book: policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{}}}
+	f := policy.Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	p.Policy.Projects = nil
 	for i := range n {
 		project := fmt.Sprintf("team-%02d-prod", i%25)
@@ -125,21 +126,21 @@ func cluster(ref fleet.Ref, days int) fleet.Cluster {
 
 // flying puts the cluster on its way since then: nodes are done, clients are
 // being updated.
-func flying(c *fleet.Cluster, since time.Time) policy.Rotation {
+func flying(c *fleet.Cluster, since time.Time) record.Rotation {
 	old := bundle(c.Ref.Name, 90).CAs[0]
 	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("ab", 32)), Issued: since, Expires: since.AddDate(30, 0, 0)}
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{old, fresh}}
 	c.Endpoint = "192.0.2.2"
-	return policy.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Baseline: policy.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh, Phase: policy.UpdatingClients,
-		Transitions: []policy.Transition{
-			{Phase: policy.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: policy.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
-			{Phase: policy.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: reason.NodesDone},
+	return record.Rotation{
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Baseline: record.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh, Phase: record.UpdatingClients,
+		Transitions: []record.Transition{
+			{Phase: record.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: record.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
+			{Phase: record.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: reason.NodesDone},
 		},
-		StartOp:   policy.Work{Operation: "operation-1", StartedAt: since, EndedAt: since.Add(time.Hour), FirstSeen: since.Add(time.Hour)},
+		StartOp:   record.Work{Operation: "operation-1", StartedAt: since, EndedAt: since.Add(time.Hour), FirstSeen: since.Add(time.Hour)},
 		PoolsSeen: []string{"web"}, HandedOverAt: since.Add(time.Hour), Entries: 1, LastRead: now,
-		Pools: map[string]policy.Work{"web": {Operation: "operation-2", StartedAt: since.Add(2 * time.Hour), EndedAt: since.Add(3 * time.Hour), FirstSeen: since.Add(3 * time.Hour)}},
+		Pools: map[string]record.Work{"web": {Operation: "operation-2", StartedAt: since.Add(2 * time.Hour), EndedAt: since.Add(3 * time.Hour), FirstSeen: since.Add(3 * time.Hour)}},
 	}
 }
 
@@ -152,7 +153,7 @@ func hostile() Page {
 	p.Policy.Env, p.Policy.Projects = evil, []string{evil}
 	p.Policy.Waves = []fleet.Wave{}
 	f := &p.Result.Fleet
-	f.Book.Rotations = map[fleet.Ref]policy.Rotation{}
+	f.Book.Rotations = map[fleet.Ref]record.Rotation{}
 	for i, name := range []string{evil, strings.Repeat("very-long-name-", 40), "שלום-עולם", "a b'c", "e\u0301\u0301\u0301"} {
 		c := cluster(fleet.Ref{Project: evil, Location: "europe-west1", Name: name}, 100*i-10)
 		c.Bundle.Problem = map[int]string{2: evil}[i]
@@ -164,16 +165,16 @@ func hostile() Page {
 		f.Clusters = append(f.Clusters, c)
 	}
 	f.Unread = []fleet.Unread{{Project: evil, Location: evil, Reason: evil}}
-	said := policy.Said{By: evil, Reason: evil, At: now, Run: evil}
-	f.Book.Fleet = policy.FleetDoc{
-		Env: evil, Failures: []policy.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
-		Holds: []policy.Hold{{Said: said}}, LastRun: policy.RunNote{Run: evil, At: now},
+	said := record.Said{By: evil, Reason: evil, At: now, Run: evil}
+	f.Book.Fleet = record.FleetDoc{
+		Env: evil, Failures: []record.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
+		Holds: []record.Hold{{Said: said}}, LastRun: record.RunNote{Run: evil, At: now},
 	}
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
 	c := cluster(fleet.Ref{Project: "p", Location: "l", Name: evil}, 0)
 	r := flying(&c, now.Add(-200*time.Hour))
-	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Said: said}}
-	p.Finished = []policy.Record{{Rotation: r, ClosedAs: policy.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
+	r.Approvals = []record.ApprovalUse{{Kind: record.CallComplete, Said: said}}
+	p.Finished = []record.Record{{Rotation: r, ClosedAs: record.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
 	p.Settings = []show.Setting{{Name: "ENV", Value: evil}}
 	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
 		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: evil}}},
@@ -216,7 +217,7 @@ func allKinds() map[string]Page {
 	for i := range idle.Result.Fleet.Clusters {
 		idle.Result.Fleet.Clusters[i].Bundle = bundle("x", 9000)
 	}
-	idle.Result.Fleet.Book = policy.Book{}
+	idle.Result.Fleet.Book = record.Book{}
 	idle.Result.Decisions = policy.Plan(idle.Policy, idle.Result.Fleet, "plan", now)
 	return map[string]Page{"generated": generated(1000), "hostile": hostile(), "empty": empty, "idle": idle}
 }

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // lane is one rotation in flight on the timeline.
@@ -112,11 +113,11 @@ func (m *maker) lanes() []lane {
 			if began.Before(from) {
 				from = began
 			}
-			if gke := began.Add(policy.AutoCompleteAfter); gke.After(to) && s.Phase != policy.Verifying {
+			if gke := began.Add(policy.AutoCompleteAfter); gke.After(to) && s.Phase != record.Verifying {
 				to = gke
 			}
 		}
-		if h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime); ok && h.Completes.After(to) {
+		if h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, record.AtAnyTime); ok && h.Completes.After(to) {
 			to = h.Completes
 		}
 	}
@@ -152,7 +153,7 @@ func (m *maker) lane(s stand, a axis) lane {
 		}
 	}
 	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: s.phaseLabel(), At: m.at(r.Entered(s.Phase))})
-	if s.Phase != policy.Verifying {
+	if s.Phase != record.Verifying {
 		m.ahead(&l, s, a)
 	}
 	ca := r.Baseline.CA
@@ -169,9 +170,9 @@ func (m *maker) lane(s stand, a axis) lane {
 }
 
 func (s stand) phaseLabel() string {
-	words := map[policy.Phase]string{
-		policy.RecreatingNodes: "Recreating nodes since", policy.UpdatingClients: "Nodes done",
-		policy.Completing: "Completing since", policy.Verifying: "New CA alone since",
+	words := map[record.Phase]string{
+		record.RecreatingNodes: "Recreating nodes since", record.UpdatingClients: "Nodes done",
+		record.Completing: "Completing since", record.Verifying: "New CA alone since",
 	}
 	return words[s.Phase]
 }
@@ -179,10 +180,10 @@ func (s stand) phaseLabel() string {
 // ahead is what is to come: our completion, and GKE's own.
 func (m *maker) ahead(l *lane, s stand, a axis) {
 	gke := time.Time{}
-	if began := s.Rotation.StartedAt(); !began.IsZero() && s.Phase != policy.Starting {
+	if began := s.Rotation.StartedAt(); !began.IsZero() && s.Phase != record.Starting {
 		gke = began.Add(policy.AutoCompleteAfter)
 	}
-	h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+	h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, record.AtAnyTime)
 	if ok && !h.GKECompletes.IsZero() {
 		gke = h.GKECompletes
 	}
@@ -211,13 +212,13 @@ func (m *maker) ahead(l *lane, s stand, a axis) {
 }
 
 // whose says who started a rotation; "" when we did.
-func whose(r policy.Rotation) string {
+func whose(r record.Rotation) string {
 	switch {
-	case r.Origin == policy.Foreign && r.Carry:
+	case r.Origin == record.Foreign && r.Carry:
 		return "started by somebody else, carried by us"
-	case r.Origin == policy.Foreign:
+	case r.Origin == record.Foreign:
 		return "started by somebody else, watched"
-	case r.Origin == policy.Claimed:
+	case r.Origin == record.Claimed:
 		return "started by us, accepted late"
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestTimeline: each rotation in flight has a lane with our date and GKE's two,
@@ -27,7 +28,7 @@ func TestTimeline(t *testing.T) {
 			continue
 		}
 		l := v.Lanes[i]
-		h, _ := policy.HandOverOf(p.Policy, d, p.Result.At, policy.AtAnyTime)
+		h, _ := policy.HandOverOf(p.Policy, d, p.Result.At, record.AtAnyTime)
 		iso := func(label string) string {
 			for _, f := range l.Facts {
 				if f.Label == label {
@@ -64,7 +65,7 @@ func TestOldRotation(t *testing.T) {
 	p := generated(5)
 	f := &p.Result.Fleet
 	r := flying(&f.Clusters[4], now.Add(-100*24*time.Hour))
-	r.Origin, r.Carry = policy.Foreign, false
+	r.Origin, r.Carry = record.Foreign, false
 	f.Book.Rotations[f.Clusters[4].Ref] = r
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
 	v := newView(p)
@@ -106,7 +107,7 @@ func TestStoryAgrees(t *testing.T) {
 		if c.Outcome == sim.Verified {
 			verified++
 		}
-		if !ok || !c.Closed.IsZero() && r.Over.ISO != c.Closed.Format(time.RFC3339) || r.Started.ISO != iso(c.Entered[policy.Starting]) {
+		if !ok || !c.Closed.IsZero() && r.Over.ISO != c.Closed.Format(time.RFC3339) || r.Started.ISO != iso(c.Entered[record.Starting]) {
 			t.Errorf("%s: %+v", c.Cluster, r)
 		}
 	}

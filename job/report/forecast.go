@@ -8,8 +8,8 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // forecast is what is to come, rotation by rotation: in a long one a cluster has
@@ -68,8 +68,8 @@ func (m *maker) draw(l *storyLane, t sim.Turn, a axis) {
 		kind string
 		at   time.Time
 	}{
-		{"due", t.Due}, {string(policy.Starting), t.Start}, {string(policy.RecreatingNodes), t.HandedOver},
-		{string(policy.UpdatingClients), t.NodesDone}, {string(policy.Completing), t.Completed},
+		{"due", t.Due}, {string(record.Starting), t.Start}, {string(record.RecreatingNodes), t.HandedOver},
+		{string(record.UpdatingClients), t.NodesDone}, {string(record.Completing), t.Completed},
 	}
 	steps = slices.DeleteFunc(steps, func(s struct {
 		kind string

@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // todo is one thing that people must do, for the clusters that need it.
@@ -124,7 +125,7 @@ func commands(parts []show.Part) bool {
 func (m *maker) meanwhile(s stand) string {
 	ca := s.Cluster.Bundle.Oldest()
 	switch r := s.Rotation; {
-	case r != nil && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients) && !r.StartedAt().IsZero():
+	case r != nil && (s.Phase == record.RecreatingNodes || s.Phase == record.UpdatingClients) && !r.StartedAt().IsZero():
 		return "GKE completes it by itself from " + m.words.At(r.StartedAt().Add(policy.AutoCompleteAfter)) + "."
 	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.now) && ca.Expires.Sub(m.now) < modern:
 		return "The CA expires " + show.Day(ca.Expires) + "; GKE starts by itself from " + show.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
@@ -137,10 +138,10 @@ func (m *maker) meanwhile(s stand) string {
 func (m *maker) clients() []client {
 	var out []client
 	for _, s := range m.stands {
-		if s.Phase != policy.RecreatingNodes && s.Phase != policy.UpdatingClients && s.Phase != policy.Completing {
+		if s.Phase != record.RecreatingNodes && s.Phase != record.UpdatingClients && s.Phase != record.Completing {
 			continue
 		}
-		h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+		h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, record.AtAnyTime)
 		if !ok || !h.Completed.IsZero() || s.Close != "" {
 			continue
 		}
@@ -153,7 +154,7 @@ func (m *maker) clients() []client {
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}
-		if s.Phase == policy.Completing {
+		if s.Phase == record.Completing {
 			c.Ends, c.Waits = moment{}, "they end now: the completion is under way"
 		}
 		out = append(out, c)

@@ -20,6 +20,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // Page is what a report is made of. Only Policy and Result must be given.
@@ -38,7 +39,7 @@ type Page struct {
 	// Result is what was seen and decided and, by a run, carried out.
 	Result pass.Result
 	// Finished are rotations that have ended, in any order.
-	Finished []policy.Record
+	Finished []record.Record
 	// Played is what a simulation played until Result; nil: nothing was.
 	Played *sim.Story
 	// Forecast is what is to come after Result; nil: nobody asked.

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // state is where a cluster stands, for the page's order and colours.
@@ -131,8 +132,8 @@ func (m *maker) ended(d policy.Decision) state {
 	return notDue
 }
 
-func verified(as policy.ClosedAs) bool {
-	return as == policy.Completed || as == policy.CompletedElsewhere || as == policy.CompletedWithFindings
+func verified(as record.ClosedAs) bool {
+	return as == record.Completed || as == record.CompletedElsewhere || as == record.CompletedWithFindings
 }
 
 func (m *maker) count(s state) int {

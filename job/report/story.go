@@ -11,8 +11,8 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // storyView is a stretch of simulated time: what was played, or what is to come.
@@ -138,7 +138,7 @@ func (m *maker) summary(s sim.Story, counts map[sim.Outcome]int, c curve) string
 
 // began is when the rotation was first seen under way.
 func began(c sim.Chapter) time.Time {
-	for _, p := range policy.Phases {
+	for _, p := range record.Phases {
 		if at := c.Entered[p]; !at.IsZero() {
 			return at
 		}
@@ -171,7 +171,7 @@ func (v *storyView) put(title string, r storyRow) {
 func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	r := storyRow{
 		Name: words.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
-		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
+		Started: m.at(c.Entered[record.Starting]), Nodes: m.at(c.Entered[record.UpdatingClients]), Done: m.at(c.Entered[record.Completing]), Over: m.at(c.Closed),
 	}
 	switch {
 	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
@@ -216,7 +216,7 @@ func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Ti
 		case verified(s.Closed):
 			l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(s.At)})
 			kind = ""
-		case s.Closed == policy.NotStarted:
+		case s.Closed == record.NotStarted:
 			kind = "due"
 		default:
 			kind = ""

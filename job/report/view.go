@@ -10,8 +10,8 @@ import (
 
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // view is the page's content in the order of the page: what is most pressing
@@ -88,11 +88,11 @@ type maker struct {
 	now    time.Time
 	stands []stand
 	// over are the records of rotations that ended well, by cluster.
-	over map[fleet.Ref]policy.Record
+	over map[fleet.Ref]record.Record
 }
 
 func newView(p Page) view {
-	m := &maker{Page: p, words: show.NewWords(p.Result.At, p.Zone), now: p.Result.At, over: map[fleet.Ref]policy.Record{}}
+	m := &maker{Page: p, words: show.NewWords(p.Result.At, p.Zone), now: p.Result.At, over: map[fleet.Ref]record.Record{}}
 	for _, rec := range p.Finished {
 		if old, ok := m.over[rec.Rotation.Cluster]; !ok || old.ClosedAt.Before(rec.ClosedAt) {
 			m.over[rec.Rotation.Cluster] = rec

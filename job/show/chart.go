@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // mostLanes is how many clusters have a line of their own in the timeline;
@@ -16,12 +16,12 @@ import (
 const mostLanes = 30
 
 // marks stand for phases in the timeline.
-var marks = map[policy.Phase]string{
-	"": "·", policy.Starting: "s", policy.RecreatingNodes: "n", policy.UpdatingClients: "u", policy.Completing: "c", policy.Verifying: "v", ended: "✓",
+var marks = map[record.Phase]string{
+	"": "·", record.Starting: "s", record.RecreatingNodes: "n", record.UpdatingClients: "u", record.Completing: "c", record.Verifying: "v", ended: "✓",
 }
 
 // ended marks the place in the timeline where a rotation is verified.
-const ended policy.Phase = "verified"
+const ended record.Phase = "verified"
 
 // lane is one cluster's way through the simulation.
 type lane struct {
@@ -32,7 +32,7 @@ type lane struct {
 }
 
 // at is where the cluster stood at the end of a stretch of time.
-func (l lane) at(from, to time.Time) (phase policy.Phase, shown bool) {
+func (l lane) at(from, to time.Time) (phase record.Phase, shown bool) {
 	shown = !l.due.IsZero() && l.due.Before(to)
 	for _, s := range l.steps {
 		if !s.At.Before(to) {
@@ -44,14 +44,14 @@ func (l lane) at(from, to time.Time) (phase policy.Phase, shown bool) {
 		case isVerified(s.Closed):
 			phase, shown = ended, !s.At.Before(from)
 		default: // a start that came to nothing waits again; what is gone does not
-			phase, shown = "", s.Closed == policy.NotStarted
+			phase, shown = "", s.Closed == record.NotStarted
 		}
 	}
 	return phase, shown
 }
 
-func isVerified(as policy.ClosedAs) bool {
-	return as == policy.Completed || as == policy.CompletedElsewhere || as == policy.CompletedWithFindings
+func isVerified(as record.ClosedAs) bool {
+	return as == record.Completed || as == record.CompletedElsewhere || as == record.CompletedWithFindings
 }
 
 // scale divides the story's time into marks.
@@ -99,7 +99,7 @@ func (g *page) timeline(s sim.Story) {
 		g.heaps(lanes, sc, label)
 		return
 	}
-	var used []policy.Phase
+	var used []record.Phase
 	var lines []string
 	for _, l := range lanes {
 		text := ""
@@ -173,13 +173,13 @@ func lastOf(s sim.Story, lanes []lane) time.Time {
 	return last.Add(time.Hour)
 }
 
-func legend(used []policy.Phase) string {
+func legend(used []record.Phase) string {
 	words := []struct {
-		phase policy.Phase
+		phase record.Phase
 		text  string
 	}{
-		{"", "· due and waiting"}, {policy.Starting, "s starting"}, {policy.RecreatingNodes, "n nodes"},
-		{policy.UpdatingClients, "u updating clients"}, {policy.Completing, "c completing"}, {policy.Verifying, "v verifying"}, {ended, "✓ verified"},
+		{"", "· due and waiting"}, {record.Starting, "s starting"}, {record.RecreatingNodes, "n nodes"},
+		{record.UpdatingClients, "u updating clients"}, {record.Completing, "c completing"}, {record.Verifying, "v verifying"}, {ended, "✓ verified"},
 	}
 	var out []string
 	for _, w := range words {
@@ -247,14 +247,14 @@ func cutEnd(s string, width int) string {
 func (g *page) heaps(lanes []lane, sc scale, label int) {
 	rows := []struct {
 		text   string
-		phases []policy.Phase
+		phases []record.Phase
 		style  style
 	}{
-		{"due, waiting", []policy.Phase{""}, plain},
-		{"starting, nodes", []policy.Phase{policy.Starting, policy.RecreatingNodes}, yellow},
-		{"updating clients", []policy.Phase{policy.UpdatingClients}, yellow},
-		{"completing", []policy.Phase{policy.Completing, policy.Verifying}, plain},
-		{"verified so far", []policy.Phase{ended}, green},
+		{"due, waiting", []record.Phase{""}, plain},
+		{"starting, nodes", []record.Phase{record.Starting, record.RecreatingNodes}, yellow},
+		{"updating clients", []record.Phase{record.UpdatingClients}, yellow},
+		{"completing", []record.Phase{record.Completing, record.Verifying}, plain},
+		{"verified so far", []record.Phase{ended}, green},
 	}
 	counts := make([][]int, len(rows))
 	for k := range rows {

@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Explain shows every gate of one cluster, what the decision rests on and what
@@ -33,7 +34,7 @@ func Explain(w io.Writer, res pass.Result, cluster string, o Options) error {
 	return g.send(w)
 }
 
-func (g *page) explain(d policy.Decision, book policy.Book) {
+func (g *page) explain(d policy.Decision, book record.Book) {
 	g.parts(bold, name(d), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
 	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
 	g.line("")
@@ -89,7 +90,7 @@ func (g *page) facts(d policy.Decision) {
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
-func (g *page) saidByGKE(c fleet.Cluster, book policy.Book) {
+func (g *page) saidByGKE(c fleet.Cluster, book record.Book) {
 	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
 		words := append([]string{string(c.Status)}, c.Conditions...)
 		g.fact("GKE", g.words(strings.Join(words, ", ")))

@@ -18,6 +18,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -107,18 +108,18 @@ func open(gate, message string, until time.Time) policy.Verdict {
 }
 
 // testRotation is a rotation that recreates nodes since yesterday.
-func testRotation() policy.Rotation {
-	return policy.Rotation{
-		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Baseline: policy.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: fleet.Running},
-		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: policy.RecreatingNodes,
-		Transitions: []policy.Transition{
-			{Phase: policy.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
-			{Phase: policy.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q", Reason: reason.BothCAs},
+func testRotation() record.Rotation {
+	return record.Rotation{
+		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Baseline: record.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: fleet.Running},
+		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: record.RecreatingNodes,
+		Transitions: []record.Transition{
+			{Phase: record.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
+			{Phase: record.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q", Reason: reason.BothCAs},
 		},
-		StartOp:   policy.Work{Operation: "operation-1763604000-ab12", StartedAt: at("2026-11-20T02:00:10Z"), EndedAt: at("2026-11-20T02:43:00Z")},
+		StartOp:   record.Work{Operation: "operation-1763604000-ab12", StartedAt: at("2026-11-20T02:00:10Z"), EndedAt: at("2026-11-20T02:43:00Z")},
 		PoolsSeen: []string{"pool-a", "pool-b"},
-		Pools: map[string]policy.Work{
+		Pools: map[string]record.Work{
 			"pool-a": {Operation: "operation-1763617200-cd34", StartedAt: at("2026-11-20T04:00:00Z"), EndedAt: at("2026-11-20T05:40:00Z")},
 		},
 		HandedOverAt: at("2026-11-20T03:00:00Z"), LastRead: now, Reason: reason.WindowClosed,
@@ -163,7 +164,7 @@ func testResult() pass.Result {
 	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
 	ds := []policy.Decision{books, other, serve, train, dev, checkout, legacy, catalog, approval}
 	f := policy.Fleet{
-		Book:   policy.Book{Known: true, Rotations: map[fleet.Ref]policy.Rotation{r.Cluster: r}, Fleet: testDoc()},
+		Book:   record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}, Fleet: testDoc()},
 		Unread: []fleet.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
 	}
 	for _, d := range ds {
@@ -172,27 +173,27 @@ func testResult() pass.Result {
 	return pass.Result{At: now, Fleet: f, Decisions: ds}
 }
 
-func testDoc() policy.FleetDoc {
-	return policy.FleetDoc{
+func testDoc() record.FleetDoc {
+	return record.FleetDoc{
 		Env:   "prod",
-		Slots: map[string]policy.Slot{"shop-prod/us-central1/catalog": {Attempt: "a1b2", Since: at("2026-11-20T02:00:00Z")}},
-		Holds: []policy.Hold{
-			{Cluster: ref("ml-prod/us-central1-a/train"), Until: at("2026-12-05T00:00:00Z"), Said: policy.Said{By: "kim", Reason: "training run", At: at("2026-11-19T10:00:00Z")}},
-			{Cluster: ref("shop-dev/europe-west1-b/dev-1"), Until: at("2026-11-01T00:00:00Z"), Said: policy.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
+		Slots: map[string]record.Slot{"shop-prod/us-central1/catalog": {Attempt: "a1b2", Since: at("2026-11-20T02:00:00Z")}},
+		Holds: []record.Hold{
+			{Cluster: ref("ml-prod/us-central1-a/train"), Until: at("2026-12-05T00:00:00Z"), Said: record.Said{By: "kim", Reason: "training run", At: at("2026-11-19T10:00:00Z")}},
+			{Cluster: ref("shop-dev/europe-west1-b/dev-1"), Until: at("2026-11-01T00:00:00Z"), Said: record.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
 		},
-		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"), Said: policy.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
-		Waves:    map[string]policy.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
-		Failures: []policy.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
+		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"), Said: record.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
+		Waves:    map[string]record.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
+		Failures: []record.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
 		Blocked:  map[string]reason.Code{"shop-prod/europe-west1/legacy": reason.CAExpired},
-		LastRun:  policy.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},
+		LastRun:  record.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},
 	}
 }
 
-func testHistory() []policy.Record {
+func testHistory() []record.Record {
 	r := testRotation()
 	r.AttemptNo, r.New = 0, r.Baseline.CA
 	r.Baseline.CA = ca("b", "2017-03-12", "2022-03-12")
-	return []policy.Record{{Rotation: r, ClosedAs: policy.CompletedWithFindings, ClosedAt: at("2026-11-21T01:00:00Z"), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"}}}
+	return []record.Record{{Rotation: r, ClosedAs: record.CompletedWithFindings, ClosedAt: at("2026-11-21T01:00:00Z"), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"}}}
 }
 
 // testStory is a small simulation: one rotated, one still on its way, one
@@ -200,19 +201,19 @@ func testHistory() []policy.Record {
 func testStory() sim.Story {
 	from := at("2026-11-23T00:00:00Z")
 	hours := func(n int) time.Time { return from.Add(time.Duration(n) * time.Hour) }
-	step := func(name string, n int, phase policy.Phase, reason reason.Code, message string) sim.Change {
+	step := func(name string, n int, phase record.Phase, reason reason.Code, message string) sim.Change {
 		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason, Message: message}
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
-		step(dev, 0, policy.Starting, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
-		step(dev, 1, policy.RecreatingNodes, reason.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
-		step(dev, 3, policy.UpdatingClients, reason.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
-		step(catalog, 2, policy.Starting, reason.IsDue, "CA expires 2027-03-11"),
-		step(dev, 81, policy.Completing, reason.ReadyToComplete, ""),
-		step(dev, 82, policy.Verifying, reason.OneNewCA, ""),
-		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
-		step(catalog, 90, policy.RecreatingNodes, reason.BothCAs, ""),
+		step(dev, 0, record.Starting, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
+		step(dev, 1, record.RecreatingNodes, reason.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
+		step(dev, 3, record.UpdatingClients, reason.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
+		step(catalog, 2, record.Starting, reason.IsDue, "CA expires 2027-03-11"),
+		step(dev, 81, record.Completing, reason.ReadyToComplete, ""),
+		step(dev, 82, record.Verifying, reason.OneNewCA, ""),
+		{At: hours(83), Cluster: ref(dev), Closed: record.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
+		step(catalog, 90, record.RecreatingNodes, reason.BothCAs, ""),
 	}
 	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true}, open("slot", "emergency slot 1 of 10", time.Time{})}
 	return sim.Story{
@@ -220,13 +221,13 @@ func testStory() sim.Story {
 		Clusters: []sim.Chapter{
 			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue, Message: "not due before 2054-01-04", OldCA: ca("d", "2024-07-10", "2054-07-03")},
 			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19", OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
-				Entered: map[policy.Phase]time.Time{policy.Starting: hours(0), policy.RecreatingNodes: hours(1), policy.UpdatingClients: hours(3), policy.Completing: hours(81), policy.Verifying: hours(82)},
+				Entered: map[record.Phase]time.Time{record.Starting: hours(0), record.RecreatingNodes: hours(1), record.UpdatingClients: hours(3), record.Completing: hours(81), record.Verifying: hours(82)},
 				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-11-26 01:00", Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
 			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
 				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
 			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: reason.CAExpired, Message: "CA expired 2026-11-08", OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
-			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: policy.RecreatingNodes, Reason: reason.WindowClosed, Message: "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
-				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[policy.Phase]time.Time{policy.Starting: hours(2), policy.RecreatingNodes: hours(90)}},
+			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes, Reason: reason.WindowClosed, Message: "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
+				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[record.Phase]time.Time{record.Starting: hours(2), record.RecreatingNodes: hours(90)}},
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // ForecastOptions say what a forecast rests on, and how much of it is shown.
@@ -210,9 +211,9 @@ func turnNote(t sim.Turn) string {
 	switch {
 	case t.Closed == "":
 		notes = append(notes, "then "+string(t.Phase))
-	case t.Closed == policy.CompletedElsewhere && !t.Watched:
+	case t.Closed == record.CompletedElsewhere && !t.Watched:
 		notes = append(notes, "completed by GKE")
-	case t.Closed != policy.Completed && !t.Watched:
+	case t.Closed != record.Completed && !t.Watched:
 		notes = append(notes, string(t.Closed))
 	}
 	switch {

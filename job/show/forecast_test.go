@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // testForecast is what three clusters come to: one in flight when it begins,
@@ -28,7 +29,7 @@ func testForecast() sim.Forecast {
 			From: from, To: hours(20 * 24), Every: time.Hour, Seed: 1, Runs: 40, MostInFlight: 2, MostSlots: 2,
 			Clusters: []sim.Chapter{
 				{Cluster: dev, Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19"},
-				{Cluster: catalog, Outcome: sim.InFlight, Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+				{Cluster: catalog, Outcome: sim.InFlight, Phase: record.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
 				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
 					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}}},
 			},
@@ -36,12 +37,12 @@ func testForecast() sim.Forecast {
 		Skipped: 441, Peak: 2, PeakAt: hours(300), Late: 1, Overdue: 1,
 		Turns: []sim.Turn{
 			{Cluster: dev, Attempt: "a", No: 1, Wave: "env=dev", OldCA: ca("3", "2022-01-03", "2027-01-03"), Before: true, Emergency: true, Due: hours(-3000), Deadline: hours(240), Start: hours(-5),
-				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
+				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: record.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
 			{Cluster: catalog, Attempt: "b", No: 1, Wave: "rest", OldCA: ca("c", "2022-03-12", "2027-03-11"), Due: hours(-2000), Deadline: hours(200), Start: hours(300),
-				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: record.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
 		},
 		Left: []sim.Left{
-			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: policy.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: record.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
 			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
 				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}},
 		},
@@ -89,7 +90,7 @@ func testComparison() (sim.Comparison, *policy.Policy) {
 	after.Clusters[2].Outcome, after.Left, after.Late, after.Overdue, after.Peak = sim.Verified, after.Left[:1], 0, 0, 3
 	after.Turns[1].Start = from.Add(100 * time.Hour)
 	after.Turns = append(after.Turns, sim.Turn{
-		Cluster: search, Attempt: "c", OldCA: ca("e", "2022-03-12", "2027-03-11"), Start: from.Add(26 * time.Hour), Completed: from.Add(105 * time.Hour), Verified: from.Add(107 * time.Hour), Closed: policy.Completed,
+		Cluster: search, Attempt: "c", OldCA: ca("e", "2022-03-12", "2027-03-11"), Start: from.Add(26 * time.Hour), Completed: from.Add(105 * time.Hour), Verified: from.Add(107 * time.Hour), Closed: record.Completed,
 	})
 	return sim.Comparison{File: "next.env", Settings: []sim.SettingChange{{Name: "MAX_ACTIVE_PER_PROJECT", Before: "2", After: "3"}}, Before: testForecast(), After: after}, p
 }

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // leastEvent is how long an event is drawn at least: calls take minutes.
@@ -37,7 +38,7 @@ func ForecastICS(w io.Writer, f sim.Forecast, p *policy.Policy, o ForecastOption
 		last[uid(t, "")] = t.Attempt
 	}
 	for _, t := range f.Turns {
-		if t.Closed != policy.NotStarted && last[uid(t, "")] == t.Attempt {
+		if t.Closed != record.NotStarted && last[uid(t, "")] == t.Attempt {
 			turnEvents(cal, f, t, names[t.Cluster])
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestSaidByGKE: status, conditions and insight stand beside the certificate,
@@ -18,7 +18,7 @@ func TestSaidByGKE(t *testing.T) {
 	d := &res.Decisions[5]
 	d.Cluster.Status, d.Cluster.Conditions = fleet.Degraded, []string{"CA_EXPIRING"}
 	c := d.Cluster
-	place := policy.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}.String()
+	place := record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}.String()
 	draw := func() string {
 		t.Helper()
 		var b bytes.Buffer
@@ -43,15 +43,15 @@ func TestSaidByGKE(t *testing.T) {
 	if got := draw(); !strings.Contains(got, "GKE      DEGRADED, CA_EXPIRING\n") || strings.Contains(got, "insight ") {
 		t.Errorf("before any read:\n%s", got)
 	}
-	res.Fleet.Book.Fleet.Insights = map[string]policy.InsightNote{place: {At: now.Add(-time.Hour)}}
+	res.Fleet.Book.Fleet.Insights = map[string]record.InsightNote{place: {At: now.Add(-time.Hour)}}
 	if got := draw(); strings.Contains(got, "insight ") {
 		t.Errorf("after a read without an answer:\n%s", got)
 	}
-	res.Fleet.Book.Fleet.Insights = map[string]policy.InsightNote{place: {At: now.Add(-time.Hour), Answered: true}}
+	res.Fleet.Book.Fleet.Insights = map[string]record.InsightNote{place: {At: now.Add(-time.Hour), Answered: true}}
 	if got := draw(); !strings.Contains(got, "insight  read Sat 21 Nov 13:05: no mismatch\n") {
 		t.Errorf("after a read:\n%s", got)
 	}
-	res.Fleet.Book.Fleet.Mismatches = map[string]policy.Mismatch{c.Ref.String(): {What: policy.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}}
+	res.Fleet.Book.Fleet.Mismatches = map[string]record.Mismatch{c.Ref.String(): {What: record.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}}
 	if got := draw(); !strings.Contains(got, "mismatch the CA expires ") || !strings.Contains(got, "Recommender has no insight about it (read 2026-11-21)\n") || strings.Contains(got, "no mismatch") {
 		t.Errorf("after a read that contradicts:\n%s", got)
 	}

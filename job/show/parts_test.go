@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestCompletionAhead: the soonest completion is told by the gates where they
@@ -15,8 +16,8 @@ import (
 func TestCompletionAhead(t *testing.T) {
 	base := testRotation()
 	clients := testRotation()
-	clients.Phase = policy.UpdatingClients
-	clients.Transitions = append(slices.Clone(clients.Transitions), policy.Transition{Phase: policy.UpdatingClients, At: at("2026-11-21T06:00:00Z"), Reason: reason.NodesDone})
+	clients.Phase = record.UpdatingClients
+	clients.Transitions = append(slices.Clone(clients.Transitions), record.Transition{Phase: record.UpdatingClients, At: at("2026-11-21T06:00:00Z"), Reason: reason.NodesDone})
 	urgent := testRotation()
 	urgent.Emergency = true
 	closed := []policy.Verdict{
@@ -30,7 +31,7 @@ func TestCompletionAhead(t *testing.T) {
 	zonal := testPolicy()
 	zonal.ZonalComplete = policy.ZonalWindow
 	for _, tt := range []struct {
-		r    policy.Rotation
+		r    record.Rotation
 		d    *policy.Decision
 		p    *policy.Policy
 		want string

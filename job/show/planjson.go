@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -70,7 +71,7 @@ func PlanJSON(w io.Writer, res pass.Result, p *policy.Policy) error {
 	return writeJSON(w, out)
 }
 
-func clusterOf(d policy.Decision, book policy.Book, now time.Time) clusterJSON {
+func clusterOf(d policy.Decision, book record.Book, now time.Time) clusterJSON {
 	ca := d.Cluster.Bundle.Oldest()
 	c := clusterJSON{
 		Cluster: d.Cluster.Ref.String(), CAIssued: stamp(ca.Issued), CAExpires: stamp(ca.Expires), CACount: len(d.Cluster.Bundle.CAs),

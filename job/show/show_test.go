@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 func TestPictures(t *testing.T) {
@@ -168,7 +169,7 @@ func TestHarmless(t *testing.T) {
 			d.Rotation.StartOp.Operation = evil
 			d.Rotation.PoolsSeen = append(d.Rotation.PoolsSeen, evil)
 			d.Rotation.Cluster = d.Cluster.Ref
-			res.Fleet.Book.Rotations = map[fleet.Ref]policy.Rotation{d.Cluster.Ref: *d.Rotation}
+			res.Fleet.Book.Rotations = map[fleet.Ref]record.Rotation{d.Cluster.Ref: *d.Rotation}
 		}
 	}
 	res.Fleet.Unread[0].Reason, res.Fleet.Unread[0].Project = evil, evil
@@ -177,7 +178,7 @@ func TestHarmless(t *testing.T) {
 	doc.Holds[0].By, doc.Holds[0].Reason = evil, evil
 	doc.Requests[0].By = evil
 	doc.Blocked[evil] = reason.CAExpired
-	doc.Waves[evil] = policy.WaveNotes{{At: now}}
+	doc.Waves[evil] = record.WaveNotes{{At: now}}
 	doc.Failures[0].Cluster.Name = evil
 	history := testHistory()
 	history[0].Findings, history[0].CompletedBy = []string{evil}, evil
@@ -269,7 +270,7 @@ func TestNextSteps(t *testing.T) {
 			continue // counted, whatever the action; said once, by what opened it
 		}
 		var b bytes.Buffer
-		if err := Plan(&b, pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Book: policy.Book{Known: true}}}, testPolicy(), Options{Width: 120}); err != nil {
+		if err := Plan(&b, pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Book: record.Book{Known: true}}}, testPolicy(), Options{Width: 120}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(b.String(), "NEEDS PEOPLE") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {

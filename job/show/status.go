@@ -14,12 +14,13 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Status shows the book: what waits for people, what is in flight, who said
 // what, the last run, and the one at work, if there is one. It asks nothing of
 // GKE. The error is the writer's.
-func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy, o Options) error {
+func Status(w io.Writer, book record.Book, holder *pass.Holder, now time.Time, p *policy.Policy, o Options) error {
 	g := newPage(o, now)
 	doc := book.Fleet
 	g.parts(bold, "Status of "+clean(cmp.Or(doc.Env, p.Env))+" at "+now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
@@ -48,9 +49,9 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 }
 
 // handedOver gives the first rotation for which clients have something to do.
-func handedOver(book policy.Book) (fleet.Ref, bool) {
+func handedOver(book record.Book) (fleet.Ref, bool) {
 	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
-		if r := book.Rotations[ref]; !r.HandedOverAt.IsZero() && r.Phase != policy.Verifying {
+		if r := book.Rotations[ref]; !r.HandedOverAt.IsZero() && r.Phase != record.Verifying {
 			return ref, true
 		}
 	}
@@ -70,14 +71,14 @@ func (g *page) atWork(h *pass.Holder) {
 	g.para(2, yellow, clean(h.Run)+" is at work since "+g.at(h.Since)+": what it does is not in here yet.")
 }
 
-func (g *page) lastRun(n policy.RunNote) string {
+func (g *page) lastRun(n record.RunNote) string {
 	if n.At.IsZero() {
 		return "no run yet"
 	}
 	return "last run " + lasting(g.now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " + clean(cmp.Or(n.Mode, "mode unknown")) + ")"
 }
 
-func slotsText(doc policy.FleetDoc, p *policy.Policy) string {
+func slotsText(doc record.FleetDoc, p *policy.Policy) string {
 	ordinary, other := 0, 0
 	for _, s := range doc.Slots {
 		if s.Emergency || s.Urgent {
@@ -94,8 +95,8 @@ func slotsText(doc policy.FleetDoc, p *policy.Policy) string {
 }
 
 // bookRows are the rotations on record, the oldest first.
-func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []row) {
-	list := slices.SortedFunc(maps.Values(book.Rotations), func(a, b policy.Rotation) int {
+func (g *page) bookRows(book record.Book, p *policy.Policy) (people, flying []row) {
+	list := slices.SortedFunc(maps.Values(book.Rotations), func(a, b record.Rotation) int {
 		return cmp.Or(a.StartedAt().Compare(b.StartedAt()), a.Cluster.Compare(b.Cluster))
 	})
 	for _, r := range list {
@@ -126,8 +127,8 @@ func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []ro
 }
 
 // leftToGKE is how long until GKE completes the rotation by itself.
-func (g *page) leftToGKE(r policy.Rotation) string {
-	if r.Phase == policy.Verifying || r.StartedAt().IsZero() {
+func (g *page) leftToGKE(r record.Rotation) string {
+	if r.Phase == record.Verifying || r.StartedAt().IsZero() {
 		return ""
 	}
 	at := r.StartedAt().Add(policy.AutoCompleteAfter)
@@ -139,7 +140,7 @@ func (g *page) leftToGKE(r policy.Rotation) string {
 
 // failureRows are failures that nobody has acknowledged, of attempts that are
 // closed: those in flight have rows of their own.
-func (g *page) failureRows(doc policy.FleetDoc, flying map[fleet.Ref]policy.Rotation, p *policy.Policy) []row {
+func (g *page) failureRows(doc record.FleetDoc, flying map[fleet.Ref]record.Rotation, p *policy.Policy) []row {
 	var rs []row
 	for _, f := range doc.Failures {
 		if r, ok := flying[f.Cluster]; ok && r.AttemptID == f.Attempt {
@@ -154,7 +155,7 @@ func (g *page) failureRows(doc policy.FleetDoc, flying map[fleet.Ref]policy.Rota
 }
 
 // withdrawnRows are idle clusters whose starts are taken back again and again.
-func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
+func (g *page) withdrawnRows(doc record.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
 		if often := doc.Tries[name].OftenWithdrawn(); often != "" {
@@ -165,7 +166,7 @@ func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
 }
 
 // blockedRows are idle clusters that a run found due and blocked.
-func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
+func (g *page) blockedRows(doc record.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		why := doc.Blocked[name]
@@ -177,7 +178,7 @@ func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
 	return rs
 }
 
-func (g *page) breaker(doc policy.FleetDoc, p *policy.Policy) {
+func (g *page) breaker(doc record.FleetDoc, p *policy.Policy) {
 	if n := len(doc.Failures); n > 0 && n >= p.MaxFailed {
 		g.line("")
 		g.para(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
@@ -186,7 +187,7 @@ func (g *page) breaker(doc policy.FleetDoc, p *policy.Policy) {
 }
 
 // said is what people have said, and what the waves have done.
-func (g *page) said(doc policy.FleetDoc) {
+func (g *page) said(doc record.FleetDoc) {
 	var rs []row
 	for _, h := range doc.Holds {
 		if !h.Until.IsZero() && !g.now.Before(h.Until) {
@@ -230,7 +231,7 @@ func (g *page) said(doc policy.FleetDoc) {
 	g.section(bold, "WAVES", g.names(rs), rs)
 }
 
-func byWhom(s policy.Said) string {
+func byWhom(s record.Said) string {
 	text := "by " + clean(cmp.Or(s.By, "somebody unnamed"))
 	if s.Reason != "" {
 		text += ": " + clean(s.Reason)

@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -18,7 +19,7 @@ import (
 // flight with its evidence, what is still ahead, what people said, and earlier
 // attempts, newest first. d is a fresh decision about it, nil when GKE was not
 // asked. The error is the writer's.
-func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy, o Options) error {
+func StatusCluster(w io.Writer, book record.Book, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy, o Options) error {
 	g := newPage(o, now)
 	r, flying := book.Rotations[ref]
 	if flying {
@@ -48,18 +49,18 @@ func (g *page) idleCluster(ref fleet.Ref, d *policy.Decision, p *policy.Policy) 
 	g.facts(*d)
 }
 
-func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy) {
+func (g *page) rotation(r record.Rotation, d *policy.Decision, p *policy.Policy) {
 	run := ""
 	if len(r.Transitions) > 0 {
 		run = " (run " + clean(r.Transitions[0].Run) + ")"
 	}
 	whose := "started by this tool" + run
 	switch {
-	case r.Origin == policy.Foreign && r.Carry:
+	case r.Origin == record.Foreign && r.Carry:
 		whose = "started by somebody else, carried by us"
-	case r.Origin == policy.Foreign:
+	case r.Origin == record.Foreign:
 		whose = "started by somebody else, watched"
-	case r.Origin == policy.Claimed:
+	case r.Origin == record.Claimed:
 		whose = "started by this tool and accepted late" + run
 	}
 	g.parts(bold, clean(r.Cluster.String()), string(r.Phase)+" for "+lasting(g.now.Sub(r.Entered(r.Phase))), fmt.Sprintf("attempt %d", r.AttemptNo), whose, "times are "+g.zone())
@@ -90,12 +91,12 @@ func (g *page) fact(label, text string) {
 }
 
 // phaseRows are the five phases: what was, what is, what can be soonest.
-func (g *page) phaseRows(r policy.Rotation, d *policy.Decision, p *policy.Policy) []row {
+func (g *page) phaseRows(r record.Rotation, d *policy.Decision, p *policy.Policy) []row {
 	ahead := g.ahead(r, d, p)
 	var rs []row
-	for i, phase := range policy.Phases {
+	for i, phase := range record.Phases {
 		at := r.Entered(phase)
-		current, passed := phase == r.Phase, i < slices.Index(policy.Phases, r.Phase)
+		current, passed := phase == r.Phase, i < slices.Index(record.Phases, r.Phase)
 		out := row{name: string(phase)}
 		switch {
 		case current:
@@ -115,7 +116,7 @@ func (g *page) phaseRows(r policy.Rotation, d *policy.Decision, p *policy.Policy
 }
 
 // leftAt is when the phase was last left.
-func leftAt(r policy.Rotation, phase policy.Phase, now time.Time) time.Time {
+func leftAt(r record.Rotation, phase record.Phase, now time.Time) time.Time {
 	left := now
 	for i, tr := range r.Transitions {
 		if tr.Phase == phase && i+1 < len(r.Transitions) {
@@ -126,9 +127,9 @@ func leftAt(r policy.Rotation, phase policy.Phase, now time.Time) time.Time {
 }
 
 // evidence is what the record holds about a phase.
-func (g *page) evidence(phase policy.Phase, r policy.Rotation, d *policy.Decision) string {
+func (g *page) evidence(phase record.Phase, r record.Rotation, d *policy.Decision) string {
 	switch phase {
-	case policy.Starting:
+	case record.Starting:
 		text := clean(r.StartOp.Operation)
 		if r.StartOp.Done() {
 			text += " done"
@@ -137,15 +138,15 @@ func (g *page) evidence(phase policy.Phase, r policy.Rotation, d *policy.Decisio
 			text = joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(d.Cluster.Endpoint))
 		}
 		return text
-	case policy.RecreatingNodes:
+	case record.RecreatingNodes:
 		return g.poolEvidence(r)
-	case policy.UpdatingClients:
+	case record.UpdatingClients:
 		return "handed over " + g.at(r.HandedOverAt)
-	case policy.Completing:
-		if r.Call != nil && r.Call.Kind == policy.CallComplete {
+	case record.Completing:
+		if r.Call != nil && r.Call.Kind == record.CallComplete {
 			return joined(string(r.Call.State), clean(r.Call.Operation), g.words(r.Call.RawError))
 		}
-	case policy.Verifying:
+	case record.Verifying:
 		if r.CompletedBy != "" {
 			return "completed by " + clean(r.CompletedBy)
 		}
@@ -153,7 +154,7 @@ func (g *page) evidence(phase policy.Phase, r policy.Rotation, d *policy.Decisio
 	return ""
 }
 
-func (g *page) poolEvidence(r policy.Rotation) string {
+func (g *page) poolEvidence(r record.Rotation) string {
 	names := slices.Clone(r.PoolsSeen)
 	for name := range r.Pools {
 		if !slices.Contains(names, name) {
@@ -188,19 +189,19 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 
 // ahead says when the phases that are still to come can begin at the soonest,
 // by what is known now.
-func (g *page) ahead(r policy.Rotation, d *policy.Decision, p *policy.Policy) map[policy.Phase]string {
-	return map[policy.Phase]string{
-		policy.UpdatingClients: "when every pool is recreated",
-		policy.Completing:      g.completionAhead(r, d, p),
-		policy.Verifying:       "when only the new CA is left",
+func (g *page) ahead(r record.Rotation, d *policy.Decision, p *policy.Policy) map[record.Phase]string {
+	return map[record.Phase]string{
+		record.UpdatingClients: "when every pool is recreated",
+		record.Completing:      g.completionAhead(r, d, p),
+		record.Verifying:       "when only the new CA is left",
 	}
 }
 
 // completionAhead says when the completion can come at the soonest: by the
 // gates where they were asked, else by soak and calendars, which an emergency
 // shortens.
-func (g *page) completionAhead(r policy.Rotation, d *policy.Decision, p *policy.Policy) string {
-	if d != nil && r.Phase == policy.UpdatingClients && len(d.Gates) > 0 {
+func (g *page) completionAhead(r record.Rotation, d *policy.Decision, p *policy.Policy) string {
+	if d != nil && r.Phase == record.UpdatingClients && len(d.Gates) > 0 {
 		return g.completionGates(d.Gates)
 	}
 	emergency := r.Emergency || r.Urgent || (d != nil && (d.Emergency || d.Urgent))
@@ -220,7 +221,7 @@ func (g *page) completionAhead(r policy.Rotation, d *policy.Decision, p *policy.
 	if p.ZonalComplete == policy.ZonalWindow && (d == nil || d.Cluster.Zonal) {
 		calendar, text = p.Freezes, "the cluster's own window where it is zonal"
 	}
-	open, at := window.RoomAt(calendar, soak, policy.Room)
+	open, at := window.RoomAt(calendar, soak, record.Room)
 	if open {
 		at = soak
 	}
@@ -253,8 +254,8 @@ func (g *page) completionGates(gates []policy.Verdict) string {
 }
 
 // room is how much time GKE leaves.
-func (g *page) room(r policy.Rotation) {
-	if r.Phase == policy.Verifying || r.StartedAt().IsZero() {
+func (g *page) room(r record.Rotation) {
+	if r.Phase == record.Verifying || r.StartedAt().IsZero() {
 		return
 	}
 	at := r.StartedAt().Add(policy.AutoCompleteAfter)
@@ -266,7 +267,7 @@ func (g *page) room(r policy.Rotation) {
 }
 
 // peopleLines are approvals, holds and requests about the cluster.
-func (g *page) peopleLines(doc policy.FleetDoc, ref fleet.Ref, r policy.Rotation, d *policy.Decision, p *policy.Policy) {
+func (g *page) peopleLines(doc record.FleetDoc, ref fleet.Ref, r record.Rotation, d *policy.Decision, p *policy.Policy) {
 	approved := ""
 	for _, a := range doc.Approvals {
 		if a.Cluster == ref && (a.Until.IsZero() || g.now.Before(a.Until)) {
@@ -308,7 +309,7 @@ func (g *page) peopleLines(doc policy.FleetDoc, ref fleet.Ref, r policy.Rotation
 }
 
 // before are the earlier attempts.
-func (g *page) before(history []policy.Record) {
+func (g *page) before(history []record.Record) {
 	const few = 10
 	label := "before"
 	for i, rec := range history {

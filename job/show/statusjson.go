@@ -10,20 +10,21 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 type statusJSON struct {
 	Now       time.Time              `json:"now"`
 	Env       string                 `json:"env"`
 	Known     bool                   `json:"bookKnown"`
-	LastRun   *policy.RunNote        `json:"lastRun"`
+	LastRun   *record.RunNote        `json:"lastRun"`
 	Lease     *pass.Holder           `json:"lease"` // the run at work; null: none
-	Slots     map[string]policy.Slot `json:"slots"`
+	Slots     map[string]record.Slot `json:"slots"`
 	InFlight  []flightJSON           `json:"inFlight"`
 	Holds     []holdJSON             `json:"holds"`
-	Approvals []policy.Approval      `json:"approvals"`
-	Requests  []policy.Request       `json:"requests"`
-	Failures  []policy.Failure       `json:"failures"`
+	Approvals []record.Approval      `json:"approvals"`
+	Requests  []record.Request       `json:"requests"`
+	Failures  []record.Failure       `json:"failures"`
 	Blocked   map[string]string      `json:"blocked"`
 	Waves     map[string]time.Time   `json:"waves"`
 }
@@ -61,20 +62,20 @@ type storyOfJSON struct {
 	Cluster  string            `json:"cluster"`
 	Decision *clusterJSON      `json:"decision"` // null when GKE was not asked
 	InFlight *flightJSON       `json:"inFlight"`
-	Rotation *policy.Rotation  `json:"rotation"` // the record as it is stored
+	Rotation *record.Rotation  `json:"rotation"` // the record as it is stored
 	Holds    []holdJSON        `json:"holds"`
-	Approved []policy.Approval `json:"approvals"`
-	Requests []policy.Request  `json:"requests"`
-	History  []policy.Record   `json:"history"` // newest first
+	Approved []record.Approval `json:"approvals"`
+	Requests []record.Request  `json:"requests"`
+	History  []record.Record   `json:"history"` // newest first
 }
 
 // StatusJSON writes the book for programs: one object, times in UTC, clusters
 // in the order of their names. The error is the writer's.
-func StatusJSON(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy) error {
+func StatusJSON(w io.Writer, book record.Book, holder *pass.Holder, now time.Time, p *policy.Policy) error {
 	doc := book.Fleet
 	out := statusJSON{
-		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder, Slots: map[string]policy.Slot{}, InFlight: []flightJSON{},
-		Holds: holdsOf(doc, fleet.Ref{}), Approvals: []policy.Approval{}, Requests: []policy.Request{}, Failures: []policy.Failure{},
+		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder, Slots: map[string]record.Slot{}, InFlight: []flightJSON{},
+		Holds: holdsOf(doc, fleet.Ref{}), Approvals: []record.Approval{}, Requests: []record.Request{}, Failures: []record.Failure{},
 		Blocked: map[string]string{}, Waves: map[string]time.Time{},
 	}
 	if !doc.LastRun.At.IsZero() {
@@ -99,10 +100,10 @@ func StatusJSON(w io.Writer, book policy.Book, holder *pass.Holder, now time.Tim
 
 // StatusClusterJSON writes one cluster's story for programs; d is nil when GKE
 // was not asked. The error is the writer's.
-func StatusClusterJSON(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref fleet.Ref, now time.Time) error {
+func StatusClusterJSON(w io.Writer, book record.Book, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time) error {
 	out := storyOfJSON{
 		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref),
-		Approved: []policy.Approval{}, Requests: []policy.Request{}, History: []policy.Record{},
+		Approved: []record.Approval{}, Requests: []record.Request{}, History: []record.Record{},
 	}
 	if d != nil {
 		c := clusterOf(*d, book, now)
@@ -126,13 +127,13 @@ func StatusClusterJSON(w io.Writer, book policy.Book, history []policy.Record, d
 	return writeJSON(w, out)
 }
 
-func flightOf(r policy.Rotation) flightJSON {
+func flightOf(r record.Rotation) flightJSON {
 	f := flightJSON{
 		Cluster: r.Cluster.String(), Phase: string(r.Phase), Since: stamp(r.Entered(r.Phase)), AttemptID: r.AttemptID, Attempt: r.AttemptNo,
 		Origin: string(r.Origin), Carry: r.Carry, Reason: string(r.Reason), Failed: r.Failed, Stuck: r.Stuck, Emergency: r.Emergency, Wave: r.Wave,
 		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: stamp(r.HandedOverAt), Entered: map[string]time.Time{},
 	}
-	if at := r.StartedAt(); !at.IsZero() && r.Phase != policy.Verifying {
+	if at := r.StartedAt(); !at.IsZero() && r.Phase != record.Verifying {
 		f.GKECompletesAt = stamp(at.Add(policy.AutoCompleteAfter))
 	}
 	for _, tr := range r.Transitions {
@@ -142,7 +143,7 @@ func flightOf(r policy.Rotation) flightJSON {
 }
 
 // holdsOf gives the holds that bind the cluster; all of them for none.
-func holdsOf(doc policy.FleetDoc, ref fleet.Ref) []holdJSON {
+func holdsOf(doc record.FleetDoc, ref fleet.Ref) []holdJSON {
 	out := []holdJSON{}
 	for _, h := range doc.Holds {
 		name := "all"

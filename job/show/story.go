@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // How much of a large fleet's story is shown before the rest is counted.
@@ -53,11 +54,11 @@ func projectsOf(s sim.Story) int {
 }
 
 // phaseStyle is the colour of a phase, in lines and in the timeline.
-func phaseStyle(p policy.Phase) style {
+func phaseStyle(p record.Phase) style {
 	switch p {
-	case policy.Starting:
+	case record.Starting:
 		return cyan
-	case policy.RecreatingNodes, policy.UpdatingClients:
+	case record.RecreatingNodes, record.UpdatingClients:
 		return yellow
 	}
 	return plain
@@ -155,7 +156,7 @@ func changeWord(c sim.Change) (string, style) {
 	switch {
 	case c.Phase != "":
 		return string(c.Phase), phaseStyle(c.Phase)
-	case c.Closed == policy.Completed || c.Closed == policy.CompletedElsewhere:
+	case c.Closed == record.Completed || c.Closed == record.CompletedElsewhere:
 		return "verified", green
 	}
 	return string(c.Closed), red
@@ -165,7 +166,7 @@ func changeWord(c sim.Change) (string, style) {
 // go.
 func (g *page) changeWords(c sim.Change) string {
 	text := g.sentence(c.Reason, c.Message)
-	if c.Phase != policy.Starting || c.Gates == nil {
+	if c.Phase != record.Starting || c.Gates == nil {
 		return text
 	}
 	return joined(text, g.openUntil(c.Gates))
@@ -203,7 +204,7 @@ func ranked(s sim.Story) []sim.Chapter {
 			return 3
 		case c.Outcome == sim.NotDue:
 			return 2
-		case c.Entered[policy.Starting].IsZero() && c.Entered[policy.RecreatingNodes].IsZero():
+		case c.Entered[record.Starting].IsZero() && c.Entered[record.RecreatingNodes].IsZero():
 			return 1
 		}
 		return 0
@@ -217,14 +218,14 @@ func ranked(s sim.Story) []sim.Chapter {
 
 // began is when the rotation was first seen, zero when there was none.
 func began(c sim.Chapter) time.Time {
-	if t := c.Entered[policy.Starting]; !t.IsZero() {
+	if t := c.Entered[record.Starting]; !t.IsZero() {
 		return t
 	}
-	return c.Entered[policy.RecreatingNodes]
+	return c.Entered[record.RecreatingNodes]
 }
 
 // nodesDone is when the rotation left its nodes behind.
-func nodesDone(c sim.Chapter) time.Time { return c.Entered[policy.UpdatingClients] }
+func nodesDone(c sim.Chapter) time.Time { return c.Entered[record.UpdatingClients] }
 
 func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
 	count := map[sim.Outcome]int{}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // column is one column of the story's table. Those with the highest drop go
@@ -27,7 +27,7 @@ var columns = []column{
 	{"NEW CA", 5, func(_ *page, c sim.Chapter) string { return caCell(c.NewCA) }, 0},
 	{"STARTED", 1, func(g *page, c sim.Chapter) string { return g.hour(began(c)) }, 0},
 	{"NODES DONE", 4, func(g *page, c sim.Chapter) string { return g.hour(nodesDone(c)) }, 0},
-	{"COMPLETED", 3, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[policy.Completing]) }, 0},
+	{"COMPLETED", 3, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[record.Completing]) }, 0},
 	{"VERIFIED", 0, func(g *page, c sim.Chapter) string { return g.hour(c.Closed) }, 0},
 }
 

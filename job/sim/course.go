@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -122,7 +123,7 @@ func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)
 //
 // but none of the last two on which a later wave may wait. What GKE shows
 // anew is always seen, and what is in flight in every run that is made.
-func (c *course) choose(book policy.Book, all bool) bool {
+func (c *course) choose(book record.Book, all bool) bool {
 	c.room = policy.Vacancy(c.Policy, book.Fleet)
 	full := !c.room(fleet.Ref{}).Open && !slices.ContainsFunc(c.sights.all, func(x *sight) bool {
 		return c.presses(x) && !c.now.Before(x.until)
@@ -164,7 +165,7 @@ func (c *course) presses(x *sight) bool {
 
 // rests says that for a rotation in flight nothing happens by itself: no time
 // has come, nothing is counted, no slot is given back for being blocked.
-func (c *course) rests(x *sight, r policy.Rotation) bool {
+func (c *course) rests(x *sight, r record.Rotation) bool {
 	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
 	return x.planned && x.d.Phase != "" && !x.d.Write && (x.d.Action == policy.Wait || x.d.Action == policy.People) &&
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked

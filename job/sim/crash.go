@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -92,7 +92,7 @@ func (s crashStore) Write(ctx context.Context, change state.Change) (state.Chang
 	return out, err
 }
 
-func (s crashStore) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (s crashStore) Told(ctx context.Context, n record.Notice, all bool) error {
 	if s.c.cut() {
 		return errCut
 	}
@@ -112,21 +112,21 @@ type crashMover struct {
 	c *crasher
 }
 
-func (m crashMover) send(call func() policy.Outcome) policy.Outcome {
+func (m crashMover) send(call func() record.Outcome) record.Outcome {
 	if m.c.cut() {
-		return policy.Outcome{State: policy.Unclear, Raw: errCut.Error()}
+		return record.Outcome{State: record.Unclear, Raw: errCut.Error()}
 	}
 	return call()
 }
 
-func (m crashMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.send(func() policy.Outcome { return m.Mover.Start(ctx, ref) })
+func (m crashMover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.send(func() record.Outcome { return m.Mover.Start(ctx, ref) })
 }
 
-func (m crashMover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
-	return m.send(func() policy.Outcome { return m.Mover.Recreate(ctx, ref, target) })
+func (m crashMover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
+	return m.send(func() record.Outcome { return m.Mover.Recreate(ctx, ref, target) })
 }
 
-func (m crashMover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.send(func() policy.Outcome { return m.Mover.Complete(ctx, ref) })
+func (m crashMover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.send(func() record.Outcome { return m.Mover.Complete(ctx, ref) })
 }

@@ -18,6 +18,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -138,7 +139,7 @@ func table(story sim.Story) string {
 	fmt.Fprintln(tw, "CLUSTER\tOUTCOME\tOLD CA\tNEW CA\tSTARTED\tNODES DONE\tCOMPLETED\tREASON\tMESSAGE")
 	for _, c := range story.Clusters {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Outcome, c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short(),
-			at(c.Entered[policy.Starting]), at(c.Entered[policy.UpdatingClients]), at(c.Entered[policy.Completing]), c.Reason, c.Message)
+			at(c.Entered[record.Starting]), at(c.Entered[record.UpdatingClients]), at(c.Entered[record.Completing]), c.Reason, c.Message)
 	}
 	_ = tw.Flush()
 	return b.String()

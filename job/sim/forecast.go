@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Forecast is what will become of a fleet if nobody does anything else: a story
@@ -61,8 +61,8 @@ type Turn struct {
 	Completed     time.Time // the completion is sent: the old credentials end
 	OneCA         time.Time // the new CA alone is seen
 	Verified      time.Time // the attempt is closed
-	Closed        policy.ClosedAs
-	Phase         policy.Phase // where it stands at the end; "" when closed
+	Closed        record.ClosedAs
+	Phase         record.Phase // where it stands at the end; "" when closed
 	Reason        reason.Code
 	Message       string
 }
@@ -86,7 +86,7 @@ type Left struct {
 	Cluster  fleet.Ref
 	Wave     string
 	Outcome  Outcome
-	Phase    policy.Phase // in flight: where
+	Phase    record.Phase // in flight: where
 	Due      time.Time
 	Deadline time.Time
 	Expires  time.Time // of the oldest CA

@@ -18,8 +18,8 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // withPolicies gives one cluster for each recorded maintenance policy, named
@@ -122,7 +122,7 @@ func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, op
 		if e.Method == "CompleteIPRotation" {
 			continue // obeys COMPLETE_WINDOW alone
 		}
-		for _, at := range []time.Time{e.At, e.At.Add(policy.Room - time.Second)} {
+		for _, at := range []time.Time{e.At, e.At.Add(record.Room - time.Second)} {
 			if !n.open(at) {
 				t.Errorf("%s: %s was sent %s, but its policy is closed at %s", c.Cluster, e.Method, e.At, at)
 			}

@@ -10,8 +10,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -20,13 +20,13 @@ import (
 type Present struct {
 	Clusters []gke.Seen
 	Unread   []fleet.Unread // unknown clusters are in no forecast
-	Book     policy.Book
-	History  []policy.Record // of clusters with a second CA and no record
+	Book     record.Book
+	History  []record.Record // of clusters with a second CA and no record
 }
 
 // Read reads the fleet of these projects and the book; store is nil without
 // one. An error means that there is nothing to go on from.
-func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, book policy.Book, projects []string) (*Present, error) {
+func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, book record.Book, projects []string) (*Present, error) {
 	p := &Present{Book: book}
 	asked := slices.Clone(projects)
 	for ref := range book.Rotations {
@@ -126,9 +126,9 @@ func (p *Present) midway(seen gke.Seen) gkesim.Midway {
 		}
 	}
 	switch r.Phase {
-	case policy.Starting:
+	case record.Starting:
 		m.Brings = gkesim.StartsRotation
-	case policy.Completing:
+	case record.Completing:
 		m.Brings = gkesim.EndsRotation
 	}
 	return m

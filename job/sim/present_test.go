@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -80,7 +81,7 @@ func present(t *testing.T, g *Game) *Present {
 // of where it began.
 func TestForecastGoesOn(t *testing.T) {
 	const days = 12
-	phases := map[policy.Phase]bool{}
+	phases := map[record.Phase]bool{}
 	for _, hours := range goOnFrom {
 		g := sampleGame(t, hours)
 		p := present(t, g)
@@ -116,7 +117,7 @@ func TestForecastGoesOn(t *testing.T) {
 			t.Errorf("from hour %d only %d things happened", hours, len(played))
 		}
 	}
-	if len(phases) < min(len(policy.Phases), len(goOnFrom)) {
+	if len(phases) < min(len(record.Phases), len(goOnFrom)) {
 		t.Errorf("only the phases %v were in flight", phases)
 	}
 }
@@ -169,7 +170,7 @@ func TestForecastOfUnread(t *testing.T) {
 	if !strings.Contains(told, errLame.Error()) || !strings.Contains(told, "catalog is in flight and could not be read") {
 		t.Errorf("told: %s", told)
 	}
-	if _, err := Read(context.Background(), cloud, state.NewMemory(false), policy.Book{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
+	if _, err := Read(context.Background(), cloud, state.NewMemory(false), record.Book{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
 		t.Errorf("nothing could be read, and yet: %v", err)
 	}
 }
@@ -221,7 +222,7 @@ func TestUnreadRegion(t *testing.T) {
 	other := fleet.Ref{Project: "p", Location: "europe-west10", Name: "other"}
 	p := Present{
 		Unread: []fleet.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
-		Book:   policy.Book{Rotations: map[fleet.Ref]policy.Rotation{zonal: {}, regional: {}, other: {}}},
+		Book:   record.Book{Rotations: map[fleet.Ref]record.Rotation{zonal: {}, regional: {}, other: {}}},
 	}
 	p.forgetUnread()
 	if _, there := p.Book.Rotations[other]; len(p.Book.Rotations) != 1 || !there {

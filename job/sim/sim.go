@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -28,8 +29,8 @@ type Setup struct {
 	Log    *slog.Logger // nil: none
 	// Book and History are what a forecast begins with; a simulation begins
 	// without.
-	Book    policy.Book
-	History []policy.Record
+	Book    record.Book
+	History []record.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
 	Faults []string
 	// Ahead is how long before a start or completion those in the pass's world

@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // Outcome is how a cluster stood at the end.
@@ -47,8 +48,8 @@ type Story struct {
 type Change struct {
 	At      time.Time
 	Cluster fleet.Ref
-	Phase   policy.Phase    // entered; "" at the end
-	Closed  policy.ClosedAs // the end; "" before
+	Phase   record.Phase    // entered; "" at the end
+	Closed  record.ClosedAs // the end; "" before
 	Reason  reason.Code
 	Message string
 	// Gates are those behind a start.
@@ -59,7 +60,7 @@ type Change struct {
 type Chapter struct {
 	Cluster fleet.Ref
 	Outcome Outcome
-	Phase   policy.Phase
+	Phase   record.Phase
 	Reason  reason.Code
 	Message string
 	OldCA   fleet.CA // the oldest when first seen
@@ -67,7 +68,7 @@ type Chapter struct {
 	// Due is when a run first saw it due; zero: never.
 	Due time.Time
 	// Entered is when each phase was last entered.
-	Entered map[policy.Phase]time.Time
+	Entered map[record.Phase]time.Time
 	// Closed is when the last attempt was verified or ended; zero: not yet.
 	Closed time.Time
 	Waited []Wait // longest first
@@ -88,7 +89,7 @@ type teller struct {
 	// told counts the transitions already told, by attempt.
 	told map[string]int
 	// open are the attempts that the book held when last seen.
-	open map[fleet.Ref]policy.Rotation
+	open map[fleet.Ref]record.Rotation
 	// sparse: runs are left out, so somebody else counts the waiting.
 	sparse bool
 }
@@ -98,7 +99,7 @@ func newStory(s Setup) *teller {
 		Story:    Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
 		chapters: map[fleet.Ref]*Chapter{},
 		told:     map[string]int{},
-		open:     map[fleet.Ref]policy.Rotation{},
+		open:     map[fleet.Ref]record.Rotation{},
 	}
 }
 
@@ -141,7 +142,7 @@ func (t *teller) recall(res pass.Result) {
 	for ref := range t.open {
 		c := t.chapters[ref]
 		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, policy.Completed, reason.Verified, reason.Verified.Info().Sentence, res.At)
+			t.end(c, record.Completed, reason.Verified, reason.Verified.Info().Sentence, res.At)
 		}
 	}
 	t.open = book.Rotations
@@ -161,7 +162,7 @@ func showsNew(f policy.Fleet, c *Chapter) bool {
 func (t *teller) chapter(d policy.Decision) *Chapter {
 	c := t.chapters[d.Cluster.Ref]
 	if c == nil {
-		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[policy.Phase]time.Time{}}
+		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[record.Phase]time.Time{}}
 		t.chapters[d.Cluster.Ref] = c
 	}
 	return c
@@ -182,7 +183,7 @@ func (t *teller) follow(c *Chapter, after, planned policy.Decision, at time.Time
 
 // tell notes the transitions that were not told yet: the first with what was
 // planned, the last with what came of it.
-func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, last string) {
+func (t *teller) tell(c *Chapter, r record.Rotation, planned policy.Decision, last string) {
 	if r.New.Fingerprint != "" {
 		c.NewCA = r.New
 	}
@@ -197,7 +198,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
 			Message: cmp.Or(message, tr.Reason.Info().Sentence),
 		}
-		if planned.Action == policy.Start && tr.Phase == policy.Starting {
+		if planned.Action == policy.Start && tr.Phase == record.Starting {
 			change.Gates = planned.Gates
 		}
 		t.Changes = append(t.Changes, change)
@@ -205,7 +206,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 	t.told[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *teller) end(c *Chapter, as policy.ClosedAs, reason reason.Code, message string, at time.Time) {
+func (t *teller) end(c *Chapter, as record.ClosedAs, reason reason.Code, message string, at time.Time) {
 	c.Phase = ""
 	if isVerified(as) {
 		c.Closed = at
@@ -213,8 +214,8 @@ func (t *teller) end(c *Chapter, as policy.ClosedAs, reason reason.Code, message
 	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason, Message: message})
 }
 
-func isVerified(as policy.ClosedAs) bool {
-	return as == policy.Completed || as == policy.CompletedElsewhere || as == policy.CompletedWithFindings
+func isVerified(as record.ClosedAs) bool {
+	return as == record.Completed || as == record.CompletedElsewhere || as == record.CompletedWithFindings
 }
 
 // waits counts the time until the next run for the gate that the decision

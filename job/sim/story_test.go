@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -59,8 +60,8 @@ func TestStoryOfSample(t *testing.T) {
 	}
 	verified := 0
 	for _, c := range s.Clusters {
-		var entered []policy.Phase
-		closed := policy.ClosedAs("")
+		var entered []record.Phase
+		closed := record.ClosedAs("")
 		for _, change := range s.Changes {
 			if change.Cluster != c.Cluster {
 				continue
@@ -68,7 +69,7 @@ func TestStoryOfSample(t *testing.T) {
 			if change.Message == "" || change.Reason == "" {
 				t.Errorf("%s: a change without words: %+v", c.Cluster, change)
 			}
-			if change.Phase == policy.Starting && len(change.Gates) == 0 {
+			if change.Phase == record.Starting && len(change.Gates) == 0 {
 				t.Errorf("%s: a start without its gates", c.Cluster)
 			}
 			if change.Phase != "" {
@@ -79,7 +80,7 @@ func TestStoryOfSample(t *testing.T) {
 		}
 		if c.Outcome == Verified {
 			verified++
-			if !slices.Equal(entered, policy.Phases) || closed != policy.Completed || c.Closed.IsZero() || c.NewCA.Fingerprint == "" || c.NewCA == c.OldCA {
+			if !slices.Equal(entered, record.Phases) || closed != record.Completed || c.Closed.IsZero() || c.NewCA.Fingerprint == "" || c.NewCA == c.OldCA {
 				t.Errorf("%s: verified by way of %v, closed %q at %v, CA %s -> %s", c.Cluster, entered, closed, c.Closed, c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short())
 			}
 		} else if len(entered) > 0 && c.Outcome != InFlight {
@@ -120,10 +121,10 @@ func TestStoryEndsEarly(t *testing.T) {
 }
 
 // result is one run that saw one cluster.
-func result(at time.Time, d policy.Decision, book map[fleet.Ref]policy.Rotation, done ...pass.Done) pass.Result {
+func result(at time.Time, d policy.Decision, book map[fleet.Ref]record.Rotation, done ...pass.Done) pass.Result {
 	return pass.Result{
 		At:    at,
-		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Book: policy.Book{Known: true, Rotations: book}}, Decisions: []policy.Decision{d}, Done: done,
+		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Book: record.Book{Known: true, Rotations: book}}, Decisions: []policy.Decision{d}, Done: done,
 	}
 }
 
@@ -134,9 +135,9 @@ func TestLostAnswers(t *testing.T) {
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	old, fresh := fleet.CA{Fingerprint: "aaaa"}, fleet.CA{Fingerprint: "bbbb"}
 	idle := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}}, Action: policy.Start, Due: policy.Due{Is: true}}
-	r := policy.Rotation{
-		Cluster: ref, AttemptID: "one", Phase: policy.Starting, New: fresh,
-		Transitions: []policy.Transition{{Phase: policy.Starting, At: from, Reason: reason.IsDue}},
+	r := record.Rotation{
+		Cluster: ref, AttemptID: "one", Phase: record.Starting, New: fresh,
+		Transitions: []record.Transition{{Phase: record.Starting, At: from, Reason: reason.IsDue}},
 	}
 	tell := newStory(Setup{From: from, Days: 1, Every: time.Hour})
 	after := idle
@@ -145,19 +146,19 @@ func TestLostAnswers(t *testing.T) {
 	if len(tell.Changes) != 0 {
 		t.Errorf("told what may not be stored: %+v", tell.Changes)
 	}
-	book := map[fleet.Ref]policy.Rotation{ref: r}
+	book := map[fleet.Ref]record.Rotation{ref: r}
 	waiting := after
-	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, policy.Starting, reason.StartRuns
+	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, record.Starting, reason.StartRuns
 	tell.add(result(from.Add(time.Hour), waiting, book))
 	tell.add(result(from.Add(2*time.Hour), waiting, book))
-	if len(tell.Changes) != 1 || tell.Changes[0].Phase != policy.Starting || tell.Changes[0].Message == "" {
+	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || tell.Changes[0].Message == "" {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
 	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
 	tell.finish(nil)
 	c := tell.Clusters[0]
-	if c.Outcome != Verified || c.Closed.IsZero() || tell.Changes[len(tell.Changes)-1].Closed != policy.Completed {
+	if c.Outcome != Verified || c.Closed.IsZero() || tell.Changes[len(tell.Changes)-1].Closed != record.Completed {
 		t.Errorf("the lost end is not told: %+v, %+v", c, tell.Changes)
 	}
 	if len(c.Waited) != 1 || c.Waited[0].Time != 2*time.Hour || c.Waited[0].Reason != reason.StartRuns {

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // turns gathers the rotations of a forecast from the records that runs store.
@@ -26,18 +27,18 @@ func newTurns(s Setup) *turns {
 }
 
 // of is the turn of a record, as far as that tells.
-func (t *turns) of(r policy.Rotation) *Turn {
+func (t *turns) of(r record.Rotation) *Turn {
 	x := t.all[r.AttemptID]
 	if x == nil {
 		x = &Turn{Cluster: r.Cluster, Attempt: r.AttemptID, No: r.AttemptNo, OldCA: r.Baseline.CA, Due: r.DueAt}
 		t.all[r.AttemptID] = x
 	}
 	x.Wave, x.Watched, x.Emergency, x.Urgent = r.Wave, !r.Carry, r.Emergency, r.Urgent
-	x.Start, x.HandedOver, x.NodesDone = r.StartedAt(), r.HandedOverAt, r.Entered(policy.UpdatingClients)
-	if at := r.Entered(policy.Starting); !at.IsZero() {
+	x.Start, x.HandedOver, x.NodesDone = r.StartedAt(), r.HandedOverAt, r.Entered(record.UpdatingClients)
+	if at := r.Entered(record.Starting); !at.IsZero() {
 		x.Start = at
 	}
-	x.Completed, x.OneCA, x.Phase = r.Entered(policy.Completing), r.Entered(policy.Verifying), r.Phase
+	x.Completed, x.OneCA, x.Phase = r.Entered(record.Completing), r.Entered(record.Verifying), r.Phase
 	return x
 }
 
@@ -69,7 +70,7 @@ func (t *turns) add(res pass.Result) {
 			x.Deadline = planned[done.Ref].Due.Deadline
 		}
 		if x.SoakEnds.IsZero() {
-			x.SoakEnds = r.Entered(policy.Completing) // the soak was over when the nodes were done
+			x.SoakEnds = r.Entered(record.Completing) // the soak was over when the nodes were done
 		}
 		if done.After.Close != "" {
 			x.Verified, x.Closed, x.Phase = res.At, done.After.Close, ""

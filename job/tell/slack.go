@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // message is what Slack's incoming webhooks take, and what Mattermost and others
@@ -29,12 +29,12 @@ const slackText = 3000
 // escape is all that Slack asks for: without it a name could mention a channel.
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-func slackMessage(env string, n policy.Notice) ([]byte, error) {
+func slackMessage(env string, n record.Notice) ([]byte, error) {
 	return json.Marshal(message{Text: slack(env, n)})
 }
 
 // slack is the notice in a few lines: what happened, the facts, what to do.
-func slack(env string, n policy.Notice) string {
+func slack(env string, n record.Notice) string {
 	about := n.Kind.About()
 	where := cmp.Or(n.Subject(), "the fleet")
 	lines := []string{fmt.Sprintf("[%s] %s: %s", env, n.Kind, where), about.Tells}
@@ -58,7 +58,7 @@ func slack(env string, n policy.Notice) string {
 }
 
 // facts are the hand-over as a list; the whole of it is a command away.
-func facts(n policy.Notice) []string {
+func facts(n record.Notice) []string {
 	h := n.HandOver
 	if h == nil {
 		if n.Expected.IsZero() {

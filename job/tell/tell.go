@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 // TypePrefix begins the type of every CloudEvent; the kind follows.
@@ -36,20 +36,20 @@ type Event struct {
 
 // Data is what the event tells.
 type Data struct {
-	Kind     policy.NoticeKind `json:"kind"`
+	Kind     record.NoticeKind `json:"kind"`
 	Env      string            `json:"env"`
 	Cluster  fleet.Ref         `json:"cluster,omitzero"` // P/L/C, as every command takes it
-	Phase    policy.Phase      `json:"phase,omitempty"`
+	Phase    record.Phase      `json:"phase,omitempty"`
 	Reason   reason.Code       `json:"reason,omitempty"`
 	Message  string            `json:"message"`
 	Next     string            `json:"next,omitempty"`
 	Expected time.Time         `json:"expected,omitzero"`
-	HandOver *policy.HandOver  `json:"handOver,omitempty"`
+	HandOver *record.HandOver  `json:"handOver,omitempty"`
 	Run      string            `json:"run"`
 }
 
 // EventOf makes the event of a notice of the deployment env.
-func EventOf(env string, n policy.Notice) Event {
+func EventOf(env string, n record.Notice) Event {
 	e := Event{
 		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
 		Time: n.At.UTC(), DataContentType: "application/json",
@@ -64,7 +64,7 @@ func EventOf(env string, n policy.Notice) Event {
 	return e
 }
 
-func cloudEvent(env string, n policy.Notice) ([]byte, error) {
+func cloudEvent(env string, n record.Notice) ([]byte, error) {
 	text, err := json.Marshal(EventOf(env, n))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", pass.ErrRefused, err)
@@ -83,7 +83,7 @@ type Broken struct {
 func (b Broken) Name() string { return b.Receiver }
 
 // Tell implements [pass.Receiver].
-func (b Broken) Tell(context.Context, policy.Notice) error { return b.Why }
+func (b Broken) Tell(context.Context, record.Notice) error { return b.Why }
 
 // errTime is what a receiver's error says when it took too long.
 var errTime = errors.New("it did not answer in time")

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // TopicName is how the book notes the topic.
@@ -46,7 +46,7 @@ func (t *Topic) Name() string { return TopicName }
 func (t *Topic) Close() error { return t.client.Close() }
 
 // Tell implements [pass.Receiver].
-func (t *Topic) Tell(ctx context.Context, n policy.Notice) error {
+func (t *Topic) Tell(ctx context.Context, n record.Notice) error {
 	body, err := cloudEvent(t.env, n)
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (t *Topic) Tell(ctx context.Context, n policy.Notice) error {
 }
 
 // orderingKey: Pub/Sub keeps the order of messages with the same one.
-func orderingKey(n policy.Notice) string {
+func orderingKey(n record.Notice) string {
 	return cmp.Or(n.Subject(), "fleet")
 }
 

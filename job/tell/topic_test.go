@@ -20,8 +20,8 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state/emulator"
 )
 
@@ -90,12 +90,12 @@ func TestTopic(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = topic.Close() }()
-	var sent []policy.Notice
+	var sent []record.Notice
 	for i := range 12 {
 		n := full
 		n.ID, n.Cluster.Name = fmt.Sprintf("%04x", i), fmt.Sprintf("c%d", i%3)
 		if i == 11 {
-			n.Kind, n.Cluster, n.HandOver = policy.NoticeBreakerOpen, fleet.Ref{}, nil
+			n.Kind, n.Cluster, n.HandOver = record.NoticeBreakerOpen, fleet.Ref{}, nil
 		}
 		if err := topic.Tell(t.Context(), n); err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestTopicOutOfReach(t *testing.T) {
 	b := newBoard(t)
 	for name, tt := range map[string]struct {
 		topic   string
-		change  func(*policy.Notice)
+		change  func(*record.Notice)
 		ctx     func() (context.Context, context.CancelFunc)
 		refused bool
 		says    string

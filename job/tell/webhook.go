@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // The formats of a webhook's body.
@@ -109,7 +109,7 @@ func signingKey(secret string) ([]byte, error) {
 func (w *Webhook) Name() string { return WebhookName }
 
 // Tell implements [pass.Receiver].
-func (w *Webhook) Tell(ctx context.Context, n policy.Notice) error {
+func (w *Webhook) Tell(ctx context.Context, n record.Notice) error {
 	body, kind, err := w.body(n)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (w *Webhook) Tell(ctx context.Context, n policy.Notice) error {
 	return answer(res.StatusCode)
 }
 
-func (w *Webhook) body(n policy.Notice) (body []byte, kind string, err error) {
+func (w *Webhook) body(n record.Notice) (body []byte, kind string, err error) {
 	if w.Format == Slack {
 		body, err = slackMessage(w.Env, n)
 		return body, "application/json", err

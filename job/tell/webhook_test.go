@@ -21,9 +21,9 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -31,12 +31,12 @@ var update = flag.Bool("update", false, "write the golden files")
 var (
 	noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	// full is a notice in which everything is said.
-	full = policy.Notice{
-		ID: "00112233445566778899aabbccddeeff", Kind: policy.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: policy.UpdatingClients, Reason: reason.NodesDone,
+	full = record.Notice{
+		ID: "00112233445566778899aabbccddeeff", Kind: record.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: record.UpdatingClients, Reason: reason.NodesDone,
 		Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: "3 of 3 pools recreated", Next: "Make sure that every client is updated.",
-		Expected: noon.Add(72 * time.Hour), HandOver: &policy.HandOver{
-			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: policy.Ours, At: noon, Moment: policy.AtNodesDone,
-			Phase: policy.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
+		Expected: noon.Add(72 * time.Hour), HandOver: &record.HandOver{
+			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, At: noon, Moment: record.AtNodesDone,
+			Phase: record.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
 			NewCA: fleet.CA{Fingerprint: "bb", Issued: noon, Expires: noon.AddDate(30, 0, 0)}, Zonal: true, Pools: map[string]bool{"web": true, "batch": true, "gpu": false},
 			SoakEnds: noon.Add(70 * time.Hour), Completes: noon.Add(72 * time.Hour), GKECompletes: noon.Add(160 * time.Hour), Approval: true,
 		},
@@ -241,12 +241,12 @@ func TestURLs(t *testing.T) {
 func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
-	hostile.Kind, hostile.Message = policy.NoticeBlocked, "held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*"
-	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: reason.BreakerOpen.Info().Next}
+	hostile.Kind, hostile.Message = record.NoticeBlocked, "held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*"
+	fleet := record.Notice{ID: "aa", Kind: record.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: reason.BreakerOpen.Info().Next}
 	long := hostile
 	long.Message = strings.Repeat("ä", 5000)
 	var shown strings.Builder
-	for _, n := range []policy.Notice{full, hostile, fleet} {
+	for _, n := range []record.Notice{full, hostile, fleet} {
 		text := slackText(t, n)
 		fmt.Fprintf(&shown, "%s\n\n", text)
 		if strings.ContainsAny(text, "<>\x1b\u202e") {
@@ -260,7 +260,7 @@ func TestSlack(t *testing.T) {
 }
 
 // slackText posts a notice and gives the text as Slack finds it.
-func slackText(t *testing.T, n policy.Notice) string {
+func slackText(t *testing.T, n record.Notice) string {
 	t.Helper()
 	var m map[string]any
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -9,8 +9,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -77,17 +77,17 @@ func lying(r badReader) func(pass.World, Process) pass.World {
 type badStore struct {
 	state.Store
 	// book and fleet change what was read; they get copies.
-	book  func(*policy.Book)
-	fleet func(*policy.FleetDoc)
+	book  func(*record.Book)
+	fleet func(*record.FleetDoc)
 	// write changes what is to be written; it gets copies.
 	write func(*state.Change)
 	wrote func(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change, error)
 	// history changes what is remembered.
-	history func([]policy.Record) []policy.Record
+	history func([]record.Record) []record.Record
 	lease   func(state.Lease) state.Lease
 }
 
-func (s *badStore) Book(ctx context.Context) (policy.Book, error) {
+func (s *badStore) Book(ctx context.Context) (record.Book, error) {
 	b, err := s.Store.Book(ctx)
 	if err == nil && s.book != nil {
 		b.Rotations = maps.Clone(b.Rotations)
@@ -99,7 +99,7 @@ func (s *badStore) Book(ctx context.Context) (policy.Book, error) {
 	return b, err
 }
 
-func (s *badStore) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+func (s *badStore) Fleet(ctx context.Context) (record.FleetDoc, error) {
 	doc, err := s.Store.Fleet(ctx)
 	if err == nil && s.fleet != nil {
 		s.fleet(&doc)
@@ -119,7 +119,7 @@ func (s *badStore) Write(ctx context.Context, c state.Change) (state.Change, err
 	return now, err
 }
 
-func (s *badStore) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
+func (s *badStore) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
 	records, err := s.Store.History(ctx, ref)
 	if err == nil && s.history != nil {
 		records = s.history(records)
@@ -154,7 +154,7 @@ func copied(c state.Change) state.Change {
 	return c
 }
 
-func copyOf(r policy.Rotation) policy.Rotation {
+func copyOf(r record.Rotation) record.Rotation {
 	r.Transitions, r.Settled = slices.Clone(r.Transitions), slices.Clone(r.Settled)
 	r.Pools, r.PoolCalls = maps.Clone(r.Pools), maps.Clone(r.PoolCalls)
 	if r.Call != nil {
@@ -177,26 +177,26 @@ func keeping(s badStore) func(pass.World, Process) pass.World {
 // badMover does something to every call.
 type badMover struct {
 	gke.Mover
-	call func(send func() policy.Outcome) policy.Outcome
+	call func(send func() record.Outcome) record.Outcome
 }
 
-func (m badMover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Start(ctx, ref) })
+func (m badMover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.call(func() record.Outcome { return m.Mover.Start(ctx, ref) })
 }
 
-func (m badMover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Complete(ctx, ref) })
+func (m badMover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.call(func() record.Outcome { return m.Mover.Complete(ctx, ref) })
 }
 
-func (m badMover) Recreate(ctx context.Context, ref fleet.Ref, p fleet.Pool) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Recreate(ctx, ref, p) })
+func (m badMover) Recreate(ctx context.Context, ref fleet.Ref, p fleet.Pool) record.Outcome {
+	return m.call(func() record.Outcome { return m.Mover.Recreate(ctx, ref, p) })
 }
 
 // sendsTwice is a transport that repeats what stayed without an answer.
 func sendsTwice(w pass.World, _ Process) pass.World {
 	if w.Move != nil {
-		w.Move = badMover{w.Move, func(send func() policy.Outcome) policy.Outcome {
-			if o := send(); o.State != policy.Unclear {
+		w.Move = badMover{w.Move, func(send func() record.Outcome) record.Outcome {
+			if o := send(); o.State != record.Unclear {
 				return o
 			}
 			return send()
@@ -211,9 +211,9 @@ func sendsOthers(w pass.World, about Process) pass.World {
 		return w
 	}
 	move := w.Move
-	return keeping(badStore{book: func(b *policy.Book) {
+	return keeping(badStore{book: func(b *record.Book) {
 		for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
-			if r := b.Rotations[ref]; r.Call != nil && r.Call.State == policy.Intended && r.Call.Run != about.Name {
+			if r := b.Rotations[ref]; r.Call != nil && r.Call.State == record.Intended && r.Call.Run != about.Name {
 				_ = move.Start(nobody, ref)
 			}
 		}
@@ -307,7 +307,7 @@ func planWrites(w pass.World, about Process) pass.World {
 		return w
 	}
 	store := w.Store
-	return keeping(badStore{book: func(b *policy.Book) {
+	return keeping(badStore{book: func(b *record.Book) {
 		doc := b.Fleet
 		_, _ = store.Write(nobody, state.Change{Fleet: &doc})
 	}})(w, about)
@@ -324,14 +324,14 @@ func observeSends(w pass.World, about Process) pass.World {
 // approving is a store that shows an approval for every rotation, of an attempt
 // and an entry as they are.
 func approving(w pass.World, about Process) pass.World {
-	var all []policy.Approval
+	var all []record.Approval
 	return keeping(badStore{
-		book: func(b *policy.Book) {
+		book: func(b *record.Book) {
 			all = nil
 			for ref, r := range b.Rotations {
-				all = append(all, policy.Approval{Kind: policy.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entries})
+				all = append(all, record.Approval{Kind: record.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entries})
 			}
 		},
-		fleet: func(d *policy.FleetDoc) { d.Approvals = append(slices.Clone(d.Approvals), all...) },
+		fleet: func(d *record.FleetDoc) { d.Approvals = append(slices.Clone(d.Approvals), all...) },
 	})(w, about)
 }

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -50,7 +51,7 @@ var planted = []struct {
 	{"the transport repeats what stayed without an answer", 2, 2, 4, short, sendsTwice},
 	{"the monotonic clock stands still", 2, 2, 9, short, frozen},
 	{"a wall clock is 31 minutes ahead", 5, 3, 15, short, ahead},
-	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{book: func(b *policy.Book) {
+	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{book: func(b *record.Book) {
 		for ref, r := range b.Rotations {
 			if r.Call != nil {
 				r = copyOf(r)
@@ -63,13 +64,13 @@ var planted = []struct {
 	{"the cluster is read before its operations", 2, 5, 1, short, clusterFirst},
 	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short, lying(badReader{shown: func(c *fleet.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] }})},
 	{"a refusal clears the call", 5, 6, 3, short, keeping(badStore{write: func(c *state.Change) {
-		if r := c.Rotation; r != nil && r.Call != nil && r.Call.State == policy.Refused {
+		if r := c.Rotation; r != nil && r.Call != nil && r.Call.State == record.Refused {
 			r.Call = nil
 		}
 	}})},
-	{"slots of others are not seen", 4, 7, 1, short, keeping(badStore{fleet: func(d *policy.FleetDoc) { d.Slots = nil }})},
+	{"slots of others are not seen", 4, 7, 1, short, keeping(badStore{fleet: func(d *record.FleetDoc) { d.Slots = nil }})},
 	{"a slot is not stored with its start", 4, 7, 1, short, keeping(badStore{write: func(c *state.Change) {
-		if c.Fleet != nil && c.Rotation != nil && c.Rotation.Call != nil && c.Rotation.Call.State == policy.Intended && len(c.Rotation.Transitions) == 1 {
+		if c.Fleet != nil && c.Rotation != nil && c.Rotation.Call != nil && c.Rotation.Call.State == record.Intended && len(c.Rotation.Transitions) == 1 {
 			delete(c.Fleet.Slots, c.Rotation.Cluster.String())
 		}
 	}})},
@@ -78,22 +79,22 @@ var planted = []struct {
 			r.HandedOverAt = r.HandedOverAt.Add(-6 * day)
 		}
 	}})},
-	{"pools count as recreated that are not", 3, 8, 1, short, keeping(badStore{book: func(b *policy.Book) {
+	{"pools count as recreated that are not", 3, 8, 1, short, keeping(badStore{book: func(b *record.Book) {
 		for ref, r := range b.Rotations {
 			r.PoolsSeen = nil
 			b.Rotations[ref] = r
 		}
 	}})},
 	{"every completion seems approved", 3, 0, 10, short, approving},
-	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 4, tardy, keeping(badStore{history: func([]policy.Record) []policy.Record { return nil }})},
+	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 4, tardy, keeping(badStore{history: func([]record.Record) []record.Record { return nil }})},
 	{"nobody gets the lease", 8, 10, 1, short, keeping(badStore{lease: func(l state.Lease) state.Lease {
 		l.Holder = "somebody else"
 		return l
 	}})},
 	{"writes go over what others wrote", 6, 6, 10, short, keeping(badStore{wrote: ignoresVersions})},
-	{"an old phase is read with the newest version", 6, 0, 1, short, keeping(badStore{book: func(b *policy.Book) {
+	{"an old phase is read with the newest version", 6, 0, 1, short, keeping(badStore{book: func(b *record.Book) {
 		for ref, r := range b.Rotations {
-			if r.Phase == policy.RecreatingNodes && r.Call != nil && len(r.Transitions) > 1 {
+			if r.Phase == record.RecreatingNodes && r.Call != nil && len(r.Transitions) > 1 {
 				r.Transitions = r.Transitions[:1]
 				r.Phase = r.Transitions[0].Phase
 				b.Rotations[ref] = r
@@ -102,14 +103,14 @@ var planted = []struct {
 	}})},
 	{"a plan writes", 7, 0, 1, short, planWrites},
 	{"observe sends", 7, 0, 2, short, observeSends},
-	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *policy.FleetDoc) { d.Holds = nil }})},
+	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *record.FleetDoc) { d.Holds = nil }})},
 	{"labels that hold are not seen", 7, 0, 15, short, lying(badReader{shown: func(c *fleet.Cluster) {
 		c.Labels = maps.Clone(c.Labels)
 		maps.DeleteFunc(c.Labels, func(key, _ string) bool { return strings.HasPrefix(key, "rotator-hold") })
 	}})},
 	{"a slot is never given back", 8, 7, 1, short, keeping(badStore{write: func(c *state.Change) {
-		if c.Close != nil && c.Fleet != nil && c.Close.ClosedAs == policy.Completed {
-			c.Fleet.Slots[c.Close.Rotation.Cluster.String()] = policy.Slot{Attempt: c.Close.Rotation.AttemptID}
+		if c.Close != nil && c.Fleet != nil && c.Close.ClosedAs == record.Completed {
+			c.Fleet.Slots[c.Close.Rotation.Cluster.String()] = record.Slot{Attempt: c.Close.Rotation.AttemptID}
 		}
 	}})},
 	{"CAs seem to live for ever", 9, 0, 36, quiet, lying(badReader{shown: func(c *fleet.Cluster) {

@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -216,7 +217,7 @@ func (d *deployment) quiet(x *process) {
 	if x.dep.book.Stamp() != x.read {
 		return // somebody wrote since
 	}
-	d.quietUntil = until.Add(-policy.Skew)
+	d.quietUntil = until.Add(-record.Skew)
 }
 
 // wrote takes in what was written into the book.
@@ -228,18 +229,18 @@ func (d *deployment) wrote(c state.Change) {
 		return
 	}
 	if d.p.out.Closed == nil {
-		d.p.out.Closed = map[policy.ClosedAs]int{}
+		d.p.out.Closed = map[record.ClosedAs]int{}
 	}
 	d.p.out.Closed[c.Close.ClosedAs]++
 }
 
 // say is a person who says something to the book, as the commands do.
-func (d *deployment) say(what string, ref fleet.Ref, change func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error)) bool {
+func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Book, said record.Said) (record.FleetDoc, string, error)) bool {
 	b, err := d.book.Book(context.Background())
 	if err != nil {
 		return false
 	}
-	said := policy.Said{By: "ann", Reason: what, At: d.p.now.Add(d.p.between(-policy.Skew/2, policy.Skew/2)), Run: fmt.Sprintf("said-%d", d.p.events)}
+	said := record.Said{By: "ann", Reason: what, At: d.p.now.Add(d.p.between(-record.Skew/2, record.Skew/2)), Run: fmt.Sprintf("said-%d", d.p.events)}
 	doc, text, err := change(b, said)
 	if err != nil {
 		return false

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -93,13 +94,13 @@ type Event struct {
 	Facts   []Fact
 	Fact    *Fact
 	Run     *Run
-	Book    *policy.Book
-	Fleet   *policy.FleetDoc
-	Records []policy.Record
+	Book    *record.Book
+	Fleet   *record.FleetDoc
+	Records []record.Record
 	Look    *Look
 	Write   *Write
 	Request *Request
-	Outcome *policy.Outcome
+	Outcome *record.Outcome
 	Policy  *policy.Policy
 	Mode    string // observe or act
 }
@@ -154,7 +155,7 @@ type Write struct {
 // Request is one request that changes a cluster.
 type Request struct {
 	N       int // from 1, over the whole play
-	Kind    policy.CallKind
+	Kind    record.CallKind
 	Cluster fleet.Ref
 	Pool    string // recreate; "" is the control plane (Autopilot)
 	// Intent is the id of the newest intent of that kind (and pool) that the

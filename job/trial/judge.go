@@ -7,8 +7,8 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // protocol.md's numbers, written down a second time: the judge does not take
@@ -122,7 +122,7 @@ func (p *runner) under(ref fleet.Ref) (intent, ops, read, fleet *Event) {
 // call is one intent that was stored.
 type call struct {
 	id, attempt, pool string
-	kind              policy.CallKind
+	kind              record.CallKind
 	cluster           fleet.Ref
 	env               string
 	pass              int
@@ -145,8 +145,8 @@ func (c *call) late(t time.Time) bool { return t.After(c.sentAt.Add(callTimeout 
 
 // ledger is one deployment's, as it was written.
 type ledger struct {
-	fleet    policy.FleetDoc
-	active   map[fleet.Ref]*policy.Rotation
+	fleet    record.FleetDoc
+	active   map[fleet.Ref]*record.Rotation
 	attempts map[string]*attempt
 	starts   map[fleet.Ref]*call // the newest that was sent
 	finals   map[fleet.Ref]*call // the newest complete that was sent
@@ -156,14 +156,14 @@ type ledger struct {
 }
 
 type approvalKey struct {
-	kind      policy.CallKind
+	kind      record.CallKind
 	cluster   fleet.Ref
 	clusterID string
 	which     string // CA or attempt
 	entry     int
 }
 
-func keyOf(a policy.Approval) approvalKey {
+func keyOf(a record.Approval) approvalKey {
 	return approvalKey{a.Kind, a.Cluster, a.ClusterID, string(a.CA) + a.Attempt, a.Entry}
 }
 
@@ -171,13 +171,13 @@ func keyOf(a policy.Approval) approvalKey {
 type attempt struct {
 	id          string
 	cluster     fleet.Ref
-	origin      policy.Origin
+	origin      record.Origin
 	baseline    fleet.Fingerprint
 	sent        []*call
 	handedOver  time.Time // not later than when people were told
 	entries     int       // into updating-clients, from recreating-nodes
-	transitions []policy.Transition
-	closed      policy.ClosedAs // "": active
+	transitions []record.Transition
+	closed      record.ClosedAs // "": active
 	blocked     time.Time       // since when it is known to need people
 	void        map[string]time.Time
 	since       time.Time // when it was first stored
@@ -204,7 +204,7 @@ func (j *judge) ledger(env string) *ledger {
 	b := j.ledgers[env]
 	if b == nil {
 		b = &ledger{
-			active: map[fleet.Ref]*policy.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
+			active: map[fleet.Ref]*record.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
 			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{},
 		}
 		j.ledgers[env] = b
@@ -241,7 +241,7 @@ func written(e *Event) (*Write, bool) {
 }
 
 // rotationIn gives the rotation that a write holds, closed or not.
-func rotationIn(w *Write) (r *policy.Rotation, closed policy.ClosedAs) {
+func rotationIn(w *Write) (r *record.Rotation, closed record.ClosedAs) {
 	if w.Now.Close != nil {
 		return &w.Now.Close.Rotation, w.Now.Close.ClosedAs
 	}

@@ -1,6 +1,6 @@
 package trial
 
-import "gke-credential-rotator/policy"
+import "gke-credential-rotator/policy/record"
 
 // sentOnce judges promise 2, and rules 1 and 2 with it: a process sends only
 // what it stored itself and was told to be stored, once and soon. Node calls
@@ -27,7 +27,7 @@ func (j *judge) sentOnce(e *Event) {
 	case read.At.Sub(c.intent.At) >= sendWithin:
 		j.accuse(e, ref, "a %s was sent although its read alone ended %s after the intent", kind, read.At.Sub(c.intent.At))
 	}
-	if kind == policy.CallRecreate {
+	if kind == record.CallRecreate {
 		if earlier := j.ledger(e.Env).nodes[ref.String()+" "+c.pool]; earlier != c && earlier.unsettled(e.At) && !j.ended(earlier) {
 			j.accuse(e, ref, "pool %q was called for while the call of %s is unsettled", c.pool, stampOf(earlier.sentAt))
 		}

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // completesAllowed judges promise 3. That a pool was recreated it sees from
@@ -14,7 +15,7 @@ import (
 // Autopilot cluster an upgrade of the control plane will do, without the full
 // window that must follow it.
 func (j *judge) completesAllowed(e *Event) {
-	if e.Kind != Sent || e.Request.Kind != policy.CallComplete {
+	if e.Kind != Sent || e.Request.Kind != record.CallComplete {
 		return
 	}
 	v, ok := j.look(e)
@@ -138,8 +139,8 @@ func (v showing) completeApproved(t time.Time, a *attempt, given map[approvalKey
 	if ask := v.policy.Approval; ask != policy.ApproveComplete && ask != policy.ApproveBoth {
 		return true
 	}
-	return v.labelApproves(t, a) || slices.ContainsFunc(v.doc.Approvals, func(x policy.Approval) bool {
-		return x.Kind == policy.CallComplete && x.Cluster == v.cluster.Ref && x.ClusterID == v.cluster.ID &&
+	return v.labelApproves(t, a) || slices.ContainsFunc(v.doc.Approvals, func(x record.Approval) bool {
+		return x.Kind == record.CallComplete && x.Cluster == v.cluster.Ref && x.ClusterID == v.cluster.ID &&
 			x.Attempt == a.id && x.Entry == a.entries && (x.Until.IsZero() || t.Before(x.Until)) && given[keyOf(x)]
 	})
 }

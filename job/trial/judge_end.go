@@ -5,6 +5,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // How long things may take when nothing is in their way.
@@ -51,14 +52,14 @@ func (j *judge) endsWell(e *Event) {
 }
 
 // flightEnds: a rotation that we carry ends in time, and its calls settle.
-func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *policy.Rotation) {
+func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *record.Rotation) {
 	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
 	if !r.Carry || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
 		return // of an alpha cluster nobody recreates nodes, and once the old CA has expired, new ones fail
 	}
 	calmSince := laterOf(j.closing.calm, a.moved)
 	limit := settleAfter + 2*s.Policy.Every + operationTakes
-	if (r.Phase == policy.Starting || r.Phase == policy.Completing) && e.At.Sub(calmSince) > limit {
+	if (r.Phase == record.Starting || r.Phase == record.Completing) && e.At.Sub(calmSince) > limit {
 		j.accuse(e, ref, "its %s has not settled since %s", r.Call.Kind, stampOf(a.moved))
 	}
 	if c := t.fact.Cluster; c.Alpha || c.CustomerCA {
@@ -93,7 +94,7 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 		if t.fact == nil || b.active[ref] != nil || t.busy() || oldest(t.fact.Cluster).Fingerprint != oldest(f.Cluster).Fingerprint || len(t.fact.Cluster.Bundle.CAs) != 1 {
 			continue
 		}
-		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &policy.FleetDoc{}}
+		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
 		since := laterOf(j.closing.since[ref], j.closing.calm)
 		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
 			j.accuse(e, ref, "it is due, nothing is in its way, and nothing was started for %s", rotates)
@@ -218,7 +219,7 @@ func (j *judge) inTime(e *Event, f *Fact) {
 	}
 	for env, s := range j.closing.settings {
 		p, ca := s.Policy, oldest(f.Cluster)
-		v := showing{policy: p, cluster: f.Cluster, doc: &policy.FleetDoc{}}
+		v := showing{policy: p, cluster: f.Cluster, doc: &record.FleetDoc{}}
 		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
 		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]), ca.Expires.Add(-p.RotateBeforeExpiry))
 		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) || !j.ample(p, f) || !v.mayEver(from) {

@@ -3,8 +3,8 @@ package trial
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // takesEffect is how long after its acceptance a start may bring the second CA.
@@ -117,8 +117,8 @@ func (j *judge) learnIntents(e *Event) {
 	if r == nil {
 		return
 	}
-	note := func(c policy.Call) {
-		if c.State != policy.Intended {
+	note := func(c record.Call) {
+		if c.State != record.Intended {
 			return
 		}
 		known := j.calls[c.ID]
@@ -155,9 +155,9 @@ func (j *judge) learnSent(e *Event) {
 		a.sent = append(a.sent, c)
 	}
 	switch c.kind {
-	case policy.CallStart:
+	case record.CallStart:
 		b.starts[c.cluster] = c
-	case policy.CallComplete:
+	case record.CallComplete:
 		b.finals[c.cluster] = c
 	default:
 		b.nodes[c.cluster.String()+" "+c.pool] = c
@@ -169,9 +169,9 @@ func (j *judge) learnDelivered(e *Event) {
 	if c == nil || e.Outcome == nil {
 		return
 	}
-	if e.Outcome.State == policy.Accepted && c.accepted.IsZero() {
+	if e.Outcome.State == record.Accepted && c.accepted.IsZero() {
 		c.accepted, c.operation = e.At, e.Outcome.Operation
-		if c.kind == policy.CallStart {
+		if c.kind == record.CallStart {
 			j.truth(c.cluster).accepted = c
 		}
 	}
@@ -213,21 +213,21 @@ func (j *judge) learnWrite(e *Event, w *Write) {
 }
 
 // learnMove takes in the transitions that a write added.
-func (j *judge) learnMove(e *Event, b *ledger, a *attempt, r *policy.Rotation) {
+func (j *judge) learnMove(e *Event, b *ledger, a *attempt, r *record.Rotation) {
 	for i := len(a.transitions); i < len(r.Transitions); i++ {
-		from, to := policy.Phase(""), r.Transitions[i].Phase
+		from, to := record.Phase(""), r.Transitions[i].Phase
 		if i > 0 {
 			from = r.Transitions[i-1].Phase
 		}
 		a.moved = e.At
 		switch {
-		case to == policy.RecreatingNodes && from != policy.UpdatingClients && from != policy.Completing:
+		case to == record.RecreatingNodes && from != record.UpdatingClients && from != record.Completing:
 			// People are told when this is stored; the time on record is that
 			// of the plan, which came after the run's begin.
 			a.handedOver = j.pass(e).begun
-		case to == policy.UpdatingClients && from == policy.RecreatingNodes:
+		case to == record.UpdatingClients && from == record.RecreatingNodes:
 			a.entries++
-		case to == policy.RecreatingNodes && from == policy.Completing:
+		case to == record.RecreatingNodes && from == record.Completing:
 			// What GKE holds to be unrecreated is void until it is done anew.
 			if old := b.active[r.Cluster]; old != nil {
 				for name, w := range old.Pools {

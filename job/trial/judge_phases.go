@@ -3,14 +3,14 @@ package trial
 import (
 	"slices"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // mostTransitions is how many a document keeps; then the oldest but the first go.
 const mostTransitions = 200
 
 // edges are the moves that design.md 4 allows.
-var edges = [][2]policy.Phase{
+var edges = [][2]record.Phase{
 	{"", "starting"},
 	{"", "recreating-nodes"},
 	{"starting", "recreating-nodes"},
@@ -37,7 +37,7 @@ func (j *judge) phasesForward(e *Event) {
 	if r == nil || len(r.Transitions) >= mostTransitions {
 		return
 	}
-	var old []policy.Transition
+	var old []record.Transition
 	if a := j.ledger(e.Env).attempts[r.AttemptID]; a != nil {
 		old = a.transitions
 	}
@@ -46,12 +46,12 @@ func (j *judge) phasesForward(e *Event) {
 		j.accuse(e, r.Cluster, "transitions were lost: %d, the last %s, became %d", n, old[n-1].Phase, len(r.Transitions))
 		return
 	}
-	from := policy.Phase("")
+	from := record.Phase("")
 	if n > 0 {
 		from = old[n-1].Phase
 	}
 	for _, t := range r.Transitions[n:] {
-		if !slices.Contains(edges, [2]policy.Phase{from, t.Phase}) {
+		if !slices.Contains(edges, [2]record.Phase{from, t.Phase}) {
 			j.accuse(e, r.Cluster, "phase %q became %q", from, t.Phase)
 		}
 		from = t.Phase
@@ -61,6 +61,6 @@ func (j *judge) phasesForward(e *Event) {
 	}
 }
 
-func same(a, b policy.Transition) bool {
+func same(a, b record.Transition) bool {
 	return a.Phase == b.Phase && a.At.Equal(b.At) && a.Run == b.Run
 }

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // How near to a CA's expiry things change, from protocol.md and design.md.
@@ -24,8 +25,8 @@ type showing struct {
 	cluster  fleet.Cluster // the read under the intent
 	gke      gkeCalendar
 	ops      []fleet.Operation
-	doc      *policy.FleetDoc // read under the intent
-	rotation *policy.Rotation // in the book when it was sent
+	doc      *record.FleetDoc // read under the intent
+	rotation *record.Rotation // in the book when it was sent
 	from, to time.Time        // the decision was made between, on the sender's clock
 }
 
@@ -40,7 +41,7 @@ func (j *judge) look(e *Event) (v showing, ok bool) {
 	}
 	v = showing{
 		policy: p.run.Policy, cluster: read.Look.Clusters[0], gke: j.calendars.of(read.Look.Raw[ref].GetMaintenancePolicy()),
-		ops: ops.Look.Operations[ref], from: read.Clock, to: e.Clock, rotation: j.ledger(e.Env).active[ref], doc: &policy.FleetDoc{},
+		ops: ops.Look.Operations[ref], from: read.Clock, to: e.Clock, rotation: j.ledger(e.Env).active[ref], doc: &record.FleetDoc{},
 	}
 	switch {
 	case fleet == nil:
@@ -72,8 +73,8 @@ func (v showing) due(t time.Time) bool {
 	if ca.Fingerprint == "" {
 		return false
 	}
-	asked := slices.ContainsFunc(v.doc.Requests, func(q policy.Request) bool {
-		return q.Kind == policy.RequestRotate && q.Cluster == v.cluster.Ref && (q.CA == "" || q.CA == ca.Fingerprint)
+	asked := slices.ContainsFunc(v.doc.Requests, func(q record.Request) bool {
+		return q.Kind == record.RequestRotate && q.Cluster == v.cluster.Ref && (q.CA == "" || q.CA == ca.Fingerprint)
 	})
 	return asked || !t.Before(ca.Expires.Add(-p.RotateBeforeExpiry)) ||
 		p.MaxCAAge > 0 && !t.Before(ca.Issued.Add(p.MaxCAAge)) ||
@@ -190,8 +191,8 @@ func (v showing) shut(t time.Time, pool *fleet.Pool) string {
 }
 
 // held says whether a hold of the document binds the cluster at t.
-func held(doc *policy.FleetDoc, ref fleet.Ref, t time.Time) bool {
-	return slices.ContainsFunc(doc.Holds, func(h policy.Hold) bool {
+func held(doc *record.FleetDoc, ref fleet.Ref, t time.Time) bool {
+	return slices.ContainsFunc(doc.Holds, func(h record.Hold) bool {
 		return (h.Cluster == ref || h.Cluster == fleet.Ref{}) && (h.Until.IsZero() || t.Before(h.Until))
 	})
 }

@@ -3,8 +3,8 @@ package trial
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // mostSettled is how many settled calls a document keeps.
@@ -36,7 +36,7 @@ func (j *judge) callsKept(e *Event) {
 }
 
 // holds says whether the document holds the call.
-func holds(r *policy.Rotation, id string) bool {
+func holds(r *record.Rotation, id string) bool {
 	if r.Call != nil && r.Call.ID == id {
 		return true
 	}
@@ -70,7 +70,7 @@ func (j *judge) recordKept(e *Event, w *Write) {
 	if a == nil {
 		return
 	}
-	if a.closed != "" && closed == "" && r.Origin != policy.Claimed {
+	if a.closed != "" && closed == "" && r.Origin != record.Claimed {
 		j.accuse(e, r.Cluster, "attempt %s, closed as %s, is active again and not claimed", a.id, a.closed)
 	}
 	for _, c := range a.sent {
@@ -85,8 +85,8 @@ func (j *judge) recordKept(e *Event, w *Write) {
 }
 
 // ownedRightly: what came of a start of ours is not on record as foreign.
-func (j *judge) ownedRightly(e *Event, r *policy.Rotation) {
-	if r.Origin != policy.Foreign || j.ledger(e.Env).active[r.Cluster] != nil {
+func (j *judge) ownedRightly(e *Event, r *record.Rotation) {
+	if r.Origin != record.Foreign || j.ledger(e.Env).active[r.Cluster] != nil {
 		return
 	}
 	if by := j.truth(r.Cluster).by; by != nil && by.env == e.Env {
@@ -98,20 +98,20 @@ func (j *judge) ownedRightly(e *Event, r *policy.Rotation) {
 
 // closedRightly: not-started is said only of what did not start, gone and
 // recreated only of what is.
-func (j *judge) closedRightly(e *Event, a *attempt, closed policy.ClosedAs) {
+func (j *judge) closedRightly(e *Event, a *attempt, closed record.ClosedAs) {
 	t := j.truth(a.cluster)
 	switch closed {
-	case policy.NotStarted:
+	case record.NotStarted:
 		for _, c := range a.sent {
-			if c.kind == policy.CallStart && c.took && !c.over {
+			if c.kind == record.CallStart && c.took && !c.over {
 				j.accuse(e, a.cluster, "closed as not-started although GKE accepted the start of %s", stampOf(c.sentAt))
 			}
 		}
-	case policy.Gone:
+	case record.Gone:
 		if t.fact != nil && len(a.sent) > 0 && t.ageOf(e.At) > settleAfter && !t.replaced {
 			j.accuse(e, a.cluster, "closed as gone although the cluster is there")
 		}
-	case policy.Completed, policy.CompletedElsewhere, policy.CompletedWithFindings:
+	case record.Completed, record.CompletedElsewhere, record.CompletedWithFindings:
 		if t.fact != nil && has(t.fact.Cluster, a.baseline) {
 			j.accuse(e, a.cluster, "closed as %s although the old CA is in place", closed)
 		}
@@ -139,7 +139,7 @@ func (j *judge) tookAfterAll(e *Event) {
 		return
 	}
 	a := j.ledger(c.env).attempts[c.attempt]
-	if a != nil && a.closed == policy.NotStarted && !c.late(c.accepted) {
+	if a != nil && a.closed == record.NotStarted && !c.late(c.accepted) {
 		j.accuse(e, c.cluster, "the start of %s took although its record says not-started", stampOf(c.sentAt))
 	}
 }
@@ -151,7 +151,7 @@ func (j *judge) reopened(e *Event) {
 			continue
 		}
 		a := j.ledger(t.by.env).attempts[t.by.attempt]
-		if a != nil && a.closed == policy.NotStarted && j.ledger(t.by.env).active[ref] == nil {
+		if a != nil && a.closed == record.NotStarted && j.ledger(t.by.env).active[ref] == nil {
 			j.accuse(e, ref, "our start of %s, accepted late, is still on record as not-started", stampOf(t.by.sentAt))
 		}
 	}

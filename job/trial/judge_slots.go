@@ -3,8 +3,8 @@ package trial
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // blockedFrees is after how long of needing people a rotation holds no slot.
@@ -19,12 +19,12 @@ func (j *judge) slotsHold(e *Event) {
 	switch e.Kind {
 	case Sent:
 		c := j.calls[e.Request.Intent]
-		if c != nil && c.kind == policy.CallStart && j.ledger(e.Env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
+		if c != nil && c.kind == record.CallStart && j.ledger(e.Env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
 			j.accuse(e, c.cluster, "a start was sent without a slot of its own")
 		}
 	case Delivered:
 		c := j.requests[e.Request.N]
-		if c == nil || c.kind != policy.CallStart || e.Outcome == nil || e.Outcome.State != policy.Accepted || c.late(e.At) {
+		if c == nil || c.kind != record.CallStart || e.Outcome == nil || e.Outcome.State != record.Accepted || c.late(e.At) {
 			return
 		}
 		if j.ledger(c.env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
@@ -65,13 +65,13 @@ func (j *judge) slotsGiven(e *Event, w *Write) {
 // needing people. A record says itself since when; the judge has seen it said.
 func (b *ledger) mayRelease(e *Event, w *Write, ref fleet.Ref) bool {
 	if c := w.Now.Close; c != nil && c.Rotation.Cluster == ref {
-		return c.ClosedAs != policy.NotStarted
+		return c.ClosedAs != record.NotStarted
 	}
 	r := b.active[ref]
 	if w.Now.Rotation != nil && w.Now.Rotation.Cluster == ref {
 		r = w.Now.Rotation
 	}
-	if r == nil || r.Phase == policy.Verifying {
+	if r == nil || r.Phase == record.Verifying {
 		return true
 	}
 	a := b.attempts[r.AttemptID]
@@ -82,7 +82,7 @@ func (b *ledger) mayRelease(e *Event, w *Write, ref fleet.Ref) bool {
 // leaves slots of that kind within the limits that its run was given.
 func (j *judge) slotsTaken(e *Event, w *Write) {
 	r, p := w.Now.Rotation, j.pass(e).run.Policy
-	if e.Kind != IntentStored || p == nil || r == nil || r.Call == nil || r.Call.Kind != policy.CallStart || j.ledger(e.Env).active[r.Cluster] != nil {
+	if e.Kind != IntentStored || p == nil || r == nil || r.Call == nil || r.Call.Kind != record.CallStart || j.ledger(e.Env).active[r.Cluster] != nil {
 		return
 	}
 	slots := w.Now.Fleet.Slots
@@ -120,7 +120,7 @@ func (j *judge) slotsTaken(e *Event, w *Write) {
 // tally counts slots by what limits them.
 type tally struct{ urgent, emergency, fleet, project, location int }
 
-func (n *tally) add(s policy.Slot, ref, near fleet.Ref) {
+func (n *tally) add(s record.Slot, ref, near fleet.Ref) {
 	switch {
 	case s.Urgent:
 		n.urgent++
@@ -140,13 +140,13 @@ func (n *tally) add(s policy.Slot, ref, near fleet.Ref) {
 // rightly: only an emergency takes an emergency's slot, and only what is
 // urgent an urgent one's. What is true of the cluster is asked, not what the
 // process read; its CA does not change by being read late.
-func (j *judge) rightly(e *Event, own policy.Slot, r *policy.Rotation) {
+func (j *judge) rightly(e *Event, own record.Slot, r *record.Rotation) {
 	t := j.truth(r.Cluster)
 	p := j.pass(e).run.Policy
 	if t.fact == nil {
 		return
 	}
-	v := showing{policy: p, cluster: t.fact.Cluster, doc: &policy.FleetDoc{}}
+	v := showing{policy: p, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
 	if own.Urgent && !v.urgent() && v.policy.Urgent == nil {
 		j.accuse(e, r.Cluster, "a start took an urgent slot without URGENT")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // startsAllowed judges promise 1. It also asks for the approval of a start and
@@ -16,7 +17,7 @@ func (j *judge) startsAllowed(e *Event) {
 	if e.Kind == IntentStored {
 		j.startIntended(e)
 	}
-	if e.Kind != Sent || e.Request.Kind != policy.CallStart {
+	if e.Kind != Sent || e.Request.Kind != record.CallStart {
 		return
 	}
 	v, ok := j.look(e)
@@ -31,7 +32,7 @@ func (j *judge) startsAllowed(e *Event) {
 // startIntended: the transaction itself must not show a hold.
 func (j *judge) startIntended(e *Event) {
 	w, ok := written(e)
-	if !ok || w.Now.Fleet == nil || w.Now.Rotation == nil || w.Now.Rotation.Call == nil || w.Now.Rotation.Call.Kind != policy.CallStart {
+	if !ok || w.Now.Fleet == nil || w.Now.Rotation == nil || w.Now.Rotation.Call == nil || w.Now.Rotation.Call.Kind != record.CallStart {
 		return
 	}
 	// A hold that ran out while the transaction was on its way is none.
@@ -79,8 +80,8 @@ func (v showing) startApproved(t time.Time, given map[approvalKey]bool) bool {
 	if a := v.policy.Approval; a != policy.ApproveStart && a != policy.ApproveBoth {
 		return true
 	}
-	return v.labelApproves(t, nil) || slices.ContainsFunc(v.doc.Approvals, func(a policy.Approval) bool {
-		return a.Kind == policy.CallStart && a.Cluster == v.cluster.Ref && a.ClusterID == v.cluster.ID &&
+	return v.labelApproves(t, nil) || slices.ContainsFunc(v.doc.Approvals, func(a record.Approval) bool {
+		return a.Kind == record.CallStart && a.Cluster == v.cluster.Ref && a.ClusterID == v.cluster.ID &&
 			a.CA == oldest(v.cluster).Fingerprint && (a.Until.IsZero() || t.Before(a.Until)) && given[keyOf(a)]
 	})
 }
@@ -89,7 +90,7 @@ func (v showing) startApproved(t time.Time, given map[approvalKey]bool) bool {
 // begin only where calendars have room. NODE_GRACE and POOLS_AT_ONCE are not
 // judged.
 func (j *judge) nodesAllowed(e *Event) {
-	if e.Kind != Sent || e.Request.Kind != policy.CallRecreate {
+	if e.Kind != Sent || e.Request.Kind != record.CallRecreate {
 		return
 	}
 	v, ok := j.look(e)

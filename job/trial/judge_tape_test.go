@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -103,11 +104,11 @@ func (p *tape) run(name string, later time.Duration, pol *policy.Policy) {
 	p.now = p.now.Add(later)
 	p.pass++
 	p.add(name, Event{Kind: RunBegin, Run: &Run{Name: name, Mode: "act", Policy: pol}})
-	p.add(name+" book", Event{Kind: BookRead, Book: &policy.Book{Known: true}})
+	p.add(name+" book", Event{Kind: BookRead, Book: &record.Book{Known: true}})
 }
 
 // fresh is the read under an intent.
-func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...fleet.Operation) {
+func (p *tape) fresh(name string, f *Fact, doc record.FleetDoc, ops ...fleet.Operation) {
 	p.add(name+" fleet", Event{Kind: FleetRead, Fleet: &doc})
 	p.add(name+" ops", Event{Kind: OperationsRead, Look: &Look{Project: "shop", Operations: map[fleet.Ref][]fleet.Operation{f.Ref: ops}}})
 	p.add(name+" read", Event{Kind: ClusterRead, Cluster: f.Ref, Look: &Look{
@@ -119,7 +120,7 @@ func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...fleet.Ope
 func (p *tape) call(name string, n int, r Request) {
 	r.N, r.SentAt = n, p.now
 	p.add(name+" sent", Event{Kind: Sent, Cluster: r.Cluster, Request: &r})
-	o := policy.Outcome{State: policy.Accepted, Operation: "op-" + name}
+	o := record.Outcome{State: record.Accepted, Operation: "op-" + name}
 	p.add(name+" delivered", Event{Kind: Delivered, Cluster: r.Cluster, Request: &r, Outcome: &o})
 	p.add(name+" answered", Event{Kind: Answered, Cluster: r.Cluster, Request: &r, Outcome: &o})
 }
@@ -170,22 +171,22 @@ func newTape(t *testing.T) *tape {
 	idle, two, done := factOf(shopWeb, oldCA), factOf(shopWeb, oldCA, newCA), factOf(shopWeb, newCA)
 	p.add("begin", Event{Kind: Begin, Facts: []Fact{*idle}})
 	p.add("settings", Event{Kind: Settings, Policy: pol, Mode: "act"})
-	r := policy.Rotation{
-		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: policy.Ours, Carry: true, Baseline: policy.Baseline{CA: oldCA}, Pools: map[string]policy.Work{}, PoolCalls: map[string]policy.Call{},
+	r := record.Rotation{
+		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: oldCA}, Pools: map[string]record.Work{}, PoolCalls: map[string]record.Call{},
 	}
-	doc := policy.FleetDoc{Env: "one", Slots: map[string]policy.Slot{shopWeb.String(): {Attempt: "one"}}}
-	enter := func(phase policy.Phase) {
+	doc := record.FleetDoc{Env: "one", Slots: map[string]record.Slot{shopWeb.String(): {Attempt: "one"}}}
+	enter := func(phase record.Phase) {
 		r.Phase = phase
-		r.Transitions = append(slices.Clone(r.Transitions), policy.Transition{Phase: phase, At: p.now})
+		r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: phase, At: p.now})
 	}
 
 	p.run("start", 0, pol)
-	enter(policy.Starting)
-	r.Call = &policy.Call{ID: "c1", Kind: policy.CallStart, State: policy.Intended, IntentAt: p.now}
+	enter(record.Starting)
+	r.Call = &record.Call{ID: "c1", Kind: record.CallStart, State: record.Intended, IntentAt: p.now}
 	p.store("start intent", IntentStored, state.Change{Fleet: &doc, Rotation: &r})
 	p.fresh("start", idle, doc)
-	p.call("start", 1, Request{Kind: policy.CallStart, Cluster: shopWeb, Intent: "c1"})
-	r.Call = &policy.Call{ID: "c1", Kind: policy.CallStart, State: policy.Accepted, IntentAt: p.now, Operation: "op-start"}
+	p.call("start", 1, Request{Kind: record.CallStart, Cluster: shopWeb, Intent: "c1"})
+	r.Call = &record.Call{ID: "c1", Kind: record.CallStart, State: record.Accepted, IntentAt: p.now, Operation: "op-start"}
 	p.store("start outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("start end", Event{Kind: RunEnd})
 
@@ -193,39 +194,39 @@ func newTape(t *testing.T) *tape {
 	p.add("two CAs", Event{Kind: Changed, Cluster: shopWeb, Fact: two})
 	p.pass = 1
 	p.run("nodes", 45*time.Minute, pol)
-	enter(policy.RecreatingNodes)
+	enter(record.RecreatingNodes)
 	r.HandedOverAt, r.PoolsSeen = p.now, []string{"a"}
-	r.PoolCalls = map[string]policy.Call{"a": {ID: "c2", Kind: policy.CallRecreate, Pool: "a", State: policy.Intended, IntentAt: p.now}}
+	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a", State: record.Intended, IntentAt: p.now}}
 	p.store("nodes intent", IntentStored, state.Change{Rotation: &r})
 	p.fresh("nodes", two, doc)
-	p.call("nodes", 2, Request{Kind: policy.CallRecreate, Cluster: shopWeb, Pool: "a", Intent: "c2"})
+	p.call("nodes", 2, Request{Kind: record.CallRecreate, Cluster: shopWeb, Pool: "a", Intent: "c2"})
 	op := fleet.Operation{Name: "op-nodes", Type: "UPGRADE_NODES", Pool: "a", Start: p.now}
-	r.PoolCalls = map[string]policy.Call{"a": {ID: "c2", Kind: policy.CallRecreate, Pool: "a", State: policy.Accepted, IntentAt: p.now, Operation: op.Name}}
+	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a", State: record.Accepted, IntentAt: p.now, Operation: op.Name}}
 	p.store("nodes outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("nodes end", Event{Kind: RunEnd})
 
 	p.run("done", time.Hour, pol)
 	op.Done, op.End = true, p.now.Add(-20*time.Minute)
 	p.fresh("done", two, doc, op)
-	r.Settled = []policy.Call{{ID: "c2", Kind: policy.CallRecreate, State: policy.Settled}}
-	r.PoolCalls, r.Pools, r.Entries = nil, map[string]policy.Work{"a": {Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: p.now}}, 1
-	enter(policy.UpdatingClients)
+	r.Settled = []record.Call{{ID: "c2", Kind: record.CallRecreate, State: record.Settled}}
+	r.PoolCalls, r.Pools, r.Entries = nil, map[string]record.Work{"a": {Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: p.now}}, 1
+	enter(record.UpdatingClients)
 	p.store("nodes done", Stored, state.Change{Rotation: &r})
 	p.add("done end", Event{Kind: RunEnd})
 
 	pass := p.pass
 	p.now, p.pass = at("2026-11-25 12:00"), 0
-	doc.Approvals = []policy.Approval{{Kind: policy.CallComplete, Cluster: shopWeb, ClusterID: "id-web", Attempt: "one", Entry: 1}}
+	doc.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopWeb, ClusterID: "id-web", Attempt: "one", Entry: 1}}
 	p.store("approval", Person, state.Change{Fleet: &doc})
 	p.now, p.pass = at("2026-11-26 10:00"), pass
 	p.run("complete", 0, pol)
 	r.Settled = append(r.Settled, *r.Call)
-	r.Call = &policy.Call{ID: "c3", Kind: policy.CallComplete, State: policy.Intended, IntentAt: p.now}
-	enter(policy.Completing)
+	r.Call = &record.Call{ID: "c3", Kind: record.CallComplete, State: record.Intended, IntentAt: p.now}
+	enter(record.Completing)
 	p.store("complete intent", IntentStored, state.Change{Rotation: &r})
 	p.fresh("complete", two, doc, op)
-	p.call("complete", 3, Request{Kind: policy.CallComplete, Cluster: shopWeb, Intent: "c3"})
-	r.Call = &policy.Call{ID: "c3", Kind: policy.CallComplete, State: policy.Accepted, IntentAt: p.now, Operation: "op-complete"}
+	p.call("complete", 3, Request{Kind: record.CallComplete, Cluster: shopWeb, Intent: "c3"})
+	r.Call = &record.Call{ID: "c3", Kind: record.CallComplete, State: record.Accepted, IntentAt: p.now, Operation: "op-complete"}
 	p.store("complete outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("complete end", Event{Kind: RunEnd})
 
@@ -233,13 +234,13 @@ func newTape(t *testing.T) *tape {
 	p.add("one CA", Event{Kind: Changed, Cluster: shopWeb, Fact: done})
 	p.pass = pass + 1
 	p.run("verify", time.Hour, pol)
-	enter(policy.Verifying)
-	free := policy.FleetDoc{Env: "one", Approvals: doc.Approvals}
+	enter(record.Verifying)
+	free := record.FleetDoc{Env: "one", Approvals: doc.Approvals}
 	p.store("verifying", Stored, state.Change{Fleet: &free, Rotation: &r})
 	p.add("verify end", Event{Kind: RunEnd})
 	p.run("close", time.Hour, pol)
 	r.Settled, r.Call = append(slices.Clone(r.Settled), *r.Call), nil
-	p.store("closed", Stored, state.Change{Fleet: &free, Close: &policy.Record{Rotation: r, ClosedAs: policy.Completed, ClosedAt: p.now}})
+	p.store("closed", Stored, state.Change{Fleet: &free, Close: &record.Record{Rotation: r, ClosedAs: record.Completed, ClosedAt: p.now}})
 	p.add("close end", Event{Kind: RunEnd})
 	p.pass = 0
 	p.add("calm", Event{Kind: Calm})

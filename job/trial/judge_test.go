@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -23,7 +24,7 @@ func brokenOn(p *tape) (numbers []int, texts []string) {
 }
 
 // written by a step: its rotation and its fleet document, to be changed.
-func rotationOf(p *tape, name string) *policy.Rotation {
+func rotationOf(p *tape, name string) *record.Rotation {
 	c := copied(p.step(name).Write.Now)
 	p.step(name).Write = &Write{Asked: c, Now: c, Applied: true}
 	r, _ := rotationIn(p.step(name).Write)
@@ -41,7 +42,7 @@ func shownBy(p *tape, name string) *fleet.Cluster {
 // TestJudge: the tape as it is breaks nothing, nor does what is harmless; each
 // other change breaks at least the promise named.
 func TestJudge(t *testing.T) {
-	hold := policy.Hold{Cluster: shopWeb}
+	hold := record.Hold{Cluster: shopWeb}
 	for _, tt := range []struct {
 		promise int // 0: none
 		name    string
@@ -53,9 +54,9 @@ func TestJudge(t *testing.T) {
 			p.drop("start answered", "start outcome", "start end")
 		}},
 		{0, "a hold has run out", func(p *tape) {
-			p.step("start fleet").Fleet.Holds = []policy.Hold{{Cluster: shopWeb, Until: p.step("start").At}}
+			p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopWeb, Until: p.step("start").At}}
 		}},
-		{0, "another cluster is held", func(p *tape) { p.step("start fleet").Fleet.Holds = []policy.Hold{{Cluster: shopBlog}} }},
+		{0, "another cluster is held", func(p *tape) { p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopBlog}} }},
 		{0, "the sender was paused before it sent, for less than a call takes", func(p *tape) { p.delay("start sent", 40*time.Second) }},
 
 		{1, "not due", func(p *tape) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{newCA} }},
@@ -77,10 +78,10 @@ func TestJudge(t *testing.T) {
 		}},
 		{1, "a start without the approval that is asked for", func(p *tape) { p.step("start").Run.Policy.Approval = policy.ApproveBoth }},
 		{1, "held, by the transaction", func(p *tape) {
-			p.step("start book").Book.Fleet.Holds = []policy.Hold{hold}
+			p.step("start book").Book.Fleet.Holds = []record.Hold{hold}
 			rotationOf(p, "start intent")
-			p.step("start intent").Write.Now.Fleet.Holds = []policy.Hold{hold}
-			p.insert("start", "hold", Event{Kind: Person, Env: "one", Write: &Write{Applied: true, Now: state.Change{Fleet: &policy.FleetDoc{Holds: []policy.Hold{hold}}}}})
+			p.step("start intent").Write.Now.Fleet.Holds = []record.Hold{hold}
+			p.insert("start", "hold", Event{Kind: Person, Env: "one", Write: &Write{Applied: true, Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
 		}},
 		{1, "nodes outside the window", func(p *tape) { p.delay("nodes", 5*time.Hour) }},
 
@@ -128,34 +129,34 @@ func TestJudge(t *testing.T) {
 		{4, "a start without a slot", func(p *tape) { rotationOf(p, "start intent"); p.step("start intent").Write.Now.Fleet.Slots = nil }},
 		{4, "one slot too many", func(p *tape) {
 			rotationOf(p, "start intent")
-			p.step("start intent").Write.Now.Fleet.Slots[shopBlog.String()] = policy.Slot{Attempt: "other"}
+			p.step("start intent").Write.Now.Fleet.Slots[shopBlog.String()] = record.Slot{Attempt: "other"}
 		}},
 		{4, "an emergency's slot without emergency", func(p *tape) {
 			rotationOf(p, "start intent")
-			p.step("start intent").Write.Now.Fleet.Slots[shopWeb.String()] = policy.Slot{Attempt: "one", Emergency: true}
+			p.step("start intent").Write.Now.Fleet.Slots[shopWeb.String()] = record.Slot{Attempt: "one", Emergency: true}
 		}},
 		{4, "the slot is given back at once", func(p *tape) {
-			p.step("start outcome").Write.Now.Fleet = &policy.FleetDoc{}
+			p.step("start outcome").Write.Now.Fleet = &record.FleetDoc{}
 		}},
-		{4, "the slot is given back on the way", func(p *tape) { p.step("nodes done").Write.Now.Fleet = &policy.FleetDoc{} }},
+		{4, "the slot is given back on the way", func(p *tape) { p.step("nodes done").Write.Now.Fleet = &record.FleetDoc{} }},
 
 		{5, "no document holds what is sent", func(p *tape) { p.step("start intent").Write.Applied = false }},
 		{5, "the call is lost from the document", func(p *tape) { rotationOf(p, "start outcome").Call = nil }},
 		{5, "the call is not in the record", func(p *tape) { rotationOf(p, "closed").Settled = nil }},
 		{5, "closed while unsettled", func(p *tape) {
 			r := *rotationOf(p, "start outcome")
-			p.step("start outcome").Write.Now = state.Change{Close: &policy.Record{Rotation: r, ClosedAs: policy.ClosedByPeople}}
+			p.step("start outcome").Write.Now = state.Change{Close: &record.Record{Rotation: r, ClosedAs: record.ClosedByPeople}}
 		}},
 		{5, "not-started of what started", func(p *tape) {
 			r := *rotationOf(p, "nodes outcome")
 			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{
-				Close: &policy.Record{Rotation: *startedOnly(r), ClosedAs: policy.NotStarted},
+				Close: &record.Record{Rotation: *startedOnly(r), ClosedAs: record.NotStarted},
 			}}})
 		}},
 		{5, "ours is on record as foreign", func(p *tape) {
 			r := *startedOnly(*rotationOf(p, "nodes outcome"))
-			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{Close: &policy.Record{Rotation: r, ClosedAs: policy.ClosedByPeople}}}})
-			r.AttemptID, r.Origin = "two", policy.Foreign
+			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{Close: &record.Record{Rotation: r, ClosedAs: record.ClosedByPeople}}}})
+			r.AttemptID, r.Origin = "two", record.Foreign
 			p.insert("nodes", "adopts", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{Rotation: &r}}})
 			p.cut("nodes")
 		}},
@@ -164,17 +165,17 @@ func TestJudge(t *testing.T) {
 
 		{6, "a phase is left out", func(p *tape) {
 			r := rotationOf(p, "nodes done")
-			r.Phase, r.Transitions[len(r.Transitions)-1].Phase = policy.Completing, policy.Completing
+			r.Phase, r.Transitions[len(r.Transitions)-1].Phase = record.Completing, record.Completing
 		}},
 		{6, "back to the start", func(p *tape) {
 			r := rotationOf(p, "nodes done")
-			r.Phase, r.Transitions[len(r.Transitions)-1].Phase = policy.Starting, policy.Starting
+			r.Phase, r.Transitions[len(r.Transitions)-1].Phase = record.Starting, record.Starting
 		}},
 		{6, "a transition is lost", func(p *tape) {
 			r := rotationOf(p, "nodes done")
 			r.Transitions = r.Transitions[1:]
 		}},
-		{6, "the phase is not the last transition's", func(p *tape) { rotationOf(p, "verifying").Phase = policy.Completing }},
+		{6, "the phase is not the last transition's", func(p *tape) { rotationOf(p, "verifying").Phase = record.Completing }},
 
 		{7, "a plan sends", func(p *tape) { p.step("start").Run.Look = true }},
 		{7, "a plan takes the lease", func(p *tape) {
@@ -183,13 +184,13 @@ func TestJudge(t *testing.T) {
 			p.cut("start intent")
 		}},
 		{7, "observe sends", func(p *tape) { p.step("start").Run.Mode = "observe" }},
-		{7, "a held cluster's start", func(p *tape) { p.step("start fleet").Fleet.Holds = []policy.Hold{hold} }},
-		{7, "all is held, nodes", func(p *tape) { p.step("nodes fleet").Fleet.Holds = []policy.Hold{{}} }},
+		{7, "a held cluster's start", func(p *tape) { p.step("start fleet").Fleet.Holds = []record.Hold{hold} }},
+		{7, "all is held, nodes", func(p *tape) { p.step("nodes fleet").Fleet.Holds = []record.Hold{{}} }},
 		{7, "nobody looked for holds", func(p *tape) { p.drop("complete fleet") }},
 
 		{8, "a slot that nobody holds", func(p *tape) {
 			rotationOf(p, "closed")
-			p.step("closed").Write.Now.Fleet.Slots = map[string]policy.Slot{shopWeb.String(): {Attempt: "one"}}
+			p.step("closed").Write.Now.Fleet.Slots = map[string]record.Slot{shopWeb.String(): {Attempt: "one"}}
 		}},
 		{8, "a start that never settles", func(p *tape) { p.only("start outcome", 10*day) }},
 		{8, "a rotation that never ends", func(p *tape) { p.only("nodes done", 40*day) }},
@@ -221,8 +222,8 @@ func TestJudge(t *testing.T) {
 }
 
 // startedOnly is a rotation as it was before nodes.
-func startedOnly(r policy.Rotation) *policy.Rotation {
-	r.Phase, r.Transitions, r.PoolCalls = policy.Starting, r.Transitions[:1], nil
+func startedOnly(r record.Rotation) *record.Rotation {
+	r.Phase, r.Transitions, r.PoolCalls = record.Starting, r.Transitions[:1], nil
 	return &r
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // meddle is somebody outside who does something to a cluster.
@@ -49,14 +49,14 @@ type deed struct {
 var deeds = []deed{
 	{"somebody starts a rotation", func(p *play, ref fleet.Ref) bool {
 		// Of an alpha cluster nobody can recreate the nodes: it would stay so.
-		return !p.sights.last(ref).cluster.Alpha && p.cloud.Start(nobody, ref).State == policy.Accepted
+		return !p.sights.last(ref).cluster.Alpha && p.cloud.Start(nobody, ref).State == record.Accepted
 	}},
 	{"somebody completes the rotation", func(p *play, ref fleet.Ref) bool {
-		return p.cloud.Complete(nobody, ref).State == policy.Accepted
+		return p.cloud.Complete(nobody, ref).State == record.Accepted
 	}},
 	{"somebody upgrades a node pool", func(p *play, ref fleet.Ref) bool {
 		pools := p.sights.last(ref).cluster.Pools
-		return len(pools) > 0 && p.cloud.Recreate(nobody, ref, pick(p, pools...)).State == policy.Accepted
+		return len(pools) > 0 && p.cloud.Recreate(nobody, ref, pick(p, pools...)).State == record.Accepted
 	}},
 	{"a node pool is added", func(p *play, ref fleet.Ref) bool {
 		return p.edit(ref, func(pb *containerpb.Cluster) bool {

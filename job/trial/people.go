@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // hold is a person who holds a cluster for a while.
@@ -15,7 +16,7 @@ func (d *deployment) hold(ref fleet.Ref) {
 	if d.p.likely(0.7) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
 	}
-	d.say("hold", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
+	d.say("hold", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
 		return policy.SayHold(b.Fleet, ref, until, said)
 	})
 }
@@ -46,8 +47,8 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 	p := d.p
 	cluster := p.sights.last(ref).cluster
 	cluster.Seen = p.now
-	return d.say(deed, ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
-		var r *policy.Rotation
+	return d.say(deed, ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
+		var r *record.Rotation
 		if stored, ok := b.Rotations[ref]; ok {
 			r = &stored
 		}
@@ -87,12 +88,12 @@ func (d *deployment) answer() {
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
 		r := b.Rotations[ref]
-		if r.Phase == policy.UpdatingClients && d.policy.Approval.Asks(policy.CallComplete) && !approved(b.Fleet, r) && !d.p.owners.approve(d) {
+		if r.Phase == record.UpdatingClients && d.policy.Approval.Asks(record.CallComplete) && !approved(b.Fleet, r) && !d.p.owners.approve(d) {
 			d.approve(ref, &r)
 		}
 		if d.p.calm && d.hopeless(ref) {
-			if !slices.ContainsFunc(b.Fleet.Holds, func(h policy.Hold) bool { return h.Cluster == ref }) {
-				d.say("hold", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
+			if !slices.ContainsFunc(b.Fleet.Holds, func(h record.Hold) bool { return h.Cluster == ref }) {
+				d.say("hold", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
 					return policy.SayHold(b.Fleet, ref, time.Time{}, said)
 				})
 			}
@@ -102,7 +103,7 @@ func (d *deployment) answer() {
 			d.deed("retry", ref)
 		}
 	}
-	if d.policy.Approval.Asks(policy.CallStart) && d.p.now.Hour()%4 == 0 && !d.p.owners.approve(d) {
+	if d.policy.Approval.Asks(record.CallStart) && d.p.now.Hour()%4 == 0 && !d.p.owners.approve(d) {
 		d.approveStarts(b)
 	}
 	if !d.p.calm {
@@ -131,7 +132,7 @@ func (d *deployment) hopeless(ref fleet.Ref) bool {
 	return c.Alpha || !d.p.now.Before(c.Bundle.Oldest().Expires)
 }
 
-func leftToGKE(r policy.Rotation) bool {
+func leftToGKE(r record.Rotation) bool {
 	for _, w := range r.Pools {
 		if w.LeftToGKE != "" {
 			return true
@@ -140,29 +141,29 @@ func leftToGKE(r policy.Rotation) bool {
 	return false
 }
 
-func approved(doc policy.FleetDoc, r policy.Rotation) bool {
-	return slices.ContainsFunc(doc.Approvals, func(a policy.Approval) bool {
-		return a.Kind == policy.CallComplete && a.Attempt == r.AttemptID && a.Entry == r.Entries
+func approved(doc record.FleetDoc, r record.Rotation) bool {
+	return slices.ContainsFunc(doc.Approvals, func(a record.Approval) bool {
+		return a.Kind == record.CallComplete && a.Attempt == r.AttemptID && a.Entry == r.Entries
 	})
 }
 
-func (d *deployment) approve(ref fleet.Ref, r *policy.Rotation) {
+func (d *deployment) approve(ref fleet.Ref, r *record.Rotation) {
 	c := d.p.sights.last(ref)
 	if c.gone {
 		return
 	}
-	d.say("approve", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
+	d.say("approve", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
 		return policy.SayApprove(b.Fleet, d.policy, c.cluster, r, time.Time{}, said)
 	})
 }
 
 // approveStarts says yes to every start that waits for it.
-func (d *deployment) approveStarts(b policy.Book) {
+func (d *deployment) approveStarts(b record.Book) {
 	for _, ref := range d.p.sights.refs() {
 		c := d.p.sights.last(ref).cluster
 		_, flies := b.Rotations[ref]
-		already := slices.ContainsFunc(b.Fleet.Approvals, func(a policy.Approval) bool {
-			return a.Kind == policy.CallStart && a.Cluster == ref && a.ClusterID == c.ID && a.CA == c.Bundle.Oldest().Fingerprint && d.p.now.Before(a.Until.Add(-time.Hour))
+		already := slices.ContainsFunc(b.Fleet.Approvals, func(a record.Approval) bool {
+			return a.Kind == record.CallStart && a.Cluster == ref && a.ClusterID == c.ID && a.CA == c.Bundle.Oldest().Fingerprint && d.p.now.Before(a.Until.Add(-time.Hour))
 		})
 		if !flies && !already && slices.Contains(d.policy.Projects, ref.Project) && len(c.Bundle.CAs) == 1 {
 			d.approve(ref, nil)

@@ -9,7 +9,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 const day = 24 * time.Hour
@@ -239,7 +239,7 @@ type Totals struct {
 	// Starts, Completes and Recreates are those of ours that GKE accepted.
 	Starts, Completes, Recreates int
 	// Closed counts the ends of attempts.
-	Closed     map[policy.ClosedAs]int
+	Closed     map[record.ClosedAs]int
 	Events     int
 	Violations int
 }
@@ -265,7 +265,7 @@ func (t *Totals) Add(o Totals) {
 		t.Faults[k] += n
 	}
 	if t.Closed == nil {
-		t.Closed = map[policy.ClosedAs]int{}
+		t.Closed = map[record.ClosedAs]int{}
 	}
 	for k, n := range o.Closed {
 		t.Closed[k] += n

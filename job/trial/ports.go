@@ -11,8 +11,8 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -38,7 +38,7 @@ func (r reader) ask(ctx context.Context, what string) (*Look, error) {
 	l := &Look{Begun: begun, AsOf: x.now}
 	if x.sometimes(x.rates.stale) {
 		x.fault("stale " + what)
-		l.AsOf = begun.Add(-x.between(0, policy.Stale))
+		l.AsOf = begun.Add(-x.between(0, record.Stale))
 	}
 	return l, nil
 }
@@ -125,7 +125,7 @@ func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][
 type insights struct{ x *process }
 
 // Insights implements [gke.Insights].
-func (i insights) Insights(ctx context.Context, _, _ string) ([]policy.Insight, bool, error) {
+func (i insights) Insights(ctx context.Context, _, _ string) ([]record.Insight, bool, error) {
 	x := i.x
 	if err := x.alive(ctx); err != nil {
 		return nil, false, err
@@ -159,9 +159,9 @@ func (s shelf) begin(ctx context.Context, what string) error {
 }
 
 // Book implements [state.Store].
-func (s shelf) Book(ctx context.Context) (policy.Book, error) {
+func (s shelf) Book(ctx context.Context) (record.Book, error) {
 	if err := s.begin(ctx, "book"); err != nil {
-		return policy.Book{}, err
+		return record.Book{}, err
 	}
 	b, err := s.x.dep.book.Book(nobody)
 	if err != nil {
@@ -175,9 +175,9 @@ func (s shelf) Book(ctx context.Context) (policy.Book, error) {
 }
 
 // Fleet implements [state.Store].
-func (s shelf) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+func (s shelf) Fleet(ctx context.Context) (record.FleetDoc, error) {
 	if err := s.begin(ctx, "fleet"); err != nil {
-		return policy.FleetDoc{}, err
+		return record.FleetDoc{}, err
 	}
 	doc, err := s.x.dep.book.Fleet(nobody)
 	if err != nil {
@@ -189,12 +189,12 @@ func (s shelf) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 }
 
 // Records implements [state.Store]. No run asks for them.
-func (s shelf) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
+func (s shelf) Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error] {
 	return s.x.dep.book.Records(ctx, since)
 }
 
 // History implements [state.Store].
-func (s shelf) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, error) {
+func (s shelf) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
 	if err := s.begin(ctx, "history"); err != nil {
 		return nil, err
 	}
@@ -208,9 +208,9 @@ func (s shelf) History(ctx context.Context, ref fleet.Ref) ([]policy.Record, err
 }
 
 // Outbox implements [state.Store].
-func (s shelf) Outbox(ctx context.Context) (policy.Outbox, error) {
+func (s shelf) Outbox(ctx context.Context) (record.Outbox, error) {
 	if err := s.begin(ctx, "outbox"); err != nil {
-		return policy.Outbox{}, err
+		return record.Outbox{}, err
 	}
 	box, err := s.x.dep.book.Outbox(nobody)
 	if err != nil {
@@ -221,7 +221,7 @@ func (s shelf) Outbox(ctx context.Context) (policy.Outbox, error) {
 }
 
 // Told implements [state.Store].
-func (s shelf) Told(ctx context.Context, n policy.Notice, all bool) error {
+func (s shelf) Told(ctx context.Context, n record.Notice, all bool) error {
 	if err := s.begin(ctx, "told"); err != nil {
 		return err
 	}
@@ -309,7 +309,7 @@ func (shelf) Close() error { return nil }
 
 // sort says what a write is about, and remembers the intents that it stores.
 func (x *process) sort(c state.Change) (Kind, fleet.Ref) {
-	var r *policy.Rotation
+	var r *record.Rotation
 	switch {
 	case c.Rotation != nil:
 		r = c.Rotation
@@ -319,7 +319,7 @@ func (x *process) sort(c state.Change) (Kind, fleet.Ref) {
 		return Stored, fleet.Ref{}
 	}
 	kind := Stored
-	calls := make([]policy.Call, 0, 4)
+	calls := make([]record.Call, 0, 4)
 	if r.Call != nil {
 		calls = append(calls, *r.Call)
 	}
@@ -330,10 +330,10 @@ func (x *process) sort(c state.Change) (Kind, fleet.Ref) {
 	for _, call := range calls {
 		mine := intentKey{call.Kind, r.Cluster, call.Pool}
 		switch {
-		case call.State == policy.Intended && call.Run == x.Name && x.intents[mine] != call.ID && strings.HasPrefix(call.ID, x.prefix()):
+		case call.State == record.Intended && call.Run == x.Name && x.intents[mine] != call.ID && strings.HasPrefix(call.ID, x.prefix()):
 			x.intents[mine], x.unsent[call.ID] = call.ID, true
 			kind = IntentStored
-		case call.State != policy.Intended && x.intents[mine] == call.ID:
+		case call.State != record.Intended && x.intents[mine] == call.ID:
 			delete(x.unsent, call.ID)
 			if kind != IntentStored {
 				kind = OutcomeStored

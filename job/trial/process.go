@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 var (
@@ -45,7 +45,7 @@ type process struct {
 }
 
 type intentKey struct {
-	kind    policy.CallKind
+	kind    record.CallKind
 	cluster fleet.Ref
 	pool    string
 }
@@ -62,7 +62,7 @@ func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 	}
 	x.Run = Run{Name: name, Attempt: attempt, Look: look, Mode: d.mode, Policy: d.policy}
 	if p.Faults {
-		x.Skew = p.between(-policy.Skew/2, policy.Skew/2).Truncate(time.Millisecond)
+		x.Skew = p.between(-record.Skew/2, record.Skew/2).Truncate(time.Millisecond)
 		if x.Skew.Abs() > time.Minute {
 			p.fault("clock apart by more than a minute")
 		}

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // mover sends what a process asks of GKE over a network that delays, drops and
@@ -17,18 +17,18 @@ import (
 type mover struct{ x *process }
 
 // Start implements [gke.Mover].
-func (m mover) Start(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallStart, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Start(nobody, ref) })
+func (m mover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.call(ctx, Request{Kind: record.CallStart, Cluster: ref}, func() record.Outcome { return m.x.cloud.Start(nobody, ref) })
 }
 
 // Complete implements [gke.Mover].
-func (m mover) Complete(ctx context.Context, ref fleet.Ref) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallComplete, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Complete(nobody, ref) })
+func (m mover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
+	return m.call(ctx, Request{Kind: record.CallComplete, Cluster: ref}, func() record.Outcome { return m.x.cloud.Complete(nobody, ref) })
 }
 
 // Recreate implements [gke.Mover].
-func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallRecreate, Cluster: ref, Pool: target.Name}, func() policy.Outcome { return m.x.cloud.Recreate(nobody, ref, target) })
+func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
+	return m.call(ctx, Request{Kind: record.CallRecreate, Cluster: ref, Pool: target.Name}, func() record.Outcome { return m.x.cloud.Recreate(nobody, ref, target) })
 }
 
 // fate is what becomes of one request.
@@ -46,9 +46,9 @@ type fate struct {
 const stopGrace = 5 * time.Second
 
 // call is one request from the process's hands to its answer.
-func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) policy.Outcome {
+func (m mover) call(ctx context.Context, req Request, do func() record.Outcome) record.Outcome {
 	x := m.x
-	unclear := policy.Outcome{State: policy.Unclear, Raw: "context deadline exceeded"}
+	unclear := record.Outcome{State: record.Unclear, Raw: "context deadline exceeded"}
 	if x.alive(ctx) != nil {
 		return unclear
 	}
@@ -57,7 +57,7 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 	if x.dead {
 		return unclear
 	}
-	if x.now.Sub(begun) >= policy.CallTimeout {
+	if x.now.Sub(begun) >= record.CallTimeout {
 		x.fault("expired before it was sent") // the client's own deadline
 		return unclear
 	}
@@ -66,7 +66,7 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 	req.Intent = x.intents[intentKey{req.Kind, req.Cluster, req.Pool}]
 	delete(x.unsent, req.Intent)
 	x.tell(&Event{Kind: Sent, Cluster: req.Cluster, Request: &req})
-	f := x.fate(begun.Add(policy.CallTimeout).Sub(x.now))
+	f := x.fate(begun.Add(record.CallTimeout).Sub(x.now))
 	answers := x.deliver(req, f, do)
 	x.reach(afterSend, req.Cluster)
 	if x.dead {
@@ -98,11 +98,11 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 
 // deliver puts the deliveries on the agenda. They happen whatever becomes of
 // the process. What GKE says to each is in what it returns.
-func (x *process) deliver(req Request, f fate, do func() policy.Outcome) []policy.Outcome {
+func (x *process) deliver(req Request, f fate, do func() record.Outcome) []record.Outcome {
 	if f.fault != "" {
 		x.fault(f.fault)
 	}
-	answers := make([]policy.Outcome, len(f.delivered))
+	answers := make([]record.Outcome, len(f.delivered))
 	for i, d := range f.delivered {
 		x.underway++
 		x.in(d, func() {
@@ -121,16 +121,16 @@ func (x *process) deliver(req Request, f fate, do func() policy.Outcome) []polic
 	return answers
 }
 
-func (x *process) count(kind policy.CallKind, o policy.Outcome) {
-	if o.State != policy.Accepted {
+func (x *process) count(kind record.CallKind, o record.Outcome) {
+	if o.State != record.Accepted {
 		return
 	}
 	switch kind {
-	case policy.CallStart:
+	case record.CallStart:
 		x.out.Starts++
-	case policy.CallComplete:
+	case record.CallComplete:
 		x.out.Completes++
-	case policy.CallRecreate:
+	case record.CallRecreate:
 		x.out.Recreates++
 	}
 }
@@ -143,7 +143,7 @@ func (x *process) fate(left time.Duration) fate {
 	if !x.sometimes(x.rates.network) {
 		return f
 	}
-	last := left + policy.Late
+	last := left + record.Late
 	impatient := pick(x.play, left, x.between(0, left)) // silence, or a connection that breaks
 	switch n := x.dice.IntN(20); {
 	case n < 3:

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // wire is what lies between the adapter and GKE. It keeps the last cluster that
@@ -153,7 +154,7 @@ func keep[T any](list []T, v T, now time.Time, since func(T) time.Time) []T {
 		list = list[:n-1]
 	}
 	list = append(list, v)
-	oldest := now.Add(-policy.Stale - time.Hour)
+	oldest := now.Add(-record.Stale - time.Hour)
 	for len(list) > 1 && !since(list[1]).After(oldest) {
 		list = list[1:]
 	}

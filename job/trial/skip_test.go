@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 )
 
 // milestone is a start or complete of ours that GKE accepted, or the end of an
@@ -23,7 +23,7 @@ func milestones(t *testing.T, o Options) (Verdict, []milestone) {
 	var found []milestone
 	o.Tell = func(e *Event, _ []Violation) {
 		switch {
-		case e.Kind == Delivered && e.Outcome.State == policy.Accepted && e.Request.Kind != policy.CallRecreate:
+		case e.Kind == Delivered && e.Outcome.State == record.Accepted && e.Request.Kind != record.CallRecreate:
 			found = append(found, milestone{fmt.Sprintf("%s: %s accepted", e.Cluster, e.Request.Kind), e.At})
 		case e.Write != nil && e.Write.Applied && e.Write.Asked.Close != nil:
 			found = append(found, milestone{fmt.Sprintf("%s: %s", e.Cluster, e.Write.Asked.Close.ClosedAs), e.At})

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -103,7 +103,7 @@ func (w *Write) line() string {
 	return s.String()
 }
 
-func rotation(r policy.Rotation) string {
+func rotation(r record.Rotation) string {
 	s := fmt.Sprintf("%s#%d %s %s (%s)", r.AttemptID, r.AttemptNo, r.Origin, r.Phase, r.Reason)
 	if r.Call != nil {
 		s += fmt.Sprintf(" call %s %s %s", r.Call.Kind, r.Call.ID, r.Call.State)

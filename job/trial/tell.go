@@ -7,15 +7,15 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // Heard is what a deployment's receiver got, and what it should have got.
 type Heard struct {
-	Stored    []policy.Notice // in the order of the writes
-	Delivered []policy.Notice // in the order of delivery, some more than once
-	Early     []policy.Notice // delivered before they were stored
+	Stored    []record.Notice // in the order of the writes
+	Delivered []record.Notice // in the order of delivery, some more than once
+	Early     []record.Notice // delivered before they were stored
 }
 
 var errDeaf = errors.New("the receiver is out of reach")
@@ -28,7 +28,7 @@ type receiver struct{ x *process }
 func (receiver) Name() string { return "receiver" }
 
 // Tell implements [pass.Receiver].
-func (r receiver) Tell(ctx context.Context, n policy.Notice) error {
+func (r receiver) Tell(ctx context.Context, n record.Notice) error {
 	x, h := r.x, &r.x.dep.heard
 	if err := x.alive(ctx); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (r receiver) Tell(ctx context.Context, n policy.Notice) error {
 		return errDeaf
 	}
 	h.Delivered = append(h.Delivered, n)
-	if !slices.ContainsFunc(h.Stored, func(o policy.Notice) bool { return o.ID == n.ID }) {
+	if !slices.ContainsFunc(h.Stored, func(o record.Notice) bool { return o.ID == n.ID }) {
 		h.Early = append(h.Early, n)
 	}
 	x.reach(elsewhere, fleet.Ref{})

@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"testing"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 )
 
 // TestTrialTells: under all troubles, and with a receiver that is away for days
 // and whose answers are lost, each notice comes at least once, none before it is
 // true, and those of a cluster in their order; and no promise is broken by it.
 func TestTrialTells(t *testing.T) {
-	stored, again, kinds := 0, 0, map[policy.NoticeKind]int{}
+	stored, again, kinds := 0, 0, map[record.NoticeKind]int{}
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			v := try(t, Options{Seed: 500 + seed, Clusters: 6, Days: 40, Faults: true, Notify: true, Judge: judged})
@@ -38,19 +38,19 @@ func TestTrialTells(t *testing.T) {
 
 // TestHeardWrong: what the test above looks for can be found.
 func TestHeardWrong(t *testing.T) {
-	a := policy.Notice{ID: "a", Kind: policy.NoticeHandedOver, Cluster: fleet.Ref{Name: "c"}}
-	b := policy.Notice{ID: "b", Kind: policy.NoticeNodesDone, Cluster: fleet.Ref{Name: "c"}}
-	other := policy.Notice{ID: "o", Kind: policy.NoticeBlocked, Cluster: fleet.Ref{Name: "d"}}
+	a := record.Notice{ID: "a", Kind: record.NoticeHandedOver, Cluster: fleet.Ref{Name: "c"}}
+	b := record.Notice{ID: "b", Kind: record.NoticeNodesDone, Cluster: fleet.Ref{Name: "c"}}
+	other := record.Notice{ID: "o", Kind: record.NoticeBlocked, Cluster: fleet.Ref{Name: "d"}}
 	for what, tt := range map[string]struct {
 		h     Heard
 		wrong int
 	}{
-		"well":                  {Heard{Stored: []policy.Notice{a, other, b}, Delivered: []policy.Notice{a, b, other}}, 0},
-		"again":                 {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{a, a, b, a}}, 0},
-		"lost":                  {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{b}}, 1},
-		"in the wrong order":    {Heard{Stored: []policy.Notice{a, b}, Delivered: []policy.Notice{b, a}}, 1},
-		"before it was stored":  {Heard{Stored: []policy.Notice{a}, Delivered: []policy.Notice{a}, Early: []policy.Notice{a}}, 1},
-		"stored under two keys": {Heard{Stored: []policy.Notice{a, a}, Delivered: []policy.Notice{a}}, 1},
+		"well":                  {Heard{Stored: []record.Notice{a, other, b}, Delivered: []record.Notice{a, b, other}}, 0},
+		"again":                 {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{a, a, b, a}}, 0},
+		"lost":                  {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b}}, 1},
+		"in the wrong order":    {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b, a}}, 1},
+		"before it was stored":  {Heard{Stored: []record.Notice{a}, Delivered: []record.Notice{a}, Early: []record.Notice{a}}, 1},
+		"stored under two keys": {Heard{Stored: []record.Notice{a, a}, Delivered: []record.Notice{a}}, 1},
 	} {
 		if got := tt.h.Wrong(); len(got) != tt.wrong {
 			t.Errorf("%s: %q", what, got)

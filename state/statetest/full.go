@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -28,7 +29,7 @@ func full(t *testing.T, s state.Store) {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
 	got = write(t, s, state.Change{Fleet: &doc})
-	doc = policy.Tidy(*got.Fleet, nil, policy.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(policy.MaxMessage)})
+	doc = policy.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(record.MaxMessage)})
 	doc.Blocked = got.Fleet.Blocked
 	write(t, s, state.Change{Fleet: &doc})
 	if b := book(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
@@ -37,8 +38,8 @@ func full(t *testing.T, s state.Store) {
 }
 
 // wordy is somebody who says much, in letters that take two bytes in JSON.
-func wordy(i int) policy.Said {
-	return policy.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900), At: begin, Run: long(63)}
+func wordy(i int) record.Said {
+	return record.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900), At: begin, Run: long(63)}
 }
 
 // longest is the i-th of clusters with names as long as GKE allows.
@@ -47,47 +48,47 @@ func longest(i int) fleet.Ref {
 }
 
 // filled gives a fleet document into which more was put than it takes.
-func filled(t *testing.T) policy.FleetDoc {
+func filled(t *testing.T) record.FleetDoc {
 	t.Helper()
 	const many = 1200
 	p := &policy.Policy{Env: long(40), Approval: policy.ApproveBoth, MaxFailed: 1}
-	doc := policy.FleetDoc{Env: p.Env}
+	doc := record.FleetDoc{Env: p.Env}
 	ds := make([]policy.Decision, 0, many)
 	for i := range many {
 		ref := longest(i)
 		c := fleet.Cluster{Ref: ref, ID: long(40), Seen: begin}
-		r := policy.Rotation{
-			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: policy.Ours, Phase: policy.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
+		r := record.Rotation{
+			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: record.Ours, Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
-		for _, say := range []func() (policy.FleetDoc, string, error){
-			func() (policy.FleetDoc, string, error) {
+		for _, say := range []func() (record.FleetDoc, string, error){
+			func() (record.FleetDoc, string, error) {
 				return policy.SayHold(doc, ref, begin.Add(time.Hour), wordy(i))
 			},
-			func() (policy.FleetDoc, string, error) {
+			func() (record.FleetDoc, string, error) {
 				return policy.SayApprove(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
 			},
-			func() (policy.FleetDoc, string, error) { return policy.SayClose(doc, ref, &r, wordy(i)) },
+			func() (record.FleetDoc, string, error) { return policy.SayClose(doc, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after
 			}
 		}
-		if len(doc.Slots) < policy.MaxSlots {
+		if len(doc.Slots) < record.MaxSlots {
 			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
 		}
 		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
-		lost := policy.Rotation{
-			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: policy.Ours, Phase: policy.Starting,
-			Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
-			Settled:  []policy.Call{{Kind: policy.CallStart, State: policy.Refused}},
+		lost := record.Rotation{
+			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: record.Ours, Phase: record.Starting,
+			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
+			Settled:  []record.Call{{Kind: record.CallStart, State: record.Refused}},
 		}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: policy.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
-		done := policy.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: policy.Completed, Rotation: &done}, begin)
+		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
+		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
+		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: record.Completed, Rotation: &done}, begin)
 		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: reason.MaintenanceUnknown})
 	}
-	blocked := policy.Tidy(doc, ds, policy.RunNote{At: begin})
+	blocked := policy.Tidy(doc, ds, record.RunNote{At: begin})
 	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun
 	again := largestFleet() // insights at their limits
 	doc.Insights, doc.Mismatches = again.Insights, again.Mismatches

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -19,35 +19,35 @@ func long(n int) string { return strings.Repeat("x", n) }
 // Largest gives a rotation and a fleet document at every limit that the rules
 // keep to, on names as long as GKE allows: forty node pools, of which each
 // failed to the end.
-func Largest() (policy.Rotation, policy.FleetDoc) { return rotationOf(40, true), largestFleet() }
+func Largest() (record.Rotation, record.FleetDoc) { return rotationOf(40, true), largestFleet() }
 
 // ManyPools gives a rotation of two hundred node pools that all went well.
-func ManyPools() policy.Rotation { return rotationOf(200, false) }
+func ManyPools() record.Rotation { return rotationOf(200, false) }
 
-func rotationOf(pools int, failing bool) policy.Rotation {
+func rotationOf(pools int, failing bool) record.Rotation {
 	name := func(i int) string { return fmt.Sprintf("pool-%03d-%s", i, long(31)) } // 40 letters
-	call := func(pool string) policy.Call {
-		c := policy.Call{ID: long(32), Kind: policy.CallRecreate, Pool: pool, IntentAt: begin, Run: long(63), State: policy.Accepted, Operation: long(60), AnsweredAt: begin}
+	call := func(pool string) record.Call {
+		c := record.Call{ID: long(32), Kind: record.CallRecreate, Pool: pool, IntentAt: begin, Run: long(63), State: record.Accepted, Operation: long(60), AnsweredAt: begin}
 		if failing {
-			c.State, c.RawError = policy.Refused, long(policy.MaxMessage)
+			c.State, c.RawError = record.Refused, long(record.MaxMessage)
 		}
 		return c
 	}
 	r := rotation("largest", long(32))
 	one := call("")
 	r.Call = &one
-	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]fleet.Status{}, map[string]policy.Work{}, map[string]policy.Call{}
+	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]fleet.Status{}, map[string]record.Work{}, map[string]record.Call{}
 	r.Transitions = nil
-	for range policy.MaxTransitions {
-		r.Transitions = append(r.Transitions, policy.Transition{Phase: policy.RecreatingNodes, At: begin, Run: long(63), Reason: reason.CompleteLeftNone})
+	for range record.MaxTransitions {
+		r.Transitions = append(r.Transitions, record.Transition{Phase: record.RecreatingNodes, At: begin, Run: long(63), Reason: reason.CompleteLeftNone})
 	}
-	for i := range policy.MaxSettled {
+	for i := range record.MaxSettled {
 		r.Settled = append(r.Settled, call(name(i)))
 	}
 	for i := range pools {
-		w := policy.Work{Operation: long(60), StartedAt: begin, EndedAt: begin, FirstSeen: begin}
+		w := record.Work{Operation: long(60), StartedAt: begin, EndedAt: begin, FirstSeen: begin}
 		if failing {
-			w.Failures, w.LastError, w.LeftToGKE = 3, long(policy.MaxMessage), long(policy.MaxMessage)
+			w.Failures, w.LastError, w.LeftToGKE = 3, long(record.MaxMessage), long(record.MaxMessage)
 			w.Counted, w.VoidBefore, w.NotBefore = []string{long(60), long(60), long(60)}, begin, begin
 			r.PoolCalls[name(i)] = call(name(i))
 		}
@@ -61,22 +61,22 @@ func rotationOf(pools int, failing bool) policy.Rotation {
 	return r
 }
 
-func largestFleet() policy.FleetDoc {
-	doc := policy.FleetDoc{Env: "prod", Slots: map[string]policy.Slot{}, Blocked: map[string]reason.Code{}, Tries: map[string]policy.Try{}}
-	for i := range policy.MaxBlocked {
+func largestFleet() record.FleetDoc {
+	doc := record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{}, Blocked: map[string]reason.Code{}, Tries: map[string]record.Try{}}
+	for i := range record.MaxBlocked {
 		cluster := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", long(30), long(36), i)
 		doc.Blocked[cluster] = reason.MaintenanceUnknown
 		if i < 100 {
-			doc.Slots[cluster] = policy.Slot{Attempt: long(32), Since: begin, Emergency: true}
-			doc.Tries[cluster] = policy.Try{ClusterID: long(32), CA: fleet.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(policy.MaxMessage)}
+			doc.Slots[cluster] = record.Slot{Attempt: long(32), Since: begin, Emergency: true}
+			doc.Tries[cluster] = record.Try{ClusterID: long(32), CA: fleet.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(record.MaxMessage)}
 		}
 	}
-	doc.Insights, doc.Mismatches = map[string]policy.InsightNote{}, map[string]policy.Mismatch{}
+	doc.Insights, doc.Mismatches = map[string]record.InsightNote{}, map[string]record.Mismatch{}
 	for i := range 300 {
-		place := policy.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i), Location: "northamerica-northeast1"}
-		doc.Insights[place.String()] = policy.InsightNote{At: begin, Answered: true}
+		place := record.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i), Location: "northamerica-northeast1"}
+		doc.Insights[place.String()] = record.InsightNote{At: begin, Answered: true}
 		if i < 50 {
-			doc.Mismatches[place.String()+"/"+long(40)] = policy.Mismatch{What: policy.InsightMissing, CA: fleet.Fingerprint(long(64))}
+			doc.Mismatches[place.String()+"/"+long(40)] = record.Mismatch{What: record.InsightMissing, CA: fleet.Fingerprint(long(64))}
 		}
 	}
 	return doc

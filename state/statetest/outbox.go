@@ -7,16 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
 // note is a notice; its id says nothing of its place.
-func note(number int, kind policy.NoticeKind) policy.Notice {
-	return policy.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"), At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: "m"}
+func note(number int, kind record.NoticeKind) record.Notice {
+	return record.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"), At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: "m"}
 }
 
-func outbox(t *testing.T, s state.Store) policy.Outbox {
+func outbox(t *testing.T, s state.Store) record.Outbox {
 	t.Helper()
 	box, err := s.Outbox(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func waiting(t *testing.T, s state.Store) []string {
 	return ids
 }
 
-func waits(t *testing.T, s state.Store, what string, want ...policy.Notice) {
+func waits(t *testing.T, s state.Store, what string, want ...record.Notice) {
 	t.Helper()
 	ids := []string{}
 	for _, n := range want {
@@ -52,14 +52,14 @@ func notices(t *testing.T, s state.Store) {
 	if box := outbox(t, s); len(box.Notices) != 0 || box.Announced.Version != "" {
 		t.Errorf("an empty outbox: %+v", box)
 	}
-	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
-	one, two, three, four := note(1, policy.NoticeForeign), note(2, policy.NoticeHandedOver), note(3, policy.NoticeNodesDone), note(4, policy.NoticeBlocked)
+	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test"}
+	one, two, three, four := note(1, record.NoticeForeign), note(2, record.NoticeHandedOver), note(3, record.NoticeNodesDone), note(4, record.NoticeBlocked)
 	two.Seq = 1
-	got := write(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{one, two}})
-	conflicts(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{three}}, "a notice of a write that conflicts")
+	got := write(t, s, state.Change{Rotation: &r, Notices: []record.Notice{one, two}})
+	conflicts(t, s, state.Change{Rotation: &r, Notices: []record.Notice{three}}, "a notice of a write that conflicts")
 	waits(t, s, "after a conflict", one, two)
-	write(t, s, state.Change{Fleet: &doc, Notices: []policy.Notice{four}})
-	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}, Notices: []policy.Notice{three}})
+	write(t, s, state.Change{Fleet: &doc, Notices: []record.Notice{four}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}, Notices: []record.Notice{three}})
 	waits(t, s, "after four", one, two, four, three)
 	if len(got.Notices) != 2 || got.Notices[0].Version == "" || one.Version != "" {
 		t.Errorf("given back: %+v", got.Notices)
@@ -71,7 +71,7 @@ func notices(t *testing.T, s state.Store) {
 	first := got.Notices[0]
 	first.Had = []string{"webhook"}
 	for _, told := range []struct {
-		n   policy.Notice
+		n   record.Notice
 		all bool
 	}{{first, false}, {box.Notices[2], true}, {box.Notices[2], true}, {box.Notices[2], false}} { // by two runs at once, too
 		if err := s.Told(ctx, told.n, told.all); err != nil {
@@ -89,13 +89,13 @@ func notices(t *testing.T, s state.Store) {
 
 // sameNotice: a notice with the id of another is that other, and told once.
 func sameNotice(t *testing.T, s state.Store) {
-	r, n := rotation("a", "one"), note(1, policy.NoticeForeign)
-	got := write(t, s, state.Change{Rotation: &r, Notices: []policy.Notice{n}})
-	write(t, s, state.Change{Rotation: got.Rotation, Notices: []policy.Notice{n}})
+	r, n := rotation("a", "one"), note(1, record.NoticeForeign)
+	got := write(t, s, state.Change{Rotation: &r, Notices: []record.Notice{n}})
+	write(t, s, state.Change{Rotation: got.Rotation, Notices: []record.Notice{n}})
 	waits(t, s, "written twice", n)
 	for _, bad := range []string{"", "a/b", "..", "announced", "0g", "__a__"} {
 		n.ID = bad
-		if _, err := s.Write(ctx, state.Change{Fleet: &policy.FleetDoc{Env: "test"}, Notices: []policy.Notice{n}}); err == nil || errors.Is(err, state.ErrConflict) {
+		if _, err := s.Write(ctx, state.Change{Fleet: &record.FleetDoc{Env: "test"}, Notices: []record.Notice{n}}); err == nil || errors.Is(err, state.ErrConflict) {
 			t.Errorf("a notice with the id %q: %v", bad, err)
 		}
 	}
@@ -106,8 +106,8 @@ func sameNotice(t *testing.T, s state.Store) {
 
 // announced: what was announced is conditional as all else, and at once with it.
 func announced(t *testing.T, s state.Store) {
-	m := policy.Announced{Told: map[string][]string{"p/l/a": {"blocked/held"}, "": {"breaker-open/"}}}
-	doc := policy.FleetDoc{Env: "test"}
+	m := record.Announced{Told: map[string][]string{"p/l/a": {"blocked/held"}, "": {"breaker-open/"}}}
+	doc := record.FleetDoc{Env: "test"}
 	got := write(t, s, state.Change{Fleet: &doc, Announced: &m})
 	if m.Version != "" || got.Announced == nil || got.Announced.Version == "" {
 		t.Fatalf("written %+v, given %+v", got.Announced, m)
@@ -115,11 +115,11 @@ func announced(t *testing.T, s state.Store) {
 	if box := outbox(t, s); !reflect.DeepEqual(box.Announced, *got.Announced) || len(box.Notices) != 0 {
 		t.Errorf("read %+v, want %+v", box.Announced, *got.Announced)
 	}
-	conflicts(t, s, state.Change{Fleet: got.Fleet, Announced: &m, Notices: []policy.Notice{note(1, policy.NoticeBlocked)}}, "an old note")
+	conflicts(t, s, state.Change{Fleet: got.Fleet, Announced: &m, Notices: []record.Notice{note(1, record.NoticeBlocked)}}, "an old note")
 	waits(t, s, "after a conflict")
 	next := *got.Announced
 	next.Told = map[string][]string{"p/l/b": {"starts-soon/aa"}}
-	again := write(t, s, state.Change{Fleet: got.Fleet, Announced: &next, Notices: []policy.Notice{note(2, policy.NoticeStartsSoon)}})
+	again := write(t, s, state.Change{Fleet: got.Fleet, Announced: &next, Notices: []record.Notice{note(2, record.NoticeStartsSoon)}})
 	if again.Announced.Version == got.Announced.Version {
 		t.Error("a replaced note keeps its version")
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -15,7 +15,7 @@ func shut(t *testing.T, s state.Store, name, attempt string, at time.Time) {
 	t.Helper()
 	r := rotation(name, attempt)
 	got := write(t, s, state.Change{Rotation: &r})
-	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: at}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: at}})
 }
 
 // attempts lists what the store gives.

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -73,11 +73,11 @@ func ref(name string) fleet.Ref {
 	return fleet.Ref{Project: "p", Location: "europe-west1", Name: name}
 }
 
-func rotation(name, attempt string) policy.Rotation {
-	return policy.Rotation{
-		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: policy.Ours, Carry: true,
-		Phase: policy.Starting, Transitions: []policy.Transition{{Phase: policy.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
-		Baseline: policy.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
+func rotation(name, attempt string) record.Rotation {
+	return record.Rotation{
+		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Phase: record.Starting, Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
+		Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
 	}
 }
 
@@ -90,7 +90,7 @@ func write(t *testing.T, s state.Store, c state.Change) state.Change {
 	return got
 }
 
-func book(t *testing.T, s state.Store) policy.Book {
+func book(t *testing.T, s state.Store) record.Book {
 	t.Helper()
 	b, err := s.Book(ctx)
 	if err != nil {
@@ -134,12 +134,12 @@ func replace(t *testing.T, s state.Store) {
 		t.Fatalf("created: %+v", first)
 	}
 	next := *first.Rotation
-	next.Phase = policy.RecreatingNodes
+	next.Phase = record.RecreatingNodes
 	second := write(t, s, state.Change{Rotation: &next})
 	if second.Rotation.Version == first.Rotation.Version {
 		t.Error("a replaced document keeps its version")
 	}
-	if got := book(t, s).Rotations[ref("a")]; got.Phase != policy.RecreatingNodes || got.Version != second.Rotation.Version {
+	if got := book(t, s).Rotations[ref("a")]; got.Phase != record.RecreatingNodes || got.Version != second.Rotation.Version {
 		t.Errorf("read %+v", got)
 	}
 	conflicts(t, s, state.Change{Rotation: &next}, "the version before")
@@ -147,7 +147,7 @@ func replace(t *testing.T, s state.Store) {
 	bogus.Version = "no-version-of-yours"
 	conflicts(t, s, state.Change{Rotation: &bogus}, "a version that never was")
 
-	doc := policy.FleetDoc{Env: "test"}
+	doc := record.FleetDoc{Env: "test"}
 	one := write(t, s, state.Change{Fleet: &doc})
 	conflicts(t, s, state.Change{Fleet: &doc}, "a second fleet document")
 	two := write(t, s, state.Change{Fleet: one.Fleet})
@@ -168,29 +168,29 @@ func createOnce(t *testing.T, s state.Store) {
 }
 
 func atomic(t *testing.T, s state.Store) {
-	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
+	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test"}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	fresh := rotation("b", "two")
 	conflicts(t, s, state.Change{Rotation: &fresh, Fleet: &doc}, "an old fleet document with a new rotation")
 	conflicts(t, s, state.Change{Rotation: &r, Fleet: got.Fleet}, "a new fleet document with an old rotation")
 	write(t, s, state.Change{Rotation: got.Rotation, Fleet: got.Fleet})
-	rec := policy.Record{Rotation: r, ClosedAs: policy.Gone, ClosedAt: begin}
+	rec := record.Record{Rotation: r, ClosedAs: record.Gone, ClosedAt: begin}
 	conflicts(t, s, state.Change{Close: &rec, Fleet: &doc}, "an old close")
 }
 
 func closing(t *testing.T, s state.Store) {
-	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test", Slots: map[string]policy.Slot{"p/europe-west1/a": {Attempt: "one"}}}
+	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test", Slots: map[string]record.Slot{"p/europe-west1/a": {Attempt: "one"}}}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	after := *got.Fleet
 	after.Slots = nil
-	rec := policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin, CompletedBy: "us", Findings: []string{"pool web is worse"}}
+	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin, CompletedBy: "us", Findings: []string{"pool web is worse"}}
 	write(t, s, state.Change{Close: &rec, Fleet: &after})
 	b := book(t, s)
 	if len(b.Rotations) != 0 || len(b.Fleet.Slots) != 0 {
 		t.Errorf("after closing: %+v", b)
 	}
 	h, err := s.History(ctx, ref("a"))
-	if err != nil || len(h) != 1 || h[0].ClosedAs != policy.Completed || h[0].Rotation.AttemptID != "one" || !h[0].ClosedAt.Equal(begin) || h[0].CompletedBy != "us" || len(h[0].Findings) != 1 {
+	if err != nil || len(h) != 1 || h[0].ClosedAs != record.Completed || h[0].Rotation.AttemptID != "one" || !h[0].ClosedAt.Equal(begin) || h[0].CompletedBy != "us" || len(h[0].Findings) != 1 {
 		t.Errorf("history %+v, error %v", h, err)
 	}
 	if h, err := s.History(ctx, ref("b")); err != nil || len(h) != 0 {
@@ -202,12 +202,12 @@ func closingConflict(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
 	first := write(t, s, state.Change{Rotation: &r})
 	second := write(t, s, state.Change{Rotation: first.Rotation})
-	old := policy.Record{Rotation: *first.Rotation, ClosedAs: policy.Gone, ClosedAt: begin}
+	old := record.Record{Rotation: *first.Rotation, ClosedAs: record.Gone, ClosedAt: begin}
 	conflicts(t, s, state.Change{Close: &old}, "closing what has changed")
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
 		t.Errorf("a close that conflicted is in the history: %v, %v", h, err)
 	}
-	now := policy.Record{Rotation: *second.Rotation, ClosedAs: policy.Gone, ClosedAt: begin}
+	now := record.Record{Rotation: *second.Rotation, ClosedAs: record.Gone, ClosedAt: begin}
 	write(t, s, state.Change{Close: &now})
 	conflicts(t, s, state.Change{Close: &now}, "closing twice")
 }
@@ -216,7 +216,7 @@ func closingConflict(t *testing.T, s state.Store) {
 // one, or a paused process would overwrite what it never read.
 func aba(t *testing.T, s state.Store) {
 	seen := map[string]bool{}
-	stale := []policy.Rotation{}
+	stale := []record.Rotation{}
 	for i := range 3 {
 		r := rotation("a", fmt.Sprintf("attempt-%d", i))
 		got := write(t, s, state.Change{Rotation: &r})
@@ -227,27 +227,27 @@ func aba(t *testing.T, s state.Store) {
 			seen[got.Rotation.Version] = true
 			for _, old := range stale {
 				conflicts(t, s, state.Change{Rotation: &old}, "a version of a document that is gone")
-				conflicts(t, s, state.Change{Close: &policy.Record{Rotation: old, ClosedAs: policy.Gone, ClosedAt: begin}}, "closing by a version of a document that is gone")
+				conflicts(t, s, state.Change{Close: &record.Record{Rotation: old, ClosedAs: record.Gone, ClosedAt: begin}}, "closing by a version of a document that is gone")
 			}
 			stale = append(stale, *got.Rotation)
 			got = write(t, s, state.Change{Rotation: got.Rotation})
 		}
-		write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}})
+		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}})
 	}
 }
 
 func reopen(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
 	got := write(t, s, state.Change{Rotation: &r})
-	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.NotStarted, ClosedAt: begin}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted, ClosedAt: begin}})
 	claimed := rotation("a", "one")
-	claimed.Origin = policy.Claimed
+	claimed.Origin = record.Claimed
 	got = write(t, s, state.Change{Rotation: &claimed})
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
 		t.Errorf("the attempt is on record twice: %v, %v", h, err)
 	}
-	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin.Add(time.Hour)}})
-	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 1 || h[0].ClosedAs != policy.Completed {
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin.Add(time.Hour)}})
+	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 1 || h[0].ClosedAs != record.Completed {
 		t.Errorf("history %v, error %v", h, err)
 	}
 }
@@ -256,7 +256,7 @@ func replaces(t *testing.T, s state.Store) {
 	for i := range 3 {
 		r := rotation("a", fmt.Sprintf("attempt-%d", i))
 		got := write(t, s, state.Change{Rotation: &r})
-		c := state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.NotStarted, ClosedAt: begin.Add(time.Duration(i) * time.Hour)}}
+		c := state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted, ClosedAt: begin.Add(time.Duration(i) * time.Hour)}}
 		if i == 2 {
 			c.Replaces = "attempt-1"
 		}
@@ -272,7 +272,7 @@ func history(t *testing.T, s state.Store) {
 	for i, hours := range []int{2, 0, 1} {
 		r := rotation("a", fmt.Sprintf("attempt-%d", i))
 		got := write(t, s, state.Change{Rotation: &r})
-		write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin.Add(time.Duration(hours) * time.Hour)}})
+		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin.Add(time.Duration(hours) * time.Hour)}})
 	}
 	h, err := s.History(ctx, ref("a"))
 	if err != nil || len(h) != 3 || h[0].Rotation.AttemptID != "attempt-0" || h[1].Rotation.AttemptID != "attempt-2" || h[2].Rotation.AttemptID != "attempt-1" {
@@ -281,7 +281,7 @@ func history(t *testing.T, s state.Store) {
 }
 
 func untouched(t *testing.T, s state.Store) {
-	r, doc := rotation("a", "one"), policy.FleetDoc{Env: "test"}
+	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test"}
 	write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	if r.Version != "" || doc.Version != "" {
 		t.Errorf("the caller's own values were given versions: %q, %q", r.Version, doc.Version)
@@ -352,7 +352,7 @@ func largest(t *testing.T, s state.Store) {
 	if !reflect.DeepEqual(b.Fleet, *got.Fleet) {
 		t.Error("the largest fleet document comes back changed")
 	}
-	write(t, s, state.Change{Close: &policy.Record{Rotation: *got.Rotation, ClosedAs: policy.Completed, ClosedAt: begin}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}})
 }
 
 func tooLarge(t *testing.T, s state.Store) {
@@ -369,7 +369,7 @@ func tooLarge(t *testing.T, s state.Store) {
 // contention: of writers that read the same version one wins, the others learn.
 func contention(t *testing.T, s state.Store) {
 	const writers, rounds = 8, 10
-	write(t, s, state.Change{Fleet: &policy.FleetDoc{Env: "test", Waves: map[string]policy.WaveNotes{}}})
+	write(t, s, state.Change{Fleet: &record.FleetDoc{Env: "test", Waves: map[string]record.WaveNotes{}}})
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
 	for i := range writers {
@@ -381,7 +381,7 @@ func contention(t *testing.T, s state.Store) {
 					return
 				}
 				next := doc
-				next.Waves = map[string]policy.WaveNotes{fmt.Sprintf("%d/%d", i, done): {{At: begin}}}
+				next.Waves = map[string]record.WaveNotes{fmt.Sprintf("%d/%d", i, done): {{At: begin}}}
 				for k, v := range doc.Waves {
 					next.Waves[k] = v
 				}
@@ -420,16 +420,16 @@ func cancelled(t *testing.T, s state.Store) {
 // fields: what the rules store they find again, to the nanosecond.
 func fields(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
-	r.Call = &policy.Call{ID: "c", Kind: policy.CallStart, IntentAt: begin.Add(123456789), State: policy.Unclear, Refusal: policy.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
-	r.PoolCalls = map[string]policy.Call{"web": {ID: "d", Kind: policy.CallRecreate, Pool: "web", State: policy.Accepted}}
-	r.Pools = map[string]policy.Work{"": {Operation: "op", Failures: 2}}
-	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Entry: 2, Said: policy.Said{By: "eve", At: begin}}}
+	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: begin.Add(123456789), State: record.Unclear, Refusal: record.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
+	r.PoolCalls = map[string]record.Call{"web": {ID: "d", Kind: record.CallRecreate, Pool: "web", State: record.Accepted}}
+	r.Pools = map[string]record.Work{"": {Operation: "op", Failures: 2}}
+	r.Approvals = []record.ApprovalUse{{Kind: record.CallComplete, Entry: 2, Said: record.Said{By: "eve", At: begin}}}
 	r.Unexplained = 90 * time.Minute
-	doc := policy.FleetDoc{
-		Env: "test", Holds: []policy.Hold{{Said: policy.Said{By: "eve", Reason: "all", At: begin}}, {Cluster: ref("a"), Until: begin.Add(time.Hour)}},
-		Requests: []policy.Request{{Kind: policy.RequestRotate, Cluster: ref("a"), CA: "aa"}},
-		Failures: []policy.Failure{{Cluster: ref("a"), Attempt: "one", What: reason.IsStuck, At: begin}},
-		LastRun:  policy.RunNote{Run: "run-1", At: begin, Mode: "act"},
+	doc := record.FleetDoc{
+		Env: "test", Holds: []record.Hold{{Said: record.Said{By: "eve", Reason: "all", At: begin}}, {Cluster: ref("a"), Until: begin.Add(time.Hour)}},
+		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("a"), CA: "aa"}},
+		Failures: []record.Failure{{Cluster: ref("a"), Attempt: "one", What: reason.IsStuck, At: begin}},
+		LastRun:  record.RunNote{Run: "run-1", At: begin, Mode: "act"},
 	}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	b := book(t, s)
@@ -444,7 +444,7 @@ func fields(t *testing.T, s state.Store) {
 func reopened(t *testing.T, open Opener) {
 	s := open(t)
 	r := rotation("a", "one")
-	got := write(t, s, state.Change{Rotation: &r, Fleet: &policy.FleetDoc{Env: "test"}})
+	got := write(t, s, state.Change{Rotation: &r, Fleet: &record.FleetDoc{Env: "test"}})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

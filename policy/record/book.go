@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"maps"
@@ -153,7 +153,7 @@ type Record struct {
 }
 
 // held gives the hold that binds the cluster now.
-func (f FleetDoc) held(ref fleet.Ref, now time.Time) (Hold, bool) {
+func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 	var found Hold
 	ok := false
 	for _, h := range f.Holds {
@@ -168,13 +168,13 @@ func (f FleetDoc) held(ref fleet.Ref, now time.Time) (Hold, bool) {
 
 // closedOurs finds the newest attempt of ours on this very CA that was closed
 // although its start took, or may have taken, effect.
-func (b Book) closedOurs(c fleet.Cluster) (Record, bool) {
+func (b Book) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
 		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Carry {
 			continue
 		}
-		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
+		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && MayHaveStarted(r)) {
 			return rec, true
 		}
 	}
@@ -182,7 +182,7 @@ func (b Book) closedOurs(c fleet.Cluster) (Record, bool) {
 }
 
 // askedOf gives the request of that kind for this very attempt.
-func (f FleetDoc) askedOf(kind RequestKind, r Rotation) *Request {
+func (f FleetDoc) AskedOf(kind RequestKind, r Rotation) *Request {
 	for _, q := range slices.Backward(f.Requests) {
 		if q.Kind == kind && q.Cluster == r.Cluster && q.Attempt == r.AttemptID {
 			return &q
@@ -192,7 +192,7 @@ func (f FleetDoc) askedOf(kind RequestKind, r Rotation) *Request {
 }
 
 // asked gives the newest request of that kind that still fits the cluster.
-func (f FleetDoc) asked(kind RequestKind, c fleet.Cluster) *Request {
+func (f FleetDoc) Asked(kind RequestKind, c fleet.Cluster) *Request {
 	for _, q := range slices.Backward(f.Requests) {
 		if q.Kind == kind && q.Cluster == c.Ref && (q.ClusterID == "" || q.ClusterID == c.ID) &&
 			(q.CA == "" || q.CA == c.Bundle.Oldest().Fingerprint) {
@@ -202,7 +202,7 @@ func (f FleetDoc) asked(kind RequestKind, c fleet.Cluster) *Request {
 	return nil
 }
 
-func mayHaveStarted(r Rotation) bool {
+func MayHaveStarted(r Rotation) bool {
 	for _, c := range r.Settled {
 		if c.Kind == CallStart && c.MayHaveTaken() {
 			return true
@@ -213,8 +213,8 @@ func mayHaveStarted(r Rotation) bool {
 
 // noteWave adds what a wave verified. Of waves that the settings named once the
 // one that has rested longest is forgotten.
-func (f *FleetDoc) noteWave(wave string, note WaveNote) {
-	f.Waves[wave] = f.Waves[wave].with(note)
+func (f *FleetDoc) NoteWave(wave string, note WaveNote) {
+	f.Waves[wave] = f.Waves[wave].With(note)
 	for len(f.Waves) > fleet.MaxWaves {
 		oldest := wave
 		for name, notes := range f.Waves {
@@ -234,10 +234,10 @@ func (f FleetDoc) Lean() FleetDoc {
 }
 
 // clone copies what After changes.
-func (f FleetDoc) clone() FleetDoc {
-	f.Slots = cloneMap(f.Slots)
-	f.Waves = cloneMap(f.Waves)
-	f.Tries = cloneMap(f.Tries)
+func (f FleetDoc) Clone() FleetDoc {
+	f.Slots = CloneMap(f.Slots)
+	f.Waves = CloneMap(f.Waves)
+	f.Tries = CloneMap(f.Tries)
 	f.Failures = slices.Clone(f.Failures)
 	f.Requests = slices.Clone(f.Requests)
 	f.Approvals = slices.Clone(f.Approvals)
@@ -245,7 +245,7 @@ func (f FleetDoc) clone() FleetDoc {
 	return f
 }
 
-func cloneMap[K comparable, V any](m map[K]V) map[K]V {
+func CloneMap[K comparable, V any](m map[K]V) map[K]V {
 	if m == nil {
 		return map[K]V{}
 	}
@@ -253,17 +253,17 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // Verified reports whether one new CA was left, and compared with before.
-func (as ClosedAs) verified() bool {
+func (as ClosedAs) Verified() bool {
 	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
 }
 
 // short keeps what people say within its room.
-func (s Said) short() Said {
-	s.By, s.Reason = clipTo(s.By, maxBy), clipTo(s.Reason, maxWhy)
+func (s Said) Short() Said {
+	s.By, s.Reason = ClipTo(s.By, MaxBy), ClipTo(s.Reason, MaxWhy)
 	return s
 }
 
-func who(s Said) string {
+func Who(s Said) string {
 	if s.By == "" {
 		return "somebody unnamed"
 	}

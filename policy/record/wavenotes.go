@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"slices"
@@ -25,7 +25,7 @@ func (n WaveNotes) Last() time.Time {
 }
 
 // last is when the last cluster that was due no later than due was verified.
-func (n WaveNotes) last(due time.Time) time.Time {
+func (n WaveNotes) LastOf(due time.Time) time.Time {
 	for _, note := range slices.Backward(n) {
 		if !note.Due.After(due) {
 			return note.At
@@ -35,9 +35,9 @@ func (n WaveNotes) last(due time.Time) time.Time {
 }
 
 // with adds the newest note.
-func (n WaveNotes) with(note WaveNote) WaveNotes {
+func (n WaveNotes) With(note WaveNote) WaveNotes {
 	out := slices.DeleteFunc(slices.Clone(n), func(x WaveNote) bool { return !x.Due.Before(note.Due) })
-	if len(out) >= maxWaveNotes {
+	if len(out) >= MaxWaveNotes {
 		out = out[1:]
 	}
 	return append(out, note)

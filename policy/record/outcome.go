@@ -1,4 +1,4 @@
-package policy
+package record
 
 // Outcome is what came of a call. Silence is an outcome, never an error.
 type Outcome struct {

@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"time"
@@ -14,9 +14,9 @@ const (
 	// the last time; also how long a used-up quota is left alone.
 	InsightEvery = 24 * time.Hour
 
-	maxInsightNotes = 300                 // locations remembered
-	maxMismatches   = 50                  // clusters remembered
-	insightForget   = 10 * 24 * time.Hour // a location that nobody wants any more
+	MaxInsightNotes = 300                 // locations remembered
+	MaxMismatches   = 50                  // clusters remembered
+	InsightForget   = 10 * 24 * time.Hour // a location that nobody wants any more
 )
 
 // InsightPlace is what one read covers: Recommender knows no wildcard.
@@ -50,13 +50,33 @@ type Mismatch struct {
 // InsightRead is when Recommender last answered about the cluster's place;
 // zero: it has not, or there are more mismatches than are remembered.
 func (b Book) InsightRead(c fleet.Cluster) time.Time {
-	note := b.Fleet.insightNote(c)
-	if !note.Answered || len(b.Fleet.Mismatches) >= maxMismatches {
+	note := b.Fleet.InsightNote(c)
+	if !note.Answered || len(b.Fleet.Mismatches) >= MaxMismatches {
 		return time.Time{}
 	}
 	return note.At
 }
 
-func (f FleetDoc) insightNote(c fleet.Cluster) InsightNote {
+func (f FleetDoc) InsightNote(c fleet.Cluster) InsightNote {
 	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
+}
+
+// InsightActive is the state of an insight that nobody has accepted or
+// dismissed.
+const InsightActive = "ACTIVE"
+
+// Insight is what Recommender says about the CA of one cluster: that it
+// expires. It is shown beside the certificate and decides nothing.
+type Insight struct {
+	Cluster fleet.Ref
+	State   string // ACTIVE, ACCEPTED or DISMISSED, or what the API adds
+}
+
+// InsightAnswer is what came of one read.
+type InsightAnswer struct {
+	Place InsightPlace
+	Found []Insight
+	// Complete is false when there was more than one answer holds: then an
+	// absent insight proves nothing.
+	Complete bool
 }

@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"fmt"
@@ -9,30 +9,30 @@ import (
 // withdrawnOften: so many calls in a row that were taken back before they were
 // sent are no accident any more: people hear, once a day, and the cluster goes
 // behind those whose calls go out.
-const withdrawnOften = 2
+const WithdrawnOften = 2
 
-func withdrawnText(times int, why string) string {
+func WithdrawnText(times int, why string) string {
 	return fmt.Sprintf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
 
 // OftenWithdrawn says that its calls were taken back too often to be an accident,
 // or "".
 func (r Rotation) OftenWithdrawn() string {
-	if r.Withdrawals < withdrawnOften {
+	if r.Withdrawals < WithdrawnOften {
 		return ""
 	}
-	return withdrawnText(r.Withdrawals, r.withdrawnWhy())
+	return WithdrawnText(r.Withdrawals, r.WithdrawnWhy())
 }
 
 // OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
 func (t Try) OftenWithdrawn() string {
-	if t.Withdrawals < withdrawnOften {
+	if t.Withdrawals < WithdrawnOften {
 		return ""
 	}
-	return withdrawnText(t.Withdrawals, t.LastError)
+	return WithdrawnText(t.Withdrawals, t.LastError)
 }
 
-func (r *Rotation) withdrawnWhy() string {
+func (r *Rotation) WithdrawnWhy() string {
 	why := ""
 	for _, c := range r.Settled {
 		if c.State == Withdrawn {
@@ -43,7 +43,7 @@ func (r *Rotation) withdrawnWhy() string {
 }
 
 // tried gives what came of the cluster's last starts, on this CA; nil: nothing.
-func (f *FleetDoc) tried(c fleet.Cluster) *Try {
+func (f *FleetDoc) Tried(c fleet.Cluster) *Try {
 	t, ok := f.Tries[c.Ref.String()]
 	if !ok || t.ClusterID != c.ID || t.CA != c.Bundle.Oldest().Fingerprint {
 		return nil
@@ -53,16 +53,16 @@ func (f *FleetDoc) tried(c fleet.Cluster) *Try {
 
 // follow lets an attempt count on from those before it that were taken back. If
 // it is taken back, too, its record takes the place of theirs: nothing was sent.
-func (t *Try) follow(r *Rotation) {
+func (t *Try) Follow(r *Rotation) {
 	if t != nil && t.Withdrawals > 0 {
 		r.Follows, r.Withdrawals, r.WithdrawnTold = t.Attempt, t.Withdrawals, t.Told
 	}
 }
 
 // noteWithdrawn remembers a start that was taken back, for the next one.
-func (t *Try) noteWithdrawn(r *Rotation) {
+func (t *Try) NoteWithdrawn(r *Rotation) {
 	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
-	t.LastError = clipTo(r.withdrawnWhy(), maxPoolError)
+	t.LastError = ClipTo(r.WithdrawnWhy(), MaxPoolError)
 	if n := len(r.Settled); n > 0 {
 		t.Run = r.Settled[n-1].Run
 	}

@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"maps"
@@ -233,7 +233,7 @@ func (c Call) MayHaveTaken() bool {
 func (c Call) Sent() bool { return c.State != Withdrawn }
 
 // clone makes a copy that shares nothing that is ever changed.
-func (r Rotation) clone() Rotation {
+func (r Rotation) Clone() Rotation {
 	r.Transitions = slices.Clone(r.Transitions)
 	r.PoolCalls = maps.Clone(r.PoolCalls)
 	r.Settled = slices.Clone(r.Settled)
@@ -281,7 +281,7 @@ func (r Rotation) NodesDoneAt() time.Time {
 }
 
 // anyUnsettled says whether any call may still be on its way.
-func (r Rotation) anyUnsettled(now time.Time) bool {
+func (r Rotation) AnyUnsettled(now time.Time) bool {
 	for _, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
 			return true
@@ -295,16 +295,16 @@ func (r Rotation) Unsettled(now time.Time) bool {
 	return r.Call != nil && r.Call.Sent() && !r.Call.MaySettle(now)
 }
 
-func (r *Rotation) retirePool(pool string, call Call) {
+func (r *Rotation) RetirePool(pool string, call Call) {
 	r.PoolCalls = maps.Clone(r.PoolCalls)
 	delete(r.PoolCalls, pool)
 	if call.State != Withdrawn {
 		call.State = Settled
 	}
-	r.remember(call)
+	r.Remember(call)
 }
 
-func (r *Rotation) remember(c Call) {
+func (r *Rotation) Remember(c Call) {
 	r.Settled = append(slices.Clone(r.Settled), c)
 	if n := len(r.Settled); n > MaxSettled {
 		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
@@ -314,7 +314,7 @@ func (r *Rotation) remember(c Call) {
 // nodesFrom is the time (GKE's clock) from which node work counts: the end of
 // the start operation, else a safe distance after the new CA was issued (GKE
 // sets notBefore back by an hour).
-func (r Rotation) nodesFrom() time.Time {
+func (r Rotation) NodesFrom() time.Time {
 	switch {
 	case !r.StartOp.EndedAt.IsZero():
 		return r.StartOp.EndedAt
@@ -326,7 +326,7 @@ func (r Rotation) nodesFrom() time.Time {
 
 // under records the policy that the last step was decided by, where it is not
 // the one that the rotation was started under.
-func (r *Rotation) under(p *InForce) {
+func (r *Rotation) Under(p *InForce) {
 	if p == nil || (r.InForce != nil && r.InForce.Digest == p.Digest && r.InForce.Tool == p.Tool) {
 		return
 	}

@@ -1,4 +1,4 @@
-package policy
+package record
 
 // InForce is the policy that a rotation was started or completed under, for
 // those who audit it later: what ran, and by which settings.

@@ -1,4 +1,4 @@
-package policy
+package record
 
 import "time"
 
@@ -22,7 +22,7 @@ const (
 )
 
 // Back-off after a refusal: the first, second and every later one.
-var backoff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
+var BackOff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 // Sizes of what is stored. Texts are counted as JSON has them, so what is
 // limited here is what a document takes: all that is in the fleet document at
@@ -39,12 +39,12 @@ const (
 	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top
 	MaxTries       = 200 // clusters whose starts came to nothing
 	MaxFailures    = 200 // failed or stuck rotations that nobody has acknowledged
-	maxBy          = 100 // bytes of who said something
-	maxWhy         = 200 // bytes of why
-	maxWaveNotes   = 50
-	maxCounted     = 20  // failed operations remembered per pool
-	maxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
+	MaxBy          = 100 // bytes of who said something
+	MaxWhy         = 200 // bytes of why
+	MaxWaveNotes   = 50
+	MaxCounted     = 20  // failed operations remembered per pool
+	MaxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
 )
 
 // failuresBeforePeople: that many failures of one thing end our own tries.
-const failuresBeforePeople = 3
+const FailuresBeforePeople = 3

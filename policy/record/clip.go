@@ -1,4 +1,4 @@
-package policy
+package record
 
 import (
 	"encoding/json"
@@ -6,10 +6,10 @@ import (
 )
 
 // clip keeps a message within what a document allows.
-func clip(s string) string { return clipTo(s, MaxMessage) }
+func Clip(s string) string { return ClipTo(s, MaxMessage) }
 
 // clipTo keeps a text within n bytes of JSON.
-func clipTo(s string, n int) string {
+func ClipTo(s string, n int) string {
 	const most = 6 // bytes that JSON takes for one: \u003c
 	if len(s)*most <= n || inJSON(s) <= n {
 		return s
