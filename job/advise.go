@@ -59,7 +59,7 @@ func folded(template string, width int) string {
 
 // meantCommand is kinder than for settings: commands are short and typed in haste.
 func meantCommand(text string, names []string) string {
-	if near := didYouMean(text, names); near != "" {
+	if near := words.DidYouMean(text, names); near != "" {
 		return near
 	}
 	for _, name := range names {
@@ -83,5 +83,5 @@ func meantFlag(cmd *cobra.Command, err error) string {
 	if !errors.As(err, &about) || slices.Contains(names, "--"+about.GetSpecifiedName()) {
 		return ""
 	}
-	return didYouMean("--"+about.GetSpecifiedName(), names)
+	return words.DidYouMean("--"+about.GetSpecifiedName(), names)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
@@ -31,7 +32,7 @@ type app struct {
 }
 
 func newApp(environ []string, stdout, stderr io.Writer) *app {
-	a := &app{environ: environ, vars: variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
+	a := &app{environ: environ, vars: config.Variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
 	a.log = newLog(stderr, a.vars["CLOUD_RUN_JOB"] != "", a.vars["CLOUD_RUN_EXECUTION"])
 	return a
 }
@@ -63,8 +64,11 @@ out of reach; 2 settings or arguments are wrong.`,
 	}
 	root.Flags().AddFlagSet(passes.Flags())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
-		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand(), a.forecastCommand(), a.completionCommand())
+	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(),
+		a.validateCommand(), a.simulateCommand(), a.forecastCommand(), a.completionCommand())
+	for _, s := range sayings {
+		root.AddCommand(a.sayCommand(s))
+	}
 	root.SetUsageTemplate(folded(root.UsageTemplate(), a.options("").Width))
 	a.teach(root)
 	advise(root)
@@ -126,18 +130,25 @@ func (a *app) complain(line string) {
 	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))
 }
 
-// settings reads the settings, or says everything that is wrong with them.
-func (a *app) settings() (Settings, error) {
-	s, problems := readSettings(a.environ)
-	err := asFailure(problems)
-	var f *failure
-	if errors.As(err, &f) && !slices.ContainsFunc(a.environ, func(e string) bool { return strings.HasPrefix(e, prefix) }) {
-		f.lines = append(f.lines, "nothing is set yet. Without any settings there is: rotator simulate")
-	}
-	return s, err
+// readSettings reads the settings of an environment.
+func readSettings(environ []string) (config.Settings, []config.Problem) {
+	s, problems := config.Read(environ)
+	s.Tool = version()
+	return s, problems
 }
 
-func asFailure(problems []Problem) error {
+// settings reads the settings, or says everything that is wrong with them.
+func (a *app) settings() (config.Settings, error) {
+	s, problems := readSettings(a.environ)
+	isSetting := func(e string) bool { return strings.HasPrefix(e, config.Prefix) }
+	if len(problems) > 0 && !slices.ContainsFunc(a.environ, isSetting) {
+		return s, asFailure(problems, "nothing is set yet. Without any settings there is: rotator simulate")
+	}
+	return s, asFailure(problems)
+}
+
+// asFailure is nil without problems; more is told after them.
+func asFailure(problems []config.Problem, more ...string) error {
 	if len(problems) == 0 {
 		return nil
 	}
@@ -145,23 +156,8 @@ func asFailure(problems []Problem) error {
 	for _, p := range problems {
 		f.lines = append(f.lines, p.String())
 	}
+	f.lines = append(f.lines, more...)
 	return f
-}
-
-// clock gives the present. at is another time, for commands that only look, or
-// to follow a simulated GKE's clock: free says that at may be any time.
-func clock(at string, s Settings, free bool) (func() time.Time, error) {
-	if at == "" {
-		return func() time.Time { return time.Now().UTC() }, nil
-	}
-	t, err := parseTime(at)
-	if err != nil {
-		return nil, wrong("--at %v", err)
-	}
-	if !free && !s.GKEEndpoint.V.loopback() {
-		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", prefix)
-	}
-	return func() time.Time { return t }, nil
 }
 
 // options say how pictures are made for this terminal, if it is one.
@@ -185,23 +181,6 @@ func (a *app) options(mode string) show.Options {
 		o.Width = width
 	}
 	return o
-}
-
-// format is the --format flag.
-type format string
-
-func (f *format) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *format) Type() string { return "table|json" }
-
-// Set reads the flag.
-func (f *format) Set(text string) error { return pick(f, []byte(text), "table", "json") }
-
-func formatFlag(cmd *cobra.Command) *format {
-	f := format("table")
-	cmd.Flags().Var(&f, "format", "print a table for people or JSON for programs")
-	return &f
 }
 
 // stampedVersion is set by the linker when the image is built: its source has no

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -36,7 +37,7 @@ Google, so a book in Firestore completes no clusters.`,
 				return fmt.Errorf("name one shell: %s", strings.Join(shells, ", "))
 			}
 			if !slices.Contains(shells, args[0]) {
-				return fmt.Errorf("there is no completion for %q%s: name one of %s", args[0], didYouMean(args[0], shells), strings.Join(shells, ", "))
+				return fmt.Errorf("there is no completion for %q%s: name one of %s", args[0], words.DidYouMean(args[0], shells), strings.Join(shells, ", "))
 			}
 			return nil
 		},

@@ -7,22 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
-
-// evidenceForm is the --format of evidence.
-type evidenceForm string
-
-func (f *evidenceForm) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *evidenceForm) Type() string { return "jsonl|csv" }
-
-// Set reads the flag.
-func (f *evidenceForm) Set(text string) error { return pick(f, []byte(text), "jsonl", "csv") }
 
 func (a *app) evidenceCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -41,23 +30,18 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 	}
 	since := cmd.Flags().String("since", "", "closed at this `TIME` or later: a date (its first minute in UTC), a time as in RFC 3339, or a duration before now, e.g. 90d")
 	until := cmd.Flags().String("until", "", "closed before this `TIME`, written alike")
-	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
-	form := evidenceForm("jsonl")
-	cmd.Flags().Var(&form, "format", "print one JSON object a line, or a table for spreadsheets")
+	at := atFlag(cmd)
+	form := choiceFlag(cmd, "format", "print one JSON object a line, or a table for spreadsheets", "jsonl", "csv")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
-		s, err := a.settings()
+		s, now, err := a.begin(*at, false)
 		if err != nil {
 			return err
 		}
-		now, err := clock(*at, s, false)
-		if err != nil {
-			return err
-		}
-		from, err := parseAgo(*since, now())
+		from, err := parseWhen(*since, now(), -1, "90d")
 		if err != nil {
 			return wrong("--since %v", err)
 		}
-		to, err := parseAgo(*until, now())
+		to, err := parseWhen(*until, now(), -1, "90d")
 		if err != nil {
 			return wrong("--until %v", err)
 		}
@@ -69,13 +53,13 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 			return err
 		}
 		defer closeBook(store)
-		return a.evidence(cmd.Context(), s, store, from, to, form)
+		return a.evidence(cmd.Context(), s, store, from, to, *form)
 	})
 	return cmd
 }
 
 // evidence writes the records as they are read: there may be thousands.
-func (a *app) evidence(ctx context.Context, s Settings, store state.Store, from, to time.Time, form evidenceForm) error {
+func (a *app) evidence(ctx context.Context, s config.Settings, store state.Store, from, to time.Time, form string) error {
 	if _, err := pass.Recall(ctx, store, string(s.Env.V)); err != nil { // is it this deployment's?
 		return err
 	}
@@ -105,19 +89,4 @@ func (a *app) evidence(ctx context.Context, s Settings, store state.Store, from,
 		a.complain("no rotation was closed in that time; what is in flight: rotator status")
 	}
 	return nil
-}
-
-// parseAgo reads a time, or a duration before now; nothing is no time.
-func parseAgo(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if d, err := policy.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(-d), nil
-	}
-	t, err := parseTime(text)
-	if err != nil {
-		return t, fmt.Errorf("%w, nor a duration as 90d", err)
-	}
-	return t, nil
 }

@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
@@ -27,12 +23,11 @@ type forecasting struct {
 	days                          int
 	seed                          int64
 	approve, all                  bool
-	report                        *string
-	form                          calendarFormat
+	report, form                  *string
 }
 
 func (a *app) forecastCommand() *cobra.Command {
-	fc := forecasting{form: "table"}
+	var fc forecasting
 	cmd := &cobra.Command{
 		Use:   "forecast",
 		Short: "Show what will happen and when, and what will not fit",
@@ -64,12 +59,13 @@ shows what changes.`,
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
-	f.Var(&fc.form, "format", "print a table for people, JSON for programs, or iCalendar to subscribe to")
+	fc.form = choiceFlag(cmd, "format", "print a table for people, JSON for programs, or iCalendar to subscribe to",
+		"table", "json", "ics")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case f.Changed("from") && f.Changed("at"):
 			return wrong("--from and --at are the same; leave one of them out")
-		case fc.compare != "" && fc.form == "ics":
+		case fc.compare != "" && *fc.form == "ics":
 			return wrong("--format ics is one calendar, and --compare plays two policies; leave one of them out")
 		case fc.fleet == "" && fc.project != "":
 			return wrong("--project names the project of the clusters in --fleet, which is missing")
@@ -79,17 +75,6 @@ shows what changes.`,
 	fc.report = reportFlag(cmd)
 	return cmd
 }
-
-// calendarFormat is the --format flag of forecast.
-type calendarFormat string
-
-func (f *calendarFormat) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *calendarFormat) Type() string { return "table|json|ics" }
-
-// Set reads the flag.
-func (f *calendarFormat) Set(text string) error { return pick(f, []byte(text), "table", "json", "ics") }
 
 // outlook is a forecast being made: where it begins, and under which policies.
 type outlook struct {
@@ -106,15 +91,15 @@ type outlook struct {
 func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	environ := a.environ
 	if fc.fleet != "" {
-		environ = simulationEnviron(environ)
+		environ = config.Simulation(environ)
 	}
 	s, problems := readSettings(environ)
-	var other Settings
+	var other config.Settings
 	if fc.compare != "" {
-		lines, more := readSettingsFile(fc.compare)
+		lines, more := config.ReadFile("--compare", fc.compare)
 		if len(problems) == 0 {
-			var wrongs []Problem
-			other, wrongs = readSettings(overlay(environ, lines))
+			var wrongs []config.Problem
+			other, wrongs = readSettings(config.Over(environ, lines))
 			for i := range wrongs {
 				wrongs[i].What += " (in " + fc.compare + ")"
 			}
@@ -144,12 +129,12 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 }
 
 // look reads where the forecast begins: a file, or the fleet and the book.
-func (a *app) look(ctx context.Context, fc forecasting, s Settings) (*outlook, error) {
+func (a *app) look(ctx context.Context, fc forecasting, s config.Settings) (*outlook, error) {
 	o := &outlook{forecasting: fc, a: a, began: a.mono()}
 	o.show = show.ForecastOptions{Options: a.options(""), Fleet: fc.fleet, Approved: fc.approve, All: fc.all}
-	from, every := time.Now().UTC().Truncate(time.Hour), time.Duration(s.Every.V)
+	from, every := time.Now().UTC().Truncate(time.Hour), s.Every.V
 	if fc.from != "" {
-		t, err := parseTime(fc.from)
+		t, err := config.ParseTime(fc.from)
 		if err != nil {
 			return nil, wrong("--from %v", err)
 		}
@@ -187,16 +172,12 @@ func (o *outlook) fromFile(from time.Time) error {
 
 // fromFleet begins with the fleet and the book as they are now. The next run is
 // where the schedule has it.
-func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) error {
-	store, err := o.a.openExistingBook(ctx, s)
+func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Time) error {
+	store, book, err := o.a.recall(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer closeBook(store)
-	book, err := pass.Recall(ctx, store, string(s.Env.V))
-	if err != nil {
-		return err
-	}
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return err
@@ -209,7 +190,7 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 	read := from
 	if o.from == "" {
 		read = time.Now().UTC()
-		from = nextRun(book.Fleet.LastRun.At, read, time.Duration(s.Every.V))
+		from = nextRun(book.Fleet.LastRun.At, read, s.Every.V)
 	}
 	o.unread, o.show.NoBook = present.Unread, store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
@@ -229,7 +210,7 @@ func nextRun(last, now time.Time, every time.Duration) time.Time {
 }
 
 // play plays one policy forward.
-func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.Policy, error) {
+func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *policy.Policy, error) {
 	shown := s.Policy()
 	played := *shown
 	if o.approve {
@@ -242,7 +223,7 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	shown.Projects = played.Projects
 	setup.Policy, setup.Days, setup.Every, setup.Seed = &played, o.days, played.Every, o.seed
 	view := o.show.Options
-	view.Live = view.Live && o.form == "table"
+	view.Live = view.Live && *o.form == "table"
 	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, view)
 	f, err := sim.Foresee(ctx, setup, func(res pass.Result) {
 		progress.See(res)
@@ -257,7 +238,7 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 
 // report writes the page that a person asked for: the fleet as it is, and what is
 // to come.
-func (o *outlook) report(s Settings, p *policy.Policy, f sim.Forecast) error {
+func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) error {
 	page := o.a.page("forecast", s, o.first)
 	page.Policy, page.Mode, page.Forecast = p, "", &f
 	page.Result.Done = nil // what the first run would do is the forecast's to tell
@@ -273,9 +254,9 @@ func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, oth
 	view := o.show
 	view.Wall = o.a.mono() - o.began
 	switch {
-	case o.form == "json":
+	case *o.form == "json":
 		return show.ForecastJSON(o.a.stdout, f, p, c, other, view)
-	case o.form == "ics":
+	case *o.form == "ics":
 		return show.ForecastICS(o.a.stdout, f, p, view)
 	case c != nil:
 		return show.ForecastCompare(o.a.stdout, *c, p, other, view)
@@ -283,71 +264,13 @@ func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, oth
 	return show.Forecast(o.a.stdout, f, p, view)
 }
 
-// readSettingsFile reads NAME=value lines as deploy/env has them: to the end of
-// the line, without quotes. Names without ROTATOR_ say where the job runs and
-// are passed over.
-func readSettingsFile(path string) (lines []string, problems []Problem) {
-	text, err := os.ReadFile(path) //nolint:gosec // the file that the operator names
-	if err != nil {
-		return nil, []Problem{{Setting: "--compare", What: err.Error()}}
-	}
-	seen := map[string]bool{}
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; scan.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(scan.Text(), "\ufeff"))
-		name, value, ok := strings.Cut(line, "=")
-		name = strings.TrimSpace(name)
-		at := fmt.Sprintf("%s line %d", path, n)
-		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case !ok:
-			problems = append(problems, Problem{Setting: at, What: fmt.Sprintf("%.100q is not NAME=value", line)})
-		case !strings.HasPrefix(name, prefix):
-		case seen[name]:
-			problems = append(problems, Problem{Setting: at, What: name + " is there twice"})
-		default:
-			seen[name] = true
-			lines = append(lines, name+"="+strings.TrimSpace(value))
-		}
-	}
-	if err := scan.Err(); err != nil {
-		problems = append(problems, Problem{Setting: "--compare " + path, What: err.Error()})
-	}
-	if len(lines) == 0 && len(problems) == 0 {
-		problems = append(problems, Problem{Setting: "--compare " + path, What: "it holds no ROTATOR_ setting", Hint: "Write lines as ROTATOR_MAX_ACTIVE=20"})
-	}
-	return lines, problems
-}
-
-// sameFleet are the settings that say which fleet it is and how it is reached:
-// a comparison is of two policies over one fleet.
-var sameFleet = []string{"ENV", "PROJECTS", "MODE", "STATE", "RECOMMENDER", "GKE_ENDPOINT", "RECOMMENDER_ENDPOINT"}
-
-// overlay puts a file's settings over those of the environment.
-func overlay(environ, lines []string) []string {
-	vars := variables(environ)
-	for k, v := range variables(lines) {
-		if !slices.Contains(sameFleet, strings.TrimPrefix(k, prefix)) {
-			vars[k] = v
-		}
-	}
-	var out []string
-	for k, v := range vars {
-		out = append(out, k+"="+v)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // differences lists the settings that differ.
-func differences(a, b Settings) []sim.SettingChange {
+func differences(a, b config.Settings) []sim.SettingChange {
 	var out []sim.SettingChange
-	others := fieldsOf(&b)
-	for i, f := range fieldsOf(&a) {
-		before, _ := f.value.source() // both were read without a problem
-		after, _ := others[i].value.source()
-		if before != after {
-			out = append(out, sim.SettingChange{Name: f.Name, Before: before, After: after})
+	others := b.InForce()
+	for i, before := range a.InForce() {
+		if after := others[i].Value; before.Value != after {
+			out = append(out, sim.SettingChange{Name: before.Name, Before: before.Value, After: after})
 		}
 	}
 	return out

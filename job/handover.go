@@ -12,24 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/handover"
-	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
-
-// handOverForm is the --format of handover.
-type handOverForm string
-
-func (f *handOverForm) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *handOverForm) Type() string { return "text|markdown|json" }
-
-// Set reads the flag.
-func (f *handOverForm) Set(text string) error {
-	return pick(f, []byte(text), "text", "markdown", "json")
-}
 
 func (a *app) handOverCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -44,28 +31,24 @@ flight, else for the last one that was completed. Nothing is changed.`,
   rotator handover catalog --format json | jq -r '.facts.completes'`,
 		Args: cobra.ExactArgs(1),
 	}
-	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
-	form := handOverForm("text")
-	cmd.Flags().Var(&form, "format", "print text for a terminal, Markdown for a ticket, or JSON for programs")
+	at := atFlag(cmd)
+	form := choiceFlag(cmd, "format", "print text for a terminal, Markdown for a ticket, or JSON for programs",
+		"text", "markdown", "json")
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		s, err := a.settings()
+		s, now, err := a.begin(*at, false)
 		if err != nil {
 			return err
 		}
-		now, err := clock(*at, s, false)
-		if err != nil {
-			return err
-		}
-		store, err := a.openExistingBook(cmd.Context(), s)
+		store, book, err := a.recall(cmd.Context(), s)
 		if err != nil {
 			return err
 		}
 		defer closeBook(store)
-		h, err := a.handOver(cmd.Context(), s, store, args[0], now())
+		h, err := a.handOver(cmd.Context(), s, store, book, args[0], now())
 		if err != nil {
 			return err
 		}
-		switch p := handover.Of(h); form {
+		switch p := handover.Of(h); *form {
 		case "json":
 			return handover.WriteJSON(a.stdout, p)
 		case "markdown":
@@ -79,12 +62,9 @@ flight, else for the last one that was completed. Nothing is changed.`,
 }
 
 // handOver gathers the facts about the cluster that the text names.
-func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text string, now time.Time) (policy.HandOver, error) {
+func (a *app) handOver(ctx context.Context, s config.Settings, store state.Store, book policy.Book, text string, now time.Time,
+) (policy.HandOver, error) {
 	var none policy.HandOver
-	book, err := pass.Recall(ctx, store, string(s.Env.V))
-	if err != nil {
-		return none, err
-	}
 	ref, err := a.clusterNamed(text, book)
 	if err != nil {
 		return none, err
@@ -106,7 +86,7 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 }
 
 // handOverOfLast is about the newest attempt on record that brought a new CA.
-func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (policy.HandOver, error) {
+func (a *app) handOverOfLast(ctx context.Context, s config.Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (policy.HandOver, error) {
 	var none policy.HandOver
 	var history []policy.Record
 	if store != nil {

@@ -35,15 +35,16 @@ var house = map[string]struct {
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window", "policy/reason"}, []string{}, "the simulation drives production code"},
 	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/words":                {nil, []string{}, "text made harmless and folded, a leaf for all that shows"},
+	"job/config":               {[]string{"job/words", "policy", "policy/window"}, []string{"github.com/kelseyhightower/envconfig"}, "settings into values: it reads texts, and does nothing"},
 	"job/handover":             {[]string{"job/words", "policy"}, []string{}, "facts into words and commands: whoever tells people may use it"},
 	"job/evidence":             {[]string{"job/words", "policy", "policy/reason"}, []string{}, "records into lines for auditors, nothing added"},
-	"job/show":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/window", "policy/reason"}, nil, "pictures of values, no doing"},
+	"job/show":                 {[]string{"job/config", "job/sim", "job/pass", "job/words", "policy", "policy/window", "policy/reason"}, nil, "pictures of values, no doing"},
 	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
 	"job/report":               {[]string{"job/words", "job/show", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
-	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
+	"job/tell":                 {[]string{"job/config", "job/words", "job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
-	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
+	"job":                      {[]string{"job/config", "job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
 }
 
 // pure packages must not even reach for these of the standard library.

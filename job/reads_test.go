@@ -11,6 +11,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
@@ -93,7 +94,7 @@ func look(t *testing.T, c crowd, book state.Store, address string, tell ...pass.
 		Read: cloud, Move: cloud, Store: book, NewID: randomID, Tell: tell,
 		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
-	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {
+	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: config.Act, Parallel: 4}); err != nil {
 		t.Fatal(err)
 	}
 }

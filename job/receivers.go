@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
 )
@@ -17,12 +18,12 @@ import (
 // receivers are those whom the settings want told; a plan tells nobody. One that
 // cannot be made stops no run: what it should be told waits in the book, and the
 // run says why.
-func (a *app) receivers(ctx context.Context, s Settings, w wiring) (out []pass.Receiver, done func()) {
+func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out []pass.Receiver, done func()) {
 	done = func() {}
 	if w.lookOnly {
 		return nil, done
 	}
-	if s.NotifyWebhook.V.asked() {
+	if s.NotifyWebhook.V.Asked() {
 		hook, err := newWebhook(s)
 		if err != nil {
 			out = append(out, tell.Broken{Receiver: tell.WebhookName, Why: err})
@@ -40,7 +41,7 @@ func (a *app) receivers(ctx context.Context, s Settings, w wiring) (out []pass.R
 	return append(out, topic), func() { _ = topic.Close() } // every message was answered
 }
 
-func newWebhook(s Settings) (*tell.Webhook, error) {
+func newWebhook(s config.Settings) (*tell.Webhook, error) {
 	o := tell.WebhookOptions{URL: s.NotifyWebhook.V.URL, Format: string(s.NotifyFormat.V), Env: string(s.Env.V), Now: time.Now}
 	var err error
 	if s.NotifyWebhook.V.File != "" {
@@ -68,16 +69,16 @@ func secretIn(setting, path string) (string, error) {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		return "", fmt.Errorf("the file of %s%s cannot be opened: %w", prefix, setting, err)
+		return "", fmt.Errorf("the file of %s%s cannot be opened: %w", config.Prefix, setting, err)
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, mostSecret))
 	secret := strings.TrimSpace(string(text))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("the file of %s%s cannot be read", prefix, setting)
+		return "", fmt.Errorf("the file of %s%s cannot be read", config.Prefix, setting)
 	case secret == "":
-		return "", fmt.Errorf("the file of %s%s is empty", prefix, setting)
+		return "", fmt.Errorf("the file of %s%s is empty", config.Prefix, setting)
 	}
 	return secret, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/report"
 	"gke-credential-rotator/policy"
@@ -22,10 +23,10 @@ func reportFlag(cmd *cobra.Command) *string {
 }
 
 // page is a report of what the command saw and did; the caller adds stories.
-func (a *app) page(command string, s Settings, res pass.Result) report.Page {
+func (a *app) page(command string, s config.Settings, res pass.Result) report.Page {
 	return report.Page{
-		Command: command, Mode: string(s.Mode.V), Version: version(), Zone: a.options("").Zone,
-		Policy: s.Policy(), Settings: s.inForce(), Result: res,
+		Command: command, Mode: s.Mode.V, Version: version(), Zone: a.options("").Zone,
+		Policy: s.Policy(), Settings: inForce(s), Result: res,
 	}
 }
 
@@ -38,7 +39,7 @@ const (
 
 // pageWithEvidence is a report that also shows what the book holds of finished
 // rotations. Where that cannot be read the page is made without it.
-func (a *app) pageWithEvidence(ctx context.Context, command string, s Settings, w pass.World, res pass.Result) report.Page {
+func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Settings, w pass.World, res pass.Result) report.Page {
 	page := a.page(command, s, res)
 	if w.Store == nil {
 		page.Finished = closed(res)
@@ -85,8 +86,7 @@ const reportWithin = time.Minute
 
 // runReport writes the report of a run, whose work is done: what goes wrong is
 // one line in the log, and a run that was told to stop ends without one.
-func (a *app) runReport(ctx context.Context, s Settings, w pass.World, res pass.Result) {
-	path := string(s.Report.V)
+func (a *app) runReport(ctx context.Context, s config.Settings, path string, w pass.World, res pass.Result) {
 	if path == "" || len(res.Decisions)+len(res.Fleet.Unread) == 0 {
 		return // nobody asked, or nothing was seen: the page before tells more
 	}

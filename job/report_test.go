@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/report"
 	"gke-credential-rotator/policy"
@@ -20,7 +21,7 @@ import (
 )
 
 func smallPage() report.Page {
-	return report.Page{Command: "run", Mode: observe, Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}}, Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
+	return report.Page{Command: "run", Mode: config.Observe, Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}}, Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
 }
 
 // TestReportIsReplaced: who reads sees the old page or the new one; nothing is

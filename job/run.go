@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 )
 
@@ -24,33 +26,26 @@ With MODE=observe nothing is sent to GKE; the book is kept all the same.`,
   ROTATOR_MODE=act ROTATOR_STATE=file:/var/lib/rotator/book.db rotator run`,
 		Args: cobra.NoArgs,
 	}
-	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+	at := atFlag(cmd)
 	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
-		s, err := a.settings()
+		s, now, err := a.begin(*at, false)
 		if err != nil {
 			return err
 		}
-		if *page != "" {
-			s.Report.V = filePath(*page)
-		}
-		now, err := clock(*at, s, false)
-		if err != nil {
-			return err
-		}
-		return a.onePass(cmd.Context(), s, now)
+		return a.onePass(cmd.Context(), s, now, cmp.Or(*page, string(s.Report.V)))
 	})
 	return cmd
 }
 
-func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) error {
+func (a *app) onePass(ctx context.Context, s config.Settings, now func() time.Time, page string) error {
 	world, done, err := a.connect(ctx, s, wiring{now: now})
 	if err != nil {
 		return err
 	}
 	defer done()
 	res, err := pass.Run(ctx, world, a.passOptions(s))
-	a.runReport(ctx, s, world, res)
+	a.runReport(ctx, s, page, world, res)
 	switch unstored := fmt.Sprintf("%d outcomes could not be stored; each is in the log, whole", res.Unstored); {
 	case res.Unstored == 0:
 		return err
@@ -61,10 +56,10 @@ func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) err
 	}
 }
 
-func (a *app) passOptions(s Settings) pass.Options {
+func (a *app) passOptions(s config.Settings) pass.Options {
 	name, attempt := a.execution()
 	return pass.Options{
-		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: string(s.Mode.V),
-		Parallel: int(s.Parallel.V), Deadline: time.Duration(s.Deadline.V), Ahead: time.Duration(s.NotifyAhead.V), Version: version(),
+		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: s.Mode.V,
+		Parallel: s.Parallel.V, Deadline: s.Deadline.V, Ahead: s.NotifyAhead.V, Version: version(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
@@ -18,80 +19,84 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// saying is what people's commands share: who, why, and until when.
-type saying struct {
-	a                     *app
-	by, reason, until, at string
-}
-
 // sayCommand makes a command that tells the job something about a cluster.
-func (a *app) sayCommand(use, short, long, example string, withUntil bool, do func(*cobra.Command, *heard) error) *cobra.Command {
-	w := &saying{a: a}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1)}
+func (a *app) sayCommand(s saying) *cobra.Command {
+	cmd := &cobra.Command{Use: s.use, Short: s.short, Long: s.long, Example: s.example, Args: cobra.ExactArgs(1)}
 	f := cmd.Flags()
-	f.StringVar(&w.by, "by", "", "`WHO` says it; recorded as stated; required")
-	f.StringVar(&w.reason, "reason", "", "`WHY`; recorded as stated; required but of hold")
-	f.StringVar(&w.at, "at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
-	if withUntil {
-		f.StringVar(&w.until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, or a duration from now, e.g. 3d")
+	by := f.String("by", "", "`WHO` says it; recorded as stated; required")
+	reason := f.String("reason", "", "`WHY`; recorded as stated; required but of hold")
+	at := atFlag(cmd)
+	until := new(string)
+	if s.withUntil {
+		f.StringVar(until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, "+
+			"or a duration from now, e.g. 3d")
 	}
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		h, err := w.listen(cmd.Context(), cmd.Name(), args[0])
-		if err != nil {
+		h := &heard{a: a, said: policy.Said{By: clip(*by), Reason: clip(*reason)}}
+		if err := h.listen(cmd, args[0], *at, *until); err != nil {
 			return err
 		}
 		defer closeBook(h.store)
-		return do(cmd, h)
+		if s.before != nil {
+			if err := s.before(cmd.Context(), h); err != nil {
+				return err
+			}
+		}
+		if err := h.note(cmd.Context(), s.word); err != nil {
+			return err
+		}
+		for _, line := range h.beyond {
+			a.complain("a hold cannot stop this: " + line)
+		}
+		return nil
 	})
 	return cmd
 }
 
 // heard is what was said, and the book in which it will be noted.
 type heard struct {
-	a     *app
-	s     Settings
-	store state.Store
-	ref   policy.Ref // zero: all
-	until time.Time
-	said  policy.Said
+	a       *app
+	s       config.Settings
+	store   state.Store
+	ref     policy.Ref     // zero: all
+	cluster policy.Cluster // as GKE has it, where the word needs that
+	until   time.Time
+	said    policy.Said
+	beyond  []string // what a hold cannot stop
 }
 
-func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, error) {
-	s, err := w.a.settings()
+// listen checks what was said, and opens the book.
+func (h *heard) listen(cmd *cobra.Command, cluster, at, until string) error {
+	s, now, err := h.a.begin(at, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	now, err := clock(w.at, s, false)
-	if err != nil {
-		return nil, err
-	}
-	name, _ := w.a.execution()
-	h := &heard{a: w.a, s: s, said: policy.Said{By: clip(w.by), Reason: clip(w.reason), At: now(), Run: name}}
+	h.s, h.said.At = s, now()
+	h.said.Run, _ = h.a.execution()
 	var missing []string
 	if h.said.By == "" {
 		missing = append(missing, "--by is missing: write who says it, e.g. --by ann")
 	}
-	if h.said.Reason == "" && word != "hold" { // a stop is wanted at once
+	if h.said.Reason == "" && cmd.Name() != "hold" { // a stop is wanted at once
 		missing = append(missing, `--reason is missing: write why, e.g. --reason "ticket 4711"`)
 	}
-	if h.until, err = parseUntil(w.until, h.said.At); err != nil {
+	if h.until, err = parseWhen(until, h.said.At, 1, "3d"); err != nil {
 		missing = append(missing, "--until "+err.Error())
 	}
 	if len(missing) > 0 {
-		return nil, &failure{2, missing}
+		return &failure{2, missing}
 	}
-	if h.store, err = w.a.openBook(ctx, s); err != nil {
-		return nil, err
+	if h.store, err = h.a.openBook(cmd.Context(), s); err != nil {
+		return err
 	}
-	book, err := pass.Recall(ctx, h.store, string(s.Env.V))
+	book, err := pass.Recall(cmd.Context(), h.store, string(s.Env.V))
 	if err == nil && cluster != "all" {
-		h.ref, err = w.a.clusterNamed(cluster, book)
+		h.ref, err = h.a.clusterNamed(cluster, book)
 	}
 	if err != nil {
 		closeBook(h.store)
-		return nil, err
 	}
-	return h, nil
+	return err
 }
 
 // clip keeps what people write from filling the document.
@@ -104,35 +109,18 @@ func clip(text string) string {
 	return text
 }
 
-func parseUntil(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if d, err := policy.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(d), nil
-	}
-	t, err := parseTime(text)
-	if err != nil {
-		return t, fmt.Errorf("%w, nor a duration as 3d", err)
-	}
-	return t, nil
-}
-
-// word is one of policy's answers to what people say.
-type word func(policy.Book) (policy.FleetDoc, string, error)
-
 // conflicts is how often a note is tried again when somebody else wrote first.
 const conflicts = 5
 
 // note reads the book, asks what the word makes of it and stores that.
-func (h *heard) note(ctx context.Context, say word) error {
+func (h *heard) note(ctx context.Context, say func(*heard, policy.Book) (policy.FleetDoc, string, error)) error {
 	var err error
 	for range conflicts {
 		var book policy.Book
 		if book, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
 			return err
 		}
-		doc, text, refused := say(book)
+		doc, text, refused := say(h, book)
 		if refused != nil {
 			return wrong("%v", refused)
 		}
@@ -142,7 +130,8 @@ func (h *heard) note(ctx context.Context, say word) error {
 		case errors.Is(err, state.ErrConflict):
 			continue
 		case errors.Is(err, state.ErrTooLarge):
-			return fmt.Errorf("nothing was stored, the book is full: %w; release or close what is over, rotator status lists it", err)
+			return fmt.Errorf("nothing was stored, the book is full: %w; "+
+				"release or close what is over, rotator status lists it", err)
 		case err != nil:
 			return fmt.Errorf("it is not clear whether this was stored, look with rotator status: %w", err)
 		}
@@ -161,36 +150,38 @@ func (a *app) tell(text string, said policy.Said) {
 	fmt.Fprintln(a.stdout, words.Harmless(text)+".")
 }
 
-// rotationOf gives the cluster's rotation on record; nil when there is none.
-func rotationOf(book policy.Book, ref policy.Ref) *policy.Rotation {
-	if r, ok := book.Rotations[ref]; ok {
+// rotation gives the cluster's rotation on record; nil when there is none.
+func (h *heard) rotation(book policy.Book) *policy.Rotation {
+	if r, ok := book.Rotations[h.ref]; ok {
 		return &r
 	}
 	return nil
 }
 
 // onlyOne refuses all where one cluster must be named.
-func (h *heard) onlyOne() error {
+func onlyOne(_ context.Context, h *heard) error {
 	if h.ref.IsZero() {
 		return wrong("name one cluster: PROJECT/LOCATION/CLUSTER; only hold and release take all")
 	}
 	return nil
 }
 
-// cluster reads the cluster that is spoken of; it must be one that this
+// mustSee reads the cluster that is spoken of; it must be one that this
 // deployment looks at.
-func (h *heard) cluster(ctx context.Context) (policy.Cluster, error) {
-	if err := h.onlyOne(); err != nil {
-		return policy.Cluster{}, err
+func mustSee(ctx context.Context, h *heard) error {
+	if err := onlyOne(ctx, h); err != nil {
+		return err
 	}
-	if !slices.Contains(h.s.Projects.V, h.ref.Project) {
-		return policy.Cluster{}, wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s", h.ref.Project, prefix, didYouMean(h.ref.Project, h.s.Projects.V), h.ref)
+	if p := h.ref.Project; !slices.Contains(h.s.Projects.V, p) {
+		return wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s",
+			p, config.Prefix, words.DidYouMean(p, h.s.Projects.V), h.ref)
 	}
-	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	var err error
+	h.cluster, err = readCluster(ctx, h.s, h.ref, h.said.At)
 	if errors.Is(err, gke.ErrNotFound) {
-		return c, wrong("%v; rotator plan --format json lists those that do", err)
+		return wrong("%v; rotator plan --format json lists those that do", err)
 	}
-	return c, err
+	return err
 }
 
 // meant names the clusters of the project that are a few letters away.
@@ -207,7 +198,7 @@ func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
 }
 
 // readCluster reads one cluster and its operations, operations first.
-func readCluster(ctx context.Context, s Settings, ref policy.Ref, now time.Time) (policy.Cluster, error) {
+func readCluster(ctx context.Context, s config.Settings, ref policy.Ref, now time.Time) (policy.Cluster, error) {
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return policy.Cluster{}, err

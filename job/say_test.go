@@ -51,7 +51,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 				return d
 			}},
 		}
-		err := h.note(t.Context(), func(book policy.Book) (policy.FleetDoc, string, error) {
+		err := h.note(t.Context(), func(_ *heard, book policy.Book) (policy.FleetDoc, string, error) {
 			return book.Fleet.Hold(policy.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := book.Fleet(t.Context())

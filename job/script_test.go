@@ -24,6 +24,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -68,7 +69,7 @@ func TestScripts(t *testing.T) {
 			env.Values["gke"] = &servedGKE{}
 			env.Setenv("ROTATOR_ENV", "test")
 			env.Setenv("ROTATOR_PROJECTS", "shop-prod,shop-dev,ml-prod,bank-prod")
-			env.Setenv("ROTATOR_MODE", act)
+			env.Setenv("ROTATOR_MODE", config.Act)
 			env.Setenv("ROTATOR_STATE", "file:"+env.WorkDir+"/book.db")
 			env.Setenv("NO_COLOR", "1")
 			return nil
@@ -145,7 +146,7 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 // servedGKE is the simulated GKE of one script.
 type servedGKE struct {
 	world   *gkesim.World
-	address address
+	address config.Address
 	mu      sync.Mutex // guards all below
 	denied  []denial
 	hidden  string // a cluster's name, P/L/C
@@ -274,7 +275,7 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	g.world.Register(s)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	ts.Defer(s.Stop)
-	g.address = address(listener.Addr().String())
+	g.address = config.Address(listener.Addr().String())
 	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
 	return nil
 }

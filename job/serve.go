@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 )
 
 // shutdownTimeout is how long open requests get when serving ends.
@@ -19,7 +20,7 @@ const shutdownTimeout = 5 * time.Second
 // pastable are the projects that may stand in ROTATOR_PROJECTS, and so in a line
 // that people paste into a shell. Recorded fleets hold odd names.
 func pastable(projects []string) []string {
-	return slices.DeleteFunc(projects, func(p string) bool { return !simulatedProject.MatchString(p) })
+	return slices.DeleteFunc(projects, func(p string) bool { return !config.SimulatedProject.MatchString(p) })
 }
 
 // serve serves only the simulated GKE, for any client, until the context ends.

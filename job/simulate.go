@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
@@ -23,8 +24,7 @@ type simulation struct {
 	seed                                int64
 	serve                               string
 	speed                               float64
-	form                                *format
-	report                              *string
+	report, form                        *string
 }
 
 // The longest simulation: more runs would take minutes and teach nothing.
@@ -88,7 +88,7 @@ func (sm simulation) together(given func(name string) bool) error {
 }
 
 func (a *app) simulate(ctx context.Context, sm simulation) error {
-	s, problems := readSettings(simulationEnviron(a.environ))
+	s, problems := readSettings(config.Simulation(a.environ))
 	if err := asFailure(problems); err != nil {
 		return err
 	}
@@ -132,13 +132,13 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 }
 
 // setup checks the flags and makes an empty world.
-func (sm simulation) setup(s Settings) (sim.Setup, error) {
+func (sm simulation) setup(s config.Settings) (sim.Setup, error) {
 	var none sim.Setup
 	faults, err := faultWords(sm.faults, sm.serve != "")
 	if err != nil {
 		return none, err
 	}
-	every := time.Duration(s.Every.V)
+	every := s.Every.V
 	if sm.every != "" {
 		d, err := policy.ParseDuration(sm.every)
 		if err != nil {
@@ -154,7 +154,7 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 		from = time.Now().UTC().Truncate(time.Hour)
 	}
 	if sm.from != "" {
-		t, err := parseTime(sm.from)
+		t, err := config.ParseTime(sm.from)
 		if err != nil {
 			return none, wrong("--from %v", err)
 		}

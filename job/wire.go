@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
 
@@ -23,8 +25,16 @@ type wiring struct {
 	lookOnly bool
 }
 
+// begin reads the settings, and the clock that --at asks for.
+func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time.Time, err error) {
+	if s, err = a.settings(); err == nil {
+		now, err = clock(at, s, anyTime)
+	}
+	return s, now, err
+}
+
 // connect builds the world of a run. done gives it back.
-func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.World, done func(), err error) {
+func (a *app) connect(ctx context.Context, s config.Settings, w wiring) (world pass.World, done func(), err error) {
 	var book state.Store
 	if w.lookOnly {
 		book, err = a.openExistingBook(ctx, s)
@@ -48,7 +58,7 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 	}
 	receivers, hangUp := a.receivers(ctx, s, w)
 	world.Tell = receivers
-	if s.Mode.V == act && !w.lookOnly {
+	if s.Mode.V == config.Act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
 	}
 	return world, func() {
@@ -64,8 +74,8 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 // insights connects to Recommender, if the settings ask for it and this is no
 // plan; nil: not asked. That it cannot be reached stops no run. Beside a
 // simulated GKE only a simulated Recommender knows anything.
-func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommender {
-	if w.lookOnly || s.Recommender.V == "off" || (s.GKEEndpoint.V.loopback() && !s.RecommenderEndpoint.V.loopback()) {
+func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Recommender {
+	if w.lookOnly || s.Recommender.V == "off" || (s.GKEEndpoint.V.Loopback() && !s.RecommenderEndpoint.V.Loopback()) {
 		return nil
 	}
 	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), clientOptions(s.RecommenderEndpoint.V)...)
@@ -78,7 +88,7 @@ func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommend
 
 // openBook opens the book that the settings name. A file that is not there yet
 // is made by the first write; a Firestore database is made by people.
-func (a *app) openBook(ctx context.Context, s Settings) (state.Store, error) {
+func (a *app) openBook(ctx context.Context, s config.Settings) (state.Store, error) {
 	if s.State.V.File == "" {
 		return a.openFirestore(ctx, s)
 	}
@@ -86,7 +96,7 @@ func (a *app) openBook(ctx context.Context, s Settings) (state.Store, error) {
 }
 
 // openExistingBook opens the book to read; nil when there is no file yet.
-func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, error) {
+func (a *app) openExistingBook(ctx context.Context, s config.Settings) (state.Store, error) {
 	if s.State.V.File == "" {
 		return a.openFirestore(ctx, s) // whose reads make nothing
 	}
@@ -96,7 +106,18 @@ func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, er
 	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
-func (a *app) openFirestore(ctx context.Context, s Settings) (state.Store, error) {
+// recall opens the book to read, if there is one, and reads what is in flight.
+func (a *app) recall(ctx context.Context, s config.Settings) (store state.Store, book policy.Book, err error) {
+	if store, err = a.openExistingBook(ctx, s); err != nil {
+		return nil, book, err
+	}
+	if book, err = pass.Recall(ctx, store, string(s.Env.V)); err != nil {
+		closeBook(store)
+	}
+	return store, book, err
+}
+
+func (a *app) openFirestore(ctx context.Context, s config.Settings) (state.Store, error) {
 	host := a.vars["FIRESTORE_EMULATOR_HOST"]
 	f, err := state.OpenFirestore(ctx, s.State.V.Project, s.State.V.Database, state.FirestoreOptions{Emulator: host, Client: emulatorOptions(host)})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // Policy is what a deployment wants, read from its settings. Each field's
-// meaning, default and reason stand with the setting in job/settings.go.
+// meaning, default and reason stand with the setting in job/config/settings.go.
 type Policy struct {
 	Env       string
 	Projects  []string

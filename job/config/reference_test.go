@@ -1,6 +1,7 @@
-package main
+package config
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -10,13 +11,15 @@ import (
 	"testing"
 )
 
+var update = flag.Bool("update", false, "write what deploy/CONFIG.md should say")
+
 // TestConfigReference: deploy/CONFIG.md is made of the comments and tags in
-// settings.go and is not stale. go test ./job -run Reference -update writes it.
+// settings.go and is not stale. go test ./job/config -run Reference -update writes it.
 func TestConfigReference(t *testing.T) {
-	const path = "../deploy/CONFIG.md"
+	const path = "../../deploy/CONFIG.md"
 	want := configReference(t)
 	if *update {
-		if err := os.MkdirAll("../deploy", 0o755); err != nil {
+		if err := os.MkdirAll("../../deploy", 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
@@ -28,13 +31,13 @@ func TestConfigReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is stale: run go test ./job -run Reference -update", path)
+		t.Errorf("%s is stale: run go test ./job/config -run Reference -update", path)
 	}
 }
 
 const configIntro = `# Settings
 
-Made from ` + "`job/settings.go`" + `; do not edit. Every setting is an environment variable.
+Made from ` + "`job/config/settings.go`" + `; do not edit. Every setting is an environment variable.
 ` + "`rotator validate`" + ` checks them, all at once, and shows what follows from them.
 
 - A name that begins with ` + "`ROTATOR_`" + ` and is not in this table is an error: a misspelt
@@ -52,21 +55,21 @@ func configReference(t *testing.T) string {
 	comments, headings := settingComments(t)
 	var table, text strings.Builder
 	table.WriteString("| setting | default | in short |\n| --- | --- | --- |\n")
-	for _, f := range fieldsOf(&Settings{}) {
-		comment := comments[f.Field]
-		if comment == "" || f.Form == "" {
-			t.Errorf("%s needs a comment and a form", f.Field)
+	for _, f := range rowsOf(&Settings{}) {
+		comment := comments[f.field.Name]
+		if comment == "" || f.form() == "" {
+			t.Errorf("%s needs a comment and a form", f.field.Name)
 		}
 		def := "(required)"
 		if f.Default != "" {
 			def = "`" + f.Default + "`"
 		}
 		short, _, _ := strings.Cut(comment, ". ")
-		fmt.Fprintf(&table, "| [`%s%s`](#%s) | %s | %s. |\n", prefix, f.Name, strings.ToLower(prefix+f.Name), def, strings.TrimSuffix(short, "."))
-		if h := headings[f.Field]; h != "" {
+		fmt.Fprintf(&table, "| [`%s%s`](#%s) | %s | %s. |\n", Prefix, f.Name, strings.ToLower(Prefix+f.Name), def, strings.TrimSuffix(short, "."))
+		if h := headings[f.field.Name]; h != "" {
 			fmt.Fprintf(&text, "\n## %s\n", h)
 		}
-		fmt.Fprintf(&text, "\n### %s%s\n\n%s\n\n- Default: %s\n- Form: %s\n", prefix, f.Name, strings.ReplaceAll(comment, "WARNING:", "**Warning:**"), def, f.Form)
+		fmt.Fprintf(&text, "\n### %s%s\n\n%s\n\n- Default: %s\n- Form: %s\n", Prefix, f.Name, strings.ReplaceAll(comment, "WARNING:", "**Warning:**"), def, f.form())
 	}
 	return configIntro + table.String() + text.String()
 }

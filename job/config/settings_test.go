@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 var enough = []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod, shop-dev"}
 
 func TestDefaults(t *testing.T) {
-	s, problems := readSettings(enough)
+	s, problems := Read(enough)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 		what      string
 		got, want any
 	}{
-		{"MODE", string(s.Mode.V), observe},
+		{"MODE", s.Mode.V, Observe},
 		{"SOAK", p.Soak, 72 * time.Hour},
 		{"ROTATE_BEFORE_EXPIRY", p.RotateBeforeExpiry, 180 * day},
 		{"MAX_CA_AGE", p.MaxCAAge, time.Duration(0)},
@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 		{"ADOPT", p.Adopt, policy.AdoptWatch},
 		{"STEER", p.Steer, policy.SteerHold},
 		{"STATE", s.State.V.File, "rotator-book.db"},
-		{"DEADLINE", time.Duration(s.Deadline.V), 50 * time.Minute},
+		{"DEADLINE", s.Deadline.V, 50 * time.Minute},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s is %v, want %v", c.what, c.got, c.want)
@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // badSettings lists settings that must be refused, with a part of what is said.
-var badSettings = []struct{ set, says string }{
+var badSettings = []struct{ Set, says string }{
 	{"ROTATOR_ENV=", "required"},
 	{"ROTATOR_ENV=prod/eu", "is not a name"},
 	{"ROTATOR_PROJECTS=", "required"},
@@ -115,10 +115,10 @@ var badSettings = []struct{ set, says string }{
 
 func TestWrongSettings(t *testing.T) {
 	for _, c := range badSettings {
-		t.Run(c.set, func(t *testing.T) {
-			name, _, _ := strings.Cut(c.set, "=")
+		t.Run(c.Set, func(t *testing.T) {
+			name, _, _ := strings.Cut(c.Set, "=")
 			environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
-			_, problems := readSettings(append(environ, c.set))
+			_, problems := Read(append(environ, c.Set))
 			t.Log(problems) // go test -v prints what people read
 			if len(problems) != 1 || !strings.Contains(problems[0].String(), c.says) {
 				t.Errorf("want one problem that says %q, got %v", c.says, problems)
@@ -133,22 +133,22 @@ func TestWrongSettings(t *testing.T) {
 // TestEverySettingIsRead: the name in the reference is the name that envconfig
 // reads.
 func TestEverySettingIsRead(t *testing.T) {
-	for _, f := range fieldsOf(&Settings{}) {
+	for _, f := range rowsOf(&Settings{}) {
 		const nonsense = "(nonsense, 1-"
-		_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", prefix + f.Name + "=" + nonsense})
+		_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", Prefix + f.Name + "=" + nonsense})
 		if !slices.ContainsFunc(problems, func(p Problem) bool {
-			return p.Setting == prefix+f.Name && (p.Text == nonsense || p.Text == hiddenText)
+			return p.Setting == Prefix+f.Name && (p.Text == nonsense || p.Text == hidden)
 		}) {
-			t.Errorf("%s%s was not read, or nonsense pleased it: %v", prefix, f.Name, problems)
+			t.Errorf("%s%s was not read, or nonsense pleased it: %v", Prefix, f.Name, problems)
 		}
-		if f.Form == "" {
+		if f.form() == "" {
 			t.Errorf("%s has no form to hint at", f.Name)
 		}
 	}
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x", "ROTATOR_MAX_ACTIVE=0"})
+	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x", "ROTATOR_MAX_ACTIVE=0"})
 	var got []string
 	for _, p := range problems {
 		got = append(got, p.Setting)
@@ -163,8 +163,8 @@ func TestAllProblemsAtOnce(t *testing.T) {
 // nor lost, and a name without the prefix means nothing.
 func TestOnlyTheGivenEnvironment(t *testing.T) {
 	t.Setenv("ROTATOR_SOAK", "9d")
-	s, problems := readSettings(append(enough, "SOAK=4d", "MODE=act", "ROTATOR_NODES=gke"))
-	if len(problems) > 0 || time.Duration(s.Soak.V) != 72*time.Hour || s.Mode.V != observe {
+	s, problems := Read(append(enough, "SOAK=4d", "MODE=act", "ROTATOR_NODES=gke"))
+	if len(problems) > 0 || s.Soak.V != 72*time.Hour || s.Mode.V != Observe {
 		t.Errorf("problems %v, SOAK %v, MODE %v", problems, s.Soak.V, s.Mode.V)
 	}
 	if v := os.Getenv("ROTATOR_SOAK"); v != "9d" {
@@ -179,13 +179,13 @@ func TestOnlyTheGivenEnvironment(t *testing.T) {
 // where the default is to have none, and an error where it is not.
 func TestEmptyMeansNothing(t *testing.T) {
 	environ := slices.Clone(enough)
-	for _, f := range fieldsOf(&Settings{}) {
+	for _, f := range rowsOf(&Settings{}) {
 		if slices.Contains(saysNothing, f.Default) {
-			environ = append(environ, prefix+f.Name+"= ")
+			environ = append(environ, Prefix+f.Name+"= ")
 		}
 	}
-	got, problems := readSettings(environ)
-	want, _ := readSettings(enough)
+	got, problems := Read(environ)
+	want, _ := Read(enough)
 	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) || got.GKEEndpoint.V != want.GKEEndpoint.V {
 		t.Errorf("problems %v, policy %+v", problems, got.Policy())
 	}
@@ -195,15 +195,15 @@ func TestEmptyMeansNothing(t *testing.T) {
 }
 
 func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
-	_, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
+	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
 	if len(problems) > 0 {
 		t.Error(problems)
 	}
 }
 
 func TestSimulationHasItsOwn(t *testing.T) {
-	s, problems := readSettings(simulationEnviron([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
-	if len(problems) > 0 || s.Mode.V != act || time.Duration(s.Soak.V) != day || s.cloudRun != "" {
+	s, problems := Read(Simulation([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
+	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || s.cloudRun != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
 	}
 }
@@ -212,7 +212,7 @@ func TestSimulationHasItsOwn(t *testing.T) {
 // place, and two policies apart that differ anywhere.
 func TestAudited(t *testing.T) {
 	read := func(more ...string) *policy.InForce {
-		s, problems := readSettings(append(slices.Clone(enough), more...))
+		s, problems := Read(append(slices.Clone(enough), more...))
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
@@ -229,10 +229,23 @@ func TestAudited(t *testing.T) {
 	if n := len(long.Settings["PROJECTS"]); n > mostKept+30 || long.Digest == longer.Digest {
 		t.Errorf("%d bytes of PROJECTS are kept, digests %s %s", n, long.Digest, longer.Digest)
 	}
-	for _, f := range fieldsOf(&Settings{}) {
+	for _, f := range rowsOf(&Settings{}) {
 		_, kept := plain.Settings[f.Name]
 		if secret := regexp.MustCompile(`STATE|ENDPOINT|NOTIFY|SECRET|TOKEN`).MatchString(f.Name); kept && secret {
 			t.Errorf("%s is kept", f.Name)
+		}
+	}
+}
+
+// TestWebhookURLs: TLS, but for this machine itself; no error repeats what was given.
+func TestWebhookURLs(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"https://hooks.example.com/x": true, "http://localhost:8080/x": true, "http://127.0.0.1/x": true, "http://[::1]:80/x": true,
+		"http://hooks.example.com/secret": false, "ftp://example.com/secret": false, "hooks.example.com/secret": false, "https://": false, "https:///secret": false,
+		"": false, "https://exa mple/secret": false, "http://127.0.0.1.example.com/secret": false, "https://%zz/secret": false, "secret": false,
+	} {
+		if err := CheckWebhook(url); (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", url, err)
 		}
 	}
 }

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a run would do, and why not; change nothing",
+		Long: `Show what a run would do at a time, and why not. Nothing is sent and nothing
+is written. Without a book, holds, approvals and waves are unknown.`,
+		Example: `  rotator plan
+  rotator plan --at 2026-12-24T03:00:00Z
+  rotator plan --explain shop-prod/us-central1/catalog
+  rotator plan --report plan.html
+  rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
+		Args: cobra.NoArgs,
+	}
+	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
+	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	form := formatFlag(cmd)
+	page := reportFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
+		if *explain != "" && *form == "json" {
+			return wrong("--explain is text for people; --format json holds every gate of every cluster")
+		}
+		s, now, err := a.begin(*at, true)
+		if err != nil {
+			return err
+		}
+		world, done, err := a.connect(cmd.Context(), s, wiring{now: now, lookOnly: true})
+		if err != nil {
+			return err
+		}
+		defer done()
+		res, err := pass.Look(cmd.Context(), world, a.passOptions(s))
+		if err != nil {
+			return err
+		}
+		res.Holder = a.atWork(cmd.Context(), world.Store, s, res.At)
+		if err := askedReport(*page, a.pageWithEvidence(cmd.Context(), "plan", s, world, res)); err != nil {
+			return err
+		}
+		switch p, o := s.Policy(), a.options(s.Mode.V); {
+		case *form == "json":
+			return show.PlanJSON(a.stdout, res, p)
+		case *explain != "":
+			if _, err := show.Find(show.Refs(res.Decisions), *explain); err != nil {
+				return wrong("--explain: %v", err)
+			}
+			return show.Explain(a.stdout, res, *explain, o)
+		default:
+			return show.Plan(a.stdout, res, p, o)
+		}
+	})
+	return cmd
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [CLUSTER]",
+		Short: "Show what is in flight, what people said, or the story of one cluster",
+		Long: `Show what the book holds: what waits for people, rotations in flight, holds,
+the last run. It asks nothing of GKE. With a cluster, its story: that reads the
+cluster too, and earlier rotations.`,
+		Example: `  rotator status
+  rotator status shop-prod/us-central1/catalog
+  rotator status catalog --format json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	at := atFlag(cmd)
+	form := formatFlag(cmd)
+	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
+		s, clock, err := a.begin(*at, false)
+		if err != nil {
+			return err
+		}
+		store, book, err := a.recall(cmd.Context(), s)
+		if err != nil {
+			return err
+		}
+		defer closeBook(store)
+		now := clock()
+		if len(args) == 1 {
+			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now, *form)
+		}
+		holder := a.atWork(cmd.Context(), store, s, now)
+		if *form == "json" {
+			return show.StatusJSON(a.stdout, book, holder, now, s.Policy())
+		}
+		return show.Status(a.stdout, book, holder, now, s.Policy(), a.options(s.Mode.V))
+	})
+	return cmd
+}
+
+// atWork names the run that keeps others out, or nil. That the lease cannot be
+// read stops nobody who only looks.
+func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, now time.Time) *pass.Holder {
+	holder, err := pass.AtWork(ctx, store, s.Deadline.V, now)
+	if err != nil {
+		a.complain(err.Error())
+	}
+	return holder
+}
+
+func (a *app) clusterStatus(ctx context.Context, s config.Settings, store state.Store, book policy.Book, text string, now time.Time, form string) error {
+	ref, err := a.clusterNamed(text, book)
+	if err != nil {
+		return err
+	}
+	var history []policy.Record
+	if store != nil {
+		if history, err = store.History(ctx, ref); err != nil {
+			return fmt.Errorf("read the history of %s: %w", ref, err)
+		}
+	}
+	d, err := a.decisionOn(ctx, s, store, book, ref, now)
+	if _, known := book.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
+		return wrong("%v, and the book knows nothing of it; rotator plan --format json lists those that do", err)
+	}
+	if err != nil {
+		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
+	}
+	if form == "json" {
+		return show.StatusClusterJSON(a.stdout, book, history, d, ref, now)
+	}
+	return show.StatusCluster(a.stdout, book, history, d, ref, now, s.Policy(), a.options(s.Mode.V))
+}
+
+// decisionOn says what a run would do about one cluster now. A rotation needs
+// a look at its own cluster alone; whether an idle one may start depends on the
+// others, so that takes a whole plan.
+func (a *app) decisionOn(ctx context.Context, s config.Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
+	_, inFlight := book.Rotations[ref]
+	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
+		cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = cloud.Close() }() // nothing is under way any more
+		world := pass.World{Read: cloud, Store: store, Now: func() time.Time { return now }, Mono: a.mono, NewID: randomID}
+		res, err := pass.Look(ctx, world, a.passOptions(s))
+		if err != nil {
+			return nil, err
+		}
+		if d := decisionIn(res.Decisions, ref); d != nil {
+			return d, nil
+		}
+	}
+	c, err := readCluster(ctx, s, ref, now)
+	if err != nil {
+		return nil, err
+	}
+	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: book}
+	return decisionIn(policy.Plan(s.Policy(), alone, "", now), ref), nil
+}
+
+func decisionIn(ds []policy.Decision, ref policy.Ref) *policy.Decision {
+	for i := range ds {
+		if ds[i].Cluster.Ref == ref {
+			return &ds[i]
+		}
+	}
+	return nil
+}
+
+// clusterNamed understands a full name, or the end of one that the book knows.
+func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
+	if ref, err := policy.ParseRef(text); err == nil {
+		return ref, nil
+	}
+	ref, err := show.Find(bookRefs(book), text)
+	if err != nil {
+		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
+	}
+	return ref, nil
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate",
+		Short: "Check the settings; show the policy in force and what follows from it",
+		Long: `Check the settings, all at once, and show the policy in force and what follows
+from it. It reads the environment only: neither GKE nor the book.`,
+		Example: `  rotator validate
+  env $(cat prod.env) rotator validate`,
+		Args: cobra.NoArgs,
+		RunE: does(func(*cobra.Command, []string) error {
+			s, err := a.settings()
+			if err != nil {
+				return err
+			}
+			return show.Policy(a.stdout, s.Policy(), inForce(s), time.Now().UTC(), a.options(s.Mode.V))
+		}),
+	}
+}
+
+// inForce lists every setting with the value that counts.
+func inForce(s config.Settings) (out []show.Setting) {
+	for _, x := range s.InForce() {
+		out = append(out, show.Setting(x))
+	}
+	return out
+}
