@@ -16,10 +16,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
 )
 
 // app is what the commands share.
@@ -32,13 +34,13 @@ type app struct {
 }
 
 func newApp(environ []string, stdout, stderr io.Writer) *app {
-	a := &app{environ: environ, vars: config.Variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
+	a := &app{environ: environ, stdout: stdout, stderr: stderr, begun: time.Now()}
+	a.vars = config.Variables(environ)
 	a.log = newLog(stderr, a.vars["CLOUD_RUN_JOB"] != "", a.vars["CLOUD_RUN_EXECUTION"])
 	return a
 }
 
-// command is the tree of commands. Without one, run is meant: it is what the
-// schedule starts.
+// command is the tree of commands. Without one, run is meant: it is what the schedule starts.
 func (a *app) command(args []string) *cobra.Command {
 	passes := a.runCommand()
 	root := &cobra.Command{
@@ -91,8 +93,8 @@ func wrong(format string, args ...any) error {
 	return &failure{2, []string{fmt.Sprintf(format, args...)}}
 }
 
-// does makes a command's function: an error that says nothing else about
-// itself is one of doing, while those that cobra finds are arguments.
+// does makes a command's function: an error that says nothing else about itself is one of doing, while
+// those that cobra finds are arguments.
 func does(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd, args)
@@ -183,8 +185,8 @@ func (a *app) options(mode string) show.Options {
 	return o
 }
 
-// stampedVersion is set by the linker when the image is built: its source has no
-// history that Go could read the revision from.
+// stampedVersion is set by the linker when the image is built: its source has no history that Go could read
+// the revision from.
 var stampedVersion string
 
 // version is the revision that the binary was built from.
@@ -209,4 +211,116 @@ func version() string {
 		return cmp.Or(info.Main.Version, "unknown")
 	}
 	return revision[:min(12, len(revision))] + modified
+}
+
+const day = 24 * time.Hour
+
+// choice is a flag that takes one of a few words; the first is the default.
+type choice struct {
+	word string
+	from []string
+}
+
+func choiceFlag(cmd *cobra.Command, name, usage string, from ...string) *string {
+	c := &choice{from[0], from}
+	cmd.Flags().Var(c, name, usage)
+	return &c.word
+}
+
+func (c *choice) String() string { return c.word }
+
+// Type is what --help shows.
+func (c *choice) Type() string { return strings.Join(c.from, "|") }
+
+// Set reads the flag.
+func (c *choice) Set(text string) error {
+	err := words.OneOf(text, c.from...)
+	if err == nil {
+		c.word = text
+	}
+	return err
+}
+
+func formatFlag(cmd *cobra.Command) *string {
+	return choiceFlag(cmd, "format", "print a table for people or JSON for programs", "table", "json")
+}
+
+// atFlag is the --at flag of commands that follow a simulated GKE's clock.
+func atFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+}
+
+// clock gives the present. at is another time, for commands that only look, or to follow a simulated GKE's
+// clock: free says that at may be any time.
+func clock(at string, s config.Settings, free bool) (func() time.Time, error) {
+	if at == "" {
+		return func() time.Time { return time.Now().UTC() }, nil
+	}
+	t, err := config.ParseTime(at)
+	if err != nil {
+		return nil, wrong("--at %v", err)
+	}
+	if !free && !s.GKEEndpoint.V.Loopback() {
+		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; "+
+			"against Google only plan takes it", config.Prefix)
+	}
+	return func() time.Time { return t }, nil
+}
+
+// parseWhen reads a time, or a duration from now, which sign turns into one before now; nothing is no time.
+func parseWhen(text string, now time.Time, sign time.Duration, example string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := policy.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(sign * d), nil
+	}
+	t, err := config.ParseTime(text)
+	if err != nil {
+		return t, fmt.Errorf("%w, nor a duration as %s", err, example)
+	}
+	return t, nil
+}
+
+// The longest play: more runs would take minutes and teach nothing.
+const mostRuns = 20_000
+
+// playing is what simulate and forecast are asked alike.
+type playing struct {
+	fleet, project, from string
+	days                 int
+	seed                 int64
+	report, form         *string
+}
+
+// start is the time of --from, or another.
+func (p playing) start(otherwise time.Time) (time.Time, error) {
+	if p.from == "" {
+		return otherwise, nil
+	}
+	t, err := config.ParseTime(p.from)
+	if err != nil {
+		return t, wrong("--from %v", err)
+	}
+	return t, nil
+}
+
+func (p playing) checkDays(every time.Duration) error {
+	if most := mostRuns * every / day; p.days < 1 || time.Duration(p.days) > most {
+		return wrong("--days %d is not between 1 and %d, which is %d runs every %s",
+			p.days, most, mostRuns, policy.Days(every))
+	}
+	return nil
+}
+
+// load reads the clusters of --fleet, and says which files hold none.
+func (p playing) load(a *app) ([]gkesim.Loaded, error) {
+	fleet, problems, err := gkesim.LoadFleet(p.fleet, p.project)
+	for _, p := range problems {
+		a.complain(p.String())
+	}
+	if err != nil {
+		return nil, wrong("--fleet: %v", err)
+	}
+	return fleet, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,11 +18,9 @@ import (
 
 // forecasting is what the flags of forecast ask for.
 type forecasting struct {
-	fleet, project, from, compare string
-	days                          int
-	seed                          int64
-	approve, all                  bool
-	report, form                  *string
+	playing
+	compare      string
+	approve, all bool
 }
 
 func (a *app) forecastCommand() *cobra.Command {
@@ -51,16 +48,20 @@ shows what changes.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&fc.days, "days", 90, "how many `DAYS` to look ahead")
-	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, as simulate takes it")
-	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet that do not say it in their selfLink")
-	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, with the clusters as they are now (default now)")
+	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, "+
+		"as simulate takes it")
+	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet "+
+		"that do not say it in their selfLink")
+	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, "+
+		"with the clusters as they are now (default now)")
 	f.StringVar(&fc.from, "at", "", "the same `TIME`, as plan has it")
-	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: show what they change")
+	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: "+
+		"show what they change")
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
-	fc.form = choiceFlag(cmd, "format", "print a table for people, JSON for programs, or iCalendar to subscribe to",
-		"table", "json", "ics")
+	fc.form = choiceFlag(cmd, "format",
+		"print a table for people, JSON for programs, or iCalendar to subscribe to", "table", "json", "ics")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case f.Changed("from") && f.Changed("at"):
@@ -125,23 +126,20 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	if err != nil {
 		return err
 	}
-	return o.print(before, p, &sim.Comparison{File: fc.compare, Settings: differences(s, other), Before: before, After: after}, q)
+	c := sim.Comparison{File: fc.compare, Settings: differences(s, other), Before: before, After: after}
+	return o.print(before, p, &c, q)
 }
 
 // look reads where the forecast begins: a file, or the fleet and the book.
 func (a *app) look(ctx context.Context, fc forecasting, s config.Settings) (*outlook, error) {
 	o := &outlook{forecasting: fc, a: a, began: a.mono()}
 	o.show = show.ForecastOptions{Options: a.options(""), Fleet: fc.fleet, Approved: fc.approve, All: fc.all}
-	from, every := time.Now().UTC().Truncate(time.Hour), s.Every.V
-	if fc.from != "" {
-		t, err := config.ParseTime(fc.from)
-		if err != nil {
-			return nil, wrong("--from %v", err)
-		}
-		from = t
+	from, err := fc.start(time.Now().UTC().Truncate(time.Hour))
+	if err == nil {
+		err = fc.checkDays(s.Every.V)
 	}
-	if fc.days < 1 || time.Duration(fc.days) > mostRuns*every/day {
-		return nil, wrong("--days %d is not between 1 and %d, which is %d runs every %s", fc.days, mostRuns*every/day, mostRuns, policy.Days(every))
+	if err != nil {
+		return nil, err
 	}
 	if fc.fleet != "" {
 		return o, o.fromFile(from)
@@ -151,12 +149,9 @@ func (a *app) look(ctx context.Context, fc forecasting, s config.Settings) (*out
 
 // fromFile begins with recorded clusters, as simulate does.
 func (o *outlook) fromFile(from time.Time) error {
-	fleet, problems, err := gkesim.LoadFleet(o.fleet, o.project)
-	for _, p := range problems {
-		o.a.complain(p.String())
-	}
+	fleet, err := o.load(o.a)
 	if err != nil {
-		return wrong("--fleet: %v", err)
+		return err
 	}
 	o.show.NoBook = true
 	o.begin = func(p *policy.Policy) (sim.Setup, error) {
@@ -170,29 +165,28 @@ func (o *outlook) fromFile(from time.Time) error {
 	return nil
 }
 
-// fromFleet begins with the fleet and the book as they are now. The next run is
-// where the schedule has it.
+// fromFleet begins with the fleet and the book as they are now. The next run is where the schedule has it.
 func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Time) error {
-	store, book, err := o.a.recall(ctx, s)
+	r, err := o.a.recall(ctx, s, time.Now)
 	if err != nil {
 		return err
 	}
-	defer closeBook(store)
+	defer closeBook(r.store)
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	present, err := sim.Read(ctx, cloud, store, book, s.Projects.V)
+	present, err := sim.Read(ctx, cloud, r.store, r.book, s.Projects.V)
 	if err != nil {
 		return err
 	}
 	read := from
 	if o.from == "" {
 		read = time.Now().UTC()
-		from = nextRun(book.Fleet.LastRun.At, read, s.Every.V)
+		from = nextRun(r.book.Fleet.LastRun.At, read, s.Every.V)
 	}
-	o.unread, o.show.NoBook = present.Unread, store == nil
+	o.unread, o.show.NoBook = present.Unread, r.store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)
 		return sim.Setup{World: w, From: from, Book: present.Book, History: present.History}, err
@@ -200,8 +194,8 @@ func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Ti
 	return nil
 }
 
-// nextRun is when the schedule has the next run: so often since the last one,
-// or on the hour when none is known.
+// nextRun is when the schedule has the next run: so often since the last one, or on the hour when none is
+// known.
 func nextRun(last, now time.Time, every time.Duration) time.Time {
 	if last.IsZero() || last.After(now) {
 		last = now.Truncate(time.Hour)
@@ -236,16 +230,18 @@ func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *p
 	return f, shown, err
 }
 
-// report writes the page that a person asked for: the fleet as it is, and what is
-// to come.
+// report writes the page that a person asked for: the fleet as it is, and what is to come.
 func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) error {
 	page := o.a.page("forecast", s, o.first)
 	page.Policy, page.Mode, page.Forecast = p, "", &f
 	page.Result.Done = nil // what the first run would do is the forecast's to tell
 	page.Result.Fleet.Unread = f.Unread
-	page.Notes = []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came."}
+	page.Notes = []string{
+		"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came.",
+	}
 	if p.Approval != policy.ApproveNone && !o.approve {
-		page.Notes = append(page.Notes, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on.", p.Approval))
+		page.Notes = append(page.Notes,
+			"APPROVAL="+string(p.Approval)+": as if nobody approved anything from now on.")
 	}
 	return askedReport(*o.forecasting.report, page)
 }

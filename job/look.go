@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -31,7 +30,8 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		Args: cobra.NoArgs,
 	}
 	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
-	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, "+
+		"PROJECT/LOCATION/CLUSTER or the end of it")
 	form := formatFlag(cmd)
 	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
@@ -85,30 +85,29 @@ cluster too, and earlier rotations.`,
 	at := atFlag(cmd)
 	form := formatFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		s, clock, err := a.begin(*at, false)
+		s, now, err := a.begin(*at, false)
 		if err != nil {
 			return err
 		}
-		store, book, err := a.recall(cmd.Context(), s)
+		r, err := a.recall(cmd.Context(), s, now)
 		if err != nil {
 			return err
 		}
-		defer closeBook(store)
-		now := clock()
+		defer closeBook(r.store)
 		if len(args) == 1 {
-			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now, *form)
+			return r.cluster(cmd.Context(), args[0], *form)
 		}
-		holder := a.atWork(cmd.Context(), store, s, now)
+		holder := a.atWork(cmd.Context(), r.store, s, r.now)
 		if *form == "json" {
-			return show.StatusJSON(a.stdout, book, holder, now, s.Policy())
+			return show.StatusJSON(a.stdout, r.book, holder, r.now, s.Policy())
 		}
-		return show.Status(a.stdout, book, holder, now, s.Policy(), a.options(s.Mode.V))
+		return show.Status(a.stdout, r.book, holder, r.now, s.Policy(), a.options(s.Mode.V))
 	})
 	return cmd
 }
 
-// atWork names the run that keeps others out, or nil. That the lease cannot be
-// read stops nobody who only looks.
+// atWork names the run that keeps others out, or nil. That the lease cannot be read stops nobody who only
+// looks.
 func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, now time.Time) *pass.Holder {
 	holder, err := pass.AtWork(ctx, store, s.Deadline.V, now)
 	if err != nil {
@@ -117,43 +116,41 @@ func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, 
 	return holder
 }
 
-func (a *app) clusterStatus(ctx context.Context, s config.Settings, store state.Store, book policy.Book, text string, now time.Time, form string) error {
-	ref, err := a.clusterNamed(text, book)
+// cluster tells the story of the cluster that the text names.
+func (r *reading) cluster(ctx context.Context, text, form string) error {
+	ref, err := r.clusterNamed(text, r.book)
 	if err != nil {
 		return err
 	}
-	var history []policy.Record
-	if store != nil {
-		if history, err = store.History(ctx, ref); err != nil {
-			return fmt.Errorf("read the history of %s: %w", ref, err)
-		}
+	history, err := r.history(ctx, ref)
+	if err != nil {
+		return err
 	}
-	d, err := a.decisionOn(ctx, s, store, book, ref, now)
-	if _, known := book.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
+	d, err := r.decisionOn(ctx, ref)
+	if _, known := r.book.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
 		return wrong("%v, and the book knows nothing of it; rotator plan --format json lists those that do", err)
 	}
 	if err != nil {
-		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
+		r.unread(ref, err)
 	}
 	if form == "json" {
-		return show.StatusClusterJSON(a.stdout, book, history, d, ref, now)
+		return show.StatusClusterJSON(r.stdout, r.book, history, d, ref, r.now)
 	}
-	return show.StatusCluster(a.stdout, book, history, d, ref, now, s.Policy(), a.options(s.Mode.V))
+	return show.StatusCluster(r.stdout, r.book, history, d, ref, r.now, r.s.Policy(), r.options(r.s.Mode.V))
 }
 
-// decisionOn says what a run would do about one cluster now. A rotation needs
-// a look at its own cluster alone; whether an idle one may start depends on the
-// others, so that takes a whole plan.
-func (a *app) decisionOn(ctx context.Context, s config.Settings, store state.Store, book policy.Book, ref policy.Ref, now time.Time) (*policy.Decision, error) {
-	_, inFlight := book.Rotations[ref]
-	if !inFlight && slices.Contains(s.Projects.V, ref.Project) {
-		cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
+// decisionOn says what a run would do about one cluster now. A rotation needs a look at its own cluster
+// alone; whether an idle one may start depends on the others, so that takes a whole plan.
+func (r *reading) decisionOn(ctx context.Context, ref policy.Ref) (*policy.Decision, error) {
+	if _, inFlight := r.book.Rotations[ref]; !inFlight && slices.Contains(r.s.Projects.V, ref.Project) {
+		cloud, err := gke.Dial(ctx, clientOptions(r.s.GKEEndpoint.V)...)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = cloud.Close() }() // nothing is under way any more
-		world := pass.World{Read: cloud, Store: store, Now: func() time.Time { return now }, Mono: a.mono, NewID: randomID}
-		res, err := pass.Look(ctx, world, a.passOptions(s))
+		now := func() time.Time { return r.now }
+		world := pass.World{Read: cloud, Store: r.store, Now: now, Mono: r.mono, NewID: randomID}
+		res, err := pass.Look(ctx, world, r.passOptions(r.s))
 		if err != nil {
 			return nil, err
 		}
@@ -161,12 +158,12 @@ func (a *app) decisionOn(ctx context.Context, s config.Settings, store state.Sto
 			return d, nil
 		}
 	}
-	c, err := readCluster(ctx, s, ref, now)
+	c, err := readCluster(ctx, r.s, ref, r.now)
 	if err != nil {
 		return nil, err
 	}
-	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: book}
-	return decisionIn(policy.Plan(s.Policy(), alone, "", now), ref), nil
+	alone := policy.Fleet{Clusters: []policy.Cluster{c}, Book: r.book}
+	return decisionIn(policy.Plan(r.s.Policy(), alone, "", r.now), ref), nil
 }
 
 func decisionIn(ds []policy.Decision, ref policy.Ref) *policy.Decision {
@@ -185,7 +182,8 @@ func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
 	}
 	ref, err := show.Find(bookRefs(book), text)
 	if err != nil {
-		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
+		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER "+
+			"(rotator plan --explain finds it by its end)", err)
 	}
 	return ref, nil
 }

@@ -30,8 +30,7 @@ var SimulatedProject = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}$`)
 // MaxSoak is the longest soak: more would leave no room before GKE's own completion.
 const MaxSoak = 5 * day
 
-// checker finds what is wrong with settings. Those that are in bad are asked
-// nothing more.
+// checker finds what is wrong with settings. Those that are in bad are asked nothing more.
 type checker struct {
 	s     *Settings
 	vars  map[string]string
@@ -40,8 +39,8 @@ type checker struct {
 	found []Problem
 }
 
-// require reports a setting unless ok. others are the settings that must be
-// right, too, for the question to make sense.
+// require reports a setting unless ok. others are the settings that must be right, too, for the question to
+// make sense.
 func (c *checker) require(ok bool, name, what string, others ...string) {
 	c.advise(ok, name, what, "Write "+c.rows[name].form(), others...)
 }
@@ -52,7 +51,7 @@ func (c *checker) advise(ok bool, name, what, hint string, others ...string) {
 		return
 	}
 	c.bad[name] = true
-	c.found = append(c.found, Problem{Setting: Prefix + name, Text: c.rows[name].shown(nil), What: what, Hint: hint})
+	c.found = append(c.found, Problem{Prefix + name, c.rows[name].shown(nil), what, hint})
 }
 
 // bounds finds values out of their own bounds.
@@ -68,12 +67,13 @@ func (c *checker) bounds() {
 	c.require(s.SoakUrgent.V <= MaxSoak, "SOAK_URGENT", why)
 	c.require(s.NodeGrace.V <= 3*day, "NODE_GRACE", "it is more than 3d, and all node work must fit into seven")
 	for _, r := range rowsOf(s) {
-		if d, ok := r.value.(*duration); ok && r.is("max") {
-			least, _ := policy.ParseDuration(r.field.Tag.Get("min")) // "" is 0
-			most, _ := policy.ParseDuration(r.field.Tag.Get("max"))
+		if d, ok := r.value.(*period); ok && r.tag("max") != "" {
+			least, _ := policy.ParseDuration(r.tag("min")) // "" is 0
+			most, _ := policy.ParseDuration(r.tag("max"))
 			c.between(r.Name, *d, least, most)
 		}
 	}
+	c.between("DEADLINE", s.Deadline, time.Minute, day)
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
 	c.require(s.Parallel.V <= 256, "PARALLEL", "it is more than 256, and GKE's quota of reads would refuse them")
 	c.require(s.MaxFailed.V <= policy.MaxFailures, "MAX_FAILED",
@@ -83,7 +83,7 @@ func (c *checker) bounds() {
 	c.room(s.CompleteWindow, "COMPLETE_WINDOW")
 }
 
-func (c *checker) between(name string, d duration, least, most time.Duration) {
+func (c *checker) between(name string, d period, least, most time.Duration) {
 	c.require(d.V >= least, name, "it is less than "+policy.Days(least))
 	c.require(d.V <= most, name, "it is more than "+policy.Days(most))
 }
@@ -99,8 +99,8 @@ func (c *checker) room(w Value[window.Weekly], name string) {
 func (c *checker) relations() {
 	s := c.s
 	c.advise(s.RotateBeforeExpiry.V > s.EmergencyBeforeExpiry.V, "ROTATE_BEFORE_EXPIRY",
-		fmt.Sprintf("it is not longer than %sEMERGENCY_BEFORE_EXPIRY=%s, so every due cluster would be an emergency",
-			Prefix, policy.Days(s.EmergencyBeforeExpiry.V)),
+		"it is not longer than "+Prefix+"EMERGENCY_BEFORE_EXPIRY="+policy.Days(s.EmergencyBeforeExpiry.V)+
+			", so every due cluster would be an emergency",
 		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
 	c.advise(s.Urgent.V == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
 		"it means nothing without the date of the compromise",
@@ -114,11 +114,11 @@ func (c *checker) relations() {
 		"Write a shorter one, e.g. "+policy.Days(s.Every.V*5/6), "EVERY")
 }
 
-// slots reports limits that in sum allow more than the book has room for. The
-// largest is at fault.
+// slots reports limits that in sum allow more than the book has room for. The largest is at fault.
 func (c *checker) slots() {
 	limits := map[string]int{
-		"MAX_ACTIVE": c.s.MaxActive.V, "EMERGENCY_MAX_ACTIVE": c.s.EmergencyMaxActive.V, "URGENT_MAX_ACTIVE": c.s.UrgentMaxActive.V,
+		"MAX_ACTIVE": c.s.MaxActive.V, "EMERGENCY_MAX_ACTIVE": c.s.EmergencyMaxActive.V,
+		"URGENT_MAX_ACTIVE": c.s.UrgentMaxActive.V,
 	}
 	names := slices.SortedFunc(maps.Keys(limits), func(a, b string) int {
 		return cmp.Or(limits[b]-limits[a], strings.Compare(a, b))

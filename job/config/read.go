@@ -1,24 +1,34 @@
-// Package config reads the ROTATOR_ settings: what each is, stands in one row of
-// [Settings].
+// Package config reads the ROTATOR_ settings: what each is, stands in one row of [Settings].
 package config
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kelseyhightower/envconfig"
 
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
 )
 
 // Prefix begins the name of every setting.
-const Prefix = "ROTATOR_"
+const Prefix = own + "_"
+
+const own = "ROTATOR" // for envconfig
 
 // Problem is one thing that is wrong with the settings.
 type Problem struct {
@@ -50,8 +60,8 @@ type Value[T any] struct {
 	text string
 }
 
-// UnmarshalText keeps the text. It is parsed when all are there, for envconfig
-// stops at the first error, and people want to know of all.
+// UnmarshalText keeps the text. It is parsed when all are there, for envconfig stops at the first error,
+// and people want to know of all.
 func (v *Value[T]) UnmarshalText(text []byte) error {
 	v.text = strings.TrimSpace(string(text))
 	return nil
@@ -76,7 +86,7 @@ type row struct {
 // names are those by which envconfig reads the settings, in their order.
 var names = sync.OnceValue(func() []string {
 	var b strings.Builder
-	_ = envconfig.Usagef(Prefix[:len(Prefix)-1], &Settings{}, &b, "{{range .}}{{usage_key .}} {{end}}") // it is a struct
+	_ = envconfig.Usagef(own, &Settings{}, &b, "{{range .}}{{usage_key .}} {{end}}") // fails for no struct
 	return strings.Fields(b.String())
 })
 
@@ -92,12 +102,12 @@ func rowsOf(s *Settings) []row {
 	return out
 }
 
-// Read reads the settings of an environment (NAME=value, as os.Environ gives it)
-// and finds everything that is wrong with them.
+// Read reads the settings of an environment (NAME=value, as os.Environ gives it) and finds everything that
+// is wrong with them.
 func Read(environ []string) (Settings, []Problem) {
 	var s Settings
 	c := checker{s: &s, vars: Variables(environ), rows: map[string]row{}, bad: map[string]bool{}}
-	if err := envconfig.Process(Prefix[:len(Prefix)-1], &s); err != nil { // no setting refuses its text
+	if err := envconfig.Process(own, &s); err != nil { // no setting refuses its text
 		c.found = append(c.found, Problem{Setting: Prefix + "*", What: err.Error()})
 	}
 	if c.vars["CLOUD_RUN_JOB"] != "" {
@@ -116,12 +126,12 @@ func Read(environ []string) (Settings, []Problem) {
 	return s, c.found
 }
 
-// shown is the setting's text as people may see it, or its default. A secret may
-// be in a file, whose name is none; err is what is wrong with the text.
+// shown is the setting's text as people may see it, or its default. A secret may be in a file, whose name
+// is none; err is what is wrong with the text.
 func (r row) shown(err error) string {
 	text := cmp.Or(*r.value.written(), r.Default)
 	isFile := strings.HasPrefix(text, "file:") && err == nil
-	if r.is("secret") && text != r.Default && !isFile {
+	if r.tag("secret") != "" && text != r.Default && !isFile {
 		return hidden
 	}
 	return text
@@ -130,7 +140,7 @@ func (r row) shown(err error) string {
 // hidden stands where a secret would.
 const hidden = "(not shown)"
 
-func (r row) is(mark string) bool { return r.field.Tag.Get(mark) != "" }
+func (r row) tag(key string) string { return r.field.Tag.Get(key) }
 
 // Setting is one setting and its value in force.
 type Setting struct {
@@ -183,4 +193,106 @@ func (c *checker) read(r row) {
 	}
 	c.bad[r.Name] = true
 	c.found = append(c.found, p)
+}
+
+// rules lists the settings that are part of the policy, each with its field there.
+func rules(s *Settings, p *policy.Policy) func(yield func(row, reflect.Value) bool) {
+	return func(yield func(row, reflect.Value) bool) {
+		for _, r := range rowsOf(s) {
+			if f := reflect.ValueOf(p).Elem().FieldByName(r.field.Name); f.IsValid() && !yield(r, f) {
+				return
+			}
+		}
+	}
+}
+
+// Policy gives the rules that the settings ask for. Meaningful only if [Read] found no problem.
+func (s Settings) Policy() *policy.Policy {
+	p := &policy.Policy{InForce: &policy.InForce{Tool: s.Tool, Settings: map[string]string{}}}
+	audited := map[string]bool{}
+	for r, field := range rules(&s, p) {
+		field.Set(reflect.ValueOf(r.value.parsed()).Elem().Convert(field.Type()))
+		audited[r.Name] = true
+	}
+	sum := sha256.New()
+	for _, r := range rowsOf(&s) {
+		if audited[r.Name] || r.tag("audit") != "" {
+			value := userInfo.ReplaceAllString(r.shown(nil), "//***@")
+			_, _ = io.WriteString(sum, r.Name+"="+value+"\n") // a hash takes everything
+			p.InForce.Settings[r.Name] = clip(value)
+		}
+	}
+	p.InForce.Digest = hex.EncodeToString(sum.Sum(nil))
+	return p
+}
+
+// mostKept is how much of a value is kept with each rotation: PROJECTS may name hundreds. The digest is
+// over all of it.
+const mostKept = 300
+
+func clip(value string) string {
+	if n := len(value) - mostKept; n > 0 {
+		return strings.ToValidUTF8(value[:mostKept], "") + fmt.Sprintf("… (%d bytes more)", n)
+	}
+	return value
+}
+
+// PolicyJSON is the policy for programs: the names of the settings in camel case, the values in the form
+// that the settings take.
+func PolicyJSON(p *policy.Policy) json.RawMessage {
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	before := "{"
+	for r, field := range rules(&Settings{}, p) {
+		b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
+		value := field.Convert(reflect.TypeOf(r.value.parsed()).Elem()).Interface()
+		_ = out.Encode(inWords(value, r.tag("zero"))) // texts, lists of them and numbers: none is refused
+		before = ","
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// camel turns MAX_ACTIVE into maxActive.
+func camel(name string) string {
+	first, rest, _ := strings.Cut(strings.ToLower(name), "_")
+	for _, word := range strings.Split(rest, "_") {
+		first += strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
+	}
+	return first
+}
+
+// inWords writes a value as its setting takes it: a number is one where it cannot be a word, a list is one.
+func inWords(v any, zero string) any {
+	switch v := v.(type) {
+	case time.Duration:
+		if v != 0 || zero == "" {
+			return policy.Days(v)
+		}
+	case time.Time:
+		if !v.IsZero() {
+			return v.UTC().Format(time.RFC3339)
+		}
+	case int:
+		if zero == "" {
+			return v
+		} else if v != 0 {
+			return strconv.Itoa(v)
+		}
+	case *policy.Selector:
+		if v != nil {
+			return v.String()
+		}
+	case projectList:
+		return append(projectList{}, v...)
+	case locationList:
+		return append(locationList{}, v...)
+	case encoding.TextMarshaler:
+		text, _ := v.MarshalText() // those of the policy cannot fail
+		return cmp.Or(string(text), zero)
+	default:
+		return v
+	}
+	return zero
 }
