@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -205,6 +207,27 @@ func TestSimulationHasItsOwn(t *testing.T) {
 	s, problems := Read(Simulation([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
 	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || s.cloudRun != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
+	}
+}
+
+// TestEveryRuleIsASetting: each field of the policy is filled by the setting of its
+// name, its JSON shows all of them, and reads back what the settings say.
+func TestEveryRuleIsASetting(t *testing.T) {
+	s, _ := Read(enough)
+	p := s.Policy()
+	var shown map[string]any
+	if err := json.Unmarshal(PolicyJSON(p), &shown); err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeFor[policy.Policy]()
+	for i := range fields.NumField() {
+		name := fields.Field(i).Name
+		if _, is := reflect.TypeFor[Settings]().FieldByName(name); !is && name != "InForce" {
+			t.Errorf("no setting fills policy.Policy.%s", name)
+		}
+	}
+	if n := fields.NumField() - 1; len(shown) != n || len(p.InForce.Settings) != n+2 {
+		t.Errorf("of %d rules %d are shown and %d audited, with MODE and RECOMMENDER", n, len(shown), len(p.InForce.Settings))
 	}
 }
 
