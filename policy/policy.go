@@ -17,7 +17,6 @@ type Policy struct {
 	RotateBeforeExpiry time.Duration
 	MaxCAAge           time.Duration // 0: off
 	RotateIssuedBefore time.Time     // zero: none
-	MinCAAge           time.Duration // 0: off
 
 	Urgent          *Selector // nil: none; together with RotateIssuedBefore
 	SoakUrgent      time.Duration
@@ -132,9 +131,6 @@ func (p *Policy) due(b Bundle, asked *Request, now time.Time) Due {
 	}
 	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
 		d.At, d.Why = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore)
-	}
-	if least := ca.Issued.Add(p.MinCAAge); p.MinCAAge > 0 && d.At.Before(least) {
-		d.At, d.Why = least, "CA issued "+day(ca.Issued)+", "+Days(p.MinCAAge)+" ago"
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
 		d.At, d.Why = asked.At, "asked for by "+who(asked.Said)

@@ -52,9 +52,6 @@ type Settings struct {
 	// A CA older than this is due. Modern CAs live 30 years, so age is the rule that recurs. Off, because the
 	// period is the company's choice.
 	MaxCAAge period `split_words:"true" default:"off" zero:"off" form:"a duration, e.g. 365d"`
-	// A CA younger than this is due by no rule, only by a person's rotate. Off,
-	// because ROTATE_ISSUED_BEFORE ends by itself.
-	MinCAAge period `split_words:"true" default:"off" zero:"off" form:"a duration, e.g. 30d"`
 	// A CA issued before this date is due: what to set after a compromise. It ends by itself once every CA is
 	// newer.
 	RotateIssuedBefore Value[time.Time] `split_words:"true" default:"none" zero:"none"`
