@@ -221,9 +221,10 @@ type choice struct {
 	from []string
 }
 
-func choiceFlag(cmd *cobra.Command, name, usage string, from ...string) *string {
+// formatFlag is the --format flag.
+func formatFlag(cmd *cobra.Command, usage string, from ...string) *string {
 	c := &choice{from[0], from}
-	cmd.Flags().Var(c, name, usage)
+	cmd.Flags().Var(c, "format", usage)
 	return &c.word
 }
 
@@ -241,8 +242,8 @@ func (c *choice) Set(text string) error {
 	return err
 }
 
-func formatFlag(cmd *cobra.Command) *string {
-	return choiceFlag(cmd, "format", "print a table for people or JSON for programs", "table", "json")
+func tableFlag(cmd *cobra.Command) *string {
+	return formatFlag(cmd, "print a table for people or JSON for programs", "table", "json")
 }
 
 // atFlag is the --at flag of commands that follow a simulated GKE's clock.

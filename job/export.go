@@ -37,7 +37,7 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 		"(its first minute in UTC), a time as in RFC 3339, or a duration before now, e.g. 90d")
 	until := cmd.Flags().String("until", "", "closed before this `TIME`, written alike")
 	at := atFlag(cmd)
-	form := choiceFlag(cmd, "format", "print one JSON object a line, or a table for spreadsheets",
+	form := formatFlag(cmd, "print one JSON object a line, or a table for spreadsheets",
 		"jsonl", "csv")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		s, now, err := a.begin(*at, false)
@@ -109,7 +109,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 		Args: cobra.ExactArgs(1),
 	}
 	at := atFlag(cmd)
-	form := choiceFlag(cmd, "format", "print text for a terminal, Markdown for a ticket, or JSON for programs",
+	form := formatFlag(cmd, "print text for a terminal, Markdown for a ticket, or JSON for programs",
 		"text", "markdown", "json")
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
 		s, now, err := a.begin(*at, false)

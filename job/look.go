@@ -32,7 +32,7 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
 	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, "+
 		"PROJECT/LOCATION/CLUSTER or the end of it")
-	form := formatFlag(cmd)
+	form := tableFlag(cmd)
 	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		if *explain != "" && *form == "json" {
@@ -83,7 +83,7 @@ cluster too, and earlier rotations.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	at := atFlag(cmd)
-	form := formatFlag(cmd)
+	form := tableFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
 		s, now, err := a.begin(*at, false)
 		if err != nil {

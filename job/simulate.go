@@ -65,7 +65,7 @@ plays the project's own sample, in which each cluster teaches one rule.`,
 		"gRPC and REST, for any client; "+
 		"/sim/clock, /sim/faults and /sim/journal steer and tell")
 	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
-	sm.form = formatFlag(cmd)
+	sm.form = tableFlag(cmd)
 	sm.report = reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		if err := sm.together(f.Changed); err != nil {

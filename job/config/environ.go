@@ -1,8 +1,6 @@
 package config
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -88,12 +86,11 @@ func ReadFile(flag, path string) (lines []string, problems []Problem) {
 		return nil, []Problem{{Setting: flag, What: err.Error()}}
 	}
 	seen := map[string]bool{}
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; scan.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(scan.Text(), "\ufeff"))
+	for n, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
-		at := fmt.Sprintf("%s line %d", path, n)
+		at := fmt.Sprintf("%s line %d", path, n+1)
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case !ok:
@@ -105,9 +102,6 @@ func ReadFile(flag, path string) (lines []string, problems []Problem) {
 			seen[name] = true
 			lines = append(lines, name+"="+strings.TrimSpace(value))
 		}
-	}
-	if err := scan.Err(); err != nil {
-		problems = append(problems, Problem{Setting: flag + " " + path, What: err.Error()})
 	}
 	if len(lines) == 0 && len(problems) == 0 {
 		const hint = "Write lines as ROTATOR_MAX_ACTIVE=20"

@@ -246,8 +246,7 @@ func PolicyJSON(p *policy.Policy) json.RawMessage {
 	before := "{"
 	for r, field := range rules(&Settings{}, p) {
 		b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
-		value := field.Convert(reflect.TypeOf(r.value.parsed()).Elem()).Interface()
-		_ = out.Encode(inWords(value, r.tag("zero"))) // texts, lists of them and numbers: none is refused
+		_ = out.Encode(inWords(field.Interface(), r.tag("zero"))) // texts, lists of them and numbers: none is refused
 		before = ","
 	}
 	b.WriteByte('}')
@@ -284,10 +283,10 @@ func inWords(v any, zero string) any {
 		if v != nil {
 			return v.String()
 		}
-	case projectList:
-		return append(projectList{}, v...)
-	case locationList:
-		return append(locationList{}, v...)
+	case []string:
+		return append([]string{}, v...)
+	case []policy.Wave:
+		return inWords(policy.Waves(v), zero)
 	case encoding.TextMarshaler:
 		text, _ := v.MarshalText() // those of the policy cannot fail
 		return cmp.Or(string(text), zero)
