@@ -14,6 +14,13 @@ import (
 	"gke-credential-rotator/scripts/cloudfake"
 )
 
+func TestMain(m *testing.M) {
+	stop := cloudfake.FastGcloud()
+	status := m.Run()
+	stop()
+	os.Exit(status)
+}
+
 type key struct{}
 
 // TestGcloud drives the fake with the real gcloud: every script of testdata has a

@@ -1,0 +1,117 @@
+package cloudfake
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+//go:embed gcloud.py
+var forking string
+
+// gcloudCommand is what a client sends.
+type gcloudCommand struct {
+	Args, Env []string
+	Dir       string
+	Group     int // of processes
+}
+
+// FastGcloud is for the beginning of a TestMain: until stop gcloud on PATH is the
+// one of this machine, but loaded once for all commands, as gcloud.py tells. Its
+// client is this very program under the name gcloud, which ends here.
+func FastGcloud() (stop func()) {
+	if filepath.Base(os.Args[0]) == "gcloud" {
+		status, err := runGcloud()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "cloudfake:", err)
+		}
+		os.Exit(status)
+	}
+	program, err := exec.LookPath("gcloud")
+	if err != nil {
+		return func() {} // its tests will say so
+	}
+	input, cmd, err := startGcloud(program)
+	if err != nil {
+		panic(err)
+	}
+	return func() {
+		_ = input.Close() // also where this process is killed
+		_ = cmd.Wait()
+	}
+}
+
+func startGcloud(program string) (input io.Closer, cmd *exec.Cmd, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "rotator-gcloud-")
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "socket"), Net: "unix"})
+	if err != nil {
+		return nil, nil, err
+	}
+	socket, err := listener.File()
+	if err != nil {
+		return nil, nil, err
+	}
+	script := filepath.Join(dir, "gcloud.py")
+	if err := errors.Join(os.WriteFile(script, []byte(forking), 0o600), os.Symlink(self, filepath.Join(dir, "gcloud"))); err != nil {
+		return nil, nil, err
+	}
+	cmd = exec.Command(program)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "CLOUDSDK_PYTHON_ARGS=" + script}
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{socket}, os.Stderr
+	if input, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	return input, cmd, os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// runGcloud has a fork of gcloud do what this process was started for.
+func runGcloud() (status int, err error) {
+	const failed = 125 // no status of gcloud's
+	link, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return failed, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return failed, err
+	}
+	text, err := json.Marshal(gcloudCommand{Args: os.Args[1:], Env: os.Environ(), Dir: dir, Group: syscall.Getpgrp()})
+	if err != nil {
+		return failed, err
+	}
+	server, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: filepath.Join(filepath.Dir(link), "socket"), Net: "unix"})
+	if err != nil {
+		return failed, err
+	}
+	if _, _, err = server.WriteMsgUnix(text[:1], syscall.UnixRights(0, 1, 2), nil); err != nil {
+		return failed, err
+	}
+	if _, err = server.Write(text[1:]); err != nil {
+		return failed, err
+	}
+	if err = server.CloseWrite(); err != nil {
+		return failed, err
+	}
+	answer := make([]byte, 1)
+	if _, err = io.ReadFull(server, answer); err != nil {
+		return failed, err
+	}
+	return int(answer[0]), nil
+}
