@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/scripts/cloudfake"
+	"gke-credential-rotator/scripts/fastgcloud"
 )
 
 // cleanups run when all tests of this package have ended: for what they share.
@@ -25,7 +25,7 @@ func atEnd(f func()) {
 }
 
 func TestMain(m *testing.M) {
-	stop := cloudfake.FastGcloud()
+	stop := fastgcloud.Start()
 	code := m.Run()
 	stop()
 	for _, f := range cleanups.list {

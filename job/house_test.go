@@ -42,6 +42,7 @@ var house = map[string]struct {
 	"job/report":               {[]string{"job/words", "job/show", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
 	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
+	"scripts/fastgcloud":       {nil, []string{}, "starts the real gcloud for tests, a leaf"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
 	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
 }

@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"gke-credential-rotator/scripts/cloudfake"
+	"gke-credential-rotator/scripts/fastgcloud"
 )
 
 func TestMain(m *testing.M) {
-	stop := cloudfake.FastGcloud()
+	stop := fastgcloud.Start()
 	status := m.Run()
 	stop()
 	os.Exit(status)

@@ -12,10 +12,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gke-credential-rotator/scripts/cloudfake"
+	"gke-credential-rotator/scripts/fastgcloud"
 )
 
 func TestMain(m *testing.M) {
-	stop := cloudfake.FastGcloud()
+	stop := fastgcloud.Start()
 	status := m.Run()
 	stop()
 	os.Exit(status)

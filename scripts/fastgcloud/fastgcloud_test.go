@@ -1,4 +1,5 @@
-package cloudfake_test
+// Package fastgcloud_test compares it with the gcloud that it stands for.
+package fastgcloud_test
 
 import (
 	"bytes"
@@ -9,14 +10,25 @@ import (
 	"testing"
 
 	"gke-credential-rotator/scripts/cloudfake"
+	"gke-credential-rotator/scripts/fastgcloud"
 )
 
-// TestFastGcloud: a gcloud that is forked prints, ends and asks Google as one that
+func TestMain(m *testing.M) {
+	stop := fastgcloud.Start()
+	status := m.Run()
+	stop()
+	os.Exit(status)
+}
+
+// TestFork: a gcloud that is forked prints, ends and asks Google as one that
 // was started does.
-func TestFastGcloud(t *testing.T) {
+func TestFork(t *testing.T) {
 	fast, err := exec.LookPath("gcloud")
 	if err != nil {
-		t.Skip("TestGcloud says so")
+		if os.Getenv("CI") == "true" {
+			t.Fatal("gcloud is not installed")
+		}
+		t.Skip("gcloud is not installed")
 	}
 	_, rest, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
 	t.Setenv("PATH", rest)
@@ -46,8 +58,7 @@ func TestFastGcloud(t *testing.T) {
 			"run jobs replace - --project=p --region=europe-west1",                       // the standard input
 			"projects get-iam-policy p --format=json",                                    // what is there
 			"iam service-accounts describe nobody@p.iam.gserviceaccount.com --project=p", // what is not
-			"projects describe", "projects describe p --no-such-flag", // what is no command
-			"--version",
+			"projects describe p --no-such-flag",                                         // what is no command
 		} {
 			cmd := exec.CommandContext(t.Context(), program, strings.Fields(line)...)
 			cmd.Dir, cmd.Stdin = dir, strings.NewReader("kind: Job\n")

@@ -1,4 +1,6 @@
-package cloudfake
+// Package fastgcloud makes the gcloud of this machine fast enough for tests that run
+// it some hundred times.
+package fastgcloud
 
 import (
 	_ "embed"
@@ -16,21 +18,21 @@ import (
 //go:embed gcloud.py
 var forking string
 
-// gcloudCommand is what a client sends.
-type gcloudCommand struct {
+// command is what a client sends.
+type command struct {
 	Args, Env []string
 	Dir       string
 	Group     int // of processes
 }
 
-// FastGcloud is for the beginning of a TestMain: until stop gcloud on PATH is the
-// one of this machine, but loaded once for all commands, as gcloud.py tells. Its
-// client is this very program under the name gcloud, which ends here.
-func FastGcloud() (stop func()) {
+// Start is for the beginning of a TestMain: until stop gcloud on PATH is the one of
+// this machine, but loaded once for all commands, as gcloud.py tells. Its client is
+// this very program under the name gcloud, which ends here.
+func Start() (stop func()) {
 	if filepath.Base(os.Args[0]) == "gcloud" {
-		status, err := runGcloud()
+		status, err := run()
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "cloudfake:", err)
+			fmt.Fprintln(os.Stderr, "fastgcloud:", err)
 		}
 		os.Exit(status)
 	}
@@ -38,7 +40,7 @@ func FastGcloud() (stop func()) {
 	if err != nil {
 		return func() {} // its tests will say so
 	}
-	input, cmd, err := startGcloud(program)
+	input, cmd, err := start(program)
 	if err != nil {
 		panic(err)
 	}
@@ -48,7 +50,7 @@ func FastGcloud() (stop func()) {
 	}
 }
 
-func startGcloud(program string) (input io.Closer, cmd *exec.Cmd, err error) {
+func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -81,8 +83,8 @@ func startGcloud(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 	return input, cmd, os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// runGcloud has a fork of gcloud do what this process was started for.
-func runGcloud() (status int, err error) {
+// run has a fork of gcloud do what this process was started for.
+func run() (status int, err error) {
 	const failed = 125 // no status of gcloud's
 	link, err := exec.LookPath(os.Args[0])
 	if err != nil {
@@ -92,7 +94,7 @@ func runGcloud() (status int, err error) {
 	if err != nil {
 		return failed, err
 	}
-	text, err := json.Marshal(gcloudCommand{Args: os.Args[1:], Env: os.Environ(), Dir: dir, Group: syscall.Getpgrp()})
+	text, err := json.Marshal(command{Args: os.Args[1:], Env: os.Environ(), Dir: dir, Group: syscall.Getpgrp()})
 	if err != nil {
 		return failed, err
 	}
