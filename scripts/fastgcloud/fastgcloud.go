@@ -25,12 +25,14 @@ type command struct {
 	Group     int // of processes
 }
 
+const socketVariable = "ROTATOR_FASTGCLOUD" // says to whom this program is the client
+
 // Start is for the beginning of a TestMain: until stop gcloud on PATH is the one of
 // this machine, but loaded once for all commands, as gcloud.py tells. Its client is
-// this very program under the name gcloud, which ends here.
+// this very program, which ends here then.
 func Start() (stop func()) {
-	if filepath.Base(os.Args[0]) == "gcloud" {
-		status, err := run()
+	if socket := os.Getenv(socketVariable); socket != "" {
+		status, err := run(socket)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "fastgcloud:", err)
 		}
@@ -51,12 +53,11 @@ func Start() (stop func()) {
 }
 
 func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
-	self, err := os.Executable()
+	dir, err := os.MkdirTemp("", "rotator-gcloud-")
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp("", "rotator-gcloud-")
-	if err != nil {
+	if err := install(dir, program); err != nil {
 		return nil, nil, err
 	}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "socket"), Net: "unix"})
@@ -67,12 +68,8 @@ func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	script := filepath.Join(dir, "gcloud.py")
-	if err := errors.Join(os.WriteFile(script, []byte(forking), 0o600), os.Symlink(self, filepath.Join(dir, "gcloud"))); err != nil {
-		return nil, nil, err
-	}
 	cmd = exec.Command(program)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "CLOUDSDK_PYTHON_ARGS=" + script}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "CLOUDSDK_PYTHON_ARGS=" + filepath.Join(dir, "gcloud.py")}
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{socket}, os.Stderr
 	if input, err = cmd.StdinPipe(); err != nil {
 		return nil, nil, err
@@ -80,14 +77,30 @@ func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	return input, cmd, os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return input, cmd, os.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// install makes of dir an installation of gcloud, with what else is found beside one.
+func install(dir, program string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if program, err = filepath.EvalSymlinks(program); err != nil {
+		return err
+	}
+	client := fmt.Sprintf("#!/bin/sh\n%s='%s/socket' exec '%s' \"$@\"\n", socketVariable, dir, self)
+	return errors.Join(
+		os.Mkdir(filepath.Join(dir, "bin"), 0o700),
+		os.WriteFile(filepath.Join(dir, "bin/gcloud"), []byte(client), 0o700), //nolint:gosec // it is to be run
+		os.WriteFile(filepath.Join(dir, "gcloud.py"), []byte(forking), 0o600),
+		os.Symlink(filepath.Join(filepath.Dir(program), "../platform"), filepath.Join(dir, "platform")))
 }
 
 // run has a fork of gcloud do what this process was started for.
-func run() (status int, err error) {
+func run(socket string) (status int, err error) {
 	const failed = 125 // no status of gcloud's
-	link, err := exec.LookPath(os.Args[0])
-	if err != nil {
+	if err := os.Unsetenv(socketVariable); err != nil {
 		return failed, err
 	}
 	dir, err := os.Getwd()
@@ -98,7 +111,7 @@ func run() (status int, err error) {
 	if err != nil {
 		return failed, err
 	}
-	server, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: filepath.Join(filepath.Dir(link), "socket"), Net: "unix"})
+	server, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
 		return failed, err
 	}
