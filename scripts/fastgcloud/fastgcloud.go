@@ -69,7 +69,9 @@ func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 		return nil, nil, err
 	}
 	cmd = exec.Command(program)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "CLOUDSDK_PYTHON_ARGS=" + filepath.Join(dir, "gcloud.py")}
+	// The wrapper takes -S away where its Python is not to have it, and adds none at the end.
+	arguments := "-S " + filepath.Join(dir, "gcloud.py")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "CLOUDSDK_PYTHON_ARGS=" + arguments}
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{socket}, os.Stderr
 	if input, err = cmd.StdinPipe(); err != nil {
 		return nil, nil, err
