@@ -197,7 +197,7 @@ func TestBuildSteps(t *testing.T) {
 	}
 	out, err := b.run("test", i.tree, buildSubstitutions(), "PATH="+bin+":"+os.Getenv("PATH"),
 		"GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"))
-	if want := "go vet ./...\ngo test -vet=off ./...\nok  \tgke-credential-rotator/job\t"; err != nil || !strings.HasPrefix(out, want) {
+	if want := "go vet ./...\ngo test -vet=off -timeout=20m ./...\nok  \tgke-credential-rotator/job\t"; err != nil || !strings.HasPrefix(out, want) {
 		t.Errorf("%v\n%s\nwant %s", err, out, want)
 	}
 }
