@@ -58,7 +58,7 @@ func (d *diary) judgeTold() {
 			d.t.Errorf("%s %s: the id %q is told twice", n.Kind, n.Cluster, n.ID)
 		}
 		ids[n.ID] = true
-		if n.Message == "" || n.Run == "" || n.At.IsZero() || n.Kind.About().Tells == "" {
+		if len(n.Message) == 0 || n.Run == "" || n.At.IsZero() || n.Kind.About().Tells == "" {
 			d.t.Errorf("a notice that says too little: %+v", n)
 		}
 		before := last[n.Cluster]

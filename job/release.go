@@ -35,7 +35,7 @@ func (h *heard) labelsHold(cmd *cobra.Command) {
 		h.a.complain(fmt.Sprintf("whether its labels hold it too is not known: %v", err))
 		return
 	}
-	if label := h.s.Policy().LabelHold(c, h.said.At); label != "" {
+	if label := h.s.Policy().LabelHold(c, h.said.At); len(label) > 0 {
 		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, reason.HeldByLabel.Info().Next))
 	}
 }

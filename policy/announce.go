@@ -1,12 +1,12 @@
 package policy
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -60,8 +60,8 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 	s.queue()
 	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
 		s.stands("", NoticeBreakerOpen, "", func() Notice {
-			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
-				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
+			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen, fact.Sayf("%v: no new ones start; the last one is %s (%s)",
+				a.Fleet.Book.Fleet.failed(a.Policy), f.Cluster, f.What))
 		})
 	}
 	for _, d := range a.Decisions {
@@ -88,7 +88,7 @@ type announcer struct {
 	out    []Notice
 }
 
-func (s *announcer) notice(kind NoticeKind, ref Ref, reason reason.Code, message string) Notice {
+func (s *announcer) notice(kind NoticeKind, ref Ref, reason reason.Code, message fact.Text) Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
@@ -168,7 +168,7 @@ func (s *announcer) idle(name string, d Decision) {
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
 		s.stands(name, NoticeStartsSoon, ca, func() Notice {
-			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
+			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
 			n.Expected = at
 			return n
 		})
@@ -177,14 +177,14 @@ func (s *announcer) idle(name string, d Decision) {
 
 // startsAt is when the cluster's rotation starts, as far as calendars and the
 // order of starts tell; zero: nobody can say.
-func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
+func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == Wait && d.Due.Is:
 	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
 		at = d.Due.At
 	default:
-		return time.Time{}, ""
+		return time.Time{}, nil
 	}
 	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Book.Fleet, s.Run, at)
 	if !d.Due.Is {
@@ -194,9 +194,9 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 		switch {
 		case v.Open || v.Lifted:
 		case v.Gate == "slot" && s.next[d.Cluster.Ref]:
-			why = ", as soon as a slot is free: " + v.Message
+			why = fact.Sayf(", as soon as a slot is free: %v", v.Message)
 		case v.OpensAt.IsZero():
-			return time.Time{}, ""
+			return time.Time{}, nil
 		default:
 			at = later(at, v.OpensAt)
 		}
@@ -206,7 +206,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 	}
 	opens, _ := k.nextOpening(at)
 	if opens.IsZero() {
-		return opens, ""
+		return opens, nil
 	}
 	return later(at, opens), why
 }
@@ -242,7 +242,7 @@ func (s *announcer) flight(name string, d Decision) {
 		return
 	}
 	s.stands(name, NoticeCompletesSoon, entry, func() Notice {
-		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason, "the old credentials end about "+when(h.Completes))
+		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason, fact.Sayf("the old credentials end about %v", h.Completes))
 		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
 		return n
 	})

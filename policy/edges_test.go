@@ -25,7 +25,7 @@ func TestIllegalMove(t *testing.T) {
 	bad, good := cluster("bad"), cluster("good")
 	book := Book{Known: true, Rotations: map[Ref]Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, UpdatingClients)}}
 	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []Cluster{bad, good}, Book: book}, "run", now)
-	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message, `"sideways" to "verifying"`) {
+	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message.String(), `"sideways" to "verifying"`) {
 		t.Errorf("planned %+v", d)
 	}
 	if d := ds[1]; d.Phase != Verifying || !d.Write {

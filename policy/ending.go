@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -15,18 +16,18 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 	case call == nil || call.State == Withdrawn:
 		k.enter(d, r, UpdatingClients, reason.CompleteLeftNone)
 	case call.State == Accepted && k.running(call.Operation):
-		k.stay(d, reason.CompleteRuns, call.Operation+" runs")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
+		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v", call.IntentAt, call.IntentAt.Add(SettleAfter)))
 		d.NextChange = call.IntentAt.Add(SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, reason.CompleteRuns, k.busySince(*call)+" may be the completion")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
 	default:
 		why := reason.CompleteLeftNone
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.Events = append(d.Events, Event{EventActionFailed, why, clip(op.Error)})
+			d.Events = append(d.Events, Event{EventActionFailed, why, fact.Say(clip(op.Error))})
 		}
 		if call.State == Refused || why == reason.CompleteFailed {
 			r.backOff(k.Now)
@@ -42,7 +43,7 @@ func (k *Case) completing(d *Decision, r *Rotation) {
 // oneNewCA: the old CA is gone, whoever completed it.
 func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	if busy := k.clusterBusy(); busy != "" && r.Phase == Completing {
-		k.stay(d, reason.CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("the new CA alone is in place; %s still runs", busy))
 		return
 	}
 	r.New = k.Cluster.Bundle.Oldest()
@@ -59,7 +60,7 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 	}
 	k.enter(d, r, Verifying, why)
 	if why == reason.ElsewhereCompleted {
-		d.Events = append(d.Events, Event{EventCompletedExternally, why, why.Info().Sentence})
+		d.Events = append(d.Events, Event{EventCompletedExternally, why, sentence(why)})
 	}
 }
 
@@ -67,12 +68,12 @@ func (k *Case) oneNewCA(d *Decision, r *Rotation) {
 func (k *Case) verify(d *Decision, r *Rotation) {
 	c := k.Cluster
 	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
-		k.stay(d, reason.ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
+		k.stay(d, reason.ReadShowsLess, fact.Say("GKE shows the old CA although it was gone: an old answer"))
 		return
 	}
 	if r.Unsettled(k.Now) {
 		at := r.Call.IntentAt.Add(SettleAfter)
-		k.stay(d, reason.CallUnsettled, "the completion is settled from "+when(at))
+		k.stay(d, reason.CallUnsettled, fact.Sayf("the completion is settled from %v", at))
 		d.NextChange = at
 		return
 	}
@@ -96,7 +97,7 @@ func (k *Case) verify(d *Decision, r *Rotation) {
 		}
 		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(Verifying).Add(k.Policy.StuckAfter)):
-		k.stay(d, reason.VerifyingHealth, some(findings))
+		k.stay(d, reason.VerifyingHealth, fact.Say(some(findings)))
 		d.NextChange = r.Entered(Verifying).Add(k.Policy.StuckAfter)
 	default:
 		d.Findings = findings
@@ -114,14 +115,14 @@ func worseStatus(now, before Status) bool { return now != Running && now != befo
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {
 	if r.anyUnsettled(k.Now) {
 		at := k.settledAt(r)
-		k.stay(d, reason.CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", why.Info().Sentence, when(at)))
+		k.stay(d, reason.CallUnsettled, sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
 		return
 	}
 	k.retire(r)
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
-	d.Action, d.Reason, d.Message = Update, why, why.Info().Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, why, string(as) + ": " + why.Info().Sentence})
+	d.Action, d.Reason, d.Message = Update, why, sentence(why)
+	d.Events = append(d.Events, Event{EventPhaseChanged, why, fact.Sayf("%s: %v", as, d.Message)})
 }
 
 // settledAt is when the last call on its way is settled.
@@ -177,7 +178,7 @@ func (k *Case) takeUp(d *Decision, r *Rotation) {
 func (k *Case) fail(d *Decision, r *Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
-		d.Events = append(d.Events, Event{EventActionFailed, reason, reason.Info().Sentence})
+		d.Events = append(d.Events, Event{EventActionFailed, reason, sentence(reason)})
 	}
 }
 

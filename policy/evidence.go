@@ -1,12 +1,12 @@
 package policy
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/fact"
 )
 
 // absorb takes operations into the record: names and times are kept when first
@@ -56,7 +56,7 @@ func (k *Case) absorbWork(w *Work, op Operation) {
 			w.Counted = w.Counted[n-maxCounted:]
 		}
 		w.Failures++
-		w.LastError = clipTo(op.Error, maxPoolError)
+		w.LastError = fact.Clip(op.Error, maxPoolError)
 		w.NotBefore = k.Now.Add(backoff[min(w.Failures, len(backoff))-1])
 		if w.Failures >= failuresBeforePeople {
 			w.LeftToGKE = "it failed three times: " + w.LastError
@@ -234,26 +234,4 @@ func normal(r Rotation) Rotation {
 }
 
 // clip keeps a message within what a document allows.
-func clip(s string) string { return clipTo(s, MaxMessage) }
-
-// clipTo keeps a text within n bytes of JSON.
-func clipTo(s string, n int) string {
-	const most = 6 // bytes that JSON takes for one: \u003c
-	if len(s)*most <= n || inJSON(s) <= n {
-		return s
-	}
-	s = strings.ToValidUTF8(s, "")
-	took := 0
-	for i, r := range s {
-		if took += inJSON(string(r)); took > n {
-			return s[:i]
-		}
-	}
-	return s
-}
-
-// inJSON is how many bytes the text takes in a document.
-func inJSON(s string) int {
-	text, _ := json.Marshal(s) // a string: it cannot fail
-	return len(text) - len(`""`)
-}
+func clip(s string) string { return fact.Clip(s, MaxMessage) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -15,6 +16,12 @@ func (f FleetDoc) Breaker(p *Policy) (last Failure, open bool) {
 		return f.Failures[n-1], true
 	}
 	return Failure{}, false
+}
+
+// failed says how many failed or stuck rotations it takes to keep new ones from
+// starting, and how many there are.
+func (f FleetDoc) failed(p *Policy) fact.Text {
+	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures), fact.Set("MAX_FAILED", p.MaxFailed))
 }
 
 // After gives the fleet document as it must be stored together with the
@@ -106,11 +113,11 @@ func (f *FleetDoc) noteTries(d Decision) bool {
 		}
 		t.Count++
 		t.Withdrawals, t.Attempt, t.Run, t.Told = 0, "", "", time.Time{}
-		t.LastError = d.Message
+		t.LastError = d.Message.String()
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]
 		}
-		t.LastError = clipTo(t.LastError, maxPoolError)
+		t.LastError = fact.Clip(t.LastError, maxPoolError)
 		t.NotBefore = d.Cluster.Seen.Add(backoff[min(t.Count, len(backoff))-1])
 		f.Tries[name] = t
 		return true

@@ -1,10 +1,9 @@
 package policy
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -25,11 +24,11 @@ func (k *Case) inFlight(d *Decision) {
 	case k.Cluster.ID != r.ClusterID && r.ClusterID != "":
 		k.close(d, &r, Recreated, reason.ClusterRecreated)
 	case k.Cluster.Bundle.Problem != "":
-		k.stay(d, reason.CAUnreadable, k.Cluster.Bundle.Problem)
+		k.stay(d, reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem))
 	case !k.Cluster.OperationsRead:
-		k.stay(d, reason.NotReadable, "its operations could not be read")
+		k.stay(d, reason.NotReadable, fact.Say("its operations could not be read"))
 	case k.Cluster.Partial:
-		k.stay(d, reason.ListedPartly, reason.ListedPartly.Info().Sentence)
+		k.stay(d, reason.ListedPartly, sentence(reason.ListedPartly))
 	default:
 		k.takeUp(d, &r)
 		k.step(d, &r)
@@ -54,7 +53,7 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, "completed, and another rotation started, since the last look"})
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, fact.Say("completed, and another rotation started, since the last look")})
 		k.close(d, r, CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -62,7 +61,7 @@ func (k *Case) step(d *Decision, r *Rotation) {
 		k.starting(d, r)
 	case len(b.CAs) == 1:
 		// Two CAs were proved; an old answer changes nothing.
-		k.stay(d, reason.ReadShowsLess, "GKE shows one CA although two were seen: an old answer, or a rotation undone")
+		k.stay(d, reason.ReadShowsLess, fact.Say("GKE shows one CA although two were seen: an old answer, or a rotation undone"))
 	case r.Phase == RecreatingNodes:
 		k.recreatingNodes(d, r)
 	case r.Phase == UpdatingClients:
@@ -72,15 +71,15 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	}
 }
 
-func (k *Case) stay(d *Decision, reason reason.Code, message string) {
+func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
 	d.Action, d.Reason, d.Message = Wait, reason, message
 }
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *Rotation, p Phase, reason reason.Code) {
 	r.move(p, k.Now, k.Run, reason)
-	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
+	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -93,16 +92,16 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 		k.bothCAs(d, r, reason.BothCAs)
 		k.nodesNow(d)
 	case len(c.Bundle.CAs) == 2 && ours:
-		k.stay(d, reason.StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
+		k.stay(d, reason.StartRuns, fact.Sayf("both CAs are in place; %s still runs", k.clusterBusy()))
 	case call == nil || call.State == Withdrawn:
 		k.close(d, r, NotStarted, reason.StartLeftNone) // never sent: no failure
 	case call.State == Accepted && k.running(call.Operation):
-		k.stay(d, reason.StartRuns, call.Operation+" runs")
+		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(SettleAfter))))
+		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v", call.IntentAt, call.IntentAt.Add(SettleAfter)))
 		d.NextChange = call.IntentAt.Add(SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, reason.StartRuns, k.busySince(*call)+" may be the start")
+		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
 	default:
 		k.notStarted(d, r)
 	}
@@ -114,7 +113,7 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, code, clip(join(strings.TrimSuffix(code.Info().Sentence, "."), why))})
+	d.Events = append(d.Events, Event{EventActionFailed, code, fact.Join(clause(code), fact.Say(why)).Clip(MaxMessage)})
 	k.close(d, r, NotStarted, code)
 	d.Findings = append(d.Findings, clip(why))
 }
@@ -132,7 +131,7 @@ func (k *Case) bothCAs(d *Decision, r *Rotation, reason reason.Code) {
 	k.Rotation = r
 	k.enter(d, r, RecreatingNodes, reason)
 	k.absorb(r)
-	k.handOver(d, "old and new CA in place"+endpointChange(r.Baseline.Endpoint, c.Endpoint))
+	k.handOver(d, fact.Sayf("old and new CA in place%s", endpointChange(r.Baseline.Endpoint, c.Endpoint)))
 }
 
 func endpointChange(from, to string) string {
@@ -142,7 +141,7 @@ func endpointChange(from, to string) string {
 	return ", endpoint " + from + " -> " + to
 }
 
-func (k *Case) handOver(d *Decision, what string) {
+func (k *Case) handOver(d *Decision, what fact.Text) {
 	d.Message = what
 	d.Events = append(d.Events, Event{EventHandedOver, d.Reason, what})
 }
@@ -151,7 +150,7 @@ func (k *Case) handOver(d *Decision, what string) {
 func (k *Case) updatingClients(d *Decision, r *Rotation) {
 	if names := k.unrecreated(); len(names) > 0 {
 		k.enter(d, r, RecreatingNodes, reason.PoolAppeared)
-		d.Message = "not recreated: " + some(names)
+		d.Message = fact.Sayf("not recreated: %s", some(names))
 		k.nodesNow(d)
 		return
 	}
@@ -167,10 +166,10 @@ func (k *Case) updatingClients(d *Decision, r *Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, reason.ReadyToComplete.Info().Sentence
+	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete)
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(CallComplete); d.Approved != nil {
-		d.Message = join(strings.TrimSuffix(d.Message, "."), d.Approved.note())
+		d.Message = fact.Join(clause(d.Reason), d.Approved.note())
 	}
 }
 

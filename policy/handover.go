@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -38,7 +39,7 @@ type HandOver struct {
 	// Completes is when we complete, as far as gates can tell; zero: not known,
 	// and Waits says what for.
 	Completes time.Time `json:"completes,omitzero"`
-	Waits     string    `json:"waits,omitempty"`
+	Waits     fact.Text `json:"waits,omitempty"`
 	// Approval says that a person must say yes before we complete.
 	Approval bool `json:"approval,omitempty"`
 	// GKECompletes is before when GKE does not complete by itself.
@@ -92,7 +93,7 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 		return h, true
 	}
 	if !seen {
-		h.Waits = "the cluster could not be read: " + d.Message
+		h.Waits = fact.Sayf("the cluster could not be read: %v", d.Message)
 	}
 	k.dates(&h, d)
 	return h, true
@@ -129,7 +130,7 @@ func (k *Case) dates(h *HandOver, d Decision) {
 	slow := k.playNodes()
 	h.SoakEnds, _ = k.soakOver()
 	h.GKECompletes = k.gkeCompletes()
-	if h.Watched || h.Waits != "" {
+	if h.Watched || len(h.Waits) > 0 {
 		return
 	}
 	h.Approval = k.Policy.Approval.Asks(CallComplete) && d.Approved == nil
@@ -143,24 +144,24 @@ func (k *Case) dates(h *HandOver, d Decision) {
 			h.Approval = !v.Open
 		case v.Open || v.Lifted || (v.Gate != "hold" && v.Gate != "tries" && v.Gate != "settled" && v.Gate != "maintenance"):
 		case v.OpensAt.IsZero():
-			slow = join(v.Message, slow)
+			slow = fact.Join(v.Message, slow)
 		default:
 			from = later(from, v.OpensAt)
 		}
 	}
-	if slow != "" {
+	if len(slow) > 0 {
 		h.Waits = slow
 		return
 	}
 	if h.Completes = k.completesFrom(from); h.Completes.IsZero() {
-		h.Waits = "COMPLETE_WINDOW=" + k.Policy.CompleteWindow.String() + k.freezeNote(from, from.Add(BlockedAfter)) +
-			": no completion window opens within " + Days(BlockedAfter) + " of " + when(from)
+		h.Waits = fact.Sayf("%v%v: no completion window opens within %s of %v", fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow),
+			k.freezeNote(from, from.Add(BlockedAfter)), Days(BlockedAfter), from)
 	}
 }
 
 // playNodes writes into its own copy of the record when the pools that are left
 // would be done, and says what keeps one from that.
-func (k *Case) playNodes() string {
+func (k *Case) playNodes() fact.Text {
 	var left []Pool
 	for _, name := range k.unrecreated() {
 		for _, p := range k.Cluster.Pools {
@@ -170,7 +171,7 @@ func (k *Case) playNodes() string {
 		}
 	}
 	if len(left) == 0 {
-		return ""
+		return nil
 	}
 	done, slowest := k.playOn(left, false)
 	// What an emergency or a compromise does not wait for is not waited for here.
@@ -189,11 +190,11 @@ func (k *Case) playNodes() string {
 		w.EndedAt, w.FirstSeen = done, done
 		k.Rotation.Pools[p.Name] = w
 	}
-	return ""
+	return nil
 }
 
 // playOn is when the pools would be done from now on; free: at any time of day.
-func (k *Case) playOn(left []Pool, free bool) (time.Time, string) {
+func (k *Case) playOn(left []Pool, free bool) (time.Time, fact.Text) {
 	own, played := *k.Policy, *k
 	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
 	if !k.Rotation.Carry && !k.Emergency {

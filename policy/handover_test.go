@@ -94,12 +94,14 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 		{"somebody else", func(_ *Policy, _ *Cluster, r *Rotation) { r.Origin, r.Carry = Foreign, false },
 			func(h HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
 		{"tries that are used up", func(_ *Policy, _ *Cluster, r *Rotation) { r.CompleteFailures = 2 },
-			func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often") }},
+			func(h HandOver) bool {
+				return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "failed too often")
+			}},
 		{"a freeze over the weeks", func(p *Policy, _ *Cluster, _ *Rotation) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
 				t.Fatal(err)
 			}
-		}, func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
+		}, func(h HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "FREEZES=") }},
 		{"an exclusion that GKE keeps to", func(_ *Policy, c *Cluster, _ *Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
 		}, func(h HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
@@ -140,7 +142,7 @@ func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, UpdatingClients)
 	f := Fleet{Unread: []Unread{{Project: "shop-prod", Reason: "403"}}, Book: Book{Known: true, Rotations: map[Ref]Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, AtAnyTime)
-	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits, "could not be read") || h.NewCA != newCA {
+	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") || h.NewCA != newCA {
 		t.Errorf("%+v", h)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -26,7 +27,7 @@ type Notice struct {
 	Run     string      `json:"run"`
 	Phase   Phase       `json:"phase,omitempty"`
 	Reason  reason.Code `json:"reason,omitempty"`
-	Message string      `json:"message"`
+	Message fact.Text   `json:"message"`
 	// Next is what people must do, or "".
 	Next string `json:"next,omitempty"`
 	// Expected is the moment that is announced: of the start, of the completion.
@@ -113,8 +114,8 @@ func (k NoticeKind) About() KindOfNotice {
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind NoticeKind, ref Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) Notice {
-	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: clip(message), Next: kind.About().Next}
+func notice(kind NoticeKind, ref Ref, reason reason.Code, message fact.Text, run string, now time.Time, occasion ...string) Notice {
+	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: message.Clip(MaxMessage), Next: kind.About().Next}
 	if n.Next == "" {
 		n.Next = reason.Info().Next
 	}
@@ -134,7 +135,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 		return nil
 	}
 	var out []Notice
-	tell := func(kind NoticeKind, reason reason.Code, message string, moment HandOverMoment) {
+	tell := func(kind NoticeKind, reason reason.Code, message fact.Text, moment HandOverMoment) {
 		n := notice(kind, r.Cluster, reason, message, run, now, r.ClusterID, r.AttemptID, r.Version)
 		n.Phase, n.Seq = d.Phase, int64(len(out))
 		if h, ok := HandOverOf(p, d, now, moment); ok && moment != "" {
@@ -163,7 +164,7 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 	}
 	switch {
 	case verified(d.Close):
-		tell(NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
+		tell(NoticeCompleted, d.Reason, fact.Join(d.Message, fact.Say(strings.Join(d.Findings, "; "))), "")
 	case d.Close == Lost:
 		tell(NoticeBlocked, d.Reason, d.Message, "")
 	}
@@ -171,12 +172,12 @@ func Notices(p *Policy, before *Rotation, d Decision, run string, now time.Time)
 }
 
 // failure says what failed, in GKE's words where there are any.
-func (d Decision) failure() string {
+func (d Decision) failure() fact.Text {
 	reason := reason.Code(d.Rotation.Failed)
 	for _, e := range d.Events {
 		if e.Name == EventActionFailed && e.Reason == reason {
 			return e.Message
 		}
 	}
-	return reason.Info().Sentence
+	return sentence(reason)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gke-credential-rotator/policy/fact"
 )
 
 // What people say to the job. Every function takes the fleet document as it
@@ -17,7 +19,7 @@ import (
 // the same cluster is replaced.
 func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", when(until))
+		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", fact.Stamp(until))
 	}
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
@@ -27,7 +29,7 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 	f.Holds = append(f.Holds, Hold{Cluster: ref, Until: until, Said: said.short()})
 	end := "until somebody releases it"
 	if !until.IsZero() {
-		end = "until " + when(until) + " UTC"
+		end = "until " + fact.Stamp(until) + " UTC"
 	}
 	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, who(said)), nil
 }
@@ -37,16 +39,16 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 func BeyondHold(r Rotation, now time.Time) []string {
 	var out []string
 	if r.Unsettled(now) {
-		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back", r.Call.Kind, when(r.Call.IntentAt)))
+		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back", r.Call.Kind, fact.Stamp(r.Call.IntentAt)))
 	}
 	for pool, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
-			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way", some(named([]string{pool})), when(c.IntentAt)))
+			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way", some(named([]string{pool})), fact.Stamp(c.IntentAt)))
 		}
 	}
 	slices.Sort(out)
 	if r.Phase == RecreatingNodes || r.Phase == UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", when(r.StartedAt().Add(AutoCompleteAfter))))
+		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(AutoCompleteAfter))))
 	}
 	return out
 }
@@ -67,7 +69,7 @@ func (f FleetDoc) Release(ref Ref, said Said) (FleetDoc, string, error) {
 	was := f.Holds[at]
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), when(was.At), who(was.Said))
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At), who(was.Said))
 	if !ref.IsZero() && all >= 0 {
 		text += "; all clusters are still held by " + who(f.Holds[slices.IndexFunc(f.Holds, func(h Hold) bool { return h.Cluster.IsZero() })].Said)
 	}
@@ -105,7 +107,7 @@ func (f FleetDoc) heldNames(now time.Time) string {
 // at most and by default [StartApprovalLasts].
 func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", when(until))
+		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", fact.Stamp(until))
 	}
 	a := Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
@@ -158,13 +160,13 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 	}
 	longest := a.At.Add(StartApprovalLasts)
 	if a.Until.After(longest) {
-		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", Days(StartApprovalLasts), when(longest))
+		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", Days(StartApprovalLasts), fact.Stamp(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
 	}
 	a.Kind, a.CA = CallStart, c.Bundle.Oldest().Fingerprint
-	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, when(a.Until), a.CA.Short()), nil
+	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, fact.Stamp(a.Until), a.CA.Short()), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;
@@ -195,7 +197,7 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 	}
 	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), who(said))
 	if r != nil && r.Unsettled(said.At) {
-		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
 }
@@ -207,7 +209,7 @@ func tooMany(n int, what, wayOut string) error {
 
 // short keeps what people say within its room.
 func (s Said) short() Said {
-	s.By, s.Reason = clipTo(s.By, maxBy), clipTo(s.Reason, maxWhy)
+	s.By, s.Reason = fact.Clip(s.By, maxBy), fact.Clip(s.Reason, maxWhy)
 	return s
 }
 
@@ -288,12 +290,12 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, who(said), when(r.StartedAt().Add(AutoCompleteAfter)))
+		ref, who(said), fact.Stamp(r.StartedAt().Add(AutoCompleteAfter)))
 	if r.Phase == Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, who(said))
 	}
 	if r.Unsettled(said.At) {
-		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -61,13 +62,13 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = reason.ClusterRecreated, reason.ClusterRecreated.Info().Sentence
+		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
 		return d
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
-		d.Reason, d.Message = reason.OneNewCA, "the CA is no longer the baseline's"
+		d.Reason, d.Message = reason.OneNewCA, fact.Say("the CA is no longer the baseline's")
 		return d
 	case !fresh.OperationsRead:
-		d.Reason, d.Message = reason.NotReadable, "operations could not be read"
+		d.Reason, d.Message = reason.NotReadable, fact.Say("operations could not be read")
 		return d
 	}
 	action := Start
@@ -81,7 +82,7 @@ func Again(p *Policy, doc FleetDoc, r Rotation, kind CallKind, pool string, fres
 		action = Recreate
 		k.Pool = k.pool(pool)
 		if k.Pool == nil {
-			d.Reason, d.Message = reason.ClusterGone, "pool "+pool+" is gone"
+			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
 			return d
 		}
 		d.Gates = k.ask(NodeGates, freshGate)
@@ -240,7 +241,7 @@ func (k *Case) contend(d *Decision, contested time.Time) {
 		}
 		return
 	}
-	d.Message = join(d.Message, fleet[len(fleet)-1].Message) // which slot
+	d.Message = fact.Join(d.Message, fleet[len(fleet)-1].Message) // which slot
 	k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
 }
 

@@ -172,7 +172,7 @@ func TestFitNamesBothCalendars(t *testing.T) {
 	at := monday.AddDate(0, 0, 5).Add(hours(3))
 	d := planOne(t, p, fleetOf(c, nil), at)
 	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00", "ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
-		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message, want) {
+		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message.String(), want) {
 			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
 		}
 	}
@@ -277,7 +277,7 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 			t.Errorf("production: %s %s", d.Action, d.Message)
 		}
 		for _, g := range d.Gates {
-			if g.Gate == "wave" && !strings.Contains(g.Message, "dev (held)") {
+			if g.Gate == "wave" && !strings.Contains(g.Message.String(), "dev (held)") {
 				t.Errorf("the held canary is not named: %q", g.Message)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -23,7 +24,7 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	d.Tried.follow(d.Rotation)
 	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(Starting) + ": " + d.Message})
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, fact.Sayf("%s: %v", Starting, d.Message)})
 	return d
 }
 
@@ -42,7 +43,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			r.completeIntent(call, now)
 			r.relyOn(d.Approved)
 			r.under(d.InForce)
-			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(Completing) + ": " + d.Message})
+			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, fact.Sayf("%s: %v", Completing, d.Message)})
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -127,24 +128,24 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 	to := func(p Phase, reason reason.Code) {
 		r.move(p, now, run, reason)
 		r.Reason = reason
-		d.Reason, d.Message = reason, reason.Info().Sentence
-		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
+		d.Reason, d.Message = reason, sentence(reason)
+		d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
 	}
 	switch {
 	case o.State == Withdrawn && r.Call.Kind == CallStart:
 		r.remember(*r.Call)
 		r.Call = nil
 		d.Close, d.Slot = NotStarted, SlotRelease
-		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == Withdrawn:
 		r.remember(*r.Call)
 		r.Call = nil
 		r.move(UpdatingClients, now, run, reason.CallWithdrawn)
 		r.Reason = reason.CallWithdrawn
-		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == Refused && o.Refusal == RequiresRecreation:
 		to(RecreatingNodes, reason.NeedsRecreation)
-		d.Message = clip(o.Raw)
+		d.Message = fact.Say(clip(o.Raw))
 		r.void(o.Pool)
 		r.backOff(now)
 	default:
@@ -156,9 +157,9 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 func (d *Decision) announce(o Outcome, what string) {
 	switch o.State {
 	case Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), clip(what + " refused: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw).Clip(MaxMessage)})
 	case Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, clip(what + ": no clear answer: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, fact.Sayf("%s: no clear answer: %s", what, o.Raw).Clip(MaxMessage)})
 	}
 }
 
@@ -200,7 +201,7 @@ func (r *Rotation) settlePool(pool string, o Outcome, now time.Time) {
 	r.Pools = cloneMap(r.Pools)
 	w := r.Pools[pool]
 	w.Failures++
-	w.LastError = clipTo(o.Raw, maxPoolError)
+	w.LastError = fact.Clip(o.Raw, maxPoolError)
 	w.NotBefore = now.Add(backoff[min(w.Failures, len(backoff))-1])
 	switch {
 	case o.Refusal == Invalid:

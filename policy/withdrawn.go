@@ -1,9 +1,9 @@
 package policy
 
 import (
-	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -31,36 +31,36 @@ func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now 
 		return
 	}
 	if d.Close != "" {
-		d.Findings = []string{clip(withdrawnText(r.Withdrawals, why))}
+		d.Findings = []string{clip(withdrawnText(r.Withdrawals, why).String())}
 	}
 	if now.Sub(r.WithdrawnTold) < 24*time.Hour {
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, clip(withdrawnText(r.Withdrawals, why))})
+	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, withdrawnText(r.Withdrawals, why).Clip(MaxMessage)})
 }
 
-func withdrawnText(times int, why string) string {
-	return fmt.Sprintf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
+func withdrawnText(times int, why string) fact.Text {
+	return fact.Sayf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be
-// an accident, or "".
-func (d Decision) OftenWithdrawn() string {
+// an accident; nil: they were not.
+func (d Decision) OftenWithdrawn() fact.Text {
 	switch r, t := d.Rotation, d.Tried; {
 	case r != nil && r.Withdrawals >= withdrawnOften:
 		return withdrawnText(r.Withdrawals, r.withdrawnWhy())
 	case r == nil && t != nil && t.Withdrawals >= withdrawnOften:
 		return withdrawnText(t.Withdrawals, t.LastError)
 	}
-	return ""
+	return nil
 }
 
 // OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
-func (r Rotation) OftenWithdrawn() string { return Decision{Rotation: &r}.OftenWithdrawn() }
+func (r Rotation) OftenWithdrawn() fact.Text { return Decision{Rotation: &r}.OftenWithdrawn() }
 
 // OftenWithdrawn is [Decision.OftenWithdrawn] by what is stored.
-func (t Try) OftenWithdrawn() string { return Decision{Tried: &t}.OftenWithdrawn() }
+func (t Try) OftenWithdrawn() fact.Text { return Decision{Tried: &t}.OftenWithdrawn() }
 
 func (r *Rotation) withdrawnWhy() string {
 	why := ""
@@ -92,7 +92,7 @@ func (t *Try) follow(r *Rotation) {
 // noteWithdrawn remembers a start that was taken back, for the next one.
 func (t *Try) noteWithdrawn(r *Rotation) {
 	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
-	t.LastError = clipTo(r.withdrawnWhy(), maxPoolError)
+	t.LastError = fact.Clip(r.withdrawnWhy(), maxPoolError)
 	if n := len(r.Settled); n > 0 {
 		t.Run = r.Settled[n-1].Run
 	}

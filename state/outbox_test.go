@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
 )
@@ -57,7 +58,7 @@ func TestOutboxFits(t *testing.T) {
 		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
-	n := policy.Notice{ID: strings.Repeat("a", 32), Message: strings.Repeat("x", policy.MaxMessage), Next: strings.Repeat("x", 300), HandOver: &policy.HandOver{Pools: map[string]bool{}}}
+	n := policy.Notice{ID: strings.Repeat("a", 32), Message: fact.Say(strings.Repeat("x", policy.MaxMessage)), Next: strings.Repeat("x", 300), HandOver: &policy.HandOver{Pools: map[string]bool{}}}
 	for name := range r.Pools {
 		n.HandOver.Pools[name] = true
 	}

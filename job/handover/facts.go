@@ -86,8 +86,8 @@ func ends(h policy.HandOver, when func(time.Time) string) string {
 		return "now: the completion was sent " + when(h.Completes)
 	case h.Watched:
 		text = "when those who started it complete it"
-	case h.Waits != "":
-		text = "our date is not known. What it waits for: " + code(h.Waits)
+	case len(h.Waits) > 0:
+		text = "our date is not known. What it waits for: " + code(h.Waits.String())
 	case h.Approval:
 		text = "not before " + when(h.Completes) + ", and only when a person has approved"
 	case h.Phase == policy.RecreatingNodes:

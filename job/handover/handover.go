@@ -52,6 +52,7 @@ type Command struct {
 
 // Of makes the pack of the facts.
 func Of(h policy.HandOver) Pack {
+	h.Waits = h.Waits.Plain()
 	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h), Forgotten: forgotten(h)}
 	if oddName(h.Cluster) {
 		// GKE gives no such name, and a program would take it for an option.

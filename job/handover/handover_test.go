@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -91,7 +92,9 @@ func TestMoments(t *testing.T) {
 		{"completing", func(h *policy.HandOver) { h.Phase = policy.Completing }, []string{"cannot be stopped", "the completion was sent Mon 23 Nov"}, []string{"rotator hold", "rotator approve"}},
 		{"over", func(h *policy.HandOver) { h.Phase, h.Completed = policy.Verifying, at(23, 10) }, []string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"}, []string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
 		{"GKE is quicker", func(h *policy.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"}, nil},
-		{"frozen", func(h *policy.HandOver) { h.Completes, h.Waits = time.Time{}, "FREEZES=2026-11-20/2027-01-04" }, []string{"our date is not known", "FREEZES=2026-11-20"}, nil},
+		{"frozen", func(h *policy.HandOver) {
+			h.Completes, h.Waits = time.Time{}, fact.Say("FREEZES=2026-11-20/2027-01-04")
+		}, []string{"our date is not known", "FREEZES=2026-11-20"}, nil},
 		{"watched", func(h *policy.HandOver) { h.Watched, h.Origin, h.Completes = true, policy.Foreign, time.Time{} }, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
 		{"Autopilot, regional, private", func(h *policy.HandOver) {
 			h.Autopilot, h.Zonal, h.Pools, h.NewEndpoint, h.DNS = true, false, nil, "10.0.0.2", ""
@@ -151,7 +154,7 @@ var hostile = []string{
 func TestHostileNames(t *testing.T) {
 	for _, name := range hostile {
 		h := example()
-		h.Cluster.Name, h.OldEndpoint, h.DNS, h.Waits = strings.ReplaceAll(name, "\n", ""), name, name, name
+		h.Cluster.Name, h.OldEndpoint, h.DNS, h.Waits = strings.ReplaceAll(name, "\n", ""), name, name, fact.Say(name)
 		h.Pools = map[string]bool{name: false}
 		h.NewCA.Fingerprint = policy.Fingerprint(name) // a damaged document
 		for _, form := range []string{"txt", "md", "json"} {

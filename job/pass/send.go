@@ -39,7 +39,7 @@ func (a *actor) mayNot(d policy.Decision, in intent, doc policy.FleetDoc, fresh 
 	again := policy.Again(a.Policy, doc, *d.Rotation, kindOf(d.Action), in.pool, fresh, a.Now())
 	switch {
 	case again.Action != d.Action:
-		return again.Message
+		return again.Message.String()
 	case a.Mono()-begun >= policy.SendWithin:
 		return "more than " + policy.SendWithin.String() + " since the intent"
 	}

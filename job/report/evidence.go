@@ -83,7 +83,7 @@ func (m *maker) proof(rec policy.Record) proof {
 	add("Completed by", map[string]string{"us": "this tool", "other": "somebody else"}[rec.CompletedBy])
 	add("Ended by", m.said(rec.Said))
 	for _, text := range rec.Findings {
-		add("Finding", m.words.Text(text))
+		add("Finding", words.Harmless(text))
 	}
 	add("Attempt", fmt.Sprintf("%d, %s, %s", r.AttemptNo, words.Harmless(r.AttemptID), cmp.Or(whose(r), "started by us")))
 	add("Cluster id", words.Harmless(r.ClusterID))
@@ -107,7 +107,7 @@ func (m *maker) said(s policy.Said) string {
 	if s.Reason != "" {
 		text += ": " + s.Reason
 	}
-	text = m.words.Text(text)
+	text = words.Harmless(text)
 	if !s.At.IsZero() {
 		text += " (" + m.words.At(s.At)
 		if s.Run != "" {

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	text "gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -175,9 +176,9 @@ func hostile() Page {
 	p.Finished = []policy.Record{{Rotation: r, ClosedAs: policy.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
 	p.Settings = []show.Setting{{Name: "ENV", Value: evil}}
 	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
-		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: evil}}},
-		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: evil}},
-		Left:  []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: evil, Held: sim.Wait{Gate: evil, Message: evil}}},
+		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: text.Say(evil)}}},
+		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: text.Say(evil)}},
+		Left:  []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: text.Say(evil), Held: sim.Wait{Gate: evil, Message: text.Say(evil)}}},
 	}
 	p.Version, p.Mode = evil, evil
 	return p

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/job/show"
@@ -152,7 +151,7 @@ func (m *maker) row(s stand, brief bool) row {
 	}
 	switch left := ca.Expires.Sub(m.now); {
 	case ca.Expires.IsZero():
-		r.ExpiresNote = cmp.Or(m.words.Text(c.Bundle.Problem), "unknown")
+		r.ExpiresNote = cmp.Or(words.Harmless(c.Bundle.Problem), "unknown")
 	case left < 0:
 		r.ExpiresNote = "expired " + show.Lasting(-left) + " ago"
 	case left < modern:
@@ -161,8 +160,8 @@ func (m *maker) row(s stand, brief bool) row {
 		r.ExpiresNote = roughly(m.now.Sub(ca.Issued)) + " old"
 	}
 	r.Due = day(s.Due.At)
-	if why := m.words.Text(s.Due.Why); !strings.HasPrefix(why, "CA expires ") {
-		r.DueNote = why // else it stands beside it
+	if !s.Due.ByExpiry { // else it stands beside it
+		r.DueNote = words.Harmless(s.Due.Why)
 	}
 	if brief {
 		return r
@@ -183,7 +182,7 @@ func (m *maker) row(s stand, brief bool) row {
 	}
 	r.Text = m.words.Sentence(s.Reason, s.Message)
 	if s.skipped != "" {
-		r.Remarks = append(r.Remarks, "Not done: "+m.words.Text(s.skipped))
+		r.Remarks = append(r.Remarks, "Not done: "+words.Harmless(s.skipped))
 	}
 	r.Remarks = append(r.Remarks, m.texts(policy.Mismatches(c, m.Result.Fleet.Book, m.now))...)
 	m.until(&r, s)
@@ -208,7 +207,7 @@ func (m *maker) until(r *row, s stand) {
 	case s.Action.Sends():
 	case !opens.IsZero():
 		r.Until = m.at(opens)
-		r.Text = show.Untimed(r.Text, r.Until.Text)
+		r.Text = m.words.Sentence(s.Reason, s.Message.Without(opens))
 		if !known {
 			r.UntilNote = "and then " + show.WaitsFor(s.Decision)
 		}

@@ -190,8 +190,8 @@ func (m *maker) ahead(l *lane, s stand, a axis) {
 		l.Bars = append(l.Bars, a.bar("ahead", m.now, h.Completes))
 		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
 	}
-	if ok && h.Waits != "" {
-		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.words.Text(h.Waits)})
+	if ok && len(h.Waits) > 0 {
+		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.words.Say(h.Waits)})
 	}
 	if ok && h.Approval {
 		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})

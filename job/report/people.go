@@ -58,7 +58,7 @@ func (m *maker) todos() []todo {
 		i := slices.IndexFunc(out, func(t todo) bool { return t.Reason == string(why) })
 		if i < 0 {
 			i = len(out)
-			out = append(out, todo{Title: m.words.Sentence(why, ""), Reason: string(why)})
+			out = append(out, todo{Title: m.words.Sentence(why, nil), Reason: string(why)})
 		}
 		t := &out[i]
 		t.Count++
@@ -146,7 +146,7 @@ func (m *maker) clients() []client {
 		ref := s.Cluster.Ref
 		c := client{
 			Name: words.Harmless(ref.Name), Place: place(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
-			Ends: m.at(h.Completes), Waits: m.words.Text(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
+			Ends: m.at(h.Completes), Waits: m.words.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
 				"rotator handover " + words.Quote(ref.String()),
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
@@ -176,7 +176,7 @@ func (m *maker) unseen() []unseen {
 		if u.Location != "" {
 			where += ", " + words.Harmless(u.Location)
 		}
-		out = append(out, unseen{where, strings.TrimSuffix(m.words.Text(u.Reason), ".") + ".", show.Next(reason.NotReadable, "", m.Policy.Env)})
+		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".", show.Next(reason.NotReadable, "", m.Policy.Env)})
 	}
 	return out
 }

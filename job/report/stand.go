@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -90,7 +91,7 @@ func after(planned, left policy.Decision) policy.Decision {
 	if !planned.Action.Sends() || left.Rotation == nil {
 		return left
 	}
-	left.Action, left.Gates, left.Message = policy.Wait, nil, ""
+	left.Action, left.Gates, left.Message = policy.Wait, nil, nil
 	left.Phase, left.Reason = left.Rotation.Phase, cmp.Or(left.Rotation.Reason, left.Reason)
 	return left
 }
@@ -286,7 +287,7 @@ func (m *maker) lede(v view) []string {
 	}
 	for _, h := range book.Fleet.Holds {
 		if h.Cluster.IsZero() && (h.Until.IsZero() || m.now.Before(h.Until)) {
-			out = append(out, m.words.Text("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+h.Reason))
+			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+h.Reason))
 		}
 	}
 	if n := len(v.Clients); n > 0 {

@@ -129,7 +129,7 @@ func newView(p Page) view {
 func (m *maker) texts(list []string) []string {
 	var out []string
 	for _, s := range list {
-		out = append(out, m.words.Text(s))
+		out = append(out, words.Harmless(s))
 	}
 	return out
 }

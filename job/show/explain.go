@@ -37,7 +37,7 @@ func (g *page) explain(d policy.Decision, book policy.Book) {
 	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
 	g.line("")
 	g.para(2, plain, g.sentence(d.Reason, d.Message))
-	if s := d.Reason.Info().Sentence; d.Message != "" && s != "" && !strings.HasPrefix(d.Message, strings.TrimSuffix(s, ".")) {
+	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" && strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
 	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), book.Fleet.Env))
@@ -63,13 +63,13 @@ func (g *page) facts(d policy.Decision) {
 		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), day(ca.Issued), day(ca.Expires), expiry(ca.Expires, g.now)))
 	}
 	if c.Bundle.Problem != "" {
-		g.fact("CA", g.words(c.Bundle.Problem))
+		g.fact("CA", clean(c.Bundle.Problem))
 	}
 	switch due := d.Due; {
 	case due.Is:
-		g.fact("due", "since "+day(due.At)+": "+g.words(due.Why)+"; late from "+day(due.Deadline))
+		g.fact("due", "since "+day(due.At)+": "+clean(due.Why)+"; late from "+day(due.Deadline))
 	case !due.At.IsZero():
-		g.fact("due", "not before "+day(due.At)+": "+g.words(due.Why))
+		g.fact("due", "not before "+day(due.At)+": "+clean(due.Why))
 	}
 	g.fact("window", g.windowNow(d))
 	for _, e := range c.Maintenance.Exclusions {
@@ -91,11 +91,11 @@ func (g *page) facts(d policy.Decision) {
 func (g *page) saidByGKE(c policy.Cluster, book policy.Book) {
 	if c.Status == policy.Degraded || len(c.Conditions) > 0 {
 		words := append([]string{string(c.Status)}, c.Conditions...)
-		g.fact("GKE", g.words(strings.Join(words, ", ")))
+		g.fact("GKE", clean(strings.Join(words, ", ")))
 	}
 	mismatches := policy.Mismatches(c, book, g.now)
 	for _, m := range mismatches {
-		g.fact("mismatch", g.words(m))
+		g.fact("mismatch", clean(m))
 	}
 	if at := book.InsightRead(c); !at.IsZero() && len(mismatches) == 0 {
 		g.fact("insight", "read "+g.at(at)+": no mismatch")
@@ -111,11 +111,11 @@ func expiry(t, now time.Time) string {
 
 // windowNow says when the cluster's maintenance policy allows node work.
 func (g *page) windowNow(d policy.Decision) string {
-	text := cmp.Or(g.words(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
+	text := cmp.Or(clean(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
 	n := d.NextWindow
 	switch {
 	case d.Cluster.Maintenance.Problem != "":
-		return g.words(d.Cluster.Maintenance.Problem)
+		return clean(d.Cluster.Maintenance.Problem)
 	case n == nil:
 		return text + "; does not open within 400 days"
 	case d.WindowOpen && endless(n.End):
@@ -138,7 +138,7 @@ func (g *page) gates(gates []policy.Verdict) {
 			counted++
 			continue
 		}
-		r := row{name: clean(v.Gate), what: "open", style: green, text: g.words(v.Message)}
+		r := row{name: clean(v.Gate), what: "open", style: green, text: g.say(v.Message)}
 		switch {
 		case v.Lifted:
 			r.what, r.style = "lifted", yellow
@@ -150,7 +150,7 @@ func (g *page) gates(gates []policy.Verdict) {
 			switch at := g.at(v.OpensAt); {
 			case at == "":
 				r.text = joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
-			case untimed(r.text, at) == r.text:
+			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
 				r.text = joined(r.text, "may open "+at)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/window"
 )
@@ -89,7 +90,7 @@ func testPolicy() *policy.Policy {
 func decision(name string, old policy.CA, action policy.Action, reason reason.Code, message string) policy.Decision {
 	d := policy.Decision{
 		Cluster: policy.Cluster{Ref: ref(name), ID: "id-" + name, Status: policy.Running, Bundle: policy.Bundle{CAs: []policy.CA{old}}, Seen: now},
-		Action:  action, Reason: reason, Message: message,
+		Action:  action, Reason: reason, Message: said(message),
 		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour), Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + day(old.Expires)},
 	}
 	d.Due.Is = !now.Before(d.Due.At)
@@ -97,12 +98,54 @@ func decision(name string, old policy.CA, action policy.Action, reason reason.Co
 	return d
 }
 
+// said makes facts of a sentence as the rules write it.
+func said(text string) fact.Text {
+	var out fact.Text
+	if what, until, ok := strings.Cut(text, " blocks node work until "); ok {
+		return fact.Say(what).Tailf(" blocks node work").Tailf(" until %v", timeOf(until))
+	}
+	add := out.Tailf
+	if !strings.HasPrefix(text, "nodes ") {
+		add = fact.Sayf
+	}
+	for {
+		m := facts.FindStringSubmatchIndex(text)
+		if m == nil {
+			out = add("%v%s", out, text)
+			return out
+		}
+		out = add("%v%s", out, text[:m[0]])
+		switch group := func(i int) string { return text[max(m[2*i], 0):max(m[2*i+1], 0)] }; {
+		case group(1) != "":
+			out = out.Tailf("%s%v", group(1), timeOf(group(2)))
+			return out.Tailf("%s", text[m[1]:])
+		case group(2) != "":
+			out = add("%v%v", out, timeOf(group(2)))
+		case group(3) != "":
+			out = add("%v%v", out, fact.Set(group(3), ""))
+		default:
+			out = add("%v taken by %v", out, fact.Cluster(group(4)))
+		}
+		text = text[m[1]:]
+	}
+}
+
+var facts = regexp.MustCompile(`( opens | until )?(\b\w{3} \d{4}-\d\d-\d\d \d\d:\d\d)|\b([A-Z]+(?:_[A-Z]+)*)=| taken by (\S+)`)
+
+func timeOf(text string) time.Time {
+	t, err := time.Parse("Mon 2006-01-02 15:04", text)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
 func shut(gate string, reason reason.Code, message string, opens time.Time) policy.Verdict {
-	return policy.Verdict{Gate: gate, Reason: reason, Message: message, OpensAt: opens, Changes: opens}
+	return policy.Verdict{Gate: gate, Reason: reason, Message: said(message), OpensAt: opens, Changes: opens}
 }
 
 func open(gate, message string, until time.Time) policy.Verdict {
-	return policy.Verdict{Gate: gate, Open: true, Reason: reason.GateOpen, Message: message, Changes: until}
+	return policy.Verdict{Gate: gate, Open: true, Reason: reason.GateOpen, Message: said(message), Changes: until}
 }
 
 // testRotation is a rotation that recreates nodes since yesterday.
@@ -132,7 +175,7 @@ func testResult() pass.Result {
 	dev.Emergency = true
 	dev.Gates = []policy.Verdict{
 		open("due", "CA expires 2027-01-03", time.Time{}),
-		{Gate: "window", Lifted: true, Reason: reason.WindowClosed, Message: "window monthly opens Sun 2026-12-20 01:00", OpensAt: at("2026-12-20T01:00:00Z")},
+		{Gate: "window", Lifted: true, Reason: reason.WindowClosed, Message: said("window monthly opens Sun 2026-12-20 01:00"), OpensAt: at("2026-12-20T01:00:00Z")},
 		open("slot", "emergency slot 1 of 10", time.Time{}),
 	}
 	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, reason.IsDue, "CA expires 2027-01-17; slot 2 of 5")
@@ -145,19 +188,19 @@ func testResult() pass.Result {
 	catalog.Gates = []policy.Verdict{shut("pool-b: window", reason.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
 	catalog.NextChange = at("2026-11-22T02:00:00Z")
 	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait, reason.WindowClosed,
-		"window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
-	checkout.Cluster.Maintenance = window.Maintenance{Window: weeklyOf("Sat,Sun 02:00-06:00"), Text: "FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC"}
+		"window Sat,Sun 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
+	checkout.Cluster.Maintenance = window.Maintenance{Window: weeklyOf("Sat,Sun 02:00-06:00"), Text: "Sat,Sun 02:00-06:00 UTC"}
 	checkout.WindowOpen, checkout.NextWindow = false, &window.Span{Start: at("2026-11-22T02:00:00Z"), End: at("2026-11-22T06:00:00Z")}
 	checkout.NextChange = at("2026-11-22T02:00:00Z")
 	checkout.Gates = []policy.Verdict{
 		open("selected", "", time.Time{}), open("due", "CA expires 2027-02-09", time.Time{}),
-		shut("window", reason.WindowClosed, checkout.Message, at("2026-11-22T02:00:00Z")),
+		shut("window", reason.WindowClosed, checkout.Message.String(), at("2026-11-22T02:00:00Z")),
 		open("freeze", "no freeze", time.Time{}),
 		shut("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
 	}
 	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait, reason.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
 	train.WindowOpen, train.NextWindow = false, nil
-	train.Gates = []policy.Verdict{shut("exclusion", reason.Excluded, train.Message, at("2026-12-01T00:00:00Z"))}
+	train.Gates = []policy.Verdict{shut("exclusion", reason.Excluded, train.Message.String(), at("2026-12-01T00:00:00Z"))}
 	books := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, reason.NotDue, "not due before 2054-01-04")
 	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
 	ds := []policy.Decision{books, other, serve, train, dev, checkout, legacy, catalog, approval}
@@ -200,7 +243,7 @@ func testStory() sim.Story {
 	from := at("2026-11-23T00:00:00Z")
 	hours := func(n int) time.Time { return from.Add(time.Duration(n) * time.Hour) }
 	step := func(name string, n int, phase policy.Phase, reason reason.Code, message string) sim.Change {
-		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason, Message: message}
+		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason, Message: said(message)}
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
@@ -210,21 +253,21 @@ func testStory() sim.Story {
 		step(catalog, 2, policy.Starting, reason.IsDue, "CA expires 2027-03-11"),
 		step(dev, 81, policy.Completing, reason.ReadyToComplete, ""),
 		step(dev, 82, policy.Verifying, reason.OneNewCA, ""),
-		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
+		{At: hours(83), Cluster: ref(dev), Closed: policy.Completed, Reason: reason.Verified, Message: said("The rotation is complete and verified.")},
 		step(catalog, 90, policy.RecreatingNodes, reason.BothCAs, ""),
 	}
 	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true}, open("slot", "emergency slot 1 of 10", time.Time{})}
 	return sim.Story{
 		From: from, To: from.Add(5 * 24 * time.Hour), Every: time.Hour, Seed: 1, Runs: 121, Mutations: 4, MostInFlight: 2, MostSlots: 1, Changes: changes,
 		Clusters: []sim.Chapter{
-			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue, Message: "not due before 2054-01-04", OldCA: ca("d", "2024-07-10", "2054-07-03")},
-			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19", OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
+			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue, Message: said("not due before 2054-01-04"), OldCA: ca("d", "2024-07-10", "2054-07-03")},
+			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue, Message: said("not due before 2056-05-19"), OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
 				Entered: map[policy.Phase]time.Time{policy.Starting: hours(0), policy.RecreatingNodes: hours(1), policy.UpdatingClients: hours(3), policy.Completing: hours(81), policy.Verifying: hours(82)},
-				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-11-26 01:00", Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window FREQ=WEEKLY;BYDAY=SA,SU 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
+				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-11-26 01:00"), Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
+			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: said("window Sat,Sun 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
 				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: reason.CAExpired, Message: "CA expired 2026-11-08", OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
-			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: policy.RecreatingNodes, Reason: reason.WindowClosed, Message: "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00",
+			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: reason.CAExpired, Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
+			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: policy.RecreatingNodes, Reason: reason.WindowClosed, Message: said("nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
 				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[policy.Phase]time.Time{policy.Starting: hours(2), policy.RecreatingNodes: hours(90)}},
 		},
 	}

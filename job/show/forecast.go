@@ -344,7 +344,7 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 		}
 		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
 		if first.Held.Reason == reason.BreakerOpen {
-			text = joined(g.words(first.Held.Message), text) // who opened it first
+			text = joined(g.say(first.Held.Message), text) // who opened it first
 		}
 		r := row{name: key, what: fmt.Sprintf("%d", len(list)), text: text, style: yellow}
 		if late > 0 {

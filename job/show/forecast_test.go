@@ -26,23 +26,23 @@ func testForecast() sim.Forecast {
 		Story: sim.Story{
 			From: from, To: hours(20 * 24), Every: time.Hour, Seed: 1, Runs: 40, MostInFlight: 2, MostSlots: 2,
 			Clusters: []sim.Chapter{
-				{Cluster: dev, Outcome: sim.Verified, Reason: reason.NotDue, Message: "not due before 2056-05-19"},
-				{Cluster: catalog, Outcome: sim.InFlight, Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
-				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
-					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}}},
+				{Cluster: dev, Outcome: sim.Verified, Reason: reason.NotDue, Message: said("not due before 2056-05-19")},
+				{Cluster: catalog, Outcome: sim.InFlight, Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
+				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
+					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject, Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}}},
 			},
 		},
 		Skipped: 441, Peak: 2, PeakAt: hours(300), Late: 1, Overdue: 1,
 		Turns: []sim.Turn{
 			{Cluster: dev, Attempt: "a", No: 1, Wave: "env=dev", OldCA: ca("3", "2022-01-03", "2027-01-03"), Before: true, Emergency: true, Due: hours(-3000), Deadline: hours(240), Start: hours(-5),
-				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: policy.Completed, Reason: reason.Verified, Message: "The rotation is complete and verified."},
+				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: policy.Completed, Reason: reason.Verified, Message: said("The rotation is complete and verified.")},
 			{Cluster: catalog, Attempt: "b", No: 1, Wave: "rest", OldCA: ca("c", "2022-03-12", "2027-03-11"), Due: hours(-2000), Deadline: hours(200), Start: hours(300),
-				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
+				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: policy.UpdatingClients, Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
 		},
 		Left: []sim.Left{
-			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: policy.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: "SOAK=3d until Thu 2026-12-10 01:00"},
-			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: "window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00",
-				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: "1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog", Time: 400 * time.Hour}},
+			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: policy.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
+			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
+				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}},
 		},
 		Unread: []policy.Unread{{Project: "ml-prod", Reason: "list clusters: permission denied"}},
 	}
@@ -151,7 +151,7 @@ func TestBlame(t *testing.T) {
 		{reason.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
 		{reason.AlphaCluster, "alpha cluster", "alpha-cluster"},
 	} {
-		if got := Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: tt.message}}); got != tt.want {
+		if got := Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: said(tt.message)}}); got != tt.want {
 			t.Errorf("%s: %q is blamed on %q, want %q", tt.reason, tt.message, got, tt.want)
 		}
 	}

@@ -164,7 +164,7 @@ func ForecastJSON(w io.Writer, f sim.Forecast, p *policy.Policy, c *sim.Comparis
 	for _, l := range f.Left {
 		j := leftJSON{
 			Cluster: l.Cluster.String(), Wave: l.Wave, Outcome: string(l.Outcome), Phase: string(l.Phase), Due: moment(l.Due), Deadline: moment(l.Deadline),
-			Late: l.Late, Prevents: Blame(l), Reason: string(l.Reason), Message: l.Message,
+			Late: l.Late, Prevents: Blame(l), Reason: string(l.Reason), Message: l.Message.String(),
 		}
 		if l.Held.Gate != "" {
 			j.Held = &waitJSON{l.Held.Gate, string(l.Held.Reason), l.Held.Time.Hours()}
@@ -172,7 +172,7 @@ func ForecastJSON(w io.Writer, f sim.Forecast, p *policy.Policy, c *sim.Comparis
 		out.Left = append(out.Left, j)
 	}
 	for _, chapter := range f.Clusters {
-		j := foreseenJSON{Cluster: chapter.Cluster.String(), Outcome: string(chapter.Outcome), Reason: string(chapter.Reason), Message: chapter.Message, Waited: []waitJSON{}}
+		j := foreseenJSON{Cluster: chapter.Cluster.String(), Outcome: string(chapter.Outcome), Reason: string(chapter.Reason), Message: chapter.Message.String(), Waited: []waitJSON{}}
 		for _, w := range chapter.Waited {
 			j.Waited = append(j.Waited, waitJSON{w.Gate, string(w.Reason), w.Time.Hours()})
 		}
@@ -191,7 +191,7 @@ func turnsJSON(turns []sim.Turn) []turnJSON {
 			Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA), InFlight: t.Before, Watched: t.Watched, Emergency: t.Emergency, Urgent: t.Urgent,
 			Due: moment(t.Due), Deadline: moment(t.Deadline), Late: t.Late(), Start: moment(t.Start), HandedOver: moment(t.HandedOver), NodesDone: moment(t.NodesDone),
 			ClientsBy: moment(t.SoakEnds), Completion: moment(t.Completed), Verified: moment(t.Verified), ClosedAs: string(t.Closed), Phase: string(t.Phase),
-			Reason: string(t.Reason), Message: t.Message,
+			Reason: string(t.Reason), Message: t.Message.String(),
 		})
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,9 +50,6 @@ func (g *page) inFlight(f sim.Forecast, p *policy.Policy) {
 	g.para(2, plain, fmt.Sprintf("at most %d, first on %s; %d of MAX_ACTIVE=%d slots at most; %s", f.Peak, g.at(f.PeakAt), f.MostSlots, p.MaxActive, mark))
 }
 
-// named finds the settings that a message names.
-var named = regexp.MustCompile(`\b([A-Z]+(?:_[A-Z]+)+|SOAK|WAVES|FREEZES|WINDOW|NODES|APPROVAL)=`)
-
 // Blame names the setting, or what else it is, that keeps a cluster from being
 // rotated in time.
 func Blame(l sim.Left) string {
@@ -61,12 +57,7 @@ func Blame(l sim.Left) string {
 	if why == "" {
 		why, message = l.Reason, l.Message
 	}
-	var names []string
-	for _, m := range named.FindAllStringSubmatch(message, -1) {
-		if !slices.Contains(names, m[1]) {
-			names = append(names, m[1])
-		}
-	}
+	names := message.Settings()
 	switch blame := why.Info().Blame; {
 	case blame != "":
 		return blame

@@ -83,7 +83,7 @@ func sortOut(ds []policy.Decision) sorted {
 // failed is why the rotation waits for people although the run goes on.
 func failed(d policy.Decision) reason.Code {
 	switch r := d.Rotation; {
-	case d.OftenWithdrawn() != "":
+	case len(d.OftenWithdrawn()) > 0:
 		return reason.CallWithdrawn
 	case r == nil:
 		return ""
@@ -190,7 +190,7 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 			r.code, r.next = string(why), next(why, d.Cluster.Ref.String(), env)
 		}
 		if r.next == "" {
-			if s := d.Reason.Info().Sentence; d.Message != "" {
+			if s := d.Reason.Info().Sentence; len(d.Message) > 0 {
 				r.text = joined(r.text, s)
 			}
 			r.next = strings.ReplaceAll("rotator plan --explain "+r.name, " ", hard)
@@ -242,7 +242,7 @@ func poolNames(pools []string) string {
 func (g *page) openUntil(gates []policy.Verdict) string {
 	for _, v := range gates {
 		if v.Gate == "window" && v.Open && !v.Changes.IsZero() {
-			return g.words(v.Message) + " open until " + g.at(v.Changes)
+			return g.say(v.Message) + " open until " + g.at(v.Changes)
 		}
 	}
 	return ""
@@ -261,8 +261,7 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 	for _, d := range ds {
 		opens, known, others := mayOpen(d)
 		when := g.at(opens)
-		text := g.sentence(d.Reason, d.Message)
-		text = untimed(text, when) // it stands in front already
+		text := g.sentence(d.Reason, d.Message.Without(opens)) // it stands in front already
 		if !known && when != "" {
 			when += "+" // and then another gate
 		}
@@ -276,14 +275,6 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 		rs = append(rs, r)
 	}
 	return rs
-}
-
-// untimed drops the time from a sentence that ends with it.
-func untimed(text, when string) string {
-	if when == "" {
-		return text
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(text, " opens "+when), " until "+when)
 }
 
 // waitsFor is on whom a decision waits when no time is known.
@@ -345,7 +336,7 @@ func (g *page) unread(unread []policy.Unread, env string) {
 		if u.Location != "" {
 			where += ", " + clean(u.Location)
 		}
-		g.para(2, plain, where+": "+strings.TrimSuffix(g.words(u.Reason), ".")+".")
+		g.para(2, plain, where+": "+strings.TrimSuffix(clean(u.Reason), ".")+".")
 	}
 	g.para(2, plain, "Clusters there are unknown, not gone.")
 	g.advice(2, next(reason.NotReadable, "", env))

@@ -73,12 +73,12 @@ func clusterOf(d policy.Decision, book policy.Book, now time.Time) clusterJSON {
 	ca := d.Cluster.Bundle.Oldest()
 	c := clusterJSON{
 		Cluster: d.Cluster.Ref.String(), CAIssued: stamp(ca.Issued), CAExpires: stamp(ca.Expires), CACount: len(d.Cluster.Bundle.CAs),
-		Phase: string(d.Phase), Action: string(d.Action), Reason: string(d.Reason), Message: joined(d.OftenWithdrawn(), d.Message), Gates: []gateJSON{},
+		Phase: string(d.Phase), Action: string(d.Action), Reason: string(d.Reason), Message: joined(d.OftenWithdrawn().String(), d.Message.String()), Gates: []gateJSON{},
 		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: stamp(d.NextChange), Wave: d.Wave, Emergency: d.Emergency,
 		Mismatches: filled(policy.Mismatches(d.Cluster, book, now)),
 	}
 	for _, v := range d.Gates {
-		message := v.Message
+		message := v.Message.String()
 		if v.Lifted {
 			message = joined(message, "not binding now")
 		}

@@ -14,6 +14,7 @@ import (
 
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -174,33 +175,13 @@ func lasting(d time.Duration) string {
 	return fmt.Sprintf("%d min", minutes)
 }
 
-// ruleTime is how the rules write a time in a sentence: always UTC.
-var ruleTime = regexp.MustCompile(`\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-\d\d \d\d:\d\d\b`)
-
-// words makes a sentence of the rules fit for the page: harmless, and with its
-// times in the page's zone and form.
-func (g *page) words(text string) string {
-	text = weekly.ReplaceAllStringFunc(clean(text), dayNames)
-	return ruleTime.ReplaceAllStringFunc(text, func(s string) string {
-		t, err := time.Parse("Mon 2006-01-02 15:04", s)
-		if err != nil {
-			return s
-		}
-		return g.at(t)
-	})
-}
-
-// weekly is the commonest of GKE's recurrences, and the longest to read.
-var weekly = regexp.MustCompile(`\bFREQ=WEEKLY;BYDAY=(?:MO|TU|WE|TH|FR|SA|SU)(?:,(?:MO|TU|WE|TH|FR|SA|SU))* `)
-
-func dayNames(rule string) string {
-	names := strings.NewReplacer("FREQ=WEEKLY;BYDAY=", "", "MO", "Mon", "TU", "Tue", "WE", "Wed", "TH", "Thu", "FR", "Fri", "SA", "Sat", "SU", "Sun")
-	return names.Replace(rule)
-}
+// say writes what the rules say: harmless, and with its times in the page's zone
+// and form.
+func (g *page) say(text fact.Text) string { return text.Show(clean, g.at) }
 
 // sentence is the message, or what the reason means when there is none.
-func (g *page) sentence(r reason.Code, message string) string {
-	return g.words(cmp.Or(message, r.Info().Sentence))
+func (g *page) sentence(r reason.Code, message fact.Text) string {
+	return cmp.Or(g.say(message), r.Info().Sentence)
 }
 
 // next is what people can do about a reason, with names filled in. Commands

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -154,13 +155,13 @@ func TestHarmless(t *testing.T) {
 	res, p := testResult(), testPolicy()
 	for i := range res.Decisions {
 		d := &res.Decisions[i]
-		d.Message += evil
+		d.Message = fact.Sayf("%v%s", d.Message, evil)
 		d.Cluster.Ref.Name += evil
 		d.Wave = evil
 		d.Cluster.Maintenance.Text = evil
 		d.Due.Why = evil
 		for j := range d.Gates {
-			d.Gates[j].Message += evil
+			d.Gates[j].Message = fact.Sayf("%v%s", d.Gates[j].Message, evil)
 		}
 		if d.Rotation != nil {
 			d.Rotation.Transitions[0].Run = evil
@@ -183,10 +184,10 @@ func TestHarmless(t *testing.T) {
 	story := testStory()
 	for i := range story.Clusters {
 		story.Clusters[i].Cluster.Name += evil
-		story.Clusters[i].Message += evil
+		story.Clusters[i].Message = fact.Sayf("%v%s", story.Clusters[i].Message, evil)
 	}
 	for i := range story.Changes {
-		story.Changes[i].Message += evil
+		story.Changes[i].Message = fact.Sayf("%v%s", story.Changes[i].Message, evil)
 	}
 	p.Projects, p.Env = []string{evil}, evil
 	res.Holder = &pass.Holder{Run: evil, Since: now, Until: now, Overdue: true}

@@ -100,16 +100,16 @@ func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []ro
 	for _, r := range list {
 		out := row{
 			name: clean(r.Cluster.String()), what: string(r.Phase), style: phaseStyle(r.Phase), code: string(r.Reason),
-			text: joined("for "+lasting(g.now.Sub(r.Entered(r.Phase))), g.sentence(r.Reason, ""), g.leftToGKE(r)),
+			text: joined("for "+lasting(g.now.Sub(r.Entered(r.Phase))), g.sentence(r.Reason, nil), g.leftToGKE(r)),
 		}
 		often := r.OftenWithdrawn()
-		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck || often != "" {
+		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck || len(often) > 0 {
 			why := r.Reason
 			if r.Failed != "" {
 				why = reason.Code(r.Failed)
 			} else if r.Stuck {
 				why = reason.IsStuck
-			} else if often != "" {
+			} else if len(often) > 0 {
 				why = reason.CallWithdrawn
 			}
 			out.code, out.next = string(why), next(why, r.Cluster.String(), p.Env)
@@ -145,7 +145,7 @@ func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rot
 			continue
 		}
 		rs = append(rs, row{
-			name: clean(f.Cluster.String()), code: string(f.What), text: g.sentence(f.What, "") + " Since " + g.at(f.At) + ".",
+			name: clean(f.Cluster.String()), code: string(f.What), text: g.sentence(f.What, nil) + " Since " + g.at(f.At) + ".",
 			next: next(f.What, f.Cluster.String(), p.Env),
 		})
 	}
@@ -156,7 +156,7 @@ func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rot
 func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
 	var rs []row
 	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
-		if often := doc.Tries[name].OftenWithdrawn(); often != "" {
+		if often := doc.Tries[name].OftenWithdrawn(); len(often) > 0 {
 			rs = append(rs, row{name: clean(name), code: string(reason.CallWithdrawn), text: g.sentence(reason.CallWithdrawn, often), next: next(reason.CallWithdrawn, name, p.Env)})
 		}
 	}
@@ -171,7 +171,7 @@ func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
 		if why == reason.BreakerOpen || why == reason.HeldByLabel {
 			continue // said once, by what opened it; beside what people said
 		}
-		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, ""), next: next(why, name, p.Env)})
+		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, nil), next: next(why, name, p.Env)})
 	}
 	return rs
 }

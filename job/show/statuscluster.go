@@ -62,7 +62,7 @@ func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy)
 		whose = "started by this tool and accepted late" + run
 	}
 	g.parts(bold, clean(r.Cluster.String()), string(r.Phase)+" for "+lasting(g.now.Sub(r.Entered(r.Phase))), fmt.Sprintf("attempt %d", r.AttemptNo), whose, "times are "+g.zone())
-	if d != nil && (d.Message != "" || d.Reason != "") {
+	if d != nil && (len(d.Message) > 0 || d.Reason != "") {
 		g.para(2, plain, g.sentence(d.Reason, d.Message))
 		g.advice(2, next(d.Reason, r.Cluster.String(), p.Env))
 	}
@@ -142,7 +142,7 @@ func (g *page) evidence(phase policy.Phase, r policy.Rotation, d *policy.Decisio
 		return "handed over " + g.at(r.HandedOverAt)
 	case policy.Completing:
 		if r.Call != nil && r.Call.Kind == policy.CallComplete {
-			return joined(string(r.Call.State), clean(r.Call.Operation), g.words(r.Call.RawError))
+			return joined(string(r.Call.State), clean(r.Call.Operation), clean(r.Call.RawError))
 		}
 	case policy.Verifying:
 		if r.CompletedBy != "" {
@@ -168,11 +168,11 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 		case w.Done():
 			text += " done " + g.at(w.EndedAt)
 		case w.LeftToGKE != "":
-			text += " left to GKE: " + g.words(w.LeftToGKE)
+			text += " left to GKE: " + clean(w.LeftToGKE)
 		case w.Operation != "" && w.LastError == "":
 			text += " under way since " + g.at(w.StartedAt) + " (" + clean(w.Operation) + ")"
 		case w.LastError != "":
-			text += fmt.Sprintf(" failed %s: %s", plural(w.Failures, "time", "times"), g.words(w.LastError))
+			text += fmt.Sprintf(" failed %s: %s", plural(w.Failures, "time", "times"), clean(w.LastError))
 		default:
 			text += " waits"
 		}
@@ -279,7 +279,7 @@ func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotatio
 	if p.Approval == policy.ApproveNone {
 		need += ", not needed"
 	}
-	hold := "none"
+	hold := ""
 	for _, h := range doc.Holds {
 		if (h.Cluster.IsZero() || h.Cluster == ref) && (h.Until.IsZero() || g.now.Before(h.Until)) {
 			hold = byWhom(h.Said)
@@ -290,15 +290,13 @@ func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotatio
 	}
 	if d != nil {
 		for _, v := range d.Gates {
-			if v.Gate == "approval" && v.Open && approved == "" { // by label: the book knows nothing of it
-				approved = g.words(strings.TrimPrefix(v.Message, "approved "))
+			if v.Gate == "approval" && v.Open && len(v.Message) > 0 && approved == "" { // the book knows nothing of it
+				approved = "by label " + policy.LabelApprove + " on the cluster"
 			}
 		}
-		if label := p.LabelHold(d.Cluster, g.now); label != "" {
-			hold = strings.TrimPrefix(hold+"; ", "none; ") + g.words(label)
-		}
+		hold = joined(hold, g.say(p.LabelHold(d.Cluster, g.now)))
 	}
-	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+hold)
+	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+cmp.Or(hold, "none"))
 	for _, q := range doc.Requests {
 		if q.Cluster == ref {
 			g.fact("", string(q.Kind)+" asked for "+g.at(q.At)+" "+byWhom(q.Said))
@@ -328,7 +326,7 @@ func (g *page) before(history []policy.Record) {
 		}
 		for _, f := range rec.Findings {
 			if f != "" {
-				text += "; " + g.words(f)
+				text += "; " + clean(f)
 			}
 		}
 		g.fact(label, text)

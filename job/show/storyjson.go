@@ -47,7 +47,7 @@ func StoryJSON(w io.Writer, s sim.Story) error {
 	out := storyJSON{From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []chapterJSON{}}
 	for _, c := range s.Clusters {
 		j := chapterJSON{
-			Cluster: c.Cluster.String(), Outcome: string(c.Outcome), Phase: string(c.Phase), Reason: string(c.Reason), Message: c.Message,
+			Cluster: c.Cluster.String(), Outcome: string(c.Outcome), Phase: string(c.Phase), Reason: string(c.Reason), Message: c.Message.String(),
 			OldCA: caOf(c.OldCA), NewCA: caOf(c.NewCA), Entered: map[string]time.Time{}, Waited: []waitJSON{},
 		}
 		for phase, t := range c.Entered {

@@ -3,7 +3,6 @@ package show
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -228,27 +227,19 @@ func (g *page) waited(c sim.Chapter) string {
 	return lasting(w.Time) + " " + g.gateWords(w)
 }
 
-// tail is what a verdict says beyond the thing that was waited for.
-var tail = regexp.MustCompile(`( opens | until |; | over since | blocks node work).*$`)
-
 // gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
 	what := cmp.Or(w.Gate, string(w.Reason))
 	if slot := w.Reason.Info().Slot; slot != "" {
-		if _, by, ok := strings.Cut(g.words(w.Message), " taken by "); ok {
-			return slot + " (" + tail.ReplaceAllString(by, "") + ")"
+		if by := w.Message.Clusters(); len(by) > 0 {
+			return slot + " (" + clean(strings.Join(by, ", ")) + ")"
 		}
 		return slot
 	}
-	text := tail.ReplaceAllString(g.words(w.Message), "")
 	switch w.Reason {
-	case reason.WindowClosed, reason.CompleteWindowShut, reason.StartWindowClosed:
-		if strings.HasPrefix(text, "nodes ") || text == "" {
-			return what
-		}
-		return text
-	case reason.Excluded, reason.WaveShut, reason.Held, reason.HeldByLabel:
-		return cmp.Or(text, what)
+	case reason.WindowClosed, reason.CompleteWindowShut, reason.StartWindowClosed,
+		reason.Excluded, reason.WaveShut, reason.Held, reason.HeldByLabel:
+		return cmp.Or(g.say(w.Message.Head()), what)
 	}
 	return what
 }

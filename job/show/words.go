@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -23,11 +24,13 @@ func NewWords(now time.Time, zone *time.Location) Words {
 }
 
 // Sentence is the message, or what the reason means when there is none.
-func (w Words) Sentence(r reason.Code, message string) string { return w.g.sentence(r, message) }
+func (w Words) Sentence(r reason.Code, message fact.Text) string {
+	return w.g.sentence(r, message)
+}
 
-// Text makes a sentence of the rules, or of GKE, fit for a picture: harmless,
-// and with its times in the picture's zone.
-func (w Words) Text(s string) string { return w.g.words(s) }
+// Say writes what the rules say: harmless, and with its times in the picture's
+// zone.
+func (w Words) Say(t fact.Text) string { return w.g.say(t) }
 
 // Left says of a cluster why it is not rotated by a forecast's end.
 func (w Words) Left(l sim.Left) string { return w.g.leftWords(l) }
@@ -88,10 +91,6 @@ func MayOpen(d policy.Decision) (at time.Time, known bool, others int) { return 
 
 // WaitsFor is on whom a decision waits when no time is known.
 func WaitsFor(d policy.Decision) string { return waitsFor(d) }
-
-// Untimed drops the time from a sentence that ends with it, as [Words.At] shows
-// it, where it stands beside the sentence already.
-func Untimed(text, at string) string { return untimed(text, at) }
 
 // Meaning is one part of what the settings mean, in sentences.
 type Meaning struct {

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -63,7 +64,7 @@ type Turn struct {
 	Closed        policy.ClosedAs
 	Phase         policy.Phase // where it stands at the end; "" when closed
 	Reason        reason.Code
-	Message       string
+	Message       fact.Text
 }
 
 // Late says whether it starts after its deadline.
@@ -93,7 +94,7 @@ type Left struct {
 	// Held is what it waited for longest; zero when it did not wait.
 	Held    Wait
 	Reason  reason.Code // at the end
-	Message string
+	Message fact.Text
 }
 
 // Foresee plays like [Play], without faults, from where world and book are, and

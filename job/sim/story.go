@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -49,7 +50,7 @@ type Change struct {
 	Phase   policy.Phase    // entered; "" at the end
 	Closed  policy.ClosedAs // the end; "" before
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	// Gates are those behind a start.
 	Gates []policy.Verdict
 }
@@ -60,7 +61,7 @@ type Chapter struct {
 	Outcome Outcome
 	Phase   policy.Phase
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	OldCA   policy.CA // the oldest when first seen
 	NewCA   policy.CA // zero until there is one
 	// Due is when a run first saw it due; zero: never.
@@ -76,7 +77,7 @@ type Chapter struct {
 type Wait struct {
 	Gate    string
 	Reason  reason.Code
-	Message string // the first one
+	Message fact.Text // the first one
 	Time    time.Duration
 }
 
@@ -140,13 +141,13 @@ func (t *teller) recall(res pass.Result) {
 	for ref := range t.open {
 		c := t.chapters[ref]
 		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, policy.Completed, reason.Verified, reason.Verified.Info().Sentence, res.At)
+			t.end(c, policy.Completed, reason.Verified, fact.Say(reason.Verified.Info().Sentence), res.At)
 		}
 	}
 	t.open = book.Rotations
 	for ref, r := range book.Rotations {
 		if c := t.chapters[ref]; c != nil {
-			t.tell(c, r, policy.Decision{}, "")
+			t.tell(c, r, policy.Decision{}, nil)
 		}
 	}
 }
@@ -172,7 +173,11 @@ func (t *teller) follow(c *Chapter, after, planned policy.Decision, at time.Time
 	if r == nil {
 		return
 	}
-	t.tell(c, *r, planned, cmp.Or(after.Message, planned.Message))
+	last := after.Message
+	if len(last) == 0 {
+		last = planned.Message
+	}
+	t.tell(c, *r, planned, last)
 	c.Phase = r.Phase
 	if after.Close != "" {
 		t.end(c, after.Close, after.Reason, after.Message, at)
@@ -181,7 +186,7 @@ func (t *teller) follow(c *Chapter, after, planned policy.Decision, at time.Time
 
 // tell notes the transitions that were not told yet: the first with what was
 // planned, the last with what came of it.
-func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, last string) {
+func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, last fact.Text) {
 	if r.New.Fingerprint != "" {
 		c.NewCA = r.New
 	}
@@ -191,10 +196,13 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 		if from+i == len(r.Transitions)-1 {
 			message = last
 		}
+		if len(message) == 0 {
+			message = fact.Say(tr.Reason.Info().Sentence)
+		}
 		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
 		change := Change{
 			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
-			Message: cmp.Or(message, tr.Reason.Info().Sentence),
+			Message: message,
 		}
 		if planned.Action == policy.Start && tr.Phase == policy.Starting {
 			change.Gates = planned.Gates
@@ -204,7 +212,7 @@ func (t *teller) tell(c *Chapter, r policy.Rotation, planned policy.Decision, la
 	t.told[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *teller) end(c *Chapter, as policy.ClosedAs, reason reason.Code, message string, at time.Time) {
+func (t *teller) end(c *Chapter, as policy.ClosedAs, reason reason.Code, message fact.Text, at time.Time) {
 	c.Phase = ""
 	if isVerified(as) {
 		c.Closed = at

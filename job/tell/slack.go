@@ -38,8 +38,8 @@ func slack(env string, n policy.Notice) string {
 	about := n.Kind.About()
 	where := cmp.Or(n.Subject(), "the fleet")
 	lines := []string{fmt.Sprintf("[%s] %s: %s", env, n.Kind, where), about.Tells}
-	if n.Message != "" {
-		lines = append(lines, n.Message)
+	if len(n.Message) > 0 {
+		lines = append(lines, n.Message.String())
 	}
 	for _, fact := range facts(n) {
 		lines = append(lines, "• "+fact)
@@ -80,7 +80,7 @@ func facts(n policy.Notice) []string {
 	case h.Watched:
 		out = append(out, "we only watch: GKE, or whoever started it, completes it")
 	case h.Completes.IsZero():
-		out = append(out, "when we complete is not known: "+h.Waits)
+		out = append(out, "when we complete is not known: "+h.Waits.String())
 	case h.Approval:
 		out = append(out, "the old credentials end about "+clock(h.Completes)+", if somebody approves it")
 	default:

@@ -53,9 +53,14 @@ func EventOf(env string, n policy.Notice) Event {
 		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
 		Time: n.At.UTC(), DataContentType: "application/json",
 		Data: Data{
-			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message, Next: n.Next,
-			Expected: n.Expected, HandOver: n.HandOver, Run: n.Run,
+			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(), Next: n.Next,
+			Expected: n.Expected, Run: n.Run,
 		},
+	}
+	if h := n.HandOver; h != nil {
+		plain := *h
+		plain.Waits = h.Waits.Plain()
+		e.Data.HandOver = &plain
 	}
 	if !n.Cluster.IsZero() {
 		e.Subject = n.Cluster.Path()
