@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -31,8 +32,8 @@ func (d *diary) showTold() {
 			name = "(the fleet)"
 		}
 		fmt.Fprintf(&d.out, "%s  %-16s  @ %s: %s\n", stamp(n.At), name, n.Kind, n.Message)
-		if n.Next != "" {
-			fmt.Fprintf(&d.out, "%41s %s\n", "next:", n.Next)
+		if next := words.Plain(words.Advice(n.Next(), n.Subject(), "")); next != "" {
+			fmt.Fprintf(&d.out, "%41s %s\n", "next:", next)
 		}
 	}
 	d.shown = len(d.heard)

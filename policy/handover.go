@@ -96,6 +96,7 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 		h.Waits = fact.Sayf("the cluster could not be read: %v", d.Message)
 	}
 	k.dates(&h, d)
+	h.Waits = h.Waits.Clip(MaxMessage) // it may be stored
 	return h, true
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -58,7 +59,12 @@ func TestOutboxFits(t *testing.T) {
 		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
-	n := policy.Notice{ID: strings.Repeat("a", 32), Message: fact.Say(strings.Repeat("x", policy.MaxMessage)), Next: strings.Repeat("x", 300), HandOver: &policy.HandOver{Pools: map[string]bool{}}}
+	longest := fact.Say("") // nothing but times takes the most room where it is stored
+	for len(longest) < policy.MaxMessage {
+		longest = fact.Sayf("%v%v", longest, time.Unix(0, 0))
+	}
+	longest = longest.Clip(policy.MaxMessage)
+	n := policy.Notice{ID: strings.Repeat("a", 32), Message: longest, HandOver: &policy.HandOver{Waits: longest, Pools: map[string]bool{}}}
 	for name := range r.Pools {
 		n.HandOver.Pools[name] = true
 	}

@@ -18,7 +18,7 @@ type todo struct {
 	Reason string
 	Count  int
 	// Advice is given once where it is the same for all.
-	Advice []show.Part
+	Advice []words.Part
 	Items  []item
 	More   []item // behind a fold
 }
@@ -27,7 +27,7 @@ type todo struct {
 type item struct {
 	Name, Place, Text string
 	Note              string // what happens meanwhile
-	Advice            []show.Part
+	Advice            []words.Part
 }
 
 // client is a cluster whose users must update their clients now.
@@ -45,7 +45,7 @@ type client struct {
 // unseen is a place that could not be read.
 type unseen struct {
 	Where, Why string
-	Advice     []show.Part
+	Advice     []words.Part
 }
 
 // mostItems is how many clusters stand before the fold.
@@ -95,7 +95,7 @@ func (m *maker) item(ref policy.Ref, text string, why reason.Code) item {
 		it.Text = "" // it is the title
 	}
 	if len(it.Advice) == 0 {
-		it.Advice = []show.Part{{Text: "rotator plan --explain " + words.Quote(ref.String()), Command: true}}
+		it.Advice = words.Advice(show.ToExplain, ref.String(), "")
 	}
 	return it
 }
@@ -115,8 +115,8 @@ func (t *todo) share() {
 	}
 }
 
-func commands(parts []show.Part) bool {
-	return slices.ContainsFunc(parts, func(p show.Part) bool { return p.Command })
+func commands(parts []words.Part) bool {
+	return slices.ContainsFunc(parts, func(p words.Part) bool { return p.Command })
 }
 
 // meanwhile is what GKE does while people are waited for.
@@ -148,7 +148,7 @@ func (m *maker) clients() []client {
 			Name: words.Harmless(ref.Name), Place: place(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
 			Ends: m.at(h.Completes), Waits: m.words.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
-				"rotator handover " + words.Quote(ref.String()),
+				words.Plain(words.Advice(show.ToHandOver, ref.String(), "")),
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}

@@ -193,7 +193,7 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 			if s := d.Reason.Info().Sentence; len(d.Message) > 0 {
 				r.text = joined(r.text, s)
 			}
-			r.next = strings.ReplaceAll("rotator plan --explain "+r.name, " ", hard)
+			r.next = advice(ToExplain, d.Cluster.Ref.String(), "")
 		}
 		rs = append(rs, r)
 	}

@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
@@ -184,16 +183,14 @@ func (g *page) sentence(r reason.Code, message fact.Text) string {
 	return cmp.Or(g.say(message), r.Info().Sentence)
 }
 
-// next is what people can do about a reason, with names filled in. Commands
-// stay in one piece, so that they can be pasted.
-func next(r reason.Code, ref, env string) string {
-	text := r.Info().Next
-	text = strings.ReplaceAll(text, "CLUSTER", words.Quote(ref))
-	text = regexp.MustCompile(`\bENV\b`).ReplaceAllString(text, cmp.Or(clean(env), "ENV"))
-	return command.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", hard) })
-}
+// next is what people can do about a reason, with names filled in.
+func next(r reason.Code, ref, env string) string { return advice(r.Info().Next, ref, env) }
 
-var command = regexp.MustCompile(`(rotator [a-z]+( [^ ,;]*/[^ ,;]*)?( --[a-z]+ [A-Z]+)*|scripts/[a-z]+ [^ ,;]+)`)
+// advice fills names into an advice. What is typed stays in one piece, so that it
+// can be pasted.
+func advice[A ~string](a A, ref, env string) string {
+	return words.Unbroken(words.Advice(a, ref, env))
+}
 
 // plural counts things in words.
 func plural(n int, one, many string) string {

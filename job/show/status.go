@@ -6,11 +6,9 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -36,7 +34,7 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 	g.section(bold, "IN FLIGHT", names, flying)
 	if ref, ok := handedOver(book); ok {
 		g.line("")
-		g.para(2, plain, "What their clients must update: "+strings.ReplaceAll("rotator handover "+words.Quote(ref.String()), " ", hard)+", and so for each.")
+		g.para(2, plain, "What their clients must update: "+advice(ToHandOver, ref.String(), "")+", and so for each.")
 	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
@@ -193,13 +191,13 @@ func (g *page) said(doc policy.FleetDoc) {
 		}
 		on, release := "all clusters", "all"
 		if !h.Cluster.IsZero() {
-			on, release = clean(h.Cluster.String()), words.Quote(h.Cluster.String())
+			on, release = clean(h.Cluster.String()), h.Cluster.String()
 		}
 		until := "until released"
 		if !h.Until.IsZero() {
 			until = "until " + g.at(h.Until)
 		}
-		rs = append(rs, row{name: on, what: "hold", style: yellow, text: joined(until, byWhom(h.Said)), next: strings.ReplaceAll("rotator release "+release+" --by NAME --reason WHY", " ", hard)})
+		rs = append(rs, row{name: on, what: "hold", style: yellow, text: joined(until, byWhom(h.Said)), next: advice("`rotator release CLUSTER --by NAME --reason WHY`", release, "")})
 	}
 	for _, a := range doc.Approvals {
 		until := ""
@@ -218,7 +216,7 @@ func (g *page) said(doc policy.FleetDoc) {
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		if doc.Blocked[cluster] == reason.HeldByLabel {
-			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: rotator status " + words.Quote(cluster)})
+			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: " + advice("`rotator status CLUSTER`", cluster, "")})
 		}
 	}
 	g.section(bold, "HELD BY A LABEL ON THE CLUSTER (as the last run saw it)", g.names(rs), rs)

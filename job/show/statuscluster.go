@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/window"
 )
@@ -38,7 +37,7 @@ func (g *page) idleCluster(ref policy.Ref, d *policy.Decision, p *policy.Policy)
 	g.parts(bold, clean(ref.String()), "no rotation in flight", "times are "+g.zone())
 	g.line("")
 	if d == nil {
-		g.para(2, plain, "GKE was not asked; rotator plan --explain "+clean(ref.String())+" asks it.")
+		g.para(2, plain, "GKE was not asked; "+advice(ToExplain, ref.String(), "")+" asks it.")
 		return
 	}
 	g.para(2, plain, g.sentence(d.Reason, d.Message))
@@ -74,7 +73,7 @@ func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy)
 	g.fact("old CA", fmt.Sprintf("%s  %s to %s", short(r.Baseline.CA.Fingerprint), day(r.Baseline.CA.Issued), day(r.Baseline.CA.Expires)))
 	if r.New.Fingerprint != "" {
 		g.fact("new CA", fmt.Sprintf("%s  %s to %s", short(r.New.Fingerprint), day(r.New.Issued), day(r.New.Expires)))
-		g.advice(2, "what clients must update: "+strings.ReplaceAll("rotator handover "+words.Quote(r.Cluster.String()), " ", hard))
+		g.advice(2, "what clients must update: "+advice(ToHandOver, r.Cluster.String(), ""))
 	}
 }
 

@@ -1,8 +1,6 @@
 package show
 
 import (
-	"cmp"
-	"regexp"
 	"strings"
 	"time"
 
@@ -50,34 +48,16 @@ func Day(t time.Time) string { return day(t) }
 // Plural counts things in words.
 func Plural(n int, one, many string) string { return plural(n, one, many) }
 
-// Part is a piece of an advice: words, or a command that can be pasted.
-type Part struct {
-	Text    string
-	Command bool
+// Next is what people can do about a reason; nil when nothing is needed.
+func Next(r reason.Code, ref, env string) []words.Part {
+	return words.Advice(r.Info().Next, ref, env)
 }
 
-// advised are the commands and settings in an advice, before names are filled in.
-var advised = regexp.MustCompile(`rotator [a-z]+(?: CLUSTER)?(?: --[a-z]+ [A-Z]+)*|scripts/[a-z-]+ ENV|gcloud(?: [a-z-]+)+|ROTATOR_[A-Z_]+`)
-
-// Next is what people can do about a reason, with the names filled in so that a
-// shell takes each for one word; nil when nothing is needed.
-func Next(r reason.Code, ref, env string) []Part {
-	text := r.Info().Next
-	var parts []Part
-	at := 0
-	for _, m := range advised.FindAllStringIndex(text, -1) {
-		if m[0] > at {
-			parts = append(parts, Part{Text: text[at:m[0]]})
-		}
-		command := strings.ReplaceAll(text[m[0]:m[1]], "CLUSTER", words.Quote(ref))
-		parts = append(parts, Part{Text: strings.Replace(command, " ENV", " "+words.Quote(cmp.Or(env, "ENV")), 1), Command: true})
-		at = m[1]
-	}
-	if at < len(text) {
-		parts = append(parts, Part{Text: text[at:]})
-	}
-	return parts
-}
+// What people can always do about a cluster.
+const (
+	ToExplain  = "`rotator plan --explain CLUSTER`"
+	ToHandOver = "`rotator handover CLUSTER`"
+)
 
 // Failed is why a rotation waits for people although runs go on, or "".
 func Failed(d policy.Decision) reason.Code { return failed(d) }

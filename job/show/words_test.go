@@ -20,7 +20,7 @@ func TestAdviceInParts(t *testing.T) {
 				prose += part.Text
 			}
 		}
-		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next, "CLUSTER", "p/l/c"), " ENV ", " prod ")
+		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next.String(), "CLUSTER", "p/l/c"), " ENV ", " prod ")
 		if whole != want {
 			t.Errorf("%s: %q, not %q", reason, whole, want)
 		}

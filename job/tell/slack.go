@@ -44,8 +44,8 @@ func slack(env string, n policy.Notice) string {
 	for _, fact := range facts(n) {
 		lines = append(lines, "• "+fact)
 	}
-	if n.Next != "" {
-		lines = append(lines, "Next: "+n.Next)
+	if next := next(env, n); next != "" {
+		lines = append(lines, "Next: "+next)
 	}
 	for i, line := range lines {
 		lines[i] = escape.Replace(words.OneLine(line))
@@ -92,7 +92,7 @@ func facts(n policy.Notice) []string {
 	if h.Zonal {
 		out = append(out, "zonal: the API server is gone for a moment at completion")
 	}
-	return append(out, "all of it: rotator handover "+n.Cluster.String())
+	return append(out, words.Plain(words.Advice("all of it: `rotator handover CLUSTER`", n.Subject(), "")))
 }
 
 func undone(pools map[string]bool) int {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -53,7 +54,7 @@ func EventOf(env string, n policy.Notice) Event {
 		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
 		Time: n.At.UTC(), DataContentType: "application/json",
 		Data: Data{
-			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(), Next: n.Next,
+			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(), Next: next(env, n),
 			Expected: n.Expected, Run: n.Run,
 		},
 	}
@@ -66,6 +67,11 @@ func EventOf(env string, n policy.Notice) Event {
 		e.Subject = n.Cluster.Path()
 	}
 	return e
+}
+
+// next is what people do now, with the names filled in.
+func next(env string, n policy.Notice) string {
+	return words.Plain(words.Advice(n.Next(), n.Subject(), env))
 }
 
 func cloudEvent(env string, n policy.Notice) ([]byte, error) {

@@ -33,7 +33,7 @@ var (
 	// full is a notice in which everything is said.
 	full = policy.Notice{
 		ID: "00112233445566778899aabbccddeeff", Kind: policy.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: policy.UpdatingClients, Reason: reason.NodesDone,
-		Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: fact.Say("3 of 3 pools recreated"), Next: "Make sure that every client is updated.",
+		Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: fact.Say("3 of 3 pools recreated"),
 		Expected: noon.Add(72 * time.Hour), HandOver: &policy.HandOver{
 			Cluster: policy.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: policy.Ours, At: noon, Moment: policy.AtNodesDone,
 			Phase: policy.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: policy.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
@@ -242,7 +242,7 @@ func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
 	hostile.Kind, hostile.Message = policy.NoticeBlocked, fact.Say("held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*")
-	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: fact.Say("1 failed or stuck rotations reach MAX_FAILED=1"), Next: reason.BreakerOpen.Info().Next}
+	fleet := policy.Notice{ID: "aa", Kind: policy.NoticeBreakerOpen, At: noon, Message: fact.Say("1 failed or stuck rotations reach MAX_FAILED=1"), Reason: reason.BreakerOpen}
 	long := hostile
 	long.Message = fact.Say(strings.Repeat("ä", 5000))
 	var shown strings.Builder
