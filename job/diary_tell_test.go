@@ -32,7 +32,7 @@ func (d *diary) showTold() {
 			name = "(the fleet)"
 		}
 		fmt.Fprintf(&d.out, "%s  %-16s  @ %s: %s\n", stamp(n.At), name, n.Kind, n.Message)
-		if next := words.Plain(words.Advice(n.Next(), n.Subject(), "")); next != "" {
+		if next := words.Plain(n.Next(), n.Subject(), ""); next != "" {
 			fmt.Fprintf(&d.out, "%41s %s\n", "next:", next)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/state"
@@ -101,7 +103,8 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 	}
 	h, ok := policy.HandOverOf(s.Policy(), *d, now, policy.AtAnyTime)
 	if !ok {
-		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, rotator status %s", ref, r.Phase, ref)
+		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, %s",
+			ref, r.Phase, words.Plain("`rotator status CLUSTER`", ref.String(), ""))
 	}
 	return h, nil
 }
@@ -132,7 +135,8 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 			return h, nil
 		}
 	}
-	return none, wrong("no rotation of %s is in flight, and none that was completed is on record%s; when it starts: rotator plan --explain %s", ref, inFlightHint(book), ref)
+	return none, wrong("no rotation of %s is in flight, and none that was completed is on record%s; when it starts: %s",
+		ref, inFlightHint(book), words.Plain(show.ToExplain, ref.String(), ""))
 }
 
 // inFlightHint names what could be handed over instead.

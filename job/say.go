@@ -133,7 +133,11 @@ func (h *heard) note(ctx context.Context, say word) error {
 			return err
 		}
 		doc, text, refused := say(book)
-		if refused != nil {
+		var declined *policy.Declined
+		switch {
+		case errors.As(refused, &declined):
+			return wrong("%s%s", declined.Why, words.Plain(declined.Next, declined.Cluster.String(), ""))
+		case refused != nil:
 			return wrong("%v", refused)
 		}
 		doc.Env = string(h.s.Env.V)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/reason"
 )
 
 // What people say to the job. Every function takes the fleet document as it
@@ -135,7 +136,7 @@ func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
 	case !p.Approval.Asks(CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case !r.Carry:
-		return "", fmt.Errorf("we only watch this rotation, which somebody else started: rotator adopt %s --by NAME --reason WHY, then approve", r.Cluster)
+		return "", &Declined{"we only watch this rotation, which somebody else started: ", "`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case r.ClusterID != a.ClusterID:
 		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != UpdatingClients:
@@ -202,6 +203,16 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 	return f, text, nil
 }
 
+// Declined is why what people say is not taken, and what they can do instead.
+type Declined struct {
+	Why     string
+	Next    reason.Advice // about the cluster
+	Cluster Ref
+}
+
+// Error implements error.
+func (d *Declined) Error() string { return d.Why + d.Next.String() }
+
 // tooMany: the fleet document is one document, and every start reads it.
 func tooMany(n int, what, wayOut string) error {
 	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, MaxSaid, wayOut)
@@ -260,7 +271,7 @@ func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc
 	case len(c.Bundle.CAs) > 1:
 		return f, "", fmt.Errorf("%s has two CAs: a rotation runs already; the next run takes it up", c.Ref)
 	case k.Due.Is:
-		return f, "", fmt.Errorf("%s is due already (%s); what it waits for: rotator plan --explain %s", c.Ref, k.Due.Why, c.Ref)
+		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why), "`rotator plan --explain CLUSTER`", c.Ref}
 	}
 	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
 		if v := ask(k); !v.Open {

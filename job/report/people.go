@@ -148,7 +148,7 @@ func (m *maker) clients() []client {
 			Name: words.Harmless(ref.Name), Place: place(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
 			Ends: m.at(h.Completes), Waits: m.words.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
-				words.Plain(words.Advice(show.ToHandOver, ref.String(), "")),
+				words.Plain(show.ToHandOver, ref.String(), ""),
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}

@@ -189,7 +189,7 @@ func next(r reason.Code, ref, env string) string { return advice(r.Info().Next, 
 // advice fills names into an advice. What is typed stays in one piece, so that it
 // can be pasted.
 func advice[A ~string](a A, ref, env string) string {
-	return words.Unbroken(words.Advice(a, ref, env))
+	return words.Unbroken(a, ref, env)
 }
 
 // plural counts things in words.

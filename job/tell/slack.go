@@ -92,7 +92,7 @@ func facts(n policy.Notice) []string {
 	if h.Zonal {
 		out = append(out, "zonal: the API server is gone for a moment at completion")
 	}
-	return append(out, words.Plain(words.Advice("all of it: `rotator handover CLUSTER`", n.Subject(), "")))
+	return append(out, words.Plain("all of it: `rotator handover CLUSTER`", n.Subject(), ""))
 }
 
 func undone(pools map[string]bool) int {

@@ -71,7 +71,7 @@ func EventOf(env string, n policy.Notice) Event {
 
 // next is what people do now, with the names filled in.
 func next(env string, n policy.Notice) string {
-	return words.Plain(words.Advice(n.Next(), n.Subject(), env))
+	return words.Plain(n.Next(), n.Subject(), env)
 }
 
 func cloudEvent(env string, n policy.Notice) ([]byte, error) {

@@ -35,13 +35,17 @@ func Advice[A ~string](advice A, cluster, env string) []Part {
 }
 
 // Plain is an advice as text.
-func Plain(parts []Part) string { return joined(parts, " ") }
+func Plain[A ~string](advice A, cluster, env string) string {
+	return text(Advice(advice, cluster, env), " ")
+}
 
 // Unbroken is an advice for a page that breaks lines: what is typed stays in one
 // piece.
-func Unbroken(parts []Part) string { return joined(parts, Hard) }
+func Unbroken[A ~string](advice A, cluster, env string) string {
+	return text(Advice(advice, cluster, env), Hard)
+}
 
-func joined(parts []Part, space string) string {
+func text(parts []Part, space string) string {
 	var b strings.Builder
 	for _, p := range parts {
 		if p.Command {
