@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 //	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //	examples TIME           runs the examples of every command's help
+//	typed TIME CLUSTER ...  types every command that the screens print
 //
 // The settings are a small test's, with MODE=act and a book in $WORK.
 func TestScripts(t *testing.T) {
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand, "typed": typedCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
@@ -149,6 +150,7 @@ type servedGKE struct {
 	mu      sync.Mutex // guards all below
 	denied  []denial
 	hidden  string // a cluster's name, P/L/C
+	typed   map[string]bool
 }
 
 // denial is what is refused: of a method, "" for all, what is asked of names that
