@@ -157,6 +157,9 @@ func (k *Case) calendar(s window.Schedule, reason reason.Code, what fact.Text) V
 	return shut(reason, what.Tailf(" opens %v", changes), changes)
 }
 
+// What is said of nearly every cluster.
+var noExclusion, noFreeze = fact.Say("no exclusion"), fact.Say("no freeze")
+
 func askExclusion(k *Case) Verdict {
 	var blocking []window.Span
 	name := ""
@@ -169,7 +172,7 @@ func askExclusion(k *Case) Verdict {
 			name = e.Name
 		}
 	}
-	v := k.calendar(window.Except(blocking...), reason.Excluded, fact.Say("no exclusion"))
+	v := k.calendar(window.Except(blocking...), reason.Excluded, noExclusion)
 	if !v.Open {
 		v.Message = untilf(fact.Sayf("exclusion %q", name).Tailf(" blocks node work"), v.OpensAt)
 	}
@@ -189,7 +192,7 @@ func askStartWindow(k *Case) Verdict {
 }
 
 func askFreeze(k *Case) Verdict {
-	v := k.calendar(k.Policy.Freezes, reason.Frozen, fact.Say("no freeze"))
+	v := k.calendar(k.Policy.Freezes, reason.Frozen, noFreeze)
 	if !v.Open {
 		v.Message = fact.Say("frozen").Tailf(" until %v", v.OpensAt)
 	}

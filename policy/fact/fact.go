@@ -22,7 +22,7 @@ type part struct {
 	// tail numbers what is said beyond the thing itself: 0 is the thing, 1 the
 	// first that follows it.
 	tail uint8
-	at   time.Time // of an instant
+	at   int64 // of an instant: seconds since 1970, for a fleet has many texts
 }
 
 type kind uint8
@@ -86,7 +86,16 @@ func (t Text) sayf(tail uint8, form string, args ...any) Text {
 	if false {
 		_ = fmt.Sprintf(form, args...) // so that vet compares form and facts
 	}
-	out := append(make(Text, 0, len(t)+2*len(args)+1), t...)
+	most := len(t) + 1
+	for _, arg := range args {
+		switch arg := arg.(type) {
+		case time.Time:
+			most += 2
+		case Text:
+			most += len(arg) + 1
+		}
+	}
+	out := append(make(Text, 0, most), t...)
 	for form != "" {
 		at := strings.IndexByte(form, '%')
 		if at < 0 {
@@ -109,7 +118,7 @@ func (t Text) sayf(tail uint8, form string, args ...any) Text {
 			}
 			out = out.and(part{words: arg, tail: tail})
 		case time.Time:
-			out = out.and(part{kind: instant, at: arg, tail: tail})
+			out = out.and(part{kind: instant, at: arg.Unix(), tail: tail})
 		case Text:
 			for _, p := range arg {
 				p.tail = tail
@@ -148,7 +157,7 @@ func (t Text) Head() Text {
 // beside the text.
 func (t Text) Without(at time.Time) Text {
 	n := len(t) - 1
-	if n < 0 || t[n].kind != instant || t[n].tail == 0 || !t[n].at.Equal(at) {
+	if n < 0 || t[n].kind != instant || t[n].tail == 0 || t[n].at != at.Unix() {
 		return t
 	}
 	i := slices.IndexFunc(t, func(p part) bool { return p.tail == t[n].tail })
@@ -187,7 +196,7 @@ func (t Text) Show(words func(string) string, at func(time.Time) string) string 
 	var b strings.Builder
 	for _, p := range t {
 		if p.kind == instant {
-			b.WriteString(at(p.at))
+			b.WriteString(at(time.Unix(p.at, 0).UTC()))
 		} else {
 			b.WriteString(words(p.words))
 		}

@@ -26,7 +26,7 @@ func (t Text) MarshalJSON() ([]byte, error) {
 		if words != "" {
 			list = append(list, words)
 		}
-		list, words = append(list, element{p.at.UTC()}), ""
+		list, words = append(list, element{time.Unix(p.at, 0).UTC()}), ""
 	}
 	switch {
 	case len(list) == 0:
@@ -56,7 +56,7 @@ func (t *Text) UnmarshalJSON(text []byte) error {
 		if err := json.Unmarshal(one, &at); err != nil {
 			return fmt.Errorf("a part of a text is neither words nor a time: %w", err)
 		}
-		*t = append(*t, part{kind: instant, at: at.Time})
+		*t = append(*t, part{kind: instant, at: at.Time.Unix()})
 	}
 	return nil
 }
