@@ -99,7 +99,8 @@ func (a *app) handOver(ctx context.Context, s Settings, store state.Store, text 
 	d, err := a.decisionOn(ctx, s, store, book, ref, now)
 	if err != nil {
 		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
-		d = &policy.Decision{Cluster: policy.Cluster{Ref: ref, ID: r.ClusterID}, Phase: r.Phase, Rotation: &r, Message: fact.Say("asked without GKE")}
+		d = &policy.Decision{Cluster: policy.Cluster{Ref: ref, ID: r.ClusterID}, Phase: r.Phase, Rotation: &r,
+			Message: fact.Say("asked without GKE")}
 	}
 	h, ok := policy.HandOverOf(s.Policy(), *d, now, policy.AtAnyTime)
 	if !ok {

@@ -60,8 +60,9 @@ func (m Announced) Announce(a Announcing) (Announced, []Notice) {
 	s.queue()
 	if f, open := a.Fleet.Book.Fleet.Breaker(a.Policy); open {
 		s.stands("", NoticeBreakerOpen, "", func() Notice {
-			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen, fact.Sayf("%v: no new ones start; the last one is %s (%s)",
-				a.Fleet.Book.Fleet.failed(a.Policy), f.Cluster, f.What))
+			return s.notice(NoticeBreakerOpen, Ref{}, reason.BreakerOpen,
+				fact.Sayf("%v: no new ones start; the last one is %s (%s)",
+					a.Fleet.Book.Fleet.failed(a.Policy), f.Cluster, f.What))
 		})
 	}
 	for _, d := range a.Decisions {
@@ -168,7 +169,8 @@ func (s *announcer) idle(name string, d Decision) {
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
 		s.stands(name, NoticeStartsSoon, ca, func() Notice {
-			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
+			n := s.notice(NoticeStartsSoon, d.Cluster.Ref, reason.IsDue,
+				fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
 			n.Expected = at
 			return n
 		})
@@ -242,7 +244,8 @@ func (s *announcer) flight(name string, d Decision) {
 		return
 	}
 	s.stands(name, NoticeCompletesSoon, entry, func() Notice {
-		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason, fact.Sayf("the old credentials end about %v", h.Completes))
+		n := s.notice(NoticeCompletesSoon, r.Cluster, d.Reason,
+			fact.Sayf("the old credentials end about %v", h.Completes))
 		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
 		return n
 	})

@@ -115,7 +115,8 @@ func worseStatus(now, before Status) bool { return now != Running && now != befo
 func (k *Case) close(d *Decision, r *Rotation, as ClosedAs, why reason.Code) {
 	if r.anyUnsettled(k.Now) {
 		at := k.settledAt(r)
-		k.stay(d, reason.CallUnsettled, sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
+		k.stay(d, reason.CallUnsettled,
+			sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
 		return
 	}

@@ -38,7 +38,8 @@ func askFit(k *Case) Verdict {
 	}
 	f := k.forecast(start)
 	if len(f.Blame) == 0 {
-		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed), changes)
+		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
+			changes)
 	}
 	v := shut(reason.DoesNotFit, f.Blame, time.Time{})
 	v.Changes = changes
@@ -151,7 +152,8 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 	var slowest fact.Text
 	f.NodesDone, slowest = k.nodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
 	if f.NodesDone.IsZero() || f.NodesDone.After(limit) {
-		f.Blame = fact.Sayf("the nodes would not be recreated by %v, GKE's seven days or the expiry: %v", limit, slowest)
+		f.Blame = fact.Sayf("the nodes would not be recreated by %v, GKE's seven days or the expiry: %v",
+			limit, slowest)
 		return
 	}
 	f.SoakOver = later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, NodeSoak)))
@@ -162,7 +164,8 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 			nodes = fact.Sayf("nodes done %v (%v); ", f.NodesDone, slowest)
 		}
 		f.Blame = fact.Sayf("%vafter %v, over %v, no completion window (%v%v) opens before %v",
-			nodes, fact.Set("SOAK", Days(k.Policy.Soak)), f.SoakOver, k.completeText(), k.freezeNote(f.SoakOver, limit), limit)
+			nodes, fact.Set("SOAK",
+				Days(k.Policy.Soak)), f.SoakOver, k.completeText(), k.freezeNote(f.SoakOver, limit), limit)
 	}
 }
 
@@ -245,7 +248,8 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		}
 		begin := k.poolBegin(started, lanes[lane], limit, pool)
 		if begin.IsZero() {
-			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v", pool.Name, Days(k.poolTime(pool)),
+			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v",
+				pool.Name, Days(k.poolTime(pool)),
 				k.windowText(), k.freezeNote(started, limit), k.exclusionNote(pool, window.Span{Start: started, End: limit}))
 		}
 		end := begin.Add(k.poolTime(pool))
@@ -255,7 +259,8 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		}
 		if end.After(limit) {
 			return time.Time{}, fact.Sayf("pool %q needs %s (%d nodes, surge %d, %v)",
-				pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fact.Set("NODE_TIME", Days(k.Policy.NodeTime)))
+				pool.Name, Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fact.Set("NODE_TIME",
+					Days(k.Policy.NodeTime)))
 		}
 	}
 	return done, last

@@ -21,7 +21,8 @@ func (f FleetDoc) Breaker(p *Policy) (last Failure, open bool) {
 // failed says how many failed or stuck rotations it takes to keep new ones from
 // starting, and how many there are.
 func (f FleetDoc) failed(p *Policy) fact.Text {
-	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures), fact.Set("MAX_FAILED", p.MaxFailed))
+	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
+		fact.Set("MAX_FAILED", p.MaxFailed))
 }
 
 // After gives the fleet document as it must be stored together with the

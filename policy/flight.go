@@ -53,7 +53,8 @@ func (k *Case) step(d *Decision, r *Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, fact.Say("completed, and another rotation started, since the last look")})
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted,
+			fact.Say("completed, and another rotation started, since the last look")})
 		k.close(d, r, CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -61,7 +62,8 @@ func (k *Case) step(d *Decision, r *Rotation) {
 		k.starting(d, r)
 	case len(b.CAs) == 1:
 		// Two CAs were proved; an old answer changes nothing.
-		k.stay(d, reason.ReadShowsLess, fact.Say("GKE shows one CA although two were seen: an old answer, or a rotation undone"))
+		k.stay(d, reason.ReadShowsLess,
+			fact.Say("GKE shows one CA although two were seen: an old answer, or a rotation undone"))
 	case r.Phase == RecreatingNodes:
 		k.recreatingNodes(d, r)
 	case r.Phase == UpdatingClients:
@@ -98,7 +100,8 @@ func (k *Case) starting(d *Decision, r *Rotation) {
 	case call.State == Accepted && k.running(call.Operation):
 		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v", call.IntentAt, call.IntentAt.Add(SettleAfter)))
+		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v",
+			call.IntentAt, call.IntentAt.Add(SettleAfter)))
 		d.NextChange = call.IntentAt.Add(SettleAfter)
 	case k.busySince(*call) != "":
 		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
@@ -113,7 +116,8 @@ func (k *Case) notStarted(d *Decision, r *Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, code, fact.Join(clause(code), fact.Say(why)).Clip(MaxMessage)})
+	d.Events = append(d.Events,
+		Event{EventActionFailed, code, fact.Join(clause(code), fact.Say(why)).Clip(MaxMessage)})
 	k.close(d, r, NotStarted, code)
 	d.Findings = append(d.Findings, clip(why))
 }

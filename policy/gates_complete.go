@@ -46,7 +46,8 @@ func askHealthy(k *Case) Verdict {
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
 		at := k.Rotation.Call.IntentAt.Add(SettleAfter)
-		return shut(reason.CallUnsettled, fact.Sayf("the last %s is settled from %v", k.Rotation.Call.Kind, at), at)
+		return shut(reason.CallUnsettled,
+			fact.Sayf("the last %s is settled from %v", k.Rotation.Call.Kind, at), at)
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -61,7 +62,8 @@ func askPoolsDone(k *Case) Verdict {
 func askCompleteTries(k *Case) Verdict {
 	r := k.Rotation
 	if k.Now.Before(r.NotBefore) {
-		return shut(reason.BackingOff, fact.Sayf("the last completion was refused or failed; next try %v", r.NotBefore), r.NotBefore)
+		return shut(reason.BackingOff,
+			fact.Sayf("the last completion was refused or failed; next try %v", r.NotBefore), r.NotBefore)
 	}
 	if r.CompleteFailures >= 2 || r.Refusals >= failuresBeforePeople {
 		return shut(reason.TriesExhausted, fact.Say("completing failed too often"), time.Time{})
@@ -106,8 +108,9 @@ func askCompleteApproval(k *Case) Verdict {
 		return isOpen(a.note(), a.Until)
 	}
 	how, _ := k.unapproved(CallComplete)
-	return shut(reason.ApprovalNeeded, fact.Sayf("%v: nobody has approved this completion%s; GKE completes by itself from %v",
-		fact.Set("APPROVAL", k.Policy.Approval), how, k.autoComplete()), time.Time{})
+	return shut(reason.ApprovalNeeded,
+		fact.Sayf("%v: nobody has approved this completion%s; GKE completes by itself from %v",
+			fact.Set("APPROVAL", k.Policy.Approval), how, k.autoComplete()), time.Time{})
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
@@ -137,12 +140,14 @@ func askCompleteWindow(k *Case) Verdict {
 	if k.zonalOnly() {
 		return isOpen(fact.Sayf("%v: not asked", fact.Set("ZONAL_COMPLETE", ZonalWindow)), time.Time{})
 	}
-	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut, fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow))
+	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut,
+		fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow))
 	if k.Emergency && !v.Open {
 		// It binds while one opens before expiry - 3 d.
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		if v.OpensAt.IsZero() || v.OpensAt.After(reserve) {
-			return isOpen(fact.Say("COMPLETE_WINDOW no longer opens before the expiry: not awaited"), time.Time{})
+			return isOpen(fact.Say("COMPLETE_WINDOW no longer opens before the expiry: not awaited"),
+				time.Time{})
 		}
 	}
 	return v

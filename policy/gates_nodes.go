@@ -36,7 +36,8 @@ func askNodesCarry(k *Case) Verdict {
 	if k.Rotation.Carry || k.Emergency {
 		return isOpen(nil, time.Time{})
 	}
-	return shut(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"), k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
+	return shut(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
+		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
@@ -71,7 +72,8 @@ func (k *Case) autopilotWaits(w Work) Verdict {
 	case k.Cluster.Maintenance.Problem != "":
 		return shut(reason.MaintenanceUnknown, fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem), time.Time{})
 	}
-	return shut(reason.NodesPending, fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
+	return shut(reason.NodesPending,
+		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
 }
 
 func (k *Case) work() Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -80,9 +82,11 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return shut(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE), time.Time{})
+		return shut(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
+			time.Time{})
 	case k.Now.Before(w.NotBefore):
-		return shut(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v", k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
+		return shut(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
+			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -93,7 +97,8 @@ func askPoolSettled(k *Case) Verdict {
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
 		at := c.IntentAt.Add(SettleAfter)
-		return shut(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
+		return shut(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
+			soonest(at))
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -112,7 +117,8 @@ func askClusterOperation(k *Case) Verdict {
 func askPoolRunning(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == k.Pool.Name {
-			return shut(reason.NodesRunning, fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
+			return shut(reason.NodesRunning,
+				fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
 		}
 	}
 	return isOpen(nil, time.Time{})
@@ -136,7 +142,8 @@ func askGrace(k *Case) Verdict {
 	}
 	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
-		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first", fact.Set("NODE_GRACE", Days(k.Policy.NodeGrace))), time.Time{})
+		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
+			fact.Set("NODE_GRACE", Days(k.Policy.NodeGrace))), time.Time{})
 	}
 	if k.Now.Before(at) {
 		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)

@@ -34,10 +34,12 @@ var StartGates = []Gate{
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
 	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
-		return shut(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location), time.Time{})
+		return shut(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
+			time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {
-		return shut(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector), time.Time{})
+		return shut(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
+			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -81,7 +83,8 @@ func askStatus(k *Case) Verdict {
 	if c.Status == Degraded && !k.Now.Before(lastResort) {
 		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"), time.Time{})
 	}
-	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status), Changes: lastResort}
+	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
+		Changes: lastResort}
 }
 
 func askOneCA(k *Case) Verdict {
@@ -119,13 +122,16 @@ func askTries(k *Case) Verdict {
 		return isOpen(nil, time.Time{})
 	}
 	if t.Count >= failuresBeforePeople {
-		return shut(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
+		return shut(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
+			time.Time{})
 	}
 	if k.Now.Before(t.NotBefore) {
-		return shut(reason.BackingOff, fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
+		return shut(reason.BackingOff,
+			fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return shut(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError), time.Time{})
+		return shut(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
+			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -188,7 +194,8 @@ func untilf(what fact.Text, at time.Time) fact.Text {
 }
 
 func askStartWindow(k *Case) Verdict {
-	return k.calendar(k.Policy.StartWindow, reason.StartWindowClosed, fact.Set("START_WINDOW", k.Policy.StartWindow))
+	return k.calendar(k.Policy.StartWindow, reason.StartWindowClosed,
+		fact.Set("START_WINDOW", k.Policy.StartWindow))
 }
 
 func askFreeze(k *Case) Verdict {
@@ -213,7 +220,8 @@ func askStartApproval(k *Case) Verdict {
 
 func askBreaker(k *Case) Verdict {
 	if f, open := k.Doc.Breaker(k.Policy); open {
-		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", k.Doc.failed(k.Policy), f.Cluster), time.Time{})
+		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", k.Doc.failed(k.Policy), f.Cluster),
+			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }

@@ -155,7 +155,8 @@ func (k *Case) dates(h *HandOver, d Decision) {
 		return
 	}
 	if h.Completes = k.completesFrom(from); h.Completes.IsZero() {
-		h.Waits = fact.Sayf("%v%v: no completion window opens within %s of %v", fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow),
+		h.Waits = fact.Sayf("%v%v: no completion window opens within %s of %v",
+			fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow),
 			k.freezeNote(from, from.Add(BlockedAfter)), Days(BlockedAfter), from)
 	}
 }

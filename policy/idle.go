@@ -44,7 +44,8 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
 	}
 	if k.Due.Is && k.Emergency {
-		d.Events = append(d.Events, Event{EventCAExpiring, d.Reason, fact.Sayf("CA expires %s", day(c.Bundle.Oldest().Expires))})
+		d.Events = append(d.Events,
+			Event{EventCAExpiring, d.Reason, fact.Sayf("CA expires %s", day(c.Bundle.Oldest().Expires))})
 	}
 }
 
@@ -102,7 +103,8 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read")
 		return
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v", sentence(reason.ListedPartly))
+		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v",
+			sentence(reason.ListedPartly))
 		return
 	case k.clusterBusy() != "":
 		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy())
@@ -137,7 +139,8 @@ func mayHaveStarted(r Rotation) bool {
 func (k *Case) reopen(d *Decision, rec Record) {
 	if rec.ClosedAs == ClosedByPeople {
 		d.Action, d.Reason = People, reason.ClosedByPerson
-		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself", who(rec.Said), day(rec.ClosedAt))
+		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
+			who(rec.Said), day(rec.ClosedAt))
 		return
 	}
 	r := rec.Rotation.clone()
@@ -163,7 +166,8 @@ func (k *Case) adopt(d *Decision) {
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.Events = append(d.Events, Event{EventForeignRotation, reason.ForeignRotation, sentence(reason.ForeignRotation)})
+	d.Events = append(d.Events,
+		Event{EventForeignRotation, reason.ForeignRotation, sentence(reason.ForeignRotation)})
 	k.bothCAs(d, &r, reason.ForeignRotation)
 	why := reason.AdoptedWatching
 	if r.Carry {

@@ -47,7 +47,8 @@ func (k *Case) nodesNow(d *Decision) {
 		verdicts := k.ask(NodeGates, anyGate)
 		v, isShut := firstShut(verdicts)
 		if !isShut && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
-			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull, Message: fact.Say("as many pools as allowed are under way")}, true
+			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull,
+				Message: fact.Say("as many pools as allowed are under way")}, true
 		}
 		if !isShut {
 			pools = append(pools, name)
@@ -117,7 +118,8 @@ func (k *Case) poolTrouble(d *Decision, before, r *Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed, fact.Sayf("recreating pool %q failed: %s", name, w.LastError).Clip(MaxMessage)})
+			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed,
+				fact.Sayf("recreating pool %q failed: %s", name, w.LastError).Clip(MaxMessage)})
 		}
 		if w.Failures >= failuresBeforePeople && !w.Done() && r.Carry {
 			k.fail(d, r, reason.PoolFailed)

@@ -117,7 +117,8 @@ func (k NoticeKind) About() KindOfNotice {
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
 func notice(kind NoticeKind, ref Ref, reason reason.Code, message fact.Text, run string, now time.Time, occasion ...string) Notice {
-	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: message.Clip(MaxMessage)}
+	n := Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason,
+		Message: message.Clip(MaxMessage)}
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(kind), ref.String(), string(reason)}, occasion...), "\n")))
 	n.ID = hex.EncodeToString(sum[:16])
 	return n

@@ -20,7 +20,8 @@ import (
 // the same cluster is replaced.
 func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", fact.Stamp(until))
+		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
+			fact.Stamp(until))
 	}
 	f = f.clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h Hold) bool { return h.Cluster == ref })
@@ -40,11 +41,13 @@ func (f FleetDoc) Hold(ref Ref, until time.Time, said Said) (FleetDoc, string, e
 func BeyondHold(r Rotation, now time.Time) []string {
 	var out []string
 	if r.Unsettled(now) {
-		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back", r.Call.Kind, fact.Stamp(r.Call.IntentAt)))
+		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back",
+			r.Call.Kind, fact.Stamp(r.Call.IntentAt)))
 	}
 	for pool, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
-			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way", some(named([]string{pool})), fact.Stamp(c.IntentAt)))
+			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way",
+				some(named([]string{pool})), fact.Stamp(c.IntentAt)))
 		}
 	}
 	slices.Sort(out)
@@ -108,7 +111,8 @@ func (f FleetDoc) heldNames(now time.Time) string {
 // at most and by default [StartApprovalLasts].
 func (f FleetDoc) Approve(p *Policy, c Cluster, r *Rotation, until time.Time, said Said) (FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", fact.Stamp(until))
+		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
+			fact.Stamp(until))
 	}
 	a := Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
@@ -136,7 +140,8 @@ func (a *Approval) completion(p *Policy, r Rotation) (string, error) {
 	case !p.Approval.Asks(CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case !r.Carry:
-		return "", &Declined{"we only watch this rotation, which somebody else started: ", "`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
+		return "", &Declined{"we only watch this rotation, which somebody else started: ",
+			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case r.ClusterID != a.ClusterID:
 		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != UpdatingClients:
@@ -161,13 +166,15 @@ func (a *Approval) start(p *Policy, k *Case) (string, error) {
 	}
 	longest := a.At.Add(StartApprovalLasts)
 	if a.Until.After(longest) {
-		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", Days(StartApprovalLasts), fact.Stamp(longest))
+		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out",
+			Days(StartApprovalLasts), fact.Stamp(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
 	}
 	a.Kind, a.CA = CallStart, c.Bundle.Oldest().Fingerprint
-	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, fact.Stamp(a.Until), a.CA.Short()), nil
+	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, fact.Stamp(a.Until),
+		a.CA.Short()), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;
@@ -198,7 +205,8 @@ func (f FleetDoc) Retry(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 	}
 	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), who(said))
 	if r != nil && r.Unsettled(said.At) {
-		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
+			fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
 }
@@ -271,7 +279,8 @@ func (f FleetDoc) Rotate(p *Policy, c Cluster, r *Rotation, said Said) (FleetDoc
 	case len(c.Bundle.CAs) > 1:
 		return f, "", fmt.Errorf("%s has two CAs: a rotation runs already; the next run takes it up", c.Ref)
 	case k.Due.Is:
-		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why), "`rotator plan --explain CLUSTER`", c.Ref}
+		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why),
+			"`rotator plan --explain CLUSTER`", c.Ref}
 	}
 	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
 		if v := ask(k); !v.Open {
@@ -306,7 +315,8 @@ func (f FleetDoc) Close(ref Ref, r *Rotation, said Said) (FleetDoc, string, erro
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, who(said))
 	}
 	if r.Unsettled(said.At) {
-		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
+		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s",
+			r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(SettleAfter)))
 	}
 	return f, text, nil
 }

@@ -122,7 +122,8 @@ func (p *Policy) due(b Bundle, asked *Request, now time.Time) Due {
 	if ca.Fingerprint == "" {
 		return Due{}
 	}
-	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore), Why: "CA expires " + day(ca.Expires), ByExpiry: true}
+	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore),
+		Why: "CA expires " + day(ca.Expires), ByExpiry: true}
 	if p.MaxCAAge > 0 {
 		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
 			d.At, d.Why, d.ByExpiry = at, "CA issued "+day(ca.Issued)+", older than "+Days(p.MaxCAAge), false

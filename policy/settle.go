@@ -24,7 +24,8 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	d.Tried.follow(d.Rotation)
 	d.Rotation.relyOn(d.Approved)
 	d.Phase, d.Write, d.Slot = Starting, true, SlotTake
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, fact.Sayf("%s: %v", Starting, d.Message)})
+	d.Events = append(d.Events,
+		Event{EventPhaseChanged, reason.StartSent, fact.Sayf("%s: %v", Starting, d.Message)})
 	return d
 }
 
@@ -43,7 +44,8 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			r.completeIntent(call, now)
 			r.relyOn(d.Approved)
 			r.under(d.InForce)
-			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, fact.Sayf("%s: %v", Completing, d.Message)})
+			d.Events = append(d.Events,
+				Event{EventPhaseChanged, reason.CompleteSent, fact.Sayf("%s: %v", Completing, d.Message)})
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -157,9 +159,11 @@ func (d *Decision) settleCall(r *Rotation, o Outcome, run string, now time.Time)
 func (d *Decision) announce(o Outcome, what string) {
 	switch o.State {
 	case Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw).Clip(MaxMessage)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal),
+			fact.Sayf("%s refused: %s", what, o.Raw).Clip(MaxMessage)})
 	case Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, fact.Sayf("%s: no clear answer: %s", what, o.Raw).Clip(MaxMessage)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled,
+			fact.Sayf("%s: no clear answer: %s", what, o.Raw).Clip(MaxMessage)})
 	}
 }
 

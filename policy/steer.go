@@ -131,7 +131,8 @@ func askLabels(k *Case) Verdict {
 		return isOpen(nil, time.Time{})
 	}
 	if k.Policy.Steer == SteerOff {
-		return isOpen(fact.Sayf("STEER=%s, so its label does not count: %s", SteerOff, holds[0].label), time.Time{})
+		return isOpen(fact.Sayf("STEER=%s, so its label does not count: %s", SteerOff, holds[0].label),
+			time.Time{})
 	}
 	var binding fact.Text
 	var opens time.Time

@@ -26,7 +26,8 @@ func (k *Case) countStuck(d *Decision, r *Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck, fact.Sayf("%s for %s without a reason: %v", r.Phase, Days(r.Unexplained), d.Message)})
+		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck,
+			fact.Sayf("%s for %s without a reason: %v", r.Phase, Days(r.Unexplained), d.Message)})
 	}
 }
 

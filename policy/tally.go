@@ -76,7 +76,8 @@ func askSlot(k *Case) Verdict {
 	}
 	switch all := t.active + t.emergency + t.urgent; {
 	case all >= MaxSlots:
-		return shut(reason.BudgetFleet, fact.Sayf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
+		return shut(reason.BudgetFleet,
+			fact.Sayf("all %d slots that the book has room for are taken", MaxSlots), time.Time{})
 	case k.Urgent:
 		if t.urgent >= p.UrgentMaxActive {
 			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
@@ -185,7 +186,8 @@ func (a *ahead) dueBy(at time.Time) int {
 func askWave(k *Case) Verdict {
 	before := k.Tally.before(k.Wave)
 	if n := before.dueBy(k.Due.At); n > 0 {
-		return shut(reason.WaveShut, fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
+		return shut(reason.WaveShut,
+			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name

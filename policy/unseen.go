@@ -24,7 +24,8 @@ func (k *Case) unseen(f Fleet) Decision {
 	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
 		k.close(&d, &fresh, Lost, reason.ClusterLost)
 	default:
-		k.stay(&d, reason.NotReadable, fact.Say(cmp.Or(why, "no list shows it, and GKE was not asked for it")))
+		k.stay(&d, reason.NotReadable,
+			fact.Say(cmp.Or(why, "no list shows it, and GKE was not asked for it")))
 		if !r.LastRead.IsZero() {
 			d.NextChange = r.LastRead.Add(UnreadableLost)
 		}

@@ -37,7 +37,8 @@ func (d *Decision) countWithdrawn(r *Rotation, outcomes map[string]Outcome, now 
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, withdrawnText(r.Withdrawals, why).Clip(MaxMessage)})
+	d.Events = append(d.Events,
+		Event{EventBlocked, reason.CallWithdrawn, withdrawnText(r.Withdrawals, why).Clip(MaxMessage)})
 }
 
 func withdrawnText(times int, why string) fact.Text {

@@ -14,7 +14,8 @@ import (
 
 // note is a notice; its id says nothing of its place.
 func note(number int, kind policy.NoticeKind) policy.Notice {
-	return policy.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"), At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: fact.Say("m")}
+	return policy.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"),
+		At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: fact.Say("m")}
 }
 
 func outbox(t *testing.T, s state.Store) policy.Outbox {
