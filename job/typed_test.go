@@ -38,8 +38,11 @@ func shellWords(t interface{ Fatalf(string, ...any) }, line string) []string {
 // accepted says whether the program has a command that takes these words.
 func accepted(args []string) error {
 	cmd, rest, err := newApp(nil, io.Discard, io.Discard).command(nil).Find(args)
-	if err != nil || !cmd.HasParent() {
-		return fmt.Errorf("no command: %v", err)
+	if err != nil {
+		return err
+	}
+	if !cmd.HasParent() {
+		return fmt.Errorf("%q is no command", args)
 	}
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err
