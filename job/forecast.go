@@ -18,6 +18,8 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/ics"
 	"gke-credential-rotator/policy"
 )
 
@@ -99,7 +101,7 @@ type outlook struct {
 	// begin gives the beginning anew for each policy that is played.
 	begin  func(*policy.Policy) (sim.Setup, error)
 	unread []policy.Unread
-	show   show.ForecastOptions
+	noBook bool
 	first  pass.Result // of the first run: the fleet as it is
 }
 
@@ -146,7 +148,6 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 // look reads where the forecast begins: a file, or the fleet and the book.
 func (a *app) look(ctx context.Context, fc forecasting, s Settings) (*outlook, error) {
 	o := &outlook{forecasting: fc, a: a, began: a.mono()}
-	o.show = show.ForecastOptions{Options: a.options(""), Fleet: fc.fleet, Approved: fc.approve, All: fc.all}
 	from, every := time.Now().UTC().Truncate(time.Hour), time.Duration(s.Every.V)
 	if fc.from != "" {
 		t, err := parseTime(fc.from)
@@ -173,7 +174,7 @@ func (o *outlook) fromFile(from time.Time) error {
 	if err != nil {
 		return wrong("--fleet: %v", err)
 	}
-	o.show.NoBook = true
+	o.noBook = true
 	o.begin = func(p *policy.Policy) (sim.Setup, error) {
 		w := gkesim.New(gkesim.Options{Seed: o.seed, Now: from})
 		if err := w.AddFleet(fleet); err != nil {
@@ -211,7 +212,7 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 		read = time.Now().UTC()
 		from = nextRun(book.Fleet.LastRun.At, read, time.Duration(s.Every.V))
 	}
-	o.unread, o.show.NoBook = present.Unread, store == nil
+	o.unread, o.noBook = present.Unread, store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)
 		return sim.Setup{World: w, From: from, Book: present.Book, History: present.History}, err
@@ -241,9 +242,9 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	}
 	shown.Projects = played.Projects
 	setup.Policy, setup.Days, setup.Every, setup.Seed = &played, o.days, played.Every, o.seed
-	view := o.show.Options
-	view.Live = view.Live && o.form == "table"
-	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, view)
+	live := o.a.options("")
+	live.Live = live.Live && o.form == "table"
+	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, live)
 	f, err := sim.Foresee(ctx, setup, func(res pass.Result) {
 		progress.See(res)
 		if o.first.At.IsZero() {
@@ -270,17 +271,21 @@ func (o *outlook) report(s Settings, p *policy.Policy, f sim.Forecast) error {
 }
 
 func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy) error {
-	view := o.show
-	view.Wall = o.a.mono() - o.began
+	v := view.ForecastOf(f, p, view.Basis{Fleet: o.fleet, NoBook: o.noBook, Approved: o.approve})
+	if c != nil {
+		v = v.Against(*c, other)
+	}
+	form := show.ForecastOptions{Options: o.a.options(""), All: o.all}
+	form.Wall = o.a.mono() - o.began
 	switch {
 	case o.form == "json":
-		return show.ForecastJSON(o.a.stdout, f, p, c, other, view)
+		return view.WriteJSON(o.a.stdout, v)
 	case o.form == "ics":
-		return show.ForecastICS(o.a.stdout, f, p, view)
+		return ics.Write(o.a.stdout, v)
 	case c != nil:
-		return show.ForecastCompare(o.a.stdout, *c, p, other, view)
+		return show.ForecastCompare(o.a.stdout, v, form)
 	}
-	return show.Forecast(o.a.stdout, f, p, view)
+	return show.Forecast(o.a.stdout, v, form)
 }
 
 // readSettingsFile reads NAME=value lines as deploy/env has them: to the end of

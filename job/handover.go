@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
@@ -74,8 +74,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 		case "markdown":
 			return handover.WriteMarkdown(a.stdout, p)
 		default:
-			o := a.options("")
-			return handover.WriteText(a.stdout, p, handover.Options{Width: o.Width, Zone: o.Zone})
+			return show.HandOver(a.stdout, p, a.options(""))
 		}
 	})
 	return cmd
@@ -137,23 +136,18 @@ func (a *app) handOverOfLast(ctx context.Context, s Settings, store state.Store,
 		}
 	}
 	return none, wrong("no rotation of %s is in flight, and none that was completed is on record%s; when it starts: %s",
-		ref, inFlightHint(book), words.Plain(show.ToExplain, ref.String(), ""))
+		ref, inFlightHint(book), words.Plain(view.ToExplain, ref.String(), ""))
 }
 
 // inFlightHint names what could be handed over instead.
 func inFlightHint(book policy.Book) string {
-	const few = 3
 	refs := slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare)
 	if len(refs) == 0 {
 		return ""
 	}
-	var names []string
-	for _, ref := range refs[:min(few, len(refs))] {
-		names = append(names, ref.String())
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = ref.String()
 	}
-	more := ""
-	if n := len(refs) - few; n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
-	}
-	return " (in flight: " + strings.Join(names, ", ") + more + ")"
+	return " (in flight: " + words.Few(names, 3) + ")"
 }

@@ -5,6 +5,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -49,16 +50,16 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 		if err := askedReport(*page, a.pageWithEvidence(cmd.Context(), "plan", s, world, res)); err != nil {
 			return err
 		}
-		switch p, o := s.Policy(), a.options(string(s.Mode.V)); {
+		switch plan, o := view.PlanOf(res, s.Policy()), a.options(string(s.Mode.V)); {
 		case *form == "json":
-			return show.PlanJSON(a.stdout, res, p)
+			return view.WriteJSON(a.stdout, plan)
 		case *explain != "":
-			if _, err := show.Find(show.Refs(res.Decisions), *explain); err != nil {
+			if _, err := view.Find(plan.Refs(), *explain); err != nil {
 				return wrong("--explain: %v", err)
 			}
-			return show.Explain(a.stdout, res, *explain, o)
+			return show.Explain(a.stdout, plan, *explain, o)
 		default:
-			return show.Plan(a.stdout, res, p, o)
+			return show.Plan(a.stdout, plan, o)
 		}
 	})
 	return cmd

@@ -12,7 +12,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
@@ -207,7 +207,7 @@ func meant(ctx context.Context, cloud gke.Reader, ref policy.Ref) string {
 	for i, c := range clusters {
 		known[i] = c.Ref
 	}
-	return show.DidYouMean(known, ref.String())
+	return view.DidYouMean(known, ref.String())
 }
 
 // readCluster reads one cluster and its operations, operations first.

@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/policy"
 )
 
@@ -125,7 +126,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 		return err
 	}
 	if *sm.form == "json" {
-		return show.StoryJSON(a.stdout, story)
+		return view.WriteJSON(a.stdout, view.PlayedOf(story))
 	}
 	o.Wall = a.mono() - began
 	return show.Story(a.stdout, story, setup.Policy, o)

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -52,10 +53,11 @@ cluster too, and earlier rotations.`,
 			return a.clusterStatus(cmd.Context(), s, store, book, args[0], now(), *form)
 		}
 		holder := a.atWork(cmd.Context(), store, s, now())
+		status := view.StatusOf(book, holder, now(), s.Policy())
 		if *form == "json" {
-			return show.StatusJSON(a.stdout, book, holder, now(), s.Policy())
+			return view.WriteJSON(a.stdout, status)
 		}
-		return show.Status(a.stdout, book, holder, now(), s.Policy(), a.options(string(s.Mode.V)))
+		return show.Status(a.stdout, status, a.options(string(s.Mode.V)))
 	})
 	return cmd
 }
@@ -88,10 +90,11 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 	if err != nil {
 		a.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
 	}
+	story := view.StoryOf(book, history, d, ref, now, s.Policy())
 	if form == "json" {
-		return show.StatusClusterJSON(a.stdout, book, history, d, ref, now)
+		return view.WriteJSON(a.stdout, story)
 	}
-	return show.StatusCluster(a.stdout, book, history, d, ref, now, s.Policy(), a.options(string(s.Mode.V)))
+	return show.StatusCluster(a.stdout, story, a.options(string(s.Mode.V)))
 }
 
 // decisionOn says what a run would do about one cluster now. A rotation needs
@@ -136,7 +139,7 @@ func (a *app) clusterNamed(text string, book policy.Book) (policy.Ref, error) {
 	if ref, err := policy.ParseRef(text); err == nil {
 		return ref, nil
 	}
-	ref, err := show.Find(bookRefs(book), text)
+	ref, err := view.Find(bookRefs(book), text)
 	if err != nil {
 		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 )
 
 func (a *app) validateCommand() *cobra.Command {
@@ -29,12 +30,12 @@ from it. It reads the environment only: neither GKE nor the book.`,
 }
 
 // inForce lists every setting with the value that counts.
-func (s Settings) inForce() []show.Setting {
-	var out []show.Setting
+func (s Settings) inForce() []view.Setting {
+	var out []view.Setting
 	for _, f := range fieldsOf(&s) {
 		text, _ := f.value.source()
 		value := cmp.Or(text, f.Default)
-		out = append(out, show.Setting{Name: f.Name, Value: value, Default: value == f.Default})
+		out = append(out, view.Setting{Name: f.Name, Value: value, Default: value == f.Default})
 	}
 	return out
 }

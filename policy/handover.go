@@ -100,6 +100,23 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment HandOverMoment) (Ha
 	return h, true
 }
 
+// CompletionAhead is the first run from the end of the soak on at which the
+// calendars allow the completion of a rotation that was handed over, as if its
+// nodes were done; zero: none within BlockedAfter. Of a cluster that was not read
+// c is zero: the record alone speaks, and its own window is not awaited. Own says
+// that it completes in that window, and not in COMPLETE_WINDOW.
+func CompletionAhead(p *Policy, c Cluster, r Rotation, now time.Time) (at time.Time, own bool) {
+	if c.Status == "" {
+		free := *p
+		free.Window = window.Weekly{}
+		p, c.Zonal, c.Bundle = &free, strings.Count(r.Cluster.Location, "-") == 2, Bundle{CAs: []CA{r.Baseline.CA, r.New}}
+	}
+	r = r.clone()
+	k := newCase(p, c, &r, &FleetDoc{}, "", now)
+	soak, _ := k.soakOver()
+	return k.completesFrom(later(soak, now)), c.Zonal && p.ZonalComplete == ZonalWindow
+}
+
 // poolsTold are the pools that the rotation needs recreated, and whether they
 // are. Those that are gone need nothing; Autopilot's are not the user's.
 func (k *Case) poolsTold(seen bool) map[string]bool {

@@ -4,34 +4,35 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
-// fact is one labelled line of a hand-over.
-type fact struct{ label, text string }
+// Line is one labelled line of a hand-over.
+type Line struct{ Label, Text string }
 
-// facts says what is old, what is new and when the old ends; when writes times.
-func facts(h policy.HandOver, when func(time.Time) string) []fact {
-	out := []fact{{"rotation", fmt.Sprintf("attempt %d, %s", h.AttemptNo, whose(h))}}
+// Lines say what is old, what is new and when the old ends; when writes times.
+func (p Pack) Lines(when func(time.Time) string) []Line {
+	h := p.Facts
+	out := []Line{{"rotation", fmt.Sprintf("attempt %d, %s", h.AttemptNo, whose(h))}}
 	switch {
 	case moved(h):
-		out = append(out, fact{"endpoint", "from " + code(h.OldEndpoint) + " to " + code(h.NewEndpoint)})
+		out = append(out, Line{"endpoint", "from " + code(h.OldEndpoint) + " to " + code(h.NewEndpoint)})
 	case h.NewEndpoint != "":
-		out = append(out, fact{"endpoint", code(h.NewEndpoint)})
+		out = append(out, Line{"endpoint", code(h.NewEndpoint)})
 	case h.OldEndpoint != "":
-		out = append(out, fact{"endpoint", "from " + code(h.OldEndpoint) + "; the new one could not be read"})
+		out = append(out, Line{"endpoint", "from " + code(h.OldEndpoint) + "; the new one could not be read"})
 	}
 	if h.DNS != "" {
-		out = append(out, fact{"DNS name", code(h.DNS) + ", stays as it is"})
+		out = append(out, Line{"DNS name", code(h.DNS) + ", stays as it is"})
 	}
-	out = append(out, fact{"old CA", ca(h.OldCA)}, fact{"new CA", ca(h.NewCA)})
+	out = append(out, Line{"old CA", ca(h.OldCA)}, Line{"new CA", ca(h.NewCA)})
 	if text := pools(h); text != "" {
-		out = append(out, fact{"nodes", text})
+		out = append(out, Line{"nodes", text})
 	}
-	return append(out, fact{"old ends", ends(h, when)})
+	return append(out, Line{"old ends", ends(h, when)})
 }
 
 func whose(h policy.HandOver) string {
@@ -67,12 +68,7 @@ func pools(h policy.HandOver) string {
 	if len(left) == 0 {
 		return fmt.Sprintf("%d of %d pools recreated", len(h.Pools), len(h.Pools))
 	}
-	const few = 8
-	text := strings.Join(left[:min(few, len(left))], ", ")
-	if n := len(left) - few; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools), text)
+	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools), words.Few(left, 8))
 }
 
 // ends says when the old credentials end, by us and by GKE.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gke-credential-rotator/job/handover"
+	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
@@ -47,9 +48,9 @@ func rendered(t *testing.T, form string, h policy.HandOver) string {
 	case "md":
 		err = handover.WriteMarkdown(&b, p)
 	case "narrow.txt":
-		err = handover.WriteText(&b, p, handover.Options{Width: 40})
+		err = show.HandOver(&b, p, show.Options{Width: 40})
 	default:
-		err = handover.WriteText(&b, p, handover.Options{})
+		err = show.HandOver(&b, p, show.Options{})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +125,7 @@ func TestMoments(t *testing.T) {
 func TestFolded(t *testing.T) {
 	for _, width := range []int{1, 40, 60, 80, 200} {
 		var b bytes.Buffer
-		if err := handover.WriteText(&b, handover.Of(example()), handover.Options{Width: width}); err != nil {
+		if err := show.HandOver(&b, handover.Of(example()), show.Options{Width: width}); err != nil {
 			t.Fatal(err)
 		}
 		var commands string

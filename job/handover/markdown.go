@@ -15,8 +15,8 @@ func WriteMarkdown(w io.Writer, p Pack) error {
 	var b bytes.Buffer
 	when := func(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04 UTC") }
 	fmt.Fprintf(&b, "# Hand-over %s\n\nAs of %s.\n\n", p.Title, when(p.Facts.At))
-	for _, f := range facts(p.Facts, when) {
-		fmt.Fprintf(&b, "- **%s**: %s\n", f.label, f.text)
+	for _, f := range p.Lines(when) {
+		fmt.Fprintf(&b, "- **%s**: %s\n", f.Label, f.Text)
 	}
 	bullets(&b, "Now", p.Now)
 	bullets(&b, "What you will notice", p.Impact)

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
@@ -20,7 +20,8 @@ type finished struct {
 
 // proof is the evidence of one.
 type proof struct {
-	Name, Place, Ended string
+	who
+	Ended              string
 	Well               bool
 	At                 moment
 	OldShort, NewShort string
@@ -48,7 +49,7 @@ func (m *maker) finished() finished {
 func (m *maker) proof(rec policy.Record) proof {
 	r := rec.Rotation
 	p := proof{
-		Name: words.Harmless(r.Cluster.Name), Place: place(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
+		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
 		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()), NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}
 	add := func(label, text string) {
@@ -63,7 +64,7 @@ func (m *maker) proof(rec policy.Record) proof {
 		if i+1 < len(r.Transitions) {
 			end = r.Transitions[i+1].At
 		}
-		p.Facts = append(p.Facts, fact{Label: phaseWord(tr.Phase), Text: "for " + show.Lasting(end.Sub(tr.At)) + ", run " + words.Harmless(tr.Run), At: m.at(tr.At)})
+		p.Facts = append(p.Facts, fact{Label: phaseWord(tr.Phase), Text: "for " + words.Lasting(end.Sub(tr.At)) + ", run " + words.Harmless(tr.Run), At: m.at(tr.At)})
 	}
 	if !r.HandedOverAt.IsZero() {
 		p.Facts = append(p.Facts, fact{Label: "Handed over", At: m.at(r.HandedOverAt)})
@@ -93,7 +94,7 @@ func (m *maker) proof(rec policy.Record) proof {
 func (m *maker) work(w policy.Work) string {
 	text := words.Harmless(w.Operation)
 	if w.Done() {
-		text += ", " + m.words.At(w.StartedAt) + " to " + m.words.At(w.EndedAt)
+		text += ", " + m.At(w.StartedAt) + " to " + m.At(w.EndedAt)
 	}
 	return text
 }
@@ -109,7 +110,7 @@ func (m *maker) said(s policy.Said) string {
 	}
 	text = words.Harmless(text)
 	if !s.At.IsZero() {
-		text += " (" + m.words.At(s.At)
+		text += " (" + m.At(s.At)
 		if s.Run != "" {
 			text += ", by " + words.Harmless(s.Run)
 		}
@@ -122,7 +123,7 @@ func caText(ca policy.CA) string {
 	if ca.Fingerprint == "" {
 		return ""
 	}
-	return words.Harmless(string(ca.Fingerprint)) + ", " + show.Day(ca.Issued) + " to " + show.Day(ca.Expires)
+	return words.Harmless(string(ca.Fingerprint)) + ", " + words.Day(ca.Issued) + " to " + words.Day(ca.Expires)
 }
 
 func phaseWord(p policy.Phase) string {

@@ -11,8 +11,8 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/policy"
 	text "gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
@@ -174,7 +174,7 @@ func hostile() Page {
 	r := flying(&c, now.Add(-200*time.Hour))
 	r.Approvals = []policy.ApprovalUse{{Kind: policy.CallComplete, Said: said}}
 	p.Finished = []policy.Record{{Rotation: r, ClosedAs: policy.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
-	p.Settings = []show.Setting{{Name: "ENV", Value: evil}}
+	p.Settings = []view.Setting{{Name: "ENV", Value: evil}}
 	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
 		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: text.Say(evil)}}},
 		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: text.Say(evil)}},

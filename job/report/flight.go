@@ -6,24 +6,24 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
 // lane is one rotation in flight on the timeline.
 type lane struct {
-	Name, Place string
-	State       state
-	Phase       string
-	Whose       string
-	Text        string
-	Bars        []bar
-	GKE         *mark // when GKE may complete by itself
-	Facts       []fact
-	Alt         string // the picture in words
-	Axis        axis
-	sort        time.Time
+	who
+	State view.Stand
+	Phase string
+	Whose string
+	Text  string
+	Bars  []bar
+	GKE   *mark // when GKE may complete by itself
+	Facts []fact
+	Alt   string // the picture in words
+	Axis  axis
+	sort  time.Time
 }
 
 // bar is a stretch of the picture.
@@ -61,10 +61,7 @@ func (a axis) bar(kind string, from, to time.Time) bar {
 const mostTicks = 6
 
 // newAxis divides the time into days, as many as there is room for.
-func newAxis(from, to, now time.Time, zone *time.Location) axis {
-	if zone == nil {
-		zone = time.UTC
-	}
+func newAxis(from, to, now time.Time, clock words.Clock) axis {
 	a := axis{From: from, To: to}
 	days := int(to.Sub(from)/(24*time.Hour)) + 1
 	step := (days + mostTicks - 1) / mostTicks
@@ -75,8 +72,8 @@ func newAxis(from, to, now time.Time, zone *time.Location) axis {
 	if days > 300 {
 		form = "Jan 2006"
 	}
-	first := from.In(zone)
-	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, zone); t.Before(to); t = t.AddDate(0, 0, step) {
+	first := clock.In(from)
+	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, first.Location()); t.Before(to); t = t.AddDate(0, 0, step) {
 		if t.Before(from) {
 			continue
 		}
@@ -101,49 +98,42 @@ const mostBack = 14 * 24 * time.Hour
 
 // lanes are the rotations in flight, the soonest end first.
 func (m *maker) lanes() []lane {
-	var flying []stand
-	from, to := m.now, m.now.Add(24*time.Hour)
+	var flying []view.Cluster
+	from, to := m.Now, m.Now.Add(24*time.Hour)
 	for _, s := range m.stands {
-		if s.Phase == "" || s.Rotation == nil || s.Close != "" {
+		d := s.Decision
+		if d.Phase == "" || d.Rotation == nil || d.Close != "" {
 			continue
 		}
 		flying = append(flying, s)
-		if began := s.Rotation.StartedAt(); !began.IsZero() {
-			if began.Before(from) {
-				from = began
-			}
-			if gke := began.Add(policy.AutoCompleteAfter); gke.After(to) && s.Phase != policy.Verifying {
-				to = gke
-			}
+		if began := d.Rotation.StartedAt(); !began.IsZero() && began.Before(from) {
+			from = began
 		}
-		if h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime); ok && h.Completes.After(to) {
-			to = h.Completes
-		}
+		h, _ := policy.HandOverOf(m.Policy, d, m.Now, policy.AtAnyTime)
+		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), h.Completes}, time.Time.Compare)
 	}
 	if len(flying) == 0 {
 		return nil
 	}
-	if back := m.now.Add(-mostBack); from.Before(back) {
+	if back := m.Now.Add(-mostBack); from.Before(back) {
 		from = back
 	}
-	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.now, m.Zone)
+	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.Now, m.Clock)
 	var out []lane
 	for _, s := range flying {
 		out = append(out, m.lane(s, a))
 	}
-	slices.SortStableFunc(out, func(x, y lane) int { return compareSet(x.sort, y.sort) })
+	slices.SortStableFunc(out, func(x, y lane) int { return view.CompareSet(x.sort, y.sort) })
 	return out
 }
 
-func (m *maker) lane(s stand, a axis) lane {
-	r, ref := s.Rotation, s.Rotation.Cluster
+func (m *maker) lane(c view.Cluster, a axis) lane {
+	s, r := c.Decision, c.Decision.Rotation
 	l := lane{
-		Axis: a,
-		Name: words.Harmless(ref.Name), Place: place(ref), State: s.state, Phase: string(s.Phase), Whose: whose(*r),
-		Text: m.words.Sentence(s.Reason, s.Message),
+		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r), Text: m.Sentence(s.Reason, s.Message),
 	}
 	for i, tr := range r.Transitions {
-		end := m.now
+		end := m.Now
 		if i+1 < len(r.Transitions) {
 			end = r.Transitions[i+1].At
 		}
@@ -151,7 +141,7 @@ func (m *maker) lane(s stand, a axis) lane {
 			l.Bars = append(l.Bars, a.bar(string(tr.Phase), tr.At, end))
 		}
 	}
-	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: s.phaseLabel(), At: m.at(r.Entered(s.Phase))})
+	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: phaseLabels[s.Phase], At: m.at(r.Entered(s.Phase))})
 	if s.Phase != policy.Verifying {
 		m.ahead(&l, s, a)
 	}
@@ -168,30 +158,27 @@ func (m *maker) lane(s stand, a axis) lane {
 	return l
 }
 
-func (s stand) phaseLabel() string {
-	words := map[policy.Phase]string{
-		policy.RecreatingNodes: "Recreating nodes since", policy.UpdatingClients: "Nodes done",
-		policy.Completing: "Completing since", policy.Verifying: "New CA alone since",
-	}
-	return words[s.Phase]
+var phaseLabels = map[policy.Phase]string{
+	policy.RecreatingNodes: "Recreating nodes since", policy.UpdatingClients: "Nodes done",
+	policy.Completing: "Completing since", policy.Verifying: "New CA alone since",
 }
 
 // ahead is what is to come: our completion, and GKE's own.
-func (m *maker) ahead(l *lane, s stand, a axis) {
+func (m *maker) ahead(l *lane, s policy.Decision, a axis) {
 	gke := time.Time{}
-	if began := s.Rotation.StartedAt(); !began.IsZero() && s.Phase != policy.Starting {
-		gke = began.Add(policy.AutoCompleteAfter)
+	if s.Phase != policy.Starting {
+		gke = view.GKECompletes(*s.Rotation)
 	}
-	h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+	h, ok := policy.HandOverOf(m.Policy, s, m.Now, policy.AtAnyTime)
 	if ok && !h.GKECompletes.IsZero() {
 		gke = h.GKECompletes
 	}
-	if ok && h.Completes.After(m.now) {
-		l.Bars = append(l.Bars, a.bar("ahead", m.now, h.Completes))
+	if ok && h.Completes.After(m.Now) {
+		l.Bars = append(l.Bars, a.bar("ahead", m.Now, h.Completes))
 		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
 	}
 	if ok && len(h.Waits) > 0 {
-		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.words.Say(h.Waits)})
+		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)})
 	}
 	if ok && h.Approval {
 		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})
@@ -202,8 +189,8 @@ func (m *maker) ahead(l *lane, s stand, a axis) {
 	}
 	l.GKE = &mark{X: a.x(gke)}
 	f := fact{Label: "GKE completes by itself from", At: m.at(gke)}
-	if room := gke.Sub(m.now); room > 0 {
-		f.Text = show.Lasting(room) + " of room"
+	if room := gke.Sub(m.Now); room > 0 {
+		f.Text = words.Lasting(room) + " of room"
 	} else {
 		f.Text = "that is now"
 	}
@@ -212,13 +199,8 @@ func (m *maker) ahead(l *lane, s stand, a axis) {
 
 // whose says who started a rotation; "" when we did.
 func whose(r policy.Rotation) string {
-	switch {
-	case r.Origin == policy.Foreign && r.Carry:
-		return "started by somebody else, carried by us"
-	case r.Origin == policy.Foreign:
-		return "started by somebody else, watched"
-	case r.Origin == policy.Claimed:
+	if r.Origin == policy.Claimed {
 		return "started by us, accepted late"
 	}
-	return ""
+	return view.Whose(r)
 }

@@ -14,7 +14,7 @@ import (
 // in words and in the picture.
 func TestTimeline(t *testing.T) {
 	p := samplePage(t, 6)
-	v := newView(p)
+	v := newContent(p)
 	flying := 0
 	for _, d := range p.Result.Decisions {
 		if d.Phase == "" {
@@ -67,7 +67,7 @@ func TestOldRotation(t *testing.T) {
 	r.Origin, r.Carry = policy.Foreign, false
 	f.Book.Rotations[f.Clusters[4].Ref] = r
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
-	v := newView(p)
+	v := newContent(p)
 	if len(v.Lanes) != 1 || v.Lanes[0].Whose != "started by somebody else, watched" {
 		t.Fatalf("%+v", v.Lanes)
 	}
@@ -84,7 +84,7 @@ func TestOldRotation(t *testing.T) {
 // TestStoryAgrees: the page tells the same story as the simulation.
 func TestStoryAgrees(t *testing.T) {
 	p := samplePage(t, 30)
-	s := newView(p).Stories[0]
+	s := newContent(p).Stories[0]
 	if s.Curve.Peak != p.Played.MostInFlight {
 		t.Errorf("the curve's peak is %d, the story's %d", s.Curve.Peak, p.Played.MostInFlight)
 	}

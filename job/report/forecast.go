@@ -3,10 +3,9 @@ package report
 import (
 	"cmp"
 	"slices"
-	"time"
 
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
@@ -17,18 +16,14 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every, Clusters: f.Clusters})
 	v.Months, v.Lanes, v.Count = nil, nil, len(f.Turns)
 	v.Curve = m.days(f)
-	counts := map[sim.Outcome]int{}
-	for _, c := range f.Clusters {
-		counts[c.Outcome]++
-	}
-	v.Summary = m.summary(f.Story, counts, v.Curve)
+	v.Summary = m.summary(f.Story, v.Curve)
 	v.Notes = m.texts(m.Notes)
 	ways := map[policy.Ref]*storyLane{}
 	var order []policy.Ref
 	for _, t := range f.Turns {
 		m.turn(&v, t)
 		if ways[t.Cluster] == nil {
-			ways[t.Cluster] = &storyLane{Name: words.Harmless(t.Cluster.Name), Place: place(t.Cluster)}
+			ways[t.Cluster] = &storyLane{who: whoIs(t.Cluster)}
 			order = append(order, t.Cluster)
 		}
 		m.draw(ways[t.Cluster], t, v.Axis)
@@ -48,13 +43,13 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 // turn puts a rotation into the calendar.
 func (m *maker) turn(v *storyView, t sim.Turn) {
 	r := storyRow{
-		Name: words.Harmless(t.Cluster.Name), Place: place(t.Cluster),
+		who:     whoIs(t.Cluster),
 		Started: m.at(t.Start), Nodes: m.at(t.NodesDone), Done: m.at(t.Completed), Over: m.at(t.Verified),
 		Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
 	}
 	switch {
 	case t.Late():
-		r.Waited = "starts after its deadline, " + show.Day(t.Deadline)
+		r.Waited = "starts after its deadline, " + words.Day(t.Deadline)
 	case t.Before:
 		r.Waited = "in flight already"
 	}
@@ -63,31 +58,23 @@ func (m *maker) turn(v *storyView, t sim.Turn) {
 
 // draw adds a rotation to its cluster's way.
 func (m *maker) draw(l *storyLane, t sim.Turn, a axis) {
-	steps := []struct {
-		kind string
-		at   time.Time
-	}{
-		{"due", t.Due}, {string(policy.Starting), t.Start}, {string(policy.RecreatingNodes), t.HandedOver},
-		{string(policy.UpdatingClients), t.NodesDone}, {string(policy.Completing), t.Completed},
+	steps := []view.Step{
+		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(policy.Starting)}, {At: t.HandedOver, Kind: string(policy.RecreatingNodes)},
+		{At: t.NodesDone, Kind: string(policy.UpdatingClients)}, {At: t.Completed, Kind: string(policy.Completing)},
 	}
-	steps = slices.DeleteFunc(steps, func(s struct {
-		kind string
-		at   time.Time
-	}) bool {
-		return s.at.IsZero()
-	})
+	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })
 	for i, s := range steps {
 		end := cmp.Or(t.Verified, a.To)
 		if i+1 < len(steps) {
-			end = steps[i+1].at
+			end = steps[i+1].At
 		}
-		if end.After(a.From) && end.After(s.at) {
-			l.Bars = append(l.Bars, a.bar(s.kind, s.at, end))
+		if end.After(a.From) && end.After(s.At) {
+			l.Bars = append(l.Bars, a.bar(s.Kind, s.At, end))
 		}
 	}
-	said := "starts " + m.words.At(t.Start)
+	said := "starts " + m.At(t.Start)
 	if !t.Completed.IsZero() {
-		said += ", completes " + m.words.At(t.Completed)
+		said += ", completes " + m.At(t.Completed)
 	}
 	if !t.Verified.IsZero() {
 		l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(t.Verified)})
@@ -110,20 +97,17 @@ func (m *maker) days(f sim.Forecast) curve {
 // left is what will not be rotated, and what prevents it.
 func (m *maker) left(v *storyView, f sim.Forecast) {
 	var items []item
-	list := slices.Clone(f.Left)
+	list := view.NotRotated(f)
 	slices.SortStableFunc(list, func(a, b sim.Left) int { // those of which nobody can tell come last
-		return cmp.Or(compareSet(a.Due, b.Due), compareSet(a.Deadline, b.Deadline))
+		return cmp.Or(view.CompareSet(a.Due, b.Due), view.CompareSet(a.Deadline, b.Deadline))
 	})
 	for _, l := range list {
-		if l.Outcome == sim.InFlight {
-			continue
-		}
-		it := item{Name: words.Harmless(l.Cluster.Name), Place: place(l.Cluster), Text: m.words.Left(l), Note: "Prevented by " + words.Harmless(show.Blame(l))}
+		it := item{who: whoIs(l.Cluster), Text: m.Left(l), Note: "Prevented by " + words.Harmless(view.Blame(l))}
 		if l.Late {
 			it.Note += ". Its deadline passes"
 		}
 		items = append(items, it)
 	}
 	v.Left, v.MoreLeft = inSight(items, mostItems)
-	v.LeftBy = show.Day(f.To)
+	v.LeftBy = words.Day(f.To)
 }

@@ -29,7 +29,7 @@ func TestForecast(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Forecast = &f
-	v := newView(p)
+	v := newContent(p)
 	s := v.Stories[0]
 	rows := map[string]int{}
 	for _, m := range s.Months {

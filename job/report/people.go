@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
@@ -25,21 +25,21 @@ type todo struct {
 
 // item is one cluster that needs it.
 type item struct {
-	Name, Place, Text string
-	Note              string // what happens meanwhile
-	Advice            []words.Part
+	who
+	Text, Note string // Note: what happens meanwhile
+	Advice     []words.Part
 }
 
 // client is a cluster whose users must update their clients now.
 type client struct {
-	Name, Place string
-	Old, New    string // endpoints; equal or empty: nothing changed
-	Ends        moment // when the old credentials end, by us
-	Waits       string // when that is not known
-	GKE         moment // from when GKE ends them by itself
-	Commands    []string
-	Approval    bool
-	sort        time.Time
+	who
+	Old, New string // endpoints; equal or empty: nothing changed
+	Ends     moment // when the old credentials end, by us
+	Waits    string // when that is not known
+	GKE      moment // from when GKE ends them by itself
+	Commands []string
+	Approval bool
+	sort     time.Time
 }
 
 // unseen is a place that could not be read.
@@ -58,7 +58,7 @@ func (m *maker) todos() []todo {
 		i := slices.IndexFunc(out, func(t todo) bool { return t.Reason == string(why) })
 		if i < 0 {
 			i = len(out)
-			out = append(out, todo{Title: m.words.Sentence(why, nil), Reason: string(why)})
+			out = append(out, todo{Title: m.Sentence(why, nil), Reason: string(why)})
 		}
 		t := &out[i]
 		t.Count++
@@ -68,19 +68,14 @@ func (m *maker) todos() []todo {
 			t.More = append(t.More, it)
 		}
 	}
-	flying := m.Result.Fleet.Book.Rotations
-	for _, f := range m.Result.Fleet.Book.Fleet.Failures {
-		if r, ok := flying[f.Cluster]; !ok || r.AttemptID != f.Attempt {
-			add(f.What, m.item(f.Cluster, "since "+m.words.At(f.At), f.What))
-		}
+	for _, f := range view.Failed(m.plan.Book) {
+		add(f.Why, m.item(f.Ref, "since "+m.At(f.Since), f.Why))
 	}
-	for _, s := range m.stands {
-		if s.state != needsPeople {
-			continue
-		}
-		why := cmp.Or(show.Failed(s.Decision), s.Reason)
-		it := m.item(s.Cluster.Ref, m.words.Sentence(s.Reason, s.Message), why)
-		it.Note = m.meanwhile(s)
+	for _, s := range m.plan.In(view.NeedsAction) {
+		d := s.Decision
+		why := cmp.Or(s.Trouble, d.Reason)
+		it := m.item(d.Cluster.Ref, m.Sentence(d.Reason, d.Message), why)
+		it.Note = m.meanwhile(d)
 		add(why, it)
 	}
 	for i := range out {
@@ -90,12 +85,12 @@ func (m *maker) todos() []todo {
 }
 
 func (m *maker) item(ref policy.Ref, text string, why reason.Code) item {
-	it := item{Name: words.Harmless(ref.Name), Place: place(ref), Text: text, Advice: show.Next(why, ref.String(), m.Policy.Env)}
+	it := item{who: whoIs(ref), Text: text, Advice: words.Advice(why.Info().Next, ref.String(), m.Policy.Env)}
 	if it.Text == why.Info().Sentence {
 		it.Text = "" // it is the title
 	}
 	if len(it.Advice) == 0 {
-		it.Advice = words.Advice(show.ToExplain, ref.String(), "")
+		it.Advice = words.Advice(view.ToExplain, ref.String(), "")
 	}
 	return it
 }
@@ -120,13 +115,13 @@ func commands(parts []words.Part) bool {
 }
 
 // meanwhile is what GKE does while people are waited for.
-func (m *maker) meanwhile(s stand) string {
+func (m *maker) meanwhile(s policy.Decision) string {
 	ca := s.Cluster.Bundle.Oldest()
 	switch r := s.Rotation; {
 	case r != nil && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients) && !r.StartedAt().IsZero():
-		return "GKE completes it by itself from " + m.words.At(r.StartedAt().Add(policy.AutoCompleteAfter)) + "."
-	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.now) && ca.Expires.Sub(m.now) < modern:
-		return "The CA expires " + show.Day(ca.Expires) + "; GKE starts by itself from " + show.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
+		return "GKE completes it by itself from " + m.At(view.GKECompletes(*r)) + "."
+	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.Now) && ca.Expires.Sub(m.Now) < modern:
+		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " + words.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
 	}
 	return ""
 }
@@ -135,20 +130,21 @@ func (m *maker) meanwhile(s stand) string {
 // first. Who completes is another matter: the old credentials end all the same.
 func (m *maker) clients() []client {
 	var out []client
-	for _, s := range m.stands {
+	for _, stand := range m.stands {
+		s := stand.Decision
 		if s.Phase != policy.RecreatingNodes && s.Phase != policy.UpdatingClients && s.Phase != policy.Completing {
 			continue
 		}
-		h, ok := policy.HandOverOf(m.Policy, s.Decision, m.now, policy.AtAnyTime)
+		h, ok := policy.HandOverOf(m.Policy, s, m.Now, policy.AtAnyTime)
 		if !ok || !h.Completed.IsZero() || s.Close != "" {
 			continue
 		}
 		ref := s.Cluster.Ref
 		c := client{
-			Name: words.Harmless(ref.Name), Place: place(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
-			Ends: m.at(h.Completes), Waits: m.words.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
+			who: whoIs(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
+			Ends: m.at(h.Completes), Waits: m.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
-				words.Plain(show.ToHandOver, ref.String(), ""),
+				words.Plain(view.ToHandOver, ref.String(), ""),
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}
@@ -157,12 +153,12 @@ func (m *maker) clients() []client {
 		}
 		out = append(out, c)
 	}
-	slices.SortStableFunc(out, func(a, b client) int { return compareSet(a.sort, b.sort) })
+	slices.SortStableFunc(out, func(a, b client) int { return view.CompareSet(a.sort, b.sort) })
 	return out
 }
 
 func soonest(a, b time.Time) time.Time {
-	if compareSet(a, b) <= 0 {
+	if view.CompareSet(a, b) <= 0 {
 		return a
 	}
 	return b
@@ -176,10 +172,7 @@ func (m *maker) unseen() []unseen {
 		if u.Location != "" {
 			where += ", " + words.Harmless(u.Location)
 		}
-		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".", show.Next(reason.NotReadable, "", m.Policy.Env)})
+		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".", words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
 	}
 	return out
 }
-
-// place is where a cluster is.
-func place(ref policy.Ref) string { return words.Harmless(ref.Project + "/" + ref.Location) }

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/policy"
 )
 
@@ -34,7 +34,7 @@ type Page struct {
 	Zone   *time.Location
 	Policy *policy.Policy
 	// Settings are all settings in force, for the page's end.
-	Settings []show.Setting
+	Settings []view.Setting
 	// Result is what was seen and decided and, by a run, carried out.
 	Result pass.Result
 	// Finished are rotations that have ended, in any order.
@@ -82,7 +82,7 @@ func contentPolicy() string {
 // Write writes the page: whole or, when it cannot be made, not at all.
 func Write(w io.Writer, p Page) error {
 	var b bytes.Buffer
-	if err := page.Execute(&b, newView(p)); err != nil {
+	if err := page.Execute(&b, newContent(p)); err != nil {
 		return fmt.Errorf("make the report: %w", err)
 	}
 	if _, err := w.Write(blankLines.ReplaceAll(b.Bytes(), []byte("\n"))); err != nil {

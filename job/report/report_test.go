@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
@@ -79,7 +79,7 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 			t.Errorf("%s: %d rows for %d decisions", name, len(rows), len(p.Result.Decisions))
 		}
 		for _, d := range p.Result.Decisions {
-			key := strings.Join(strings.Fields(words.Harmless(d.Cluster.Ref.Name)+" "+place(d.Cluster.Ref)), " ")
+			key := strings.Join(strings.Fields(words.Harmless(d.Cluster.Ref.Name)+" "+whoIs(d.Cluster.Ref).Place), " ")
 			row, ok := rows[key]
 			switch {
 			case !ok:
@@ -306,7 +306,7 @@ func TestRunShowsWhatWasDone(t *testing.T) {
 // TestNoSecretAddress: of an address in the settings only the host is shown.
 func TestNoSecretAddress(t *testing.T) {
 	p := generated(1)
-	p.Settings = []show.Setting{{Name: "NOTIFY_WEBHOOK", Value: "https://ann:secret@hooks.example.com/services/T0/B0/secret?x=y"}, {Name: "WAVES", Value: "env=a/b > env=c"}}
+	p.Settings = []view.Setting{{Name: "NOTIFY_WEBHOOK", Value: "https://ann:secret@hooks.example.com/services/T0/B0/secret?x=y"}, {Name: "WAVES", Value: "env=a/b > env=c"}}
 	text := written(t, p)
 	if strings.Contains(text, "secret") || !strings.Contains(text, "https://hooks.example.com/…") || !strings.Contains(text, "env=a/b &gt; env=c") {
 		t.Error("the address is shown whole, or another value is not")

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
@@ -46,9 +46,9 @@ type curve struct {
 
 // storyLane is one cluster's way.
 type storyLane struct {
-	Name, Place string
-	Bars        []bar
-	Alt         string
+	who
+	Bars []bar
+	Alt  string
 }
 
 // month is a part of the calendar.
@@ -60,7 +60,7 @@ type month struct {
 
 // storyRow is one cluster in the calendar.
 type storyRow struct {
-	Name, Place                string
+	who
 	Started, Nodes, Done, Over moment
 	Outcome                    string
 	Waited                     string
@@ -74,45 +74,38 @@ const (
 )
 
 func (m *maker) story(id, title string, s sim.Story) storyView {
-	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Zone)}
-	steps := map[policy.Ref][]sim.Change{}
-	for _, c := range s.Changes {
-		steps[c.Cluster] = append(steps[c.Cluster], c)
-	}
+	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Clock)}
 	list := slices.Clone(s.Clusters)
 	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
-		return cmp.Or(compareSet(began(a), began(b)), compareSet(a.Due, b.Due), a.Cluster.Compare(b.Cluster))
+		return cmp.Or(view.CompareSet(view.Began(a), view.Began(b)), view.CompareSet(a.Due, b.Due), a.Cluster.Compare(b.Cluster))
 	})
-	counts := map[sim.Outcome]int{}
-	quiet := 0
-	for _, c := range list {
-		counts[c.Outcome]++
-		if c.Outcome == sim.NotDue && len(steps[c.Cluster]) == 0 {
-			quiet++
-			continue
-		}
-		v.Count++
-		m.calendar(&v, c)
-		if len(steps[c.Cluster]) > 0 || !c.Due.IsZero() && c.Outcome != sim.NeedsPeople {
-			v.Lanes = append(v.Lanes, m.storyLane(c, steps[c.Cluster], v.Axis, s.To))
+	lanes, drawn := view.Lanes(list, s.Changes), map[policy.Ref]bool{}
+	for _, l := range lanes {
+		drawn[l.Cluster] = true
+		if len(lanes) <= mostLanes {
+			v.Lanes = append(v.Lanes, m.storyLane(l, v.Axis, s.To))
 		}
 	}
-	if len(v.Lanes) > mostLanes {
-		v.Lanes = nil
+	for _, c := range list {
+		if c.Outcome != sim.NotDue || drawn[c.Cluster] {
+			v.Count++
+			m.calendar(&v, c)
+		}
 	}
 	if v.Count <= foldRows {
 		v.join()
 	}
-	if quiet > 0 {
-		v.Quiet = show.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
+	if quiet := len(list) - v.Count; quiet > 0 {
+		v.Quiet = words.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
 	}
 	v.Curve = m.curve(s)
-	v.Summary = m.summary(s, counts, v.Curve)
+	v.Summary = m.summary(s, v.Curve)
 	return v
 }
 
 // summary is the story in a sentence or two.
-func (m *maker) summary(s sim.Story, counts map[sim.Outcome]int, c curve) string {
+func (m *maker) summary(s sim.Story, c curve) string {
+	counts := view.Outcomes(s)
 	var parts []string
 	for _, o := range []struct {
 		outcome   sim.Outcome
@@ -122,27 +115,17 @@ func (m *maker) summary(s sim.Story, counts map[sim.Outcome]int, c curve) string
 		{sim.NeedsPeople, "needs people", "need people"}, {sim.Unreadable, "unreadable", "unreadable"}, {sim.NotDue, "not due", "not due"},
 	} {
 		if n := counts[o.outcome]; n > 0 {
-			parts = append(parts, show.Plural(n, o.one, o.many))
+			parts = append(parts, words.Plural(n, o.one, o.many))
 		}
 	}
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
-	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", show.Day(s.From), show.Day(s.To), policy.Days(s.Every), list(parts))
+	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", words.Day(s.From), words.Day(s.To), policy.Days(s.Every), words.Listed(parts, "and"))
 	if c.Peak > 0 {
 		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text, m.Policy.MaxActive)
 	}
 	return text
-}
-
-// began is when the rotation was first seen under way.
-func began(c sim.Chapter) time.Time {
-	for _, p := range policy.Phases {
-		if at := c.Entered[p]; !at.IsZero() {
-			return at
-		}
-	}
-	return time.Time{}
 }
 
 // month is the part of the calendar in which a rotation begins.
@@ -150,11 +133,7 @@ func (m *maker) month(at time.Time) string {
 	if at.IsZero() {
 		return "Not started"
 	}
-	zone := m.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	return at.In(zone).Format("January 2006")
+	return m.In(at).Format("January 2006")
 }
 
 // put adds a row to its month.
@@ -169,16 +148,16 @@ func (v *storyView) put(title string, r storyRow) {
 // calendar puts the cluster into its month; what has not started comes last.
 func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	r := storyRow{
-		Name: words.Harmless(c.Cluster.Name), Place: place(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
+		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
 		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
 	}
 	switch {
 	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
-		r.Waited = m.words.Sentence(c.Reason, c.Message)
+		r.Waited = m.Sentence(c.Reason, c.Message)
 	case len(c.Waited) > 0:
-		r.Waited = "waited " + show.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
+		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
 	}
-	v.put(m.month(began(c)), r)
+	v.put(m.month(view.Began(c)), r)
 }
 
 // join makes one table of a short calendar.
@@ -194,37 +173,26 @@ func (v *storyView) join() {
 }
 
 // storyLane draws one cluster's way: due and waiting, then phase by phase.
-func (m *maker) storyLane(c sim.Chapter, steps []sim.Change, a axis, end time.Time) storyLane {
-	l := storyLane{Name: words.Harmless(c.Cluster.Name), Place: place(c.Cluster)}
+func (m *maker) storyLane(way view.Lane, a axis, end time.Time) storyLane {
+	l := storyLane{who: whoIs(way.Cluster)}
 	var said []string
-	kind, from := "", c.Due
-	if !from.IsZero() {
-		kind = "due"
-	}
-	draw := func(to time.Time) {
-		if kind != "" && to.After(from) {
-			l.Bars = append(l.Bars, a.bar(kind, from, to))
+	for i, s := range way.Steps {
+		to := end
+		if i+1 < len(way.Steps) {
+			to = way.Steps[i+1].At
 		}
-	}
-	for _, s := range steps {
-		draw(s.At)
-		from = s.At
 		switch {
-		case s.Phase != "":
-			kind = string(s.Phase)
-		case verified(s.Closed):
-			l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(s.At)})
-			kind = ""
-		case s.Closed == policy.NotStarted:
-			kind = "due"
-		default:
-			kind = ""
+		case s.Kind == view.StepVerified:
+			l.Bars = append(l.Bars, bar{Kind: s.Kind, X: a.x(s.At)})
+		case s.Kind != "" && to.After(s.At):
+			l.Bars = append(l.Bars, a.bar(s.Kind, s.At, to))
 		}
-		said = append(said, strings.ReplaceAll(cmp.Or(string(s.Phase), string(s.Closed)), "-", " ")+" "+m.words.At(s.At))
+		if s.Says != "" {
+			said = append(said, strings.ReplaceAll(s.Says, "-", " ")+" "+m.At(s.At))
+		}
 	}
-	draw(end)
 	if len(said) == 0 {
-		said = []string{"due since " + m.words.At(c.Due) + ", waits"}
+		said = []string{"due since " + m.At(way.Due) + ", waits"}
 	}
 	l.Alt = l.Name + ": " + strings.Join(said, ", ")
 	return l
@@ -284,12 +252,4 @@ func draw(points []point, from, to time.Time) curve {
 	}
 	b.WriteString("H1000")
 	return curve{Line: b.String(), Area: b.String() + "V100H0Z"}
-}
-
-// rate is a number of starts a week.
-func rate(n float64) string {
-	if n >= 10 {
-		return strconv.FormatFloat(n, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(n, 'f', 1, 64)
 }

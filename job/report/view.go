@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
-// view is the page's content in the order of the page: what is most pressing
+// content is the page's content in the order of the page: what is most pressing
 // first. Its texts are harmless; the template escapes them.
-type view struct {
+type content struct {
 	Style  template.CSS
 	Policy string // of content
 	Title  string
@@ -39,9 +39,9 @@ type view struct {
 	Pace                 []pace
 	Stories              []storyView
 	Evidence             finished
-	Meanings             []show.Meaning
+	Meanings             []view.Meaning
 	Warnings             []string
-	Settings             []show.Setting
+	Settings             []view.Setting
 	Facts                []fact
 }
 
@@ -55,6 +55,13 @@ func inSight[T any](all []T, most int) (open, folded []T) {
 
 // moment is a time for people and for programs.
 type moment struct{ Text, ISO string }
+
+// who is a cluster, and where it is.
+type who struct{ Name, Place string }
+
+func whoIs(ref policy.Ref) who {
+	return who{words.Harmless(ref.Name), words.Harmless(ref.Project + "/" + ref.Location)}
+}
 
 // fact is a labelled value.
 type fact struct {
@@ -70,7 +77,7 @@ type link struct {
 
 // segment is one state's share of the fleet.
 type segment struct {
-	State state
+	State view.Stand
 	Label string
 	Count int
 	X, W  float64 // per cent
@@ -80,30 +87,24 @@ type segment struct {
 // further than the settings do.
 var address = regexp.MustCompile(`(https?://)(?:[^/\s]*@)?([^/\s]+)/\S+`)
 
-// maker makes the view of one page.
+// maker makes the content of one page.
 type maker struct {
 	Page
-	words  show.Words
-	now    time.Time
-	stands []stand
-	// over are the records of rotations that ended well, by cluster.
-	over map[policy.Ref]policy.Record
+	view.Words
+	plan   view.Plan
+	stands []view.Cluster
 }
 
-func newView(p Page) view {
-	m := &maker{Page: p, words: show.NewWords(p.Result.At, p.Zone), now: p.Result.At, over: map[policy.Ref]policy.Record{}}
-	for _, rec := range p.Finished {
-		if old, ok := m.over[rec.Rotation.Cluster]; !ok || old.ClosedAt.Before(rec.ClosedAt) {
-			m.over[rec.Rotation.Cluster] = rec
-		}
-	}
-	m.stands = m.standings()
-	v := view{
+func newContent(p Page) content {
+	m := &maker{Page: p, Words: view.Words{Clock: words.Clock{Now: p.Result.At, Zone: p.Zone}}}
+	m.plan = view.PlanAfter(p.Result, p.Policy, p.Finished, m.carriesOut())
+	m.stands = standings(m.plan)
+	v := content{
 		Style: template.CSS(style), Policy: contentPolicy(), Env: words.Harmless(p.Policy.Env), //nolint:gosec // our own file
-		Made: m.made(), At: m.at(p.Result.At), Zone: m.words.Zone(),
+		Made: m.made(), At: m.at(p.Result.At), Zone: m.Name(),
 		Todos: m.todos(), Clients: m.clients(), Unseen: m.unseen(), Groups: m.groups(),
 		Pace: m.pace(), Evidence: m.finished(),
-		Meanings: show.Meanings(p.Policy, p.Mode), Warnings: show.Warnings(p.Policy, p.Mode, m.now),
+		Meanings: view.Meanings(p.Policy, p.Mode), Warnings: view.Warnings(p.Policy, p.Mode, m.Now),
 	}
 	v.Lanes = m.lanes()
 	for _, s := range p.Settings {
@@ -139,7 +140,7 @@ func (m *maker) at(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
 	}
-	return moment{m.words.At(t), t.UTC().Format(time.RFC3339)}
+	return moment{m.At(t), t.UTC().Format(time.RFC3339)}
 }
 
 // day is a date on the page.
@@ -147,7 +148,7 @@ func day(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
 	}
-	return moment{show.Day(t), show.Day(t)}
+	return moment{words.Day(t), words.Day(t)}
 }
 
 // made says which command made the page and what that means.
@@ -171,8 +172,8 @@ func (m *maker) facts() []fact {
 	res := m.Result
 	out := []fact{
 		{Label: "Environment", Text: words.Harmless(m.Policy.Env)},
-		{Label: "As of", Text: m.zoned()},
-		{Label: "Seen", Text: show.Plural(len(res.Decisions), "cluster", "clusters") + " in " + show.Plural(len(m.Policy.Projects), "project", "projects")},
+		{Label: "As of", Text: m.In(m.Now).Format("Mon 2 January 2006, 15:04 ") + m.Name()},
+		{Label: "Seen", Text: words.Plural(len(res.Decisions), "cluster", "clusters") + " in " + words.Plural(len(m.Policy.Projects), "project", "projects")},
 	}
 	if m.Mode != "" {
 		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
@@ -186,17 +187,8 @@ func (m *maker) facts() []fact {
 	return out
 }
 
-// zoned is the page's own time with its year and zone.
-func (m *maker) zoned() string {
-	zone := m.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	return m.now.In(zone).Format("Mon 2 January 2006, 15:04 ") + m.words.Zone()
-}
-
 // nav leads to the parts that are there.
-func (v view) nav() []link {
+func (v content) nav() []link {
 	clusters := 0
 	for _, g := range v.Groups {
 		clusters += g.Count

@@ -5,8 +5,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -14,43 +17,35 @@ import (
 // larger fleets are shown as heaps.
 const mostLanes = 30
 
-// marks stand for phases in the timeline.
-var marks = map[policy.Phase]string{
-	"": "·", policy.Starting: "s", policy.RecreatingNodes: "n", policy.UpdatingClients: "u", policy.Completing: "c", policy.Verifying: "v", ended: "✓",
+// marks stand for what a cluster does, in the timeline.
+var marks = []struct {
+	kind, mark, text string
+	style            style
+}{
+	{view.StepDue, "·", "due and waiting", dim}, {string(policy.Starting), "s", "starting", cyan},
+	{string(policy.RecreatingNodes), "n", "nodes", yellow}, {string(policy.UpdatingClients), "u", "updating clients", yellow},
+	{string(policy.Completing), "c", "completing", plain}, {string(policy.Verifying), "v", "verifying", plain},
+	{view.StepVerified, "✓", "verified", green},
 }
-
-// ended marks the place in the timeline where a rotation is verified.
-const ended policy.Phase = "verified"
 
 // lane is one cluster's way through the simulation.
 type lane struct {
-	name  string
-	due   time.Time
-	steps []sim.Change
-	c     sim.Chapter
+	view.Lane
+	name string
 }
 
-// at is where the cluster stood at the end of a stretch of time.
-func (l lane) at(from, to time.Time) (phase policy.Phase, shown bool) {
-	shown = !l.due.IsZero() && l.due.Before(to)
-	for _, s := range l.steps {
-		if !s.At.Before(to) {
-			break
-		}
-		switch {
-		case s.Closed == "":
-			phase, shown = s.Phase, true
-		case isVerified(s.Closed):
-			phase, shown = ended, !s.At.Before(from)
-		default: // a start that came to nothing waits again; what is gone does not
-			phase, shown = "", s.Closed == policy.NotStarted
+// at is what the cluster did at the end of a stretch of time; "" for nothing.
+func (l lane) at(from, to time.Time) string {
+	kind := ""
+	for _, s := range l.Steps {
+		if s.At.Before(to) {
+			kind = s.Kind
+			if kind == view.StepVerified && s.At.Before(from) {
+				kind = ""
+			}
 		}
 	}
-	return phase, shown
-}
-
-func isVerified(as policy.ClosedAs) bool {
-	return as == policy.Completed || as == policy.CompletedElsewhere || as == policy.CompletedWithFindings
+	return kind
 }
 
 // scale divides the story's time into marks.
@@ -80,13 +75,14 @@ func scaleFor(from, to time.Time, room int) scale {
 
 // timeline draws what happened when.
 func (g *page) timeline(s sim.Story) {
-	lanes := lanesOf(s)
+	names, label := view.ShortNames(s), 9
+	var lanes []lane
+	for _, l := range view.Lanes(ranked(s), s.Changes) {
+		lanes = append(lanes, lane{l, names[l.Cluster]})
+		label = max(label, cells(names[l.Cluster]))
+	}
 	if len(lanes) == 0 {
 		return
-	}
-	label := 9
-	for _, l := range lanes {
-		label = max(label, cells(l.name))
 	}
 	if len(lanes) > mostLanes {
 		label = 16
@@ -98,22 +94,16 @@ func (g *page) timeline(s sim.Story) {
 		g.heaps(lanes, sc, label)
 		return
 	}
-	var used []policy.Phase
+	used := map[string]bool{}
 	var lines []string
 	for _, l := range lanes {
 		text := ""
 		for i := range sc.n {
-			phase, shown := l.at(sc.start(i), sc.start(i+1))
-			if !shown {
-				text += " "
-				continue
-			}
-			if !slices.Contains(used, phase) {
-				used = append(used, phase)
-			}
-			text += marks[phase]
+			kind := l.at(sc.start(i), sc.start(i+1))
+			used[kind] = true
+			text += markOf(kind)
 		}
-		lines = append(lines, pad(cut(l.name, label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
+		lines = append(lines, pad(words.CutLeft(l.name, label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
 	}
 	g.axis(sc, label, legend(used))
 	for _, l := range lines {
@@ -121,36 +111,28 @@ func (g *page) timeline(s sim.Story) {
 	}
 }
 
-// tint colours runs of marks.
-func (g *page) tint(text string) string {
-	if !g.o.Color {
-		return text
-	}
-	colours := map[rune]style{'·': dim, 's': cyan, 'n': yellow, 'u': yellow, 'c': plain, 'v': plain, '✓': green}
-	out, part, of := "", "", rune(0)
-	for _, r := range text + "\x00" {
-		if r != of && part != "" {
-			out += g.paint(colours[of], part)
-			part = ""
+func markOf(kind string) string {
+	for _, m := range marks {
+		if m.kind == kind {
+			return m.mark
 		}
-		part, of = part+string(r), r
 	}
-	return out
+	return " "
 }
 
-// lanesOf are the clusters that were due or rotating, in the table's order.
-func lanesOf(s sim.Story) []lane {
-	steps := map[policy.Ref][]sim.Change{}
-	for _, c := range s.Changes {
-		steps[c.Cluster] = append(steps[c.Cluster], c)
-	}
-	names := shortNames(s)
-	var out []lane
-	for _, c := range ranked(s) {
-		if (c.Due.IsZero() || c.Outcome == sim.NeedsPeople) && len(steps[c.Cluster]) == 0 {
-			continue
+// tint colours runs of marks.
+func (g *page) tint(text string) string {
+	out := ""
+	for text != "" {
+		mark, _ := utf8.DecodeRuneInString(text)
+		rest, look := strings.TrimLeft(text, string(mark)), plain
+		for _, m := range marks {
+			if m.mark == string(mark) {
+				look = m.style
+			}
 		}
-		out = append(out, lane{names[c.Cluster], c.Due, steps[c.Cluster], c})
+		out += g.paint(look, text[:len(text)-len(rest)])
+		text = rest
 	}
 	return out
 }
@@ -160,30 +142,21 @@ func lanesOf(s sim.Story) []lane {
 func lastOf(s sim.Story, lanes []lane) time.Time {
 	last := s.From
 	for _, l := range lanes {
-		if l.c.Outcome != sim.Verified {
+		if l.Outcome != sim.Verified {
 			return s.To
 		}
-		for _, st := range l.steps {
-			if st.At.After(last) {
-				last = st.At
-			}
+		if at := l.Steps[len(l.Steps)-1].At; at.After(last) {
+			last = at
 		}
 	}
 	return last.Add(time.Hour)
 }
 
-func legend(used []policy.Phase) string {
-	words := []struct {
-		phase policy.Phase
-		text  string
-	}{
-		{"", "· due and waiting"}, {policy.Starting, "s starting"}, {policy.RecreatingNodes, "n nodes"},
-		{policy.UpdatingClients, "u updating clients"}, {policy.Completing, "c completing"}, {policy.Verifying, "v verifying"}, {ended, "✓ verified"},
-	}
+func legend(used map[string]bool) string {
 	var out []string
-	for _, w := range words {
-		if slices.Contains(used, w.phase) {
-			out = append(out, strings.ReplaceAll(w.text, " ", hard))
+	for _, m := range marks {
+		if used[m.kind] {
+			out = append(out, strings.ReplaceAll(m.mark+" "+m.text, " ", hard))
 		}
 	}
 	return strings.Join(out, " "+hard)
@@ -195,8 +168,8 @@ func (g *page) axis(sc scale, label int, legend string) {
 	dates := make([]rune, 0, sc.n)
 	month := time.Month(0)
 	for i := range sc.n {
-		t := sc.start(i).In(g.o.Zone)
-		before := sc.start(i - 1).In(g.o.Zone)
+		t := g.In(sc.start(i))
+		before := g.In(sc.start(i - 1))
 		if t.Format(time.DateOnly) == before.Format(time.DateOnly) && i > 0 || len(dates) > i {
 			if len(dates) <= i {
 				dates = append(dates, ' ')
@@ -219,80 +192,72 @@ func (g *page) axis(sc scale, label int, legend string) {
 
 func markText(d time.Duration) string {
 	if d%(24*time.Hour) == 0 {
-		return strings.ReplaceAll(plural(int(d/(24*time.Hour)), "day", "days"), " ", hard)
+		return strings.ReplaceAll(words.Plural(int(d/(24*time.Hour)), "day", "days"), " ", hard)
 	}
-	return strings.ReplaceAll(lasting(d), " ", hard)
-}
-
-// cut keeps a label inside its column.
-func cut(s string, width int) string {
-	if cells(s) <= width {
-		return s
-	}
-	runes := []rune(s)
-	return "…" + string(runes[len(runes)-width+1:])
-}
-
-// cutEnd keeps a text inside its line.
-func cutEnd(s string, width int) string {
-	runes := []rune(s)
-	if len(runes) <= max(width, 1) {
-		return s
-	}
-	return string(runes[:max(width, 1)-1]) + "…"
+	return strings.ReplaceAll(words.Lasting(d), " ", hard)
 }
 
 // heaps draws a large fleet: how many clusters stood where, mark by mark.
 func (g *page) heaps(lanes []lane, sc scale, label int) {
-	rows := []struct {
-		text   string
-		phases []policy.Phase
-		style  style
+	g.axis(sc, label, fmt.Sprintf("full height is all %d clusters that were due; at the right the most at one time", len(lanes)))
+	for _, r := range []struct {
+		text  string
+		style style
+		kinds []string
 	}{
-		{"due, waiting", []policy.Phase{""}, plain},
-		{"starting, nodes", []policy.Phase{policy.Starting, policy.RecreatingNodes}, yellow},
-		{"updating clients", []policy.Phase{policy.UpdatingClients}, yellow},
-		{"completing", []policy.Phase{policy.Completing, policy.Verifying}, plain},
-		{"verified so far", []policy.Phase{ended}, green},
-	}
-	counts := make([][]int, len(rows))
-	for k := range rows {
-		counts[k] = make([]int, sc.n)
-	}
-	for i := range sc.n {
-		for _, l := range lanes {
-			phase, shown := l.at(sc.from, sc.start(i+1)) // from the beginning: what is verified stays
-			for k, r := range rows {
-				if shown && slices.Contains(r.phases, phase) {
-					counts[k][i]++
+		{"due, waiting", plain, []string{view.StepDue}},
+		{"starting, nodes", yellow, []string{string(policy.Starting), string(policy.RecreatingNodes)}},
+		{"updating clients", yellow, []string{string(policy.UpdatingClients)}},
+		{"completing", plain, []string{string(policy.Completing), string(policy.Verifying)}},
+		{"verified so far", green, []string{view.StepVerified}},
+	} {
+		counts := make([]int, sc.n)
+		for i := range sc.n {
+			for _, l := range lanes {
+				if slices.Contains(r.kinds, l.at(sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
+					counts[i]++
 				}
 			}
 		}
-	}
-	g.axis(sc, label, fmt.Sprintf("full height is all %d clusters that were due; at the right the most at one time", len(lanes)))
-	for k, r := range rows {
-		most := slices.Max(counts[k])
+		most := slices.Max(counts)
 		if most == 0 {
 			continue
 		}
-		text := ""
-		for _, n := range counts[k] {
-			text += bar(n, len(lanes))
-		}
-		room := g.width - label - 2 - sc.n
-		number := fmt.Sprintf(" %d", most)
-		if len(number) > room {
+		text, number := spark(counts, len(lanes)), fmt.Sprintf(" %d", most)
+		if len(number) > g.width-label-2-sc.n {
 			text, number = strings.TrimRight(text, " "), ""
 		}
-		g.line("%s  %s%s", pad(cut(r.text, label), label), g.paint(r.style, text), number)
+		g.line("%s  %s%s", pad(words.CutLeft(r.text, label), label), g.paint(r.style, text), number)
 	}
 }
 
-// bar is a column of height n of all; one cluster of many is still seen.
-func bar(n, all int) string {
-	const heights = "▁▂▃▄▅▆▇█"
-	if n == 0 {
-		return " "
+// spark draws numbers as columns, a full one for all; one of many is still seen.
+func spark(numbers []int, all int) string {
+	bars, text := []rune(" ▁▂▃▄▅▆▇█"), ""
+	for _, n := range numbers {
+		text += string(bars[(n*8+all-1)/all])
 	}
-	return string([]rune(heights)[min(n*8/all, 7)])
+	return text
+}
+
+// inFlight draws how many rotations are in flight, in as many marks as fit.
+func (g *page) inFlight(f view.Forecast) {
+	if f.Peak.InFlight == 0 {
+		return
+	}
+	each := max((len(f.Days)+g.width-5)/(g.width-4), 1)
+	var most []int
+	for part := range slices.Chunk(f.Days, each) {
+		most = append(most, slices.MaxFunc(part, func(a, b view.Day) int { return a.InFlight - b.InFlight }).InFlight)
+	}
+	mark := "a mark a day"
+	if each > 1 {
+		mark = fmt.Sprintf("a mark is %d days", each)
+	}
+	g.heading(bold, "IN FLIGHT")
+	g.line("  %s", g.paint(cyan, strings.TrimRight(spark(most, f.Peak.InFlight), " ")))
+	days := f.Play.Days
+	first, last := days[0].Date.Format("02 Jan 2006"), days[len(days)-1].Date.Format("02 Jan 2006")
+	g.line("%s", g.paint(dim, strings.TrimRight("  "+first+strings.Repeat(" ", max(len(most)-2*len(first), 3))+last, " ")))
+	g.para(2, plain, fmt.Sprintf("at most %d, first on %s; %d of MAX_ACTIVE=%d slots at most; %s", f.Peak.InFlight, g.At(f.Peak.At.Time), f.Peak.Slots, f.Peak.Of, mark))
 }

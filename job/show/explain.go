@@ -7,43 +7,45 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
 // Explain shows every gate of one cluster, what the decision rests on and what
-// people can do. cluster is a name as [Find] understands it; the error says
+// people can do. cluster is a name as [view.Find] understands it; the error says
 // which names are near.
-func Explain(w io.Writer, res pass.Result, cluster string, o Options) error {
-	ref, err := Find(Refs(res.Decisions), cluster)
+func Explain(w io.Writer, p view.Plan, cluster string, o Options) error {
+	ref, err := view.Find(p.Refs(), cluster)
 	if err != nil {
 		return err
 	}
-	g := newPage(o, res.At)
-	for _, d := range res.Decisions {
-		if d.Cluster.Ref == ref {
-			g.explain(d, res.Fleet.Book)
+	g := newPage(o, p.Now)
+	for _, c := range p.Clusters {
+		if c.Decision.Cluster.Ref == ref {
+			g.explain(c, p.Book)
 		}
 	}
-	if !res.Fleet.Book.Known {
+	if !p.Book.Known {
 		g.line("")
 		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown.")
 	}
 	return g.send(w)
 }
 
-func (g *page) explain(d policy.Decision, book policy.Book) {
-	g.parts(bold, name(d), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
-	g.parts(plain, "At "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone())
+func (g *page) explain(c view.Cluster, book policy.Book) {
+	d := c.Decision
+	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
+	g.parts(plain, "At "+g.headTime(g.Now))
 	g.line("")
-	g.para(2, plain, g.sentence(d.Reason, d.Message))
+	g.para(2, plain, g.Sentence(d.Reason, d.Message))
 	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" && strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
-	g.advice(2, next(d.Reason, d.Cluster.Ref.String(), book.Fleet.Env))
+	g.advice(2, next(d.Reason, c.Cluster, book.Fleet.Env))
 	g.line("")
-	g.facts(d)
-	g.saidByGKE(d.Cluster, book)
+	g.facts(c)
+	g.saidByGKE(c, book)
 	if len(d.Gates) > 0 {
 		g.heading(bold, "GATES")
 		g.gates(d.Gates)
@@ -53,27 +55,27 @@ func (g *page) explain(d policy.Decision, book policy.Book) {
 }
 
 // facts are what the decision rests on.
-func (g *page) facts(d policy.Decision) {
-	c := d.Cluster
+func (g *page) facts(v view.Cluster) {
+	d, c := v.Decision, v.Decision.Cluster
 	for i, ca := range c.Bundle.CAs {
 		label := "CA"
 		if i > 0 {
 			label = "new CA"
 		}
-		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), day(ca.Issued), day(ca.Expires), expiry(ca.Expires, g.now)))
+		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires), expiry(ca.Expires, g.Now)))
 	}
 	if c.Bundle.Problem != "" {
 		g.fact("CA", clean(c.Bundle.Problem))
 	}
 	switch due := d.Due; {
 	case due.Is:
-		g.fact("due", "since "+day(due.At)+": "+clean(due.Why)+"; late from "+day(due.Deadline))
+		g.fact("due", "since "+words.Day(due.At)+": "+clean(due.Why)+"; late from "+words.Day(due.Deadline))
 	case !due.At.IsZero():
-		g.fact("due", "not before "+day(due.At)+": "+clean(due.Why))
+		g.fact("due", "not before "+words.Day(due.At)+": "+clean(due.Why))
 	}
-	g.fact("window", g.windowNow(d))
+	g.fact("window", g.windowNow(v))
 	for _, e := range c.Maintenance.Exclusions {
-		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, day(e.Span.Start), day(e.Span.End)))
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start), words.Day(e.Span.End)))
 	}
 	if d.Wave != "" {
 		g.fact("wave", clean(d.Wave))
@@ -88,42 +90,42 @@ func (g *page) facts(d policy.Decision) {
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
-func (g *page) saidByGKE(c policy.Cluster, book policy.Book) {
+func (g *page) saidByGKE(v view.Cluster, book policy.Book) {
+	c := v.Decision.Cluster
 	if c.Status == policy.Degraded || len(c.Conditions) > 0 {
 		words := append([]string{string(c.Status)}, c.Conditions...)
 		g.fact("GKE", clean(strings.Join(words, ", ")))
 	}
-	mismatches := policy.Mismatches(c, book, g.now)
-	for _, m := range mismatches {
+	for _, m := range v.Mismatches {
 		g.fact("mismatch", clean(m))
 	}
-	if at := book.InsightRead(c); !at.IsZero() && len(mismatches) == 0 {
-		g.fact("insight", "read "+g.at(at)+": no mismatch")
+	if at := book.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
+		g.fact("insight", "read "+g.At(at)+": no mismatch")
 	}
 }
 
 func expiry(t, now time.Time) string {
 	if t.Before(now) {
-		return "expired " + lasting(now.Sub(t)) + " ago"
+		return "expired " + words.Lasting(now.Sub(t)) + " ago"
 	}
-	return "expires in " + lasting(t.Sub(now))
+	return "expires in " + words.Lasting(t.Sub(now))
 }
 
 // windowNow says when the cluster's maintenance policy allows node work.
-func (g *page) windowNow(d policy.Decision) string {
-	text := cmp.Or(clean(d.Cluster.Maintenance.Text), "none of its own: ROTATOR_WINDOW")
-	n := d.NextWindow
+func (g *page) windowNow(c view.Cluster) string {
+	m, n := c.Decision.Cluster.Maintenance, c.NextWindow
+	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW")
 	switch {
-	case d.Cluster.Maintenance.Problem != "":
-		return clean(d.Cluster.Maintenance.Problem)
+	case m.Problem != "":
+		return clean(m.Problem)
 	case n == nil:
 		return text + "; does not open within 400 days"
-	case d.WindowOpen && endless(n.End):
+	case c.WindowOpen && n.End.IsZero():
 		return text + "; open, without end"
-	case d.WindowOpen:
-		return text + "; open until " + g.at(n.End)
+	case c.WindowOpen:
+		return text + "; open until " + g.At(n.End.Time)
 	}
-	return text + "; opens " + g.at(n.Start)
+	return text + "; opens " + g.At(n.Start)
 }
 
 // mostGates is how many gates are shown before open ones are only counted: a
@@ -138,20 +140,20 @@ func (g *page) gates(gates []policy.Verdict) {
 			counted++
 			continue
 		}
-		r := row{name: clean(v.Gate), what: "open", style: green, text: g.say(v.Message)}
+		r := row{name: clean(v.Gate), what: "open", style: green, text: g.Say(v.Message)}
 		switch {
 		case v.Lifted:
 			r.what, r.style = "lifted", yellow
-			r.text = joined(g.sentence(v.Reason, v.Message), "not binding now")
+			r.text = words.Joined(g.Sentence(v.Reason, v.Message), "not binding now")
 		case !v.Open:
 			r.what, r.style = "closed", red
-			r.text = g.sentence(v.Reason, v.Message)
+			r.text = g.Sentence(v.Reason, v.Message)
 			r.code = string(v.Reason)
-			switch at := g.at(v.OpensAt); {
+			switch at := g.At(v.OpensAt); {
 			case at == "":
-				r.text = joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
+				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
 			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
-				r.text = joined(r.text, "may open "+at)
+				r.text = words.Joined(r.text, "may open "+at)
 			}
 		}
 		if g.width < narrow && r.code != "" { // no room for a column
@@ -160,7 +162,7 @@ func (g *page) gates(gates []policy.Verdict) {
 		rs = append(rs, r)
 	}
 	if counted > 0 {
-		g.para(2, plain, plural(counted, "gate is", "gates are")+" open; those that are not:")
+		g.para(2, plain, words.Plural(counted, "gate is", "gates are")+" open; those that are not:")
 	}
 	shown := min(len(rs), mostGates)
 	g.rows(g.fit(g.names(rs[:shown]), rs[:shown]), rs[:shown])
@@ -177,5 +179,5 @@ func (g *page) promise(d policy.Decision) string {
 		}
 		return "No passing of time changes this decision: somebody must act, or GKE."
 	}
-	return "With unchanged inputs this decision stands until " + g.at(d.NextChange) + "."
+	return "With unchanged inputs this decision stands until " + g.At(d.NextChange) + "."
 }

@@ -15,6 +15,8 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
@@ -91,7 +93,7 @@ func decision(name string, old policy.CA, action policy.Action, reason reason.Co
 	d := policy.Decision{
 		Cluster: policy.Cluster{Ref: ref(name), ID: "id-" + name, Status: policy.Running, Bundle: policy.Bundle{CAs: []policy.CA{old}}, Seen: now},
 		Action:  action, Reason: reason, Message: said(message),
-		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour), Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + day(old.Expires)},
+		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour), Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + words.Day(old.Expires)},
 	}
 	d.Due.Is = !now.Before(d.Due.At)
 	d.WindowOpen, d.NextWindow = true, &window.Span{Start: now, End: window.Forever}
@@ -306,16 +308,18 @@ func pictures() []picture {
 	res, p := testResult(), testPolicy()
 	d := res.Decisions[7]
 	return append(forecastPictures(), []picture{
-		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, res, p, o) }},
-		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, res, "checkout", o) }},
-		{"status", func(w *bytes.Buffer, o Options) error { return Status(w, res.Fleet.Book, nil, now, p, o) }},
+		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, view.PlanOf(res, p), o) }},
+		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, view.PlanOf(res, p), "checkout", o) }},
+		{"status", func(w *bytes.Buffer, o Options) error {
+			return Status(w, view.StatusOf(res.Fleet.Book, nil, now, p), o)
+		}},
 		{"cluster", func(w *bytes.Buffer, o Options) error {
-			return StatusCluster(w, res.Fleet.Book, testHistory(), &d, d.Cluster.Ref, now, p, o)
+			return StatusCluster(w, view.StoryOf(res.Fleet.Book, testHistory(), &d, d.Cluster.Ref, now, p), o)
 		}},
 		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, testStory(), p, o) }},
 		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, fleetStory(20), p, o) }},
 		{"policy", func(w *bytes.Buffer, o Options) error {
-			return Policy(w, p, []Setting{{"ENV", "prod", false}, {"MAX_CA_AGE", "off", true}, {"WAVES", "", true}}, now, o)
+			return Policy(w, p, []view.Setting{{Name: "ENV", Value: "prod", Default: false}, {Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}}, now, o)
 		}},
 	}...)
 }

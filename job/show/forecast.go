@@ -4,24 +4,21 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
 
-// ForecastOptions say what a forecast rests on, and how much of it is shown.
+// ForecastOptions say how a forecast is shown.
 type ForecastOptions struct {
 	Options
-	// Fleet is the file that was played; "" is the real fleet.
-	Fleet string
-	// NoBook: there was none, so holds, approvals and waves began empty.
-	NoBook bool
-	// Approved: it was played as if people approved at once.
-	Approved bool
 	// All shows every rotation, however many there are.
 	All bool
 }
@@ -36,33 +33,32 @@ const (
 
 // Forecast shows the calendar of a fleet: what starts and completes when, how
 // much is in flight, and what does not fit. The error is the writer's.
-func Forecast(w io.Writer, f sim.Forecast, p *policy.Policy, o ForecastOptions) error {
+func Forecast(w io.Writer, f view.Forecast, o ForecastOptions) error {
 	g := newPage(o.Options, f.From)
-	g.forecastHead(f, p, o)
-	g.calendar(f, o)
-	g.inFlight(f, p)
-	g.left(f, o)
+	g.forecastHead(f)
+	g.calendar(f.Play, o)
+	g.inFlight(f)
+	g.left(f.Play, o)
 	g.unreadForecast(f.Unread)
-	g.forecastEnd(f, o)
+	g.forecastEnd(f)
 	return g.send(w)
 }
 
-func (g *page) forecastHead(f sim.Forecast, p *policy.Policy, o ForecastOptions) {
+func (g *page) forecastHead(f view.Forecast) {
 	what := "Forecast of the fleet as it is"
-	if o.Fleet != "" {
-		what = "Forecast of " + clean(o.Fleet)
+	if f.Fleet != "" {
+		what = "Forecast of " + clean(f.Fleet)
 	}
-	g.parts(bold, what, plural(len(f.Clusters), "cluster", "clusters")+" in "+plural(projectsOf(f.Story), "project", "projects"),
-		plural(int(f.To.Sub(f.From)/(24*time.Hour)), "day", "days")+" from "+f.From.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
-		"a run every "+lasting(f.Every))
+	g.parts(bold, what, words.Plural(len(f.Clusters), "cluster", "clusters")+" in "+words.Plural(projectsOf(f.Play.Story), "project", "projects"),
+		words.Plural(int(f.To.Sub(f.From)/(24*time.Hour)), "day", "days")+" from "+g.headTime(f.From), "a run every "+words.Lasting(f.Play.Every))
 	rests := []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came. Nothing is sent to Google and nothing stored."}
 	switch {
-	case o.Approved:
+	case f.Approved:
 		rests = append(rests, "As if people approved everything at once (--approve).")
-	case p.Approval != policy.ApproveNone:
-		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", p.Approval))
+	case f.Policy.Approval != string(policy.ApproveNone):
+		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", f.Policy.Approval))
 	}
-	if o.NoBook && o.Fleet == "" {
+	if !f.Book && f.Fleet == "" {
 		rests = append(rests, "There is no book, so holds, approvals, waves and whose rotations are whose begin unknown.")
 	}
 	g.para(0, dim, strings.Join(rests, " "))
@@ -72,30 +68,29 @@ func (g *page) forecastHead(f sim.Forecast, p *policy.Policy, o ForecastOptions)
 func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	if len(f.Turns) == 0 {
 		g.heading(bold, "CALENDAR")
-		g.para(2, plain, "No rotation is in flight, and none starts by "+g.at(f.To)+".")
+		g.para(2, plain, "No rotation is in flight, and none starts by "+g.At(f.To)+".")
 		return
 	}
 	if len(f.Turns) > mostTurns && !o.All {
 		g.weeks(f)
 		return
 	}
-	names := shortNames(f.Story)
+	names := view.ShortNames(f.Story)
 	g.heading(bold, "CALENDAR")
-	cols := g.turnColumns(f, names)
-	at := 2
+	cols, at := g.turnColumns(f, names), 2
 	for _, c := range cols {
 		at += c.width + 2
 	}
 	const leastName = 16
 	below := g.width-at < leastName // the name stands under its times
-	head := "  " + turnLine(cols, func(c turnColumn) string { return c.title })
+	head := "  " + cellsOf(cols, func(c column) string { return c.title })
 	if !below {
 		head += "CLUSTER"
 	}
 	g.line("%s", g.paint(bold, strings.TrimRight(head, " ")))
 	week := time.Time{}
-	for _, t := range f.Turns {
-		if now := weekOf(later(t.Start, f.From), g.o.Zone); !now.Equal(week) && len(f.Turns) > 10 {
+	for i, t := range f.Turns {
+		if now := g.weekOf(later(t.Start, f.From)); !now.Equal(week) && len(f.Turns) > 10 {
 			week = now
 			g.line("%s", g.paint(dim, "  week of "+week.Format("Mon 02 Jan 2006")))
 		}
@@ -103,33 +98,26 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 		if t.Late() || t.Closed == "" {
 			look = yellow
 		}
-		head, text := "  "+turnLine(cols, func(c turnColumn) string { return c.cell(t) }), joinedBy(" · ", names[t.Cluster], turnNote(t))
+		head, text := "  "+cellsOf(cols, func(c column) string { return c.cells[i] }), turnText(names[t.Cluster], t)
 		if below {
 			g.line("%s", strings.TrimRight(head, " "))
 			g.para(4, look, text)
 			continue
 		}
-		for _, l := range wrap(text, g.width-at) {
-			g.line("%s", head+g.paint(look, l))
-			head = strings.Repeat(" ", at)
-		}
+		g.hang(at, head, look, text)
 	}
 }
 
-func joinedBy(by string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), by)
+// turnText is a rotation's cluster, and what is special about it.
+func turnText(name string, t sim.Turn) string {
+	if note := turnNote(t); note != "" {
+		return name + " · " + note
+	}
+	return name
 }
 
-// turnColumn is one column of the calendar. Those with the highest drop go
-// first where the terminal is narrow.
-type turnColumn struct {
-	title string
-	drop  int
-	cell  func(sim.Turn) string
-	width int
-}
-
-func turnLine(cols []turnColumn, text func(turnColumn) string) string {
+// cellsOf lays one row's cells side by side.
+func cellsOf(cols []column, text func(column) string) string {
 	line := ""
 	for _, c := range cols {
 		line += pad(text(c), c.width) + "  "
@@ -137,49 +125,24 @@ func turnLine(cols []turnColumn, text func(turnColumn) string) string {
 	return line
 }
 
-func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []turnColumn {
-	short := func(at func(sim.Turn) time.Time) func(sim.Turn) string {
-		return func(t sim.Turn) string { return g.soon(at(t)) }
-	}
-	waves := 0
-	cols := []turnColumn{
-		{title: "START", cell: func(t sim.Turn) string { return g.started(t) }},
-		{title: "WAVE", drop: 3, cell: func(t sim.Turn) string { return cutEnd(clean(t.Wave), mostWave) }},
-		{title: "NODES DONE", drop: 2, cell: short(func(t sim.Turn) time.Time { return t.NodesDone })},
-		{title: "CLIENTS BY", drop: 1, cell: short(func(t sim.Turn) time.Time { return t.SoakEnds })},
-		{title: "COMPLETION", cell: short(func(t sim.Turn) time.Time { return t.Completed })},
-		{title: "VERIFIED", drop: 4, cell: short(func(t sim.Turn) time.Time { return t.Verified })},
-	}
-	for _, t := range f.Turns {
-		waves = max(waves, len(t.Wave))
-	}
-	if waves == 0 {
-		cols = slices.DeleteFunc(cols, func(c turnColumn) bool { return c.title == "WAVE" })
-	}
-	for i := range cols {
-		cols[i].width = len(cols[i].title)
-		for _, t := range f.Turns {
-			cols[i].width = max(cols[i].width, cells(cols[i].cell(t)))
-		}
-		cols[i].width = min(cols[i].width, mostWave)
-	}
+// turnColumns are the columns of the calendar.
+func (g *page) turnColumns(f sim.Forecast, names map[policy.Ref]string) []column {
+	cols := []column{{title: "START"}, {title: "WAVE", drop: 3}, {title: "NODES DONE", drop: 2}, {title: "CLIENTS BY", drop: 1}, {title: "COMPLETION"}, {title: "VERIFIED", drop: 4}}
 	room := 0 // for names and notes
 	for _, t := range f.Turns {
-		room = min(max(room, cells(joinedBy(" · ", names[t.Cluster], turnNote(t)))), g.width/3)
-	}
-	for {
-		used, worst := room, 0
-		for i, c := range cols {
-			used += c.width + 2
-			if c.drop > cols[worst].drop {
-				worst = i
-			}
+		started := "unknown"
+		if !t.Start.IsZero() {
+			started = g.In(t.Start).Format("Mon 02 Jan 15:04")
 		}
-		if used <= g.width || cols[worst].drop == 0 {
-			return cols
+		for i, cell := range []string{started, words.Cut(clean(t.Wave), mostWave), g.soon(t.NodesDone), g.soon(t.SoakEnds), g.soon(t.Completed), g.soon(t.Verified)} {
+			cols[i].cells = append(cols[i].cells, cell)
 		}
-		cols = slices.Delete(cols, worst, worst+1)
+		room = min(max(room, cells(turnText(names[t.Cluster], t))), g.width/3)
 	}
+	if strings.Join(cols[1].cells, "") == "" {
+		cols = slices.Delete(cols, 1, 2)
+	}
+	return g.columns(cols, room, mostWave)
 }
 
 // soon is a time near another that stands beside it.
@@ -187,14 +150,7 @@ func (g *page) soon(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.In(g.o.Zone).Format("02 Jan 15:04")
-}
-
-func (g *page) started(t sim.Turn) string {
-	if t.Start.IsZero() {
-		return "unknown"
-	}
-	return t.Start.In(g.o.Zone).Format("Mon 02 Jan 15:04")
+	return g.In(t).Format("02 Jan 15:04")
 }
 
 // turnNote is what is special about a rotation.
@@ -221,15 +177,23 @@ func turnNote(t sim.Turn) string {
 		notes = append(notes, "emergency")
 	}
 	if t.Late() {
-		notes = append(notes, "LATE: deadline "+day(t.Deadline))
+		notes = append(notes, "LATE: deadline "+words.Day(t.Deadline))
 	}
 	return strings.Join(notes, ", ")
 }
 
-func weekOf(t time.Time, zone *time.Location) time.Time {
-	t = t.In(zone)
+// weekOf is the Monday of a time's week.
+func (g *page) weekOf(t time.Time) time.Time {
+	t = g.In(t)
 	back := (int(t.Weekday()) + 6) % 7
-	return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, zone)
+	return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, t.Location())
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // weeks writes one line a week.
@@ -238,10 +202,10 @@ func (g *page) weeks(f sim.Forecast) {
 		starts, ends, most int
 		names              []string
 	}
-	names := shortNames(f.Story)
+	names := view.ShortNames(f.Story)
 	at := map[time.Time]*week{}
 	of := func(t time.Time) *week {
-		key := weekOf(t, g.o.Zone)
+		key := g.weekOf(t)
 		if at[key] == nil {
 			at[key] = &week{}
 		}
@@ -268,16 +232,13 @@ func (g *page) weeks(f sim.Forecast) {
 		head += "  FIRST STARTS"
 	}
 	g.line("%s", g.paint(bold, head))
-	for _, key := range slices.SortedFunc(keysOf(at), time.Time.Compare) {
+	for _, key := range slices.SortedFunc(maps.Keys(at), time.Time.Compare) {
 		w := at[key]
-		text := strings.Join(w.names[:min(len(w.names), 3)], ", ")
-		if n := len(w.names) - 3; n > 0 {
-			text += fmt.Sprintf(" and %d more", n)
-		}
+		text := words.Few(w.names, 3)
 		if room <= numbers/2 {
 			text = ""
 		}
-		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, cutEnd(text, room)), " "))
+		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, words.Cut(text, room)), " "))
 	}
 	g.para(2, dim, "every rotation: --all, or --format json")
 }
@@ -285,7 +246,7 @@ func (g *page) weeks(f sim.Forecast) {
 // left says what does not fit and what prevents it: cluster by cluster, or
 // counted when they are many.
 func (g *page) left(f sim.Forecast, o ForecastOptions) {
-	waiting := slices.DeleteFunc(slices.Clone(f.Left), func(l sim.Left) bool { return l.Outcome == sim.InFlight })
+	waiting := view.NotRotated(f)
 	if len(waiting) == 0 {
 		return
 	}
@@ -294,61 +255,40 @@ func (g *page) left(f sim.Forecast, o ForecastOptions) {
 		rs = g.leftCounted(f, waiting)
 	} else {
 		for _, l := range waiting {
-			r := row{name: clean(l.Cluster.String()), text: g.leftWords(l), code: Blame(l), style: yellow, next: next(l.Reason, l.Cluster.String(), "")}
+			r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow, next: next(l.Reason, l.Cluster.String(), "")}
 			if l.Late {
 				r.what, r.style = "LATE", red
 			}
 			rs = append(rs, r)
 		}
 	}
-	g.heading(yellow, "WILL NOT BE ROTATED BY "+strings.ToUpper(g.at(f.To)))
+	g.heading(yellow, "WILL NOT BE ROTATED BY "+strings.ToUpper(g.At(f.To)))
 	g.rows(g.fit(g.names(rs), rs), rs)
-}
-
-func (g *page) leftWords(l sim.Left) string {
-	text := g.sentence(l.Reason, l.Message)
-	if l.Held.Gate != "" && l.Held.Reason != l.Reason {
-		text = g.sentence(l.Held.Reason, l.Held.Message) + "; at the end: " + text
-	}
-	if l.Held.Time > 0 {
-		text = lasting(l.Held.Time) + " of waiting: " + text
-	}
-	if l.Due.IsZero() {
-		return text
-	}
-	return joined("due since "+day(l.Due), text, "deadline "+day(l.Deadline))
 }
 
 // leftCounted is one row for all that the same setting holds up.
 func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
-	names := shortNames(f.Story)
+	names := view.ShortNames(f.Story)
 	groups := map[string][]sim.Left{}
 	for _, l := range waiting {
-		groups[Blame(l)] = append(groups[Blame(l)], l)
+		groups[view.Blame(l)] = append(groups[view.Blame(l)], l)
 	}
 	var rs []row
 	for key, list := range groups {
 		late := 0
-		var few []string
-		for i, l := range list {
+		for _, l := range list {
 			if l.Late {
 				late++
 			}
-			if i < 3 {
-				few = append(few, names[l.Cluster])
-			}
 		}
-		text := strings.Join(few, ", ")
-		if n := len(list) - len(few); n > 0 {
-			text += fmt.Sprintf(" and %d more", n)
-		}
+		text := fewOf(list, func(l sim.Left) string { return names[l.Cluster] })
 		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
 		if first.Held.Reason == reason.BreakerOpen {
-			text = joined(g.say(first.Held.Message), text) // who opened it first
+			text = words.Joined(g.Say(first.Held.Message), text) // who opened it first
 		}
 		r := row{name: key, what: fmt.Sprintf("%d", len(list)), text: text, style: yellow}
 		if late > 0 {
-			r.text, r.style = joined(fmt.Sprintf("%d past their deadline", late), text), red
+			r.text, r.style = words.Joined(fmt.Sprintf("%d past their deadline", late), text), red
 		}
 		rs = append(rs, r)
 	}
@@ -372,36 +312,24 @@ func (g *page) unreadForecast(list []policy.Unread) {
 	}
 }
 
-func (g *page) forecastEnd(f sim.Forecast, o ForecastOptions) {
-	n, last := f.Rotated()
-	count := map[sim.Outcome]int{}
-	for _, c := range f.Clusters {
-		count[c.Outcome]++
-	}
-	part := func(n int, text string) string {
-		if n == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%d %s", n, text)
-	}
+func (g *page) forecastEnd(f view.Forecast) {
+	n, last := f.Play.Rotated()
+	count := view.Outcomes(f.Play.Story)
 	until := ""
 	if n > 0 {
-		until = ", the last " + g.at(last)
+		until = ", the last " + g.At(last)
 	}
 	look := green
 	if count[sim.Waiting]+count[sim.NeedsPeople]+f.Late > 0 {
 		look = yellow
 	}
+	part := func(n int, text string) string { return counted(n, text, text) }
 	g.line("")
-	g.parts(look, plural(n, "rotation", "rotations")+" verified"+until, part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
-		part(count[sim.NotDue], "not due"), part(count[sim.NeedsPeople], needs(count[sim.NeedsPeople])), part(count[sim.Unreadable], "unreadable"),
+	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until, part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
+		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsPeople], "needs people", "need people"), part(count[sim.Unreadable], "unreadable"),
 		part(f.Late, "past their deadline"), part(f.Overdue, "overdue before it began"))
-	wall := ""
-	if g.o.Wall > 0 {
-		wall = fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
-	}
-	g.parts(plain, plural(f.Runs, "run", "runs")+" played", fmt.Sprintf("%d left out, for nothing could come of them", f.Skipped), wall)
-	if o.Fleet == "" {
+	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played", fmt.Sprintf("%d left out, for nothing could come of them", f.LeftOut), g.wall())
+	if f.Fleet == "" {
 		g.parts(plain, "Next: rotator forecast --format ics > rotations.ics", "rotator forecast --compare NEW.env")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/ics"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -99,13 +101,13 @@ func forecastPictures() []picture {
 	c, q := testComparison()
 	return []picture{
 		{"forecast", func(w *bytes.Buffer, o Options) error {
-			return Forecast(w, testForecast(), p, ForecastOptions{Options: o, NoBook: true})
+			return Forecast(w, view.ForecastOf(testForecast(), p, view.Basis{NoBook: true}), ForecastOptions{Options: o})
 		}},
 		{"forecast-fleet", func(w *bytes.Buffer, o Options) error {
-			return Forecast(w, fleetForecast(40), p, ForecastOptions{Options: o, Fleet: "fleet.json", Approved: true})
+			return Forecast(w, view.ForecastOf(fleetForecast(40), p, view.Basis{Fleet: "fleet.json", Approved: true}), ForecastOptions{Options: o})
 		}},
 		{"forecast-compare", func(w *bytes.Buffer, o Options) error {
-			return ForecastCompare(w, c, p, q, ForecastOptions{Options: o})
+			return ForecastCompare(w, view.ForecastOf(c.Before, p, view.Basis{}).Against(c, q), ForecastOptions{Options: o})
 		}},
 	}
 }
@@ -114,9 +116,11 @@ func TestForecastJSON(t *testing.T) {
 	c, q := testComparison()
 	for name, draw := range map[string]func(*bytes.Buffer) error{
 		"forecast": func(b *bytes.Buffer) error {
-			return ForecastJSON(b, testForecast(), testPolicy(), nil, nil, ForecastOptions{})
+			return view.WriteJSON(b, view.ForecastOf(testForecast(), testPolicy(), view.Basis{}))
 		},
-		"forecast-compare": func(b *bytes.Buffer) error { return ForecastJSON(b, c.Before, testPolicy(), &c, q, ForecastOptions{}) },
+		"forecast-compare": func(b *bytes.Buffer) error {
+			return view.WriteJSON(b, view.ForecastOf(c.Before, testPolicy(), view.Basis{}).Against(c, q))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -151,7 +155,7 @@ func TestBlame(t *testing.T) {
 		{reason.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
 		{reason.AlphaCluster, "alpha cluster", "alpha-cluster"},
 	} {
-		if got := Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: said(tt.message)}}); got != tt.want {
+		if got := view.Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: said(tt.message)}}); got != tt.want {
 			t.Errorf("%s: %q is blamed on %q, want %q", tt.reason, tt.message, got, tt.want)
 		}
 	}
@@ -180,7 +184,7 @@ func events(f sim.Forecast) int {
 
 func TestForecastICS(t *testing.T) {
 	var b bytes.Buffer
-	if err := ForecastICS(&b, testForecast(), testPolicy(), ForecastOptions{}); err != nil {
+	if err := ics.Write(&b, view.ForecastOf(testForecast(), testPolicy(), view.Basis{})); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "forecast.ics", b.Bytes())
@@ -189,7 +193,7 @@ func TestForecastICS(t *testing.T) {
 	moved.Turns[1].Start = moved.Turns[1].Start.Add(24 * time.Hour)
 	moved.Turns[1].Attempt, moved.From = "other", moved.From.Add(time.Hour)
 	var again bytes.Buffer
-	if err := ForecastICS(&again, moved, testPolicy(), ForecastOptions{}); err != nil {
+	if err := ics.Write(&again, view.ForecastOf(moved, testPolicy(), view.Basis{})); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := uids(b.String()), uids(again.String()); !slices.Equal(a, b) || len(a) != len(slices.Compact(slices.Sorted(slices.Values(a)))) {
@@ -224,7 +228,7 @@ func TestIndependentParser(t *testing.T) {
 	python := pythonWithCalendars(t)
 	for name, f := range map[string]sim.Forecast{"plain": testForecast(), "fleet": fleetForecast(50), "hostile": hostileForecast()} {
 		var b, errs bytes.Buffer
-		if err := ForecastICS(&b, f, testPolicy(), ForecastOptions{}); err != nil {
+		if err := ics.Write(&b, view.ForecastOf(f, testPolicy(), view.Basis{})); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {
@@ -273,7 +277,7 @@ func pythonWithCalendars(t *testing.T) string {
 // TestEveryReasonIsBlamed: there is always a name for what holds a cluster up.
 func TestEveryReasonIsBlamed(t *testing.T) {
 	for _, reason := range reason.All() {
-		if Blame(sim.Left{Reason: reason}) == "" {
+		if view.Blame(sim.Left{Reason: reason}) == "" {
 			t.Errorf("nothing is to blame for %s", reason)
 		}
 	}

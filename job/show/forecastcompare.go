@@ -1,13 +1,15 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 )
 
 // mostShifts is how many clusters a comparison shows.
@@ -15,9 +17,9 @@ const mostShifts = 40
 
 // ForecastCompare shows what another policy changes: per cluster, and for the
 // fleet. The error is the writer's.
-func ForecastCompare(w io.Writer, c sim.Comparison, p, other *policy.Policy, o ForecastOptions) error {
-	g := newPage(o.Options, c.Before.From)
-	g.forecastHead(c.Before, p, o)
+func ForecastCompare(w io.Writer, f view.Forecast, o ForecastOptions) error {
+	g, c := newPage(o.Options, f.From), f.Compare
+	g.forecastHead(f)
 	g.heading(bold, "SETTINGS")
 	for _, s := range c.Settings {
 		g.bullet(plain, fmt.Sprintf("ROTATOR_%s: %s → %s", s.Name, s.Before, s.After))
@@ -25,45 +27,28 @@ func ForecastCompare(w io.Writer, c sim.Comparison, p, other *policy.Policy, o F
 	if len(c.Settings) == 0 {
 		g.bullet(plain, clean(c.File)+" changes no setting of the policy.")
 	}
-	g.sums(c, p, other)
+	g.sums(f, c)
 	g.shifts(c, o)
 	return g.send(w)
 }
 
 // sums shows the fleet under both policies.
-func (g *page) sums(c sim.Comparison, p, other *policy.Policy) {
-	rotatedBefore, lastBefore := c.Before.Rotated()
-	rotatedAfter, lastAfter := c.After.Rotated()
-	count := func(f sim.Forecast, o sim.Outcome) int {
-		n := 0
-		for _, chapter := range f.Clusters {
-			if chapter.Outcome == o {
-				n++
-			}
-		}
-		return n
-	}
+func (g *page) sums(f view.Forecast, c *view.Comparison) {
+	before, after := view.Outcomes(c.Play.Before.Story), view.Outcomes(c.Play.After.Story)
 	lines := [][3]string{{"", "now", "with " + clean(c.File)}}
 	add := func(what string, before, after any) {
 		lines = append(lines, [3]string{what, fmt.Sprint(before), fmt.Sprint(after)})
 	}
-	add("rotations verified", rotatedBefore, rotatedAfter)
-	add("the last of them", dashed(g.at(lastBefore)), dashed(g.at(lastAfter)))
-	add("in flight at most", c.Before.Peak, c.After.Peak)
-	add("slots at most", fmt.Sprintf("%d of %d", c.Before.MostSlots, p.MaxActive), fmt.Sprintf("%d of %d", c.After.MostSlots, other.MaxActive))
-	add("in flight at the end", count(c.Before, sim.InFlight), count(c.After, sim.InFlight))
-	add("still waiting", count(c.Before, sim.Waiting), count(c.After, sim.Waiting))
-	add("need people", count(c.Before, sim.NeedsPeople), count(c.After, sim.NeedsPeople))
+	add("rotations verified", c.Before.Rotated, c.After.Rotated)
+	add("the last of them", cmp.Or(g.At(c.Before.Last.Time), "-"), cmp.Or(g.At(c.After.Last.Time), "-"))
+	add("in flight at most", c.Before.InFlight, c.After.InFlight)
+	add("slots at most", fmt.Sprintf("%d of %d", c.Before.Slots, f.Policy.MaxActive), fmt.Sprintf("%d of %d", c.After.Slots, c.Policy.MaxActive))
+	add("in flight at the end", before[sim.InFlight], after[sim.InFlight])
+	add("still waiting", before[sim.Waiting], after[sim.Waiting])
+	add("need people", before[sim.NeedsPeople], after[sim.NeedsPeople])
 	add("past their deadline", c.Before.Late, c.After.Late)
 	g.heading(bold, "THE FLEET")
 	g.table(lines)
-}
-
-func dashed(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // table writes lines in columns under heads, or as paragraphs where that is too
@@ -95,14 +80,14 @@ func (g *page) table(lines [][3]string) {
 }
 
 // shifts shows the clusters for which the policies differ.
-func (g *page) shifts(c sim.Comparison, o ForecastOptions) {
-	all := c.Shifts()
+func (g *page) shifts(c *view.Comparison, o ForecastOptions) {
+	all := c.Play.Shifts()
 	g.heading(bold, "CLUSTERS")
 	if len(all) == 0 {
 		g.para(2, plain, "Every rotation starts and completes at the same time under both.")
 		return
 	}
-	names := shortNames(c.After.Story)
+	names := view.ShortNames(c.Play.After.Story)
 	shown := all
 	if !o.All {
 		shown = all[:min(len(all), mostShifts)]
@@ -119,8 +104,8 @@ func (g *page) shifts(c sim.Comparison, o ForecastOptions) {
 	if n := len(all) - len(shown); n > 0 {
 		g.para(2, plain, fmt.Sprintf("and %d more: --all, or --format json", n))
 	}
-	if same := len(c.After.Clusters) - len(all); same > 0 {
-		g.para(2, plain, fmt.Sprintf("%s as before", plural(same, "cluster is", "clusters are")))
+	if same := len(c.Play.After.Clusters) - len(all); same > 0 {
+		g.para(2, plain, fmt.Sprintf("%s as before", words.Plural(same, "cluster is", "clusters are")))
 	}
 }
 
@@ -136,9 +121,9 @@ func (g *page) shift(before, after time.Time) string {
 	case before.Equal(after):
 		return g.soon(after)
 	}
-	by := "+" + lasting(after.Sub(before))
+	by := "+" + words.Lasting(after.Sub(before))
 	if after.Before(before) {
-		by = "-" + lasting(before.Sub(after))
+		by = "-" + words.Lasting(before.Sub(after))
 	}
 	return fmt.Sprintf("%s → %s (%s)", g.soon(before), g.soon(after), by)
 }

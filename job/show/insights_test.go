@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/policy"
 )
 
@@ -22,12 +23,12 @@ func TestSaidByGKE(t *testing.T) {
 		t.Helper()
 		var b bytes.Buffer
 		o := Options{Width: 200}
-		if err := Explain(&b, res, c.Ref.String(), o); err != nil {
+		if err := Explain(&b, view.PlanOf(res, testPolicy()), c.Ref.String(), o); err != nil {
 			t.Fatal(err)
 		}
 		explained := b.String()
 		b.Reset()
-		if err := StatusCluster(&b, res.Fleet.Book, nil, d, c.Ref, now, testPolicy(), o); err != nil {
+		if err := StatusCluster(&b, view.StoryOf(res.Fleet.Book, nil, d, c.Ref, now, testPolicy()), o); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(explained) {
@@ -55,7 +56,7 @@ func TestSaidByGKE(t *testing.T) {
 		t.Errorf("after a read that contradicts:\n%s", got)
 	}
 	var plan, status strings.Builder
-	if err := errors.Join(PlanJSON(&plan, res, testPolicy()), StatusClusterJSON(&status, res.Fleet.Book, nil, d, c.Ref, now)); err != nil {
+	if err := errors.Join(view.WriteJSON(&plan, view.PlanOf(res, testPolicy())), view.WriteJSON(&status, view.StoryOf(res.Fleet.Book, nil, d, c.Ref, now, testPolicy()))); err != nil {
 		t.Fatal(err)
 	}
 	for _, said := range []string{plan.String(), status.String()} {

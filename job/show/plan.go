@@ -6,9 +6,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
-	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -17,102 +17,44 @@ import (
 const mostRows = 25
 
 // Plan shows what a run at that time would do, and why not: what is most
-// pressing on top. The result comes from [pass.Look]. The error is the
-// writer's.
-func Plan(w io.Writer, res pass.Result, p *policy.Policy, o Options) error {
-	g := newPage(o, res.At)
-	s := sortOut(res.Decisions)
-	g.planHead(res, p)
-	g.atWork(res.Holder)
-	doc := res.Fleet.Book.Fleet
-	people := slices.Concat(g.failureRows(doc, res.Fleet.Book.Rotations, p), g.peopleRows(s.people, p.Env))
-	doing, flying, waiting := g.doingRows(s.doing), g.flyingRows(s.flying), g.waitingRows(s.waiting)
+// pressing on top. The error is the writer's.
+func Plan(w io.Writer, p view.Plan, o Options) error {
+	g := newPage(o, p.Now)
+	g.planHead(p)
+	g.atWork(p.Lease)
+	needs, env := p.In(view.NeedsAction), p.Policy.Env
+	people := slices.Concat(g.idleRows(view.Failed(p.Book), env), g.peopleRows(needs, env))
+	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(p.In(view.Waiting))
 	names := g.names(people, doing, flying, waiting)
 	g.section(red, "NEEDS PEOPLE", names, people)
-	g.breaker(doc, p)
+	g.breaker(p.Book.Fleet, p.Policy)
 	g.section(green, "WOULD DO NOW", names, doing)
 	g.section(bold, "IN FLIGHT", names, flying)
 	g.section(yellow, "WAITING", names, waiting)
-	g.notDue(s.notDue)
-	if n := len(s.notSelected); n > 0 {
+	idle := slices.Concat(p.In(view.Rotated), p.In(view.NotDue))
+	g.notDue(idle)
+	if out := p.In(view.NotSelected); len(out) > 0 {
+		var names []string
+		for _, c := range out {
+			names = append(names, clean(c.Cluster))
+		}
 		g.heading(bold, "NOT SELECTED")
-		g.para(2, plain, plural(n, "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+someNames(s.notSelected))
+		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
 	}
-	g.unread(res.Fleet.Unread, p.Env)
-	if len(res.Decisions)+len(res.Fleet.Unread) == 0 {
+	g.unread(p.Unread, env)
+	if len(p.Clusters)+len(p.Unread) == 0 {
 		g.line("")
-		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+clean(strings.Join(p.Projects, ", "))+".")
+		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
-	g.capacity(policy.Capacity(p, res.Fleet, res.Decisions, res.At), p)
-	g.nothingDue(s, p)
+	g.capacity(p.Capacity())
+	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == "off" {
+		g.line("")
+		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
+	}
 	return g.send(w)
 }
 
-// sorted is a plan by how pressing its decisions are.
-type sorted struct {
-	people, doing, flying, waiting, notDue, notSelected []policy.Decision
-}
-
-func sortOut(ds []policy.Decision) sorted {
-	var s sorted
-	for _, d := range ds {
-		to := &s.waiting
-		switch {
-		case d.Reason == reason.NotSelected:
-			to = &s.notSelected
-		case d.Phase == "" && d.Reason == reason.BreakerOpen:
-			// What opened the breaker needs people; this one waits for them.
-		case d.Action == policy.People || failed(d) != "":
-			to = &s.people
-		case d.Action.Sends() || d.Action == policy.Update:
-			to = &s.doing
-		case d.Phase != "":
-			to = &s.flying
-		case d.Reason == reason.NotDue:
-			to = &s.notDue
-		}
-		*to = append(*to, d)
-	}
-	for _, list := range []*[]policy.Decision{&s.people, &s.doing, &s.flying, &s.waiting} {
-		slices.SortStableFunc(*list, pressing)
-	}
-	slices.SortStableFunc(s.notDue, func(a, b policy.Decision) int { return a.Due.At.Compare(b.Due.At) })
-	return s
-}
-
-// failed is why the rotation waits for people although the run goes on.
-func failed(d policy.Decision) reason.Code {
-	switch r := d.Rotation; {
-	case len(d.OftenWithdrawn()) > 0:
-		return reason.CallWithdrawn
-	case r == nil:
-		return ""
-	case r.Failed != "":
-		return reason.Code(r.Failed)
-	case r.Stuck:
-		return reason.IsStuck
-	}
-	return ""
-}
-
-// pressing orders by urgency, emergency, deadline and name; what has no
-// deadline comes last.
-func pressing(a, b policy.Decision) int {
-	rank := func(d policy.Decision) int {
-		switch {
-		case d.Urgent:
-			return 0
-		case d.Emergency:
-			return 1
-		case !d.Due.Deadline.IsZero():
-			return 2
-		}
-		return 3
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Due.Deadline.Compare(b.Due.Deadline), a.Cluster.Ref.Compare(b.Cluster.Ref))
-}
-
-func (g *page) planHead(res pass.Result, p *policy.Policy) {
+func (g *page) planHead(p view.Plan) {
 	mode := ""
 	switch g.o.Mode {
 	case "observe":
@@ -121,24 +63,14 @@ func (g *page) planHead(res pass.Result, p *policy.Policy) {
 		mode = "act: a run sends this"
 	}
 	silent := ""
-	if n := len(silentProjects(res.Fleet.Unread)); n > 0 {
+	if n := p.Silent(); n > 0 {
 		silent = fmt.Sprintf(" (%d did not answer in full)", n)
 	}
-	g.parts(bold, "Plan for "+g.now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(), mode,
-		plural(len(res.Decisions), "cluster", "clusters")+", "+plural(len(p.Projects), "project", "projects")+silent)
-	if !res.Fleet.Book.Known {
+	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
+		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project", "projects")+silent)
+	if !p.Book.Known {
 		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
 	}
-}
-
-func silentProjects(unread []policy.Unread) []string {
-	var names []string
-	for _, u := range unread {
-		if !slices.Contains(names, u.Project) {
-			names = append(names, u.Project)
-		}
-	}
-	return names
 }
 
 func (g *page) heading(s style, title string) {
@@ -179,21 +111,20 @@ func countsOf(count map[string]int) string {
 	return strings.Join(names, ", ")
 }
 
-func name(d policy.Decision) string { return clean(d.Cluster.Ref.String()) }
-
-func (g *page) peopleRows(ds []policy.Decision, env string) []row {
+func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	var rs []row
-	for _, d := range ds {
-		r := row{name: name(d), code: string(d.Reason), text: g.sentence(d.Reason, d.Message), next: next(d.Reason, d.Cluster.Ref.String(), env)}
-		if why := failed(d); why != "" && why != d.Reason {
-			r.text = joined(g.sentence(why, d.OftenWithdrawn()), r.text)
-			r.code, r.next = string(why), next(why, d.Cluster.Ref.String(), env)
+	for _, c := range cs {
+		d := c.Decision
+		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message), next: next(d.Reason, c.Cluster, env)}
+		if why := c.Trouble; why != "" && why != d.Reason {
+			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
+			r.code, r.next = string(why), next(why, c.Cluster, env)
 		}
 		if r.next == "" {
 			if s := d.Reason.Info().Sentence; len(d.Message) > 0 {
-				r.text = joined(r.text, s)
+				r.text = words.Joined(r.text, s)
 			}
-			r.next = advice(ToExplain, d.Cluster.Ref.String(), "")
+			r.next = words.Unbroken(view.ToExplain, d.Cluster.Ref.String(), "")
 		}
 		rs = append(rs, r)
 	}
@@ -206,15 +137,16 @@ func (g *page) peopleRows(ds []policy.Decision, env string) []row {
 	return rs
 }
 
-func (g *page) doingRows(ds []policy.Decision) []row {
+func (g *page) doingRows(cs []view.Cluster) []row {
 	var rs []row
-	for _, d := range ds {
-		r := row{name: name(d), what: string(d.Action), text: g.sentence(d.Reason, d.Message), style: green}
+	for _, c := range cs {
+		d := c.Decision
+		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message), style: green}
 		switch d.Action {
 		case policy.Start:
-			r.text = joined(r.text, g.openUntil(d.Gates))
+			r.text = words.Joined(r.text, g.openUntil(d.Gates))
 		case policy.Recreate:
-			r.text = joined(r.text, "pools "+poolNames(d.Pools))
+			r.text = words.Joined(r.text, "pools "+poolNames(d.Pools))
 		case policy.Update:
 			r.what, r.style = "note", plain
 			if d.Close != "" {
@@ -242,35 +174,38 @@ func poolNames(pools []string) string {
 func (g *page) openUntil(gates []policy.Verdict) string {
 	for _, v := range gates {
 		if v.Gate == "window" && v.Open && !v.Changes.IsZero() {
-			return g.say(v.Message) + " open until " + g.at(v.Changes)
+			return g.Say(v.Message) + " open until " + g.At(v.Changes)
 		}
 	}
 	return ""
 }
 
-func (g *page) flyingRows(ds []policy.Decision) []row {
+func (g *page) flyingRows(cs []view.Cluster) []row {
 	var rs []row
-	for _, d := range ds {
-		rs = append(rs, row{name: name(d), what: string(d.Phase), text: g.sentence(d.Reason, d.Message), code: string(d.Reason)})
+	for _, c := range cs {
+		d := c.Decision
+		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message), code: string(d.Reason)})
 	}
 	return rs
 }
 
-func (g *page) waitingRows(ds []policy.Decision) []row {
+func (g *page) waitingRows(cs []view.Cluster) []row {
 	var rs []row
-	for _, d := range ds {
-		opens, known, others := mayOpen(d)
-		when := g.at(opens)
-		text := g.sentence(d.Reason, d.Message.Without(opens)) // it stands in front already
-		if !known && when != "" {
+	for _, c := range cs {
+		d := c.Decision
+		when := g.At(c.Opens())
+		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
+		if when == "" {
+			when = waitsFor(c)
+		} else if !c.OpensByTime() {
 			when += "+" // and then another gate
 		}
-		if others > 0 {
-			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(plural(others, "more gate", "more gates"), " ", hard))
+		if n := c.OtherGates(); n > 0 {
+			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"), " ", hard))
 		}
-		r := row{name: name(d), what: cmp.Or(when, waitsFor(d)), text: text, code: string(d.Reason)}
+		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
 		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
-			r.next = next(d.Reason, d.Cluster.Ref.String(), "")
+			r.next = next(d.Reason, c.Cluster, "")
 		}
 		rs = append(rs, r)
 	}
@@ -278,48 +213,24 @@ func (g *page) waitingRows(ds []policy.Decision) []row {
 }
 
 // waitsFor is on whom a decision waits when no time is known.
-func waitsFor(d policy.Decision) string {
-	if on := d.Reason.Info().WaitsOn.String(); on != "" {
+func waitsFor(c view.Cluster) string {
+	if on := c.WaitsOn(); on != "" {
 		return "on " + on
-	}
-	for _, v := range d.Gates {
-		if on := v.Reason.Info().WaitsOn.String(); !v.Open && !v.Lifted && v.OpensAt.IsZero() && on != "" {
-			return "on " + on
-		}
 	}
 	return "open end"
 }
 
-// mayOpen is when the last of the closed gates may open, whether all of them
-// know, and how many are closed beside the one that is named.
-func mayOpen(d policy.Decision) (at time.Time, known bool, others int) {
-	known = true
-	for _, v := range d.Gates {
-		if v.Open || v.Lifted {
-			continue
-		}
-		if v.Reason != d.Reason {
-			others++
-		}
-		known = known && !v.OpensAt.IsZero()
-		if v.OpensAt.After(at) {
-			at = v.OpensAt
-		}
-	}
-	return at, known, others
-}
-
-func (g *page) notDue(ds []policy.Decision) {
-	if len(ds) == 0 {
+func (g *page) notDue(cs []view.Cluster) {
+	if len(cs) == 0 {
 		return
 	}
 	g.heading(bold, "NOT DUE")
-	first := ds[0]
-	if len(ds) == 1 {
-		g.para(2, plain, "1 cluster: "+name(first)+" on "+day(first.Due.At))
+	name, due := clean(cs[0].Cluster), words.Day(cs[0].Decision.Due.At)
+	if len(cs) == 1 {
+		g.para(2, plain, "1 cluster: "+name+" on "+due)
 		return
 	}
-	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(ds), name(first), day(first.Due.At)))
+	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(cs), name, due))
 }
 
 func (g *page) unread(unread []policy.Unread, env string) {
@@ -342,33 +253,24 @@ func (g *page) unread(unread []policy.Unread, env string) {
 	g.advice(2, next(reason.NotReadable, "", env))
 }
 
-// nothingDue tells a fleet of modern clusters the one rule that recurs.
-func (g *page) nothingDue(s sorted, p *policy.Policy) {
-	if len(s.people)+len(s.doing)+len(s.flying)+len(s.waiting) > 0 || p.MaxCAAge > 0 || len(s.notDue) == 0 {
-		return
+// capacity shows whether the limits are enough for what is due, wave by wave.
+func (g *page) capacity(waves []view.Capacity) {
+	var rs []row
+	for _, w := range waves {
+		r := row{name: clean(w.Wave), what: fmt.Sprintf("%d due", w.Due), style: green}
+		pace, done := "one start at most", "no end in sight"
+		if w.AWeek != "" {
+			pace = w.AWeek + " starts a week under every cap"
+		}
+		if !w.Done.IsZero() {
+			done = "done about " + words.Day(w.Done)
+		}
+		r.text = words.Joined(pace, done, "latest safe date "+words.Day(w.Latest))
+		if w.Late != "" {
+			r.style, r.code, r.next = red, "capacity-short", w.Raise
+			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)
+		}
+		rs = append(rs, r)
 	}
-	g.line("")
-	g.para(0, bold, "Nothing is due before "+day(s.notDue[0].Due.At)+"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
-}
-
-// someNames lists the first names and counts the rest.
-func someNames(ds []policy.Decision) string {
-	const few = 3
-	var names []string
-	for _, d := range ds[:min(len(ds), few)] {
-		names = append(names, name(d))
-	}
-	text := strings.Join(names, ", ")
-	if n := len(ds) - few; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return text
-}
-
-func joined(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-	for i := range parts[:max(len(parts)-1, 0)] {
-		parts[i] = strings.TrimSuffix(parts[i], ".")
-	}
-	return strings.Join(parts, "; ")
+	g.section(bold, "CAPACITY", g.names(rs), rs)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view"
 )
 
 // Progress is the line that a simulation redraws while it runs. On anything
@@ -37,7 +38,7 @@ func (p *Progress) See(res pass.Result) {
 		if d.Phase != "" && d.Close == "" {
 			flying++
 		}
-		if d.Close != "" && isVerified(d.Close) {
+		if view.Verified(d.Close) {
 			p.ended++
 		}
 	}

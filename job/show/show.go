@@ -5,15 +5,14 @@ package show
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
-	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 )
 
@@ -60,8 +59,8 @@ const (
 // page is a picture in the making: one write at its end.
 type page struct {
 	bytes.Buffer
+	view.Words
 	o     Options
-	now   time.Time
 	width int
 	// hours: every time of the table is a full hour; days: no day of the month
 	// comes twice.
@@ -71,10 +70,7 @@ type page struct {
 }
 
 func newPage(o Options, now time.Time) *page {
-	if o.Zone == nil {
-		o.Zone = time.UTC
-	}
-	g := &page{o: o, now: now, width: pipeWidth}
+	g := &page{Words: view.Words{Clock: words.Clock{Now: now, Zone: o.Zone}}, o: o, width: pipeWidth}
 	if o.Width > 0 {
 		g.width = min(max(o.Width, leastWide), mostWide)
 	}
@@ -101,12 +97,25 @@ func (g *page) line(format string, args ...any) {
 	fmt.Fprintf(g, format+"\n", args...)
 }
 
-// para writes text as wrapped lines behind the indent.
-func (g *page) para(indent int, s style, text string) {
-	for _, l := range wrap(text, g.width-indent) {
-		g.line("%s%s", strings.Repeat(" ", indent), g.paint(s, l))
+// hang writes text behind a lead that takes so many columns, its further lines
+// below the first.
+func (g *page) hang(at int, lead string, s style, text string) {
+	for _, l := range wrap(text, g.width-at) {
+		g.line("%s", strings.TrimRight(lead+g.paint(s, l), " "))
+		lead = strings.Repeat(" ", at)
 	}
 }
+
+// para writes text as wrapped lines behind the indent.
+func (g *page) para(indent int, s style, text string) {
+	g.hang(indent, strings.Repeat(" ", indent), s, text)
+}
+
+// bullet writes one sentence of a list.
+func (g *page) bullet(s style, text string) { g.hang(4, "  - ", s, clean(text)) }
+
+// fact writes a labelled line.
+func (g *page) fact(label, text string) { g.hang(11, "  "+pad(label, 8)+" ", plain, text) }
 
 // parts writes what belongs together on one line, or on more when it must.
 func (g *page) parts(s style, parts ...string) {
@@ -125,80 +134,14 @@ func (g *page) parts(s style, parts ...string) {
 	}
 }
 
-// zone names the zone of all times on the page.
-func (g *page) zone() string { return g.o.Zone.String() }
-
-// at shows a time: with its year only when it is far away.
-func (g *page) at(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	form := "Mon 02 Jan 15:04"
-	if far(t, g.now) {
-		form = "2006-01-02 15:04"
-	}
-	return strings.ReplaceAll(t.In(g.o.Zone).Format(form), " ", hard)
+// headTime is the page's own time, with all that a reader may want of it.
+func (g *page) headTime(t time.Time) string {
+	return g.In(t).Format("Mon 2006-01-02 15:04 ") + g.Name()
 }
 
-func far(t, now time.Time) bool {
-	const half = 183 * 24 * time.Hour
-	return now.IsZero() || t.Sub(now) > half || now.Sub(t) > half
-}
-
-// day shows a date. Dates of certificates are UTC, like Google's console.
-func day(t time.Time) string {
-	if t.IsZero() {
-		return "unknown"
-	}
-	return t.UTC().Format(time.DateOnly)
-}
-
-// lasting shows a length of time by its two largest units.
-func lasting(d time.Duration) string {
-	d = d.Round(time.Minute)
-	days, hours, minutes := d/(24*time.Hour), d%(24*time.Hour)/time.Hour, d%time.Hour/time.Minute
-	switch {
-	case d < 0:
-		return "-" + lasting(-d)
-	case days >= 100:
-		return fmt.Sprintf("%dd", days)
-	case days > 0 && hours == 0:
-		return fmt.Sprintf("%dd", days)
-	case days > 0:
-		return fmt.Sprintf("%dd %dh", days, hours)
-	case hours > 0 && minutes > 0:
-		return fmt.Sprintf("%dh %dmin", hours, minutes)
-	case hours > 0:
-		return fmt.Sprintf("%dh", hours)
-	}
-	return fmt.Sprintf("%d min", minutes)
-}
-
-// say writes what the rules say: harmless, and with its times in the page's zone
-// and form.
-func (g *page) say(text fact.Text) string { return text.Show(clean, g.at) }
-
-// sentence is the message, or what the reason means when there is none.
-func (g *page) sentence(r reason.Code, message fact.Text) string {
-	return cmp.Or(g.say(message), r.Info().Sentence)
-}
-
-// next is what people can do about a reason, with names filled in.
-func next(r reason.Code, ref, env string) string { return advice(r.Info().Next, ref, env) }
-
-// advice fills names into an advice. What is typed stays in one piece, so that it
-// can be pasted.
-func advice[A ~string](a A, ref, env string) string {
-	return words.Unbroken(a, ref, env)
-}
-
-// plural counts things in words.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+// next is what people can do about a reason, with names filled in. What is typed
+// stays in one piece, so that it can be pasted.
+func next(r reason.Code, ref, env string) string { return words.Unbroken(r.Info().Next, ref, env) }
 
 func short(f policy.Fingerprint) string {
 	if f == "" {

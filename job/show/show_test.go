@@ -2,6 +2,7 @@ package show
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
@@ -45,12 +47,12 @@ func TestJSON(t *testing.T) {
 		name string
 		draw func(*bytes.Buffer) error
 	}{
-		{"plan", func(b *bytes.Buffer) error { return PlanJSON(b, res, p) }},
-		{"status", func(b *bytes.Buffer) error { return StatusJSON(b, res.Fleet.Book, nil, now, p) }},
+		{"plan", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlanOf(res, p)) }},
+		{"status", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.StatusOf(res.Fleet.Book, nil, now, p)) }},
 		{"cluster", func(b *bytes.Buffer) error {
-			return StatusClusterJSON(b, res.Fleet.Book, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now)
+			return view.WriteJSON(b, view.StoryOf(res.Fleet.Book, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p))
 		}},
-		{"story", func(b *bytes.Buffer) error { return StoryJSON(b, testStory()) }},
+		{"story", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlayedOf(testStory())) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -70,18 +72,18 @@ func TestJSON(t *testing.T) {
 func TestPlanJSONContract(t *testing.T) {
 	res := testResult()
 	var a, b bytes.Buffer
-	if err := PlanJSON(&a, res, testPolicy()); err != nil {
+	if err := view.WriteJSON(&a, view.PlanOf(res, testPolicy())); err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(res.Decisions)
-	if err := PlanJSON(&b, res, testPolicy()); err != nil {
+	if err := view.WriteJSON(&b, view.PlanOf(res, testPolicy())); err != nil {
 		t.Fatal(err)
 	}
 	if a.String() != b.String() {
 		t.Error("the order of decisions shows")
 	}
 	var empty bytes.Buffer
-	if err := PlanJSON(&empty, pass.Result{At: now}, testPolicy()); err != nil {
+	if err := view.WriteJSON(&empty, view.PlanOf(pass.Result{At: now}, testPolicy())); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"clusters": []`, `"unread": []`, `"locations": []`} {
@@ -93,7 +95,7 @@ func TestPlanJSONContract(t *testing.T) {
 	unreadable.Cluster.Bundle = policy.Bundle{Problem: "no PEM"}
 	res.Decisions = []policy.Decision{unreadable}
 	b.Reset()
-	if err := PlanJSON(&b, res, testPolicy()); err != nil {
+	if err := view.WriteJSON(&b, view.PlanOf(res, testPolicy())); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"caIssued": null`, `"caExpires": null`, `"caCount": 0`} {
@@ -194,16 +196,16 @@ func TestHarmless(t *testing.T) {
 	o := Options{Width: 100}
 	var b bytes.Buffer
 	for _, err := range []error{
-		Plan(&b, res, p, o), PlanJSON(&b, res, p), Explain(&b, res, res.Decisions[5].Cluster.Ref.Name, o), Status(&b, res.Fleet.Book, res.Holder, now, p, o), StatusJSON(&b, res.Fleet.Book, res.Holder, now, p),
-		StatusCluster(&b, res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p, o),
-		StatusClusterJSON(&b, res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now),
-		Story(&b, story, p, o), StoryJSON(&b, story), Policy(&b, p, []Setting{{"ENV", evil, false}}, now, o),
+		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)), Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o), Status(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p), o), view.WriteJSON(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p)),
+		StatusCluster(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p), o),
+		view.WriteJSON(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p)),
+		Story(&b, story, p, o), view.WriteJSON(&b, view.PlayedOf(story)), Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
 	} {
 		if err != nil {
 			t.Error(clean(err.Error()))
 		}
 	}
-	if _, err := Find(Refs(res.Decisions), evil); err == nil || strings.IndexFunc(err.Error(), words.Harmful) >= 0 {
+	if _, err := view.Find(view.PlanOf(res, p).Refs(), evil); err == nil || strings.IndexFunc(err.Error(), words.Harmful) >= 0 {
 		t.Errorf("Find: %q", err)
 	}
 	for line := range strings.Lines(b.String()) {
@@ -243,7 +245,7 @@ func TestManyClusters(t *testing.T) {
 		}
 	}
 	var plan, story bytes.Buffer
-	if err := Plan(&plan, res, p, Options{Width: 120}); err != nil {
+	if err := Plan(&plan, view.PlanOf(res, p), Options{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(plan.String(), "\n"); n > 250 {
@@ -269,7 +271,7 @@ func TestNextSteps(t *testing.T) {
 			continue // counted, whatever the action; said once, by what opened it
 		}
 		var b bytes.Buffer
-		if err := Plan(&b, pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Book: policy.Book{Known: true}}}, testPolicy(), Options{Width: 120}); err != nil {
+		if err := Plan(&b, view.PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Book: policy.Book{Known: true}}}, testPolicy()), Options{Width: 120}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(b.String(), "NEEDS PEOPLE") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
@@ -282,7 +284,7 @@ func TestNextSteps(t *testing.T) {
 func TestPlanNotices(t *testing.T) {
 	draw := func(res pass.Result, p *policy.Policy) string {
 		var b bytes.Buffer
-		if err := Plan(&b, res, p, Options{Width: 120}); err != nil {
+		if err := Plan(&b, view.PlanOf(res, p), Options{Width: 120}); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
@@ -331,7 +333,7 @@ func TestManyGates(t *testing.T) {
 		d.Gates = append(d.Gates, open(fmt.Sprintf("pool-%d: window", i), "", time.Time{}))
 	}
 	var b bytes.Buffer
-	if err := Explain(&b, res, "checkout", Options{Width: 120}); err != nil {
+	if err := Explain(&b, view.PlanOf(res, testPolicy()), "checkout", Options{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.String(); strings.Count(got, "\n") > 40 || !strings.Contains(got, "503 gates are open") || !strings.Contains(got, "budget-project") {
@@ -340,7 +342,7 @@ func TestManyGates(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	known := Refs(testResult().Decisions)
+	known := view.PlanOf(testResult(), testPolicy()).Refs()
 	known = append(known, ref("shop-dev/europe-west1-b/serve"))
 	for _, tt := range []struct{ text, want, err string }{
 		{"shop-prod/us-central1/catalog", "shop-prod/us-central1/catalog", ""},
@@ -353,7 +355,7 @@ func TestFind(t *testing.T) {
 		{"nothing-like-it", "", "names are PROJECT/LOCATION/CLUSTER"},
 		{"", "", "names are PROJECT/LOCATION/CLUSTER"},
 	} {
-		got, err := Find(known, tt.text)
+		got, err := view.Find(known, tt.text)
 		if tt.err == "" && (err != nil || got.String() != tt.want) {
 			t.Errorf("Find(%q) = %v, %v; want %s", tt.text, got, err, tt.want)
 		}
@@ -417,5 +419,39 @@ func TestPolicyWarns(t *testing.T) {
 		if !strings.Contains(b.String(), tt.want) {
 			t.Errorf("no word of %q:\n%s", tt.want, b.String())
 		}
+	}
+}
+
+// TestWideCharacters: names and words of people in wide characters take the
+// columns that they take on a terminal, so that everything beside them lines up.
+func TestWideCharacters(t *testing.T) {
+	res := testResult()
+	for i, name := range []string{"日本", "東京-cluster", "plain"} {
+		d := decision("ml-prod/asia-northeast1/"+name, ca("7", "2022-01-18", "2027-01-17"), policy.Wait, reason.Held, "held by 田中: 大阪の移行が終わるまで待ってください、お願いします")
+		if i == 2 {
+			d.Message = said("held by kim")
+		}
+		res.Decisions = append(res.Decisions, d)
+	}
+	var b bytes.Buffer
+	if err := Plan(&b, view.PlanOf(res, testPolicy()), Options{Width: 120}); err != nil {
+		t.Fatal(err)
+	}
+	rows, at := 0, 0
+	for line := range strings.Lines(b.String()) {
+		line = strings.TrimRight(line, "\n")
+		if before, ok := strings.CutSuffix(line, " held"); ok && strings.Contains(line, "asia-northeast1") {
+			rows++
+			text, _, _ := strings.Cut(before, "held by")
+			if at = cmp.Or(at, words.Cells(text)); words.Cells(line) != 120 || words.Cells(text) != at {
+				t.Errorf("its sentence begins at column %d and its code ends at %d: %s", words.Cells(text), words.Cells(line), line)
+			}
+		}
+		if words.Cells(line) > 120 && !strings.Contains(line, "→ rotator") { // a command stays in one piece
+			t.Errorf("too wide: %s", line)
+		}
+	}
+	if rows != 3 {
+		t.Errorf("%d rows:\n%s", rows, b.String())
 	}
 }

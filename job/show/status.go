@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
@@ -16,25 +18,25 @@ import (
 // Status shows the book: what waits for people, what is in flight, who said
 // what, the last run, and the one at work, if there is one. It asks nothing of
 // GKE. The error is the writer's.
-func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy, o Options) error {
-	g := newPage(o, now)
-	doc := book.Fleet
-	g.parts(bold, "Status of "+clean(cmp.Or(doc.Env, p.Env))+" at "+now.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
-		plural(len(book.Rotations), "rotation", "rotations")+" in flight", slotsText(doc, p), g.lastRun(doc.LastRun))
-	if !book.Known {
+func Status(w io.Writer, s view.Status, o Options) error {
+	g, doc := newPage(o, s.Now), s.Book.Fleet
+	g.parts(bold, "Status of "+clean(s.Env)+" at "+g.headTime(g.Now),
+		words.Plural(len(s.InFlight), "rotation", "rotations")+" in flight", slotsText(s), g.lastRun(s.LastRun))
+	if !s.Known {
 		g.para(0, yellow, "There is no book yet: nothing was ever started, held or approved here.")
 		return g.send(w)
 	}
-	g.atWork(holder)
-	people, flying := g.bookRows(book, p)
-	people = slices.Concat(g.failureRows(doc, book.Rotations, p), people, g.withdrawnRows(doc, p), g.blockedRows(doc, p))
+	g.atWork(s.Lease)
+	env := s.Policy.Env
+	people, flying := g.bookRows(s.Oldest(), env)
+	people = slices.Concat(g.idleRows(view.Failed(s.Book), env), people, g.idleRows(view.Blocked(doc), env))
 	names := g.names(people, flying)
 	g.section(red, "NEEDS PEOPLE", names, people)
-	g.breaker(doc, p)
+	g.breaker(doc, s.Policy)
 	g.section(bold, "IN FLIGHT", names, flying)
-	if ref, ok := handedOver(book); ok {
+	if i := slices.IndexFunc(s.InFlight, view.Flight.HasClients); i >= 0 {
 		g.line("")
-		g.para(2, plain, "What their clients must update: "+advice(ToHandOver, ref.String(), "")+", and so for each.")
+		g.para(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster, "")+", and so for each.")
 	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
@@ -44,16 +46,6 @@ func Status(w io.Writer, book policy.Book, holder *pass.Holder, now time.Time, p
 	return g.send(w)
 }
 
-// handedOver gives the first rotation for which clients have something to do.
-func handedOver(book policy.Book) (policy.Ref, bool) {
-	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), policy.Ref.Compare) {
-		if r := book.Rotations[ref]; !r.HandedOverAt.IsZero() && r.Phase != policy.Verifying {
-			return ref, true
-		}
-	}
-	return policy.Ref{}, false
-}
-
 // atWork names the run that keeps others out.
 func (g *page) atWork(h *pass.Holder) {
 	if h == nil {
@@ -61,124 +53,83 @@ func (g *page) atWork(h *pass.Holder) {
 	}
 	g.line("")
 	if h.Overdue {
-		g.para(2, red, clean(h.Run)+" has held the lease since "+g.at(h.Since)+", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
+		g.para(2, red, clean(h.Run)+" has held the lease since "+g.At(h.Since)+", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
 		return
 	}
-	g.para(2, yellow, clean(h.Run)+" is at work since "+g.at(h.Since)+": what it does is not in here yet.")
+	g.para(2, yellow, clean(h.Run)+" is at work since "+g.At(h.Since)+": what it does is not in here yet.")
 }
 
-func (g *page) lastRun(n policy.RunNote) string {
-	if n.At.IsZero() {
+func (g *page) lastRun(n *policy.RunNote) string {
+	if n == nil {
 		return "no run yet"
 	}
-	return "last run " + lasting(g.now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " + clean(cmp.Or(n.Mode, "mode unknown")) + ")"
+	return "last run " + words.Lasting(g.Now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " + clean(cmp.Or(n.Mode, "mode unknown")) + ")"
 }
 
-func slotsText(doc policy.FleetDoc, p *policy.Policy) string {
-	ordinary, other := 0, 0
-	for _, s := range doc.Slots {
+func slotsText(st view.Status) string {
+	other := 0
+	for _, s := range st.Slots {
 		if s.Emergency || s.Urgent {
 			other++
-		} else {
-			ordinary++
 		}
 	}
-	text := fmt.Sprintf("%d of %d slots taken", ordinary, p.MaxActive)
+	text := fmt.Sprintf("%d of %d slots taken", len(st.Slots)-other, st.Policy.MaxActive)
 	if other > 0 {
 		text += fmt.Sprintf(", %d by emergency", other)
 	}
 	return text
 }
 
-// bookRows are the rotations on record, the oldest first.
-func (g *page) bookRows(book policy.Book, p *policy.Policy) (people, flying []row) {
-	list := slices.SortedFunc(maps.Values(book.Rotations), func(a, b policy.Rotation) int {
-		return cmp.Or(a.StartedAt().Compare(b.StartedAt()), a.Cluster.Compare(b.Cluster))
-	})
-	for _, r := range list {
+// bookRows are the rotations on record.
+func (g *page) bookRows(list []view.Flight, env string) (people, flying []row) {
+	for _, f := range list {
 		out := row{
-			name: clean(r.Cluster.String()), what: string(r.Phase), style: phaseStyle(r.Phase), code: string(r.Reason),
-			text: joined("for "+lasting(g.now.Sub(r.Entered(r.Phase))), g.sentence(r.Reason, nil), g.leftToGKE(r)),
+			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),
+			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil), g.leftToGKE(f)),
 		}
-		often := r.OftenWithdrawn()
-		if !r.BlockedSince.IsZero() || r.Failed != "" || r.Stuck || len(often) > 0 {
-			why := r.Reason
-			if r.Failed != "" {
-				why = reason.Code(r.Failed)
-			} else if r.Stuck {
-				why = reason.IsStuck
-			} else if len(often) > 0 {
-				why = reason.CallWithdrawn
-			}
-			out.code, out.next = string(why), next(why, r.Cluster.String(), p.Env)
-			if why != r.Reason {
-				out.text = joined(g.sentence(why, often), out.text)
-			}
-			people = append(people, out)
+		if f.Needs == "" {
+			flying = append(flying, out)
 			continue
 		}
-		flying = append(flying, out)
+		out.code, out.next = string(f.Needs), next(f.Needs, f.Cluster, env)
+		if f.Needs != f.Reason {
+			out.text = words.Joined(g.Sentence(f.Needs, f.Rotation.OftenWithdrawn()), out.text)
+		}
+		people = append(people, out)
 	}
 	return people, flying
 }
 
 // leftToGKE is how long until GKE completes the rotation by itself.
-func (g *page) leftToGKE(r policy.Rotation) string {
-	if r.Phase == policy.Verifying || r.StartedAt().IsZero() {
+func (g *page) leftToGKE(f view.Flight) string {
+	switch at := f.GKECompletesAt; {
+	case at.IsZero():
 		return ""
+	case !at.After(g.Now):
+		return "GKE may complete it by itself since " + g.At(at.Time)
+	default:
+		return "GKE completes it by itself from " + g.At(at.Time)
 	}
-	at := r.StartedAt().Add(policy.AutoCompleteAfter)
-	if !at.After(g.now) {
-		return "GKE may complete it by itself since " + g.at(at)
-	}
-	return "GKE completes it by itself from " + g.at(at)
 }
 
-// failureRows are failures that nobody has acknowledged, of attempts that are
-// closed: those in flight have rows of their own.
-func (g *page) failureRows(doc policy.FleetDoc, flying map[policy.Ref]policy.Rotation, p *policy.Policy) []row {
+// idleRows are clusters that wait for people and have no rotation in flight.
+func (g *page) idleRows(list []view.Idle, env string) []row {
 	var rs []row
-	for _, f := range doc.Failures {
-		if r, ok := flying[f.Cluster]; ok && r.AttemptID == f.Attempt {
-			continue
+	for _, c := range list {
+		r := row{name: clean(c.Cluster), code: string(c.Why), text: g.Sentence(c.Why, c.Detail), next: next(c.Why, c.Cluster, env)}
+		if !c.Since.IsZero() {
+			r.text += " Since " + g.At(c.Since) + "."
 		}
-		rs = append(rs, row{
-			name: clean(f.Cluster.String()), code: string(f.What), text: g.sentence(f.What, nil) + " Since " + g.at(f.At) + ".",
-			next: next(f.What, f.Cluster.String(), p.Env),
-		})
+		rs = append(rs, r)
 	}
 	return rs
 }
 
-// withdrawnRows are idle clusters whose starts are taken back again and again.
-func (g *page) withdrawnRows(doc policy.FleetDoc, p *policy.Policy) []row {
-	var rs []row
-	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
-		if often := doc.Tries[name].OftenWithdrawn(); len(often) > 0 {
-			rs = append(rs, row{name: clean(name), code: string(reason.CallWithdrawn), text: g.sentence(reason.CallWithdrawn, often), next: next(reason.CallWithdrawn, name, p.Env)})
-		}
-	}
-	return rs
-}
-
-// blockedRows are idle clusters that a run found due and blocked.
-func (g *page) blockedRows(doc policy.FleetDoc, p *policy.Policy) []row {
-	var rs []row
-	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
-		why := doc.Blocked[name]
-		if why == reason.BreakerOpen || why == reason.HeldByLabel {
-			continue // said once, by what opened it; beside what people said
-		}
-		rs = append(rs, row{name: clean(name), code: string(why), text: g.sentence(why, nil), next: next(why, name, p.Env)})
-	}
-	return rs
-}
-
-func (g *page) breaker(doc policy.FleetDoc, p *policy.Policy) {
-	if n := len(doc.Failures); n > 0 && n >= p.MaxFailed {
+func (g *page) breaker(doc policy.FleetDoc, p view.Policy) {
+	if n := view.BreakerOpen(doc, p.MaxFailed); n > 0 {
 		g.line("")
 		g.para(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
-			p.MaxFailed, plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard, hard))
+			p.MaxFailed, words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard, hard))
 	}
 }
 
@@ -186,45 +137,47 @@ func (g *page) breaker(doc policy.FleetDoc, p *policy.Policy) {
 func (g *page) said(doc policy.FleetDoc) {
 	var rs []row
 	for _, h := range doc.Holds {
-		if !h.Until.IsZero() && !g.now.Before(h.Until) {
+		if !view.Standing(h.Until, g.Now) {
 			continue
 		}
 		on, release := "all clusters", "all"
 		if !h.Cluster.IsZero() {
 			on, release = clean(h.Cluster.String()), h.Cluster.String()
 		}
-		until := "until released"
-		if !h.Until.IsZero() {
-			until = "until " + g.at(h.Until)
-		}
-		rs = append(rs, row{name: on, what: "hold", style: yellow, text: joined(until, byWhom(h.Said)), next: advice("`rotator release CLUSTER --by NAME --reason WHY`", release, "")})
+		rs = append(rs, row{
+			name: on, what: "hold", style: yellow, text: words.Joined(cmp.Or(g.until(h.Until), "until released"), byWhom(h.Said)),
+			next: words.Unbroken(view.ToRelease, release, ""),
+		})
 	}
 	for _, a := range doc.Approvals {
-		until := ""
-		if !a.Until.IsZero() {
-			if !g.now.Before(a.Until) {
-				continue
-			}
-			until = "until " + g.at(a.Until)
+		if view.Standing(a.Until, g.Now) {
+			rs = append(rs, row{name: clean(a.Cluster.String()), what: "approved", text: words.Joined("to "+string(a.Kind), g.until(a.Until), byWhom(a.Said))})
 		}
-		rs = append(rs, row{name: clean(a.Cluster.String()), what: "approved", text: joined("to "+string(a.Kind), until, byWhom(a.Said))})
 	}
 	for _, q := range doc.Requests {
-		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind), text: joined("asked for "+lasting(g.now.Sub(q.At))+" ago", byWhom(q.Said))})
+		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind), text: words.Joined("asked for "+words.Lasting(g.Now.Sub(q.At))+" ago", byWhom(q.Said))})
 	}
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		if doc.Blocked[cluster] == reason.HeldByLabel {
-			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: " + advice("`rotator status CLUSTER`", cluster, "")})
+			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: " + words.Unbroken("`rotator status CLUSTER`", cluster, "")})
 		}
 	}
 	g.section(bold, "HELD BY A LABEL ON THE CLUSTER (as the last run saw it)", g.names(rs), rs)
 	rs = nil
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
-		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.at(doc.Waves[wave].Last())})
+		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.At(doc.Waves[wave].Last())})
 	}
 	g.section(bold, "WAVES", g.names(rs), rs)
+}
+
+// until says until when; "" without end.
+func (g *page) until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return "until " + g.At(t)
 }
 
 func byWhom(s policy.Said) string {

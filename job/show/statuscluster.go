@@ -8,88 +8,85 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
-	"gke-credential-rotator/policy/window"
 )
 
 // StatusCluster tells the story of one cluster: each phase of the rotation in
 // flight with its evidence, what is still ahead, what people said, and earlier
-// attempts, newest first. d is a fresh decision about it, nil when GKE was not
-// asked. The error is the writer's.
-func StatusCluster(w io.Writer, book policy.Book, history []policy.Record, d *policy.Decision, ref policy.Ref, now time.Time, p *policy.Policy, o Options) error {
-	g := newPage(o, now)
-	r, flying := book.Rotations[ref]
-	if flying {
-		g.rotation(r, d, p)
+// attempts, newest first. The error is the writer's.
+func StatusCluster(w io.Writer, s view.Story, o Options) error {
+	g := newPage(o, s.Now)
+	if s.InFlight != nil {
+		g.rotation(s)
 	} else {
-		g.idleCluster(ref, d, p)
+		g.idleCluster(s)
 	}
-	if d != nil {
-		g.saidByGKE(d.Cluster, book)
+	if s.Decision != nil {
+		g.saidByGKE(*s.Decision, s.Book)
 	}
 	g.line("")
-	g.peopleLines(book.Fleet, ref, r, d, p)
-	g.before(history)
+	g.peopleLines(s)
+	g.before(s.History)
 	return g.send(w)
 }
 
-func (g *page) idleCluster(ref policy.Ref, d *policy.Decision, p *policy.Policy) {
-	g.parts(bold, clean(ref.String()), "no rotation in flight", "times are "+g.zone())
+func (g *page) idleCluster(s view.Story) {
+	g.parts(bold, clean(s.Cluster), "no rotation in flight", "times are "+g.Name())
 	g.line("")
-	if d == nil {
-		g.para(2, plain, "GKE was not asked; "+advice(ToExplain, ref.String(), "")+" asks it.")
+	if s.Decision == nil {
+		g.para(2, plain, "GKE was not asked; "+words.Unbroken(view.ToExplain, s.Cluster, "")+" asks it.")
 		return
 	}
-	g.para(2, plain, g.sentence(d.Reason, d.Message))
-	g.advice(2, next(d.Reason, ref.String(), p.Env))
+	d := s.Decision.Decision
+	g.para(2, plain, g.Sentence(d.Reason, d.Message))
+	g.advice(2, next(d.Reason, s.Cluster, s.Policy.Env))
 	g.line("")
-	g.facts(*d)
+	g.facts(*s.Decision)
 }
 
-func (g *page) rotation(r policy.Rotation, d *policy.Decision, p *policy.Policy) {
-	run := ""
-	if len(r.Transitions) > 0 {
-		run = " (run " + clean(r.Transitions[0].Run) + ")"
-	}
-	whose := "started by this tool" + run
-	switch {
-	case r.Origin == policy.Foreign && r.Carry:
-		whose = "started by somebody else, carried by us"
-	case r.Origin == policy.Foreign:
-		whose = "started by somebody else, watched"
-	case r.Origin == policy.Claimed:
-		whose = "started by this tool and accepted late" + run
-	}
-	g.parts(bold, clean(r.Cluster.String()), string(r.Phase)+" for "+lasting(g.now.Sub(r.Entered(r.Phase))), fmt.Sprintf("attempt %d", r.AttemptNo), whose, "times are "+g.zone())
-	if d != nil && (len(d.Message) > 0 || d.Reason != "") {
-		g.para(2, plain, g.sentence(d.Reason, d.Message))
-		g.advice(2, next(d.Reason, r.Cluster.String(), p.Env))
-	}
-	g.line("")
-	rs := g.phaseRows(r, d, p)
-	g.rows(g.fit(g.names(rs), rs), rs)
-	g.room(r)
-	g.line("")
-	g.fact("old CA", fmt.Sprintf("%s  %s to %s", short(r.Baseline.CA.Fingerprint), day(r.Baseline.CA.Issued), day(r.Baseline.CA.Expires)))
-	if r.New.Fingerprint != "" {
-		g.fact("new CA", fmt.Sprintf("%s  %s to %s", short(r.New.Fingerprint), day(r.New.Issued), day(r.New.Expires)))
-		g.advice(2, "what clients must update: "+advice(ToHandOver, r.Cluster.String(), ""))
-	}
-}
-
-// fact writes a labelled line.
-func (g *page) fact(label, text string) {
-	for i, l := range wrap(text, g.width-11) {
-		if i > 0 {
-			label = ""
+func (g *page) rotation(s view.Story) {
+	r, f := s.InFlight.Rotation, s.InFlight
+	whose := view.Whose(r)
+	if whose == "" {
+		whose = "started by this tool"
+		if r.Origin == policy.Claimed {
+			whose += " and accepted late"
 		}
-		g.line("  %s %s", pad(label, 8), l)
+		if len(r.Transitions) > 0 {
+			whose += " (run " + clean(r.Transitions[0].Run) + ")"
+		}
 	}
+	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(g.Now.Sub(f.Since.Time)), fmt.Sprintf("attempt %d", f.Attempt), whose, "times are "+g.Name())
+	if c := s.Decision; c != nil && (c.Message != "" || c.Reason != "") {
+		g.para(2, plain, g.Sentence(c.Reason, c.Decision.Message))
+		g.advice(2, next(c.Reason, f.Cluster, s.Policy.Env))
+	}
+	g.line("")
+	rs := g.phaseRows(s)
+	g.rows(g.fit(g.names(rs), rs), rs)
+	g.room(f.GKECompletesAt.Time)
+	g.line("")
+	g.fact("old CA", caText(r.Baseline.CA))
+	if r.New.Fingerprint != "" {
+		g.fact("new CA", caText(r.New))
+		g.advice(2, "what clients must update: "+words.Unbroken(view.ToHandOver, f.Cluster, ""))
+	}
+}
+
+// caText is a CA's short fingerprint and its life.
+func caText(ca policy.CA) string {
+	return fmt.Sprintf("%s  %s to %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires))
 }
 
 // phaseRows are the five phases: what was, what is, what can be soonest.
-func (g *page) phaseRows(r policy.Rotation, d *policy.Decision, p *policy.Policy) []row {
-	ahead := g.ahead(r, d, p)
+func (g *page) phaseRows(s view.Story) []row {
+	r, ahead := s.InFlight.Rotation, map[policy.Phase]string{
+		policy.UpdatingClients: "when every pool is recreated",
+		policy.Completing:      g.completionAhead(s),
+		policy.Verifying:       "when only the new CA is left",
+	}
 	var rs []row
 	for i, phase := range policy.Phases {
 		at := r.Entered(phase)
@@ -97,11 +94,11 @@ func (g *page) phaseRows(r policy.Rotation, d *policy.Decision, p *policy.Policy
 		out := row{name: string(phase)}
 		switch {
 		case current:
-			out.what, out.style = g.at(at), bold
-			out.text = joined("now, for "+lasting(g.now.Sub(at)), g.evidence(phase, r, d))
+			out.what, out.style = g.At(at), bold
+			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
 		case passed && !at.IsZero():
-			out.what = g.at(at)
-			out.text = joined(lasting(leftAt(r, phase, g.now).Sub(at)), g.evidence(phase, r, d))
+			out.what = g.At(at)
+			out.text = words.Joined(words.Lasting(leftAt(r, phase, g.Now).Sub(at)), g.evidence(phase, s))
 		case passed:
 			out.text = "not seen by us"
 		default:
@@ -124,24 +121,25 @@ func leftAt(r policy.Rotation, phase policy.Phase, now time.Time) time.Time {
 }
 
 // evidence is what the record holds about a phase.
-func (g *page) evidence(phase policy.Phase, r policy.Rotation, d *policy.Decision) string {
+func (g *page) evidence(phase policy.Phase, s view.Story) string {
+	r := s.InFlight.Rotation
 	switch phase {
 	case policy.Starting:
 		text := clean(r.StartOp.Operation)
 		if r.StartOp.Done() {
 			text += " done"
 		}
-		if d != nil && r.Baseline.Endpoint != "" && d.Cluster.Endpoint != "" && d.Cluster.Endpoint != r.Baseline.Endpoint {
-			text = joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(d.Cluster.Endpoint))
+		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" && c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
+			text = words.Joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(c.Decision.Cluster.Endpoint))
 		}
 		return text
 	case policy.RecreatingNodes:
 		return g.poolEvidence(r)
 	case policy.UpdatingClients:
-		return "handed over " + g.at(r.HandedOverAt)
+		return "handed over " + g.At(r.HandedOverAt)
 	case policy.Completing:
 		if r.Call != nil && r.Call.Kind == policy.CallComplete {
-			return joined(string(r.Call.State), clean(r.Call.Operation), clean(r.Call.RawError))
+			return words.Joined(string(r.Call.State), clean(r.Call.Operation), clean(r.Call.RawError))
 		}
 	case policy.Verifying:
 		if r.CompletedBy != "" {
@@ -165,13 +163,13 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 		text := cmp.Or(clean(name), "control plane")
 		switch {
 		case w.Done():
-			text += " done " + g.at(w.EndedAt)
+			text += " done " + g.At(w.EndedAt)
 		case w.LeftToGKE != "":
 			text += " left to GKE: " + clean(w.LeftToGKE)
 		case w.Operation != "" && w.LastError == "":
-			text += " under way since " + g.at(w.StartedAt) + " (" + clean(w.Operation) + ")"
+			text += " under way since " + g.At(w.StartedAt) + " (" + clean(w.Operation) + ")"
 		case w.LastError != "":
-			text += fmt.Sprintf(" failed %s: %s", plural(w.Failures, "time", "times"), clean(w.LastError))
+			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"), clean(w.LastError))
 		default:
 			text += " waits"
 		}
@@ -184,122 +182,74 @@ func (g *page) poolEvidence(r policy.Rotation) string {
 	return strings.Join(said, " · ")
 }
 
-// ahead says when the phases that are still to come can begin at the soonest,
-// by what is known now.
-func (g *page) ahead(r policy.Rotation, d *policy.Decision, p *policy.Policy) map[policy.Phase]string {
-	return map[policy.Phase]string{
-		policy.UpdatingClients: "when every pool is recreated",
-		policy.Completing:      g.completionAhead(r, d, p),
-		policy.Verifying:       "when only the new CA is left",
-	}
-}
-
 // completionAhead says when the completion can come at the soonest: by the
-// gates where they were asked, else by soak and calendars, which an emergency
-// shortens.
-func (g *page) completionAhead(r policy.Rotation, d *policy.Decision, p *policy.Policy) string {
-	if d != nil && r.Phase == policy.UpdatingClients && len(d.Gates) > 0 {
-		return g.completionGates(d.Gates)
-	}
-	emergency := r.Emergency || r.Urgent || (d != nil && (d.Emergency || d.Urgent))
-	if r.HandedOverAt.IsZero() || emergency {
-		return "when the soak is over and a window is open"
-	}
-	soak := r.HandedOverAt.Add(p.Soak)
-	if done := r.NodesDoneAt(); !done.IsZero() {
-		if after := done.Add(min(p.Soak, policy.NodeSoak)); after.After(soak) {
-			soak = after
-		}
-	}
-	if soak.Before(g.now) {
-		soak = g.now
-	}
-	calendar, text := window.All(p.CompleteWindow, p.Freezes), "COMPLETE_WINDOW="+p.CompleteWindow.String()
-	if p.ZonalComplete == policy.ZonalWindow && (d == nil || d.Cluster.Zonal) {
-		calendar, text = p.Freezes, "the cluster's own window where it is zonal"
-	}
-	open, at := window.RoomAt(calendar, soak, policy.Room)
-	if open {
-		at = soak
-	}
-	if at.IsZero() {
-		return text + " does not open outside freezes"
-	}
-	return "not before " + g.at(at) + " (SOAK=" + policy.Days(p.Soak) + ", then " + text + ")"
-}
-
-// completionGates says which gates the completion waits for.
-func (g *page) completionGates(gates []policy.Verdict) string {
-	var last time.Time
-	var names []string
-	for _, v := range gates {
-		if v.Open || v.Lifted {
-			continue
-		}
-		names = append(names, v.Gate)
-		if v.OpensAt.After(last) {
-			last = v.OpensAt
-		}
-	}
+// gates where they were asked, else by soak and calendars.
+func (g *page) completionAhead(s view.Story) string {
+	a := s.CompletionAhead()
+	last, names := g.At(a.From), strings.Join(a.Gates, ", ")
 	switch {
-	case len(names) == 0:
+	case !a.Known:
+		return "when the soak is over and a window is open"
+	case a.Asked && names == "":
 		return "with the next run: every gate is open"
-	case last.IsZero():
-		return "waits for " + strings.Join(names, ", ")
+	case a.Asked && last == "":
+		return "waits for " + names
+	case a.Asked:
+		return "not before " + last + " (" + names + ")"
+	case last == "":
+		return a.Calendar + " does not open outside freezes"
 	}
-	return "not before " + g.at(last) + " (" + strings.Join(names, ", ") + ")"
+	return "not before " + last + " (SOAK=" + policy.Days(s.Policy.Soak) + ", then " + a.Calendar + ")"
 }
 
 // room is how much time GKE leaves.
-func (g *page) room(r policy.Rotation) {
-	if r.Phase == policy.Verifying || r.StartedAt().IsZero() {
+func (g *page) room(at time.Time) {
+	if at.IsZero() {
 		return
 	}
-	at := r.StartedAt().Add(policy.AutoCompleteAfter)
-	left, look := lasting(at.Sub(g.now))+" of room.", plain
-	if !at.After(g.now) {
+	left, look := words.Lasting(at.Sub(g.Now))+" of room.", plain
+	if !at.After(g.Now) {
 		left, look = "that is now: it waits only for nodes and its window.", yellow
 	}
-	g.para(2, look, "GKE completes it by itself from "+g.at(at)+": "+left)
+	g.para(2, look, "GKE completes it by itself from "+g.At(at)+": "+left)
 }
 
 // peopleLines are approvals, holds and requests about the cluster.
-func (g *page) peopleLines(doc policy.FleetDoc, ref policy.Ref, r policy.Rotation, d *policy.Decision, p *policy.Policy) {
-	approved := ""
-	for _, a := range doc.Approvals {
-		if a.Cluster == ref && (a.Until.IsZero() || g.now.Before(a.Until)) {
-			approved = joined(approved, "to "+string(a.Kind)+" "+byWhom(a.Said))
+func (g *page) peopleLines(s view.Story) {
+	approved, hold := "", ""
+	for _, a := range s.Approved {
+		if view.Standing(a.Until, g.Now) {
+			approved = words.Joined(approved, "to "+string(a.Kind)+" "+byWhom(a.Said))
 		}
 	}
-	for _, a := range r.Approvals {
-		approved = joined(approved, "used to "+string(a.Kind)+" "+byWhom(a.Said))
+	if s.InFlight != nil {
+		for _, a := range s.InFlight.Rotation.Approvals {
+			approved = words.Joined(approved, "used to "+string(a.Kind)+" "+byWhom(a.Said))
+		}
 	}
-	need := "APPROVAL=" + string(p.Approval)
-	if p.Approval == policy.ApproveNone {
+	need := "APPROVAL=" + string(s.Policy.Approval)
+	if s.Policy.Approval == policy.ApproveNone {
 		need += ", not needed"
 	}
-	hold := ""
-	for _, h := range doc.Holds {
-		if (h.Cluster.IsZero() || h.Cluster == ref) && (h.Until.IsZero() || g.now.Before(h.Until)) {
-			hold = byWhom(h.Said)
-			if !h.Until.IsZero() {
-				hold += ", until " + g.at(h.Until)
+	for _, h := range s.Holds {
+		if view.Standing(h.Until.Time, g.Now) {
+			if hold = byWhom(policy.Said{By: h.By, Reason: h.Reason}); !h.Until.IsZero() {
+				hold += ", " + g.until(h.Until.Time)
 			}
 		}
 	}
-	if d != nil {
+	if s.Decision != nil {
+		d := s.Decision.Decision
 		for _, v := range d.Gates {
 			if v.Gate == "approval" && v.Open && len(v.Message) > 0 && approved == "" { // the book knows nothing of it
 				approved = "by label " + policy.LabelApprove + " on the cluster"
 			}
 		}
-		hold = joined(hold, g.say(p.LabelHold(d.Cluster, g.now)))
+		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))
 	}
 	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+cmp.Or(hold, "none"))
-	for _, q := range doc.Requests {
-		if q.Cluster == ref {
-			g.fact("", string(q.Kind)+" asked for "+g.at(q.At)+" "+byWhom(q.Said))
-		}
+	for _, q := range s.Requests {
+		g.fact("", string(q.Kind)+" asked for "+g.At(q.At)+" "+byWhom(q.Said))
 	}
 }
 
@@ -313,9 +263,9 @@ func (g *page) before(history []policy.Record) {
 			break
 		}
 		r := rec.Rotation
-		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.at(rec.ClosedAt))
+		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
 		if !r.StartedAt().IsZero() {
-			text += " after " + lasting(rec.ClosedAt.Sub(r.StartedAt()))
+			text += " after " + words.Lasting(rec.ClosedAt.Sub(r.StartedAt()))
 		}
 		if r.New.Fingerprint != "" {
 			text += fmt.Sprintf(": %s -> %s", short(r.Baseline.CA.Fingerprint), short(r.New.Fingerprint))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -36,9 +38,9 @@ func Story(w io.Writer, s sim.Story, p *policy.Policy, o Options) error {
 }
 
 func (g *page) storyHead(s sim.Story) {
-	g.parts(bold, "Simulated GKE", plural(len(s.Clusters), "cluster", "clusters")+" in "+plural(projectsOf(s), "project", "projects"),
-		"a run every "+lasting(s.Every)+" from "+s.From.In(g.o.Zone).Format("Mon 2006-01-02 15:04 ")+g.zone(),
-		plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
+	g.parts(bold, "Simulated GKE", words.Plural(len(s.Clusters), "cluster", "clusters")+" in "+words.Plural(projectsOf(s), "project", "projects"),
+		"a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
+		words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
 	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own, all else is yours. Nothing touches Google Cloud.")
 	g.line("")
 }
@@ -64,7 +66,7 @@ func phaseStyle(p policy.Phase) style {
 
 // changes writes one line per phase change.
 func (g *page) changes(s sim.Story) {
-	names := shortNames(s)
+	names := view.ShortNames(s)
 	longest := 0
 	for _, n := range names {
 		longest = max(longest, cells(n))
@@ -73,10 +75,10 @@ func (g *page) changes(s sim.Story) {
 	at := 2 + len("Mon 02 Jan 15:04") + 2 + longest + 2 + changeWide + 2
 	for _, c := range s.Changes[:min(len(s.Changes), mostChanges)] {
 		word, look := changeWord(c)
-		head := "  " + pad(g.at(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
+		head := "  " + pad(g.At(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
 		text := g.changeWords(c)
 		if cells(head)+changeWide > g.width { // no room for the name beside
-			g.line("  %s  %s", g.at(c.At), g.paint(look, word))
+			g.line("  %s  %s", g.At(c.At), g.paint(look, word))
 			g.para(6, plain, strings.TrimSuffix(names[c.Cluster]+": "+text, ": "))
 			continue
 		}
@@ -85,12 +87,7 @@ func (g *page) changes(s sim.Story) {
 			g.para(6, plain, text)
 			continue
 		}
-		for i, l := range wrap(text, g.width-at) {
-			if i > 0 {
-				head, word = strings.Repeat(" ", at-changeWide-2), ""
-			}
-			g.line("%s", head+g.paint(look, word)+strings.Repeat(" ", max(changeWide-cells(word), 0)+2)+l)
-		}
+		g.hang(at, head+g.paint(look, word)+strings.Repeat(" ", max(changeWide-cells(word), 0)+2), plain, text)
 	}
 	if n := len(s.Changes) - mostChanges; n > 0 {
 		g.line("  and %d more phase changes: --format json", n)
@@ -107,7 +104,7 @@ func (g *page) heapedChanges(s sim.Story) {
 		at   int64
 		word string
 	}
-	names := shortNames(s)
+	names := view.ShortNames(s)
 	var order []key
 	heaps := map[key][]sim.Change{}
 	for _, c := range s.Changes {
@@ -125,17 +122,10 @@ func (g *page) heapedChanges(s sim.Story) {
 		}
 		heap := heaps[k]
 		word, look := changeWord(heap[0])
-		var few []string
-		for _, c := range heap[:min(len(heap), 3)] {
-			few = append(few, names[c.Cluster])
-		}
-		text := fmt.Sprintf("%4d  %s", len(heap), strings.Join(few, ", "))
-		if n := len(heap) - len(few); n > 0 {
-			text += fmt.Sprintf(" and %d more", n)
-		}
-		head := "  " + pad(g.at(heap[0].At), len("Mon 02 Jan 15:04")) + "  "
+		text := fmt.Sprintf("%4d  %s", len(heap), fewOf(heap, func(c sim.Change) string { return names[c.Cluster] }))
+		head := "  " + pad(g.At(heap[0].At), len("Mon 02 Jan 15:04")) + "  "
 		if room := g.width - cells(head) - changeWide - 1; room >= 20 {
-			g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), cutEnd(text, room))
+			g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), words.Cut(text, room))
 			continue
 		}
 		g.line("%s%s", head, g.paint(look, word))
@@ -144,6 +134,15 @@ func (g *page) heapedChanges(s sim.Story) {
 	if len(order) > 0 {
 		g.line("")
 	}
+}
+
+// fewOf names the first three and counts the rest.
+func fewOf[T any](list []T, name func(T) string) string {
+	names := make([]string, len(list))
+	for i, x := range list {
+		names[i] = name(x)
+	}
+	return words.Few(names, 3)
 }
 
 // changeWide is the width of the longest phase.
@@ -163,34 +162,11 @@ func changeWord(c sim.Change) (string, style) {
 // changeWords says what a phase change rests on; of a start also what let it
 // go.
 func (g *page) changeWords(c sim.Change) string {
-	text := g.sentence(c.Reason, c.Message)
+	text := g.Sentence(c.Reason, c.Message)
 	if c.Phase != policy.Starting || c.Gates == nil {
 		return text
 	}
-	return joined(text, g.openUntil(c.Gates))
-}
-
-// shortNames are the clusters' names, with as much of project and location as
-// tells them apart.
-func shortNames(s sim.Story) map[policy.Ref]string {
-	count := map[string]int{}
-	for _, c := range s.Clusters {
-		count[c.Cluster.Name]++
-		count[c.Cluster.Project+"/"+c.Cluster.Name]++
-	}
-	names := map[policy.Ref]string{}
-	for _, c := range s.Clusters {
-		ref := c.Cluster
-		switch {
-		case count[ref.Name] == 1:
-			names[ref] = clean(ref.Name)
-		case count[ref.Project+"/"+ref.Name] == 1:
-			names[ref] = clean(ref.Project + "/" + ref.Name)
-		default:
-			names[ref] = clean(ref.String())
-		}
-	}
-	return names
+	return words.Joined(text, g.openUntil(c.Gates))
 }
 
 // ranked orders chapters as they happened: by start, then the others, those
@@ -202,65 +178,50 @@ func ranked(s sim.Story) []sim.Chapter {
 			return 3
 		case c.Outcome == sim.NotDue:
 			return 2
-		case c.Entered[policy.Starting].IsZero() && c.Entered[policy.RecreatingNodes].IsZero():
+		case view.Began(c).IsZero():
 			return 1
 		}
 		return 0
 	}
 	list := slices.Clone(s.Clusters)
 	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
-		return cmp.Or(rank(a)-rank(b), began(a).Compare(began(b)), a.Cluster.Compare(b.Cluster))
+		return cmp.Or(rank(a)-rank(b), view.Began(a).Compare(view.Began(b)), a.Cluster.Compare(b.Cluster))
 	})
 	return list
 }
 
-// began is when the rotation was first seen, zero when there was none.
-func began(c sim.Chapter) time.Time {
-	if t := c.Entered[policy.Starting]; !t.IsZero() {
-		return t
-	}
-	return c.Entered[policy.RecreatingNodes]
-}
-
-// nodesDone is when the rotation left its nodes behind.
-func nodesDone(c sim.Chapter) time.Time { return c.Entered[policy.UpdatingClients] }
-
 func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
-	count := map[sim.Outcome]int{}
-	for _, c := range s.Clusters {
-		count[c.Outcome]++
-	}
+	count := view.Outcomes(s)
 	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
-	part := func(o sim.Outcome, text string) string {
-		if count[o] == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%d %s", count[o], text)
-	}
 	look := green
 	if count[sim.Verified] < due {
 		look = yellow
 	}
 	g.line("")
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
-		part(sim.InFlight, "in flight"), part(sim.Waiting, "waiting"), part(sim.NotDue, "not due"),
-		part(sim.NeedsPeople, needs(count[sim.NeedsPeople])), part(sim.Unreadable, "unreadable"),
+		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
+		counted(count[sim.NeedsPeople], "needs people", "need people"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, p.MaxActive))
-	wall := ""
-	if g.o.Wall > 0 {
-		wall = fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
-	}
 	faults := ""
 	if len(s.Words) > 0 {
-		faults = fmt.Sprintf("%s (%s)", plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
+		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
 	}
-	g.parts(plain, plural(s.Runs, "run", "runs"), plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults, wall)
+	g.parts(plain, words.Plural(s.Runs, "run", "runs"), words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults, g.wall())
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 
-func needs(n int) string {
-	if n == 1 {
-		return "needs people"
+// counted is a number of clusters and what they do; "" for none.
+func counted(n int, one, many string) string {
+	if n == 0 {
+		return ""
 	}
-	return "need people"
+	return words.Plural(n, one, many)
+}
+
+// wall is how long it took; "" when nobody measured.
+func (g *page) wall() string {
+	if g.o.Wall == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
 }

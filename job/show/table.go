@@ -3,30 +3,64 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/reason"
 )
 
-// column is one column of the story's table. Those with the highest drop go
-// first where the terminal is narrow; 0 stays.
+// column is one column of a table. Those with the highest drop go first where
+// the terminal is narrow; 0 stays.
 type column struct {
 	title string
 	drop  int
-	cell  func(*page, sim.Chapter) string
+	cells []string // one a row
 	width int
 }
 
-var columns = []column{
-	{"OLD CA", 2, func(_ *page, c sim.Chapter) string { return caCell(c.OldCA) }, 0},
-	{"NEW CA", 5, func(_ *page, c sim.Chapter) string { return caCell(c.NewCA) }, 0},
-	{"STARTED", 1, func(g *page, c sim.Chapter) string { return g.hour(began(c)) }, 0},
-	{"NODES DONE", 4, func(g *page, c sim.Chapter) string { return g.hour(nodesDone(c)) }, 0},
-	{"COMPLETED", 3, func(g *page, c sim.Chapter) string { return g.hour(c.Entered[policy.Completing]) }, 0},
-	{"VERIFIED", 0, func(g *page, c sim.Chapter) string { return g.hour(c.Closed) }, 0},
+// columns are those that fit beside so much else, each no wider than most; 0:
+// as wide as it is.
+func (g *page) columns(cols []column, beside, most int) []column {
+	for i, c := range cols {
+		w := len(c.title)
+		for _, cell := range c.cells {
+			w = max(w, cells(cell))
+		}
+		if cols[i].width = w; most > 0 {
+			cols[i].width = min(w, most)
+		}
+	}
+	for {
+		used, worst := beside, 0
+		for i, c := range cols {
+			used += c.width + 2
+			if c.drop > cols[worst].drop {
+				worst = i
+			}
+		}
+		if used <= g.width || cols[worst].drop == 0 {
+			return cols
+		}
+		cols = slices.Delete(cols, worst, worst+1)
+	}
+}
+
+// storyColumns are the columns of the story's table.
+func (g *page) storyColumns(list []sim.Chapter) []column {
+	cols := []column{{title: "OLD CA", drop: 2}, {title: "NEW CA", drop: 5}, {title: "STARTED", drop: 1}, {title: "NODES DONE", drop: 4}, {title: "COMPLETED", drop: 3}, {title: "VERIFIED"}}
+	for _, c := range list {
+		for i, cell := range []string{
+			caCell(c.OldCA), caCell(c.NewCA), g.hour(view.Began(c)), g.hour(c.Entered[policy.UpdatingClients]), g.hour(c.Entered[policy.Completing]), g.hour(c.Closed),
+		} {
+			cols[i].cells = append(cols[i].cells, cell)
+		}
+	}
+	return cols
 }
 
 func caCell(ca policy.CA) string {
@@ -50,7 +84,7 @@ func (g *page) hour(t time.Time) string {
 	} else {
 		form += "15:04"
 	}
-	return t.In(g.o.Zone).Format(form)
+	return g.In(t).Format(form)
 }
 
 // chapters writes the table: one line a cluster, and the rest counted.
@@ -69,13 +103,17 @@ func (g *page) chapters(s sim.Story) {
 		}
 		last = max(last, cells(g.waited(c)))
 	}
-	cols := g.columns(list, names, min(last, 34))
-	g.tableHead(cols, names)
-	for _, c := range list {
-		g.chapter(c, cols, names)
+	cols := g.columns(g.storyColumns(list), names+2+min(last, 34), 0)
+	head := pad("CLUSTER", names)
+	for _, col := range cols {
+		head += "  " + pad(col.title, col.width)
 	}
-	if len(left) > 0 {
-		g.para(0, plain, fmt.Sprintf("and %d more (%s): --format json", sum(left), countsOf(left)))
+	g.line("%s", g.paint(bold, head+"  WAITED MOST FOR"))
+	for i, c := range list {
+		g.chapter(c, i, cols, names)
+	}
+	if n := len(s.Clusters) - len(list); n > 0 {
+		g.para(0, plain, fmt.Sprintf("and %d more (%s): --format json", n, countsOf(left)))
 	}
 }
 
@@ -89,14 +127,6 @@ func onTheHour(list []sim.Chapter) bool {
 		}
 	}
 	return true
-}
-
-func (g *page) tableHead(cols []column, names int) {
-	head := pad("CLUSTER", names)
-	for _, col := range cols {
-		head += "  " + pad(col.title, col.width)
-	}
-	g.line("%s", g.paint(bold, head+"  WAITED MOST FOR"))
 }
 
 // choose takes the chapters to show and counts the others by outcome.
@@ -118,43 +148,10 @@ func choose(list []sim.Chapter) ([]sim.Chapter, map[string]int) {
 	return shown, left
 }
 
-func sum(count map[string]int) int {
-	n := 0
-	for _, c := range count {
-		n += c
-	}
-	return n
-}
-
-// columns are those that fit beside the names and last columns of text.
-func (g *page) columns(list []sim.Chapter, names, last int) []column {
-	cols := make([]column, len(columns))
-	copy(cols, columns)
-	for i := range cols {
-		cols[i].width = len(cols[i].title)
-		for _, c := range list {
-			cols[i].width = max(cols[i].width, cells(cols[i].cell(g, c)))
-		}
-	}
-	for {
-		used, worst := names+2+last, 0
-		for i, c := range cols {
-			used += c.width + 2
-			if c.drop > cols[worst].drop {
-				worst = i
-			}
-		}
-		if used <= g.width || cols[worst].drop == 0 {
-			return cols
-		}
-		cols = append(cols[:worst], cols[worst+1:]...)
-	}
-}
-
-func (g *page) chapter(c sim.Chapter, cols []column, names int) {
-	full := clean(c.Cluster.String())
+func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
+	full, idle := clean(c.Cluster.String()), view.Began(c).IsZero()
 	line := pad(full, names)
-	if text := g.waited(c); cells(full) > names && began(c).IsZero() && cells(full)+2+cells(text) <= g.width {
+	if text := g.waited(c); cells(full) > names && idle && cells(full)+2+cells(text) <= g.width {
 		g.line("%s  %s", full, g.paint(outcomeStyle(c.Outcome), text))
 		return
 	}
@@ -165,10 +162,10 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 	at := names + 2
 	dates := ""
 	for _, col := range cols {
-		if began(c).IsZero() && col.title != "OLD CA" {
+		if idle && col.title != "OLD CA" {
 			continue // nothing happened: the reason comes at once
 		}
-		dates += pad(col.cell(g, c), col.width) + "  "
+		dates += pad(col.cells[row], col.width) + "  "
 		at += col.width + 2
 	}
 	look := outcomeStyle(c.Outcome)
@@ -178,7 +175,7 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 		if room < 24 {
 			room = g.width - 6 // it goes below
 		}
-		text = cutEnd(text, room)
+		text = words.Cut(text, room)
 	}
 	if g.width-at < 24 { // no room beside: below
 		if dates = strings.TrimRight(line+"  "+dates, " "); dates != "" {
@@ -187,12 +184,7 @@ func (g *page) chapter(c sim.Chapter, cols []column, names int) {
 		g.para(6, look, text)
 		return
 	}
-	for i, l := range wrap(text, g.width-at) {
-		if i > 0 {
-			line, dates = "", strings.Repeat(" ", at-2)
-		}
-		g.line("%s", strings.TrimRight(line+"  "+dates+g.paint(look, l), " "))
-	}
+	g.hang(at, line+"  "+dates, look, text)
 }
 
 func outcomeStyle(o sim.Outcome) style {
@@ -207,7 +199,7 @@ func outcomeStyle(o sim.Outcome) style {
 
 // waited is what the cluster waited for longest, or why nothing happened.
 func (g *page) waited(c sim.Chapter) string {
-	why := g.sentence(c.Reason, c.Message)
+	why := g.Sentence(c.Reason, c.Message)
 	switch c.Outcome {
 	case sim.NeedsPeople:
 		return "NEEDS PEOPLE: " + why
@@ -218,13 +210,13 @@ func (g *page) waited(c sim.Chapter) string {
 	case sim.Waiting:
 		return "WAITING: " + why
 	case sim.InFlight:
-		return "IN FLIGHT: " + joined(string(c.Phase), why)
+		return "IN FLIGHT: " + words.Joined(string(c.Phase), why)
 	}
 	if len(c.Waited) == 0 {
 		return ""
 	}
 	w := c.Waited[0]
-	return lasting(w.Time) + " " + g.gateWords(w)
+	return words.Lasting(w.Time) + " " + g.gateWords(w)
 }
 
 // gateWords says in a few words what was waited for.
@@ -239,7 +231,7 @@ func (g *page) gateWords(w sim.Wait) string {
 	switch w.Reason {
 	case reason.WindowClosed, reason.CompleteWindowShut, reason.StartWindowClosed,
 		reason.Excluded, reason.WaveShut, reason.Held, reason.HeldByLabel:
-		return cmp.Or(g.say(w.Message.Head()), what)
+		return cmp.Or(g.Say(w.Message.Head()), what)
 	}
 	return what
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/reason"
 )
@@ -14,7 +15,7 @@ func TestAdviceInParts(t *testing.T) {
 	const evil = "p/l/a b'; rm -rf ~"
 	for _, reason := range reason.All() {
 		whole, prose := "", ""
-		for _, part := range Next(reason, "p/l/c", "prod") {
+		for _, part := range words.Advice(reason.Info().Next, "p/l/c", "prod") {
 			whole += part.Text
 			if !part.Command {
 				prose += part.Text
@@ -29,7 +30,7 @@ func TestAdviceInParts(t *testing.T) {
 				t.Errorf("%s: the words %q hold a command", reason, prose)
 			}
 		}
-		for _, part := range Next(reason, evil, evil) {
+		for _, part := range words.Advice(reason.Info().Next, evil, evil) {
 			if part.Command && strings.Contains(strings.ReplaceAll(part.Text, words.Quote(evil), ""), "rm -rf") {
 				t.Errorf("%s: a shell would run %q", reason, part.Text)
 			}
@@ -41,7 +42,7 @@ func TestAdviceInParts(t *testing.T) {
 func TestMeaningsAreText(t *testing.T) {
 	p := testPolicy()
 	p.Projects = []string{"shop\x1b[2J\u202e"}
-	ms := Meanings(p, "act")
+	ms := view.Meanings(p, "act")
 	if len(ms) != 5 || ms[1].Title != "When a CA is due" {
 		t.Errorf("%+v", ms)
 	}

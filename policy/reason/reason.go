@@ -36,6 +36,8 @@ type Info struct {
 	// the cluster waits, and it gets one of the next.
 	Slot   string
 	Queued bool
+	// Standing is what it says of where a cluster stands that the action does not.
+	Standing Standing
 	// Blame is the setting, or what else it is, that people can change; "" where
 	// the message names it.
 	Blame string
@@ -47,6 +49,17 @@ type Advice string
 
 // String is the advice for people who fill in the names.
 func (a Advice) String() string { return strings.ReplaceAll(string(a), "`", "") }
+
+// Standing is where a cluster stands when its action does not say it.
+type Standing int
+
+// Where it stands.
+const (
+	ByAction     Standing = iota // as the action says
+	Outside                      // outside the policy
+	TooEarly                     // not due
+	BehindOthers                 // idle, until what others wait for is over
+)
 
 // WaitsOn is who ends something when no clock of ours does.
 type WaitsOn int

@@ -4,9 +4,11 @@ var table = map[Code]Info{
 	NotSelected: {
 		Sentence: "The policy does not select this cluster.",
 		Next:     "Change `ROTATOR_SELECTOR` or `ROTATOR_LOCATIONS` to include it.",
+		Standing: Outside,
 	},
 	NotDue: {
 		Sentence: "The CA is neither near its expiry nor older than the policy allows.",
+		Standing: TooEarly,
 	},
 	IsDue: {
 		Sentence: "The CA must be replaced.",
@@ -89,7 +91,7 @@ var table = map[Code]Info{
 	BreakerOpen: {
 		Sentence: "Failed or stuck rotations wait for a person; no new ones start.",
 		Next:     "Look at `rotator status`, then `rotator retry CLUSTER --by NAME --reason WHY` or `rotator close CLUSTER --by NAME --reason WHY`.",
-		WaitsOn:  OnPeople, ToldElsewhere: true,
+		WaitsOn:  OnPeople, ToldElsewhere: true, Standing: BehindOthers,
 	},
 	WaveShut: {
 		Sentence: "An earlier wave is not verified yet, or its soak is not over.",

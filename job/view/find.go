@@ -1,4 +1,4 @@
-package show
+package view
 
 import (
 	"cmp"
@@ -28,27 +28,24 @@ func Find(known []policy.Ref, text string) (policy.Ref, error) {
 		return ends[0], nil
 	}
 	if len(ends) > 1 {
-		return policy.Ref{}, fmt.Errorf("%q names %d clusters: %s", clean(text), len(ends), alternatives(ends))
+		return policy.Ref{}, fmt.Errorf("%q names %d clusters: %s", words.Harmless(text), len(ends), alternatives(ends))
 	}
 	if near := nearest(known, text); len(near) > 0 {
-		return policy.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", clean(text), alternatives(near))
+		return policy.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", words.Harmless(text), alternatives(near))
 	}
-	return policy.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", clean(text))
+	return policy.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", words.Harmless(text))
 }
 
 func alternatives(refs []policy.Ref) string {
 	const few = 5
 	var names []string
 	for _, ref := range refs[:min(len(refs), few)] {
-		names = append(names, clean(ref.String()))
+		names = append(names, words.Harmless(ref.String()))
 	}
 	if n := len(refs) - few; n > 0 {
 		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
 	}
-	if n := len(names); n > 1 {
-		return strings.Join(names[:n-1], ", ") + " or " + names[n-1]
-	}
-	return names[0]
+	return words.Listed(names, "or")
 }
 
 // nearest gives at most three clusters whose names are a few letters away.
@@ -86,11 +83,11 @@ func DidYouMean(known []policy.Ref, text string) string {
 	return " (did you mean " + alternatives(near) + "?)"
 }
 
-// Refs lists the clusters of decisions, for [Find].
-func Refs(ds []policy.Decision) []policy.Ref {
-	refs := make([]policy.Ref, len(ds))
-	for i, d := range ds {
-		refs[i] = d.Cluster.Ref
+// Refs lists the clusters of the plan, for [Find].
+func (p Plan) Refs() []policy.Ref {
+	refs := make([]policy.Ref, len(p.Clusters))
+	for i, c := range p.Clusters {
+		refs[i] = c.Decision.Cluster.Ref
 	}
 	return refs
 }

@@ -1,37 +1,42 @@
-package show
+// Package ics writes the calendar of a forecast as iCalendar (RFC 5545).
+package ics
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	ics "github.com/arran4/golang-ical"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
 // leastEvent is how long an event is drawn at least: calls take minutes.
 const leastEvent = time.Hour
 
-// ForecastICS writes the calendar of a forecast as iCalendar (RFC 5545), for
-// people to subscribe to: of each rotation its start, its node work, the time
-// for updating clients, and its completion. An event keeps its id from forecast
-// to forecast, so that it moves instead of doubling. The error is the writer's.
-func ForecastICS(w io.Writer, f sim.Forecast, p *policy.Policy, o ForecastOptions) error {
-	cal := ics.NewCalendarFor("gke-credential-rotator")
+// Write writes the calendar of a forecast, for people to subscribe to: of each
+// rotation its start, its node work, the time for updating clients, and its
+// completion. An event keeps its id from forecast to forecast, so that it moves
+// instead of doubling. The error is the writer's.
+func Write(w io.Writer, v view.Forecast) error {
+	cal, f := ics.NewCalendarFor("gke-credential-rotator"), v.Play
 	cal.SetProductId("-//gke-credential-rotator//forecast//EN")
 	cal.SetMethod(ics.MethodPublish)
 	title := "GKE credential rotations"
-	if p.Env != "" && o.Fleet == "" {
-		title += ", " + plainText(p.Env)
+	if v.Policy.Env != "" && v.Fleet == "" {
+		title += ", " + plainText(v.Policy.Env)
 	}
 	cal.SetXWRCalName(title)
 	cal.SetXPublishedTTL("PT6H")
-	names := shortNames(f.Story)
+	names := view.ShortNames(f.Story)
 	last := map[string]string{} // of two tries with the same CA the last one counts
 	for _, t := range f.Turns {
 		last[uid(t, "")] = t.Attempt
@@ -72,9 +77,9 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		event := cal.AddEvent(uid(t, e.phase))
 		event.SetDtStampTime(f.From)
 		event.SetStartAt(e.from)
-		event.SetEndAt(later(e.to, e.from.Add(leastEvent)))
+		event.SetEndAt(slices.MaxFunc([]time.Time{e.to, e.from.Add(leastEvent)}, time.Time.Compare))
 		event.SetSummary(e.title)
-		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " + short(t.OldCA.Fingerprint) + ", it expires " + day(t.OldCA.Expires)}
+		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " + cmp.Or(t.OldCA.Fingerprint.Short(), "?") + ", it expires " + words.Day(t.OldCA.Expires)}
 		if e.phase == "clients" && !t.SoakEnds.IsZero() {
 			text = append(text, "SOAK ends "+t.SoakEnds.UTC().Format("Mon 2006-01-02 15:04 UTC"))
 		}
@@ -106,4 +111,4 @@ func uid(t sim.Turn, phase string) string {
 
 // plainText is text that every parser reads alike: they disagree about a
 // backslash before an n.
-func plainText(s string) string { return strings.ReplaceAll(clean(s), `\`, "/") }
+func plainText(s string) string { return strings.ReplaceAll(words.Harmless(s), `\`, "/") }

@@ -1,4 +1,4 @@
-package show
+package view
 
 import (
 	"cmp"
@@ -8,9 +8,9 @@ import (
 	"gke-credential-rotator/policy"
 )
 
-// policyJSON is the policy for programs: the names of the settings in camel
+// Policy is the policy in force: the names of the settings in camel
 // case, the values in the form that the settings take.
-type policyJSON struct {
+type Policy struct {
 	Env                   string   `json:"env"`
 	Projects              []string `json:"projects"`
 	Locations             []string `json:"locations"`
@@ -46,14 +46,15 @@ type policyJSON struct {
 	Every                 string   `json:"every"`
 }
 
-func policyOf(p *policy.Policy) policyJSON {
+// PolicyOf makes it.
+func PolicyOf(p *policy.Policy) Policy {
 	urgent := "none"
 	if p.Urgent != nil {
 		urgent = p.Urgent.String()
 	}
 	waves, _ := policy.Waves(p.Waves).MarshalText() // cannot fail: it joins names
-	return policyJSON{
-		Env: p.Env, Projects: filled(p.Projects), Locations: filled(p.Locations), Selector: p.Selector.String(),
+	return Policy{
+		Env: p.Env, Projects: listed(p.Projects), Locations: listed(p.Locations), Selector: p.Selector.String(),
 		RotateBeforeExpiry: policy.Days(p.RotateBeforeExpiry), MaxCAAge: offOr(p.MaxCAAge), RotateIssuedBefore: dateOr(p.RotateIssuedBefore),
 		Urgent: urgent, SoakUrgent: policy.Days(p.SoakUrgent), UrgentMaxActive: p.UrgentMaxActive,
 		EmergencyBeforeExpiry: policy.Days(p.EmergencyBeforeExpiry), EmergencyMaxActive: p.EmergencyMaxActive,
@@ -64,14 +65,6 @@ func policyOf(p *policy.Policy) policyJSON {
 		MaxActivePerLocation: numberOr(p.MaxActivePerLocation, "off"), Waves: string(waves), WaveSoak: policy.Days(p.WaveSoak),
 		MaxFailed: p.MaxFailed, StuckAfter: policy.Days(p.StuckAfter), Every: policy.Days(p.Every),
 	}
-}
-
-// filled is never null in JSON.
-func filled(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }
 
 func offOr(d time.Duration) string {
