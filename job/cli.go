@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/job/words"
 )
 
@@ -165,8 +165,8 @@ func clock(at string, s Settings, free bool) (func() time.Time, error) {
 }
 
 // options say how pictures are made for this terminal, if it is one.
-func (a *app) options(mode string) show.Options {
-	o := show.Options{Mode: mode}
+func (a *app) options(mode string) terminal.Options {
+	o := terminal.Options{Mode: mode}
 	if zone := a.vars["TZ"]; zone != "" {
 		if z, err := time.LoadLocation(zone); err == nil {
 			o.Zone = z

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gke-credential-rotator/job/evidence"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view/evidence"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )

@@ -16,10 +16,10 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/view/ics"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 )
 
@@ -244,7 +244,7 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	setup.Policy, setup.Days, setup.Every, setup.Seed = &played, o.days, played.Every, o.seed
 	live := o.a.options("")
 	live.Live = live.Live && o.form == "table"
-	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, live)
+	progress := terminal.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, live)
 	f, err := sim.Foresee(ctx, setup, func(res pass.Result) {
 		progress.See(res)
 		if o.first.At.IsZero() {
@@ -275,7 +275,7 @@ func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, oth
 	if c != nil {
 		v = v.Against(*c, other)
 	}
-	form := show.ForecastOptions{Options: o.a.options(""), All: o.all}
+	form := terminal.ForecastOptions{Options: o.a.options(""), All: o.all}
 	form.Wall = o.a.mono() - o.began
 	switch {
 	case o.form == "json":
@@ -283,9 +283,9 @@ func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, oth
 	case o.form == "ics":
 		return ics.Write(o.a.stdout, v)
 	case c != nil:
-		return show.ForecastCompare(o.a.stdout, v, form)
+		return terminal.ForecastCompare(o.a.stdout, v, form)
 	}
-	return show.Forecast(o.a.stdout, v, form)
+	return terminal.Forecast(o.a.stdout, v, form)
 }
 
 // readSettingsFile reads NAME=value lines as deploy/env has them: to the end of

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/job/handover"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/handover"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
@@ -74,7 +74,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 		case "markdown":
 			return handover.WriteMarkdown(a.stdout, p)
 		default:
-			return show.HandOver(a.stdout, p, a.options(""))
+			return terminal.HandOver(a.stdout, p, a.options(""))
 		}
 	})
 	return cmd

@@ -36,17 +36,17 @@ var house = map[string]struct {
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window", "policy/reason", "policy/fact"}, []string{}, "the simulation drives production code"},
 	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/words":                {nil, []string{"github.com/mattn/go-runewidth"}, "text made harmless and folded, a leaf for all that shows"},
-	"job/handover":             {[]string{"job/words", "policy", "policy/fact"}, []string{}, "facts into words and commands: whoever tells people may use it"},
-	"job/evidence":             {[]string{"job/words", "policy", "policy/reason", "policy/fact"}, []string{}, "records into lines for auditors, nothing added"},
+	"job/view/handover":        {[]string{"job/words", "policy", "policy/fact"}, []string{}, "facts into words and commands: whoever tells people may use it"},
+	"job/view/evidence":        {[]string{"job/words", "policy", "policy/reason", "policy/fact"}, []string{}, "records into lines for auditors, nothing added"},
 	"job/view":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/window", "policy/reason", "policy/fact"}, []string{}, "the one model of what is shown; it settles what renderers must not"},
+	"job/view/html":            {[]string{"job/view", "job/words", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a view as a page of HTML, no deciding"},
 	"job/view/ics":             {[]string{"job/view", "job/sim", "job/words", "policy"}, []string{"github.com/arran4/golang-ical"}, "the calendar of a forecast"},
-	"job/show":                 {[]string{"job/view", "job/handover", "job/sim", "job/pass", "job/words", "policy", "policy/reason"}, []string{}, "a view as text for a terminal, no deciding"},
+	"job/view/terminal":        {[]string{"job/view", "job/view/handover", "job/sim", "job/pass", "job/words", "policy", "policy/reason"}, []string{}, "a view as text for a terminal, no deciding"},
 	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
-	"job/report":               {[]string{"job/view", "job/words", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a view as a page of HTML, no deciding"},
 	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/reason", "policy/fact"}, nil, "brings notices to people's systems, decides nothing"},
 	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
-	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/view", "job/view/ics", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason", "policy/fact"}, nil, "parses, wires, exits"},
+	"job":                      {[]string{"job/words", "job/view/evidence", "job/view/handover", "job/view/html", "job/view/terminal", "job/view", "job/view/ics", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason", "policy/fact"}, nil, "parses, wires, exits"},
 }
 
 // pure packages must not even reach for these of the standard library.

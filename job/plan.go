@@ -4,8 +4,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/terminal"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -57,9 +57,9 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 			if _, err := view.Find(plan.Refs(), *explain); err != nil {
 				return wrong("--explain: %v", err)
 			}
-			return show.Explain(a.stdout, plan, *explain, o)
+			return terminal.Explain(a.stdout, plan, *explain, o)
 		default:
-			return show.Plan(a.stdout, plan, o)
+			return terminal.Plan(a.stdout, plan, o)
 		}
 	})
 	return cmd

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/report"
+	"gke-credential-rotator/job/view/html"
 	"gke-credential-rotator/policy"
 )
 
@@ -22,8 +22,8 @@ func reportFlag(cmd *cobra.Command) *string {
 }
 
 // page is a report of what the command saw and did; the caller adds stories.
-func (a *app) page(command string, s Settings, res pass.Result) report.Page {
-	return report.Page{
+func (a *app) page(command string, s Settings, res pass.Result) html.Page {
+	return html.Page{
 		Command: command, Mode: string(s.Mode.V), Version: version(), Zone: a.options("").Zone,
 		Policy: s.Policy(), Settings: s.inForce(), Result: res,
 	}
@@ -38,7 +38,7 @@ const (
 
 // pageWithEvidence is a report that also shows what the book holds of finished
 // rotations. Where that cannot be read the page is made without it.
-func (a *app) pageWithEvidence(ctx context.Context, command string, s Settings, w pass.World, res pass.Result) report.Page {
+func (a *app) pageWithEvidence(ctx context.Context, command string, s Settings, w pass.World, res pass.Result) html.Page {
 	page := a.page(command, s, res)
 	if w.Store == nil {
 		page.Finished = closed(res)
@@ -70,7 +70,7 @@ func closed(res pass.Result) []policy.Record {
 }
 
 // askedReport writes the report that a person asked for.
-func askedReport(path string, page report.Page) error {
+func askedReport(path string, page html.Page) error {
 	if path == "" {
 		return nil
 	}
@@ -107,9 +107,9 @@ func (a *app) runReport(ctx context.Context, s Settings, w pass.World, res pass.
 
 // saveReport makes the page and puts it in the place of the one before. Who
 // reads meanwhile sees one of the two, whole, where the place can rename.
-func saveReport(path string, page report.Page) error {
+func saveReport(path string, page html.Page) error {
 	var b bytes.Buffer
-	if err := report.Write(&b, page); err != nil {
+	if err := html.Write(&b, page); err != nil {
 		return err
 	}
 	err := replaceFile(path, b.Bytes())

@@ -11,9 +11,9 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 )
 
@@ -109,7 +109,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	setup.Policy.Projects = setup.World.Projects()
 	o := a.options("")
 	o.Live = o.Live && *sm.form == "table"
-	progress := show.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
+	progress := terminal.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
 	began := a.mono()
 	page := a.page("simulate", s, pass.Result{})
 	page.Policy = setup.Policy
@@ -129,7 +129,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 		return view.WriteJSON(a.stdout, view.PlayedOf(story))
 	}
 	o.Wall = a.mono() - began
-	return show.Story(a.stdout, story, setup.Policy, o)
+	return terminal.Story(a.stdout, story, setup.Policy, o)
 }
 
 // setup checks the flags and makes an empty world.

@@ -11,8 +11,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -57,7 +57,7 @@ cluster too, and earlier rotations.`,
 		if *form == "json" {
 			return view.WriteJSON(a.stdout, status)
 		}
-		return show.Status(a.stdout, status, a.options(string(s.Mode.V)))
+		return terminal.Status(a.stdout, status, a.options(string(s.Mode.V)))
 	})
 	return cmd
 }
@@ -94,7 +94,7 @@ func (a *app) clusterStatus(ctx context.Context, s Settings, store state.Store, 
 	if form == "json" {
 		return view.WriteJSON(a.stdout, story)
 	}
-	return show.StatusCluster(a.stdout, story, a.options(string(s.Mode.V)))
+	return terminal.StatusCluster(a.stdout, story, a.options(string(s.Mode.V)))
 }
 
 // decisionOn says what a run would do about one cluster now. A rotation needs

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/terminal"
 )
 
 func (a *app) validateCommand() *cobra.Command {
@@ -24,7 +24,7 @@ from it. It reads the environment only: neither GKE nor the book.`,
 			if err != nil {
 				return err
 			}
-			return show.Policy(a.stdout, s.Policy(), s.inForce(), time.Now().UTC(), a.options(string(s.Mode.V)))
+			return terminal.Policy(a.stdout, s.Policy(), s.inForce(), time.Now().UTC(), a.options(string(s.Mode.V)))
 		}),
 	}
 }

@@ -18,7 +18,7 @@ var targets = []string{
 	"gke/gkesim/FuzzFilter", "gke/gkesim/FuzzFleet", "gke/gkesim/FuzzREST", "gke/gkesim/FuzzSim",
 	"gke/maintenance/FuzzMaintenance",
 	"job/FuzzEnvironment", "job/FuzzLog", "job/FuzzSettings", "job/FuzzSimulate",
-	"job/show/FuzzClean",
+	"job/view/terminal/FuzzClean",
 	"policy/FuzzBundle", "policy/FuzzDuration", "policy/FuzzLabels", "policy/FuzzRef", "policy/FuzzSelector", "policy/FuzzWaves",
 	"policy/window/FuzzFreezes", "policy/window/FuzzParseWeekly", "policy/window/FuzzRecurring",
 	"state/FuzzDocument", "state/FuzzFirestoreDocument",
