@@ -52,6 +52,9 @@ type Cluster struct {
 	Trouble reason.Code `json:"-"`
 	// Skipped is why a run did not carry out what it had decided.
 	Skipped string `json:"-"`
+	// HandOver is what the clients of its rotation must know; zero: nothing yet, or
+	// the rotation has ended.
+	HandOver policy.HandOver `json:"-"`
 	// Finished is its last rotation that has ended, as far as records were given.
 	Finished *policy.Record `json:"-"`
 }
@@ -100,6 +103,9 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []policy.Record, done
 		c := clusterOf(d, res.Fleet.Book, res.At)
 		c.Skipped, c.Finished = was.Skipped, over[d.Cluster.Ref]
 		c.Stand = c.stand(done)
+		if d.Close == "" {
+			c.HandOver, _ = policy.HandOverOf(p, d, res.At, policy.AtAnyTime)
+		}
 		out.Clusters = append(out.Clusters, c)
 	}
 	slices.SortStableFunc(out.Clusters, func(a, b Cluster) int { return cmp.Compare(a.Cluster, b.Cluster) })

@@ -151,6 +151,15 @@ func (c Cluster) WaitsOn() string {
 	return on.String()
 }
 
+// GKECompletes is from when GKE completes the rotation in flight by itself; zero
+// when nobody can tell yet.
+func (c Cluster) GKECompletes() time.Time {
+	if r := c.Decision.Rotation; c.HandOver.GKECompletes.IsZero() && r != nil && c.Decision.Phase != policy.Starting {
+		return GKECompletes(*r)
+	}
+	return c.HandOver.GKECompletes
+}
+
 // Shut are the gates that bind.
 func Shut(gates []policy.Verdict) []policy.Verdict {
 	var out []policy.Verdict

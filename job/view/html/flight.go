@@ -109,8 +109,7 @@ func (m *maker) lanes() []lane {
 		if began := d.Rotation.StartedAt(); !began.IsZero() && began.Before(from) {
 			from = began
 		}
-		h, _ := policy.HandOverOf(m.Policy, d, m.Now, policy.AtAnyTime)
-		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), h.Completes}, time.Time.Compare)
+		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), s.HandOver.Completes}, time.Time.Compare)
 	}
 	if len(flying) == 0 {
 		return nil
@@ -143,7 +142,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 	}
 	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: phaseLabels[s.Phase], At: m.at(r.Entered(s.Phase))})
 	if s.Phase != policy.Verifying {
-		m.ahead(&l, s, a)
+		m.ahead(&l, c, a)
 	}
 	ca := r.Baseline.CA
 	l.Facts = append(l.Facts,
@@ -164,23 +163,16 @@ var phaseLabels = map[policy.Phase]string{
 }
 
 // ahead is what is to come: our completion, and GKE's own.
-func (m *maker) ahead(l *lane, s policy.Decision, a axis) {
-	gke := time.Time{}
-	if s.Phase != policy.Starting {
-		gke = view.GKECompletes(*s.Rotation)
-	}
-	h, ok := policy.HandOverOf(m.Policy, s, m.Now, policy.AtAnyTime)
-	if ok && !h.GKECompletes.IsZero() {
-		gke = h.GKECompletes
-	}
-	if ok && h.Completes.After(m.Now) {
+func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
+	h, gke := c.HandOver, c.GKECompletes()
+	if h.Completes.After(m.Now) {
 		l.Bars = append(l.Bars, a.bar("ahead", m.Now, h.Completes))
 		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
 	}
-	if ok && len(h.Waits) > 0 {
+	if len(h.Waits) > 0 {
 		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)})
 	}
-	if ok && h.Approval {
+	if h.Approval {
 		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})
 	}
 	l.sort = soonest(h.Completes, gke)

@@ -75,7 +75,7 @@ func (m *maker) todos() []todo {
 		d := s.Decision
 		why := cmp.Or(s.Trouble, d.Reason)
 		it := m.item(d.Cluster.Ref, m.Sentence(d.Reason, d.Message), why)
-		it.Note = m.meanwhile(d)
+		it.Note = m.meanwhile(s)
 		add(why, it)
 	}
 	for i := range out {
@@ -115,11 +115,11 @@ func commands(parts []words.Part) bool {
 }
 
 // meanwhile is what GKE does while people are waited for.
-func (m *maker) meanwhile(s policy.Decision) string {
-	ca := s.Cluster.Bundle.Oldest()
-	switch r := s.Rotation; {
-	case r != nil && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients) && !r.StartedAt().IsZero():
-		return "GKE completes it by itself from " + m.At(view.GKECompletes(*r)) + "."
+func (m *maker) meanwhile(c view.Cluster) string {
+	s, ca, gke := c.Decision, c.Decision.Cluster.Bundle.Oldest(), c.GKECompletes()
+	switch {
+	case !gke.IsZero() && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients):
+		return "GKE completes it by itself from " + m.At(gke) + "."
 	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.Now) && ca.Expires.Sub(m.Now) < modern:
 		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " + words.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
 	}
@@ -130,16 +130,11 @@ func (m *maker) meanwhile(s policy.Decision) string {
 // first. Who completes is another matter: the old credentials end all the same.
 func (m *maker) clients() []client {
 	var out []client
-	for _, stand := range m.stands {
-		s := stand.Decision
-		if s.Phase != policy.RecreatingNodes && s.Phase != policy.UpdatingClients && s.Phase != policy.Completing {
+	for _, s := range m.stands {
+		h, ref := s.HandOver, s.Decision.Cluster.Ref
+		if h.At.IsZero() || !h.Completed.IsZero() {
 			continue
 		}
-		h, ok := policy.HandOverOf(m.Policy, s, m.Now, policy.AtAnyTime)
-		if !ok || !h.Completed.IsZero() || s.Close != "" {
-			continue
-		}
-		ref := s.Cluster.Ref
 		c := client{
 			who: whoIs(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
 			Ends: m.at(h.Completes), Waits: m.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval, sort: soonest(h.Completes, h.GKECompletes),
@@ -148,7 +143,7 @@ func (m *maker) clients() []client {
 				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}
-		if s.Phase == policy.Completing {
+		if h.Phase == policy.Completing {
 			c.Ends, c.Waits = moment{}, "they end now: the completion is under way"
 		}
 		out = append(out, c)
