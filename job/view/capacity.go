@@ -25,7 +25,9 @@ type Capacity struct {
 func (p Plan) Capacity() []Capacity {
 	var out []Capacity
 	for _, w := range policy.Capacity(p.policy, p.result.Fleet, p.result.Decisions, p.result.At) {
-		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
+		c := Capacity{
+			Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe,
+		}
 		if w.StartsAWeek > 0 {
 			digits := 1
 			if w.StartsAWeek >= 10 {

@@ -161,15 +161,18 @@ type Change[T any] struct {
 // ForecastOf is the view of a forecast under the policy.
 func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
 	out := Forecast{
-		From: f.From.UTC(), To: f.To.UTC(), Every: policy.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet, Book: !b.NoBook,
+		From: f.From.UTC(), To: f.To.UTC(), Every: policy.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
+		Book:     !b.NoBook,
 		Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: PolicyOf(p),
 		Peak: Peak{f.Peak, Time{f.PeakAt}, f.MostSlots, p.MaxActive}, Late: f.Late, Overdue: f.Overdue,
-		Rotations: turnsOf(f.Turns), Left: []Left{}, Clusters: []Foreseen{}, Days: daysOf(f.Days), Unread: listed(f.Unread), Play: f,
+		Rotations: turnsOf(f.Turns), Left: []Left{}, Clusters: []Foreseen{}, Days: daysOf(f.Days),
+		Unread: listed(f.Unread), Play: f,
 	}
 	for _, l := range f.Left {
 		j := Left{
-			Cluster: l.Cluster.String(), Wave: l.Wave, Outcome: l.Outcome, Phase: l.Phase, Due: Time{l.Due}, Deadline: Time{l.Deadline},
-			Late: l.Late, Prevents: Blame(l), Reason: l.Reason, Message: l.Message.String(),
+			Cluster: l.Cluster.String(), Wave: l.Wave, Outcome: l.Outcome, Phase: l.Phase, Due: Time{l.Due},
+			Deadline: Time{l.Deadline},
+			Late:     l.Late, Prevents: Blame(l), Reason: l.Reason, Message: l.Message.String(),
 		}
 		if l.Held.Gate != "" {
 			j.Held = &waitsOf(l.Held)[0]
@@ -177,7 +180,8 @@ func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
 		out.Left = append(out.Left, j)
 	}
 	for _, c := range f.Clusters {
-		out.Clusters = append(out.Clusters, Foreseen{c.Cluster.String(), c.Outcome, c.Reason, c.Message.String(), waitsOf(c.Waited...)})
+		out.Clusters = append(out.Clusters,
+			Foreseen{c.Cluster.String(), c.Outcome, c.Reason, c.Message.String(), waitsOf(c.Waited...)})
 	}
 	return out
 }
@@ -185,8 +189,10 @@ func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
 // Against puts another policy beside the first.
 func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
 	out := &Comparison{
-		File: c.File, Settings: []SettingChange{}, Before: sumOf(c.Before), After: sumOf(c.After), Clusters: []Shift{},
-		Policy: PolicyOf(other), Days: daysOf(c.After.Days), Rotated: turnsOf(c.After.Turns), Prevents: map[string][]string{}, Play: c,
+		File: c.File, Settings: []SettingChange{}, Before: sumOf(c.Before), After: sumOf(c.After),
+		Clusters: []Shift{},
+		Policy:   PolicyOf(other), Days: daysOf(c.After.Days), Rotated: turnsOf(c.After.Turns),
+		Prevents: map[string][]string{}, Play: c,
 	}
 	for _, s := range c.Settings {
 		out.Settings = append(out.Settings, SettingChange(s))
@@ -196,8 +202,8 @@ func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
 	}
 	for _, s := range c.Shifts() {
 		out.Clusters = append(out.Clusters, Shift{
-			s.Cluster.String(), Change[Time]{Time{s.StartBefore}, Time{s.StartAfter}}, Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}},
-			Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
+			s.Cluster.String(), Change[Time]{Time{s.StartBefore}, Time{s.StartAfter}},
+			Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}}, Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
 		})
 	}
 	f.Compare = out
@@ -208,10 +214,14 @@ func turnsOf(turns []sim.Turn) []Turn {
 	out := []Turn{}
 	for _, t := range turns {
 		out = append(out, Turn{
-			Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA), InFlight: t.Before, Watched: t.Watched,
-			Emergency: t.Emergency, Urgent: t.Urgent, Due: Time{t.Due}, Deadline: Time{t.Deadline}, Late: t.Late(), Start: Time{t.Start},
-			HandedOver: Time{t.HandedOver}, NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds}, Completion: Time{t.Completed},
-			Verified: Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason, Message: t.Message.String(),
+			Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA),
+			InFlight: t.Before, Watched: t.Watched,
+			Emergency: t.Emergency, Urgent: t.Urgent, Due: Time{t.Due}, Deadline: Time{t.Deadline},
+			Late: t.Late(), Start: Time{t.Start},
+			HandedOver: Time{t.HandedOver}, NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds},
+			Completion: Time{t.Completed},
+			Verified:   Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason,
+			Message: t.Message.String(),
 		})
 	}
 	return out

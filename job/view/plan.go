@@ -82,7 +82,8 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 // was decided was also carried out; in observe mode, in the book alone.
 func PlanAfter(res pass.Result, p *policy.Policy, finished []policy.Record, done bool) Plan {
 	out := Plan{
-		Now: res.At.UTC(), Policy: PolicyOf(p), Clusters: []Cluster{}, Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
+		Now: res.At.UTC(), Policy: PolicyOf(p), Clusters: []Cluster{},
+		Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
 		Book: res.Fleet.Book, result: res, policy: p,
 	}
 	over := map[policy.Ref]*policy.Record{}
@@ -135,10 +136,14 @@ func after(planned, left policy.Decision) policy.Decision {
 func clusterOf(d policy.Decision, book policy.Book, now time.Time) Cluster {
 	ca, often := d.Cluster.Bundle.Oldest(), d.OftenWithdrawn()
 	c := Cluster{
-		Cluster: d.Cluster.Ref.String(), CAIssued: Time{ca.Issued}, CAExpires: Time{ca.Expires}, CACount: len(d.Cluster.Bundle.CAs),
-		Phase: string(d.Phase), Action: string(d.Action), Reason: d.Reason, Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
-		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange}, Wave: d.Wave, Emergency: d.Emergency,
-		Mismatches: listed(policy.Mismatches(d.Cluster, book, now)), Decision: d, Trouble: trouble(d.Rotation, often),
+		Cluster: d.Cluster.Ref.String(), CAIssued: Time{ca.Issued}, CAExpires: Time{ca.Expires},
+		CACount: len(d.Cluster.Bundle.CAs),
+		Phase:   string(d.Phase), Action: string(d.Action), Reason: d.Reason,
+		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
+		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange},
+		Wave: d.Wave, Emergency: d.Emergency,
+		Mismatches: listed(policy.Mismatches(d.Cluster, book, now)), Decision: d,
+		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)
 	for _, v := range d.Gates {

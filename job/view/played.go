@@ -43,11 +43,15 @@ type Wait struct {
 
 // PlayedOf is the view of a simulation's story.
 func PlayedOf(s sim.Story) Played {
-	out := Played{From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []Chapter{}}
+	out := Played{
+		From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []Chapter{},
+	}
 	for _, c := range s.Clusters {
 		j := Chapter{
-			Cluster: c.Cluster.String(), Outcome: c.Outcome, Phase: c.Phase, Reason: c.Reason, Message: c.Message.String(),
-			OldCA: caOf(c.OldCA), NewCA: caOf(c.NewCA), Entered: map[string]time.Time{}, Waited: waitsOf(c.Waited...),
+			Cluster: c.Cluster.String(), Outcome: c.Outcome, Phase: c.Phase, Reason: c.Reason,
+			Message: c.Message.String(),
+			OldCA:   caOf(c.OldCA), NewCA: caOf(c.NewCA), Entered: map[string]time.Time{},
+			Waited: waitsOf(c.Waited...),
 		}
 		for phase, t := range c.Entered {
 			j.Entered[string(phase)] = t.UTC()

@@ -52,9 +52,9 @@ func (c *Cluster) stand(done bool) Stand {
 
 // ended tells a cluster that was rotated from one that did not need it.
 func (c *Cluster) ended() Stand {
-	newest := c.Decision.Cluster.Bundle.Newest().Fingerprint
-	r := c.Finished
-	if r != nil && Verified(r.ClosedAs) && r.Rotation.New.Fingerprint == newest || Verified(c.Decision.Close) {
+	r, newest := c.Finished, c.Decision.Cluster.Bundle.Newest().Fingerprint
+	was := r != nil && Verified(r.ClosedAs) && r.Rotation.New.Fingerprint == newest
+	if was || Verified(c.Decision.Close) {
 		return Rotated
 	}
 	return NotDue
@@ -91,7 +91,7 @@ func pressing(a, b Cluster) int {
 		return 3
 	}
 	x, y := a.Decision, b.Decision
-	return cmp.Or(cmp.Compare(rank(x), rank(y)), x.Due.Deadline.Compare(y.Due.Deadline), x.Cluster.Ref.Compare(y.Cluster.Ref))
+	return cmp.Or(rank(x)-rank(y), x.Due.Deadline.Compare(y.Due.Deadline), x.Cluster.Ref.Compare(y.Cluster.Ref))
 }
 
 // In are the clusters that stand there: the most pressing first, of those that
@@ -106,7 +106,8 @@ func (p Plan) In(s Stand) []Cluster {
 	order := pressing
 	if s == NotDue || s == Rotated || s == NotSelected {
 		order = func(a, b Cluster) int {
-			return cmp.Or(CompareSet(a.Decision.Due.At, b.Decision.Due.At), a.Decision.Cluster.Ref.Compare(b.Decision.Cluster.Ref))
+			x, y := a.Decision, b.Decision
+			return cmp.Or(CompareSet(x.Due.At, y.Due.At), x.Cluster.Ref.Compare(y.Cluster.Ref))
 		}
 	}
 	slices.SortStableFunc(out, order)
@@ -126,7 +127,12 @@ func (c Cluster) Opens() time.Time {
 
 // OpensByTime says that of every gate that binds it is known when it may open.
 func (c Cluster) OpensByTime() bool {
-	return !slices.ContainsFunc(Shut(c.Decision.Gates), func(v policy.Verdict) bool { return v.OpensAt.IsZero() })
+	for _, v := range Shut(c.Decision.Gates) {
+		if v.OpensAt.IsZero() {
+			return false
+		}
+	}
+	return true
 }
 
 // OtherGates counts the gates that bind beside the one that is named.
@@ -154,10 +160,11 @@ func (c Cluster) WaitsOn() string {
 // GKECompletes is from when GKE completes the rotation in flight by itself; zero
 // when nobody can tell yet.
 func (c Cluster) GKECompletes() time.Time {
-	if r := c.Decision.Rotation; c.HandOver.GKECompletes.IsZero() && r != nil && c.Decision.Phase != policy.Starting {
-		return GKECompletes(*r)
+	d, known := c.Decision, c.HandOver.GKECompletes
+	if known.IsZero() && d.Rotation != nil && d.Phase != policy.Starting {
+		return GKECompletes(*d.Rotation)
 	}
-	return c.HandOver.GKECompletes
+	return known
 }
 
 // Shut are the gates that bind.

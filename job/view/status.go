@@ -96,9 +96,11 @@ type Story struct {
 func StatusOf(book policy.Book, holder *pass.Holder, now time.Time, p *policy.Policy) Status {
 	doc := book.Fleet
 	s := Status{
-		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder, Slots: filled(doc.Slots), InFlight: []Flight{},
-		Holds: holdsOf(doc, policy.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
-		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: PolicyOf(p), Book: book,
+		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder,
+		Slots: filled(doc.Slots), InFlight: []Flight{},
+		Holds: holdsOf(doc, policy.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests),
+		Failures: listed(doc.Failures),
+		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: PolicyOf(p), Book: book,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -122,10 +124,13 @@ func filled[V any](m map[string]V) map[string]V {
 }
 
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
-func StoryOf(book policy.Book, history []policy.Record, d *policy.Decision, ref policy.Ref, now time.Time, p *policy.Policy) Story {
+func StoryOf(
+	book policy.Book, history []policy.Record, d *policy.Decision, ref policy.Ref, now time.Time, p *policy.Policy,
+) Story {
 	s := Story{
-		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref), Approved: []policy.Approval{}, Requests: []policy.Request{},
-		History: listed(history), Ref: ref, Policy: p, Book: book,
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref), Approved: []policy.Approval{},
+		Requests: []policy.Request{},
+		History:  listed(history), Ref: ref, Policy: p, Book: book,
 	}
 	if d != nil {
 		c := clusterOf(*d, book, now)
@@ -150,10 +155,13 @@ func StoryOf(book policy.Book, history []policy.Record, d *policy.Decision, ref 
 
 func flightOf(r policy.Rotation) Flight {
 	f := Flight{
-		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID, Attempt: r.AttemptNo,
-		Origin: r.Origin, Carry: r.Carry, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck, Emergency: r.Emergency, Wave: r.Wave,
-		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt}, GKECompletesAt: Time{GKECompletes(r)},
-		Entered: map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
+		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID,
+		Attempt: r.AttemptNo,
+		Origin:  r.Origin, Carry: r.Carry, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
+		Emergency: r.Emergency, Wave: r.Wave,
+		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt},
+		GKECompletesAt: Time{GKECompletes(r)},
+		Entered:        map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
 	}
 	if !r.BlockedSince.IsZero() {
 		f.Needs = cmp.Or(f.Needs, r.Reason)
@@ -224,7 +232,8 @@ func Standing(until, now time.Time) bool { return until.IsZero() || now.Before(u
 func (s Status) Oldest() []Flight {
 	list := slices.Clone(s.InFlight)
 	slices.SortStableFunc(list, func(a, b Flight) int {
-		return cmp.Or(a.Rotation.StartedAt().Compare(b.Rotation.StartedAt()), a.Rotation.Cluster.Compare(b.Rotation.Cluster))
+		x, y := a.Rotation, b.Rotation
+		return cmp.Or(x.StartedAt().Compare(y.StartedAt()), x.Cluster.Compare(y.Cluster))
 	})
 	return list
 }

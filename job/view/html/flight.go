@@ -129,7 +129,8 @@ func (m *maker) lanes() []lane {
 func (m *maker) lane(c view.Cluster, a axis) lane {
 	s, r := c.Decision, c.Decision.Rotation
 	l := lane{
-		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r), Text: m.Sentence(s.Reason, s.Message),
+		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r),
+		Text: m.Sentence(s.Reason, s.Message),
 	}
 	for i, tr := range r.Transitions {
 		end := m.Now

@@ -149,7 +149,8 @@ func (v *storyView) put(title string, r storyRow) {
 func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	r := storyRow{
 		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
-		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]), Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
+		Started: m.at(c.Entered[policy.Starting]), Nodes: m.at(c.Entered[policy.UpdatingClients]),
+		Done: m.at(c.Entered[policy.Completing]), Over: m.at(c.Closed),
 	}
 	switch {
 	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:

@@ -145,7 +145,8 @@ func (g *page) said(doc policy.FleetDoc) {
 			on, release = clean(h.Cluster.String()), h.Cluster.String()
 		}
 		rs = append(rs, row{
-			name: on, what: "hold", style: yellow, text: words.Joined(cmp.Or(g.until(h.Until), "until released"), byWhom(h.Said)),
+			name: on, what: "hold", style: yellow,
+			text: words.Joined(cmp.Or(g.until(h.Until), "until released"), byWhom(h.Said)),
 			next: words.Unbroken(view.ToRelease, release, ""),
 		})
 	}
