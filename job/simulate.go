@@ -125,11 +125,12 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	if err := askedReport(*sm.report, page); err != nil {
 		return err
 	}
+	v := view.PlayedOf(story, setup.Policy)
 	if *sm.form == "json" {
-		return view.WriteJSON(a.stdout, view.PlayedOf(story))
+		return view.WriteJSON(a.stdout, v)
 	}
 	o.Wall = a.mono() - began
-	return terminal.Story(a.stdout, story, setup.Policy, o)
+	return terminal.Story(a.stdout, v, o)
 }
 
 // setup checks the flags and makes an empty world.

@@ -19,6 +19,9 @@ type Played struct {
 	Seed     int64     `json:"seed"`
 	Runs     int       `json:"runs"`
 	Clusters []Chapter `json:"clusters"` // in the order of their names
+
+	Play      sim.Story `json:"-"`
+	MaxActive int       `json:"-"`
 }
 
 // Chapter is one cluster's part.
@@ -42,9 +45,10 @@ type Wait struct {
 }
 
 // PlayedOf is the view of a simulation's story.
-func PlayedOf(s sim.Story) Played {
+func PlayedOf(s sim.Story, p *policy.Policy) Played {
 	out := Played{
-		From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs, Clusters: []Chapter{},
+		From: s.From.UTC(), To: s.To.UTC(), Every: policy.Days(s.Every), Seed: s.Seed, Runs: s.Runs,
+		Clusters: []Chapter{}, Play: s, MaxActive: p.MaxActive,
 	}
 	for _, c := range s.Clusters {
 		j := Chapter{

@@ -146,15 +146,18 @@ func (c Cluster) OtherGates() int {
 	return n
 }
 
-// WaitsOn is on whom it waits when no time is known; "" when nobody can tell.
-func (c Cluster) WaitsOn() string {
+// WaitsFor is on whom it waits when no time is known.
+func (c Cluster) WaitsFor() string {
 	on := c.Decision.Reason.Info().WaitsOn
 	for _, v := range Shut(c.Decision.Gates) {
 		if v.OpensAt.IsZero() {
 			on = cmp.Or(on, v.Reason.Info().WaitsOn)
 		}
 	}
-	return on.String()
+	if on == reason.OnNobody {
+		return "open end"
+	}
+	return "on " + on.String()
 }
 
 // GKECompletes is from when GKE completes the rotation in flight by itself; zero

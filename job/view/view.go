@@ -85,3 +85,12 @@ func GKECompletes(r policy.Rotation) time.Time {
 	}
 	return r.StartedAt().Add(policy.AutoCompleteAfter)
 }
+
+// LastResort is from when GKE rotates the CA by itself, whatever the window; zero
+// for a CA that there is not.
+func LastResort(ca policy.CA) time.Time {
+	if ca.Expires.IsZero() {
+		return ca.Expires
+	}
+	return ca.Expires.Add(-policy.LastResortBefore)
+}

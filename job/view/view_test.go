@@ -82,14 +82,14 @@ func TestOpens(t *testing.T) {
 		others int
 		on     string
 	}{
-		{nil, time.Time{}, true, 0, ""},
-		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.Frozen, in(9)), {Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, ""},
-		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.BudgetFleet, time.Time{})}, in(5), false, 1, "the next runs"},
-		{[]policy.Verdict{shut(reason.ApprovalNeeded, time.Time{})}, time.Time{}, false, 1, "people"},
+		{nil, time.Time{}, true, 0, "open end"},
+		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.Frozen, in(9)), {Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, "open end"},
+		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.BudgetFleet, time.Time{})}, in(5), false, 1, "on the next runs"},
+		{[]policy.Verdict{shut(reason.ApprovalNeeded, time.Time{})}, time.Time{}, false, 1, "on people"},
 	} {
 		c := Cluster{Decision: policy.Decision{Reason: reason.WindowClosed, Gates: tt.gates}}
-		if !c.Opens().Equal(tt.opens) || c.OpensByTime() != tt.known || c.OtherGates() != tt.others || c.WaitsOn() != tt.on {
-			t.Errorf("%v: opens %s, known %v, %d others, waits on %q", tt.gates, c.Opens(), c.OpensByTime(), c.OtherGates(), c.WaitsOn())
+		if !c.Opens().Equal(tt.opens) || c.OpensByTime() != tt.known || c.OtherGates() != tt.others || c.WaitsFor() != tt.on {
+			t.Errorf("%v: opens %s, known %v, %d others, waits on %q", tt.gates, c.Opens(), c.OpensByTime(), c.OtherGates(), c.WaitsFor())
 		}
 	}
 }

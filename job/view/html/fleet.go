@@ -208,22 +208,14 @@ func (m *maker) until(r *row, c view.Cluster) {
 		r.Until = m.at(c.Opens())
 		r.Text = m.Sentence(s.Reason, s.Message.Without(c.Opens()))
 		if !c.OpensByTime() {
-			r.UntilNote = "and then " + waitsFor(c)
+			r.UntilNote = "and then " + c.WaitsFor()
 		}
 	case s.Action == policy.Wait && c.Stand != view.InFlight:
-		r.UntilNote = waitsFor(c)
+		r.UntilNote = c.WaitsFor()
 	}
 	if len(r.Gates) == 1 && !r.Gates[0].Lifted && r.Reason == r.Gates[0].reason {
 		r.Gates = nil // it is said
 	}
-}
-
-// waitsFor is on whom a decision waits when no time is known.
-func waitsFor(c view.Cluster) string {
-	if on := c.WaitsOn(); on != "" {
-		return "on " + on
-	}
-	return "open end"
 }
 
 // word says in a word where the cluster stands.

@@ -148,7 +148,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 	ca := r.Baseline.CA
 	l.Facts = append(l.Facts,
 		fact{Label: "Old CA expires", At: day(ca.Expires)},
-		fact{Label: "GKE’s last resort, 30 days before", At: day(ca.Expires.Add(-policy.LastResortBefore))})
+		fact{Label: "GKE’s last resort, 30 days before", At: day(view.LastResort(ca))})
 	l.Facts = slices.DeleteFunc(l.Facts, func(f fact) bool { return f.At.Text == "" && f.Text == "" })
 	var said []string
 	for _, f := range l.Facts {

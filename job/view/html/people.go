@@ -121,7 +121,7 @@ func (m *maker) meanwhile(c view.Cluster) string {
 	case !gke.IsZero() && (s.Phase == policy.RecreatingNodes || s.Phase == policy.UpdatingClients):
 		return "GKE completes it by itself from " + m.At(gke) + "."
 	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.Now) && ca.Expires.Sub(m.Now) < modern:
-		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " + words.Day(ca.Expires.Add(-policy.LastResortBefore)) + ", whatever the window."
+		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " + words.Day(view.LastResort(ca)) + ", whatever the window."
 	}
 	return ""
 }

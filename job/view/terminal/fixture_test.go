@@ -316,8 +316,8 @@ func pictures() []picture {
 		{"cluster", func(w *bytes.Buffer, o Options) error {
 			return StatusCluster(w, view.StoryOf(res.Fleet.Book, testHistory(), &d, d.Cluster.Ref, now, p), o)
 		}},
-		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, testStory(), p, o) }},
-		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, fleetStory(20), p, o) }},
+		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(testStory(), p), o) }},
+		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(fleetStory(20), p), o) }},
 		{"policy", func(w *bytes.Buffer, o Options) error {
 			return Policy(w, p, []view.Setting{{Name: "ENV", Value: "prod", Default: false}, {Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}}, now, o)
 		}},

@@ -196,7 +196,7 @@ func (g *page) waitingRows(cs []view.Cluster) []row {
 		when := g.At(c.Opens())
 		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
 		if when == "" {
-			when = waitsFor(c)
+			when = c.WaitsFor()
 		} else if !c.OpensByTime() {
 			when += "+" // and then another gate
 		}
@@ -210,14 +210,6 @@ func (g *page) waitingRows(cs []view.Cluster) []row {
 		rs = append(rs, r)
 	}
 	return rs
-}
-
-// waitsFor is on whom a decision waits when no time is known.
-func waitsFor(c view.Cluster) string {
-	if on := c.WaitsOn(); on != "" {
-		return "on " + on
-	}
-	return "open end"
 }
 
 func (g *page) notDue(cs []view.Cluster) {

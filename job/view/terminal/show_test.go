@@ -52,7 +52,7 @@ func TestJSON(t *testing.T) {
 		{"cluster", func(b *bytes.Buffer) error {
 			return view.WriteJSON(b, view.StoryOf(res.Fleet.Book, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p))
 		}},
-		{"story", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlayedOf(testStory())) }},
+		{"story", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlayedOf(testStory(), p)) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -199,7 +199,7 @@ func TestHarmless(t *testing.T) {
 		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)), Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o), Status(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p), o), view.WriteJSON(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p)),
 		StatusCluster(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p), o),
 		view.WriteJSON(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p)),
-		Story(&b, story, p, o), view.WriteJSON(&b, view.PlayedOf(story)), Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
+		Story(&b, view.PlayedOf(story, p), o), view.WriteJSON(&b, view.PlayedOf(story, p)), Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
 	} {
 		if err != nil {
 			t.Error(clean(err.Error()))
@@ -254,7 +254,7 @@ func TestManyClusters(t *testing.T) {
 	if !strings.Contains(plan.String(), "and 2375 more (1200 ca-expired, 1175 approval-needed): --format json") && !strings.Contains(plan.String(), "and 2375 more") {
 		t.Errorf("the plan does not count the rest:\n%s", plan.String()[:2000])
 	}
-	if err := Story(&story, fleetStory(2000), p, Options{Width: 120}); err != nil {
+	if err := Story(&story, view.PlayedOf(fleetStory(2000), p), Options{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(story.String(), "\n"); n > 300 {

@@ -23,8 +23,8 @@ const (
 
 // Story tells a simulation: its phase changes, what became of each cluster, a
 // timeline and a summary. The error is the writer's.
-func Story(w io.Writer, s sim.Story, p *policy.Policy, o Options) error {
-	g := newPage(o, s.From)
+func Story(w io.Writer, v view.Played, o Options) error {
+	g, s := newPage(o, v.From), v.Play
 	g.storyHead(s)
 	if len(s.Clusters) > mostLanes {
 		g.heapedChanges(s)
@@ -33,7 +33,7 @@ func Story(w io.Writer, s sim.Story, p *policy.Policy, o Options) error {
 	}
 	g.chapters(s)
 	g.timeline(s)
-	g.storyEnd(s, p)
+	g.storyEnd(s, v.MaxActive)
 	return g.send(w)
 }
 
@@ -190,7 +190,7 @@ func ranked(s sim.Story) []sim.Chapter {
 	return list
 }
 
-func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
+func (g *page) storyEnd(s sim.Story, maxActive int) {
 	count := view.Outcomes(s)
 	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
 	look := green
@@ -201,7 +201,7 @@ func (g *page) storyEnd(s sim.Story, p *policy.Policy) {
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
 		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
 		counted(count[sim.NeedsPeople], "needs people", "need people"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
-		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, p.MaxActive))
+		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 	faults := ""
 	if len(s.Words) > 0 {
 		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
