@@ -94,3 +94,22 @@ func LastResort(ca policy.CA) time.Time {
 	}
 	return ca.Expires.Add(-policy.LastResortBefore)
 }
+
+// Stay is one stay of a rotation in a phase.
+type Stay struct {
+	policy.Transition
+	Left time.Time
+}
+
+// Stays are those of a rotation, the last of them until then.
+func Stays(r policy.Rotation, until time.Time) []Stay {
+	var out []Stay
+	for i, tr := range r.Transitions {
+		left := until
+		if i+1 < len(r.Transitions) {
+			left = r.Transitions[i+1].At
+		}
+		out = append(out, Stay{tr, left})
+	}
+	return out
+}

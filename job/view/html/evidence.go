@@ -59,12 +59,9 @@ func (m *maker) proof(rec policy.Record) proof {
 	}
 	add("Old CA, SHA-256", caText(r.Baseline.CA))
 	add("New CA, SHA-256", caText(r.New))
-	for i, tr := range r.Transitions {
-		end := rec.ClosedAt
-		if i+1 < len(r.Transitions) {
-			end = r.Transitions[i+1].At
-		}
-		p.Facts = append(p.Facts, fact{Label: phaseWord(tr.Phase), Text: "for " + words.Lasting(end.Sub(tr.At)) + ", run " + words.Harmless(tr.Run), At: m.at(tr.At)})
+	for _, s := range view.Stays(r, rec.ClosedAt) {
+		text := "for " + words.Lasting(s.Left.Sub(s.At)) + ", run " + words.Harmless(s.Run)
+		p.Facts = append(p.Facts, fact{Label: phaseWord(s.Phase), Text: text, At: m.at(s.At)})
 	}
 	if !r.HandedOverAt.IsZero() {
 		p.Facts = append(p.Facts, fact{Label: "Handed over", At: m.at(r.HandedOverAt)})

@@ -132,13 +132,9 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r),
 		Text: m.Sentence(s.Reason, s.Message),
 	}
-	for i, tr := range r.Transitions {
-		end := m.Now
-		if i+1 < len(r.Transitions) {
-			end = r.Transitions[i+1].At
-		}
-		if end.After(a.From) {
-			l.Bars = append(l.Bars, a.bar(string(tr.Phase), tr.At, end))
+	for _, stay := range view.Stays(*r, m.Now) {
+		if stay.Left.After(a.From) {
+			l.Bars = append(l.Bars, a.bar(string(stay.Phase), stay.At, stay.Left))
 		}
 	}
 	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: phaseLabels[s.Phase], At: m.at(r.Entered(s.Phase))})

@@ -87,6 +87,10 @@ func (g *page) phaseRows(s view.Story) []row {
 		policy.Completing:      g.completionAhead(s),
 		policy.Verifying:       "when only the new CA is left",
 	}
+	left := map[policy.Phase]time.Time{}
+	for _, stay := range view.Stays(r, g.Now) {
+		left[stay.Phase] = stay.Left
+	}
 	var rs []row
 	for i, phase := range policy.Phases {
 		at := r.Entered(phase)
@@ -98,7 +102,7 @@ func (g *page) phaseRows(s view.Story) []row {
 			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
 		case passed && !at.IsZero():
 			out.what = g.At(at)
-			out.text = words.Joined(words.Lasting(leftAt(r, phase, g.Now).Sub(at)), g.evidence(phase, s))
+			out.text = words.Joined(words.Lasting(left[phase].Sub(at)), g.evidence(phase, s))
 		case passed:
 			out.text = "not seen by us"
 		default:
@@ -107,17 +111,6 @@ func (g *page) phaseRows(s view.Story) []row {
 		rs = append(rs, out)
 	}
 	return rs
-}
-
-// leftAt is when the phase was last left.
-func leftAt(r policy.Rotation, phase policy.Phase, now time.Time) time.Time {
-	left := now
-	for i, tr := range r.Transitions {
-		if tr.Phase == phase && i+1 < len(r.Transitions) {
-			left = r.Transitions[i+1].At
-		}
-	}
-	return left
 }
 
 // evidence is what the record holds about a phase.
