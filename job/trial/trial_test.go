@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
@@ -20,6 +21,7 @@ var (
 	from     = flag.Uint64("from", 1, "the first of them")
 	clusters = flag.Int("clusters", 12, "how many clusters each fleet begins with")
 	days     = flag.Int("days", 45, "how many days each play lasts")
+	digests  = flag.String("digests", "", "a file for a line with seed and digest of every play, in the order of seeds")
 	late     = flag.Bool("late", false, "let requests be delivered later than LATE: what only that can cause is then excused")
 )
 
@@ -28,14 +30,18 @@ func TestTrial(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // plays make much that lives for a moment
 	begun := time.Now()                               //nolint:forbidigo // the long mode says how long it took
 	var total Totals
+	lines := make([]string, *seeds)
 	var mu sync.Mutex
 	next := make(chan uint64)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := range next {
-				v := try(t, Options{Seed: seed, Clusters: *clusters, Days: *days, Faults: true, Late: *late, Judge: judged})
+				o := Options{Seed: seed, Clusters: *clusters, Days: *days, Faults: true, Late: *late, Judge: judged}
+				sum := digest(&o)
+				v := try(t, o)
 				mu.Lock()
+				lines[seed-*from] = fmt.Sprintf("%d %s\n", seed, sum())
 				total.Add(v.Totals)
 				if total.Seeds%50 == 0 {
 					t.Log("so far:", strings.SplitN(total.String(), "\n", 3)[:2])
@@ -49,6 +55,11 @@ func TestTrial(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
+	if *digests != "" {
+		if err := os.WriteFile(*digests, []byte(strings.Join(lines, "")), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 	t.Log(total.String(), "wall time", time.Since(begun).Round(time.Millisecond)) //nolint:forbidigo // likewise
 }
 
