@@ -33,15 +33,15 @@ var house = map[string]struct {
 	"state/statetest":          {[]string{"policy", "policy/window", "state", "policy/reason"}, nil, "the suite knows the port"},
 	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window", "policy/reason"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
 	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window", "policy/reason"}, []string{}, "the simulation drives production code"},
-	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
+	"job/simtest/trial":        {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/words":                {nil, []string{}, "text made harmless and folded, a leaf for all that shows"},
 	"job/handover":             {[]string{"job/words", "policy"}, []string{}, "facts into words and commands: whoever tells people may use it"},
 	"job/evidence":             {[]string{"job/words", "policy", "policy/reason"}, []string{}, "records into lines for auditors, nothing added"},
 	"job/show":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/window", "policy/reason"}, nil, "pictures of values, no doing"},
-	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
+	"job/simtest/fleets":       {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
 	"job/report":               {[]string{"job/words", "job/show", "job/sim", "job/pass", "policy", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
 	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
-	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
+	"job/simtest/corpus":       {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
 	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
 	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
 }
@@ -83,6 +83,22 @@ func TestArrows(t *testing.T) {
 	for _, pkg := range []string{"policy", "policy/window", "gke", "gke/gkesim", "state", "job", "job/pass", "job/sim"} {
 		if !seen[pkg] {
 			t.Errorf("package %s is in the table and not in the tree", pkg)
+		}
+	}
+}
+
+// isHarness: the package is there for tests alone.
+func isHarness(pkg string) bool {
+	named := []string{"policy/window/windowtest", "state/statetest", "state/emulator", "scripts/cloudfake"}
+	return strings.HasPrefix(pkg, "job/simtest/") || slices.Contains(named, pkg)
+}
+
+// TestProductNeedsNoHarness: by the table, which TestArrows holds the code to, no
+// package of the product imports one that is there for tests.
+func TestProductNeedsNoHarness(t *testing.T) {
+	for pkg, rule := range house {
+		if at := slices.IndexFunc(rule.ours, isHarness); at >= 0 && !isHarness(pkg) {
+			t.Errorf("%s is part of the product and may import %s, which is there for tests", pkg, rule.ours[at])
 		}
 	}
 }

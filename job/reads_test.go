@@ -11,8 +11,8 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
-	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"

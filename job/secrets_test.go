@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // The secrets that are planted, and what gives any secret away.

@@ -25,7 +25,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state/emulator"

@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy"
 )
 

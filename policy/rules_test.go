@@ -96,7 +96,7 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 	}
 }
 
-// TestWindowNotUnderstoodInFlight: found by job/trial at seeds 526 and 1972: a
+// TestWindowNotUnderstoodInFlight: found by job/simtest/trial at seeds 526 and 1972: a
 // rotation whose window nobody understands waited without an end and without a
 // word, and kept the next wave shut.
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
@@ -137,7 +137,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 	}
 }
 
-// TestExclusionBindsWhereTheWindowIsNotUnderstood: found by job/trial at seed
+// TestExclusionBindsWhereTheWindowIsNotUnderstood: found by job/simtest/trial at seed
 // 1810: in an emergency the window that nobody understands is lifted, but not the
 // exclusion beside it, while there is time to wait for its end.
 func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
@@ -159,7 +159,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	}
 }
 
-// TestFitNamesBothCalendars: found by job/trial at seed 1432: where the
+// TestFitNamesBothCalendars: found by job/simtest/trial at seed 1432: where the
 // completion of a zonal cluster wants two calendars to meet, both are named.
 func TestFitNamesBothCalendars(t *testing.T) {
 	p, c := plain(), idleCluster(Ref{"shop-prod", "europe-west1-b", "shop"})

@@ -12,7 +12,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // dueNow is a cluster that is due by the clock on the wall, which is the one

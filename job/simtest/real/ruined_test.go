@@ -13,7 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 	"google.golang.org/grpc/metadata"
 
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )

@@ -29,7 +29,7 @@ var targets = []string{
 func TestNoCorpusIsEmpty(t *testing.T) {
 	var found []string
 	fset := token.NewFileSet()
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -42,7 +42,7 @@ func TestNoCorpusIsEmpty(t *testing.T) {
 			if !ok || fn.Recv != nil || !strings.HasPrefix(fn.Name.Name, "Fuzz") {
 				continue
 			}
-			name := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../") + "/" + fn.Name.Name
+			name := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../../") + "/" + fn.Name.Name
 			found = append(found, name)
 			if n, counted := least(fn); !counted || n < 5 {
 				t.Errorf("%s does not ask its corpus for at least five generated seeds", name)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/emulator"
 )

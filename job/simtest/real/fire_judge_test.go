@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
 )
 

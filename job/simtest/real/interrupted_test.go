@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // few are three clusters in as many projects that could all start at once.

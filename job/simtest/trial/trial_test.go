@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The long mode: go test ./job/trial -run TestTrial -seeds 2000 -clusters 20 -days 60 -timeout 2h.
+// The long mode: go test ./job/simtest/trial -run TestTrial -seeds 2000 -clusters 20 -days 60 -timeout 2h.
 var (
 	seeds    = flag.Int("seeds", 16, "how many seeds TestTrial plays")
 	from     = flag.Uint64("from", 1, "the first of them")

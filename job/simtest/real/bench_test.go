@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // crowd is a large fleet, and how a run over it is made.
