@@ -2,7 +2,6 @@ package fleets
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"sync"
@@ -60,12 +59,9 @@ func (c Crowd) Cluster(n int) *containerpb.Cluster {
 	}
 	pb := m.Cluster(0)
 	pb.Id = fmt.Sprintf("%064x", n)
-	pb.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(gkesim.IssueCA(1, m.Name, issued, expires)))
+	pb.MasterAuth = caOf(gkesim.IssueCA(1, m.Name, issued, expires))
 	pb.ResourceLabels = map[string]string{"env": []string{"dev", "staging", "prod"}[n%3], "team": fmt.Sprintf("team-%d", n%40), "cost-center": fmt.Sprint(n % 300)}
-	pb.NodePools = append(pb.NodePools, &containerpb.NodePool{
-		Name: "spare", InitialNodeCount: 1, Version: pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING, Etag: "etag-spare",
-		Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
-	})
+	addPool(pb, "spare", 1)
 	for _, p := range pb.GetNodePools() { // recorded clusters take 3.6 KB, the largest 12
 		const apis = "https://www.googleapis.com/"
 		p.SelfLink = apis + "container/v1/" + m.Path() + "/nodePools/" + p.GetName()

@@ -3,16 +3,16 @@
 package fleets
 
 import (
-	"encoding/base64"
 	"fmt"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/gke/gkesim"
 )
+
+const version = "1.33.5-gke.1080000"
 
 // Monday is when the stories begin.
 var Monday = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
@@ -47,15 +47,11 @@ func (m Member) Cluster(n int) *containerpb.Cluster {
 	c := &containerpb.Cluster{
 		Name: m.Name, Location: m.Location, Id: fmt.Sprintf("id-%d", n), Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
 		SelfLink:             "https://container.googleapis.com/v1/" + m.Path(),
-		CurrentMasterVersion: "1.33.5-gke.1080000", Locations: []string{m.Location},
-		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ca))},
+		CurrentMasterVersion: version, Locations: []string{m.Location},
+		MasterAuth: caOf(ca),
 	}
-	for _, pool := range []string{"web", "batch"} {
-		c.NodePools = append(c.NodePools, &containerpb.NodePool{
-			Name: pool, InitialNodeCount: 2, Version: c.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING, Etag: "etag-" + pool,
-			Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"}, UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
-		})
-	}
+	addPool(c, "web", 2)
+	addPool(c, "batch", 2)
 	if m.Shape != nil {
 		m.Shape(c)
 	}
@@ -93,23 +89,31 @@ func WindowOf(c *containerpb.Cluster) *containerpb.MaintenanceWindow {
 	return c.MaintenancePolicy.Window
 }
 
-// DailyAt2 gives the cluster a daily window from 02:00 UTC.
-func DailyAt2(c *containerpb.Cluster) {
-	WindowOf(c).Policy = &containerpb.MaintenanceWindow_DailyMaintenanceWindow{
-		DailyMaintenanceWindow: &containerpb.DailyMaintenanceWindow{StartTime: "02:00", Duration: "PT4H0M0S"},
+// Daily gives the cluster a daily window from that time, in UTC.
+func Daily(from string) func(*containerpb.Cluster) {
+	return func(c *containerpb.Cluster) {
+		WindowOf(c).Policy = &containerpb.MaintenanceWindow_DailyMaintenanceWindow{
+			DailyMaintenanceWindow: &containerpb.DailyMaintenanceWindow{StartTime: from, Duration: "PT4H0M0S"},
+		}
 	}
 }
 
-// Recurring4h is a recurring window of four hours from that one on.
-func Recurring4h(hour int, rule string) func(*containerpb.Cluster) {
+// DailyAt2 is a daily window from 02:00.
+func DailyAt2(c *containerpb.Cluster) { Daily("02:00")(c) }
+
+// Recurring is a recurring window of so many hours from that one on.
+func Recurring(hour, hours int, rule string) func(*containerpb.Cluster) {
 	return func(c *containerpb.Cluster) {
 		from := time.Date(2026, 1, 3, hour, 0, 0, 0, time.UTC) // a Saturday
+		to := from.Add(time.Duration(hours) * time.Hour)
 		WindowOf(c).Policy = &containerpb.MaintenanceWindow_RecurringWindow{RecurringWindow: &containerpb.RecurringTimeWindow{
-			Recurrence: rule,
-			Window:     &containerpb.TimeWindow{StartTime: timestamppb.New(from), EndTime: timestamppb.New(from.Add(4 * time.Hour))},
+			Recurrence: rule, Window: &containerpb.TimeWindow{StartTime: timestamppb.New(from), EndTime: timestamppb.New(to)},
 		}}
 	}
 }
+
+// Recurring4h is one of four hours.
+func Recurring4h(hour int, rule string) func(*containerpb.Cluster) { return Recurring(hour, 4, rule) }
 
 // December is when that exclusion ends.
 var December = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
@@ -122,12 +126,7 @@ func ClosedInNovember(c *containerpb.Cluster) {
 }
 
 // BlueGreen lets the second pool be recreated blue-green.
-func BlueGreen(c *containerpb.Cluster) {
-	c.NodePools[1].UpgradeSettings = &containerpb.NodePool_UpgradeSettings{
-		Strategy:          containerpb.NodePoolUpdateStrategy_BLUE_GREEN.Enum(),
-		BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: durationpb.New(time.Hour)},
-	}
-}
+func BlueGreen(c *containerpb.Cluster) { c.NodePools[1].UpgradeSettings = soaking(time.Hour) }
 
 // Autopilot makes the cluster one of Autopilot.
 func Autopilot(c *containerpb.Cluster) { c.Autopilot = &containerpb.Autopilot{Enabled: true} }
