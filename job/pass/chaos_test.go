@@ -2,6 +2,7 @@ package pass
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -82,7 +84,7 @@ func (c *chaos) one() {
 		}
 		return nil
 	}
-	p.Move = chaosMover{mover{p}, c}
+	p.network = c.network
 	p.answer = func(o policy.Outcome) policy.Outcome {
 		step()
 		return o
@@ -95,30 +97,21 @@ func (c *chaos) one() {
 	}
 }
 
-// chaosMover loses answers and delivers late, at most LATE after the call.
-type chaosMover struct {
-	mover
-	c *chaos
-}
-
-func (m chaosMover) lie(ref policy.Ref, do func() policy.Outcome) policy.Outcome {
-	c := m.c
-	if !m.p.dead {
-		c.intended(ref)
+// network loses answers and delivers late, at most LATE after the call, whatever
+// becomes of the caller.
+func (c *chaos) network(_ context.Context, call *intercept.Call, next func(context.Context) error) error {
+	c.intended(call.Ref)
+	c.pause(policy.Late - time.Minute)
+	if c.sometimes(4) {
+		at := c.now.Add(time.Duration(c.Int64N(int64(policy.Late))))
+		c.delayed = append(c.delayed, late{at, func() { _ = next(context.Background()) }})
+		slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
+		return errors.New("deadline exceeded")
 	}
-	return m.send("call "+ref.Name, func() policy.Outcome {
-		c.pause(policy.Late - time.Minute)
-		if c.sometimes(4) {
-			c.delayed = append(c.delayed, late{c.now.Add(time.Duration(c.Int64N(int64(policy.Late)))), func() { do() }})
-			slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
-			return policy.Outcome{State: policy.Unclear, Raw: "deadline exceeded"}
-		}
-		o := do()
-		if c.sometimes(4) {
-			return policy.Outcome{State: policy.Unclear, Raw: "connection reset"}
-		}
-		return o
-	})
+	if err := next(context.Background()); err != nil || !c.sometimes(4) {
+		return err
+	}
+	return errors.New("connection reset")
 }
 
 // intended: right before it is sent, a call is in the book as an intent.
@@ -137,18 +130,6 @@ func (c *chaos) intended(ref policy.Ref) {
 		}
 	}
 	c.t.Fatalf("a call for %s is sent without an intent: %+v", ref, r)
-}
-
-func (m chaosMover) Start(_ context.Context, ref policy.Ref) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Start(context.Background(), ref) })
-}
-
-func (m chaosMover) Complete(_ context.Context, ref policy.Ref) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Complete(context.Background(), ref) })
-}
-
-func (m chaosMover) Recreate(_ context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
-	return m.lie(ref, func() policy.Outcome { return m.p.cloud.Recreate(context.Background(), ref, target) })
 }
 
 // TestChaos: whatever happens to the runs, each cluster is rotated exactly

@@ -1,0 +1,181 @@
+// Package intercept stands between a run and its ports, as an interceptor of
+// gRPC stands between client and server: one function sees every call and says
+// whether it is made, once or twice, and what is answered. Simulations with
+// faults are made of it, and tests.
+package intercept
+
+import (
+	"context"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/state"
+)
+
+// Method is what a port is asked for.
+type Method string
+
+// The methods of [gke.Reader], [gke.Mover] and [state.Store].
+const (
+	Clusters   Method = "clusters"
+	Cluster    Method = "cluster"
+	Operations Method = "operations"
+	Start      Method = "start"
+	Recreate   Method = "recreate"
+	Complete   Method = "complete"
+	Book       Method = "book"
+	Fleet      Method = "fleet"
+	Write      Method = "write"
+	History    Method = "history"
+	Outbox     Method = "outbox"
+	Told       Method = "told"
+	Lease      Method = "lease"
+	Holder     Method = "holder"
+)
+
+// Call is one call. What is asked stands in it before it is made, and what is
+// answered afterwards; an interceptor may change both.
+type Call struct {
+	Method  Method
+	Project string
+	Ref     policy.Ref
+	Pool    policy.Pool // Recreate
+
+	// Change and Lease are asked, then answered.
+	Change state.Change
+	Lease  state.Lease
+
+	Listed     []policy.Cluster
+	Unread     []policy.Unread
+	Cluster    policy.Cluster
+	Operations map[policy.Ref][]policy.Operation
+	Outcome    policy.Outcome
+	Book       policy.Book
+	Fleet      policy.FleetDoc
+	Records    []policy.Record
+	Outbox     policy.Outbox
+}
+
+// Interceptor is given a call and the way to make it, as often as it likes. What
+// it gives is the caller's error; for a call that changes a cluster, where there
+// are no errors, nobody knows then what came of it.
+type Interceptor func(ctx context.Context, c *Call, next func(context.Context) error) error
+
+// ask lets the interceptor make a call whose answer goes into a part of it.
+func ask[T any](ctx context.Context, by Interceptor, c *Call, into *T, do func(context.Context) (T, error)) (T, error) {
+	err := by(ctx, c, func(ctx context.Context) error {
+		got, err := do(ctx)
+		if err == nil {
+			*into = got
+		}
+		return err
+	})
+	return *into, err
+}
+
+type reader struct {
+	gke.Reader
+	by Interceptor
+}
+
+// Reader puts the interceptor before a reader.
+func Reader(r gke.Reader, by Interceptor) gke.Reader { return reader{r, by} }
+
+func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+	c := &Call{Method: Clusters, Project: project}
+	err := r.by(ctx, c, func(ctx context.Context) (err error) {
+		c.Listed, c.Unread, err = r.Reader.Clusters(ctx, project)
+		return err
+	})
+	return c.Listed, c.Unread, err
+}
+
+func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
+	c := &Call{Method: Cluster, Project: ref.Project, Ref: ref}
+	return ask(ctx, r.by, c, &c.Cluster, func(ctx context.Context) (policy.Cluster, error) { return r.Reader.Cluster(ctx, ref) })
+}
+
+func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+	c := &Call{Method: Operations, Project: project}
+	return ask(ctx, r.by, c, &c.Operations, func(ctx context.Context) (map[policy.Ref][]policy.Operation, error) {
+		return r.Reader.Operations(ctx, project)
+	})
+}
+
+type mover struct {
+	gke.Mover
+	by Interceptor
+}
+
+// Mover puts the interceptor before a mover.
+func Mover(m gke.Mover, by Interceptor) gke.Mover { return mover{m, by} }
+
+func (m mover) send(ctx context.Context, c Call, do func(context.Context) policy.Outcome) policy.Outcome {
+	c.Project = c.Ref.Project
+	if err := m.by(ctx, &c, func(ctx context.Context) error { c.Outcome = do(ctx); return nil }); err != nil {
+		return policy.Outcome{State: policy.Unclear, Raw: err.Error()}
+	}
+	return c.Outcome
+}
+
+func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
+	c := Call{Method: Start, Ref: ref}
+	return m.send(ctx, c, func(ctx context.Context) policy.Outcome { return m.Mover.Start(ctx, ref) })
+}
+
+func (m mover) Recreate(ctx context.Context, ref policy.Ref, pool policy.Pool) policy.Outcome {
+	c := Call{Method: Recreate, Ref: ref, Pool: pool}
+	return m.send(ctx, c, func(ctx context.Context) policy.Outcome { return m.Mover.Recreate(ctx, ref, pool) })
+}
+
+func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
+	c := Call{Method: Complete, Ref: ref}
+	return m.send(ctx, c, func(ctx context.Context) policy.Outcome { return m.Mover.Complete(ctx, ref) })
+}
+
+type store struct {
+	state.Store
+	by Interceptor
+}
+
+// Store puts the interceptor before a store, but for Records, which no run asks for.
+func Store(s state.Store, by Interceptor) state.Store { return store{s, by} }
+
+func (s store) Book(ctx context.Context) (policy.Book, error) {
+	c := &Call{Method: Book}
+	return ask(ctx, s.by, c, &c.Book, s.Store.Book)
+}
+
+func (s store) Fleet(ctx context.Context) (policy.FleetDoc, error) {
+	c := &Call{Method: Fleet}
+	return ask(ctx, s.by, c, &c.Fleet, s.Store.Fleet)
+}
+
+func (s store) Write(ctx context.Context, change state.Change) (state.Change, error) {
+	c := &Call{Method: Write, Change: change}
+	return ask(ctx, s.by, c, &c.Change, func(ctx context.Context) (state.Change, error) { return s.Store.Write(ctx, c.Change) })
+}
+
+func (s store) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
+	c := &Call{Method: History, Ref: ref}
+	return ask(ctx, s.by, c, &c.Records, func(ctx context.Context) ([]policy.Record, error) { return s.Store.History(ctx, ref) })
+}
+
+func (s store) Outbox(ctx context.Context) (policy.Outbox, error) {
+	c := &Call{Method: Outbox}
+	return ask(ctx, s.by, c, &c.Outbox, s.Store.Outbox)
+}
+
+func (s store) Told(ctx context.Context, n policy.Notice, all bool) error {
+	return s.by(ctx, &Call{Method: Told}, func(ctx context.Context) error { return s.Store.Told(ctx, n, all) })
+}
+
+func (s store) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
+	c := &Call{Method: Lease, Lease: l}
+	return ask(ctx, s.by, c, &c.Lease, func(ctx context.Context) (state.Lease, error) { return s.Store.Lease(ctx, c.Lease) })
+}
+
+func (s store) Holder(ctx context.Context) (state.Lease, error) {
+	c := &Call{Method: Holder}
+	return ask(ctx, s.by, c, &c.Lease, s.Store.Holder)
+}
