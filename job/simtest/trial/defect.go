@@ -1,6 +1,9 @@
 package trial
 
-import "gke-credential-rotator/job/pass"
+import (
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/pass"
+)
 
 // Defect breaks something on purpose, to see that the judge finds it. Each
 // part is optional.
@@ -16,4 +19,5 @@ type Process struct {
 	Pass int // as in the journal
 	Env  string
 	Run
+	Move gke.Mover // also in observe, where the process is given none
 }

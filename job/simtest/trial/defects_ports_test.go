@@ -314,8 +314,8 @@ func planWrites(w pass.World, about Process) pass.World {
 
 // observeSends builds the mutating client in observe, too.
 func observeSends(w pass.World, about Process) pass.World {
-	if r, ok := w.Read.(reader); ok && w.Move == nil && !about.Look {
-		w.Move = mover(r)
+	if !about.Look {
+		w.Move = about.Move
 	}
 	return w
 }

@@ -22,7 +22,7 @@ type play struct {
 	dice   *rand.Rand
 	now    time.Time // the world's clock
 	world  *gkesim.World
-	wire   *wire
+	wire   wire
 	cloud  *gke.Cloud
 	sights *sights
 	things things
@@ -92,8 +92,9 @@ func (p *play) prepare() error {
 	}
 	p.rates, p.owners = p.drawRates(), newOwners(p)
 	p.world = gkesim.New(p.drawOptions())
-	p.wire = &wire{Direct: p.world.Direct()}
-	p.cloud = gke.Over(p.wire, gke.NoRetry())
+	client := p.world.Direct()
+	client.Around = p.wire.around
+	p.cloud = gke.Over(client, gke.NoRetry())
 	p.sights = newSights(p)
 	p.fleet = p.drawFleet()
 	p.world.Touched()

@@ -3,14 +3,13 @@ package trial
 import (
 	"context"
 	"errors"
-	"iter"
 	"maps"
 	"strings"
-	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
@@ -20,13 +19,8 @@ type reader struct{ x *process }
 
 // ask waits for an answer and says as of when it is.
 func (r reader) ask(ctx context.Context, what string) (*Look, error) {
-	x := r.x
-	if err := x.alive(ctx); err != nil {
-		return nil, err
-	}
-	begun := x.now
-	x.park(x.latency())
-	if err := x.alive(ctx); err != nil {
+	x, begun := r.x, r.x.now
+	if err := x.await(ctx); err != nil {
 		return nil, err
 	}
 	if x.sometimes(x.rates.unread) {
@@ -126,10 +120,9 @@ type insights struct{ x *process }
 // Insights implements [gke.Insights].
 func (i insights) Insights(ctx context.Context, _, _ string) ([]policy.Insight, bool, error) {
 	x := i.x
-	if err := x.alive(ctx); err != nil {
+	if err := x.await(ctx); err != nil {
 		return nil, false, err
 	}
-	x.park(x.latency())
 	if x.sometimes(x.rates.unread) {
 		x.fault("unread insights")
 		return nil, false, gke.ErrNoAnswer
@@ -137,127 +130,53 @@ func (i insights) Insights(ctx context.Context, _, _ string) ([]policy.Insight, 
 	return nil, true, x.alive(ctx)
 }
 
-// shelf is the book as a process reaches it.
-type shelf struct{ x *process }
-
-func (s shelf) begin(ctx context.Context, what string) error {
-	x := s.x
-	if err := x.alive(ctx); err != nil {
-		return err
+// store is the book as a process reaches it.
+func (x *process) store(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+	if c.Method == intercept.Write {
+		return x.write(ctx, c, next)
 	}
-	x.park(x.latency())
-	if err := x.alive(ctx); err != nil {
+	if err := x.await(ctx); err != nil {
 		return err
 	}
 	if x.sometimes(x.rates.bookAway) {
-		x.fault("book away: " + what)
-		x.tell(&Event{Kind: ReadFailed, Text: what})
+		x.fault("book away: " + string(c.Method))
+		x.tell(&Event{Kind: ReadFailed, Text: string(c.Method)})
 		return errBook
 	}
-	return nil
-}
-
-// Book implements [state.Store].
-func (s shelf) Book(ctx context.Context) (policy.Book, error) {
-	if err := s.begin(ctx, "book"); err != nil {
-		return policy.Book{}, err
+	if c.Method == intercept.Lease && x.alone {
+		return nil // as if it had got what it asks for
 	}
-	b, err := s.x.dep.book.Book(nobody)
-	if err != nil {
-		return b, err
-	}
-	s.x.read = s.x.dep.book.Stamp()
-	s.x.tell(&Event{Kind: BookRead, Book: &b})
-	s.x.reach(afterBook, policy.Ref{})
-	b.Rotations = maps.Clone(b.Rotations)
-	return b, s.x.alive(nobody)
-}
-
-// Fleet implements [state.Store].
-func (s shelf) Fleet(ctx context.Context) (policy.FleetDoc, error) {
-	if err := s.begin(ctx, "fleet"); err != nil {
-		return policy.FleetDoc{}, err
-	}
-	doc, err := s.x.dep.book.Fleet(nobody)
-	if err != nil {
-		return doc, err
-	}
-	s.x.tell(&Event{Kind: FleetRead, Fleet: &doc})
-	s.x.reach(elsewhere, policy.Ref{})
-	return doc, s.x.alive(nobody)
-}
-
-// Records implements [state.Store]. No run asks for them.
-func (s shelf) Records(ctx context.Context, since time.Time) iter.Seq2[policy.Record, error] {
-	return s.x.dep.book.Records(ctx, since)
-}
-
-// History implements [state.Store].
-func (s shelf) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
-	if err := s.begin(ctx, "history"); err != nil {
-		return nil, err
-	}
-	records, err := s.x.dep.book.History(nobody, ref)
-	if err != nil {
-		return nil, err
-	}
-	s.x.tell(&Event{Kind: HistoryRead, Cluster: ref, Records: records})
-	s.x.reach(elsewhere, policy.Ref{})
-	return records, s.x.alive(nobody)
-}
-
-// Outbox implements [state.Store].
-func (s shelf) Outbox(ctx context.Context) (policy.Outbox, error) {
-	if err := s.begin(ctx, "outbox"); err != nil {
-		return policy.Outbox{}, err
-	}
-	box, err := s.x.dep.book.Outbox(nobody)
-	if err != nil {
-		return box, err
-	}
-	s.x.reach(elsewhere, policy.Ref{})
-	return box, s.x.alive(nobody)
-}
-
-// Told implements [state.Store].
-func (s shelf) Told(ctx context.Context, n policy.Notice, all bool) error {
-	if err := s.begin(ctx, "told"); err != nil {
+	if err := next(nobody); err != nil {
 		return err
 	}
-	err := s.x.dep.book.Told(nobody, n, all)
-	s.x.reach(elsewhere, policy.Ref{})
-	return errors.Join(err, s.x.alive(nobody))
+	switch c.Method {
+	case intercept.Holder:
+		return nil
+	case intercept.Lease:
+		x.tell(&Event{Kind: Leased, Text: c.Lease.Holder})
+		return nil
+	case intercept.Book:
+		x.read = x.dep.book.Stamp()
+		b := c.Book
+		x.tell(&Event{Kind: BookRead, Book: &b})
+		x.reach(afterBook, policy.Ref{})
+		c.Book.Rotations = maps.Clone(b.Rotations)
+		return x.alive(nobody)
+	case intercept.Fleet:
+		doc := c.Fleet
+		x.tell(&Event{Kind: FleetRead, Fleet: &doc})
+	case intercept.History:
+		x.tell(&Event{Kind: HistoryRead, Cluster: c.Ref, Records: c.Records})
+	}
+	x.reach(elsewhere, policy.Ref{})
+	return x.alive(nobody)
 }
 
-// Lease implements [state.Store].
-func (s shelf) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
-	x := s.x
-	if err := s.begin(ctx, "lease"); err != nil {
-		return state.Lease{}, err
-	}
-	if x.alone {
-		return l, nil
-	}
-	held, err := x.dep.book.Lease(nobody, l)
-	x.tell(&Event{Kind: Leased, Text: held.Holder})
-	return held, err
-}
-
-// Holder implements [state.Store].
-func (s shelf) Holder(ctx context.Context) (state.Lease, error) {
-	if err := s.begin(ctx, "holder"); err != nil {
-		return state.Lease{}, err
-	}
-	return s.x.dep.book.Holder(nobody)
-}
-
-// Write implements [state.Store].
-func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) {
-	x := s.x
+func (x *process) write(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
 	if err := x.alive(ctx); err != nil {
-		return c, err
+		return err
 	}
-	kind, ref := x.sort(c)
+	kind, ref := x.sort(c.Change)
 	switch kind {
 	case OutcomeStored:
 		x.reach(beforeStore, ref)
@@ -266,45 +185,39 @@ func (s shelf) Write(ctx context.Context, c state.Change) (state.Change, error) 
 	}
 	x.park(x.latency())
 	if err := x.alive(ctx); err != nil {
-		return c, err
+		return err
 	}
-	e := &Event{Kind: kind, Cluster: ref, Write: &Write{Asked: c}}
+	e := &Event{Kind: kind, Cluster: ref, Write: &Write{Asked: c.Change}}
 	if x.sometimes(x.rates.writeLost) {
 		x.fault("write failed, nothing applied")
 		e.Write.Told = errBook.Error()
 		x.tell(e)
-		return c, errBook
+		return errBook
 	}
 	before := x.dep.book.Stamp()
-	now, err := x.dep.book.Write(nobody, c)
+	err := next(nobody)
 	x.read += x.dep.book.Stamp() - before
-	e.Write.Now, e.Write.Applied = now, err == nil
+	e.Write.Now, e.Write.Applied = c.Change, err == nil
 	if err == nil {
-		x.dep.wrote(c)
-		x.dep.heard.Stored = append(x.dep.heard.Stored, now.Notices...)
+		x.dep.wrote(e.Write.Asked)
+		x.dep.heard.Stored = append(x.dep.heard.Stored, c.Change.Notices...)
 	}
 	if err == nil && x.sometimes(x.rates.answerLost) {
 		x.fault("commit applied but reported as failed")
 		err = errBook
 	}
 	if err != nil {
-		e.Write.Told = err.Error()
+		c.Change, e.Write.Told = e.Write.Asked, err.Error()
 	}
 	x.tell(e)
 	if kind == IntentStored {
 		x.reach(afterIntent, ref)
 	}
 	if x.dead {
-		return c, errDead
+		return errDead
 	}
-	if err != nil {
-		return c, err
-	}
-	return now, nil
+	return err
 }
-
-// Close implements [state.Store].
-func (shelf) Close() error { return nil }
 
 // sort says what a write is about, and remembers the intents that it stores.
 func (x *process) sort(c state.Change) (Kind, policy.Ref) {

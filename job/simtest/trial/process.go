@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 )
@@ -87,10 +88,11 @@ func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 // work is the process itself.
 func (x *process) work() {
 	w := pass.World{
-		Read: reader{x}, Move: mover{x}, Insights: insights{x}, Store: &shelf{x},
+		Read: reader{x}, Move: intercept.Mover(x.cloud, x.send), Insights: insights{x}, Store: intercept.Store(x.dep.book, x.store),
 		Now: x.clock, Mono: x.monotonic,
 		NewID: func() string { x.ids++; return fmt.Sprintf("%s%d", x.prefix(), x.ids) },
 	}
+	about := Process{Pass: x.n, Env: x.dep.policy.Env, Run: x.Run, Move: w.Move}
 	if x.Mode != "act" {
 		w.Move = nil
 	}
@@ -98,7 +100,7 @@ func (x *process) work() {
 		w.Tell = []pass.Receiver{receiver{x}}
 	}
 	if x.Defect != nil && x.Defect.World != nil {
-		w = x.Defect.World(w, Process{Pass: x.n, Env: x.dep.policy.Env, Run: x.Run})
+		w = x.Defect.World(w, about)
 	}
 	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1, Deadline: min(50*time.Minute, x.Policy.Every), Ahead: 2 * day}
 	if x.Look {
@@ -164,6 +166,15 @@ func (x *process) park(d time.Duration) {
 	x.in(d, x.step)
 	x.yield <- struct{}{}
 	<-x.wake
+}
+
+// await is how a call begins: it takes its time, in which the process may end.
+func (x *process) await(ctx context.Context) error {
+	if err := x.alive(ctx); err != nil {
+		return err
+	}
+	x.park(x.latency())
+	return x.alive(ctx)
 }
 
 // latency is how long a call takes that nothing disturbs.

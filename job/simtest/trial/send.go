@@ -2,33 +2,16 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
 )
-
-// mover sends what a process asks of GKE over a network that delays, drops and
-// doubles.
-type mover struct{ x *process }
-
-// Start implements [gke.Mover].
-func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallStart, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Start(nobody, ref) })
-}
-
-// Complete implements [gke.Mover].
-func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallComplete, Cluster: ref}, func() policy.Outcome { return m.x.cloud.Complete(nobody, ref) })
-}
-
-// Recreate implements [gke.Mover].
-func (m mover) Recreate(ctx context.Context, ref policy.Ref, target policy.Pool) policy.Outcome {
-	return m.call(ctx, Request{Kind: policy.CallRecreate, Cluster: ref, Pool: target.Name}, func() policy.Outcome { return m.x.cloud.Recreate(nobody, ref, target) })
-}
 
 // fate is what becomes of one request.
 type fate struct {
@@ -44,21 +27,25 @@ type fate struct {
 // stopGrace is how long a call goes on after the process was told to stop.
 const stopGrace = 5 * time.Second
 
-// call is one request from the process's hands to its answer.
-func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) policy.Outcome {
-	x := m.x
-	unclear := policy.Outcome{State: policy.Unclear, Raw: "context deadline exceeded"}
+// errSilence: whatever became of a request, its sender does not know.
+var errSilence = errors.New("context deadline exceeded")
+
+// send is one request from the process's hands to its answer, over a network
+// that delays, drops and doubles.
+func (x *process) send(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
 	if x.alive(ctx) != nil {
-		return unclear
+		return errSilence
 	}
+	req := Request{Kind: policy.CallKind(c.Method), Cluster: c.Ref, Pool: c.Pool.Name}
+	do := func() policy.Outcome { _ = next(nobody); return c.Outcome } // of what is sent there are no errors
 	begun := x.now
 	x.reach(beforeSend, req.Cluster)
 	if x.dead {
-		return unclear
+		return errSilence
 	}
 	if x.now.Sub(begun) >= policy.CallTimeout {
 		x.fault("expired before it was sent") // the client's own deadline
-		return unclear
+		return errSilence
 	}
 	x.requests++
 	req.N, req.SentAt = x.requests, x.now
@@ -69,7 +56,7 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 	answers := x.deliver(req, f, do)
 	x.reach(afterSend, req.Cluster)
 	if x.dead {
-		return unclear
+		return errSilence
 	}
 	answered := req.SentAt.Add(f.answered)
 	cutShort := !x.told.IsZero() && answered.After(x.told.Add(stopGrace))
@@ -77,7 +64,7 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 		answered = x.told.Add(stopGrace)
 	}
 	x.park(max(answered.Sub(x.now), 0))
-	out := unclear
+	out := policy.Outcome{State: policy.Unclear, Raw: errSilence.Error()}
 	switch {
 	case cutShort:
 		x.fault("call cut short by the stop")
@@ -89,10 +76,11 @@ func (m mover) call(ctx context.Context, req Request, do func() policy.Outcome) 
 		out = answers[f.by-1]
 	}
 	if x.dead {
-		return unclear
+		return errSilence
 	}
 	x.tell(&Event{Kind: Answered, Cluster: req.Cluster, Request: &req, Outcome: &out})
-	return out
+	c.Outcome = out
+	return nil
 }
 
 // deliver puts the deliveries on the agenda. They happen whatever becomes of

@@ -7,63 +7,29 @@ import (
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
-	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/grpc"
 
-	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/policy"
 )
 
 // wire is what lies between the adapter and GKE. It keeps the last cluster that
 // went over it, and fails a request when told to.
 type wire struct {
-	gkesim.Direct
 	raw  *containerpb.Cluster
 	fail error // of the next request that changes a cluster
 }
 
-func (w *wire) failing() error {
-	err := w.fail
-	w.fail = nil
-	return err
-}
-
-// GetCluster keeps what GKE shows.
-func (w *wire) GetCluster(ctx context.Context, req *containerpb.GetClusterRequest, o ...gax.CallOption) (*containerpb.Cluster, error) {
-	pb, err := w.Direct.GetCluster(ctx, req, o...)
-	w.raw = pb
-	return pb, err
-}
-
-// StartIPRotation may fail.
-func (w *wire) StartIPRotation(ctx context.Context, req *containerpb.StartIPRotationRequest, o ...gax.CallOption) (*containerpb.Operation, error) {
-	if err := w.failing(); err != nil {
+func (w *wire) around(ctx context.Context, req any, info *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (any, error) {
+	reads := strings.HasPrefix(info.FullMethod, "Get") || strings.HasPrefix(info.FullMethod, "List")
+	if err := w.fail; err != nil && !reads {
+		w.fail = nil
 		return nil, err
 	}
-	return w.Direct.StartIPRotation(ctx, req, o...)
-}
-
-// CompleteIPRotation may fail.
-func (w *wire) CompleteIPRotation(ctx context.Context, req *containerpb.CompleteIPRotationRequest, o ...gax.CallOption) (*containerpb.Operation, error) {
-	if err := w.failing(); err != nil {
-		return nil, err
+	out, err := serve(ctx, req)
+	if info.FullMethod == "GetCluster" {
+		w.raw, _ = out.(*containerpb.Cluster)
 	}
-	return w.Direct.CompleteIPRotation(ctx, req, o...)
-}
-
-// UpdateNodePool may fail.
-func (w *wire) UpdateNodePool(ctx context.Context, req *containerpb.UpdateNodePoolRequest, o ...gax.CallOption) (*containerpb.Operation, error) {
-	if err := w.failing(); err != nil {
-		return nil, err
-	}
-	return w.Direct.UpdateNodePool(ctx, req, o...)
-}
-
-// UpdateCluster may fail.
-func (w *wire) UpdateCluster(ctx context.Context, req *containerpb.UpdateClusterRequest, o ...gax.CallOption) (*containerpb.Operation, error) {
-	if err := w.failing(); err != nil {
-		return nil, err
-	}
-	return w.Direct.UpdateCluster(ctx, req, o...)
+	return out, err
 }
 
 // sights are the views of the clusters, now and for a while back. A view is

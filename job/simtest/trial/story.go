@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
-	"gke-credential-rotator/state"
 )
 
 // String is the event as one line of a story.
@@ -144,5 +143,3 @@ func Story(o Options, ref policy.Ref) ([]string, error) {
 	_, err := Play(o)
 	return lines, err
 }
-
-var _ state.Store = shelf{}

@@ -29,11 +29,7 @@ func (receiver) Name() string { return "receiver" }
 // Tell implements [pass.Receiver].
 func (r receiver) Tell(ctx context.Context, n policy.Notice) error {
 	x, h := r.x, &r.x.dep.heard
-	if err := x.alive(ctx); err != nil {
-		return err
-	}
-	x.park(x.latency())
-	if err := x.alive(ctx); err != nil {
+	if err := x.await(ctx); err != nil {
 		return err
 	}
 	if x.sometimes(0.03) {
