@@ -7,74 +7,36 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/state"
 )
 
-// badReader is a Reader that lies. Each part is optional.
-type badReader struct {
-	gke.Reader
-	clusters func(gke.Reader, context.Context, string) ([]policy.Cluster, []policy.Unread, error)
-	cluster  func(gke.Reader, context.Context, policy.Ref) (policy.Cluster, error)
-	ops      func(gke.Reader, context.Context, string) (map[policy.Ref][]policy.Operation, error)
-	// shown changes every cluster that is shown.
-	shown func(*policy.Cluster)
-}
-
-func (r *badReader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
-	ask := r.clusters
-	if ask == nil {
-		ask = gke.Reader.Clusters
-	}
-	list, unread, err := ask(r.Reader, ctx, project)
-	list = slices.Clone(list)
-	for i := range list {
-		r.show(&list[i])
-	}
-	return list, unread, err
-}
-
-func (r *badReader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
-	ask := r.cluster
-	if ask == nil {
-		ask = gke.Reader.Cluster
-	}
-	c, err := ask(r.Reader, ctx, ref)
-	if err == nil {
-		r.show(&c)
-	}
-	return c, err
-}
-
-func (r *badReader) show(c *policy.Cluster) {
-	if r.shown != nil {
+// lying changes every cluster that is shown.
+func lying(change func(*policy.Cluster)) func(pass.World, Process) pass.World {
+	show := func(c *policy.Cluster) {
 		c.Bundle.CAs = slices.Clone(c.Bundle.CAs)
-		r.shown(c)
+		change(c)
 	}
-}
-
-func (r *badReader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
-	if r.ops != nil {
-		return r.ops(r.Reader, ctx, project)
-	}
-	return r.Reader.Operations(ctx, project)
-}
-
-// lying wraps the world's reader.
-func lying(r badReader) func(pass.World, Process) pass.World {
 	return func(w pass.World, _ Process) pass.World {
-		mine := r
-		mine.Reader = w.Read
-		w.Read = &mine
+		w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+			err := next(ctx)
+			c.Listed = slices.Clone(c.Listed)
+			for i := range c.Listed {
+				show(&c.Listed[i])
+			}
+			if c.Method == intercept.Cluster && err == nil {
+				show(&c.Cluster)
+			}
+			return err
+		})
 		return w
 	}
 }
 
 // badStore is a Store that does not do what it says. Each part is optional.
 type badStore struct {
-	state.Store
 	// book and fleet change what was read; they get copies.
 	book  func(*policy.Book)
 	fleet func(*policy.FleetDoc)
@@ -86,52 +48,46 @@ type badStore struct {
 	lease   func(state.Lease) state.Lease
 }
 
-func (s *badStore) Book(ctx context.Context) (policy.Book, error) {
-	b, err := s.Store.Book(ctx)
-	if err == nil && s.book != nil {
-		b.Rotations = maps.Clone(b.Rotations)
-		s.book(&b)
+func (s badStore) read(c *intercept.Call) {
+	switch {
+	case c.Method == intercept.Book:
+		if s.book != nil {
+			c.Book.Rotations = maps.Clone(c.Book.Rotations)
+			s.book(&c.Book)
+		}
+		if s.fleet != nil {
+			s.fleet(&c.Book.Fleet)
+		}
+	case c.Method == intercept.Fleet && s.fleet != nil:
+		s.fleet(&c.Fleet)
+	case c.Method == intercept.History && s.history != nil:
+		c.Records = s.history(c.Records)
+	case c.Method == intercept.Lease && s.lease != nil:
+		c.Lease = s.lease(c.Lease)
 	}
-	if err == nil && s.fleet != nil {
-		s.fleet(&b.Fleet)
-	}
-	return b, err
 }
 
-func (s *badStore) Fleet(ctx context.Context) (policy.FleetDoc, error) {
-	doc, err := s.Store.Fleet(ctx)
-	if err == nil && s.fleet != nil {
-		s.fleet(&doc)
+// keeping wraps the world's store.
+func keeping(s badStore) func(pass.World, Process) pass.World {
+	return func(w pass.World, _ Process) pass.World {
+		inner := w.Store
+		w.Store = intercept.Store(inner, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+			if c.Method == intercept.Write && s.write != nil {
+				c.Change = copied(c.Change)
+				s.write(&c.Change)
+			}
+			asked := c.Change
+			err := next(ctx)
+			if c.Method == intercept.Write && s.wrote != nil {
+				c.Change, err = s.wrote(ctx, inner, asked, c.Change, err)
+			}
+			if err == nil {
+				s.read(c)
+			}
+			return err
+		})
+		return w
 	}
-	return doc, err
-}
-
-func (s *badStore) Write(ctx context.Context, c state.Change) (state.Change, error) {
-	if s.write != nil {
-		c = copied(c)
-		s.write(&c)
-	}
-	now, err := s.Store.Write(ctx, c)
-	if s.wrote != nil {
-		return s.wrote(ctx, s.Store, c, now, err)
-	}
-	return now, err
-}
-
-func (s *badStore) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
-	records, err := s.Store.History(ctx, ref)
-	if err == nil && s.history != nil {
-		records = s.history(records)
-	}
-	return records, err
-}
-
-func (s *badStore) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
-	held, err := s.Store.Lease(ctx, l)
-	if err == nil && s.lease != nil {
-		held = s.lease(held)
-	}
-	return held, err
 }
 
 // copied copies what defects change.
@@ -163,43 +119,15 @@ func copyOf(r policy.Rotation) policy.Rotation {
 	return r
 }
 
-// keeping wraps the world's store.
-func keeping(s badStore) func(pass.World, Process) pass.World {
-	return func(w pass.World, _ Process) pass.World {
-		mine := s
-		mine.Store = w.Store
-		w.Store = &mine
-		return w
-	}
-}
-
-// badMover does something to every call.
-type badMover struct {
-	gke.Mover
-	call func(send func() policy.Outcome) policy.Outcome
-}
-
-func (m badMover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Start(ctx, ref) })
-}
-
-func (m badMover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Complete(ctx, ref) })
-}
-
-func (m badMover) Recreate(ctx context.Context, ref policy.Ref, p policy.Pool) policy.Outcome {
-	return m.call(func() policy.Outcome { return m.Mover.Recreate(ctx, ref, p) })
-}
-
 // sendsTwice is a transport that repeats what stayed without an answer.
 func sendsTwice(w pass.World, _ Process) pass.World {
 	if w.Move != nil {
-		w.Move = badMover{w.Move, func(send func() policy.Outcome) policy.Outcome {
-			if o := send(); o.State != policy.Unclear {
-				return o
+		w.Move = intercept.Mover(w.Move, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+			if _ = next(ctx); c.Outcome.State != policy.Unclear {
+				return nil
 			}
-			return send()
-		}}
+			return next(ctx)
+		})
 	}
 	return w
 }
@@ -236,45 +164,30 @@ func frozen(w pass.World, _ Process) pass.World {
 // fromBefore answers the read under the intent with what the list showed.
 func fromBefore(w pass.World, _ Process) pass.World {
 	seen := map[policy.Ref]policy.Cluster{}
-	r := badReader{Reader: w.Read}
-	r.clusters = func(from gke.Reader, ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
-		list, unread, err := from.Clusters(ctx, project)
-		for _, c := range list {
-			seen[c.Ref] = c
+	w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+		if known, ok := seen[c.Ref]; ok && c.Method == intercept.Cluster {
+			c.Cluster = known
+			return nil
 		}
-		return list, unread, err
-	}
-	r.cluster = func(from gke.Reader, ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
-		if c, ok := seen[ref]; ok {
-			return c, nil
+		err := next(ctx)
+		for _, one := range c.Listed {
+			seen[one.Ref] = one
 		}
-		return from.Cluster(ctx, ref)
-	}
-	w.Read = &r
+		return err
+	})
 	return w
 }
 
-// clusterFirst reads the cluster before the operations.
+// clusterFirst reads operations once more, after the cluster.
 func clusterFirst(w pass.World, _ Process) pass.World {
-	var from gke.Reader
-	ops := map[string]map[policy.Ref][]policy.Operation{}
-	r := badReader{Reader: w.Read}
-	r.ops = func(real gke.Reader, ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
-		from = real
-		if known, ok := ops[project]; ok {
-			delete(ops, project)
-			return known, nil
+	inner := w.Read
+	w.Read = intercept.Reader(inner, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+		err := next(ctx)
+		if c.Method == intercept.Cluster && err == nil {
+			_, err = inner.Operations(ctx, c.Project)
 		}
-		return real.Operations(ctx, project)
-	}
-	r.cluster = func(real gke.Reader, ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
-		c, err := real.Cluster(ctx, ref)
-		if err == nil {
-			_, err = from.Operations(ctx, ref.Project)
-		}
-		return c, err
-	}
-	w.Read = &r
+		return err
+	})
 	return w
 }
 

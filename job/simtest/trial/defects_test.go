@@ -28,15 +28,15 @@ var planted = []struct {
 	with          Options
 	world         func(pass.World, Process) pass.World
 }{
-	{"every CA seems to expire half a year sooner", 1, 0, 10, short, lying(badReader{shown: func(c *policy.Cluster) {
+	{"every CA seems to expire half a year sooner", 1, 0, 10, short, lying(func(c *policy.Cluster) {
 		for i := range c.Bundle.CAs {
 			c.Bundle.CAs[i].Expires = c.Bundle.CAs[i].Expires.Add(-200 * day)
 		}
-	}})},
-	{"maintenance policies are not seen", 1, 0, 1, short, lying(badReader{shown: func(c *policy.Cluster) {
+	})},
+	{"maintenance policies are not seen", 1, 0, 1, short, lying(func(c *policy.Cluster) {
 		c.Maintenance.Window, c.Maintenance.Exclusions, c.Maintenance.Problem = policy.Policy{}.Window, nil, ""
-	}})},
-	{"labels are not seen", 1, 0, 2, short, lying(badReader{shown: func(c *policy.Cluster) { c.Labels = map[string]string{"env": "dev"} }})},
+	})},
+	{"labels are not seen", 1, 0, 2, short, lying(func(c *policy.Cluster) { c.Labels = map[string]string{"env": "dev"} })},
 	{"a run sends the intents of others that it finds", 2, 1, 1, short, sendsOthers},
 	{"a write of which nobody knows the end counts as done", 2, 1, 3, short, keeping(badStore{
 		wrote: func(_ context.Context, _ state.Store, c, now state.Change, err error) (state.Change, error) {
@@ -60,7 +60,7 @@ var planted = []struct {
 	}})},
 	{"the read under the intent is from before it", 2, 4, 1, short, fromBefore},
 	{"the cluster is read before its operations", 2, 5, 1, short, clusterFirst},
-	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short, lying(badReader{shown: func(c *policy.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] }})},
+	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short, lying(func(c *policy.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] })},
 	{"a refusal clears the call", 5, 6, 3, short, keeping(badStore{write: func(c *state.Change) {
 		if r := c.Rotation; r != nil && r.Call != nil && r.Call.State == policy.Refused {
 			r.Call = nil
@@ -102,20 +102,20 @@ var planted = []struct {
 	{"a plan writes", 7, 0, 1, short, planWrites},
 	{"observe sends", 7, 0, 2, short, observeSends},
 	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *policy.FleetDoc) { d.Holds = nil }})},
-	{"labels that hold are not seen", 7, 0, 15, short, lying(badReader{shown: func(c *policy.Cluster) {
+	{"labels that hold are not seen", 7, 0, 15, short, lying(func(c *policy.Cluster) {
 		c.Labels = maps.Clone(c.Labels)
 		maps.DeleteFunc(c.Labels, func(key, _ string) bool { return strings.HasPrefix(key, "rotator-hold") })
-	}})},
+	})},
 	{"a slot is never given back", 8, 7, 1, short, keeping(badStore{write: func(c *state.Change) {
 		if c.Close != nil && c.Fleet != nil && c.Close.ClosedAs == policy.Completed {
 			c.Fleet.Slots[c.Close.Rotation.Cluster.String()] = policy.Slot{Attempt: c.Close.Rotation.AttemptID}
 		}
 	}})},
-	{"CAs seem to live for ever", 9, 0, 36, quiet, lying(badReader{shown: func(c *policy.Cluster) {
+	{"CAs seem to live for ever", 9, 0, 36, quiet, lying(func(c *policy.Cluster) {
 		for i := range c.Bundle.CAs {
 			c.Bundle.CAs[i].Expires = c.Bundle.CAs[i].Expires.Add(100 * 365 * day)
 		}
-	}})},
+	})},
 }
 
 // The plays in which defects are planted.
