@@ -100,11 +100,11 @@ type Left struct {
 // comes to the same; it leaves out what cannot matter. each, when given, sees
 // every run that is made.
 func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, error) {
-	c, err := newCourse(ctx, s)
+	c, err := newScheduler(s)
 	if err != nil {
 		return Forecast{}, err
 	}
-	for now := s.From; !now.After(c.tell.To); now = now.Add(s.Every) {
+	for now := s.From; !now.After(c.story.To); now = now.Add(s.Every) {
 		if err := ctx.Err(); err != nil {
 			return Forecast{}, err
 		}
@@ -112,12 +112,12 @@ func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, er
 			return Forecast{}, err
 		}
 	}
-	for _, x := range c.sights.all {
-		c.count(x, c.tell.To)
+	for _, x := range c.rows {
+		c.count(x, c.story.To)
 	}
-	c.tell.Runs = c.runs
-	c.tell.finish(s.World.Journal())
-	f := Forecast{Story: c.tell.Story, Skipped: c.skipped, Turns: c.turns.list()}
+	c.story.Runs = c.runs
+	c.story.finish(s.World.Journal())
+	f := Forecast{Story: c.story.Story, Skipped: c.skipped, Turns: c.rotations.list()}
 	f.Left = c.left()
 	f.load()
 	f.deadlines()
@@ -144,10 +144,10 @@ func (f *Forecast) deadlines() {
 }
 
 // left lists what is due and not rotated.
-func (c *course) left() []Left {
+func (c *scheduler) left() []Left {
 	var out []Left
-	for _, chapter := range c.tell.Clusters {
-		x := c.sights.of[chapter.Cluster]
+	for _, chapter := range c.story.Clusters {
+		x := c.byCluster[chapter.Cluster]
 		broken := chapter.Outcome == NeedsPeople || chapter.Outcome == Unreadable
 		if x == nil || !x.d.Due.Is && !broken || chapter.Outcome == Verified || chapter.Outcome == NotDue {
 			continue
@@ -157,7 +157,7 @@ func (c *course) left() []Left {
 			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
 			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
 		}
-		l.Late = chapter.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.tell.To)
+		l.Late = chapter.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {
 			if w.Time > l.Held.Time {
 				l.Held = w

@@ -60,7 +60,7 @@ func (f *fleetMaker) make(p *play, ref policy.Ref, env string) error {
 	if err := p.world.Add(ref.Project, pb); err != nil {
 		return broken("make "+ref.String(), err)
 	}
-	p.sights.add(ref)
+	p.cache.Add(ref)
 	return nil
 }
 

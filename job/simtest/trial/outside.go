@@ -15,7 +15,7 @@ func (p *play) meddle() {
 		return
 	}
 	p.in(p.between(p.rates.outside/2, 2*p.rates.outside), p.meddle)
-	refs := p.sights.refs()
+	refs := p.refs()
 	if len(refs) == 0 {
 		return
 	}
@@ -31,10 +31,9 @@ func (p *play) meddle() {
 // noticed tells what somebody did to a cluster.
 func (p *play) noticed(ref policy.Ref, what string) {
 	p.world.Advance(p.now)
-	p.sights.take(ref, p.now)
-	p.sights.takeOps(ref.Project)
-	p.tell(&Event{Kind: Outside, Cluster: ref, Text: what, Fact: p.sights.fact(ref)})
-	p.sights.refresh()
+	p.cache.Add(ref)
+	p.tell(&Event{Kind: Outside, Cluster: ref, Text: what, Fact: p.fact(ref)})
+	p.refresh()
 	p.stir()
 }
 
@@ -48,13 +47,13 @@ type deed struct {
 var deeds = []deed{
 	{"somebody starts a rotation", func(p *play, ref policy.Ref) bool {
 		// Of an alpha cluster nobody can recreate the nodes: it would stay so.
-		return !p.sights.last(ref).cluster.Alpha && p.cloud.Start(nobody, ref).State == policy.Accepted
+		return !p.cache.Now(ref).Cluster.Alpha && p.cloud.Start(nobody, ref).State == policy.Accepted
 	}},
 	{"somebody completes the rotation", func(p *play, ref policy.Ref) bool {
 		return p.cloud.Complete(nobody, ref).State == policy.Accepted
 	}},
 	{"somebody upgrades a node pool", func(p *play, ref policy.Ref) bool {
-		pools := p.sights.last(ref).cluster.Pools
+		pools := p.cache.Now(ref).Cluster.Pools
 		return len(pools) > 0 && p.cloud.Recreate(nobody, ref, pick(p, pools...)).State == policy.Accepted
 	}},
 	{"a node pool is added", func(p *play, ref policy.Ref) bool {
@@ -98,7 +97,7 @@ var deeds = []deed{
 		return p.world.Spoil(ref.Path(), "UPDATE_CLUSTER", "internal error", 1) == nil
 	}},
 	{"GKE still requires a recreation", func(p *play, ref policy.Ref) bool {
-		pools := p.sights.last(ref).cluster.Pools
+		pools := p.cache.Now(ref).Cluster.Pools
 		return len(pools) > 0 && p.world.Require(ref.Path(), pick(p, pools...).Name) == nil
 	}},
 	{"the cluster is deleted", func(p *play, ref policy.Ref) bool {
@@ -126,7 +125,7 @@ func (p *play) edit(ref policy.Ref, change func(*containerpb.Cluster) bool) bool
 
 // busy says whether an operation runs on the cluster.
 func (p *play) busy(ref policy.Ref) bool {
-	for _, op := range p.sights.operations(ref.Project, p.now)[ref] {
+	for _, op := range p.cache.Operations(ref.Project, p.now)[ref] {
 		if !op.Done {
 			return true
 		}
@@ -136,7 +135,7 @@ func (p *play) busy(ref policy.Ref) bool {
 
 // grow adds a cluster to a dev fleet that keeps growing.
 func (p *play) grow() {
-	if p.now.After(p.Calm.Add(-2*day)) || len(p.sights.refs()) > 3*p.Clusters {
+	if p.now.After(p.Calm.Add(-2*day)) || len(p.refs()) > 3*p.Clusters {
 		return
 	}
 	p.in(p.between(12*time.Hour, 6*day), p.grow)
@@ -145,6 +144,6 @@ func (p *play) grow() {
 		return
 	}
 	p.fault("dev fleet grows")
-	p.tell(&Event{Kind: Outside, Cluster: ref, Text: "a cluster is made", Fact: p.sights.fact(ref)})
+	p.tell(&Event{Kind: Outside, Cluster: ref, Text: "a cluster is made", Fact: p.fact(ref)})
 	p.stir()
 }

@@ -44,7 +44,7 @@ func (o *owners) act() {
 		return
 	}
 	p.in(time.Hour+time.Duration(o.dice.Int64N(int64(10*time.Hour))), o.act)
-	refs := p.sights.refs()
+	refs := p.refs()
 	if len(refs) == 0 {
 		return
 	}
@@ -69,7 +69,7 @@ func (o *owners) say(ref policy.Ref) (what string, labels map[string]string) {
 	case 4, 5:
 		return "hold no longer", nil
 	}
-	c := o.p.sights.last(ref).cluster
+	c := o.p.cache.Now(ref).Cluster
 	for _, d := range o.p.deployments {
 		b, err := d.book.Book(nobody)
 		if r, flies := b.Rotations[ref]; err == nil && flies {
@@ -103,7 +103,7 @@ func (o *owners) set(ref policy.Ref, what string, labels map[string]string) {
 
 // rest takes all their labels off: people hold nothing for ever.
 func (o *owners) rest() {
-	for _, ref := range o.p.sights.refs() {
+	for _, ref := range o.p.refs() {
 		if o.busy {
 			o.set(ref, "hold no longer", nil)
 		}

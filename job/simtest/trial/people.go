@@ -26,7 +26,7 @@ func (d *deployment) people() {
 		return
 	}
 	p.in(p.between(p.rates.people/2, 2*p.rates.people), d.people)
-	refs := p.sights.refs()
+	refs := p.refs()
 	if len(refs) == 0 {
 		return
 	}
@@ -43,7 +43,7 @@ func (d *deployment) people() {
 
 func (d *deployment) deed(deed string, ref policy.Ref) bool {
 	p := d.p
-	cluster := p.sights.last(ref).cluster
+	cluster := p.cache.Now(ref).Cluster
 	cluster.Seen = p.now
 	return d.say(deed, ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
 		var r *policy.Rotation
@@ -126,7 +126,7 @@ func (d *deployment) answer() {
 // nodes: it is an alpha cluster, or its old CA has expired. People take it out
 // of the way of the others by a hold.
 func (d *deployment) hopeless(ref policy.Ref) bool {
-	c := d.p.sights.last(ref).cluster
+	c := d.p.cache.Now(ref).Cluster
 	return c.Alpha || !d.p.now.Before(c.Bundle.Oldest().Expires)
 }
 
@@ -146,19 +146,19 @@ func approved(doc policy.FleetDoc, r policy.Rotation) bool {
 }
 
 func (d *deployment) approve(ref policy.Ref, r *policy.Rotation) {
-	c := d.p.sights.last(ref)
-	if c.gone {
+	c := d.p.cache.Now(ref)
+	if c.Gone {
 		return
 	}
 	d.say("approve", ref, func(b policy.Book, said policy.Said) (policy.FleetDoc, string, error) {
-		return b.Fleet.Approve(d.policy, c.cluster, r, time.Time{}, said)
+		return b.Fleet.Approve(d.policy, c.Cluster, r, time.Time{}, said)
 	})
 }
 
 // approveStarts says yes to every start that waits for it.
 func (d *deployment) approveStarts(b policy.Book) {
-	for _, ref := range d.p.sights.refs() {
-		c := d.p.sights.last(ref).cluster
+	for _, ref := range d.p.refs() {
+		c := d.p.cache.Now(ref).Cluster
 		_, flies := b.Rotations[ref]
 		already := slices.ContainsFunc(b.Fleet.Approvals, func(a policy.Approval) bool {
 			return a.Kind == policy.CallStart && a.Cluster == ref && a.ClusterID == c.ID && a.CA == c.Bundle.Oldest().Fingerprint && d.p.now.Before(a.Until.Add(-time.Hour))

@@ -5,10 +5,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 )
 
@@ -19,14 +23,15 @@ const day = 24 * time.Hour
 // next step, waits until the process parks at its next call or ends.
 type play struct {
 	Setup
-	dice   *rand.Rand
-	now    time.Time // the world's clock
-	world  *gkesim.World
-	wire   wire
-	cloud  *gke.Cloud
-	sights *sights
-	things things
-	seq    int
+	dice  *rand.Rand
+	now   time.Time // the world's clock
+	world *gkesim.World
+	cloud *gke.Cloud // to change clusters
+	// refusal is GKE's answer to the next request that changes a cluster.
+	refusal error
+	cache   *sim.Cache
+	things  things
+	seq     int
 	// yield is how a process says that it has parked or ended.
 	yield chan struct{}
 	calm  bool
@@ -77,7 +82,7 @@ func Play(o Options) (Verdict, error) {
 	for _, d := range p.deployments {
 		p.out.Heard = append(p.out.Heard, d.heard)
 	}
-	return *p.out, nil
+	return *p.out, p.cache.Err()
 }
 
 // prepare makes the world, the fleet, the deployments and the times.
@@ -93,11 +98,21 @@ func (p *play) prepare() error {
 	p.rates, p.owners = p.drawRates(), newOwners(p)
 	p.world = gkesim.New(p.drawOptions())
 	client := p.world.Direct()
-	client.Around = p.wire.around
+	client.Around = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (any, error) {
+		if err := p.refusal; err != nil {
+			p.refusal = nil
+			return nil, err
+		}
+		return serve(ctx, req)
+	}
 	p.cloud = gke.Over(client, gke.NoRetry())
-	p.sights = newSights(p)
+	p.cache = sim.NewCache(p.world, policy.Stale+time.Hour)
+	p.cache.Changed = func(ref policy.Ref, before, now sim.View) {
+		if !now.Gone && !slices.Equal(before.Cluster.Bundle.CAs, now.Cluster.Bundle.CAs) {
+			p.tell(&Event{Kind: Changed, Cluster: ref, Fact: p.fact(ref)})
+		}
+	}
 	p.fleet = p.drawFleet()
-	p.world.Touched()
 	for range max(p.Clusters, 1) {
 		if _, err := p.fleet.add(p, ""); err != nil {
 			return err
@@ -125,12 +140,39 @@ func (p *play) pass(until time.Time) {
 			p.now = next
 		}
 		p.world.Advance(p.now)
-		p.sights.refresh()
+		p.refresh()
 	}
 	if until.After(p.now) {
 		p.now = until
 	}
 	p.world.Advance(p.now)
+}
+
+// refresh reads again what has changed.
+func (p *play) refresh() {
+	if len(p.cache.Refresh()) > 0 {
+		p.stir()
+	}
+}
+
+// refs lists the clusters that are there, in order.
+func (p *play) refs() []policy.Ref {
+	var out []policy.Ref
+	for _, refs := range p.cache.Projects() {
+		out = append(out, refs...)
+	}
+	out = slices.DeleteFunc(out, func(ref policy.Ref) bool { return p.cache.Now(ref).Gone })
+	slices.SortFunc(out, policy.Ref.Compare)
+	return out
+}
+
+// fact is what is true of the cluster now; nil: it is gone.
+func (p *play) fact(ref policy.Ref) *Fact {
+	r := p.cache.Now(ref)
+	if r.Gone {
+		return nil
+	}
+	return &Fact{Ref: ref, Raw: r.Raw, Cluster: r.Cluster}
 }
 
 // thing is something that happens at its time.
@@ -214,8 +256,8 @@ func pick[T any](p *play, of ...T) T { return of[p.dice.IntN(len(of))] }
 // facts are all clusters as they are.
 func (p *play) facts() []Fact {
 	var out []Fact
-	for _, ref := range p.sights.refs() {
-		out = append(out, *p.sights.fact(ref))
+	for _, ref := range p.refs() {
+		out = append(out, *p.fact(ref))
 	}
 	return out
 }

@@ -45,21 +45,21 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 	}
 	l.Project = project
 	missing := ""
-	if x.sometimes(x.rates.missing) && len(x.sights.shelves[project]) > 0 {
-		missing = pick(x.play, x.sights.shelves[project]...).Location
+	if x.sometimes(x.rates.missing) && len(x.cache.Projects()[project]) > 0 {
+		missing = pick(x.play, x.cache.Projects()[project]...).Location
 		x.fault("location missing from a list")
 		l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
 	}
 	l.Raw = map[policy.Ref]*containerpb.Cluster{}
-	for _, ref := range x.sights.shelves[project] {
-		v := x.sights.asOf(ref, l.AsOf)
-		if v.gone || ref.Location == missing {
+	for _, ref := range x.cache.Projects()[project] {
+		v := x.cache.AsOf(ref, l.AsOf)
+		if v.Gone || ref.Location == missing {
 			continue
 		}
-		c := v.cluster
+		c := v.Cluster
 		c.Partial = missing != "" && (strings.HasPrefix(missing, ref.Location+"-") || strings.HasPrefix(ref.Location, missing+"-"))
 		l.Clusters = append(l.Clusters, c)
-		l.Raw[ref] = v.raw
+		l.Raw[ref] = v.Raw
 	}
 	x.tell(&Event{Kind: Listed, Look: l})
 	x.reach(afterList, policy.Ref{})
@@ -77,11 +77,11 @@ func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 		return policy.Cluster{}, err
 	}
 	l.Project = ref.Project
-	v := x.sights.asOf(ref, l.AsOf)
-	if v.gone {
+	v := x.cache.AsOf(ref, l.AsOf)
+	if v.Gone {
 		l.Gone = true
 	} else {
-		l.Clusters, l.Raw = []policy.Cluster{v.cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.raw}
+		l.Clusters, l.Raw = []policy.Cluster{v.Cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.Raw}
 	}
 	x.tell(&Event{Kind: ClusterRead, Cluster: ref, Look: l})
 	at := elsewhere
@@ -92,10 +92,10 @@ func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 	switch {
 	case x.dead:
 		return policy.Cluster{}, errDead
-	case v.gone:
+	case v.Gone:
 		return policy.Cluster{}, errors.Join(errors.New(ref.String()), gke.ErrNotFound)
 	}
-	return v.cluster, nil
+	return v.Cluster, nil
 }
 
 // Operations implements [gke.Reader].
@@ -105,7 +105,7 @@ func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref]
 	if err != nil {
 		return nil, err
 	}
-	l.Project, l.Operations = project, x.sights.operations(project, l.AsOf)
+	l.Project, l.Operations = project, x.cache.Operations(project, l.AsOf)
 	x.tell(&Event{Kind: OperationsRead, Look: l})
 	x.reach(elsewhere, policy.Ref{})
 	if x.dead {

@@ -69,9 +69,9 @@ func (x *process) send(ctx context.Context, c *intercept.Call, next func(context
 	case cutShort:
 		x.fault("call cut short by the stop")
 	case f.fail != nil:
-		x.wire.fail = f.fail
+		x.refusal = f.fail
 		out = do()
-		x.wire.fail = nil // also when the adapter sent nothing
+		x.refusal = nil // also when the adapter sent nothing
 	case f.by > 0:
 		out = answers[f.by-1]
 	}
@@ -102,7 +102,7 @@ func (x *process) deliver(req Request, f fate, do func() policy.Outcome) []polic
 			copied.Copy = i + 1
 			x.play.tell(&Event{Kind: Delivered, Pass: x.n, Env: x.dep.policy.Env, Cluster: req.Cluster, Request: &copied, Outcome: &answers[i]})
 			x.count(req.Kind, answers[i])
-			x.sights.refresh()
+			x.refresh()
 		})
 	}
 	return answers

@@ -10,22 +10,22 @@ import (
 	"gke-credential-rotator/policy"
 )
 
-// turns gathers the rotations of a forecast from the records that runs store.
-type turns struct {
+// rotations gathers the rotations of a forecast from the records that runs store.
+type rotations struct {
 	from time.Time
 	all  map[string]*Turn // by attempt
 }
 
-func newTurns(s Setup) *turns {
-	t := &turns{from: s.From, all: map[string]*Turn{}}
+func newRotations(s Setup) *rotations {
+	t := &rotations{from: s.From, all: map[string]*Turn{}}
 	for _, r := range s.Book.Rotations {
 		t.of(r).Before = true
 	}
 	return t
 }
 
-// of is the turn of a record, as far as that tells.
-func (t *turns) of(r policy.Rotation) *Turn {
+// of is the rotation of a record, as far as that tells.
+func (t *rotations) of(r policy.Rotation) *Turn {
 	x := t.all[r.AttemptID]
 	if x == nil {
 		x = &Turn{Cluster: r.Cluster, Attempt: r.AttemptID, No: r.AttemptNo, OldCA: r.Baseline.CA, Due: r.DueAt}
@@ -41,7 +41,7 @@ func (t *turns) of(r policy.Rotation) *Turn {
 }
 
 // add takes in one run.
-func (t *turns) add(res pass.Result) {
+func (t *rotations) add(res pass.Result) {
 	planned := map[policy.Ref]policy.Decision{}
 	for _, d := range res.Decisions {
 		planned[d.Cluster.Ref] = d
@@ -77,7 +77,7 @@ func (t *turns) add(res pass.Result) {
 	}
 }
 
-func (t *turns) list() []Turn {
+func (t *rotations) list() []Turn {
 	var out []Turn
 	for _, id := range slices.Sorted(maps.Keys(t.all)) {
 		out = append(out, *t.all[id])

@@ -12,23 +12,37 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// course plays a forecast: the runs of the schedule, with the same pass as in
+// scheduler plays a forecast: the runs of the schedule, with the same pass as in
 // production, but without those, and in each run without those clusters, that
 // cannot matter. It comes to the same as all runs over all clusters: see
-// [course.choose], and the test that plays both.
-type course struct {
+// [scheduler.choose], and the test that plays both.
+type scheduler struct {
 	Setup
-	sights  *sights
-	store   *state.Memory
-	pass    pass.World
-	tell    *teller
-	turns   *turns
-	last    int // the last wave that has clusters
-	room    func(policy.Ref) policy.Verdict
-	now     time.Time
-	runs    int
-	skipped int
-	ids     int
+	cache     *Cache
+	rows      []*row // ordered by cluster
+	byCluster map[policy.Ref]*row
+	store     *state.Memory
+	pass      pass.World
+	story     *teller
+	rotations *rotations
+	last      int // the last wave that has clusters
+	room      func(policy.Ref) policy.Verdict
+	now       time.Time
+	runs      int
+	skipped   int
+	ids       int
+}
+
+// row is one cluster: what reads show, and what the forecast remembers of it.
+type row struct {
+	cluster policy.Cluster
+	ops     []policy.Operation
+	// changes is when time alone changes what GKE shows: the CA's last week
+	// begins, or an operation is forgotten. Zero: never.
+	changes time.Time
+	// changed: since it was last planned. listed: this run sees it.
+	changed, listed bool
+	idle
 }
 
 // idle is what is remembered of a cluster between the runs that see it.
@@ -44,49 +58,119 @@ type idle struct {
 	waits []Wait    // before this attempt, or in it
 }
 
-func newCourse(ctx context.Context, s Setup) (*course, error) {
-	c := &course{Setup: s, now: s.From, tell: newStory(s)}
-	c.tell.sparse = true
+func newScheduler(s Setup) (*scheduler, error) {
+	c := &scheduler{Setup: s, now: s.From, story: newStory(s), cache: NewCache(s.World, 0), byCluster: map[policy.Ref]*row{}}
+	c.story.sparse = true
 	var err error
-	if c.sights, err = look(ctx, s.World, s.World.Projects()); err != nil {
-		return nil, err
-	}
 	if c.store, err = state.MemoryOf(s.Book, s.History); err != nil {
 		return nil, err
 	}
-	c.turns = newTurns(s)
-	for _, x := range c.sights.all {
-		x.ours = slices.Contains(s.Policy.Projects, x.cluster.Ref.Project)
-		x.wave, _ = s.Policy.WaveOf(x.cluster.Labels)
-		c.last = max(c.last, x.wave)
+	c.rotations = newRotations(s)
+	for _, project := range s.World.Projects() {
+		c.cache.AddProject(project)
 	}
+	for project, refs := range c.cache.Projects() {
+		for _, ref := range refs {
+			x := &row{}
+			x.ours = slices.Contains(s.Policy.Projects, project)
+			c.rows, c.byCluster[ref] = append(c.rows, x), x
+			c.take(ref)
+			x.wave, _ = s.Policy.WaveOf(x.cluster.Labels)
+			c.last = max(c.last, x.wave)
+		}
+	}
+	slices.SortFunc(c.rows, func(a, b *row) int { return a.cluster.Ref.Compare(b.cluster.Ref) })
 	c.pass = pass.World{
-		Read: c.sights, Move: gke.Over(s.World.Direct(), gke.NoRetry()), Store: c.store, Log: s.Log,
+		Read: c, Move: gke.Over(s.World.Direct(), gke.NoRetry()), Store: c.store, Log: s.Log,
 		Now:   func() time.Time { return c.now },
 		Mono:  func() time.Duration { return c.now.Sub(s.From) },
 		NewID: func() string { c.ids++; return fmt.Sprintf("forecast-%d-%06d", s.Seed, c.ids) },
 	}
-	return c, nil
+	return c, c.cache.Err()
+}
+
+// refresh takes in what GKE shows anew.
+func (c *scheduler) refresh() error {
+	var due []policy.Ref
+	for _, x := range c.rows {
+		if !x.changes.IsZero() && !c.now.Before(x.changes) {
+			due = append(due, x.cluster.Ref)
+		}
+	}
+	for _, ref := range c.cache.Refresh(due...) {
+		c.take(ref)
+	}
+	return c.cache.Err()
+}
+
+// take takes a cluster out of the cache.
+func (c *scheduler) take(ref policy.Ref) {
+	read, x := c.cache.Now(ref), c.byCluster[ref]
+	x.cluster, x.ops, x.changes, x.changed = read.Cluster, c.cache.Operations(ref.Project, c.now)[ref], read.Changes, true
+	for _, op := range x.ops {
+		if forgets := c.World.Forgets(); forgets > 0 && op.Done {
+			at := op.End.Add(forgets + time.Nanosecond)
+			if at.After(c.now) && (x.changes.IsZero() || at.Before(x.changes)) {
+				x.changes = at
+			}
+		}
+	}
+}
+
+// Clusters implements [gke.Reader]: those that this run is to see.
+func (c *scheduler) Clusters(_ context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
+	var out []policy.Cluster
+	for _, ref := range c.cache.Projects()[project] {
+		if x := c.byCluster[ref]; x.listed {
+			out = append(out, x.cluster)
+		}
+	}
+	return out, nil, nil
+}
+
+// Cluster implements [gke.Reader].
+func (c *scheduler) Cluster(_ context.Context, ref policy.Ref) (policy.Cluster, error) {
+	if err := c.refresh(); err != nil {
+		return policy.Cluster{}, err
+	}
+	if x := c.byCluster[ref]; x != nil {
+		return x.cluster, nil
+	}
+	return policy.Cluster{}, gke.ErrNotFound
+}
+
+// Operations implements [gke.Reader].
+func (c *scheduler) Operations(_ context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
+	if err := c.refresh(); err != nil {
+		return nil, err
+	}
+	out := map[policy.Ref][]policy.Operation{}
+	for _, ref := range c.cache.Projects()[project] {
+		if x := c.byCluster[ref]; x.listed && len(x.ops) > 0 {
+			out[ref] = x.ops
+		}
+	}
+	return out, nil
 }
 
 // step lets time pass until now and makes the run of that time, unless nothing
 // can come of it.
-func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)) error {
+func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Result)) error {
 	c.World.Advance(now)
 	c.now = now
-	if err := c.sights.refresh(ctx, now); err != nil {
+	if err := c.refresh(); err != nil {
 		return err
 	}
 	book, err := c.store.Book(ctx)
 	if err != nil {
 		return err
 	}
-	first, end := c.runs == 0, now.Add(c.Every).After(c.tell.To)
+	first, end := c.runs == 0, now.Add(c.Every).After(c.story.To)
 	if !c.choose(book, first || end) {
 		c.skipped++
 		return nil
 	}
-	for _, x := range c.sights.all {
+	for _, x := range c.rows {
 		if x.listed {
 			x.changed = false // until this run changes it
 		}
@@ -98,10 +182,10 @@ func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)
 	if err != nil {
 		return fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
 	}
-	c.tell.add(res)
-	c.turns.add(res)
+	c.story.add(res)
+	c.rotations.add(res)
 	for _, d := range res.Decisions {
-		if x := c.sights.of[d.Cluster.Ref]; x != nil {
+		if x := c.byCluster[d.Cluster.Ref]; x != nil {
 			c.remember(x, d)
 		}
 	}
@@ -121,13 +205,13 @@ func (c *course) step(ctx context.Context, now time.Time, each func(pass.Result)
 //
 // but none of the last two on which a later wave may wait. What GKE shows
 // anew is always seen, and what is in flight in every run that is made.
-func (c *course) choose(book policy.Book, all bool) bool {
+func (c *scheduler) choose(book policy.Book, all bool) bool {
 	c.room = policy.Vacancy(c.Policy, book.Fleet)
-	full := !c.room(policy.Ref{}).Open && !slices.ContainsFunc(c.sights.all, func(x *sight) bool {
+	full := !c.room(policy.Ref{}).Open && !slices.ContainsFunc(c.rows, func(x *row) bool {
 		return c.presses(x) && !c.now.Before(x.until)
 	})
 	awake := all
-	for _, x := range c.sights.all {
+	for _, x := range c.rows {
 		r, inFlight := book.Rotations[x.cluster.Ref]
 		switch ripe := !c.now.Before(x.until); {
 		case inFlight:
@@ -156,14 +240,14 @@ func (c *course) choose(book policy.Book, all bool) bool {
 }
 
 // presses: for emergencies and compromises other limits hold.
-func (c *course) presses(x *sight) bool {
+func (c *scheduler) presses(x *row) bool {
 	ca := x.cluster.Bundle.Oldest()
 	return x.d.Urgent || ca.Fingerprint != "" && !c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
 }
 
 // rests says that for a rotation in flight nothing happens by itself: no time
 // has come, nothing is counted, no slot is given back for being blocked.
-func (c *course) rests(x *sight, r policy.Rotation) bool {
+func (c *scheduler) rests(x *row, r policy.Rotation) bool {
 	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
 	return x.planned && x.d.Phase != "" && !x.d.Write && (x.d.Action == policy.Wait || x.d.Action == policy.People) &&
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
@@ -179,7 +263,7 @@ var ofFleet = func() map[string]bool {
 }()
 
 // remember keeps what was decided.
-func (c *course) remember(x *sight, d policy.Decision) {
+func (c *scheduler) remember(x *row, d policy.Decision) {
 	if x.planned && (x.d.Phase == "") != (d.Phase == "") {
 		c.count(x, c.now)
 		x.held, x.waits = Wait{}, nil
@@ -190,14 +274,14 @@ func (c *course) remember(x *sight, d policy.Decision) {
 	case waiting(d) && d.Phase == "" && !ownShut:
 		x.until = c.now // what others do may let it go
 	case x.until.IsZero():
-		x.until = c.tell.To.Add(c.Every)
+		x.until = c.story.To.Add(c.Every)
 	}
 	c.holdUp(x)
 }
 
 // holdUp counts the time for what holds the cluster up: while it could go but
 // for a slot, that; else of what the last decision waits for the last to end.
-func (c *course) holdUp(x *sight) {
+func (c *scheduler) holdUp(x *row) {
 	var now Wait
 	if waiting(x.d) {
 		now = lastToOpen(x.d)
@@ -233,20 +317,20 @@ func lastToOpen(d policy.Decision) Wait {
 }
 
 // count adds the time until then to what the cluster waits for.
-func (c *course) count(x *sight, until time.Time) {
+func (c *scheduler) count(x *row, until time.Time) {
 	if x.held.Gate == "" {
 		return
 	}
 	x.held.Time = until.Sub(x.since)
-	c.tell.chapter(x.d).wait(x.held)
+	c.story.chapter(x.d).wait(x.held)
 	x.waits = withWait(x.waits, x.held)
 }
 
 // projects are those of which the run sees a cluster.
-func (c *course) projects() []string {
+func (c *scheduler) projects() []string {
 	var out []string
 	for _, project := range c.Policy.Projects {
-		if slices.ContainsFunc(c.sights.projects[project], func(x *sight) bool { return x.listed }) {
+		if slices.ContainsFunc(c.cache.Projects()[project], func(ref policy.Ref) bool { return c.byCluster[ref].listed }) {
 			out = append(out, project)
 		}
 	}
