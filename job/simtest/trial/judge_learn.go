@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
@@ -240,22 +241,13 @@ func (j *judge) learnMove(e *Event, b *ledger, a *attempt, r *policy.Rotation) {
 	a.transitions = r.Transitions
 }
 
-func newest(c policy.Cluster) policy.CA {
-	var ca policy.CA
-	for _, x := range c.Bundle.CAs {
-		if ca.Fingerprint == "" || x.Issued.After(ca.Issued) {
-			ca = x
-		}
-	}
-	return ca
-}
+// newest and oldest are by their dates of issue; zero without a CA.
+func newest(c policy.Cluster) policy.CA { return firstCA(c, func(a, b time.Time) int { return b.Compare(a) }) }
+func oldest(c policy.Cluster) policy.CA { return firstCA(c, time.Time.Compare) }
 
-func oldest(c policy.Cluster) policy.CA {
-	var ca policy.CA
-	for _, x := range c.Bundle.CAs {
-		if ca.Fingerprint == "" || x.Issued.Before(ca.Issued) {
-			ca = x
-		}
+func firstCA(c policy.Cluster, by func(a, b time.Time) int) policy.CA {
+	if len(c.Bundle.CAs) == 0 {
+		return policy.CA{}
 	}
-	return ca
+	return slices.MinFunc(c.Bundle.CAs, func(a, b policy.CA) int { return by(a.Issued, b.Issued) })
 }

@@ -195,13 +195,12 @@ func held(doc *policy.FleetDoc, ref policy.Ref, t time.Time) bool {
 	})
 }
 
-// busy names an operation that runs on the cluster, or on the pool if one is
-// named.
+// busy names an operation that runs on the cluster.
 func (v showing) busy() string {
-	for _, op := range v.ops {
-		if !op.Done {
-			return op.Name
-		}
+	if i := slices.IndexFunc(v.ops, running); i >= 0 {
+		return v.ops[i].Name
 	}
 	return ""
 }
+
+func running(op policy.Operation) bool { return !op.Done }

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
@@ -36,20 +37,13 @@ func (j *judge) callsKept(e *Event) {
 
 // holds says whether the document holds the call.
 func holds(r *policy.Rotation, id string) bool {
-	if r.Call != nil && r.Call.ID == id {
-		return true
-	}
 	for _, c := range r.PoolCalls {
 		if c.ID == id {
 			return true
 		}
 	}
-	for _, c := range r.Settled {
-		if c.ID == id {
-			return true
-		}
-	}
-	return len(r.Settled) >= mostSettled // the oldest are dropped
+	settled := slices.ContainsFunc(r.Settled, func(c policy.Call) bool { return c.ID == id })
+	return r.Call != nil && r.Call.ID == id || settled || len(r.Settled) >= mostSettled // the oldest are dropped
 }
 
 func (j *judge) recordKept(e *Event, w *Write) {
@@ -121,12 +115,7 @@ func (j *judge) closedRightly(e *Event, a *attempt, closed policy.ClosedAs) {
 func (t *truth) ageOf(at time.Time) time.Duration { return at.Sub(t.thereSince) }
 
 func has(c policy.Cluster, f policy.Fingerprint) bool {
-	for _, ca := range c.Bundle.CAs {
-		if ca.Fingerprint == f {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Bundle.CAs, func(ca policy.CA) bool { return ca.Fingerprint == f })
 }
 
 // tookAfterAll: the second CA of a start comes although its record says

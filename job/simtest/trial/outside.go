@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -125,12 +126,7 @@ func (p *play) edit(ref policy.Ref, change func(*containerpb.Cluster) bool) bool
 
 // busy says whether an operation runs on the cluster.
 func (p *play) busy(ref policy.Ref) bool {
-	for _, op := range p.cache.Operations(ref.Project, p.now)[ref] {
-		if !op.Done {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.cache.Operations(ref.Project, p.now)[ref], running)
 }
 
 // grow adds a cluster to a dev fleet that keeps growing.

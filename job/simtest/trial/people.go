@@ -168,5 +168,3 @@ func (d *deployment) approveStarts(b policy.Book) {
 		}
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,11 +1,11 @@
 package trial
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,8 +30,7 @@ type play struct {
 	// refusal is GKE's answer to the next request that changes a cluster.
 	refusal error
 	cache   *sim.Cache
-	things  things
-	seq     int
+	agenda  []thing // in order
 	// yield is how a process says that it has parked or ended.
 	yield chan struct{}
 	calm  bool
@@ -70,8 +69,9 @@ func Play(o Options) (Verdict, error) {
 		p.tell(&Event{Kind: Settings, Env: d.policy.Env, Policy: d.policy, Mode: d.mode})
 	}
 	p.schedule()
-	for len(p.things) > 0 && !p.things[0].at.After(p.End) {
-		next := heap.Pop(&p.things).(*thing)
+	for len(p.agenda) > 0 && !p.agenda[0].at.After(p.End) {
+		next := p.agenda[0]
+		p.agenda = p.agenda[1:]
 		p.pass(next.at)
 		next.do()
 	}
@@ -177,38 +177,18 @@ func (p *play) fact(ref policy.Ref) *Fact {
 
 // thing is something that happens at its time.
 type thing struct {
-	at  time.Time
-	seq int
-	do  func()
+	at time.Time
+	do func()
 }
 
-// at puts something on the agenda.
+// at puts something on the agenda, behind all that happens by then.
 func (p *play) at(t time.Time, do func()) {
-	p.seq++
-	heap.Push(&p.things, &thing{t, p.seq, do})
+	i := sort.Search(len(p.agenda), func(i int) bool { return p.agenda[i].at.After(t) })
+	p.agenda = slices.Insert(p.agenda, i, thing{t, do})
 }
 
 // in puts something on the agenda a while from now.
 func (p *play) in(d time.Duration, do func()) { p.at(p.now.Add(d), do) }
-
-type things []*thing
-
-func (t things) Len() int { return len(t) }
-func (t things) Less(i, j int) bool {
-	return t[i].at.Before(t[j].at) || t[i].at.Equal(t[j].at) && t[i].seq < t[j].seq
-}
-func (t things) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
-
-// Push is for container/heap.
-func (t *things) Push(x any) { *t = append(*t, x.(*thing)) }
-
-// Pop is for container/heap.
-func (t *things) Pop() any {
-	last := len(*t) - 1
-	x := (*t)[last]
-	*t = (*t)[:last]
-	return x
-}
 
 // mostViolations are kept of one play: the first ones tell.
 const mostViolations = 20

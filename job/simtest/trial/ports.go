@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -17,21 +18,35 @@ import (
 // reader is a process's view of GKE: late, at times stale, at times none.
 type reader struct{ x *process }
 
-// ask waits for an answer and says as of when it is.
-func (r reader) ask(ctx context.Context, what string) (*Look, error) {
+// look waits for an answer, in which fill puts what is shown as of its time.
+func (r reader) look(ctx context.Context, kind Kind, project string, ref policy.Ref, fill func(*Look)) (*Look, error) {
 	x, begun := r.x, r.x.now
 	if err := x.await(ctx); err != nil {
 		return nil, err
 	}
+	what := map[Kind]string{Listed: "list", ClusterRead: "cluster", OperationsRead: "operations"}[kind]
 	if x.sometimes(x.rates.unread) {
 		x.fault("unread " + what)
 		x.tell(&Event{Kind: ReadFailed, Text: what})
 		return nil, errGKE
 	}
-	l := &Look{Begun: begun, AsOf: x.now}
+	l := &Look{Project: project, Begun: begun, AsOf: x.now}
 	if x.sometimes(x.rates.stale) {
 		x.fault("stale " + what)
 		l.AsOf = begun.Add(-x.between(0, policy.Stale))
+	}
+	fill(l)
+	x.tell(&Event{Kind: kind, Cluster: ref, Look: l})
+	at := elsewhere
+	switch {
+	case kind == Listed:
+		at = afterList
+	case kind == ClusterRead && len(x.unsent) > 0:
+		at = afterFresh
+	}
+	x.reach(at, ref)
+	if x.dead {
+		return nil, errDead
 	}
 	return l, nil
 }
@@ -39,77 +54,56 @@ func (r reader) ask(ctx context.Context, what string) (*Look, error) {
 // Clusters implements [gke.Reader].
 func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster, []policy.Unread, error) {
 	x := r.x
-	l, err := r.ask(ctx, "list")
+	l, err := r.look(ctx, Listed, project, policy.Ref{}, func(l *Look) {
+		missing, all := "", x.cache.Projects()[project]
+		if x.sometimes(x.rates.missing) && len(all) > 0 {
+			missing = pick(x.play, all...).Location
+			x.fault("location missing from a list")
+			l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
+		}
+		l.Raw = map[policy.Ref]*containerpb.Cluster{}
+		for _, ref := range all {
+			v := x.cache.AsOf(ref, l.AsOf)
+			if v.Gone || ref.Location == missing {
+				continue
+			}
+			c := v.Cluster
+			inside := strings.HasPrefix(ref.Location, missing+"-") || strings.HasPrefix(missing, ref.Location+"-")
+			c.Partial = missing != "" && inside
+			l.Clusters = append(l.Clusters, c)
+			l.Raw[ref] = v.Raw
+		}
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Project = project
-	missing := ""
-	if x.sometimes(x.rates.missing) && len(x.cache.Projects()[project]) > 0 {
-		missing = pick(x.play, x.cache.Projects()[project]...).Location
-		x.fault("location missing from a list")
-		l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
-	}
-	l.Raw = map[policy.Ref]*containerpb.Cluster{}
-	for _, ref := range x.cache.Projects()[project] {
-		v := x.cache.AsOf(ref, l.AsOf)
-		if v.Gone || ref.Location == missing {
-			continue
-		}
-		c := v.Cluster
-		c.Partial = missing != "" && (strings.HasPrefix(missing, ref.Location+"-") || strings.HasPrefix(ref.Location, missing+"-"))
-		l.Clusters = append(l.Clusters, c)
-		l.Raw[ref] = v.Raw
-	}
-	x.tell(&Event{Kind: Listed, Look: l})
-	x.reach(afterList, policy.Ref{})
-	if x.dead {
-		return nil, nil, errDead
-	}
-	return append([]policy.Cluster(nil), l.Clusters...), l.Unread, nil
+	return slices.Clone(l.Clusters), l.Unread, nil
 }
 
 // Cluster implements [gke.Reader].
 func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
-	x := r.x
-	l, err := r.ask(ctx, "cluster")
-	if err != nil {
-		return policy.Cluster{}, err
-	}
-	l.Project = ref.Project
-	v := x.cache.AsOf(ref, l.AsOf)
-	if v.Gone {
-		l.Gone = true
-	} else {
-		l.Clusters, l.Raw = []policy.Cluster{v.Cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.Raw}
-	}
-	x.tell(&Event{Kind: ClusterRead, Cluster: ref, Look: l})
-	at := elsewhere
-	if len(x.unsent) > 0 {
-		at = afterFresh
-	}
-	x.reach(at, ref)
+	l, err := r.look(ctx, ClusterRead, ref.Project, ref, func(l *Look) {
+		v := r.x.cache.AsOf(ref, l.AsOf)
+		if l.Gone = v.Gone; !v.Gone {
+			l.Clusters, l.Raw = []policy.Cluster{v.Cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.Raw}
+		}
+	})
 	switch {
-	case x.dead:
-		return policy.Cluster{}, errDead
-	case v.Gone:
+	case err != nil:
+		return policy.Cluster{}, err
+	case l.Gone:
 		return policy.Cluster{}, errors.Join(errors.New(ref.String()), gke.ErrNotFound)
 	}
-	return v.Cluster, nil
+	return l.Clusters[0], nil
 }
 
 // Operations implements [gke.Reader].
 func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
-	x := r.x
-	l, err := r.ask(ctx, "operations")
+	l, err := r.look(ctx, OperationsRead, project, policy.Ref{}, func(l *Look) {
+		l.Operations = r.x.cache.Operations(project, l.AsOf)
+	})
 	if err != nil {
 		return nil, err
-	}
-	l.Project, l.Operations = project, x.cache.Operations(project, l.AsOf)
-	x.tell(&Event{Kind: OperationsRead, Look: l})
-	x.reach(elsewhere, policy.Ref{})
-	if x.dead {
-		return nil, errDead
 	}
 	return maps.Clone(l.Operations), nil
 }

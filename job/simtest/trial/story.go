@@ -2,6 +2,8 @@ package trial
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +108,7 @@ func rotation(r policy.Rotation) string {
 	if r.Call != nil {
 		s += fmt.Sprintf(" call %s %s %s", r.Call.Kind, r.Call.ID, r.Call.State)
 	}
-	for _, name := range sortedKeys(r.PoolCalls) {
+	for _, name := range slices.Sorted(maps.Keys(r.PoolCalls)) {
 		c := r.PoolCalls[name]
 		s += fmt.Sprintf(" %s %s %s", name, c.ID, c.State)
 	}

@@ -100,7 +100,7 @@ func (t Totals) String() string {
 	for _, as := range slices.Sorted(maps.Keys(t.Closed)) {
 		fmt.Fprintf(&b, "closed as %s: %d\n", as, t.Closed[as])
 	}
-	for _, kind := range sortedKeys(t.Faults) {
+	for _, kind := range slices.Sorted(maps.Keys(t.Faults)) {
 		fmt.Fprintf(&b, "fault %s: %d\n", kind, t.Faults[kind])
 	}
 	return b.String()
