@@ -146,18 +146,18 @@ func (f *Forecast) deadlines() {
 // left lists what is due and not rotated.
 func (c *scheduler) left() []Left {
 	var out []Left
-	for _, chapter := range c.story.Clusters {
-		x := c.byCluster[chapter.Cluster]
-		broken := chapter.Outcome == NeedsPeople || chapter.Outcome == Unreadable
-		if x == nil || !x.d.Due.Is && !broken || chapter.Outcome == Verified || chapter.Outcome == NotDue {
+	for _, end := range c.story.Clusters {
+		x := c.byCluster[end.Cluster]
+		broken := end.Outcome == NeedsPeople || end.Outcome == Unreadable
+		if x == nil || !x.d.Due.Is && !broken || end.Outcome == Verified || end.Outcome == NotDue {
 			continue
 		}
 		_, wave := c.Policy.WaveOf(x.cluster.Labels)
 		l := Left{
-			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
-			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
+			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
+			Expires: x.cluster.Bundle.Oldest().Expires, Reason: end.Reason, Message: end.Message,
 		}
-		l.Late = chapter.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
+		l.Late = end.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {
 			if w.Time > l.Held.Time {
 				l.Held = w

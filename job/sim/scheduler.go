@@ -23,7 +23,7 @@ type scheduler struct {
 	byCluster map[policy.Ref]*row
 	store     *state.Memory
 	pass      pass.World
-	story     *teller
+	story     *recorder
 	rotations *rotations
 	last      int // the last wave that has clusters
 	room      func(policy.Ref) policy.Verdict
@@ -322,7 +322,7 @@ func (c *scheduler) count(x *row, until time.Time) {
 		return
 	}
 	x.held.Time = until.Sub(x.since)
-	c.story.chapter(x.d).wait(x.held)
+	c.story.of(x.d).wait(x.held)
 	x.waits = withWait(x.waits, x.held)
 }
 

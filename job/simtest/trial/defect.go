@@ -10,7 +10,7 @@ import (
 type Defect struct {
 	Name string
 	// World wraps the ports of a process when it begins. Calls through what it
-	// was given take their turn at the turnstile as any other.
+	// was given are scheduled as any other.
 	World func(w pass.World, about Process) pass.World
 }
 

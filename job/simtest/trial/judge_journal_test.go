@@ -12,9 +12,9 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// tape is a journal written by hand: one cluster's rotation from its start to
+// journal is a journal written by hand: one cluster's rotation from its start to
 // its end as it should be. Tests change one step and listen to the judge.
-type tape struct {
+type journal struct {
 	t     *testing.T
 	steps []*step
 	now   time.Time
@@ -33,7 +33,7 @@ var (
 	newCA    = policy.CA{Fingerprint: "new", Issued: at("2026-11-22 23:15"), Expires: at("2056-11-22 23:15")}
 )
 
-func (p *tape) add(name string, e Event) *Event {
+func (p *journal) add(name string, e Event) *Event {
 	p.now = p.now.Add(time.Second)
 	e.At, e.Clock, e.Pass = p.now, p.now, p.pass
 	if e.Pass > 0 || e.Kind == Person || e.Kind == Settings {
@@ -44,7 +44,7 @@ func (p *tape) add(name string, e Event) *Event {
 }
 
 // step gives a step by its name.
-func (p *tape) step(name string) *Event {
+func (p *journal) step(name string) *Event {
 	for _, s := range p.steps {
 		if s.name == name {
 			return &s.Event
@@ -54,25 +54,25 @@ func (p *tape) step(name string) *Event {
 	return nil
 }
 
-func (p *tape) drop(names ...string) {
+func (p *journal) drop(names ...string) {
 	p.steps = slices.DeleteFunc(p.steps, func(s *step) bool { return slices.Contains(names, s.name) })
 }
 
 // move puts a step before another, at its time.
-func (p *tape) move(name, before string) {
+func (p *journal) move(name, before string) {
 	e := *p.step(name)
 	p.drop(name)
 	p.insert(before, name, e)
 }
 
-func (p *tape) insert(before, name string, e Event) {
+func (p *journal) insert(before, name string, e Event) {
 	i := slices.IndexFunc(p.steps, func(s *step) bool { return s.name == before })
 	e.At, e.Clock = p.steps[i].At, p.steps[i].Clock
 	p.steps = slices.Insert(p.steps, i, &step{name, e})
 }
 
 // delay moves a step and all that follow.
-func (p *tape) delay(name string, d time.Duration) {
+func (p *journal) delay(name string, d time.Duration) {
 	i := slices.IndexFunc(p.steps, func(s *step) bool { return s.name == name })
 	for _, s := range p.steps[i:] {
 		s.At, s.Clock = s.At.Add(d), s.Clock.Add(d)
@@ -80,12 +80,12 @@ func (p *tape) delay(name string, d time.Duration) {
 }
 
 // cut drops a step and all that follow.
-func (p *tape) cut(name string) {
+func (p *journal) cut(name string) {
 	p.steps = p.steps[:slices.IndexFunc(p.steps, func(s *step) bool { return s.name == name })]
 }
 
-// judge plays the tape to the judge.
-func (p *tape) judge() []Violation {
+// judge plays the journal to the judge.
+func (p *journal) judge() []Violation {
 	first := p.steps[0].At
 	j := NewJudge(Setup{Begin: first, Calm: first, End: p.now, Every: time.Hour})
 	var found []Violation
@@ -98,7 +98,7 @@ func (p *tape) judge() []Violation {
 }
 
 // run begins another pass a while later.
-func (p *tape) run(name string, later time.Duration, pol *policy.Policy) {
+func (p *journal) run(name string, later time.Duration, pol *policy.Policy) {
 	p.now = p.now.Add(later)
 	p.pass++
 	p.add(name, Event{Kind: RunBegin, Run: &Run{Name: name, Mode: "act", Policy: pol}})
@@ -106,7 +106,7 @@ func (p *tape) run(name string, later time.Duration, pol *policy.Policy) {
 }
 
 // fresh is the read under an intent.
-func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...policy.Operation) {
+func (p *journal) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...policy.Operation) {
 	p.add(name+" fleet", Event{Kind: FleetRead, Fleet: &doc})
 	p.add(name+" ops", Event{Kind: OperationsRead, Look: &Look{Project: "shop", Operations: map[policy.Ref][]policy.Operation{f.Ref: ops}}})
 	p.add(name+" read", Event{Kind: ClusterRead, Cluster: f.Ref, Look: &Look{
@@ -115,7 +115,7 @@ func (p *tape) fresh(name string, f *Fact, doc policy.FleetDoc, ops ...policy.Op
 }
 
 // call is a request, its delivery and its answer.
-func (p *tape) call(name string, n int, r Request) {
+func (p *journal) call(name string, n int, r Request) {
 	r.N, r.SentAt = n, p.now
 	p.add(name+" sent", Event{Kind: Sent, Cluster: r.Cluster, Request: &r})
 	o := policy.Outcome{State: policy.Accepted, Operation: "op-" + name}
@@ -124,7 +124,7 @@ func (p *tape) call(name string, n int, r Request) {
 }
 
 // store is a write that was applied.
-func (p *tape) store(name string, kind Kind, c state.Change) {
+func (p *journal) store(name string, kind Kind, c state.Change) {
 	c = copied(c)
 	ref := shopWeb
 	if r, _ := rotationIn(&Write{Now: c}); r != nil {
@@ -144,7 +144,7 @@ func factOf(ref policy.Ref, cas ...policy.CA) *Fact {
 	}
 }
 
-// handPolicy is the policy of the tape.
+// handPolicy is the policy of the journal.
 func handPolicy(t *testing.T) *policy.Policy {
 	t.Helper()
 	p := &policy.Policy{
@@ -162,10 +162,10 @@ func handPolicy(t *testing.T) *policy.Policy {
 	return p
 }
 
-// newTape writes the whole rotation.
-func newTape(t *testing.T) *tape {
+// newJournal writes the whole rotation.
+func newJournal(t *testing.T) *journal {
 	t.Helper()
-	p, pol := &tape{t: t, now: at("2026-11-23 00:00")}, handPolicy(t)
+	p, pol := &journal{t: t, now: at("2026-11-23 00:00")}, handPolicy(t)
 	idle, two, done := factOf(shopWeb, oldCA), factOf(shopWeb, oldCA, newCA), factOf(shopWeb, newCA)
 	p.add("begin", Event{Kind: Begin, Facts: []Fact{*idle}})
 	p.add("settings", Event{Kind: Settings, Policy: pol, Mode: "act"})
