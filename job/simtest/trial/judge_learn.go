@@ -242,7 +242,9 @@ func (j *judge) learnMove(e *Event, b *ledger, a *attempt, r *policy.Rotation) {
 }
 
 // newest and oldest are by their dates of issue; zero without a CA.
-func newest(c policy.Cluster) policy.CA { return firstCA(c, func(a, b time.Time) int { return b.Compare(a) }) }
+func newest(c policy.Cluster) policy.CA {
+	return firstCA(c, func(a, b time.Time) int { return b.Compare(a) })
+}
 func oldest(c policy.Cluster) policy.CA { return firstCA(c, time.Time.Compare) }
 
 func firstCA(c policy.Cluster, by func(a, b time.Time) int) policy.CA {

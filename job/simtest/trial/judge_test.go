@@ -102,7 +102,10 @@ func TestJudge(t *testing.T) {
 			p.insert("start outcome", "early sent", sent)
 		}},
 
-		{3, "no pool was recreated", func(p *journal) { p.step("done ops").Look.Operations = nil; p.step("complete ops").Look.Operations = nil }},
+		{3, "no pool was recreated", func(p *journal) {
+			p.step("done ops").Look.Operations = nil
+			p.step("complete ops").Look.Operations = nil
+		}},
 		{3, "the pool's operation failed", func(p *journal) {
 			for _, name := range []string{"done ops", "complete ops"} {
 				p.step(name).Look.Operations[shopWeb][0].Error = "stockout"
