@@ -27,12 +27,11 @@ func through[Q, A any](ctx context.Context, d Direct, method string, req *Q, do 
 	serve := func(ctx context.Context, _ any) (any, error) {
 		return d.s.w.intercept(ctx, req, info, func(ctx context.Context, _ any) (any, error) { return do(ctx, req) })
 	}
-	if d.Around == nil {
-		d.Around = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (any, error) {
-			return serve(ctx, req)
-		}
+	call := serve
+	if d.Around != nil {
+		call = func(ctx context.Context, req any) (any, error) { return d.Around(ctx, req, info, serve) }
 	}
-	out, err := d.Around(ctx, req, info, serve)
+	out, err := call(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -59,10 +59,15 @@ type Call struct {
 // Interceptor is given a call and the way to make it, as often as it likes. What
 // it gives is the caller's error; for a call that changes a cluster, where there
 // are no errors, nobody knows then what came of it.
-type Interceptor func(ctx context.Context, c *Call, next func(context.Context) error) error
+type Interceptor func(ctx context.Context, c *Call, next Next) error
+
+// Next makes the call.
+type Next func(context.Context) error
 
 // ask lets the interceptor make a call whose answer goes into a part of it.
-func ask[T any](ctx context.Context, by Interceptor, c *Call, into *T, do func(context.Context) (T, error)) (T, error) {
+func ask[T any](
+	ctx context.Context, by Interceptor, c *Call, into *T, do func(context.Context) (T, error),
+) (T, error) {
 	err := by(ctx, c, func(ctx context.Context) error {
 		got, err := do(ctx)
 		if err == nil {
@@ -92,14 +97,18 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 
 func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
 	c := &Call{Method: Cluster, Project: ref.Project, Ref: ref}
-	return ask(ctx, r.by, c, &c.Cluster, func(ctx context.Context) (policy.Cluster, error) { return r.Reader.Cluster(ctx, ref) })
+	return ask(ctx, r.by, c, &c.Cluster, func(ctx context.Context) (policy.Cluster, error) {
+		return r.Reader.Cluster(ctx, ref)
+	})
 }
 
 func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
 	c := &Call{Method: Operations, Project: project}
-	return ask(ctx, r.by, c, &c.Operations, func(ctx context.Context) (map[policy.Ref][]policy.Operation, error) {
-		return r.Reader.Operations(ctx, project)
+	err := r.by(ctx, c, func(ctx context.Context) (err error) {
+		c.Operations, err = r.Reader.Operations(ctx, project)
+		return err
 	})
+	return c.Operations, err
 }
 
 type mover struct {
@@ -125,7 +134,9 @@ func (m mover) Start(ctx context.Context, ref policy.Ref) policy.Outcome {
 
 func (m mover) Recreate(ctx context.Context, ref policy.Ref, pool policy.Pool) policy.Outcome {
 	c := Call{Method: Recreate, Ref: ref, Pool: pool}
-	return m.send(ctx, c, func(ctx context.Context) policy.Outcome { return m.Mover.Recreate(ctx, ref, pool) })
+	return m.send(ctx, c, func(ctx context.Context) policy.Outcome {
+		return m.Mover.Recreate(ctx, ref, pool)
+	})
 }
 
 func (m mover) Complete(ctx context.Context, ref policy.Ref) policy.Outcome {
@@ -153,12 +164,16 @@ func (s store) Fleet(ctx context.Context) (policy.FleetDoc, error) {
 
 func (s store) Write(ctx context.Context, change state.Change) (state.Change, error) {
 	c := &Call{Method: Write, Change: change}
-	return ask(ctx, s.by, c, &c.Change, func(ctx context.Context) (state.Change, error) { return s.Store.Write(ctx, c.Change) })
+	return ask(ctx, s.by, c, &c.Change, func(ctx context.Context) (state.Change, error) {
+		return s.Store.Write(ctx, c.Change)
+	})
 }
 
 func (s store) History(ctx context.Context, ref policy.Ref) ([]policy.Record, error) {
 	c := &Call{Method: History, Ref: ref}
-	return ask(ctx, s.by, c, &c.Records, func(ctx context.Context) ([]policy.Record, error) { return s.Store.History(ctx, ref) })
+	return ask(ctx, s.by, c, &c.Records, func(ctx context.Context) ([]policy.Record, error) {
+		return s.Store.History(ctx, ref)
+	})
 }
 
 func (s store) Outbox(ctx context.Context) (policy.Outbox, error) {
@@ -167,12 +182,15 @@ func (s store) Outbox(ctx context.Context) (policy.Outbox, error) {
 }
 
 func (s store) Told(ctx context.Context, n policy.Notice, all bool) error {
-	return s.by(ctx, &Call{Method: Told}, func(ctx context.Context) error { return s.Store.Told(ctx, n, all) })
+	c := &Call{Method: Told}
+	return s.by(ctx, c, func(ctx context.Context) error { return s.Store.Told(ctx, n, all) })
 }
 
 func (s store) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
 	c := &Call{Method: Lease, Lease: l}
-	return ask(ctx, s.by, c, &c.Lease, func(ctx context.Context) (state.Lease, error) { return s.Store.Lease(ctx, c.Lease) })
+	return ask(ctx, s.by, c, &c.Lease, func(ctx context.Context) (state.Lease, error) {
+		return s.Store.Lease(ctx, c.Lease)
+	})
 }
 
 func (s store) Holder(ctx context.Context) (state.Lease, error) {

@@ -99,7 +99,7 @@ func (c *chaos) one() {
 
 // network loses answers and delivers late, at most LATE after the call, whatever
 // becomes of the caller.
-func (c *chaos) network(_ context.Context, call *intercept.Call, next func(context.Context) error) error {
+func (c *chaos) network(_ context.Context, call *intercept.Call, next intercept.Next) error {
 	c.intended(call.Ref)
 	c.pause(policy.Late - time.Minute)
 	if c.sometimes(4) {

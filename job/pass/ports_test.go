@@ -12,7 +12,7 @@ import (
 var errDead = errors.New("the process is dead")
 
 // intercept notes every call and asks the hooks.
-func (p *process) intercept(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func (p *process) intercept(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if p.dead {
 		return errDead
 	}
@@ -42,7 +42,7 @@ func (p *process) intercept(ctx context.Context, c *intercept.Call, next func(co
 	return next(ctx)
 }
 
-func (p *process) read(ctx context.Context, call string, next func(context.Context) error) error {
+func (p *process) read(ctx context.Context, call string, next intercept.Next) error {
 	p.called(call)
 	if p.beforeRead != nil {
 		if err := p.beforeRead(call); err != nil {
@@ -52,7 +52,7 @@ func (p *process) read(ctx context.Context, call string, next func(context.Conte
 	return next(ctx)
 }
 
-func (p *process) send(ctx context.Context, name string, c *intercept.Call, next func(context.Context) error) error {
+func (p *process) send(ctx context.Context, name string, c *intercept.Call, next intercept.Next) error {
 	p.called(string(c.Method) + " " + name)
 	if p.beforeSend != nil {
 		p.beforeSend()
@@ -68,7 +68,7 @@ func (p *process) send(ctx context.Context, name string, c *intercept.Call, next
 	return nil
 }
 
-func (p *process) write(ctx context.Context, c state.Change, next func(context.Context) error) error {
+func (p *process) write(ctx context.Context, c state.Change, next intercept.Next) error {
 	p.called("write")
 	if err := ctx.Err(); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (p *process) alone() *process {
 }
 
 // refusing is a GKE that refuses completions: no request takes effect.
-func refusing(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func refusing(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method == intercept.Complete {
 		return nil
 	}
@@ -128,7 +128,7 @@ func refusing(ctx context.Context, c *intercept.Call, next func(context.Context)
 }
 
 // silent is a network that swallows starts.
-func silent(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func silent(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method == intercept.Start {
 		return errors.New("deadline exceeded")
 	}
@@ -137,7 +137,7 @@ func silent(ctx context.Context, c *intercept.Call, next func(context.Context) e
 
 // doubling is a network that delivers starts and completions twice and loses
 // the first answer.
-func doubling(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func doubling(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method != intercept.Recreate {
 		_ = next(ctx) // the answer that is lost
 	}
@@ -145,7 +145,7 @@ func doubling(ctx context.Context, c *intercept.Call, next func(context.Context)
 }
 
 // noHistory is a store whose history cannot be read.
-func noHistory(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func noHistory(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method == intercept.History {
 		return errors.New("permission denied")
 	}

@@ -50,7 +50,9 @@ func NewCache(w *gkesim.World, keep time.Duration) *Cache {
 		ops: map[string]history[map[policy.Ref][]policy.Operation]{},
 	}
 	client := w.Direct()
-	client.Around = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (any, error) {
+	client.Around = func(
+		ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler,
+	) (any, error) {
 		out, err := serve(ctx, req)
 		if pb, ok := out.(*containerpb.Cluster); ok {
 			c.raw = pb
@@ -106,7 +108,8 @@ func (c *Cache) read(ref policy.Ref, since time.Time) {
 			}
 		}
 		// A calendar remembers what it was asked.
-		if old := c.reads[ref].last(); old.Raw != nil && proto.Equal(old.Raw.GetMaintenancePolicy(), r.Raw.GetMaintenancePolicy()) {
+		old := c.reads[ref].last()
+		if old.Raw != nil && proto.Equal(old.Raw.GetMaintenancePolicy(), r.Raw.GetMaintenancePolicy()) {
 			r.Cluster.Maintenance = old.Cluster.Maintenance
 		}
 	} else if !errors.Is(err, gke.ErrNotFound) {

@@ -72,7 +72,7 @@ func (c *crasher) write() (made, told bool) {
 }
 
 // intercept cuts what changes something; a run that was cut may read on.
-func (c *crasher) intercept(ctx context.Context, call *intercept.Call, next func(context.Context) error) error {
+func (c *crasher) intercept(ctx context.Context, call *intercept.Call, next intercept.Next) error {
 	switch call.Method {
 	case intercept.Write:
 		made, told := c.write()

@@ -59,13 +59,15 @@ type idle struct {
 }
 
 func newScheduler(s Setup) (*scheduler, error) {
-	c := &scheduler{Setup: s, now: s.From, story: newStory(s), cache: NewCache(s.World, 0), byCluster: map[policy.Ref]*row{}}
+	c := &scheduler{
+		Setup: s, now: s.From, story: newStory(s), rotations: newRotations(s),
+		cache: NewCache(s.World, 0), byCluster: map[policy.Ref]*row{},
+	}
 	c.story.sparse = true
 	var err error
 	if c.store, err = state.MemoryOf(s.Book, s.History); err != nil {
 		return nil, err
 	}
-	c.rotations = newRotations(s)
 	for _, project := range s.World.Projects() {
 		c.cache.AddProject(project)
 	}
@@ -106,7 +108,8 @@ func (c *scheduler) refresh() error {
 // take takes a cluster out of the cache.
 func (c *scheduler) take(ref policy.Ref) {
 	read, x := c.cache.Now(ref), c.byCluster[ref]
-	x.cluster, x.ops, x.changes, x.changed = read.Cluster, c.cache.Operations(ref.Project, c.now)[ref], read.Changes, true
+	x.cluster, x.changes, x.changed = read.Cluster, read.Changes, true
+	x.ops = c.cache.Operations(ref.Project, c.now)[ref]
 	for _, op := range x.ops {
 		if forgets := c.World.Forgets(); forgets > 0 && op.Done {
 			at := op.End.Add(forgets + time.Nanosecond)
@@ -178,7 +181,9 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 	p := *c.Policy
 	p.Projects = c.projects()
 	c.runs++
-	res, err := pass.Run(ctx, c.pass, pass.Options{Policy: &p, Run: fmt.Sprintf("run-%05d", c.runs), Mode: "act", Parallel: 1, Deadline: time.Hour})
+	res, err := pass.Run(ctx, c.pass, pass.Options{
+		Policy: &p, Run: fmt.Sprintf("run-%05d", c.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
+	})
 	if err != nil {
 		return fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
 	}
@@ -249,7 +254,8 @@ func (c *scheduler) presses(x *row) bool {
 // has come, nothing is counted, no slot is given back for being blocked.
 func (c *scheduler) rests(x *row, r policy.Rotation) bool {
 	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
-	return x.planned && x.d.Phase != "" && !x.d.Write && (x.d.Action == policy.Wait || x.d.Action == policy.People) &&
+	waits := x.d.Action == policy.Wait || x.d.Action == policy.People
+	return x.planned && x.d.Phase != "" && !x.d.Write && waits &&
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
 }
 
@@ -269,7 +275,9 @@ func (c *scheduler) remember(x *row, d policy.Decision) {
 		x.held, x.waits = Wait{}, nil
 	}
 	x.planned, x.d, x.until = true, d, d.NextChange
-	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool { return !v.Open && !v.Lifted && !ofFleet[v.Gate] })
+	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool {
+		return !v.Open && !v.Lifted && !ofFleet[v.Gate]
+	})
 	switch {
 	case waiting(d) && d.Phase == "" && !ownShut:
 		x.until = c.now // what others do may let it go
@@ -330,7 +338,8 @@ func (c *scheduler) count(x *row, until time.Time) {
 func (c *scheduler) projects() []string {
 	var out []string
 	for _, project := range c.Policy.Projects {
-		if slices.ContainsFunc(c.cache.Projects()[project], func(ref policy.Ref) bool { return c.byCluster[ref].listed }) {
+		refs := c.cache.Projects()[project]
+		if slices.ContainsFunc(refs, func(ref policy.Ref) bool { return c.byCluster[ref].listed }) {
 			out = append(out, project)
 		}
 	}

@@ -112,7 +112,8 @@ func NewGame(ctx context.Context, s Setup) (*Game, error) {
 		NewID: func() string { g.ids++; return fmt.Sprintf("sim-%d-%06d", g.Seed, g.ids) },
 	}
 	if g.crash != nil {
-		g.Pass.Store, g.Pass.Move = intercept.Store(g.Store, g.crash.intercept), intercept.Mover(cloud, g.crash.intercept)
+		g.Pass.Store = intercept.Store(g.Store, g.crash.intercept)
+		g.Pass.Move = intercept.Mover(cloud, g.crash.intercept)
 	}
 	return g, nil
 }

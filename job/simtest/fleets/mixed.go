@@ -33,7 +33,8 @@ func (d draw) pick(of ...string) string { return of[d.IntN(len(of))] }
 func (d draw) cluster(i int, seed int64, now time.Time) *containerpb.Cluster {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	name := fmt.Sprintf("c%04d", i)
-	expires := now.Add(50*day + time.Duration(d.IntN(500))*day + time.Duration(d.IntN(24))*time.Hour).Truncate(time.Hour)
+	left := 50*day + time.Duration(d.IntN(500))*day + time.Duration(d.IntN(24))*time.Hour
+	expires := now.Add(left).Truncate(time.Hour)
 	issued := expires.Add(-5 * year)
 	if d.IntN(4) == 0 {
 		issued = now.Add(-time.Duration(d.IntN(500)) * day).Truncate(time.Hour)
@@ -41,9 +42,10 @@ func (d draw) cluster(i int, seed int64, now time.Time) *containerpb.Cluster {
 	}
 	places := []string{"europe-west1", "europe-west4", "us-central1", "us-east1-b", "europe-west1-c", "asia-south1-a"}
 	c := &containerpb.Cluster{
-		Name: name, Id: "id-" + name, Location: d.pick(places...), Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
-		CurrentMasterVersion: version, ResourceLabels: map[string]string{"env": d.pick("dev", "staging", "prod", "prod", "prod")},
-		MasterAuth: caOf(gkesim.IssueCA(seed, name, issued, expires)),
+		Name: name, Id: "id-" + name, Location: d.pick(places...),
+		Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3", CurrentMasterVersion: version,
+		ResourceLabels: map[string]string{"env": d.pick("dev", "staging", "prod", "prod", "prod")},
+		MasterAuth:     caOf(gkesim.IssueCA(seed, name, issued, expires)),
 	}
 	d.windows(c, now)
 	switch n := d.IntN(20); {

@@ -20,7 +20,7 @@ func lying(change func(*policy.Cluster)) func(pass.World, Process) pass.World {
 		change(c)
 	}
 	return func(w pass.World, _ Process) pass.World {
-		w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+		w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 			err := next(ctx)
 			c.Listed = slices.Clone(c.Listed)
 			for i := range c.Listed {
@@ -71,7 +71,7 @@ func (s badStore) read(c *intercept.Call) {
 func keeping(s badStore) func(pass.World, Process) pass.World {
 	return func(w pass.World, _ Process) pass.World {
 		inner := w.Store
-		w.Store = intercept.Store(inner, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+		w.Store = intercept.Store(inner, func(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 			if c.Method == intercept.Write && s.write != nil {
 				c.Change = copied(c.Change)
 				s.write(&c.Change)
@@ -122,7 +122,7 @@ func copyOf(r policy.Rotation) policy.Rotation {
 // sendsTwice is a transport that repeats what stayed without an answer.
 func sendsTwice(w pass.World, _ Process) pass.World {
 	if w.Move != nil {
-		w.Move = intercept.Mover(w.Move, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+		w.Move = intercept.Mover(w.Move, func(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 			if _ = next(ctx); c.Outcome.State != policy.Unclear {
 				return nil
 			}
@@ -164,7 +164,7 @@ func frozen(w pass.World, _ Process) pass.World {
 // fromBefore answers the read under the intent with what the list showed.
 func fromBefore(w pass.World, _ Process) pass.World {
 	seen := map[policy.Ref]policy.Cluster{}
-	w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+	w.Read = intercept.Reader(w.Read, func(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 		if known, ok := seen[c.Ref]; ok && c.Method == intercept.Cluster {
 			c.Cluster = known
 			return nil
@@ -181,7 +181,7 @@ func fromBefore(w pass.World, _ Process) pass.World {
 // clusterFirst reads operations once more, after the cluster.
 func clusterFirst(w pass.World, _ Process) pass.World {
 	inner := w.Read
-	w.Read = intercept.Reader(inner, func(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+	w.Read = intercept.Reader(inner, func(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 		err := next(ctx)
 		if c.Method == intercept.Cluster && err == nil {
 			_, err = inner.Operations(ctx, c.Project)

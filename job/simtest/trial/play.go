@@ -98,7 +98,9 @@ func (p *play) prepare() error {
 	p.rates, p.owners = p.drawRates(), newOwners(p)
 	p.world = gkesim.New(p.drawOptions())
 	client := p.world.Direct()
-	client.Around = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (any, error) {
+	client.Around = func(
+		ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler,
+	) (any, error) {
 		if err := p.refusal; err != nil {
 			p.refusal = nil
 			return nil, err

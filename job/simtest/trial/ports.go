@@ -19,7 +19,9 @@ import (
 type reader struct{ x *process }
 
 // look waits for an answer, in which fill puts what is shown as of its time.
-func (r reader) look(ctx context.Context, kind Kind, project string, ref policy.Ref, fill func(*Look)) (*Look, error) {
+func (r reader) look(
+	ctx context.Context, kind Kind, project string, ref policy.Ref, fill func(*Look),
+) (*Look, error) {
 	x, begun := r.x, r.x.now
 	if err := x.await(ctx); err != nil {
 		return nil, err
@@ -59,7 +61,8 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 		if x.sometimes(x.rates.missing) && len(all) > 0 {
 			missing = pick(x.play, all...).Location
 			x.fault("location missing from a list")
-			l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: "GKE did not answer for " + missing}}
+			why := "GKE did not answer for " + missing
+			l.Unread = []policy.Unread{{Project: project, Location: missing, Reason: why}}
 		}
 		l.Raw = map[policy.Ref]*containerpb.Cluster{}
 		for _, ref := range all {
@@ -125,7 +128,7 @@ func (i insights) Insights(ctx context.Context, _, _ string) ([]policy.Insight, 
 }
 
 // store is the book as a process reaches it.
-func (x *process) store(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func (x *process) store(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method == intercept.Write {
 		return x.write(ctx, c, next)
 	}
@@ -166,7 +169,7 @@ func (x *process) store(ctx context.Context, c *intercept.Call, next func(contex
 	return x.alive(nobody)
 }
 
-func (x *process) write(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func (x *process) write(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if err := x.alive(ctx); err != nil {
 		return err
 	}

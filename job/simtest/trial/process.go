@@ -88,8 +88,9 @@ func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 // work is the process itself.
 func (x *process) work() {
 	w := pass.World{
-		Read: reader{x}, Move: intercept.Mover(x.cloud, x.send), Insights: insights{x}, Store: intercept.Store(x.dep.book, x.store),
-		Now: x.clock, Mono: x.monotonic,
+		Read: reader{x}, Move: intercept.Mover(x.cloud, x.send), Insights: insights{x},
+		Store: intercept.Store(x.dep.book, x.store),
+		Now:   x.clock, Mono: x.monotonic,
 		NewID: func() string { x.ids++; return fmt.Sprintf("%s%d", x.prefix(), x.ids) },
 	}
 	about := Process{Pass: x.n, Env: x.dep.policy.Env, Run: x.Run, Move: w.Move}

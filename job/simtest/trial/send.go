@@ -32,7 +32,7 @@ var errSilence = errors.New("context deadline exceeded")
 
 // send is one request from the process's hands to its answer, over a network
 // that delays, drops and doubles.
-func (x *process) send(ctx context.Context, c *intercept.Call, next func(context.Context) error) error {
+func (x *process) send(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if x.alive(ctx) != nil {
 		return errSilence
 	}
