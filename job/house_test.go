@@ -33,7 +33,7 @@ var house = map[string]struct {
 	"state/statetest":          {[]string{"policy", "policy/window", "state", "policy/reason"}, nil, "the suite knows the port"},
 	"job/pass":                 {[]string{"gke", "state", "policy", "policy/window", "policy/reason"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
 	"job/intercept":            {[]string{"gke", "state", "policy"}, []string{}, "stands before the ports of a run and knows nothing else"},
-	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "state", "policy", "policy/window", "policy/reason"}, []string{}, "the simulation drives production code"},
+	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "state", "policy", "policy/window", "policy/reason"}, []string{"cloud.google.com/go/container", "google.golang.org/grpc", "google.golang.org/protobuf"}, "the simulation drives production code"},
 	"job/simtest/trial":        {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "job/sim", "state", "policy", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
 	"job/words":                {nil, []string{}, "text made harmless and folded, a leaf for all that shows"},
 	"job/handover":             {[]string{"job/words", "policy"}, []string{}, "facts into words and commands: whoever tells people may use it"},
