@@ -17,20 +17,23 @@ import (
 	"gke-credential-rotator/policy"
 )
 
-// Cache is what reads of a simulated GKE show, now and for a while back. It reads
-// through the adapter that production uses, but only what has changed: of a year
-// of runs nearly all the time would go into reading the same again.
+// Cache is what reads of a simulated GKE show. It reads through the adapter that
+// production uses, but only what has changed: of a year of runs nearly all the
+// time would go into reading the same again.
 type Cache struct {
 	// Changed is told of every read that [Cache.Refresh] makes; nil: nobody is.
 	Changed func(ref policy.Ref, before, now View)
+	// Seen is told of every view, and since when it is so; Listed of the operations
+	// of a project. nil: nobody is.
+	Seen   func(ref policy.Ref, since time.Time, v View)
+	Listed func(project string, ops map[policy.Ref][]policy.Operation)
 
 	world    *gkesim.World
 	cloud    *gke.Cloud
-	keep     time.Duration
 	raw      *containerpb.Cluster // the last that GKE showed
-	reads    map[policy.Ref]history[View]
+	views    map[policy.Ref]View
 	projects map[string][]policy.Ref
-	ops      map[string]history[map[policy.Ref][]policy.Operation]
+	ops      map[string]map[policy.Ref][]policy.Operation
 	err      error
 }
 
@@ -43,11 +46,11 @@ type View struct {
 	Changes time.Time
 }
 
-// NewCache makes an empty cache that keeps older reads for so long.
-func NewCache(w *gkesim.World, keep time.Duration) *Cache {
+// NewCache makes an empty cache.
+func NewCache(w *gkesim.World) *Cache {
 	c := &Cache{
-		world: w, keep: keep, reads: map[policy.Ref]history[View]{}, projects: map[string][]policy.Ref{},
-		ops: map[string]history[map[policy.Ref][]policy.Operation]{},
+		world: w, views: map[policy.Ref]View{}, projects: map[string][]policy.Ref{},
+		ops: map[string]map[policy.Ref][]policy.Operation{},
 	}
 	client := w.Direct()
 	client.Around = func(
@@ -108,29 +111,36 @@ func (c *Cache) read(ref policy.Ref, since time.Time) {
 			}
 		}
 		// A calendar remembers what it was asked.
-		old := c.reads[ref].last()
+		old := c.views[ref]
 		if old.Raw != nil && proto.Equal(old.Raw.GetMaintenancePolicy(), r.Raw.GetMaintenancePolicy()) {
 			r.Cluster.Maintenance = old.Cluster.Maintenance
 		}
 	} else if !errors.Is(err, gke.ErrNotFound) {
 		c.err = cmp.Or(c.err, err)
 	}
-	c.reads[ref] = c.reads[ref].add(since, r, c.world.Now().Add(-c.keep))
+	c.views[ref] = r
+	if c.Seen != nil {
+		c.Seen(ref, since, r)
+	}
 }
 
 func (c *Cache) readOperations(project string) {
 	ops, err := c.cloud.Operations(context.Background(), project)
 	c.err = cmp.Or(c.err, err)
-	now := c.world.Now()
-	c.ops[project] = c.ops[project].add(now, ops, now.Add(-c.keep))
+	c.ops[project] = ops
+	if c.Listed != nil {
+		c.Listed(project, ops)
+	}
 }
 
 // Refresh reads again what has changed, and these clusters, and gives both.
 func (c *Cache) Refresh(also ...policy.Ref) []policy.Ref {
 	var changed []policy.Ref
 	for _, name := range c.world.Touched() {
-		if ref, err := policy.ParseRef(name); err == nil && len(c.reads[ref]) > 0 {
-			changed = append(changed, ref)
+		if ref, err := policy.ParseRef(name); err == nil {
+			if _, known := c.views[ref]; known {
+				changed = append(changed, ref)
+			}
 		}
 	}
 	for _, ref := range also {
@@ -140,11 +150,11 @@ func (c *Cache) Refresh(also ...policy.Ref) []policy.Ref {
 	}
 	projects := map[string]bool{}
 	for _, ref := range changed {
-		before := c.reads[ref].last()
+		before := c.views[ref]
 		c.read(ref, c.world.Now())
 		projects[ref.Project] = true
 		if c.Changed != nil {
-			c.Changed(ref, before, c.reads[ref].last())
+			c.Changed(ref, before, c.views[ref])
 		}
 	}
 	for project := range projects {
@@ -155,66 +165,14 @@ func (c *Cache) Refresh(also ...policy.Ref) []policy.Ref {
 
 // Now is the cluster as it is shown now.
 func (c *Cache) Now(ref policy.Ref) View {
-	if len(c.reads[ref]) == 0 {
-		return View{Gone: true}
+	v, known := c.views[ref]
+	if known && !v.Changes.IsZero() && !c.world.Now().Before(v.Changes) {
+		c.read(ref, v.Changes)
 	}
-	if r := c.reads[ref].last(); !r.Changes.IsZero() && !c.world.Now().Before(r.Changes) {
-		c.read(ref, r.Changes)
-	}
-	return c.reads[ref].last()
+	v = c.views[ref]
+	v.Gone = v.Gone || !known
+	return v
 }
 
-// AsOf is the cluster as it was shown then.
-func (c *Cache) AsOf(ref policy.Ref, then time.Time) View {
-	c.Now(ref)
-	if r, ok := c.reads[ref].at(then); ok {
-		return r
-	}
-	return View{Gone: true}
-}
-
-// Operations are those of a project as they were shown then.
-func (c *Cache) Operations(project string, then time.Time) map[policy.Ref][]policy.Operation {
-	if ops, _ := c.ops[project].at(then); ops != nil {
-		return ops
-	}
-	return map[policy.Ref][]policy.Operation{}
-}
-
-// history is what was read since when, oldest first.
-type history[T any] []struct {
-	since time.Time
-	what  T
-}
-
-// add takes the place of what was read at the same time, and drops what nobody
-// can ask for any more.
-func (h history[T]) add(since time.Time, what T, oldest time.Time) history[T] {
-	if n := len(h); n > 0 && h[n-1].since.Equal(since) {
-		h = h[:n-1]
-	}
-	h = append(h, struct {
-		since time.Time
-		what  T
-	}{since, what})
-	for len(h) > 1 && !h[1].since.After(oldest) {
-		h = h[1:]
-	}
-	return h
-}
-
-func (h history[T]) last() (what T) {
-	if len(h) > 0 {
-		what = h[len(h)-1].what
-	}
-	return what
-}
-
-func (h history[T]) at(then time.Time) (what T, ok bool) {
-	for i := len(h) - 1; i >= 0; i-- {
-		if !h[i].since.After(then) {
-			return h[i].what, true
-		}
-	}
-	return what, false
-}
+// Operations are those of a project as they were read last.
+func (c *Cache) Operations(project string) map[policy.Ref][]policy.Operation { return c.ops[project] }

@@ -61,7 +61,7 @@ type idle struct {
 func newScheduler(s Setup) (*scheduler, error) {
 	c := &scheduler{
 		Setup: s, now: s.From, story: newStory(s), rotations: newRotations(s),
-		cache: NewCache(s.World, 0), byCluster: map[policy.Ref]*row{},
+		cache: NewCache(s.World), byCluster: map[policy.Ref]*row{},
 	}
 	c.story.sparse = true
 	var err error
@@ -109,7 +109,7 @@ func (c *scheduler) refresh() error {
 func (c *scheduler) take(ref policy.Ref) {
 	read, x := c.cache.Now(ref), c.byCluster[ref]
 	x.cluster, x.changes, x.changed = read.Cluster, read.Changes, true
-	x.ops = c.cache.Operations(ref.Project, c.now)[ref]
+	x.ops = c.cache.Operations(ref.Project)[ref]
 	for _, op := range x.ops {
 		if forgets := c.World.Forgets(); forgets > 0 && op.Done {
 			at := op.End.Add(forgets + time.Nanosecond)

@@ -126,7 +126,7 @@ func (p *play) edit(ref policy.Ref, change func(*containerpb.Cluster) bool) bool
 
 // busy says whether an operation runs on the cluster.
 func (p *play) busy(ref policy.Ref) bool {
-	return slices.ContainsFunc(p.cache.Operations(ref.Project, p.now)[ref], running)
+	return slices.ContainsFunc(p.cache.Operations(ref.Project)[ref], running)
 }
 
 // grow adds a cluster to a dev fleet that keeps growing.

@@ -30,6 +30,8 @@ type play struct {
 	// refusal is GKE's answer to the next request that changes a cluster.
 	refusal error
 	cache   *sim.Cache
+	views   map[policy.Ref]history[sim.View]
+	ops     map[string]history[map[policy.Ref][]policy.Operation]
 	agenda  []thing // in order
 	// yield is how a process says that it has parked or ended.
 	yield chan struct{}
@@ -108,7 +110,15 @@ func (p *play) prepare() error {
 		return serve(ctx, req)
 	}
 	p.cloud = gke.Over(client, gke.NoRetry())
-	p.cache = sim.NewCache(p.world, policy.Stale+time.Hour)
+	p.cache = sim.NewCache(p.world)
+	p.views, p.ops = map[policy.Ref]history[sim.View]{}, map[string]history[map[policy.Ref][]policy.Operation]{}
+	oldest := func() time.Time { return p.now.Add(-policy.Stale - time.Hour) } // that a read may show
+	p.cache.Seen = func(ref policy.Ref, since time.Time, v sim.View) {
+		p.views[ref] = p.views[ref].add(since, v, oldest())
+	}
+	p.cache.Listed = func(project string, ops map[policy.Ref][]policy.Operation) {
+		p.ops[project] = p.ops[project].add(p.now, ops, oldest())
+	}
 	p.cache.Changed = func(ref policy.Ref, before, now sim.View) {
 		if !now.Gone && !slices.Equal(before.Cluster.Bundle.CAs, now.Cluster.Bundle.CAs) {
 			p.tell(&Event{Kind: Changed, Cluster: ref, Fact: p.fact(ref)})

@@ -66,7 +66,7 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 		}
 		l.Raw = map[policy.Ref]*containerpb.Cluster{}
 		for _, ref := range all {
-			v := x.cache.AsOf(ref, l.AsOf)
+			v := x.asOf(ref, l.AsOf)
 			if v.Gone || ref.Location == missing {
 				continue
 			}
@@ -86,7 +86,7 @@ func (r reader) Clusters(ctx context.Context, project string) ([]policy.Cluster,
 // Cluster implements [gke.Reader].
 func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, error) {
 	l, err := r.look(ctx, ClusterRead, ref.Project, ref, func(l *Look) {
-		v := r.x.cache.AsOf(ref, l.AsOf)
+		v := r.x.asOf(ref, l.AsOf)
 		if l.Gone = v.Gone; !v.Gone {
 			l.Clusters, l.Raw = []policy.Cluster{v.Cluster}, map[policy.Ref]*containerpb.Cluster{ref: v.Raw}
 		}
@@ -103,7 +103,7 @@ func (r reader) Cluster(ctx context.Context, ref policy.Ref) (policy.Cluster, er
 // Operations implements [gke.Reader].
 func (r reader) Operations(ctx context.Context, project string) (map[policy.Ref][]policy.Operation, error) {
 	l, err := r.look(ctx, OperationsRead, project, policy.Ref{}, func(l *Look) {
-		l.Operations = r.x.cache.Operations(project, l.AsOf)
+		l.Operations = r.x.operations(project, l.AsOf)
 	})
 	if err != nil {
 		return nil, err
