@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gke-credential-rotator/scripts/fastgcloud"
 )
 
 // cleanups run when all tests of this package have ended: for what they share.
@@ -23,7 +25,9 @@ func atEnd(f func()) {
 }
 
 func TestMain(m *testing.M) {
+	stop := fastgcloud.Start()
 	code := m.Run()
+	stop()
 	for _, f := range cleanups.list {
 		f()
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	jobwords "gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -182,11 +183,6 @@ func codeIn(cell string) string {
 	return strings.TrimSuffix(rest, "`")
 }
 
-var (
-	saying = regexp.MustCompile(`rotator (approve|retry|close|release|adopt) CLUSTER( --by NAME --reason WHY)?`)
-	asking = regexp.MustCompile(`rotator status( CLUSTER)?`)
-)
-
 // remedy is a reason's next step as a command of scripts/.
 func remedy(a reason.Info) string {
 	if a.Next == "" {
@@ -194,10 +190,19 @@ func remedy(a reason.Info) string {
 			"": "–", "GKE": "– GKE ends it", "the next runs": "– the next runs end it", "people": "No command of ours ends it.",
 		}[a.WaitsOn.String()]
 	}
-	text := saying.ReplaceAllString(a.Next, "`scripts/run-now prod $1 CLUSTER --by YOU --reason WHY`")
-	text = asking.ReplaceAllString(text, "`scripts/run-now prod status$1`")
-	text = strings.ReplaceAll(text, "rotator handover CLUSTER", "`scripts/run-now prod handover CLUSTER`")
-	return strings.ReplaceAll(text, "scripts/doctor ENV", "`scripts/doctor prod`")
+	var text strings.Builder
+	for _, part := range jobwords.Advice(a.Next, "", "prod") {
+		typed := strings.Replace(part.Text, "--by NAME", "--by YOU", 1)
+		command, ours := strings.CutPrefix(typed, "rotator ")
+		switch {
+		case part.Command && ours:
+			typed = "`scripts/run-now prod " + command + "`"
+		case part.Command && strings.HasPrefix(typed, "scripts/"):
+			typed = "`" + typed + "`"
+		}
+		text.WriteString(typed)
+	}
+	return text.String()
 }
 
 // TestRunbookDates: the dates of GKE's and ours that the page tells people are

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/job/fleets"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
 )
 

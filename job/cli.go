@@ -16,9 +16,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // app is what the commands share.
@@ -31,13 +34,13 @@ type app struct {
 }
 
 func newApp(environ []string, stdout, stderr io.Writer) *app {
-	a := &app{environ: environ, vars: variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
+	a := &app{environ: environ, stdout: stdout, stderr: stderr, begun: time.Now()}
+	a.vars = config.Variables(environ)
 	a.log = newLog(stderr, a.vars["CLOUD_RUN_JOB"] != "", a.vars["CLOUD_RUN_EXECUTION"])
 	return a
 }
 
-// command is the tree of commands. Without one, run is meant: it is what the
-// schedule starts.
+// command is the tree of commands. Without one, run is meant: it is what the schedule starts.
 func (a *app) command(args []string) *cobra.Command {
 	passes := a.runCommand()
 	root := &cobra.Command{
@@ -63,8 +66,11 @@ out of reach; 2 settings or arguments are wrong.`,
 	}
 	root.Flags().AddFlagSet(passes.Flags())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(), a.approveCommand(), a.holdCommand(), a.releaseCommand(),
-		a.retryCommand(), a.adoptCommand(), a.rotateCommand(), a.closeCommand(), a.validateCommand(), a.simulateCommand(), a.forecastCommand(), a.completionCommand())
+	root.AddCommand(passes, a.planCommand(), a.statusCommand(), a.handOverCommand(), a.evidenceCommand(),
+		a.validateCommand(), a.simulateCommand(), a.forecastCommand(), a.completionCommand())
+	for _, s := range sayings {
+		root.AddCommand(a.sayCommand(s))
+	}
 	root.SetUsageTemplate(folded(root.UsageTemplate(), a.options("").Width))
 	a.teach(root)
 	advise(root)
@@ -87,8 +93,8 @@ func wrong(format string, args ...any) error {
 	return &failure{2, []string{fmt.Sprintf(format, args...)}}
 }
 
-// does makes a command's function: an error that says nothing else about
-// itself is one of doing, while those that cobra finds are arguments.
+// does makes a command's function: an error that says nothing else about itself is one of doing, while
+// those that cobra finds are arguments.
 func does(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd, args)
@@ -126,18 +132,25 @@ func (a *app) complain(line string) {
 	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))
 }
 
-// settings reads the settings, or says everything that is wrong with them.
-func (a *app) settings() (Settings, error) {
-	s, problems := readSettings(a.environ)
-	err := asFailure(problems)
-	var f *failure
-	if errors.As(err, &f) && !slices.ContainsFunc(a.environ, func(e string) bool { return strings.HasPrefix(e, prefix) }) {
-		f.lines = append(f.lines, "nothing is set yet. Without any settings there is: rotator simulate")
-	}
-	return s, err
+// readSettings reads the settings of an environment.
+func readSettings(environ []string) (config.Settings, []config.Problem) {
+	s, problems := config.Read(environ)
+	s.Tool = version()
+	return s, problems
 }
 
-func asFailure(problems []Problem) error {
+// settings reads the settings, or says everything that is wrong with them.
+func (a *app) settings() (config.Settings, error) {
+	s, problems := readSettings(a.environ)
+	isSetting := func(e string) bool { return strings.HasPrefix(e, config.Prefix) }
+	if len(problems) > 0 && !slices.ContainsFunc(a.environ, isSetting) {
+		return s, asFailure(problems, "nothing is set yet. Without any settings there is: rotator simulate")
+	}
+	return s, asFailure(problems)
+}
+
+// asFailure is nil without problems; more is told after them.
+func asFailure(problems []config.Problem, more ...string) error {
 	if len(problems) == 0 {
 		return nil
 	}
@@ -145,28 +158,13 @@ func asFailure(problems []Problem) error {
 	for _, p := range problems {
 		f.lines = append(f.lines, p.String())
 	}
+	f.lines = append(f.lines, more...)
 	return f
 }
 
-// clock gives the present. at is another time, for commands that only look, or
-// to follow a simulated GKE's clock: free says that at may be any time.
-func clock(at string, s Settings, free bool) (func() time.Time, error) {
-	if at == "" {
-		return func() time.Time { return time.Now().UTC() }, nil
-	}
-	t, err := parseTime(at)
-	if err != nil {
-		return nil, wrong("--at %v", err)
-	}
-	if !free && !s.GKEEndpoint.V.loopback() {
-		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", prefix)
-	}
-	return func() time.Time { return t }, nil
-}
-
 // options say how pictures are made for this terminal, if it is one.
-func (a *app) options(mode string) show.Options {
-	o := show.Options{Mode: mode}
+func (a *app) options(mode string) terminal.Options {
+	o := terminal.Options{Mode: mode}
 	if zone := a.vars["TZ"]; zone != "" {
 		if z, err := time.LoadLocation(zone); err == nil {
 			o.Zone = z
@@ -187,25 +185,8 @@ func (a *app) options(mode string) show.Options {
 	return o
 }
 
-// format is the --format flag.
-type format string
-
-func (f *format) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *format) Type() string { return "table|json" }
-
-// Set reads the flag.
-func (f *format) Set(text string) error { return pick(f, []byte(text), "table", "json") }
-
-func formatFlag(cmd *cobra.Command) *format {
-	f := format("table")
-	cmd.Flags().Var(&f, "format", "print a table for people or JSON for programs")
-	return &f
-}
-
-// stampedVersion is set by the linker when the image is built: its source has no
-// history that Go could read the revision from.
+// stampedVersion is set by the linker when the image is built: its source has no history that Go could read
+// the revision from.
 var stampedVersion string
 
 // version is the revision that the binary was built from.
@@ -230,4 +211,117 @@ func version() string {
 		return cmp.Or(info.Main.Version, "unknown")
 	}
 	return revision[:min(12, len(revision))] + modified
+}
+
+const day = 24 * time.Hour
+
+// choice is a flag that takes one of a few words; the first is the default.
+type choice struct {
+	word string
+	from []string
+}
+
+// formatFlag is the --format flag.
+func formatFlag(cmd *cobra.Command, usage string, from ...string) *string {
+	c := &choice{from[0], from}
+	cmd.Flags().Var(c, "format", usage)
+	return &c.word
+}
+
+func (c *choice) String() string { return c.word }
+
+// Type is what --help shows.
+func (c *choice) Type() string { return strings.Join(c.from, "|") }
+
+// Set reads the flag.
+func (c *choice) Set(text string) error {
+	err := words.OneOf(text, c.from...)
+	if err == nil {
+		c.word = text
+	}
+	return err
+}
+
+func tableFlag(cmd *cobra.Command) *string {
+	return formatFlag(cmd, "print a table for people or JSON for programs", "table", "json")
+}
+
+// atFlag is the --at flag of commands that follow a simulated GKE's clock.
+func atFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+}
+
+// clock gives the present. at is another time, for commands that only look, or to follow a simulated GKE's
+// clock: free says that at may be any time.
+func clock(at string, s config.Settings, free bool) (func() time.Time, error) {
+	if at == "" {
+		return func() time.Time { return time.Now().UTC() }, nil
+	}
+	t, err := config.ParseTime(at)
+	if err != nil {
+		return nil, wrong("--at %v", err)
+	}
+	if !free && !s.GKEEndpoint.V.Loopback() {
+		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; "+
+			"against Google only plan takes it", config.Prefix)
+	}
+	return func() time.Time { return t }, nil
+}
+
+// parseWhen reads a time, or a duration from now, which sign turns into one before now; nothing is no time.
+func parseWhen(text string, now time.Time, sign time.Duration, example string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := fleet.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(sign * d), nil
+	}
+	t, err := config.ParseTime(text)
+	if err != nil {
+		return t, fmt.Errorf("%w, nor a duration as %s", err, example)
+	}
+	return t, nil
+}
+
+// The longest play: more runs would take minutes and teach nothing.
+const mostRuns = 20_000
+
+// playing is what simulate and forecast are asked alike.
+type playing struct {
+	fleet, project, from string
+	days                 int
+	seed                 int64
+	report, form         *string
+}
+
+// start is the time of --from, or another.
+func (p playing) start(otherwise time.Time) (time.Time, error) {
+	if p.from == "" {
+		return otherwise, nil
+	}
+	t, err := config.ParseTime(p.from)
+	if err != nil {
+		return t, wrong("--from %v", err)
+	}
+	return t, nil
+}
+
+func (p playing) checkDays(every time.Duration) error {
+	if most := mostRuns * every / day; p.days < 1 || time.Duration(p.days) > most {
+		return wrong("--days %d is not between 1 and %d, which is %d runs every %s",
+			p.days, most, mostRuns, fleet.Days(every))
+	}
+	return nil
+}
+
+// load reads the clusters of --fleet, and says which files hold none.
+func (p playing) load(a *app) ([]gkesim.Loaded, error) {
+	fleet, problems, err := gkesim.LoadFleet(p.fleet, p.project)
+	for _, p := range problems {
+		a.complain(p.String())
+	}
+	if err != nil {
+		return nil, wrong("--fleet: %v", err)
+	}
+	return fleet, nil
 }

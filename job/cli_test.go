@@ -9,16 +9,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 )
 
+// enough is the least that a deployment must say.
+var enough = []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod, shop-dev"}
+
 func TestPicturesFitTheEnvironment(t *testing.T) {
 	var out bytes.Buffer
-	o := newApp([]string{"COLUMNS=66", "TZ=Europe/Paris"}, &out, &out).options(act)
-	if o.Width != 66 || o.Zone == nil || o.Zone.String() != "Europe/Paris" || o.Color || o.Live || o.Mode != act {
+	o := newApp([]string{"COLUMNS=66", "TZ=Europe/Paris"}, &out, &out).options(config.Act)
+	if o.Width != 66 || o.Zone == nil || o.Zone.String() != "Europe/Paris" || o.Color || o.Live || o.Mode != config.Act {
 		t.Errorf("options %+v", o)
 	}
-	o = newApp([]string{"COLUMNS=wide", "TZ=Nowhere/Land"}, &out, &out).options(observe)
+	o = newApp([]string{"COLUMNS=wide", "TZ=Nowhere/Land"}, &out, &out).options(config.Observe)
 	if o.Width != 0 || o.Zone != nil {
 		t.Errorf("nonsense is left out: %+v", o)
 	}
@@ -34,7 +38,7 @@ func TestExitStatus(t *testing.T) {
 		{errors.New("the book is out of reach"), 1},
 		{wrong("--at %v", errors.New("tomorrow")), 2},
 		{fmt.Errorf("run: %w", &pass.EnvError{Book: "a", Settings: "b"}), 2},
-		{asFailure([]Problem{{Setting: "ROTATOR_SOAK", What: "x"}}), 2},
+		{asFailure([]config.Problem{{Setting: "ROTATOR_SOAK", What: "x"}}), 2},
 	} {
 		var out, errs bytes.Buffer
 		err := does(func(*cobra.Command, []string) error { return c.err })(nil, nil)
@@ -71,11 +75,11 @@ func TestParseUntil(t *testing.T) {
 		"2026-12-24":                time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC),
 		"2026-12-24T09:00:00+01:00": time.Date(2026, 12, 24, 8, 0, 0, 0, time.UTC),
 	} {
-		if got, err := parseUntil(text, now); err != nil || !got.Equal(want) {
+		if got, err := parseWhen(text, now, 1, "3d"); err != nil || !got.Equal(want) {
 			t.Errorf("%q gives %v, %v; want %v", text, got, err, want)
 		}
 	}
-	if _, err := parseUntil("friday", now); err == nil {
+	if _, err := parseWhen("friday", now, 1, "3d"); err == nil {
 		t.Error("friday is no time")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -37,7 +39,9 @@ Google, so a book in Firestore completes no clusters.`,
 				return fmt.Errorf("name one shell: %s", strings.Join(shells, ", "))
 			}
 			if !slices.Contains(shells, args[0]) {
-				return fmt.Errorf("there is no completion for %q%s: name one of %s", args[0], didYouMean(args[0], shells), strings.Join(shells, ", "))
+				near := words.DidYouMean(args[0], shells)
+				return fmt.Errorf("there is no completion for %q%s: name one of %s",
+					args[0], near, strings.Join(shells, ", "))
 			}
 			return nil
 		},
@@ -60,8 +64,8 @@ Google, so a book in Firestore completes no clusters.`,
 	}
 }
 
-// bashWords stands in for the package bash-completion, of which cobra's script
-// needs this: the words of the line, where bash has parted them at = and :.
+// bashWords stands in for the package bash-completion, of which cobra's script needs this: the words of the
+// line, where bash has parted them at = and :.
 const bashWords = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
   _get_comp_words_by_ref() {
     local i w
@@ -81,9 +85,8 @@ fi
 
 `
 
-// teach lets every command and flag complete: a flag whose type names its
-// choices by those, one that wants a CLUSTER by the known ones, one that wants a
-// FILE by files, any other by nothing.
+// teach lets every command and flag complete: a flag whose type names its choices by those, one that wants
+// a CLUSTER by the known ones, one that wants a FILE by files, any other by nothing.
 func (a *app) teach(root *cobra.Command) {
 	for _, cmd := range append(root.Commands(), root) {
 		switch {
@@ -102,7 +105,7 @@ func (a *app) teach(root *cobra.Command) {
 			case strings.Contains(wants, "CLUSTER"):
 				complete = a.clusters
 			}
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, complete) // it fails only for flags that are not there, or done already
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, complete) // fails only for unknown flags, or a second time
 		}
 	}
 }
@@ -122,7 +125,8 @@ func placeholder(usage string) string {
 }
 
 // clusterArgs completes the one cluster that a command takes.
-func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -134,13 +138,14 @@ func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string) ([]co
 	return found, how
 }
 
-// pasteable are the names that a shell takes as they are: completed names stand
-// on somebody's command line without having been read.
+// pasteable are the names that a shell takes as they are: completed names stand on somebody's command line
+// without having been read.
 var pasteable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
 
-// clusters completes a cluster's name, or the end of it. It is silent about what
-// goes wrong: whoever presses a key has asked nothing yet.
-func (a *app) clusters(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// clusters completes a cluster's name, or the end of it. It is silent about what goes wrong: whoever
+// presses a key has asked nothing yet.
+func (a *app) clusters(cmd *cobra.Command, _ []string, begun string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
 	known := a.knownInFleet(cmd)
 	maps.Copy(known, a.knownInFile(cmd.Context()))
 	ends := map[string]int{}
@@ -163,8 +168,7 @@ func (a *app) clusters(cmd *cobra.Command, _ []string, begun string) ([]cobra.Co
 // patience is how long a key press may wait for a book that a run holds.
 const patience = 300 * time.Millisecond
 
-// knownInFile gives the clusters that the book in a file speaks of, and how they
-// stand.
+// knownInFile gives the clusters that the book in a file speaks of, and how they stand.
 func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
 	s, _ := readSettings(a.environ) // what is wrong is told by the command
 	if s.State.V.File == "" {
@@ -191,18 +195,12 @@ func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
 // knownInFleet gives the clusters of --fleet, where the command has it.
 func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
 	known := map[fleet.Ref]string{}
-	path, project := cmd.Flags().Lookup("fleet"), cmd.Flags().Lookup("project")
-	if path == nil || path.Value.String() == "" {
+	path, _ := cmd.Flags().GetString("fleet") // "" where the command has no such flag
+	project, _ := cmd.Flags().GetString("project")
+	if path == "" {
 		return known
 	}
-	fallback := ""
-	if project != nil {
-		fallback = project.Value.String()
-	}
-	loaded, _, err := gkesim.LoadFleet(path.Value.String(), fallback)
-	if err != nil {
-		return known
-	}
+	loaded, _, _ := gkesim.LoadFleet(path, project) // what is wrong is told by the command
 	for _, c := range loaded {
 		ref := fleet.Ref{Project: c.Project, Location: c.Cluster.GetLocation(), Name: c.Cluster.GetName()}
 		known[ref] = "of the fleet"
@@ -212,29 +210,95 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
 
 // bookRefs lists every cluster that the book speaks of.
 func bookRefs(book record.Book) []fleet.Ref {
-	refs := slices.Collect(maps.Keys(book.Rotations))
-	add := func(ref fleet.Ref) {
-		if !ref.IsZero() && !slices.Contains(refs, ref) {
-			refs = append(refs, ref)
-		}
+	known := map[fleet.Ref]bool{}
+	for ref := range book.Rotations {
+		known[ref] = true
 	}
 	for _, h := range book.Fleet.Holds {
-		add(h.Cluster)
+		known[h.Cluster] = true
 	}
 	for _, p := range book.Fleet.Approvals {
-		add(p.Cluster)
+		known[p.Cluster] = true
 	}
 	for _, q := range book.Fleet.Requests {
-		add(q.Cluster)
+		known[q.Cluster] = true
 	}
 	for _, f := range book.Fleet.Failures {
-		add(f.Cluster)
+		known[f.Cluster] = true
 	}
 	for name := range book.Fleet.Blocked {
-		if ref, err := fleet.ParseRef(name); err == nil {
-			add(ref)
-		}
+		ref, _ := fleet.ParseRef(name) // zero where it is none
+		known[ref] = true
 	}
-	slices.SortFunc(refs, fleet.Ref.Compare)
-	return refs
+	delete(known, fleet.Ref{}) // a hold on all
+	return slices.SortedFunc(maps.Keys(known), fleet.Ref.Compare)
+}
+
+// advise makes what cobra finds wrong with arguments say how they are written: the nearest command or flag,
+// and whose help to read.
+func advise(root *cobra.Command) {
+	root.SuggestionsMinimumDistance = 2
+	names := make([]string, 0, len(root.Commands()))
+	for _, cmd := range root.Commands() {
+		names = append(names, cmd.Name())
+		cmd.Args = advisedArgs(cmd)
+	}
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		near := words.DidYouMean(args[0], names)
+		if others := root.SuggestionsFor(args[0]); near == "" && args[0] != "" && len(others) > 0 {
+			near = " (did you mean " + others[0] + "?)" // cobra is kinder: commands are typed in haste
+		}
+		return fmt.Errorf("there is no command %q%s. See rotator --help", args[0], near)
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w%s. See %s --help", err, meantFlag(cmd, err), cmd.CommandPath())
+	})
+}
+
+// advisedArgs is what the command asks of its arguments, told with its usage.
+func advisedArgs(cmd *cobra.Command) cobra.PositionalArgs {
+	ask := cmd.Args
+	return func(cmd *cobra.Command, args []string) error {
+		err := ask(cmd, args)
+		switch takesNone := !strings.Contains(cmd.Use, " "); {
+		case err == nil:
+			return nil
+		case takesNone && len(args) == 1 && cmd.Flags().Lookup("explain") != nil:
+			err = fmt.Errorf("%[1]s takes no arguments, and %[2]q was given; for one cluster: %[1]s --explain CLUSTER",
+				cmd.CommandPath(), args[0])
+		case takesNone:
+			err = fmt.Errorf("%s takes no arguments, and %q was given", cmd.CommandPath(), args[0])
+		default:
+			err = fmt.Errorf("%w; write %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return fmt.Errorf("%w. See %s --help", err, cmd.CommandPath())
+	}
+}
+
+// folded lets the flags of a help keep to the terminal's columns, if there are any.
+func folded(template string, width int) string {
+	if width <= 0 {
+		return template
+	}
+	wrapped := fmt.Sprintf("Flags.FlagUsagesWrapped %d ", max(width, 40))
+	return strings.ReplaceAll(template, "Flags.FlagUsages ", wrapped)
+}
+
+// meantFlag names the flag that was meant, or the choices that it has.
+func meantFlag(cmd *cobra.Command, err error) string {
+	var names []string
+	for _, f := range all(cmd.Flags().VisitAll) {
+		if strings.Contains(f.Value.Type(), "|") && strings.Contains(err.Error(), "--"+f.Name+`" flag`) {
+			return "; write " + strings.ReplaceAll(f.Value.Type(), "|", " or ")
+		}
+		names = append(names, "--"+f.Name)
+	}
+	var about interface{ GetSpecifiedName() string }
+	if !errors.As(err, &about) || slices.Contains(names, "--"+about.GetSpecifiedName()) {
+		return ""
+	}
+	return words.DidYouMean("--"+about.GetSpecifiedName(), names)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
@@ -32,8 +33,8 @@ func (d *diary) showTold() {
 			name = "(the fleet)"
 		}
 		fmt.Fprintf(&d.out, "%s  %-16s  @ %s: %s\n", stamp(n.At), name, n.Kind, n.Message)
-		if n.Next != "" {
-			fmt.Fprintf(&d.out, "%41s %s\n", "next:", n.Next)
+		if next := words.Plain(n.Next(), n.Subject(), ""); next != "" {
+			fmt.Fprintf(&d.out, "%41s %s\n", "next:", next)
 		}
 	}
 	d.shown = len(d.heard)
@@ -59,7 +60,7 @@ func (d *diary) judgeTold() {
 			d.t.Errorf("%s %s: the id %q is told twice", n.Kind, n.Cluster, n.ID)
 		}
 		ids[n.ID] = true
-		if n.Message == "" || n.Run == "" || n.At.IsZero() || n.Kind.About().Tells == "" {
+		if len(n.Message) == 0 || n.Run == "" || n.At.IsZero() || n.Kind.About().Tells == "" {
 			d.t.Errorf("a notice that says too little: %+v", n)
 		}
 		before := last[n.Cluster]

@@ -1,39 +1,33 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/ics"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 )
 
 // forecasting is what the flags of forecast ask for.
 type forecasting struct {
-	fleet, project, from, compare string
-	days                          int
-	seed                          int64
-	approve, all                  bool
-	report                        *string
-	form                          calendarFormat
+	playing
+	compare      string
+	approve, all bool
 }
 
 func (a *app) forecastCommand() *cobra.Command {
-	fc := forecasting{form: "table"}
+	var fc forecasting
 	cmd := &cobra.Command{
 		Use:   "forecast",
 		Short: "Show what will happen and when, and what will not fit",
@@ -57,20 +51,24 @@ shows what changes.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&fc.days, "days", 90, "how many `DAYS` to look ahead")
-	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, as simulate takes it")
-	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet that do not say it in their selfLink")
-	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, with the clusters as they are now (default now)")
+	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, "+
+		"as simulate takes it")
+	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet "+
+		"that do not say it in their selfLink")
+	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, "+
+		"with the clusters as they are now (default now)")
 	f.StringVar(&fc.from, "at", "", "the same `TIME`, as plan has it")
-	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: show what they change")
+	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: "+
+		"show what they change")
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
-	f.Var(&fc.form, "format", "print a table for people, JSON for programs, or iCalendar to subscribe to")
+	fc.form = formatFlag(cmd, "print a table for people, JSON for programs, or iCalendar to subscribe to", "table", "json", "ics")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case f.Changed("from") && f.Changed("at"):
 			return wrong("--from and --at are the same; leave one of them out")
-		case fc.compare != "" && fc.form == "ics":
+		case fc.compare != "" && *fc.form == "ics":
 			return wrong("--format ics is one calendar, and --compare plays two policies; leave one of them out")
 		case fc.fleet == "" && fc.project != "":
 			return wrong("--project names the project of the clusters in --fleet, which is missing")
@@ -81,17 +79,6 @@ shows what changes.`,
 	return cmd
 }
 
-// calendarFormat is the --format flag of forecast.
-type calendarFormat string
-
-func (f *calendarFormat) String() string { return string(*f) }
-
-// Type is what --help shows.
-func (f *calendarFormat) Type() string { return "table|json|ics" }
-
-// Set reads the flag.
-func (f *calendarFormat) Set(text string) error { return pick(f, []byte(text), "table", "json", "ics") }
-
 // outlook is a forecast being made: where it begins, and under which policies.
 type outlook struct {
 	forecasting
@@ -100,22 +87,22 @@ type outlook struct {
 	// begin gives the beginning anew for each policy that is played.
 	begin  func(*policy.Policy) (sim.Setup, error)
 	unread []fleet.Unread
-	show   show.ForecastOptions
+	noBook bool
 	first  pass.Result // of the first run: the fleet as it is
 }
 
 func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	environ := a.environ
 	if fc.fleet != "" {
-		environ = simulationEnviron(environ)
+		environ = config.Simulation(environ)
 	}
 	s, problems := readSettings(environ)
-	var other Settings
+	var other config.Settings
 	if fc.compare != "" {
-		lines, more := readSettingsFile(fc.compare)
+		lines, more := config.ReadFile("--compare", fc.compare)
 		if len(problems) == 0 {
-			var wrongs []Problem
-			other, wrongs = readSettings(overlay(environ, lines))
+			var wrongs []config.Problem
+			other, wrongs = readSettings(config.Over(environ, lines))
 			for i := range wrongs {
 				wrongs[i].What += " (in " + fc.compare + ")"
 			}
@@ -141,23 +128,19 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	if err != nil {
 		return err
 	}
-	return o.print(before, p, &sim.Comparison{File: fc.compare, Settings: differences(s, other), Before: before, After: after}, q)
+	c := sim.Comparison{File: fc.compare, Settings: differences(s, other), Before: before, After: after}
+	return o.print(before, p, &c, q)
 }
 
 // look reads where the forecast begins: a file, or the fleet and the book.
-func (a *app) look(ctx context.Context, fc forecasting, s Settings) (*outlook, error) {
+func (a *app) look(ctx context.Context, fc forecasting, s config.Settings) (*outlook, error) {
 	o := &outlook{forecasting: fc, a: a, began: a.mono()}
-	o.show = show.ForecastOptions{Options: a.options(""), Fleet: fc.fleet, Approved: fc.approve, All: fc.all}
-	from, every := time.Now().UTC().Truncate(time.Hour), time.Duration(s.Every.V)
-	if fc.from != "" {
-		t, err := parseTime(fc.from)
-		if err != nil {
-			return nil, wrong("--from %v", err)
-		}
-		from = t
+	from, err := fc.start(time.Now().UTC().Truncate(time.Hour))
+	if err == nil {
+		err = fc.checkDays(s.Every.V)
 	}
-	if fc.days < 1 || time.Duration(fc.days) > mostRuns*every/day {
-		return nil, wrong("--days %d is not between 1 and %d, which is %d runs every %s", fc.days, mostRuns*every/day, mostRuns, fleet.Days(every))
+	if err != nil {
+		return nil, err
 	}
 	if fc.fleet != "" {
 		return o, o.fromFile(from)
@@ -167,14 +150,11 @@ func (a *app) look(ctx context.Context, fc forecasting, s Settings) (*outlook, e
 
 // fromFile begins with recorded clusters, as simulate does.
 func (o *outlook) fromFile(from time.Time) error {
-	fleet, problems, err := gkesim.LoadFleet(o.fleet, o.project)
-	for _, p := range problems {
-		o.a.complain(p.String())
-	}
+	fleet, err := o.load(o.a)
 	if err != nil {
-		return wrong("--fleet: %v", err)
+		return err
 	}
-	o.show.NoBook = true
+	o.noBook = true
 	o.begin = func(p *policy.Policy) (sim.Setup, error) {
 		w := gkesim.New(gkesim.Options{Seed: o.seed, Now: from})
 		if err := w.AddFleet(fleet); err != nil {
@@ -186,33 +166,28 @@ func (o *outlook) fromFile(from time.Time) error {
 	return nil
 }
 
-// fromFleet begins with the fleet and the book as they are now. The next run is
-// where the schedule has it.
-func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) error {
-	store, err := o.a.openExistingBook(ctx, s)
+// fromFleet begins with the fleet and the book as they are now. The next run is where the schedule has it.
+func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Time) error {
+	r, err := o.a.recall(ctx, s, time.Now)
 	if err != nil {
 		return err
 	}
-	defer closeBook(store)
-	book, err := pass.Recall(ctx, store, string(s.Env.V))
-	if err != nil {
-		return err
-	}
+	defer closeBook(r.store)
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	present, err := sim.Read(ctx, cloud, store, book, s.Projects.V)
+	present, err := sim.Read(ctx, cloud, r.store, r.book, s.Projects.V)
 	if err != nil {
 		return err
 	}
 	read := from
 	if o.from == "" {
 		read = time.Now().UTC()
-		from = nextRun(book.Fleet.LastRun.At, read, time.Duration(s.Every.V))
+		from = nextRun(r.book.Fleet.LastRun.At, read, s.Every.V)
 	}
-	o.unread, o.show.NoBook = present.Unread, store == nil
+	o.unread, o.noBook = present.Unread, r.store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)
 		return sim.Setup{World: w, From: from, Book: present.Book, History: present.History}, err
@@ -220,8 +195,8 @@ func (o *outlook) fromFleet(ctx context.Context, s Settings, from time.Time) err
 	return nil
 }
 
-// nextRun is when the schedule has the next run: so often since the last one,
-// or on the hour when none is known.
+// nextRun is when the schedule has the next run: so often since the last one, or on the hour when none is
+// known.
 func nextRun(last, now time.Time, every time.Duration) time.Time {
 	if last.IsZero() || last.After(now) {
 		last = now.Truncate(time.Hour)
@@ -230,7 +205,7 @@ func nextRun(last, now time.Time, every time.Duration) time.Time {
 }
 
 // play plays one policy forward.
-func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.Policy, error) {
+func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *policy.Policy, error) {
 	shown := s.Policy()
 	played := *shown
 	if o.approve {
@@ -242,9 +217,9 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	}
 	shown.Projects = played.Projects
 	setup.Policy, setup.Days, setup.Every, setup.Seed = &played, o.days, played.Every, o.seed
-	view := o.show.Options
-	view.Live = view.Live && o.form == "table"
-	progress := show.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, view)
+	live := o.a.options("")
+	live.Live = live.Live && *o.form == "table"
+	progress := terminal.NewProgress(o.a.stdout, setup.From, setup.Days, setup.Every, live)
 	f, err := sim.Foresee(ctx, setup, func(res pass.Result) {
 		progress.See(res)
 		if o.first.At.IsZero() {
@@ -256,99 +231,47 @@ func (o *outlook) play(ctx context.Context, s Settings) (sim.Forecast, *policy.P
 	return f, shown, err
 }
 
-// report writes the page that a person asked for: the fleet as it is, and what is
-// to come.
-func (o *outlook) report(s Settings, p *policy.Policy, f sim.Forecast) error {
+// report writes the page that a person asked for: the fleet as it is, and what is to come.
+func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) error {
 	page := o.a.page("forecast", s, o.first)
 	page.Policy, page.Mode, page.Forecast = p, "", &f
 	page.Result.Done = nil // what the first run would do is the forecast's to tell
 	page.Result.Fleet.Unread = f.Unread
-	page.Notes = []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came."}
+	page.Notes = []string{
+		"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came.",
+	}
 	if p.Approval != policy.ApproveNone && !o.approve {
-		page.Notes = append(page.Notes, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on.", p.Approval))
+		page.Notes = append(page.Notes,
+			"APPROVAL="+string(p.Approval)+": as if nobody approved anything from now on.")
 	}
 	return askedReport(*o.forecasting.report, page)
 }
 
 func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy) error {
-	view := o.show
-	view.Wall = o.a.mono() - o.began
+	v := view.ForecastOf(f, p, view.Basis{Fleet: o.fleet, NoBook: o.noBook, Approved: o.approve})
+	if c != nil {
+		v = v.Against(*c, other)
+	}
+	form := terminal.ForecastOptions{Options: o.a.options(""), All: o.all}
+	form.Wall = o.a.mono() - o.began
 	switch {
-	case o.form == "json":
-		return show.ForecastJSON(o.a.stdout, f, p, c, other, view)
-	case o.form == "ics":
-		return show.ForecastICS(o.a.stdout, f, p, view)
+	case *o.form == "json":
+		return view.WriteJSON(o.a.stdout, v)
+	case *o.form == "ics":
+		return ics.Write(o.a.stdout, v)
 	case c != nil:
-		return show.ForecastCompare(o.a.stdout, *c, p, other, view)
+		return terminal.ForecastCompare(o.a.stdout, v, form)
 	}
-	return show.Forecast(o.a.stdout, f, p, view)
-}
-
-// readSettingsFile reads NAME=value lines as deploy/env has them: to the end of
-// the line, without quotes. Names without ROTATOR_ say where the job runs and
-// are passed over.
-func readSettingsFile(path string) (lines []string, problems []Problem) {
-	text, err := os.ReadFile(path) //nolint:gosec // the file that the operator names
-	if err != nil {
-		return nil, []Problem{{Setting: "--compare", What: err.Error()}}
-	}
-	seen := map[string]bool{}
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; scan.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(scan.Text(), "\ufeff"))
-		name, value, ok := strings.Cut(line, "=")
-		name = strings.TrimSpace(name)
-		at := fmt.Sprintf("%s line %d", path, n)
-		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case !ok:
-			problems = append(problems, Problem{Setting: at, What: fmt.Sprintf("%.100q is not NAME=value", line)})
-		case !strings.HasPrefix(name, prefix):
-		case seen[name]:
-			problems = append(problems, Problem{Setting: at, What: name + " is there twice"})
-		default:
-			seen[name] = true
-			lines = append(lines, name+"="+strings.TrimSpace(value))
-		}
-	}
-	if err := scan.Err(); err != nil {
-		problems = append(problems, Problem{Setting: "--compare " + path, What: err.Error()})
-	}
-	if len(lines) == 0 && len(problems) == 0 {
-		problems = append(problems, Problem{Setting: "--compare " + path, What: "it holds no ROTATOR_ setting", Hint: "Write lines as ROTATOR_MAX_ACTIVE=20"})
-	}
-	return lines, problems
-}
-
-// sameFleet are the settings that say which fleet it is and how it is reached:
-// a comparison is of two policies over one fleet.
-var sameFleet = []string{"ENV", "PROJECTS", "MODE", "STATE", "RECOMMENDER", "GKE_ENDPOINT", "RECOMMENDER_ENDPOINT"}
-
-// overlay puts a file's settings over those of the environment.
-func overlay(environ, lines []string) []string {
-	vars := variables(environ)
-	for k, v := range variables(lines) {
-		if !slices.Contains(sameFleet, strings.TrimPrefix(k, prefix)) {
-			vars[k] = v
-		}
-	}
-	var out []string
-	for k, v := range vars {
-		out = append(out, k+"="+v)
-	}
-	slices.Sort(out)
-	return out
+	return terminal.Forecast(o.a.stdout, v, form)
 }
 
 // differences lists the settings that differ.
-func differences(a, b Settings) []sim.SettingChange {
+func differences(a, b config.Settings) []sim.SettingChange {
 	var out []sim.SettingChange
-	others := fieldsOf(&b)
-	for i, f := range fieldsOf(&a) {
-		before, _ := f.value.source() // both were read without a problem
-		after, _ := others[i].value.source()
-		if before != after {
-			out = append(out, sim.SettingChange{Name: f.Name, Before: before, After: after})
+	others := b.InForce()
+	for i, before := range a.InForce() {
+		if after := others[i].Value; before.Value != after {
+			out = append(out, sim.SettingChange{Name: before.Name, Before: before.Value, After: after})
 		}
 	}
 	return out

@@ -4,48 +4,38 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"regexp"
-	"strings"
 
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"gke-credential-rotator/job/config"
+	"gke-credential-rotator/state"
 )
 
-// theUniverse is the domain whose hosts get credentials, and no other does. That
-// credentials belong to another universe no variable proves: the libraries send
-// the metadata server's token wherever GOOGLE_CLOUD_UNIVERSE_DOMAIN says.
-const theUniverse = "googleapis.com"
-
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
-
-// googleHost says whether the host is one of Google's APIs, restricted and
-// private names among them. A last dot and capitals change nothing.
-func googleHost(host string) bool {
-	host = strings.TrimSuffix(host, ".")
-	return hostPattern.MatchString(host) && strings.HasSuffix(strings.ToLower(host), "."+theUniverse)
-}
-
-// clientOptions are those of every client of Google's APIs that is made here: on
-// a loopback address a simulator is spoken to, in plain text and without
-// credentials; anywhere else credentials go to Google's hosts and nowhere else,
-// whatever settings and libraries made of the endpoint.
-func clientOptions(at address) []option.ClientOption {
-	if at.loopback() {
+// clientOptions are those of every client of Google's APIs that is made here: on a loopback address a
+// simulator is spoken to, in plain text and without credentials; anywhere else credentials go to Google's
+// hosts and nowhere else, whatever settings and libraries made of the endpoint.
+func clientOptions(at config.Address) []option.ClientOption {
+	if at.Loopback() {
 		return plainText(string(at))
 	}
 	opts := []option.ClientOption{
-		option.WithUniverseDomain(theUniverse),           // and not what a variable says
+		option.WithUniverseDomain(config.Universe),       // and not what a variable says
 		option.WithLogger(slog.New(slog.DiscardHandler)), // or GOOGLE_SDK_GO_LOGGING_LEVEL=debug prints the token
-		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, to *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string,
+			req, reply any, to *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption,
+		) error {
 			if err := onlyGoogle(to); err != nil {
 				return err
 			}
 			return call(ctx, method, req, reply, to, opts...)
 		})),
-		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, to *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc,
+			to *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
 			if err := onlyGoogle(to); err != nil {
 				return nil, err
 			}
@@ -58,23 +48,28 @@ func clientOptions(at address) []option.ClientOption {
 	return opts
 }
 
-// onlyGoogle refuses a call that would bring credentials to somebody else. It
-// looks at what was dialled in the end, right before the token is asked for.
+// onlyGoogle refuses a call that would bring credentials to somebody else. It looks at what was dialled in
+// the end, right before the token is asked for.
 func onlyGoogle(to *grpc.ClientConn) error {
 	host, _, err := net.SplitHostPort(to.Target())
-	if err != nil || !googleHost(host) {
-		return status.Errorf(codes.FailedPrecondition, "%q is no host of %s, and nobody else is given credentials", to.Target(), theUniverse)
+	if err != nil || !config.GoogleHost(host) {
+		return status.Errorf(codes.FailedPrecondition, "%q is no host of %s, and nobody else is given credentials",
+			to.Target(), config.Universe)
 	}
 	return nil
 }
 
-// emulatorOptions are those where an emulator takes the API's place, as in
-// PUBSUB_EMULATOR_HOST; "": none does.
+// emulatorOptions are those where an emulator takes the API's place, as in PUBSUB_EMULATOR_HOST; "": none
+// does.
 func emulatorOptions(host string) []option.ClientOption {
 	if host == "" {
 		return clientOptions("")
 	}
 	return plainText(host)
+}
+
+func firestoreOptions(emulator string) state.FirestoreOptions {
+	return state.FirestoreOptions{Emulator: emulator, Client: emulatorOptions(emulator)}
 }
 
 // plainText reaches a simulator or an emulator, which gets no credentials.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
@@ -26,7 +27,7 @@ func TestHandOverKeepsItsDate(t *testing.T) {
 // keepsItsDate plays a month and wants at least so many completions.
 func keepsItsDate(t *testing.T, least int, environ ...string) {
 	t.Helper()
-	s, problems := readSettings(simulationEnviron(environ))
+	s, problems := readSettings(config.Simulation(environ))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

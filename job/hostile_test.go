@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // watchedGKE is a served simulated GKE that remembers what it was asked, and

@@ -21,31 +21,68 @@ var house = map[string]struct {
 	others []string
 	why    string
 }{
-	"policy/window":            {nil, []string{}, "calendar arithmetic is a leaf"},
-	"policy/reason":            {nil, []string{}, "the one table of reasons is a leaf"},
-	"policy/window/windowtest": {[]string{"policy/window"}, []string{}, "the oracle knows the types, not the arithmetic"},
-	"policy/fleet":             {[]string{"policy/window"}, []string{}, "the words of the domain: what a cluster is, not what to do with it"},
-	"policy/record":            {[]string{"policy/fleet", "policy/reason", "policy/window"}, []string{}, "what is stored and how large it may get; no rules"},
-	"policy":                   {[]string{"policy/fleet", "policy/record", "policy/window", "policy/reason"}, []string{}, "the rules are pure: values in, values out"},
-	"gke/maintenance":          {[]string{"policy/window"}, nil, "the one reading of GKE's calendar, for adapter and simulator"},
-	"gke":                      {[]string{"policy/fleet", "policy/record", "policy/window", "gke/maintenance"}, nil, "GKE knows nothing of the book"},
-	"gke/gkesim":               {[]string{"policy/window", "gke/maintenance"}, nil, "judge and judged must not share the lifecycle"},
-	"state":                    {[]string{"policy/fleet", "policy/record"}, nil, "stores know what is stored, neither the rules nor GKE"},
-	"state/emulator":           {nil, []string{}, "starts a program of Google's for tests, knows nothing of ours"},
-	"state/statetest":          {[]string{"policy", "policy/fleet", "policy/record", "policy/window", "state", "policy/reason"}, nil, "the suite knows the port"},
-	"job/pass":                 {[]string{"gke", "state", "policy", "policy/fleet", "policy/record", "policy/window", "policy/reason"}, []string{"golang.org/x/sync"}, "a run knows ports, no cloud"},
-	"job/sim":                  {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/fleet", "policy/record", "policy/window", "policy/reason"}, []string{}, "the simulation drives production code"},
-	"job/trial":                {[]string{"gke", "gke/gkesim", "job/pass", "state", "policy", "policy/fleet", "policy/record", "policy/window/windowtest"}, nil, "plays production code under all troubles; its judge takes policy's types and no rule of it"},
-	"job/words":                {nil, []string{}, "text made harmless and folded, a leaf for all that shows"},
-	"job/handover":             {[]string{"job/words", "policy", "policy/fleet", "policy/record"}, []string{}, "facts into words and commands: whoever tells people may use it"},
-	"job/evidence":             {[]string{"job/words", "policy", "policy/fleet", "policy/record", "policy/reason"}, []string{}, "records into lines for auditors, nothing added"},
-	"job/show":                 {[]string{"job/sim", "job/pass", "job/words", "policy", "policy/fleet", "policy/record", "policy/window", "policy/reason"}, nil, "pictures of values, no doing"},
-	"job/fleets":               {[]string{"gke", "gke/gkesim"}, nil, "clusters for tests alone"},
-	"job/report":               {[]string{"job/words", "job/show", "job/sim", "job/pass", "policy", "policy/fleet", "policy/record", "policy/reason"}, []string{}, "a page of values, no doing; it speaks with show's words"},
-	"job/tell":                 {[]string{"job/words", "job/pass", "policy", "policy/fleet", "policy/record", "policy/reason"}, nil, "brings notices to people's systems, decides nothing"},
-	"job/corpus":               {nil, []string{}, "the seeds of fuzz targets, for tests alone"},
-	"scripts/cloudfake":        {nil, nil, "Google Cloud for tests of the scripts, knows nothing of ours"},
-	"job":                      {[]string{"job/words", "job/evidence", "job/handover", "job/report", "job/show", "job/tell", "job/sim", "job/pass", "gke", "gke/gkesim", "state", "policy", "policy/fleet", "policy/record", "policy/window", "policy/reason"}, nil, "parses, wires, exits"},
+	"gke": {[]string{"gke/maintenance", "policy/fleet", "policy/record", "policy/window"}, nil,
+		"GKE knows nothing of the book"},
+	"gke/gkesim": {[]string{"gke/maintenance", "policy/window"}, nil,
+		"judge and judged must not share the lifecycle"},
+	"gke/maintenance": {[]string{"policy/window"}, nil,
+		"the one reading of GKE's calendar, for adapter and simulator"},
+	"job": {[]string{"gke", "gke/gkesim", "job/config", "job/pass", "job/sim", "job/tell", "job/view", "job/view/evidence", "job/view/handover", "job/view/html", "job/view/ics", "job/view/terminal", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
+		"parses, wires, exits"},
+	"job/config": {[]string{"job/words", "policy", "policy/fleet", "policy/record", "policy/window"}, []string{"github.com/kelseyhightower/envconfig"},
+		"settings into values: it reads texts, and does nothing"},
+	"job/intercept": {[]string{"gke", "policy/fleet", "policy/record", "state"}, []string{},
+		"stands before the ports of a run and knows nothing else"},
+	"job/pass": {[]string{"gke", "policy", "policy/fleet", "policy/reason", "policy/record", "state"}, []string{"golang.org/x/sync"},
+		"a run knows ports, no cloud"},
+	"job/sim": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, []string{"cloud.google.com/go/container", "google.golang.org/grpc", "google.golang.org/protobuf"},
+		"the simulation drives production code"},
+	"job/simtest/corpus": {nil, []string{},
+		"the seeds of fuzz targets, for tests alone"},
+	"job/simtest/fleets": {[]string{"gke", "gke/gkesim"}, nil,
+		"clusters for tests alone"},
+	"job/simtest/trial": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "job/sim", "policy", "policy/fleet", "policy/record", "policy/window/windowtest", "state"}, nil,
+		"plays production code under all troubles; its judge takes policy's types and no rule of it"},
+	"job/tell": {[]string{"job/config", "job/pass", "job/words", "policy/fleet", "policy/reason", "policy/record"}, nil,
+		"brings notices to people's systems, decides nothing"},
+	"job/view": {[]string{"job/config", "job/pass", "job/sim", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
+		"the one model of what is shown; it settles what renderers must not"},
+	"job/view/evidence": {[]string{"job/words", "policy/fleet", "policy/reason", "policy/record"}, []string{},
+		"records into lines for auditors, nothing added"},
+	"job/view/handover": {[]string{"job/words", "policy/fleet", "policy/record"}, []string{},
+		"facts into words and commands: whoever tells people may use it"},
+	"job/view/html": {[]string{"job/pass", "job/sim", "job/view", "job/words", "policy", "policy/fleet", "policy/reason", "policy/record"}, []string{},
+		"a view as a page of HTML, no deciding"},
+	"job/view/ics": {[]string{"job/sim", "job/view", "job/words", "policy/record"}, []string{"github.com/arran4/golang-ical"},
+		"the calendar of a forecast"},
+	"job/view/terminal": {[]string{"job/pass", "job/sim", "job/view", "job/view/handover", "job/words", "policy", "policy/fleet", "policy/reason", "policy/record"}, []string{},
+		"a view as text for a terminal, no deciding"},
+	"job/words": {nil, []string{"github.com/mattn/go-runewidth"},
+		"text made harmless and folded, a leaf for all that shows"},
+	"policy": {[]string{"policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
+		"the rules are pure: values in, values out"},
+	"policy/fact": {nil, []string{},
+		"sentences with typed facts are a leaf"},
+	"policy/fleet": {[]string{"policy/window"}, []string{},
+		"the words of the domain: what a cluster is, not what to do with it"},
+	"policy/reason": {nil, []string{},
+		"the one table of reasons is a leaf"},
+	"policy/record": {[]string{"policy/fact", "policy/fleet", "policy/reason"}, []string{},
+		"what is stored and how large it may get; no rules"},
+	"policy/window": {nil, []string{},
+		"calendar arithmetic is a leaf"},
+	"policy/window/windowtest": {[]string{"policy/window"}, []string{},
+		"the oracle knows the types, not the arithmetic"},
+	"scripts/cloudfake": {nil, nil,
+		"Google Cloud for tests of the scripts, knows nothing of ours"},
+	"scripts/fastgcloud": {nil, []string{},
+		"starts the real gcloud for tests, a leaf"},
+	"state": {[]string{"policy/fleet", "policy/record"}, nil,
+		"stores know what is stored, neither the rules nor GKE"},
+	"state/emulator": {nil, []string{},
+		"starts a program of Google's for tests, knows nothing of ours"},
+	"state/statetest": {[]string{"policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
+		"the suite knows the port"},
 }
 
 // pure packages must not even reach for these of the standard library.
@@ -85,6 +122,22 @@ func TestArrows(t *testing.T) {
 	for _, pkg := range []string{"policy", "policy/window", "gke", "gke/gkesim", "state", "job", "job/pass", "job/sim"} {
 		if !seen[pkg] {
 			t.Errorf("package %s is in the table and not in the tree", pkg)
+		}
+	}
+}
+
+// isHarness: the package is there for tests alone.
+func isHarness(pkg string) bool {
+	named := []string{"policy/window/windowtest", "state/statetest", "state/emulator", "scripts/cloudfake", "scripts/fastgcloud"}
+	return strings.HasPrefix(pkg, "job/simtest/") || slices.Contains(named, pkg)
+}
+
+// TestProductNeedsNoHarness: by the table, which TestArrows holds the code to, no
+// package of the product imports one that is there for tests.
+func TestProductNeedsNoHarness(t *testing.T) {
+	for pkg, rule := range house {
+		if at := slices.IndexFunc(rule.ours, isHarness); at >= 0 && !isHarness(pkg) {
+			t.Errorf("%s is part of the product and may import %s, which is there for tests", pkg, rule.ours[at])
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -94,7 +95,7 @@ func look(t *testing.T, c crowd, book state.Store, address string, tell ...pass.
 		Read: cloud, Move: cloud, Store: book, NewID: randomID, Tell: tell,
 		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
-	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: act, Parallel: 4}); err != nil {
+	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: config.Act, Parallel: 4}); err != nil {
 		t.Fatal(err)
 	}
 }

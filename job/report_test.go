@@ -13,15 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/report"
+	"gke-credential-rotator/job/view/html"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
-func smallPage() report.Page {
-	return report.Page{Command: "run", Mode: observe, Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}}, Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
+func smallPage() html.Page {
+	return html.Page{Command: "run", Mode: config.Observe, Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}}, Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
 }
 
 // TestReportIsReplaced: who reads sees the old page or the new one; nothing is

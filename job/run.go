@@ -1,14 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/view/html"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -24,33 +31,26 @@ With MODE=observe nothing is sent to GKE; the book is kept all the same.`,
   ROTATOR_MODE=act ROTATOR_STATE=file:/var/lib/rotator/book.db rotator run`,
 		Args: cobra.NoArgs,
 	}
-	at := cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
+	at := atFlag(cmd)
 	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
-		s, err := a.settings()
+		s, now, err := a.begin(*at, false)
 		if err != nil {
 			return err
 		}
-		if *page != "" {
-			s.Report.V = filePath(*page)
-		}
-		now, err := clock(*at, s, false)
-		if err != nil {
-			return err
-		}
-		return a.onePass(cmd.Context(), s, now)
+		return a.onePass(cmd.Context(), s, now, cmp.Or(*page, string(s.Report.V)))
 	})
 	return cmd
 }
 
-func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) error {
+func (a *app) onePass(ctx context.Context, s config.Settings, now func() time.Time, page string) error {
 	world, done, err := a.connect(ctx, s, wiring{now: now})
 	if err != nil {
 		return err
 	}
 	defer done()
 	res, err := pass.Run(ctx, world, a.passOptions(s))
-	a.runReport(ctx, s, world, res)
+	a.runReport(ctx, s, page, world, res)
 	switch unstored := fmt.Sprintf("%d outcomes could not be stored; each is in the log, whole", res.Unstored); {
 	case res.Unstored == 0:
 		return err
@@ -61,10 +61,139 @@ func (a *app) onePass(ctx context.Context, s Settings, now func() time.Time) err
 	}
 }
 
-func (a *app) passOptions(s Settings) pass.Options {
+func (a *app) passOptions(s config.Settings) pass.Options {
 	name, attempt := a.execution()
 	return pass.Options{
-		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: string(s.Mode.V),
-		Parallel: int(s.Parallel.V), Deadline: time.Duration(s.Deadline.V), Ahead: time.Duration(s.NotifyAhead.V), Version: version(),
+		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: s.Mode.V,
+		Parallel: s.Parallel.V, Deadline: s.Deadline.V, Ahead: s.NotifyAhead.V, Version: version(),
 	}
+}
+
+// reportFlag is the --report flag.
+func reportFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("report", "", "also write a page for people to `FILE`: "+
+		"HTML, in one piece, without scripts")
+}
+
+// page is a report of what the command saw and did; the caller adds stories.
+func (a *app) page(command string, s config.Settings, res pass.Result) html.Page {
+	return html.Page{
+		Command: command, Mode: s.Mode.V, Version: version(), Zone: a.options("").Zone,
+		Policy: s.Policy(), Settings: inForce(s), Result: res,
+	}
+}
+
+// evidenceFor is how far back a report shows finished rotations, and mostRecords how many it reads at most.
+const (
+	evidenceFor = 90 * day
+	mostRecords = 1000
+)
+
+// pageWithEvidence is a report that also shows what the book holds of finished rotations. Where that cannot
+// be read the page is made without it.
+func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Settings, w pass.World,
+	res pass.Result,
+) html.Page {
+	page := a.page(command, s, res)
+	if w.Store == nil {
+		page.Finished = closed(res)
+		return page
+	}
+	for rec, err := range w.Store.Records(ctx, res.At.Add(-evidenceFor)) {
+		if err != nil {
+			a.complain("the report lacks finished rotations: " + err.Error())
+			break
+		}
+		if page.Finished = append(page.Finished, rec); len(page.Finished) == mostRecords {
+			break
+		}
+	}
+	return page
+}
+
+// closed are the rotations that a run has ended.
+func closed(res pass.Result) []record.Record {
+	var out []record.Record
+	for _, done := range res.Done {
+		if after := done.After; after.Close != "" && done.Skipped == "" && after.Rotation != nil {
+			out = append(out, record.Record{
+				Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At,
+				CompletedBy: after.Rotation.CompletedBy, Findings: after.Findings,
+			})
+		}
+	}
+	return out
+}
+
+// askedReport writes the report that a person asked for.
+func askedReport(path string, page html.Page) error {
+	if path == "" {
+		return nil
+	}
+	if err := saveReport(path, page); err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	return nil
+}
+
+// reportWithin is how long a report may take: a mounted bucket may hang.
+const reportWithin = time.Minute
+
+// runReport writes the report of a run, whose work is done: what goes wrong is one line in the log, and a
+// run that was told to stop ends without one.
+func (a *app) runReport(ctx context.Context, s config.Settings, path string, w pass.World, res pass.Result) {
+	if path == "" || len(res.Decisions)+len(res.Fleet.Unread) == 0 {
+		return // nobody asked, or nothing was seen: the page before tells more
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportWithin)
+	defer cancel()
+	written := make(chan error, 1)
+	go func() { written <- saveReport(path, a.pageWithEvidence(ctx, "run", s, w, res)) }()
+	var err error
+	select {
+	case err = <-written:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		a.log.Warn("the report could not be written", "error", err.Error())
+	}
+}
+
+// saveReport makes the page and puts it in the place of the one before. Who reads meanwhile sees one of the
+// two, whole, where the place can rename.
+func saveReport(path string, page html.Page) error {
+	var b bytes.Buffer
+	if err := html.Write(&b, page); err != nil {
+		return err
+	}
+	err := replaceFile(path, b.Bytes())
+	if err != nil && errors.Is(err, errNoRename) {
+		err = os.WriteFile(path, b.Bytes(), 0o644) //nolint:gosec // others read it; it holds no secrets
+	}
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// errNoRename says that the place takes files, and no temporary ones: some mounted buckets cannot rename.
+var errNoRename = errors.New("cannot be replaced in one step")
+
+func replaceFile(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoRename, err)
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		if renamed := os.Rename(f.Name(), path); renamed != nil {
+			err = fmt.Errorf("%w: %w", errNoRename, renamed)
+		}
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // it is of no use
+	}
+	return err
 }

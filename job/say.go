@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,88 +12,95 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
+	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
-// saying is what people's commands share: who, why, and until when.
-type saying struct {
-	a                     *app
-	by, reason, until, at string
-}
-
 // sayCommand makes a command that tells the job something about a cluster.
-func (a *app) sayCommand(use, short, long, example string, withUntil bool, do func(*cobra.Command, *heard) error) *cobra.Command {
-	w := &saying{a: a}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1)}
+func (a *app) sayCommand(s saying) *cobra.Command {
+	cmd := &cobra.Command{Use: s.use, Short: s.short, Long: s.long, Example: s.example, Args: cobra.ExactArgs(1)}
 	f := cmd.Flags()
-	f.StringVar(&w.by, "by", "", "`WHO` says it; recorded as stated; required")
-	f.StringVar(&w.reason, "reason", "", "`WHY`; recorded as stated; required but of hold")
-	f.StringVar(&w.at, "at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
-	if withUntil {
-		f.StringVar(&w.until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, or a duration from now, e.g. 3d")
+	by := f.String("by", "", "`WHO` says it; recorded as stated; required")
+	reason := f.String("reason", "", "`WHY`; recorded as stated; required but of hold")
+	at := atFlag(cmd)
+	until := new(string)
+	if s.withUntil {
+		f.StringVar(until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, "+
+			"or a duration from now, e.g. 3d")
 	}
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		h, err := w.listen(cmd.Context(), cmd.Name(), args[0])
-		if err != nil {
+		h := &heard{a: a, said: record.Said{By: clip(*by), Reason: clip(*reason)}}
+		if err := h.listen(cmd, args[0], *at, *until); err != nil {
 			return err
 		}
 		defer closeBook(h.store)
-		return do(cmd, h)
+		if s.before != nil {
+			if err := s.before(cmd.Context(), h); err != nil {
+				return err
+			}
+		}
+		if err := h.note(cmd.Context(), s.word); err != nil {
+			return err
+		}
+		for _, line := range h.beyond {
+			a.complain("a hold cannot stop this: " + line)
+		}
+		return nil
 	})
 	return cmd
 }
 
 // heard is what was said, and the book in which it will be noted.
 type heard struct {
-	a     *app
-	s     Settings
-	store state.Store
-	ref   fleet.Ref // zero: all
-	until time.Time
-	said  record.Said
+	a       *app
+	s       config.Settings
+	store   state.Store
+	ref     fleet.Ref     // zero: all
+	cluster fleet.Cluster // as GKE has it, where the word needs that
+	until   time.Time
+	said    record.Said
+	beyond  []string // what a hold cannot stop
 }
 
-func (w *saying) listen(ctx context.Context, word, cluster string) (*heard, error) {
-	s, err := w.a.settings()
+// listen checks what was said, and opens the book.
+func (h *heard) listen(cmd *cobra.Command, cluster, at, until string) error {
+	s, now, err := h.a.begin(at, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	now, err := clock(w.at, s, false)
-	if err != nil {
-		return nil, err
-	}
-	name, _ := w.a.execution()
-	h := &heard{a: w.a, s: s, said: record.Said{By: clip(w.by), Reason: clip(w.reason), At: now(), Run: name}}
+	h.s, h.said.At = s, now()
+	h.said.Run, _ = h.a.execution()
 	var missing []string
 	if h.said.By == "" {
 		missing = append(missing, "--by is missing: write who says it, e.g. --by ann")
 	}
-	if h.said.Reason == "" && word != "hold" { // a stop is wanted at once
+	if h.said.Reason == "" && cmd.Name() != "hold" { // a stop is wanted at once
 		missing = append(missing, `--reason is missing: write why, e.g. --reason "ticket 4711"`)
 	}
-	if h.until, err = parseUntil(w.until, h.said.At); err != nil {
+	if h.until, err = parseWhen(until, h.said.At, 1, "3d"); err != nil {
 		missing = append(missing, "--until "+err.Error())
 	}
 	if len(missing) > 0 {
-		return nil, &failure{2, missing}
+		return &failure{2, missing}
 	}
-	if h.store, err = w.a.openBook(ctx, s); err != nil {
-		return nil, err
+	if h.store, err = h.a.openBook(cmd.Context(), s, false); err != nil {
+		return err
 	}
-	book, err := pass.Recall(ctx, h.store, string(s.Env.V))
+	book, err := pass.Recall(cmd.Context(), h.store, string(s.Env.V))
 	if err == nil && cluster != "all" {
-		h.ref, err = w.a.clusterNamed(cluster, book)
+		h.ref, err = h.a.clusterNamed(cluster, book)
 	}
 	if err != nil {
 		closeBook(h.store)
-		return nil, err
 	}
-	return h, nil
+	return err
 }
 
 // clip keeps what people write from filling the document.
@@ -105,23 +113,6 @@ func clip(text string) string {
 	return text
 }
 
-func parseUntil(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if d, err := fleet.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(d), nil
-	}
-	t, err := parseTime(text)
-	if err != nil {
-		return t, fmt.Errorf("%w, nor a duration as 3d", err)
-	}
-	return t, nil
-}
-
-// word is one of policy's answers to what people say.
-type word func(record.Book) (record.FleetDoc, string, error)
-
 // conflicts is how often a note is tried again when somebody else wrote first.
 const conflicts = 5
 
@@ -133,8 +124,12 @@ func (h *heard) note(ctx context.Context, say word) error {
 		if book, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
 			return err
 		}
-		doc, text, refused := say(book)
-		if refused != nil {
+		doc, text, refused := say(h, book)
+		var declined *policy.Declined
+		switch {
+		case errors.As(refused, &declined):
+			return wrong("%s%s", declined.Why, words.Plain(declined.Next, declined.Cluster.String(), ""))
+		case refused != nil:
 			return wrong("%v", refused)
 		}
 		doc.Env = string(h.s.Env.V)
@@ -143,7 +138,8 @@ func (h *heard) note(ctx context.Context, say word) error {
 		case errors.Is(err, state.ErrConflict):
 			continue
 		case errors.Is(err, state.ErrTooLarge):
-			return fmt.Errorf("nothing was stored, the book is full: %w; release or close what is over, rotator status lists it", err)
+			return fmt.Errorf("nothing was stored, the book is full: %w; "+
+				"release or close what is over, rotator status lists it", err)
 		case err != nil:
 			return fmt.Errorf("it is not clear whether this was stored, look with rotator status: %w", err)
 		}
@@ -162,36 +158,37 @@ func (a *app) tell(text string, said record.Said) {
 	fmt.Fprintln(a.stdout, words.Harmless(text)+".")
 }
 
-// rotationOf gives the cluster's rotation on record; nil when there is none.
-func rotationOf(book record.Book, ref fleet.Ref) *record.Rotation {
-	if r, ok := book.Rotations[ref]; ok {
+// rotation gives the cluster's rotation on record; nil when there is none.
+func (h *heard) rotation(book record.Book) *record.Rotation {
+	if r, ok := book.Rotations[h.ref]; ok {
 		return &r
 	}
 	return nil
 }
 
 // onlyOne refuses all where one cluster must be named.
-func (h *heard) onlyOne() error {
+func onlyOne(_ context.Context, h *heard) error {
 	if h.ref.IsZero() {
 		return wrong("name one cluster: PROJECT/LOCATION/CLUSTER; only hold and release take all")
 	}
 	return nil
 }
 
-// cluster reads the cluster that is spoken of; it must be one that this
-// deployment looks at.
-func (h *heard) cluster(ctx context.Context) (fleet.Cluster, error) {
-	if err := h.onlyOne(); err != nil {
-		return fleet.Cluster{}, err
+// mustSee reads the cluster that is spoken of; it must be one that this deployment looks at.
+func mustSee(ctx context.Context, h *heard) error {
+	if err := onlyOne(ctx, h); err != nil {
+		return err
 	}
-	if !slices.Contains(h.s.Projects.V, h.ref.Project) {
-		return fleet.Cluster{}, wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s", h.ref.Project, prefix, didYouMean(h.ref.Project, h.s.Projects.V), h.ref)
+	if p := h.ref.Project; !slices.Contains(h.s.Projects.V, p) {
+		return wrong("project %s is not among %sPROJECTS%s, so this deployment never looks at %s",
+			p, config.Prefix, words.DidYouMean(p, h.s.Projects.V), h.ref)
 	}
-	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	var err error
+	h.cluster, err = readCluster(ctx, h.s, h.ref, h.said.At)
 	if errors.Is(err, gke.ErrNotFound) {
-		return c, wrong("%v; rotator plan --format json lists those that do", err)
+		return wrong("%v; rotator plan --format json lists those that do", err)
 	}
-	return c, err
+	return err
 }
 
 // meant names the clusters of the project that are a few letters away.
@@ -204,17 +201,18 @@ func meant(ctx context.Context, cloud gke.Reader, ref fleet.Ref) string {
 	for i, c := range clusters {
 		known[i] = c.Ref
 	}
-	return show.DidYouMean(known, ref.String())
+	return view.DidYouMean(known, ref.String())
 }
 
 // readCluster reads one cluster and its operations, operations first.
-func readCluster(ctx context.Context, s Settings, ref fleet.Ref, now time.Time) (fleet.Cluster, error) {
+func readCluster(ctx context.Context, s config.Settings, ref fleet.Ref, now time.Time,
+) (c fleet.Cluster, err error) {
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
-		return fleet.Cluster{}, err
+		return c, err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	c, err := pass.ReadCluster(ctx, cloud, ref, now)
+	c, err = pass.ReadCluster(ctx, cloud, ref, now)
 	if errors.Is(err, gke.ErrNotFound) {
 		return fleet.Cluster{}, fmt.Errorf("%s: %w%s", ref, gke.ErrNotFound, meant(ctx, cloud, ref))
 	}
@@ -222,4 +220,148 @@ func readCluster(ctx context.Context, s Settings, ref fleet.Ref, now time.Time) 
 		return fleet.Cluster{}, fmt.Errorf("read %s: %w", ref, err)
 	}
 	return c, nil
+}
+
+type word func(*heard, record.Book) (record.FleetDoc, string, error)
+
+// saying is a command by which people tell the job something about a cluster.
+type saying struct {
+	use, short, long, example string
+	withUntil                 bool
+	// before looks at what is spoken of; word is what policy makes of it.
+	before func(context.Context, *heard) error
+	word   word
+}
+
+var sayings = []saying{
+	{
+		use: "approve CLUSTER", short: "Say yes to the start or completion that a cluster waits for",
+		long: `Say yes to what a cluster waits for under APPROVAL. The yes to a start is bound
+to this cluster and this CA, and good for 14 days. The yes to a completion is
+bound to this attempt, and void when a node pool must be recreated again.`,
+		example:   `  rotator approve shop-prod/us-central1/catalog --by ann --reason "all clients updated"`,
+		withUntil: true,
+		before:    mustSee,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayApprove(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.until, h.said)
+		},
+	},
+	{
+		use: "hold CLUSTER|all", short: "Stop every change of ours to a cluster, or to all",
+		long: `Stop every call of ours that changes a cluster, or any cluster with all: in any
+phase, also in an emergency, from the next call on. It says what it cannot
+stop: calls under way, and GKE itself.`,
+		example: `  rotator hold shop-prod/us-central1/catalog --by ann --reason "launch week" --until 2026-12-24
+  rotator hold all --by ann --reason "incident 4711" --until 8h`,
+		withUntil: true,
+		before:    known,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			h.beyond = beyondHold(book, h)
+			return policy.SayHold(book.Fleet, h.ref, h.until, h.said)
+		},
+	},
+	{
+		use: "release CLUSTER|all", short: "End a hold",
+		long: `End the hold on one cluster, or with all the hold on all clusters. Holds on
+single clusters outlive the one on all. A label on the cluster that holds it is
+its owners' to remove.`,
+		example: `  rotator release shop-prod/us-central1/catalog --by ann --reason "launch week is over"
+  rotator release all --by ann --reason "incident 4711 is over"`,
+		before: labelsHold,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayRelease(book.Fleet, h.ref, h.said)
+		},
+	},
+	{
+		use: "retry CLUSTER", short: "Acknowledge what failed or is stuck, and let the next run try again",
+		long: `Acknowledge what failed or is stuck, and let the next run try again. What is
+acknowledged no longer counts against MAX_FAILED, so other clusters may start.
+It cannot clear a call that may still be on its way to GKE.`,
+		example: `  rotator retry shop-prod/us-central1/catalog --by ann --reason "quota raised"`,
+		before:  onlyOne,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayRetry(book.Fleet, h.ref, h.rotation(book), h.said)
+		},
+	},
+	{
+		use: "adopt CLUSTER", short: "Carry a rotation to its end that somebody else started",
+		long: `Carry a rotation to its end that somebody else started: a person, another
+tool, or GKE itself. ADOPT=carry does so for all.`,
+		example: `  rotator adopt shop-prod/us-central1/catalog --by ann --reason "started by terraform"`,
+		before:  mustSee,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayAdopt(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.said)
+		},
+	},
+	{
+		use: "rotate CLUSTER", short: "Make a cluster due now",
+		long: `Make a cluster due now, whatever the age of its CA. Windows, freezes, limits
+and approvals still hold.`,
+		example: `  rotator rotate shop-prod/us-central1/catalog --by ann --reason "kubeconfig leaked"`,
+		before:  mustSee,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayRotate(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.said)
+		},
+	},
+	{
+		use: "close CLUSTER", short: "End our record of a rotation without touching GKE",
+		long: `End our record of a rotation, and acknowledge what failed. GKE is not touched:
+there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
+		example: `  rotator close shop-prod/us-central1/catalog --by ann --reason "finished by hand"`,
+		before:  onlyOne,
+		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
+			return policy.SayClose(book.Fleet, h.ref, h.rotation(book), h.said)
+		},
+	},
+}
+
+// known refuses a name that no cluster has, for a hold on it would hold nothing. When GKE cannot be asked,
+// the hold counts: it may be what people need most.
+func known(ctx context.Context, h *heard) error {
+	if h.ref.IsZero() {
+		return nil
+	}
+	_, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	switch {
+	case errors.Is(err, gke.ErrNotFound):
+		return wrong("%v, so there is nothing to hold", err)
+	case err != nil:
+		h.a.complain(fmt.Sprintf("held without having seen the cluster, make sure of its name: %v", err))
+	case !slices.Contains(h.s.Projects.V, h.ref.Project):
+		h.a.complain(fmt.Sprintf("project %s is not among %sPROJECTS: this deployment looks at it only "+
+			"while a rotation is on record there", h.ref.Project, config.Prefix))
+	}
+	return nil
+}
+
+// beyondHold says what a hold cannot stop.
+func beyondHold(book record.Book, h *heard) []string {
+	var out []string
+	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
+		if !h.ref.IsZero() && ref != h.ref {
+			continue
+		}
+		for _, what := range policy.BeyondHold(book.Rotations[ref], h.said.At) {
+			out = append(out, ref.String()+": "+what)
+		}
+	}
+	return out
+}
+
+// labelsHold says what a release does not end: the cluster's own labels. When GKE cannot be asked, the
+// release counts all the same.
+func labelsHold(ctx context.Context, h *heard) error {
+	if h.ref.IsZero() {
+		return nil
+	}
+	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	if err != nil {
+		h.a.complain(fmt.Sprintf("whether its labels hold it too is not known: %v", err))
+		return nil
+	}
+	if label := h.s.Policy().LabelHold(c, h.said.At); len(label) > 0 {
+		next := reason.HeldByLabel.Info().Next
+		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, next))
+	}
+	return nil
 }

@@ -53,7 +53,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 				return d
 			}},
 		}
-		err := h.note(t.Context(), func(book record.Book) (record.FleetDoc, string, error) {
+		err := h.note(t.Context(), func(_ *heard, book record.Book) (record.FleetDoc, string, error) {
 			return policy.SayHold(book.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := book.Fleet(t.Context())

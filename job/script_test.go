@@ -24,6 +24,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -54,6 +55,7 @@ func TestMain(m *testing.M) {
 //	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //	examples TIME           runs the examples of every command's help
+//	typed TIME CLUSTER ...  types every command that the screens print
 //
 // The settings are a small test's, with MODE=act and a book in $WORK.
 func TestScripts(t *testing.T) {
@@ -63,13 +65,13 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand, "typed": typedCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
 			env.Setenv("ROTATOR_ENV", "test")
 			env.Setenv("ROTATOR_PROJECTS", "shop-prod,shop-dev,ml-prod,bank-prod")
-			env.Setenv("ROTATOR_MODE", act)
+			env.Setenv("ROTATOR_MODE", config.Act)
 			env.Setenv("ROTATOR_STATE", "file:"+env.WorkDir+"/book.db")
 			env.Setenv("NO_COLOR", "1")
 			return nil
@@ -146,10 +148,11 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 // servedGKE is the simulated GKE of one script.
 type servedGKE struct {
 	world   *gkesim.World
-	address address
+	address config.Address
 	mu      sync.Mutex // guards all below
 	denied  []denial
 	hidden  string // a cluster's name, P/L/C
+	typed   map[string]bool
 }
 
 // denial is what is refused: of a method, "" for all, what is asked of names that
@@ -275,7 +278,7 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	g.world.Register(s)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	ts.Defer(s.Stop)
-	g.address = address(listener.Addr().String())
+	g.address = config.Address(listener.Addr().String())
 	ts.Setenv("ROTATOR_GKE_ENDPOINT", listener.Addr().String())
 	return nil
 }

@@ -16,7 +16,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/config"
+	"gke-credential-rotator/job/simtest/fleets"
 )
 
 // The secrets that are planted, and what gives any secret away.
@@ -159,7 +160,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 		mode     string
 		lookOnly bool
 		moves    bool
-	}{{observe, false, false}, {observe, true, false}, {act, true, false}, {act, false, true}} {
+	}{{config.Observe, false, false}, {config.Observe, true, false}, {config.Act, true, false}, {config.Act, false, true}} {
 		environ := g.environ(t, "ROTATOR_MODE="+tt.mode)
 		a := newApp(environ, &told{}, &told{})
 		s, problems := readSettings(environ)
@@ -189,7 +190,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 			t.Fatal(said.String())
 		}
 		if hour%24 == 0 {
-			for _, mode := range []string{observe, act} {
+			for _, mode := range []string{config.Observe, config.Act} {
 				said.command(t, append(slices.Clone(environ), "ROTATOR_MODE="+mode), "plan", "--at", now)
 				said.command(t, append(slices.Clone(environ), "ROTATOR_MODE="+mode), "status")
 				said.command(t, append(slices.Clone(environ), "ROTATOR_MODE="+mode), "validate")

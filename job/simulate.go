@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -10,25 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/show"
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy/fleet"
 )
 
 // simulation is what the flags of simulate ask for.
 type simulation struct {
-	fleet, project, from, every, faults string
-	days                                int
-	seed                                int64
-	serve                               string
-	speed                               float64
-	form                                *format
-	report                              *string
+	playing
+	every, faults, serve string
+	speed                float64
 }
-
-// The longest simulation: more runs would take minutes and teach nothing.
-const mostRuns = 20_000
 
 // mostSpeed is eleven simulated days a second.
 const mostSpeed = 1_000_000
@@ -54,16 +53,20 @@ plays the project's own sample, in which each cluster teaches one rule.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&sm.fleet, "fleet", "", "`FILE|DIR` with clusters, as gcloud container clusters list --format json gives them, or single ones")
+	f.StringVar(&sm.fleet, "fleet", "", "`FILE|DIR` with clusters, "+
+		"as gcloud container clusters list --format json gives them, or single ones")
 	f.StringVar(&sm.project, "project", "", "`PROJECT` of clusters that do not say it in their selfLink")
 	f.StringVar(&sm.from, "from", "", "`TIME` at which it begins (default now; the sample's own Monday)")
 	f.IntVar(&sm.days, "days", 30, "how many `DAYS` to play")
 	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
 	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
-	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
-	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, gRPC and REST, for any client; /sim/clock, /sim/faults and /sim/journal steer and tell")
+	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: "+
+		"any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
+	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, "+
+		"gRPC and REST, for any client; "+
+		"/sim/clock, /sim/faults and /sim/journal steer and tell")
 	f.Float64Var(&sm.speed, "speed", 60, "with --serve, simulated `SECONDS` per real second; 0 stands still")
-	sm.form = formatFlag(cmd)
+	sm.form = tableFlag(cmd)
 	sm.report = reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		if err := sm.together(f.Changed); err != nil {
@@ -88,7 +91,7 @@ func (sm simulation) together(given func(name string) bool) error {
 }
 
 func (a *app) simulate(ctx context.Context, sm simulation) error {
-	s, problems := readSettings(simulationEnviron(a.environ))
+	s, problems := readSettings(config.Simulation(a.environ))
 	if err := asFailure(problems); err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	setup.Policy.Projects = setup.World.Projects()
 	o := a.options("")
 	o.Live = o.Live && *sm.form == "table"
-	progress := show.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
+	progress := terminal.NewProgress(a.stdout, setup.From, setup.Days, setup.Every, o)
 	began := a.mono()
 	page := a.page("simulate", s, pass.Result{})
 	page.Policy = setup.Policy
@@ -124,21 +127,22 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	if err := askedReport(*sm.report, page); err != nil {
 		return err
 	}
+	v := view.PlayedOf(story, setup.Policy)
 	if *sm.form == "json" {
-		return show.StoryJSON(a.stdout, story)
+		return view.WriteJSON(a.stdout, v)
 	}
 	o.Wall = a.mono() - began
-	return show.Story(a.stdout, story, setup.Policy, o)
+	return terminal.Story(a.stdout, v, o)
 }
 
 // setup checks the flags and makes an empty world.
-func (sm simulation) setup(s Settings) (sim.Setup, error) {
+func (sm simulation) setup(s config.Settings) (sim.Setup, error) {
 	var none sim.Setup
 	faults, err := faultWords(sm.faults, sm.serve != "")
 	if err != nil {
 		return none, err
 	}
-	every := time.Duration(s.Every.V)
+	every := s.Every.V
 	if sm.every != "" {
 		d, err := fleet.ParseDuration(sm.every)
 		if err != nil {
@@ -153,12 +157,8 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	if sm.fleet != "" {
 		from = time.Now().UTC().Truncate(time.Hour)
 	}
-	if sm.from != "" {
-		t, err := parseTime(sm.from)
-		if err != nil {
-			return none, wrong("--from %v", err)
-		}
-		from = t
+	if from, err = sm.start(from); err != nil {
+		return none, err
 	}
 	if sm.speed < 0 {
 		return none, wrong("--speed %g is negative: simulated time never goes back", sm.speed)
@@ -166,8 +166,8 @@ func (sm simulation) setup(s Settings) (sim.Setup, error) {
 	if math.IsNaN(sm.speed) || sm.speed > mostSpeed {
 		return none, wrong("--speed %g is not between 0 and %d: time would pass its own end", sm.speed, mostSpeed)
 	}
-	if sm.days < 1 || time.Duration(sm.days) > mostRuns*every/day {
-		return none, wrong("--days %d is not between 1 and %d, which is %d runs every %s", sm.days, mostRuns*every/day, mostRuns, fleet.Days(every))
+	if err := sm.checkDays(every); err != nil {
+		return none, err
 	}
 	p := s.Policy()
 	p.Every = every
@@ -198,7 +198,7 @@ func faultWords(list string, served bool) ([]string, error) {
 	return words, nil
 }
 
-// people puts the clusters into the world, and says which files hold none.
+// people puts the clusters into the world.
 func (sm simulation) people(a *app, setup sim.Setup) error {
 	if sm.fleet == "" {
 		if sm.project != "" {
@@ -206,15 +206,69 @@ func (sm simulation) people(a *app, setup sim.Setup) error {
 		}
 		return setup.World.AddSample()
 	}
-	fleet, problems, err := gkesim.LoadFleet(sm.fleet, sm.project)
-	for _, p := range problems {
-		a.complain(p.String())
-	}
+	fleet, err := sm.load(a)
 	if err != nil {
-		return wrong("--fleet: %v", err)
+		return err
 	}
 	if err := setup.World.AddFleet(fleet); err != nil {
 		return wrong("--fleet: %v", err)
 	}
 	return nil
+}
+
+// shutdownTimeout is how long open requests get when serving ends.
+const shutdownTimeout = 5 * time.Second
+
+// pastable are the projects that may stand in ROTATOR_PROJECTS, and so in a line that people paste into a
+// shell. Recorded fleets hold odd names.
+func pastable(projects []string) []string {
+	return slices.DeleteFunc(projects, func(p string) bool { return !config.SimulatedProject.MatchString(p) })
+}
+
+// serve serves only the simulated GKE, for any client, until the context ends. It listens on this machine
+// alone: whoever reaches it may do anything to it.
+func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed float64) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return wrong("--serve %s: %v; write e.g. 127.0.0.1:8080", addr, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return wrong("--serve %s: the simulated GKE has no authentication and is served on this machine alone; "+
+			"write e.g. 127.0.0.1:8080", addr)
+	}
+	clock := gkesim.NewClock(w.Now(), speed, time.Now)
+	handler, err := w.Serve(clock)
+	if err != nil {
+		return err
+	}
+	defer handler.Close()
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return wrong("--serve %s: %v", addr, err)
+	}
+	fmt.Fprintf(a.stdout, `Simulated GKE on http://%[1]s from %[2]s, %[3]g simulated seconds a second. gRPC and REST.
+  rotator   export ROTATOR_ENV=trial ROTATOR_GKE_ENDPOINT=%[1]s ROTATOR_RECOMMENDER_ENDPOINT=%[1]s ROTATOR_PROJECTS=%[4]s
+            rotator plan --at "$(curl -s http://%[1]s/sim/clock | grep -o '20[^"]*')"
+  gcloud    CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER=http://%[1]s/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true gcloud container clusters list --project PROJECT
+  clock     curl -d '{"advance":"6h"}' http://%[1]s/sim/clock
+  faults    curl -d '{"words":["flaky"]}' http://%[1]s/sim/faults
+  journal   curl http://%[1]s/sim/journal
+`, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(pastable(w.Projects()), ","))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // what a gRPC client without TLS speaks
+	server := &http.Server{Handler: handler, Protocols: protocols, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		err = server.Shutdown(end)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }

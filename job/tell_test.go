@@ -24,7 +24,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/fleets"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"

@@ -5,32 +5,43 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/tell"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
 // wiring is what a command may want of the world.
 type wiring struct {
 	now func() time.Time
-	// lookOnly: nothing is changed, so the book is opened to read, if there
-	// is one, and the client that changes clusters is never built.
+	// lookOnly: nothing is changed, so the book is opened to read, if there is one, and the client that
+	// changes clusters is never built.
 	lookOnly bool
 }
 
-// connect builds the world of a run. done gives it back.
-func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.World, done func(), err error) {
-	var book state.Store
-	if w.lookOnly {
-		book, err = a.openExistingBook(ctx, s)
-	} else {
-		book, err = a.openBook(ctx, s)
+// begin reads the settings, and the clock that --at asks for.
+func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time.Time, err error) {
+	if s, err = a.settings(); err == nil {
+		now, err = clock(at, s, anyTime)
 	}
+	return s, now, err
+}
+
+// connect builds the world of a run. done gives it back.
+func (a *app) connect(ctx context.Context, s config.Settings, w wiring,
+) (world pass.World, done func(), err error) {
+	book, err := a.openBook(ctx, s, w.lookOnly)
 	if err != nil {
 		return world, nil, err
 	}
@@ -39,16 +50,17 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 		closeBook(book)
 		return world, nil, err
 	}
-	// Read shows nothing but its reads: nobody can turn it into the means to
-	// change clusters.
-	world = pass.World{Read: struct{ gke.Reader }{cloud}, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log}
+	// Read shows nothing but its reads: nobody can turn it into the means to change clusters.
+	world = pass.World{
+		Read: struct{ gke.Reader }{cloud}, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log,
+	}
 	insights := a.insights(ctx, s, w)
 	if insights != nil {
 		world.Insights = insights
 	}
 	receivers, hangUp := a.receivers(ctx, s, w)
 	world.Tell = receivers
-	if s.Mode.V == act && !w.lookOnly {
+	if s.Mode.V == config.Act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
 	}
 	return world, func() {
@@ -61,11 +73,11 @@ func (a *app) connect(ctx context.Context, s Settings, w wiring) (world pass.Wor
 	}, nil
 }
 
-// insights connects to Recommender, if the settings ask for it and this is no
-// plan; nil: not asked. That it cannot be reached stops no run. Beside a
-// simulated GKE only a simulated Recommender knows anything.
-func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommender {
-	if w.lookOnly || s.Recommender.V == "off" || (s.GKEEndpoint.V.loopback() && !s.RecommenderEndpoint.V.loopback()) {
+// insights connects to Recommender, if the settings ask for it and this is no plan; nil: not asked. That it
+// cannot be reached stops no run. Beside a simulated GKE only a simulated Recommender knows anything.
+func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Recommender {
+	simulated := s.GKEEndpoint.V.Loopback() && !s.RecommenderEndpoint.V.Loopback()
+	if w.lookOnly || s.Recommender.V == "off" || simulated {
 		return nil
 	}
 	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), clientOptions(s.RecommenderEndpoint.V)...)
@@ -76,33 +88,61 @@ func (a *app) insights(ctx context.Context, s Settings, w wiring) *gke.Recommend
 	return r
 }
 
-// openBook opens the book that the settings name. A file that is not there yet
-// is made by the first write; a Firestore database is made by people.
-func (a *app) openBook(ctx context.Context, s Settings) (state.Store, error) {
-	if s.State.V.File == "" {
-		return a.openFirestore(ctx, s)
+// openBook opens the book that the settings name. A file that is not there yet is made by the first write;
+// who only looks gets nil then. A Firestore database is made by people.
+func (a *app) openBook(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
+	if at := s.State.V; at.File == "" {
+		emulator := a.vars["FIRESTORE_EMULATOR_HOST"]
+		f, err := state.OpenFirestore(ctx, at.Project, at.Database, firestoreOptions(emulator))
+		if err != nil {
+			return nil, err // and no store that is a nil of its own kind
+		}
+		return f, nil
 	}
-	return state.OpenFile(s.State.V.File, state.FileWait)
-}
-
-// openExistingBook opens the book to read; nil when there is no file yet.
-func (a *app) openExistingBook(ctx context.Context, s Settings) (state.Store, error) {
-	if s.State.V.File == "" {
-		return a.openFirestore(ctx, s) // whose reads make nothing
-	}
-	if _, err := os.Stat(s.State.V.File); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(s.State.V.File); lookOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
 	}
 	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
-func (a *app) openFirestore(ctx context.Context, s Settings) (state.Store, error) {
-	host := a.vars["FIRESTORE_EMULATOR_HOST"]
-	f, err := state.OpenFirestore(ctx, s.State.V.Project, s.State.V.Database, state.FirestoreOptions{Emulator: host, Client: emulatorOptions(host)})
-	if err != nil {
-		return nil, err // and no store that is a nil of its own kind
+// reading is what commands have that only look: the book as it is now.
+type reading struct {
+	*app
+	s     config.Settings
+	now   time.Time
+	store state.Store // nil: there is none yet
+	book  record.Book
+}
+
+// recall opens the book to read, if there is one, and reads what is in flight. Its store is to be closed.
+func (a *app) recall(ctx context.Context, s config.Settings, now func() time.Time) (*reading, error) {
+	r := &reading{app: a, s: s, now: now()}
+	var err error
+	if r.store, err = a.openBook(ctx, s, true); err != nil {
+		return nil, err
 	}
-	return f, nil
+	if r.book, err = pass.Recall(ctx, r.store, string(s.Env.V)); err != nil {
+		closeBook(r.store)
+		return nil, err
+	}
+	return r, nil
+}
+
+// history gives the earlier attempts at a cluster, the newest first.
+func (r *reading) history(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
+	if r.store == nil {
+		return nil, nil
+	}
+	history, err := r.store.History(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", ref, err)
+	}
+	return history, nil
+}
+
+// unread says that what is told of a cluster is not from GKE.
+func (r *reading) unread(ref fleet.Ref, err error) {
+	r.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
 }
 
 func closeBook(book state.Store) {
@@ -114,8 +154,8 @@ func closeBook(book state.Store) {
 // mono is a clock that nobody sets.
 func (a *app) mono() time.Duration { return time.Since(a.begun) }
 
-// execution is this process's name in the book, and which attempt of it this
-// is: Cloud Run retries a task under the same name.
+// execution is this process's name in the book, and which attempt of it this is: Cloud Run retries a task
+// under the same name.
 func (a *app) execution() (name string, attempt int) {
 	if name = a.vars["CLOUD_RUN_EXECUTION"]; name == "" {
 		return "local-" + randomID()[:8], 0
@@ -129,4 +169,73 @@ func randomID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand never fails: it crashes the program instead
 	return hex.EncodeToString(b[:])
+}
+
+// receivers are those whom the settings want told; a plan tells nobody. One that cannot be made stops no
+// run: what it should be told waits in the book, and the run says why.
+func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out []pass.Receiver, done func()) {
+	done = func() {}
+	if w.lookOnly {
+		return nil, done
+	}
+	if s.NotifyWebhook.V.Asked() {
+		hook, err := newWebhook(s)
+		if err != nil {
+			out = append(out, tell.Broken{Receiver: tell.WebhookName, Why: err})
+		} else {
+			out = append(out, hook)
+		}
+	}
+	if s.NotifyTopic.V == "" {
+		return out, done
+	}
+	env, name, emulator := string(s.Env.V), string(s.NotifyTopic.V), a.vars["PUBSUB_EMULATOR_HOST"]
+	topic, err := tell.NewTopic(ctx, env, name, emulatorOptions(emulator)...)
+	if err != nil {
+		return append(out, tell.Broken{Receiver: tell.TopicName, Why: err}), done
+	}
+	return append(out, topic), func() { _ = topic.Close() } // every message was answered
+}
+
+func newWebhook(s config.Settings) (*tell.Webhook, error) {
+	o := tell.WebhookOptions{
+		URL: s.NotifyWebhook.V.URL, Format: s.NotifyFormat.V, Env: string(s.Env.V), Now: time.Now,
+	}
+	var err error
+	if s.NotifyWebhook.V.File != "" {
+		if o.URL, err = secretIn("NOTIFY_WEBHOOK", s.NotifyWebhook.V.File); err != nil {
+			return nil, err
+		}
+	}
+	if s.NotifySecretFile.V != "" {
+		if o.Secret, err = secretIn("NOTIFY_SECRET_FILE", string(s.NotifySecretFile.V)); err != nil {
+			return nil, err
+		}
+	}
+	return tell.NewWebhook(o)
+}
+
+// mostSecret is the most that a file with a secret is read of.
+const mostSecret = 16 << 10
+
+// secretIn reads a secret from the file that a setting names; no error repeats anything of it.
+func secretIn(setting, path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator's own file
+	if err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return "", fmt.Errorf("the file of %s%s cannot be opened: %w", config.Prefix, setting, err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, mostSecret))
+	secret := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("the file of %s%s cannot be read", config.Prefix, setting)
+	case secret == "":
+		return "", fmt.Errorf("the file of %s%s is empty", config.Prefix, setting)
+	}
+	return secret, nil
 }

@@ -1,11 +1,11 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -29,8 +29,9 @@ func Announce(m record.Announced, a Announcing) (record.Announced, []record.Noti
 	s.queue()
 	if f, open := Breaker(a.Fleet.Book.Fleet, a.Policy); open {
 		s.stands("", record.NoticeBreakerOpen, "", func() record.Notice {
-			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start; the last one is %s (%s)",
-				len(a.Fleet.Book.Fleet.Failures), a.Policy.MaxFailed, f.Cluster, f.What))
+			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
+				fact.Sayf("%v: no new ones start; the last one is %s (%s)",
+					failedText(a.Fleet.Book.Fleet, a.Policy), f.Cluster, f.What))
 		})
 	}
 	for _, d := range a.Decisions {
@@ -54,7 +55,7 @@ type announcer struct {
 	out    []record.Notice
 }
 
-func (s *announcer) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message string) record.Notice {
+func (s *announcer) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text) record.Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
@@ -134,7 +135,8 @@ func (s *announcer) idle(name string, d Decision) {
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
 		s.stands(name, record.NoticeStartsSoon, ca, func() record.Notice {
-			n := s.notice(record.NoticeStartsSoon, d.Cluster.Ref, reason.IsDue, fmt.Sprintf("the rotation starts about %s%s; %s", when(at), why, d.Due.Why))
+			n := s.notice(record.NoticeStartsSoon, d.Cluster.Ref, reason.IsDue,
+				fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
 			n.Expected = at
 			return n
 		})
@@ -143,14 +145,14 @@ func (s *announcer) idle(name string, d Decision) {
 
 // startsAt is when the cluster's rotation starts, as far as calendars and the
 // order of starts tell; zero: nobody can say.
-func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
+func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == Wait && d.Due.Is:
 	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
 		at = d.Due.At
 	default:
-		return time.Time{}, ""
+		return time.Time{}, nil
 	}
 	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Book.Fleet, s.Run, at)
 	if !d.Due.Is {
@@ -160,9 +162,9 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 		switch {
 		case v.Open || v.Lifted:
 		case v.Gate == "slot" && s.next[d.Cluster.Ref]:
-			why = ", as soon as a slot is free: " + v.Message
+			why = fact.Sayf(", as soon as a slot is free: %v", v.Message)
 		case v.OpensAt.IsZero():
-			return time.Time{}, ""
+			return time.Time{}, nil
 		default:
 			at = later(at, v.OpensAt)
 		}
@@ -172,7 +174,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why string) {
 	}
 	opens, _ := k.nextOpening(at)
 	if opens.IsZero() {
-		return opens, ""
+		return opens, nil
 	}
 	return later(at, opens), why
 }
@@ -208,7 +210,8 @@ func (s *announcer) flight(name string, d Decision) {
 		return
 	}
 	s.stands(name, record.NoticeCompletesSoon, entry, func() record.Notice {
-		n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason, "the old credentials end about "+when(h.Completes))
+		n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason,
+			fact.Sayf("the old credentials end about %v", h.Completes))
 		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
 		return n
 	})

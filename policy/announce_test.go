@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -193,9 +194,9 @@ func TestNoticeKinds(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	before := r.Clone()
 	r.Failed = string(reason.PoolFailed)
-	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, reason.PoolFailed, "recreating pool \"web\" failed: quota"}, {EventActionFailed, reason.PoolFailed, "again"}}}
+	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, reason.PoolFailed, fact.Say("recreating pool \"web\" failed: quota")}, {EventActionFailed, reason.PoolFailed, fact.Say("again")}}}
 	ns := Notices(plain(), &before, d, "run", monday)
-	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck || ns[0].Message != "recreating pool \"web\" failed: quota" {
+	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck || ns[0].Message.String() != "recreating pool \"web\" failed: quota" {
 		t.Errorf("%+v", ns)
 	}
 	if again := Notices(plain(), &r, d, "run", monday); len(again) != 0 {

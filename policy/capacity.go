@@ -89,7 +89,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		if i < capacitySample {
 			f := k.forecast(at)
 			takes = AutoCompleteAfter
-			if f.Blame == "" {
+			if len(f.Blame) == 0 {
 				takes = f.Completed.Sub(at)
 			}
 			sum += takes

@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -34,7 +35,7 @@ type Decision struct {
 	Action  Action
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	Gates   []Verdict
 
 	Due       Due
@@ -83,7 +84,7 @@ const (
 type Event struct {
 	Name    string
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 }
 
 // The events of one cluster.
@@ -105,7 +106,7 @@ type Verdict struct {
 	Open    bool
 	Lifted  bool // closed, but not binding in this emergency
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	// OpensAt is when it may open; zero: not known, or somebody must act.
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.

@@ -1,8 +1,7 @@
 package policy
 
 import (
-	"fmt"
-
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -50,8 +49,8 @@ func Allowed(from, to record.Phase) bool {
 // program, or a document that it did not write.
 type illegalMove struct{ from, to record.Phase }
 
-func (m illegalMove) text() string {
-	return fmt.Sprintf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
+func (m illegalMove) text() fact.Text {
+	return fact.Sayf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
 }
 
 // onIllegalMove, deferred, lets what was begun for one cluster end in a refusal;

@@ -27,7 +27,7 @@ func TestIllegalMove(t *testing.T) {
 	bad, good := cluster("bad"), cluster("good")
 	book := record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{bad.Ref: flight(bad, "sideways"), good.Ref: flight(good, record.UpdatingClients)}}
 	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []fleet.Cluster{bad, good}, Book: book}, "run", now)
-	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message, `"sideways" to "verifying"`) {
+	if d := ds[0]; d.Action != People || d.Reason != reason.IllegalMove || d.Phase != "sideways" || d.Write || !strings.Contains(d.Message.String(), `"sideways" to "verifying"`) {
 		t.Errorf("planned %+v", d)
 	}
 	if d := ds[1]; d.Phase != record.Verifying || !d.Write {

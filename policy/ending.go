@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -17,18 +18,18 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 	case call == nil || call.State == record.Withdrawn:
 		k.enter(d, r, record.UpdatingClients, reason.CompleteLeftNone)
 	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.CompleteRuns, call.Operation+" runs")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fmt.Sprintf("the completion was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(record.SettleAfter))))
+		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v", call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
 		d.NextChange = call.IntentAt.Add(record.SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, reason.CompleteRuns, k.busySince(*call)+" may be the completion")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
 	default:
 		why := reason.CompleteLeftNone
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.Events = append(d.Events, Event{EventActionFailed, why, record.Clip(op.Error)})
+			d.Events = append(d.Events, Event{EventActionFailed, why, fact.Say(record.Clip(op.Error))})
 		}
 		if call.State == record.Refused || why == reason.CompleteFailed {
 			backOff(r, k.Now)
@@ -44,7 +45,7 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 // oneNewCA: the old CA is gone, whoever completed it.
 func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 	if busy := k.clusterBusy(); busy != "" && r.Phase == record.Completing {
-		k.stay(d, reason.CompleteRuns, "the new CA alone is in place; "+busy+" still runs")
+		k.stay(d, reason.CompleteRuns, fact.Sayf("the new CA alone is in place; %s still runs", busy))
 		return
 	}
 	r.New = k.Cluster.Bundle.Oldest()
@@ -61,7 +62,7 @@ func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 	}
 	k.enter(d, r, record.Verifying, why)
 	if why == reason.ElsewhereCompleted {
-		d.Events = append(d.Events, Event{EventCompletedExternally, why, why.Info().Sentence})
+		d.Events = append(d.Events, Event{EventCompletedExternally, why, sentence(why)})
 	}
 }
 
@@ -69,12 +70,12 @@ func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 func (k *Case) verify(d *Decision, r *record.Rotation) {
 	c := k.Cluster
 	if c.Bundle.Has(r.Baseline.CA.Fingerprint) {
-		k.stay(d, reason.ReadShowsLess, "GKE shows the old CA although it was gone: an old answer")
+		k.stay(d, reason.ReadShowsLess, fact.Say("GKE shows the old CA although it was gone: an old answer"))
 		return
 	}
 	if r.Unsettled(k.Now) {
 		at := r.Call.IntentAt.Add(record.SettleAfter)
-		k.stay(d, reason.CallUnsettled, "the completion is settled from "+when(at))
+		k.stay(d, reason.CallUnsettled, fact.Sayf("the completion is settled from %v", at))
 		d.NextChange = at
 		return
 	}
@@ -98,7 +99,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		}
 		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(record.Verifying).Add(k.Policy.StuckAfter)):
-		k.stay(d, reason.VerifyingHealth, some(findings))
+		k.stay(d, reason.VerifyingHealth, fact.Say(some(findings)))
 		d.NextChange = r.Entered(record.Verifying).Add(k.Policy.StuckAfter)
 	default:
 		d.Findings = findings
@@ -116,14 +117,15 @@ func worseStatus(now, before fleet.Status) bool { return now != fleet.Running &&
 func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why reason.Code) {
 	if r.AnyUnsettled(k.Now) {
 		at := k.settledAt(r)
-		k.stay(d, reason.CallUnsettled, fmt.Sprintf("%s; the record closes when the last call is settled, %s", why.Info().Sentence, when(at)))
+		k.stay(d, reason.CallUnsettled,
+			sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
 		return
 	}
 	k.retire(r)
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
-	d.Action, d.Reason, d.Message = Update, why, why.Info().Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, why, string(as) + ": " + why.Info().Sentence})
+	d.Action, d.Reason, d.Message = Update, why, sentence(why)
+	d.Events = append(d.Events, Event{EventPhaseChanged, why, fact.Sayf("%s: %v", as, d.Message)})
 }
 
 // settledAt is when the last call on its way is settled.
@@ -179,7 +181,7 @@ func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 func (k *Case) fail(d *Decision, r *record.Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
-		d.Events = append(d.Events, Event{EventActionFailed, reason, reason.Info().Sentence})
+		d.Events = append(d.Events, Event{EventActionFailed, reason, sentence(reason)})
 	}
 }
 

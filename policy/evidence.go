@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
@@ -56,7 +57,7 @@ func (k *Case) absorbWork(w *record.Work, op fleet.Operation) {
 			w.Counted = w.Counted[n-record.MaxCounted:]
 		}
 		w.Failures++
-		w.LastError = record.ClipTo(op.Error, record.MaxPoolError)
+		w.LastError = fact.Clip(op.Error, record.MaxPoolError)
 		w.NotBefore = k.Now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
 		if w.Failures >= record.FailuresBeforePeople {
 			w.LeftToGKE = "it failed three times: " + w.LastError

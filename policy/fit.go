@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -27,8 +27,8 @@ const mostPoolsAtOnce = 3
 type Forecast struct {
 	Start, HandedOver, NodesDone, SoakOver, Completed time.Time
 	PoolsAtOnce                                       int
-	// Blame is "" when it fits, else what prevents it.
-	Blame string
+	// Blame is nil when it fits, else what prevents it.
+	Blame fact.Text
 }
 
 // askFit asks whether a rotation that starts at the next opening fits into
@@ -39,21 +39,23 @@ func askFit(k *Case) Verdict {
 		return shut(reason.DoesNotFit, k.neverOpen(), time.Time{})
 	}
 	f := k.forecast(start)
-	if f.Blame == "" {
-		return isOpen(fmt.Sprintf("nodes done about %s, completion about %s", when(f.NodesDone), when(f.Completed)), changes)
+	if len(f.Blame) == 0 {
+		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
+			changes)
 	}
 	v := shut(reason.DoesNotFit, f.Blame, time.Time{})
 	v.Changes = changes
 	if at, ok := k.nextFit(); ok {
 		v.OpensAt = at
-		v.Message += "; a start on " + when(at) + " would fit"
+		v.Message = fact.Sayf("%v; a start on %v would fit", f.Blame, at)
 	}
 	return v
 }
 
 // neverOpen names the calendars that together leave no opening.
-func (k *Case) neverOpen() string {
-	return fmt.Sprintf("window %s, START_WINDOW=%s, exclusions and freezes leave no opening for a start within 400 days", k.windowText(), k.Policy.StartWindow)
+func (k *Case) neverOpen() fact.Text {
+	return fact.Sayf("window %v, %v, exclusions and freezes leave no opening for a start within 400 days",
+		k.windowText(), fact.Set("START_WINDOW", k.Policy.StartWindow))
 }
 
 // startCalendar is when the calendars together allow a start.
@@ -101,7 +103,7 @@ func (k *Case) nextFit() (time.Time, bool) {
 		if start.IsZero() || start.After(limit) {
 			return time.Time{}, false
 		}
-		if start.After(k.Now) && k.forecast(start).Blame == "" {
+		if start.After(k.Now) && len(k.forecast(start).Blame) == 0 {
 			return start, true
 		}
 		// A long opening is tried once a day: its last days may fit.
@@ -138,9 +140,9 @@ func (k *Case) forecast(start time.Time) Forecast {
 		if k.Policy.PoolsAtOnce > 0 {
 			n = k.Policy.PoolsAtOnce
 		}
-		f.PoolsAtOnce, f.Blame = n, ""
+		f.PoolsAtOnce, f.Blame = n, nil
 		k.finish(&f, limit)
-		if f.Blame == "" || k.Policy.PoolsAtOnce > 0 || k.Policy.Nodes == NodesGKE {
+		if len(f.Blame) == 0 || k.Policy.PoolsAtOnce > 0 || k.Policy.Nodes == NodesGKE {
 			break
 		}
 	}
@@ -149,42 +151,49 @@ func (k *Case) forecast(start time.Time) Forecast {
 
 // finish fills in nodes, soak and completion for f.PoolsAtOnce.
 func (k *Case) finish(f *Forecast, limit time.Time) {
-	var slowest string
+	var slowest fact.Text
 	f.NodesDone, slowest = k.nodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
 	if f.NodesDone.IsZero() || f.NodesDone.After(limit) {
-		f.Blame = fmt.Sprintf("the nodes would not be recreated by %s, GKE's seven days or the expiry: %s", when(limit), slowest)
+		f.Blame = fact.Sayf("the nodes would not be recreated by %v, GKE's seven days or the expiry: %v",
+			limit, slowest)
 		return
 	}
 	f.SoakOver = later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, NodeSoak)))
 	f.Completed = k.completionAt(f.Start, f.SoakOver)
 	if f.Completed.IsZero() || !f.Completed.Before(limit) {
-		nodes := ""
-		if f.SoakOver.After(f.HandedOver.Add(k.Policy.Soak)) && slowest != "" {
-			nodes = fmt.Sprintf("nodes done %s (%s); ", when(f.NodesDone), slowest)
+		var nodes fact.Text
+		if f.SoakOver.After(f.HandedOver.Add(k.Policy.Soak)) && len(slowest) > 0 {
+			nodes = fact.Sayf("nodes done %v (%v); ", f.NodesDone, slowest)
 		}
-		f.Blame = fmt.Sprintf("%safter SOAK=%s, over %s, no completion window (%s%s) opens before %s",
-			nodes, fleet.Days(k.Policy.Soak), when(f.SoakOver), k.completeText(), k.freezeNote(f.SoakOver, limit), when(limit))
+		f.Blame = fact.Sayf("%vafter %v, over %v, no completion window (%v%v) opens before %v",
+			nodes, fact.Set("SOAK",
+				fleet.Days(k.Policy.Soak)), f.SoakOver, k.completeText(), k.freezeNote(f.SoakOver, limit), limit)
 	}
 }
 
 // completeText names what shuts the completion: where two calendars must meet,
 // both, and how often a run is there to see them meet.
-func (k *Case) completeText() string {
-	people, own := "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String(), fmt.Sprintf("ZONAL_COMPLETE=%s: window %s", k.Policy.ZonalComplete, k.windowText())
+func (k *Case) completeText() fact.Text {
+	people, own := fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow), k.zonalText()
 	switch {
 	case !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople:
 		return people
 	case k.zonalOnly():
 		return own
 	}
-	return people + "; " + own + "; EVERY=" + fleet.Days(k.Policy.Every)
+	return fact.Sayf("%v; %v; EVERY=%s", people, own, fleet.Days(k.Policy.Every))
 }
 
-func (k *Case) freezeNote(from, to time.Time) string {
+// zonalText is the window that a zonal cluster's completion keeps to.
+func (k *Case) zonalText() fact.Text {
+	return fact.Sayf("%v: window %v", fact.Set("ZONAL_COMPLETE", k.Policy.ZonalComplete), k.windowText())
+}
+
+func (k *Case) freezeNote(from, to time.Time) fact.Text {
 	if window.OpenTime(k.Policy.Freezes, window.Span{Start: from, End: to}) < to.Sub(from) {
-		return ", FREEZES=" + k.Policy.Freezes.String()
+		return fact.Sayf(", %v", fact.Set("FREEZES", k.Policy.Freezes))
 	}
-	return ""
+	return nil
 }
 
 // runAt is the first run at or after t, of runs every EVERY since start.
@@ -216,9 +225,9 @@ func (k *Case) completionAt(start, t time.Time) time.Time {
 
 // nodesDone is when the pools would be recreated, at most n at once, and which
 // pool or calendar takes longest. Zero: not before limit.
-func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []fleet.Pool) (time.Time, string) {
+func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []fleet.Pool) (time.Time, fact.Text) {
 	if len(pools) == 0 {
-		return handedOver, ""
+		return handedOver, nil
 	}
 	if k.Policy.Nodes == NodesGKE {
 		n = 1 // GKE works on one pool at a time
@@ -231,7 +240,7 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		lanes[i] = free
 	}
 	var done time.Time
-	last := ""
+	var last fact.Text
 	for _, pool := range pools {
 		lane := 0
 		for i := range lanes {
@@ -241,16 +250,19 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		}
 		begin := k.poolBegin(started, lanes[lane], limit, pool)
 		if begin.IsZero() {
-			return time.Time{}, fmt.Sprintf("pool %q finds no opening for its %s of work in window %s%s%s", pool.Name, fleet.Days(k.poolTime(pool)),
+			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v",
+				pool.Name, fleet.Days(k.poolTime(pool)),
 				k.windowText(), k.freezeNote(started, limit), k.exclusionNote(pool, window.Span{Start: started, End: limit}))
 		}
 		end := begin.Add(k.poolTime(pool))
 		lanes[lane] = k.runAt(started, end)
 		if end.After(done) {
-			done, last = end, fmt.Sprintf("pool %q takes %s", pool.Name, fleet.Days(k.poolTime(pool)))
+			done, last = end, fact.Sayf("pool %q takes %s", pool.Name, fleet.Days(k.poolTime(pool)))
 		}
 		if end.After(limit) {
-			return time.Time{}, fmt.Sprintf("pool %q needs %s (%d nodes, surge %d, NODE_TIME=%s)", pool.Name, fleet.Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fleet.Days(k.Policy.NodeTime))
+			return time.Time{}, fact.Sayf("pool %q needs %s (%d nodes, surge %d, %v)",
+				pool.Name, fleet.Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fact.Set("NODE_TIME",
+					fleet.Days(k.Policy.NodeTime)))
 		}
 	}
 	return done, last
@@ -263,16 +275,16 @@ func (k *Case) windowText() string {
 	return k.Policy.Window.String()
 }
 
-func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) string {
+func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
 	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) && pool.Exclusion.Stretch().End.After(in.Start) {
-		return fmt.Sprintf(", with an exclusion of its own until %s", when(pool.Exclusion.Stretch().End))
+		return fact.Sayf(", with an exclusion of its own until %v", pool.Exclusion.Stretch().End)
 	}
 	for _, e := range k.Cluster.Maintenance.Exclusions {
 		if s := e.Stretch(); e.Blocks() && s.Start.Before(in.End) && s.End.After(in.Start) {
-			return fmt.Sprintf(", with exclusion %q until %s", e.Name, when(s.End))
+			return fact.Sayf(", with exclusion %q until %v", e.Name, s.End)
 		}
 	}
-	return ""
+	return nil
 }
 
 // graceOver is the first run from which we may recreate pools ourselves.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -15,6 +16,13 @@ func Breaker(f record.FleetDoc, p *Policy) (last record.Failure, open bool) {
 		return f.Failures[n-1], true
 	}
 	return record.Failure{}, false
+}
+
+// failedText says how many failed or stuck rotations it takes to keep new ones from
+// starting, and how many there are.
+func failedText(f record.FleetDoc, p *Policy) fact.Text {
+	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
+		fact.Set("MAX_FAILED", p.MaxFailed))
 }
 
 // After gives the fleet document as it must be stored together with the
@@ -80,11 +88,11 @@ func noteTries(f *record.FleetDoc, d Decision) bool {
 		}
 		t.Count++
 		t.Withdrawals, t.Attempt, t.Run, t.Told = 0, "", "", time.Time{}
-		t.LastError = d.Message
+		t.LastError = d.Message.String()
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]
 		}
-		t.LastError = record.ClipTo(t.LastError, record.MaxPoolError)
+		t.LastError = fact.Clip(t.LastError, record.MaxPoolError)
 		t.NotBefore = d.Cluster.Seen.Add(record.BackOff[min(t.Count, len(record.BackOff))-1])
 		f.Tries[name] = t
 		return true

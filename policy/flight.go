@@ -1,10 +1,9 @@
 package policy
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -26,11 +25,11 @@ func (k *Case) inFlight(d *Decision) {
 	case k.Cluster.ID != r.ClusterID && r.ClusterID != "":
 		k.close(d, &r, record.Recreated, reason.ClusterRecreated)
 	case k.Cluster.Bundle.Problem != "":
-		k.stay(d, reason.CAUnreadable, k.Cluster.Bundle.Problem)
+		k.stay(d, reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem))
 	case !k.Cluster.OperationsRead:
-		k.stay(d, reason.NotReadable, "its operations could not be read")
+		k.stay(d, reason.NotReadable, fact.Say("its operations could not be read"))
 	case k.Cluster.Partial:
-		k.stay(d, reason.ListedPartly, reason.ListedPartly.Info().Sentence)
+		k.stay(d, reason.ListedPartly, sentence(reason.ListedPartly))
 	default:
 		k.takeUp(d, &r)
 		k.step(d, &r)
@@ -55,7 +54,8 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted, "completed, and another rotation started, since the last look"})
+		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted,
+			fact.Say("completed, and another rotation started, since the last look")})
 		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -63,7 +63,8 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 		k.starting(d, r)
 	case len(b.CAs) == 1:
 		// Two CAs were proved; an old answer changes nothing.
-		k.stay(d, reason.ReadShowsLess, "GKE shows one CA although two were seen: an old answer, or a rotation undone")
+		k.stay(d, reason.ReadShowsLess,
+			fact.Say("GKE shows one CA although two were seen: an old answer, or a rotation undone"))
 	case r.Phase == record.RecreatingNodes:
 		k.recreatingNodes(d, r)
 	case r.Phase == record.UpdatingClients:
@@ -73,15 +74,15 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	}
 }
 
-func (k *Case) stay(d *Decision, reason reason.Code, message string) {
+func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
 	d.Action, d.Reason, d.Message = Wait, reason, message
 }
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
 	move(r, p, k.Now, k.Run, reason)
-	d.Action, d.Reason, d.Message = Update, reason, reason.Info().Sentence
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
+	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
+	d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -94,16 +95,17 @@ func (k *Case) starting(d *Decision, r *record.Rotation) {
 		k.bothCAs(d, r, reason.BothCAs)
 		k.nodesNow(d)
 	case len(c.Bundle.CAs) == 2 && ours:
-		k.stay(d, reason.StartRuns, "both CAs are in place; "+k.clusterBusy()+" still runs")
+		k.stay(d, reason.StartRuns, fact.Sayf("both CAs are in place; %s still runs", k.clusterBusy()))
 	case call == nil || call.State == record.Withdrawn:
 		k.close(d, r, record.NotStarted, reason.StartLeftNone) // never sent: no failure
 	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.StartRuns, call.Operation+" runs")
+		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fmt.Sprintf("the start was sent %s; absence proves nothing before %s", when(call.IntentAt), when(call.IntentAt.Add(record.SettleAfter))))
+		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v",
+			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
 		d.NextChange = call.IntentAt.Add(record.SettleAfter)
 	case k.busySince(*call) != "":
-		k.stay(d, reason.StartRuns, k.busySince(*call)+" may be the start")
+		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
 	default:
 		k.notStarted(d, r)
 	}
@@ -115,7 +117,8 @@ func (k *Case) notStarted(d *Decision, r *record.Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events, Event{EventActionFailed, code, record.Clip(join(strings.TrimSuffix(code.Info().Sentence, "."), why))})
+	d.Events = append(d.Events,
+		Event{EventActionFailed, code, fact.Join(clause(code), fact.Say(why)).Clip(record.MaxMessage)})
 	k.close(d, r, record.NotStarted, code)
 	d.Findings = append(d.Findings, record.Clip(why))
 }
@@ -133,7 +136,7 @@ func (k *Case) bothCAs(d *Decision, r *record.Rotation, reason reason.Code) {
 	k.Rotation = r
 	k.enter(d, r, record.RecreatingNodes, reason)
 	k.absorb(r)
-	k.handOver(d, "old and new CA in place"+endpointChange(r.Baseline.Endpoint, c.Endpoint))
+	k.handOver(d, fact.Sayf("old and new CA in place%s", endpointChange(r.Baseline.Endpoint, c.Endpoint)))
 }
 
 func endpointChange(from, to string) string {
@@ -143,7 +146,7 @@ func endpointChange(from, to string) string {
 	return ", endpoint " + from + " -> " + to
 }
 
-func (k *Case) handOver(d *Decision, what string) {
+func (k *Case) handOver(d *Decision, what fact.Text) {
 	d.Message = what
 	d.Events = append(d.Events, Event{EventHandedOver, d.Reason, what})
 }
@@ -152,7 +155,7 @@ func (k *Case) handOver(d *Decision, what string) {
 func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	if names := k.unrecreated(); len(names) > 0 {
 		k.enter(d, r, record.RecreatingNodes, reason.PoolAppeared)
-		d.Message = "not recreated: " + some(names)
+		d.Message = fact.Sayf("not recreated: %s", some(names))
 		k.nodesNow(d)
 		return
 	}
@@ -168,10 +171,10 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, reason.ReadyToComplete.Info().Sentence
+	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete)
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(record.CallComplete); d.Approved != nil {
-		d.Message = join(strings.TrimSuffix(d.Message, "."), approvedBy(d.Approved))
+		d.Message = fact.Join(clause(d.Reason), approvedBy(d.Approved))
 	}
 }
 

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -154,12 +156,16 @@ func ownGate(g Gate) bool   { return !g.First && !g.Fleet && !g.Fresh }
 func fleetGate(g Gate) bool { return g.Fleet }
 func freshGate(g Gate) bool { return !g.Fleet }
 
-func isOpen(message string, changes time.Time) Verdict {
+func isOpen(message fact.Text, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}
 }
 
-func shut(reason reason.Code, message string, opens time.Time) Verdict {
+func shut(reason reason.Code, message fact.Text, opens time.Time) Verdict {
 	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
 }
 
-func when(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04") }
+// sentence is what the reason means.
+func sentence(r reason.Code) fact.Text { return fact.Say(r.Info().Sentence) }
+
+// clause is a sentence that goes on.
+func clause(r reason.Code) fact.Text { return fact.Say(strings.TrimSuffix(r.Info().Sentence, ".")) }

@@ -1,11 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -31,9 +30,9 @@ var CompleteGates = []Gate{
 
 func askCarry(k *Case) Verdict {
 	if k.Rotation.Carry {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
-	return shut(reason.AdoptedWatching, "started outside this tool; we only look. GKE completes it from "+when(k.autoComplete()), time.Time{})
+	return shut(reason.AdoptedWatching, fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.autoComplete()), time.Time{})
 }
 
 // autoComplete is when GKE may complete the rotation by itself.
@@ -41,48 +40,50 @@ func (k *Case) autoComplete() time.Time { return k.Rotation.StartedAt().Add(Auto
 
 func askHealthy(k *Case) Verdict {
 	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && s != fleet.Reconciling {
-		return shut(reason.StatusNotRunning, "status "+string(s), time.Time{})
+		return shut(reason.StatusNotRunning, fact.Sayf("status %s", s), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
 		at := k.Rotation.Call.IntentAt.Add(record.SettleAfter)
-		return shut(reason.CallUnsettled, fmt.Sprintf("the last %s is settled from %s", k.Rotation.Call.Kind, when(at)), at)
+		return shut(reason.CallUnsettled,
+			fact.Sayf("the last %s is settled from %v", k.Rotation.Call.Kind, at), at)
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askPoolsDone(k *Case) Verdict {
 	if names := k.unrecreated(); len(names) > 0 {
-		return shut(reason.PoolsNotRecreated, "not recreated: "+some(names), time.Time{})
+		return shut(reason.PoolsNotRecreated, fact.Sayf("not recreated: %s", some(names)), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askCompleteTries(k *Case) Verdict {
 	r := k.Rotation
 	if k.Now.Before(r.NotBefore) {
-		return shut(reason.BackingOff, "the last completion was refused or failed; next try "+when(r.NotBefore), r.NotBefore)
+		return shut(reason.BackingOff,
+			fact.Sayf("the last completion was refused or failed; next try %v", r.NotBefore), r.NotBefore)
 	}
 	if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
-		return shut(reason.TriesExhausted, "completing failed too often", time.Time{})
+		return shut(reason.TriesExhausted, fact.Say("completing failed too often"), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askSoak(k *Case) Verdict {
 	over, why := k.soakOver()
 	if k.Now.Before(over) {
-		return shut(reason.SoakRuns, why+" until "+when(over), over)
+		return shut(reason.SoakRuns, why.Tailf(" until %v", over), over)
 	}
-	return isOpen(why+" over since "+when(over), time.Time{})
+	return isOpen(why.Tailf(" over since %v", over), time.Time{})
 }
 
 // soakOver is when clients have had their time. It is never shortened
 // silently: the text names the rule that gave it.
-func (k *Case) soakOver() (time.Time, string) {
+func (k *Case) soakOver() (time.Time, fact.Text) {
 	r := k.Rotation
 	after := func(soak time.Duration) time.Time {
 		return later(r.HandedOverAt.Add(soak), r.NodesDoneAt().Add(min(soak, NodeSoak)))
@@ -90,26 +91,28 @@ func (k *Case) soakOver() (time.Time, string) {
 	normal := after(k.Policy.Soak)
 	switch {
 	case k.Urgent:
-		return after(k.Policy.SoakUrgent), "SOAK_URGENT=" + fleet.Days(k.Policy.SoakUrgent)
+		return after(k.Policy.SoakUrgent), fact.Set("SOAK_URGENT", fleet.Days(k.Policy.SoakUrgent))
 	case k.Emergency:
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		least := later(r.HandedOverAt, r.NodesDoneAt()).Add(EmergencySoak)
 		if normal.After(reserve) {
-			return later(reserve, least), "what is left of SOAK before the expiry"
+			return later(reserve, least), fact.Say("what is left of SOAK before the expiry")
 		}
 	}
-	return normal, "SOAK=" + fleet.Days(k.Policy.Soak)
+	return normal, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
 }
 
 func askCompleteApproval(k *Case) Verdict {
 	if !k.Policy.Approval.Asks(record.CallComplete) {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if a, ok := k.approved(record.CallComplete); ok {
-		return isOpen("approved by "+record.Who(a.Said), a.Until)
+		return isOpen(approvedBy(&a), a.Until)
 	}
 	how, _ := k.unapproved(record.CallComplete)
-	return shut(reason.ApprovalNeeded, fmt.Sprintf("APPROVAL=%s: nobody has approved this completion%s; GKE completes by itself from %s", k.Policy.Approval, how, when(k.autoComplete())), time.Time{})
+	return shut(reason.ApprovalNeeded,
+		fact.Sayf("%v: nobody has approved this completion%s; GKE completes by itself from %v",
+			fact.Set("APPROVAL", k.Policy.Approval), how, k.autoComplete()), time.Time{})
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
@@ -125,11 +128,11 @@ func (k *Case) approval(kind record.CallKind) *record.Approval {
 }
 
 // note says whose yes it is; nothing, when none was asked for.
-func approvedBy(a *record.Approval) string {
+func approvedBy(a *record.Approval) fact.Text {
 	if a == nil {
-		return ""
+		return nil
 	}
-	return "approved by " + record.Who(a.Said)
+	return fact.Sayf("approved by %s", record.Who(a.Said))
 }
 
 // zonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.
@@ -137,14 +140,16 @@ func (k *Case) zonalOnly() bool { return k.Cluster.Zonal && k.Policy.ZonalComple
 
 func askCompleteWindow(k *Case) Verdict {
 	if k.zonalOnly() {
-		return isOpen("ZONAL_COMPLETE=window: not asked", time.Time{})
+		return isOpen(fact.Sayf("%v: not asked", fact.Set("ZONAL_COMPLETE", ZonalWindow)), time.Time{})
 	}
-	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut, "COMPLETE_WINDOW="+k.Policy.CompleteWindow.String())
+	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut,
+		fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow))
 	if k.Emergency && !v.Open {
 		// It binds while one opens before expiry - 3 d.
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		if v.OpensAt.IsZero() || v.OpensAt.After(reserve) {
-			return isOpen("COMPLETE_WINDOW no longer opens before the expiry: not awaited", time.Time{})
+			return isOpen(fact.Say("COMPLETE_WINDOW no longer opens before the expiry: not awaited"),
+				time.Time{})
 		}
 	}
 	return v
@@ -152,9 +157,9 @@ func askCompleteWindow(k *Case) Verdict {
 
 func askZonalWindow(k *Case) Verdict {
 	if !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
-	return k.calendar(k.open(), reason.WindowClosed, "ZONAL_COMPLETE="+string(k.Policy.ZonalComplete)+": window "+k.windowText())
+	return k.calendar(k.open(), reason.WindowClosed, k.zonalText())
 }
 
 // completeCalendar is when the calendars together allow a completion.
@@ -229,16 +234,6 @@ func (k *Case) fullWindowAfter(t time.Time) time.Time {
 		end = s.End
 	}
 	return end
-}
-
-func join(parts ...string) string {
-	var out []string
-	for _, p := range parts {
-		if p != "" {
-			out = append(out, p)
-		}
-	}
-	return strings.Join(out, "; ")
 }
 
 // approved gives the approval that covers that call of the case.

@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -36,16 +36,17 @@ var NodeGates = []Gate{
 // askNodesCarry: a watched rotation gets node work only in an emergency.
 func askNodesCarry(k *Case) Verdict {
 	if k.Rotation.Carry || k.Emergency {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
-	return shut(reason.AdoptedWatching, "started outside this tool; we only look", k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
+	return shut(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
+		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
 	if k.Policy.Nodes == NodesGKE {
-		return shut(reason.NodesLeftToGKE, "NODES=gke", time.Time{})
+		return shut(reason.NodesLeftToGKE, fact.Set("NODES", NodesGKE), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 // askPoolNeeded: nothing is recreated twice. An Autopilot control plane that was
@@ -55,12 +56,12 @@ func askPoolNeeded(k *Case) Verdict {
 		if w := k.work(); w.Done() {
 			return k.autopilotWaits(w)
 		}
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
-		return shut(reason.NodesDone, fmt.Sprintf("pool %q is recreated", k.Pool.Name), time.Time{})
+		return shut(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 // autopilotWaits says until when GKE recreates the nodes of an Autopilot cluster
@@ -69,11 +70,12 @@ func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
 	switch at := k.fullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
-		return shut(reason.NodesPending, upgraded+"; the completion judges from "+when(at), at)
+		return shut(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
-		return shut(reason.MaintenanceUnknown, upgraded+", but when a window has passed nobody can tell: "+k.Cluster.Maintenance.Problem, time.Time{})
+		return shut(reason.MaintenanceUnknown, fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem), time.Time{})
 	}
-	return shut(reason.NodesPending, upgraded+", but the window "+k.windowText()+" does not open within 400 days", time.Time{})
+	return shut(reason.NodesPending,
+		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
 }
 
 func (k *Case) work() record.Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -82,22 +84,25 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return shut(reason.NodesLeftToGKE, fmt.Sprintf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE), time.Time{})
+		return shut(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
+			time.Time{})
 	case k.Now.Before(w.NotBefore):
-		return shut(reason.BackingOff, fmt.Sprintf("pool %q failed or was refused: %s; next try %s", k.Pool.Name, w.LastError, when(w.NotBefore)), w.NotBefore)
+		return shut(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
+			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askPoolSettled(k *Case) Verdict {
 	if k.Fresh {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
 		at := c.IntentAt.Add(record.SettleAfter)
-		return shut(reason.CallUnsettled, fmt.Sprintf("the call for pool %q is on its way", k.Pool.Name), soonest(at))
+		return shut(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
+			soonest(at))
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 // askClusterOperation: node pools may be upgraded side by side, but not beside
@@ -105,48 +110,47 @@ func askPoolSettled(k *Case) Verdict {
 func askClusterOperation(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == "" {
-			return shut(reason.OperationRunning, op.Name+" runs", time.Time{})
+			return shut(reason.OperationRunning, fact.Sayf("%s runs", op.Name), time.Time{})
 		}
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askPoolRunning(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == k.Pool.Name {
-			return shut(reason.NodesRunning, fmt.Sprintf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
+			return shut(reason.NodesRunning,
+				fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
 		}
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askPoolExclusion(k *Case) Verdict {
 	e := k.Pool.Exclusion
 	if e == nil || !e.Blocks() {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
-	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, "no pool exclusion")
+	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
-		v.Message = fmt.Sprintf("pool %q has an exclusion of its own", k.Pool.Name)
-		if !v.OpensAt.IsZero() {
-			v.Message += " until " + when(v.OpensAt)
-		}
+		v.Message = untilf(fact.Sayf("pool %q has an exclusion of its own", k.Pool.Name), v.OpensAt)
 	}
 	return v
 }
 
 func askGrace(k *Case) Verdict {
 	if k.Policy.NodeGrace == 0 {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
-		return shut(reason.NodeGraceRuns, "GKE gets NODE_GRACE="+fleet.Days(k.Policy.NodeGrace)+" of open window first", time.Time{})
+		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
+			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))), time.Time{})
 	}
 	if k.Now.Before(at) {
-		return shut(reason.NodeGraceRuns, "GKE gets until "+when(at)+" to begin by itself", at)
+		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 // graceFrom is when GKE could have begun: the end of the start operation.
@@ -165,9 +169,10 @@ func askPoolsAtOnce(k *Case) Verdict {
 		changes = k.Now.Truncate(fitGrid).Add(fitGrid)
 	}
 	if running >= limit {
-		return Verdict{Reason: reason.PoolsAtOnceFull, Message: fmt.Sprintf("%d of POOLS_AT_ONCE=%d pools are being recreated", running, limit), Changes: changes}
+		full := fact.Sayf("%d of %v pools are being recreated", running, fact.Set("POOLS_AT_ONCE", limit))
+		return Verdict{Reason: reason.PoolsAtOnceFull, Message: full, Changes: changes}
 	}
-	return isOpen("", changes)
+	return isOpen(nil, changes)
 }
 
 // poolsRunning counts pools under way: GKE's, and ours that are still unclear.

@@ -1,9 +1,9 @@
 package policy
 
 import (
-	"fmt"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -36,22 +36,24 @@ var StartGates = []Gate{
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
 	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
-		return shut(reason.NotSelected, "location "+c.Ref.Location+" is not in LOCATIONS", time.Time{})
+		return shut(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
+			time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {
-		return shut(reason.NotSelected, "its labels do not match SELECTOR "+p.Selector.String(), time.Time{})
+		return shut(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
+			time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askDue(k *Case) Verdict {
 	if k.Due.Is {
-		return isOpen(k.Due.Why, time.Time{})
+		return isOpen(fact.Say(k.Due.Why), time.Time{})
 	}
 	if k.Due.At.IsZero() {
-		return shut(reason.CAUnreadable, k.Cluster.Bundle.Problem, time.Time{})
+		return shut(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
 	}
-	return shut(reason.NotDue, "not due before "+day(k.Due.At), k.Due.At)
+	return shut(reason.NotDue, fact.Sayf("not due before %s", day(k.Due.At)), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -59,105 +61,112 @@ func askEligible(k *Case) Verdict {
 	expires := c.Bundle.Oldest().Expires
 	switch {
 	case c.Bundle.Problem != "":
-		return shut(reason.CAUnreadable, c.Bundle.Problem, time.Time{})
+		return shut(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
 	case !k.Now.Before(expires):
-		return shut(reason.CAExpired, "CA expired "+day(expires), time.Time{})
+		return shut(reason.CAExpired, fact.Sayf("CA expired %s", day(expires)), time.Time{})
 	case c.Alpha:
-		return shut(reason.AlphaCluster, "alpha cluster", time.Time{})
+		return shut(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
 	case c.CustomerCA:
-		return shut(reason.CustomerManagedCA, "customer-managed CA", time.Time{})
+		return shut(reason.CustomerManagedCA, fact.Say("customer-managed CA"), time.Time{})
 	case c.Partial:
-		return shut(reason.ListedPartly, "GKE listed it only partly", time.Time{})
+		return shut(reason.ListedPartly, fact.Say("GKE listed it only partly"), time.Time{})
 	}
-	return isOpen("", expires)
+	return isOpen(nil, expires)
 }
 
 func askStatus(k *Case) Verdict {
 	c := k.Cluster
 	if c.Status == fleet.Running {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	// Seven days before expiry GKE degrades a cluster for its CA alone.
 	expires := c.Bundle.Oldest().Expires
 	lastResort := expires.Add(-LastResortBefore)
 	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
-		return isOpen("DEGRADED counts as the CA's expiry", time.Time{})
+		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"), time.Time{})
 	}
-	return Verdict{Reason: reason.StatusNotRunning, Message: "status " + string(c.Status), Changes: lastResort}
+	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
+		Changes: lastResort}
 }
 
 func askOneCA(k *Case) Verdict {
 	if len(k.Cluster.Bundle.CAs) > 1 {
-		return shut(reason.TwoCAs, "two CAs are in place", time.Time{})
+		return shut(reason.TwoCAs, fact.Say("two CAs are in place"), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askOperation(k *Case) Verdict {
 	if busy := k.Cluster.Busy(); busy != "" {
-		return shut(reason.OperationRunning, busy+" runs", time.Time{})
+		return shut(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askHold(k *Case) Verdict {
 	h, ok := k.Doc.Held(k.Cluster.Ref, k.Now)
 	if !ok {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
-	msg := "held by " + record.Who(h.Said)
+	by := fact.Sayf("held by %s", record.Who(h.Said))
 	if h.Reason != "" {
-		msg += ": " + h.Reason
+		by = fact.Sayf("%v: %s", by, h.Reason)
 	}
 	if !h.Until.IsZero() {
-		msg += ", until " + when(h.Until)
+		by = by.Tailf(", until %v", h.Until)
 	}
-	return shut(reason.Held, msg, h.Until)
+	return shut(reason.Held, by, h.Until)
 }
 
 func askTries(k *Case) Verdict {
 	t := k.Doc.Tried(k.Cluster)
 	if t == nil {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if t.Count >= record.FailuresBeforePeople {
-		return shut(reason.TriesExhausted, fmt.Sprintf("starting failed %d times: %s", t.Count, t.LastError), time.Time{})
+		return shut(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
+			time.Time{})
 	}
 	if k.Now.Before(t.NotBefore) {
-		return shut(reason.BackingOff, "the last start failed: "+t.LastError+"; next try "+when(t.NotBefore), t.NotBefore)
+		return shut(reason.BackingOff,
+			fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return shut(reason.CallWithdrawn, "its start was taken back in this run: "+t.LastError, time.Time{})
+		return shut(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
+			time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askMaintenance(k *Case) Verdict {
 	if problem := k.Cluster.Maintenance.Problem; problem != "" {
-		return shut(reason.MaintenanceUnknown, problem, time.Time{})
+		return shut(reason.MaintenanceUnknown, fact.Say(problem), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 func askWindow(k *Case) Verdict {
-	w, text := window.Schedule(k.Policy.Window), "WINDOW="+k.Policy.Window.String()
+	w, text := window.Schedule(k.Policy.Window), fact.Set("WINDOW", k.Policy.Window)
 	if own := k.Cluster.Maintenance.Window; own != nil {
-		w, text = own, k.Cluster.Maintenance.Text
+		w, text = own, fact.Say(k.Cluster.Maintenance.Text)
 	}
-	return k.calendar(w, reason.WindowClosed, "window "+text)
+	return k.calendar(w, reason.WindowClosed, fact.Sayf("window %v", text))
 }
 
 // calendar asks a schedule for room for a call.
-func (k *Case) calendar(s window.Schedule, reason reason.Code, what string) Verdict {
+func (k *Case) calendar(s window.Schedule, reason reason.Code, what fact.Text) Verdict {
 	open, changes := window.RoomAt(s, k.Now, record.Room)
 	switch {
 	case open:
 		return isOpen(what, changes)
 	case changes.IsZero():
-		return shut(reason, what+" does not open within 400 days", time.Time{})
+		return shut(reason, fact.Sayf("%v does not open within 400 days", what), time.Time{})
 	}
-	return shut(reason, what+" opens "+when(changes), changes)
+	return shut(reason, what.Tailf(" opens %v", changes), changes)
 }
+
+// What is said of nearly every cluster.
+var noExclusion, noFreeze = fact.Say("no exclusion"), fact.Say("no freeze")
 
 func askExclusion(k *Case) Verdict {
 	var blocking []window.Span
@@ -171,42 +180,50 @@ func askExclusion(k *Case) Verdict {
 			name = e.Name
 		}
 	}
-	v := k.calendar(window.Except(blocking...), reason.Excluded, "no exclusion")
+	v := k.calendar(window.Except(blocking...), reason.Excluded, noExclusion)
 	if !v.Open {
-		v.Message = fmt.Sprintf("exclusion %q blocks node work", name)
-		if !v.OpensAt.IsZero() {
-			v.Message += " until " + when(v.OpensAt)
-		}
+		v.Message = untilf(fact.Sayf("exclusion %q", name).Tailf(" blocks node work"), v.OpensAt)
 	}
 	return v
 }
 
+// untilf says until when, if that is known.
+func untilf(what fact.Text, at time.Time) fact.Text {
+	if at.IsZero() {
+		return what
+	}
+	return what.Tailf(" until %v", at)
+}
+
 func askStartWindow(k *Case) Verdict {
-	return k.calendar(k.Policy.StartWindow, reason.StartWindowClosed, "START_WINDOW="+k.Policy.StartWindow.String())
+	return k.calendar(k.Policy.StartWindow, reason.StartWindowClosed,
+		fact.Set("START_WINDOW", k.Policy.StartWindow))
 }
 
 func askFreeze(k *Case) Verdict {
-	v := k.calendar(k.Policy.Freezes, reason.Frozen, "no freeze")
+	v := k.calendar(k.Policy.Freezes, reason.Frozen, noFreeze)
 	if !v.Open {
-		v.Message = "frozen until " + when(v.OpensAt)
+		v.Message = fact.Say("frozen").Tailf(" until %v", v.OpensAt)
 	}
 	return v
 }
 
 func askStartApproval(k *Case) Verdict {
 	if !k.Policy.Approval.Asks(record.CallStart) {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if a, ok := k.approved(record.CallStart); ok {
-		return isOpen("approved by "+record.Who(a.Said), a.Until)
+		return isOpen(approvedBy(&a), a.Until)
 	}
 	how, changes := k.unapproved(record.CallStart)
-	return Verdict{Reason: reason.ApprovalNeeded, Message: fmt.Sprintf("APPROVAL=%s: nobody has approved this start%s", k.Policy.Approval, how), Changes: changes}
+	nobody := fact.Sayf("%v: nobody has approved this start%s", fact.Set("APPROVAL", k.Policy.Approval), how)
+	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
 }
 
 func askBreaker(k *Case) Verdict {
 	if f, open := Breaker(*k.Doc, k.Policy); open {
-		return shut(reason.BreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d, the last %s", len(k.Doc.Failures), k.Policy.MaxFailed, f.Cluster), time.Time{})
+		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*k.Doc, k.Policy), f.Cluster),
+			time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
@@ -42,10 +43,28 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment record.HandOverMome
 		return h, true
 	}
 	if !seen {
-		h.Waits = "the cluster could not be read: " + d.Message
+		h.Waits = fact.Sayf("the cluster could not be read: %v", d.Message)
 	}
 	k.dates(&h, d)
+	h.Waits = h.Waits.Clip(record.MaxMessage) // it may be stored
 	return h, true
+}
+
+// CompletionAhead is the first run from the end of the soak on at which the
+// calendars allow the completion of a rotation that was handed over, as if its
+// nodes were done; zero: none within BlockedAfter. Of a cluster that was not read
+// c is zero: the record alone speaks, and its own window is not awaited. Own says
+// that it completes in that window, and not in COMPLETE_WINDOW.
+func CompletionAhead(p *Policy, c fleet.Cluster, r record.Rotation, now time.Time) (at time.Time, own bool) {
+	if c.Status == "" {
+		free := *p
+		free.Window = window.Weekly{}
+		p, c.Zonal, c.Bundle = &free, strings.Count(r.Cluster.Location, "-") == 2, fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}
+	}
+	r = r.Clone()
+	k := newCase(p, c, &r, &record.FleetDoc{}, "", now)
+	soak, _ := k.soakOver()
+	return k.completesFrom(later(soak, now)), c.Zonal && p.ZonalComplete == ZonalWindow
 }
 
 // poolsTold are the pools that the rotation needs recreated, and whether they
@@ -79,7 +98,7 @@ func (k *Case) dates(h *record.HandOver, d Decision) {
 	slow := k.playNodes()
 	h.SoakEnds, _ = k.soakOver()
 	h.GKECompletes = k.gkeCompletes()
-	if h.Watched || h.Waits != "" {
+	if h.Watched || len(h.Waits) > 0 {
 		return
 	}
 	h.Approval = k.Policy.Approval.Asks(record.CallComplete) && d.Approved == nil
@@ -93,24 +112,25 @@ func (k *Case) dates(h *record.HandOver, d Decision) {
 			h.Approval = !v.Open
 		case v.Open || v.Lifted || (v.Gate != "hold" && v.Gate != "tries" && v.Gate != "settled" && v.Gate != "maintenance"):
 		case v.OpensAt.IsZero():
-			slow = join(v.Message, slow)
+			slow = fact.Join(v.Message, slow)
 		default:
 			from = later(from, v.OpensAt)
 		}
 	}
-	if slow != "" {
+	if len(slow) > 0 {
 		h.Waits = slow
 		return
 	}
 	if h.Completes = k.completesFrom(from); h.Completes.IsZero() {
-		h.Waits = "COMPLETE_WINDOW=" + k.Policy.CompleteWindow.String() + k.freezeNote(from, from.Add(BlockedAfter)) +
-			": no completion window opens within " + fleet.Days(BlockedAfter) + " of " + when(from)
+		h.Waits = fact.Sayf("%v%v: no completion window opens within %s of %v",
+			fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow),
+			k.freezeNote(from, from.Add(BlockedAfter)), fleet.Days(BlockedAfter), from)
 	}
 }
 
 // playNodes writes into its own copy of the record when the pools that are left
 // would be done, and says what keeps one from that.
-func (k *Case) playNodes() string {
+func (k *Case) playNodes() fact.Text {
 	var left []fleet.Pool
 	for _, name := range k.unrecreated() {
 		for _, p := range k.Cluster.Pools {
@@ -120,7 +140,7 @@ func (k *Case) playNodes() string {
 		}
 	}
 	if len(left) == 0 {
-		return ""
+		return nil
 	}
 	done, slowest := k.playOn(left, false)
 	// What an emergency or a compromise does not wait for is not waited for here.
@@ -139,11 +159,11 @@ func (k *Case) playNodes() string {
 		w.EndedAt, w.FirstSeen = done, done
 		k.Rotation.Pools[p.Name] = w
 	}
-	return ""
+	return nil
 }
 
 // playOn is when the pools would be done from now on; free: at any time of day.
-func (k *Case) playOn(left []fleet.Pool, free bool) (time.Time, string) {
+func (k *Case) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 	own, played := *k.Policy, *k
 	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
 	if !k.Rotation.Carry && !k.Emergency {

@@ -97,13 +97,15 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
 		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
 			func(h record.HandOver) bool {
-				return h.Completes.IsZero() && strings.Contains(h.Waits, "failed too often")
+				return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "failed too often")
 			}},
 		{"a freeze over the weeks", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
 				t.Fatal(err)
 			}
-		}, func(h record.HandOver) bool { return h.Completes.IsZero() && strings.Contains(h.Waits, "FREEZES=") }},
+		}, func(h record.HandOver) bool {
+			return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "FREEZES=")
+		}},
 		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *record.Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
 		}, func(h record.HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
@@ -144,7 +146,7 @@ func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, record.UpdatingClients)
 	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
-	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits, "could not be read") || h.NewCA != newCA {
+	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") || h.NewCA != newCA {
 		t.Errorf("%+v", h)
 	}
 }

@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -28,7 +28,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	case !isShut:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
 		d.Approved = k.approval(record.CallStart)
-		d.Message = join(k.Due.Why, approvedBy(d.Approved), k.liftedNote(d.Gates))
+		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason == reason.CAUnreadable && v.Gate == "due":
@@ -46,12 +46,13 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
 	}
 	if k.Due.Is && k.Emergency {
-		d.Events = append(d.Events, Event{EventCAExpiring, d.Reason, "CA expires " + day(c.Bundle.Oldest().Expires)})
+		d.Events = append(d.Events,
+			Event{EventCAExpiring, d.Reason, fact.Sayf("CA expires %s", day(c.Bundle.Oldest().Expires))})
 	}
 }
 
 // liftedNote says which gates are not awaited, and why.
-func (k *Case) liftedNote(gates []Verdict) string {
+func (k *Case) liftedNote(gates []Verdict) fact.Text {
 	var names []string
 	for _, v := range gates {
 		if v.Lifted {
@@ -59,13 +60,13 @@ func (k *Case) liftedNote(gates []Verdict) string {
 		}
 	}
 	if len(names) == 0 {
-		return ""
+		return nil
 	}
 	why := "emergency"
 	if k.Urgent {
 		why = "urgent"
 	}
-	return why + ", not awaited: " + strings.Join(names, ", ")
+	return fact.Sayf("%s, not awaited: %s", why, strings.Join(names, ", "))
 }
 
 // passing are the statuses that GKE ends by itself. DEGRADED is none: it asks
@@ -84,7 +85,7 @@ func (k *Case) blocked(d *Decision) {
 		}
 	}
 	if start, _ := k.nextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(BlockedAfter)) {
-		d.Action, d.Message = People, join(d.Message, "no start is possible within 30 days")
+		d.Action, d.Message = People, fact.Join(d.Message, fact.Say("no start is possible within 30 days"))
 		if d.Reason == "" {
 			d.Reason = reason.BlockedReason
 		}
@@ -98,22 +99,23 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	rec, ours := f.Book.ClosedOurs(c)
 	switch {
 	case !f.Book.Known:
-		d.Action, d.Reason, d.Message = People, reason.TwoCAs, "two CAs are in place; without a book nobody knows whose rotation it is"
+		d.Action, d.Reason, d.Message = People, reason.TwoCAs, fact.Say("two CAs are in place; without a book nobody knows whose rotation it is")
 		return
 	case !c.OperationsRead:
-		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, "two CAs are in place; its operations could not be read"
+		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read")
 		return
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, "two CAs are in place; "+reason.ListedPartly.Info().Sentence
+		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v",
+			sentence(reason.ListedPartly))
 		return
 	case k.clusterBusy() != "":
-		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, "two CAs are in place and "+k.clusterBusy()+" runs"
+		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy())
 		return
 	case ours:
 		k.reopen(d, rec)
 		return
 	case k.firstShutOf("selected").Reason == reason.NotSelected:
-		d.Action, d.Reason, d.Message = None, reason.NotSelected, "two CAs are in place; not selected, so not adopted"
+		d.Action, d.Reason, d.Message = None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted")
 		return
 	}
 	k.adopt(d)
@@ -130,7 +132,8 @@ func (k *Case) firstShutOf(gate string) Verdict {
 func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.ClosedByPeople {
 		d.Action, d.Reason = People, reason.ClosedByPerson
-		d.Message = fmt.Sprintf("%s closed the record of this rotation on %s; GKE completes it by itself", record.Who(rec.Said), day(rec.ClosedAt))
+		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
+			record.Who(rec.Said), day(rec.ClosedAt))
 		return
 	}
 	r := rec.Rotation.Clone()
@@ -138,13 +141,13 @@ func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.Lost {
 		r.LastRead = k.Cluster.Seen
 		d.Slot = SlotTake
-		k.settle(d, &r, Update, r.Reason, "it can be read again: the attempt goes on")
+		k.settle(d, &r, Update, r.Reason, fact.Say("it can be read again: the attempt goes on"))
 		return
 	}
 	k.bothCAs(d, &r, reason.LateStart)
 	d.Slot = SlotTake
-	d.Events = append(d.Events, Event{EventActionFailed, reason.LateStart, reason.LateStart.Info().Sentence})
-	k.settle(d, &r, Update, reason.LateStart, reason.LateStart.Info().Sentence)
+	d.Events = append(d.Events, Event{EventActionFailed, reason.LateStart, sentence(reason.LateStart)})
+	k.settle(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
 }
 
 // adopt makes a record of a rotation that somebody else started.
@@ -156,18 +159,19 @@ func (k *Case) adopt(d *Decision) {
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.Events = append(d.Events, Event{EventForeignRotation, reason.ForeignRotation, reason.ForeignRotation.Info().Sentence})
+	d.Events = append(d.Events,
+		Event{EventForeignRotation, reason.ForeignRotation, sentence(reason.ForeignRotation)})
 	k.bothCAs(d, &r, reason.ForeignRotation)
 	why := reason.AdoptedWatching
 	if r.Carry {
 		why = reason.AdoptedCarrying
 		d.Slot = SlotTake
 	}
-	k.settle(d, &r, Update, why, why.Info().Sentence)
+	k.settle(d, &r, Update, why, sentence(why))
 }
 
 // settle writes the rotation into the decision.
-func (k *Case) settle(d *Decision, r *record.Rotation, action Action, reason reason.Code, message string) {
+func (k *Case) settle(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
 	d.Action, d.Reason, d.Message = action, reason, message

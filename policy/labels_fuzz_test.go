@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode"
 
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
@@ -31,7 +31,7 @@ func FuzzLabels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value string) {
 		defer corpus.Watch(key + value)()
 		cluster.Labels = map[string]string{key: value}
-		said := p.LabelHold(cluster, now)
+		said := p.LabelHold(cluster, now).String()
 		day, err := time.Parse(time.DateOnly, value)
 		over := key == "rotator-hold-until" && err == nil && !now.Before(day.AddDate(0, 0, 1))
 		if holds := strings.HasPrefix(key, "rotator-hold") && !over; holds && said == "" || !strings.HasPrefix(key, "rotator") && said != "" {
@@ -46,7 +46,7 @@ func FuzzLabels(f *testing.F) {
 				if v.Gate == "approval" && v.Open && (key != "rotator-approve" || !near) {
 					t.Errorf("%q=%q approves", key, value)
 				}
-				if strings.ContainsFunc(v.Message, unicode.IsControl) {
+				if strings.ContainsFunc(v.Message.String(), unicode.IsControl) {
 					t.Errorf("%q=%q: gate %s says %q", key, value, v.Gate, v.Message)
 				}
 			}

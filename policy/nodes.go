@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -17,17 +17,17 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 		return
 	}
 	if k.anyRunning() != "" {
-		k.stay(d, reason.NodesRunning, k.anyRunning()+" runs")
+		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", k.anyRunning()))
 		return
 	}
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
 	done, all := k.progress()
-	next := "GKE completes it from " + when(k.gkeCompletes())
+	next := fact.Sayf("GKE completes it from %v", k.gkeCompletes())
 	if r.Carry {
 		over, why := k.soakOver()
-		next = fmt.Sprintf("completion not before %s (%s)", when(over), why)
+		next = fact.Sayf("completion not before %v (%v)", over, why)
 	}
-	k.handOver(d, fmt.Sprintf("%d of %d pools recreated; %s", done, all, next))
+	k.handOver(d, fact.Sayf("%d of %d pools recreated; %v", done, all, next))
 	k.askForApproval(d, r)
 }
 
@@ -48,7 +48,8 @@ func (k *Case) nodesNow(d *Decision) {
 		verdicts := k.ask(NodeGates, anyGate)
 		v, isShut := firstShut(verdicts)
 		if !isShut && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
-			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull, Message: "as many pools as allowed are under way"}, true
+			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull,
+				Message: fact.Say("as many pools as allowed are under way")}, true
 		}
 		if !isShut {
 			pools = append(pools, name)
@@ -66,7 +67,7 @@ func (k *Case) nodesNow(d *Decision) {
 	case len(pools) > 0:
 		d.Action, d.Pools = Recreate, pools
 		if !entered {
-			d.Reason, d.Message = reason.NodesPending, "recreating "+some(named(pools))
+			d.Reason, d.Message = reason.NodesPending, fact.Sayf("recreating %s", some(named(pools)))
 		}
 	case !entered:
 		done, all := k.progress()
@@ -74,7 +75,8 @@ func (k *Case) nodesNow(d *Decision) {
 		if closed.Reason.Info().NeedsAction {
 			d.Action = People
 		}
-		d.Message = fmt.Sprintf("nodes %d of %d; %s", done, all, closed.Message)
+		// What it waits for is the gate; this tells how far it is.
+		d.Message = fact.Text(nil).Tailf("nodes %d of %d; %v", done, all, closed.Message)
 	}
 }
 
@@ -117,7 +119,8 @@ func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed, record.Clip(fmt.Sprintf("recreating pool %q failed: %s", name, w.LastError))})
+			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed,
+				fact.Sayf("recreating pool %q failed: %s", name, w.LastError).Clip(record.MaxMessage)})
 		}
 		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Carry {
 			k.fail(d, r, reason.PoolFailed)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -14,14 +15,9 @@ import (
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message, run string, now time.Time, occasion ...string) record.Notice {
-	n := record.Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason, Message: record.Clip(message), Next: kind.About().Next}
-	if n.Next == "" {
-		n.Next = reason.Info().Next
-	}
-	if !ref.IsZero() {
-		n.Next = strings.ReplaceAll(n.Next, "CLUSTER", ref.String())
-	}
+func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text, run string, now time.Time, occasion ...string) record.Notice {
+	n := record.Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason,
+		Message: message.Clip(record.MaxMessage)}
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(kind), ref.String(), string(reason)}, occasion...), "\n")))
 	n.ID = hex.EncodeToString(sum[:16])
 	return n
@@ -35,7 +31,7 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 		return nil
 	}
 	var out []record.Notice
-	tell := func(kind record.NoticeKind, reason reason.Code, message string, moment record.HandOverMoment) {
+	tell := func(kind record.NoticeKind, reason reason.Code, message fact.Text, moment record.HandOverMoment) {
 		n := notice(kind, r.Cluster, reason, message, run, now, r.ClusterID, r.AttemptID, r.Version)
 		n.Phase, n.Seq = d.Phase, int64(len(out))
 		if h, ok := HandOverOf(p, d, now, moment); ok && moment != "" {
@@ -64,7 +60,7 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 	}
 	switch {
 	case d.Close.Verified():
-		tell(record.NoticeCompleted, d.Reason, join(append([]string{d.Message}, d.Findings...)...), "")
+		tell(record.NoticeCompleted, d.Reason, fact.Join(d.Message, fact.Say(strings.Join(d.Findings, "; "))), "")
 	case d.Close == record.Lost:
 		tell(record.NoticeBlocked, d.Reason, d.Message, "")
 	}
@@ -72,12 +68,12 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 }
 
 // failure says what failed, in GKE's words where there are any.
-func (d Decision) failure() string {
+func (d Decision) failure() fact.Text {
 	reason := reason.Code(d.Rotation.Failed)
 	for _, e := range d.Events {
 		if e.Name == EventActionFailed && e.Reason == reason {
 			return e.Message
 		}
 	}
-	return reason.Info().Sentence
+	return sentence(reason)
 }

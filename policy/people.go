@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -20,7 +22,8 @@ import (
 // the same cluster is replaced.
 func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until", when(until))
+		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
+			fact.Stamp(until))
 	}
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
@@ -30,7 +33,7 @@ func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said
 	f.Holds = append(f.Holds, record.Hold{Cluster: ref, Until: until, Said: said.Short()})
 	end := "until somebody releases it"
 	if !until.IsZero() {
-		end = "until " + when(until) + " UTC"
+		end = "until " + fact.Stamp(until) + " UTC"
 	}
 	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, record.Who(said)), nil
 }
@@ -40,16 +43,18 @@ func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said
 func BeyondHold(r record.Rotation, now time.Time) []string {
 	var out []string
 	if r.Unsettled(now) {
-		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back", r.Call.Kind, when(r.Call.IntentAt)))
+		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back",
+			r.Call.Kind, fact.Stamp(r.Call.IntentAt)))
 	}
 	for pool, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
-			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way", some(named([]string{pool})), when(c.IntentAt)))
+			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way",
+				some(named([]string{pool})), fact.Stamp(c.IntentAt)))
 		}
 	}
 	slices.Sort(out)
 	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", when(r.StartedAt().Add(AutoCompleteAfter))))
+		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(AutoCompleteAfter))))
 	}
 	return out
 }
@@ -70,7 +75,7 @@ func SayRelease(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.Flee
 	was := f.Holds[at]
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), when(was.At), record.Who(was.Said))
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At), record.Who(was.Said))
 	if !ref.IsZero() && all >= 0 {
 		text += "; all clusters are still held by " + record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
 	}
@@ -108,7 +113,8 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 // at most and by default [StartApprovalLasts].
 func SayApprove(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until", when(until))
+		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
+			fact.Stamp(until))
 	}
 	a := record.Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
@@ -136,7 +142,8 @@ func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case !r.Carry:
-		return "", fmt.Errorf("we only watch this rotation, which somebody else started: rotator adopt %s --by NAME --reason WHY, then approve", r.Cluster)
+		return "", &Declined{"we only watch this rotation, which somebody else started: ",
+			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case r.ClusterID != a.ClusterID:
 		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != record.UpdatingClients:
@@ -161,13 +168,15 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 	}
 	longest := a.At.Add(StartApprovalLasts)
 	if a.Until.After(longest) {
-		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out", fleet.Days(StartApprovalLasts), when(longest))
+		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out",
+			fleet.Days(StartApprovalLasts), fact.Stamp(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
 	}
 	a.Kind, a.CA = record.CallStart, c.Bundle.Oldest().Fingerprint
-	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, when(a.Until), a.CA.Short()), nil
+	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, fact.Stamp(a.Until),
+		a.CA.Short()), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;
@@ -198,10 +207,21 @@ func SayRetry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.
 	}
 	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
-		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(record.SettleAfter)))
+		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
+			fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
 	}
 	return f, text, nil
 }
+
+// Declined is why what people say is not taken, and what they can do instead.
+type Declined struct {
+	Why     string
+	Next    reason.Advice // about the cluster
+	Cluster fleet.Ref
+}
+
+// Error implements error.
+func (d *Declined) Error() string { return d.Why + d.Next.String() }
 
 // tooMany: the fleet document is one document, and every start reads it.
 func tooMany(n int, what, wayOut string) error {
@@ -255,7 +275,8 @@ func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation
 	case len(c.Bundle.CAs) > 1:
 		return f, "", fmt.Errorf("%s has two CAs: a rotation runs already; the next run takes it up", c.Ref)
 	case k.Due.Is:
-		return f, "", fmt.Errorf("%s is due already (%s); what it waits for: rotator plan --explain %s", c.Ref, k.Due.Why, c.Ref)
+		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why),
+			"`rotator plan --explain CLUSTER`", c.Ref}
 	}
 	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
 		if v := ask(k); !v.Open {
@@ -285,12 +306,13 @@ func SayClose(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, record.Who(said), when(r.StartedAt().Add(AutoCompleteAfter)))
+		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(AutoCompleteAfter)))
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}
 	if r.Unsettled(said.At) {
-		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s", r.Call.Kind, when(r.Call.IntentAt.Add(record.SettleAfter)))
+		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s",
+			r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
 	}
 	return f, text, nil
 }

@@ -162,7 +162,7 @@ func TestApproveComplete(t *testing.T) {
 	}
 	r.Carry = false
 	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
-	says(t, err, "rotator adopt shop/europe-west1/checkout")
+	says(t, err, "rotator adopt CLUSTER")
 	r.Carry, c.ID = true, "id-2"
 	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "created again")

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -63,13 +64,13 @@ func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKi
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = reason.ClusterRecreated, reason.ClusterRecreated.Info().Sentence
+		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
 		return d
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
-		d.Reason, d.Message = reason.OneNewCA, "the CA is no longer the baseline's"
+		d.Reason, d.Message = reason.OneNewCA, fact.Say("the CA is no longer the baseline's")
 		return d
 	case !fresh.OperationsRead:
-		d.Reason, d.Message = reason.NotReadable, "operations could not be read"
+		d.Reason, d.Message = reason.NotReadable, fact.Say("operations could not be read")
 		return d
 	}
 	action := Start
@@ -83,7 +84,7 @@ func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKi
 		action = Recreate
 		k.Pool = k.pool(pool)
 		if k.Pool == nil {
-			d.Reason, d.Message = reason.ClusterGone, "pool "+pool+" is gone"
+			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
 			return d
 		}
 		d.Gates = k.ask(NodeGates, freshGate)
@@ -242,7 +243,7 @@ func (k *Case) contend(d *Decision, contested time.Time) {
 		}
 		return
 	}
-	d.Message = join(d.Message, fleet[len(fleet)-1].Message) // which slot
+	d.Message = fact.Join(d.Message, fleet[len(fleet)-1].Message) // which slot
 	k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // Policy is what a deployment wants, read from its settings. Each field's
-// meaning, default and reason stand with the setting in job/settings.go.
+// meaning, default and reason stand with the setting in job/config/settings.go.
 type Policy struct {
 	Env       string
 	Projects  []string
@@ -114,6 +114,8 @@ type Due struct {
 	// Deadline orders the starts: when a start would be late.
 	Deadline time.Time
 	Why      string
+	// ByExpiry: it is due for its expiry, and for nothing before.
+	ByExpiry bool
 }
 
 // due applies the three rules; asked marks a person's rotate request.
@@ -122,20 +124,21 @@ func (p *Policy) due(b fleet.Bundle, asked *record.Request, now time.Time) Due {
 	if ca.Fingerprint == "" {
 		return Due{}
 	}
-	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore), Why: "CA expires " + day(ca.Expires)}
+	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore),
+		Why: "CA expires " + day(ca.Expires), ByExpiry: true}
 	if p.MaxCAAge > 0 {
 		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
-			d.At, d.Why = at, "CA issued "+day(ca.Issued)+", older than "+fleet.Days(p.MaxCAAge)
+			d.At, d.Why, d.ByExpiry = at, "CA issued "+day(ca.Issued)+", older than "+fleet.Days(p.MaxCAAge), false
 		}
 		if late := ca.Issued.Add(p.MaxCAAge + AgeDeadlineAfter); late.Before(d.Deadline) {
 			d.Deadline = late
 		}
 	}
 	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
-		d.At, d.Why = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore)
+		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore), false
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
-		d.At, d.Why = asked.At, "asked for by "+record.Who(asked.Said)
+		d.At, d.Why, d.ByExpiry = asked.At, "asked for by "+record.Who(asked.Said), false
 	}
 	d.Is = !now.Before(d.At)
 	return d

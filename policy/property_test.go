@@ -209,7 +209,7 @@ func TestWaitingNamesTheWayOut(t *testing.T) {
 			if d.Action == Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == reason.OnNobody {
 				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
 			}
-			if d.Message == "" {
+			if len(d.Message) == 0 {
 				t.Fatalf("%s: no message: %s", d.Cluster.Ref, decided(d))
 			}
 		}

@@ -98,7 +98,7 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 	}
 }
 
-// TestWindowNotUnderstoodInFlight: found by job/trial at seeds 526 and 1972: a
+// TestWindowNotUnderstoodInFlight: found by job/simtest/trial at seeds 526 and 1972: a
 // rotation whose window nobody understands waited without an end and without a
 // word, and kept the next wave shut.
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
@@ -139,7 +139,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 	}
 }
 
-// TestExclusionBindsWhereTheWindowIsNotUnderstood: found by job/trial at seed
+// TestExclusionBindsWhereTheWindowIsNotUnderstood: found by job/simtest/trial at seed
 // 1810: in an emergency the window that nobody understands is lifted, but not the
 // exclusion beside it, while there is time to wait for its end.
 func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
@@ -161,7 +161,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	}
 }
 
-// TestFitNamesBothCalendars: found by job/trial at seed 1432: where the
+// TestFitNamesBothCalendars: found by job/simtest/trial at seed 1432: where the
 // completion of a zonal cluster wants two calendars to meet, both are named.
 func TestFitNamesBothCalendars(t *testing.T) {
 	p, c := plain(), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"})
@@ -174,7 +174,7 @@ func TestFitNamesBothCalendars(t *testing.T) {
 	at := monday.AddDate(0, 0, 5).Add(hours(3))
 	d := planOne(t, p, fleetOf(c, nil), at)
 	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00", "ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
-		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message, want) {
+		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message.String(), want) {
 			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
 		}
 	}
@@ -279,7 +279,7 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 			t.Errorf("production: %s %s", d.Action, d.Message)
 		}
 		for _, g := range d.Gates {
-			if g.Gate == "wave" && !strings.Contains(g.Message, "dev (held)") {
+			if g.Gate == "wave" && !strings.Contains(g.Message.String(), "dev (held)") {
 				t.Errorf("the held canary is not named: %q", g.Message)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -24,7 +25,8 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)
 	d.Phase, d.Write, d.Slot = record.Starting, true, SlotTake
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason.StartSent, string(record.Starting) + ": " + d.Message})
+	d.Events = append(d.Events,
+		Event{EventPhaseChanged, reason.StartSent, fact.Sayf("%s: %v", record.Starting, d.Message)})
 	return d
 }
 
@@ -43,7 +45,8 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			completeIntent(&r, call, now)
 			relyOn(&r, d.Approved)
 			r.Under(d.InForce)
-			d.Events = append(d.Events, Event{EventPhaseChanged, reason.CompleteSent, string(record.Completing) + ": " + d.Message})
+			d.Events = append(d.Events,
+				Event{EventPhaseChanged, reason.CompleteSent, fact.Sayf("%s: %v", record.Completing, d.Message)})
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -128,24 +131,24 @@ func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, 
 	to := func(p record.Phase, reason reason.Code) {
 		move(r, p, now, run, reason)
 		r.Reason = reason
-		d.Reason, d.Message = reason, reason.Info().Sentence
-		d.Events = append(d.Events, Event{EventPhaseChanged, reason, string(p) + ": " + reason.Info().Sentence})
+		d.Reason, d.Message = reason, sentence(reason)
+		d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
 	}
 	switch {
 	case o.State == record.Withdrawn && r.Call.Kind == record.CallStart:
 		r.Remember(*r.Call)
 		r.Call = nil
 		d.Close, d.Slot = record.NotStarted, SlotRelease
-		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Withdrawn:
 		r.Remember(*r.Call)
 		r.Call = nil
 		move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
 		r.Reason = reason.CallWithdrawn
-		d.Reason, d.Message = reason.CallWithdrawn, "withdrawn before it was sent: "+o.Raw
+		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Refused && o.Refusal == record.RequiresRecreation:
 		to(record.RecreatingNodes, reason.NeedsRecreation)
-		d.Message = record.Clip(o.Raw)
+		d.Message = fact.Say(record.Clip(o.Raw))
 		void(r, o.Pool)
 		backOff(r, now)
 	default:
@@ -157,9 +160,11 @@ func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, 
 func (d *Decision) announce(o record.Outcome, what string) {
 	switch o.State {
 	case record.Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal), record.Clip(what + " refused: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal),
+			fact.Sayf("%s refused: %s", what, o.Raw).Clip(record.MaxMessage)})
 	case record.Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled, record.Clip(what + ": no clear answer: " + o.Raw)})
+		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled,
+			fact.Sayf("%s: no clear answer: %s", what, o.Raw).Clip(record.MaxMessage)})
 	}
 }
 
@@ -201,7 +206,7 @@ func settlePool(r *record.Rotation, pool string, o record.Outcome, now time.Time
 	r.Pools = record.CloneMap(r.Pools)
 	w := r.Pools[pool]
 	w.Failures++
-	w.LastError = record.ClipTo(o.Raw, record.MaxPoolError)
+	w.LastError = fact.Clip(o.Raw, record.MaxPoolError)
 	w.NotBefore = now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
 	switch {
 	case o.Refusal == record.Invalid:

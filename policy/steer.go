@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -59,14 +60,20 @@ type labelHold struct {
 	wrong string    // what is wrong with it, and what to write
 }
 
-func (h labelHold) String() string {
+// on adds the label to what is said already, and until when it holds.
+func (h labelHold) on(said fact.Text) fact.Text {
+	if len(said) == 0 {
+		said = fact.Sayf("held by its label %s", h.label)
+	} else {
+		said = said.Tailf("; and by %s", h.label)
+	}
 	switch {
 	case h.wrong != "":
-		return h.label + ", " + h.wrong
+		return said.Tailf(", %s", h.wrong)
 	case h.until.IsZero():
-		return h.label + ", until it is removed"
+		return said.Tailf(", until it is removed")
 	}
-	return h.label + ", until " + when(h.until)
+	return said.Tailf(", until %v", h.until)
 }
 
 // labelHolds reads the labels that hold, or have held, in the order of their
@@ -103,9 +110,9 @@ func labelText(key, value string) string {
 		}
 		return r
 	}
-	text := record.ClipTo(key, most)
+	text := fact.Clip(key, most)
 	if value != "" {
-		text += "=" + record.ClipTo(value, most)
+		text += "=" + fact.Clip(value, most)
 	}
 	return strings.Map(printable, text)
 }
@@ -123,35 +130,36 @@ func endOfDay(text string) (time.Time, bool) {
 func askLabels(k *Case) Verdict {
 	holds := labelHolds(k.Cluster.Labels)
 	if len(holds) == 0 {
-		return isOpen("", time.Time{})
+		return isOpen(nil, time.Time{})
 	}
 	if k.Policy.Steer == SteerOff {
-		return isOpen("STEER=off, so its label does not count: "+holds[0].label, time.Time{})
+		return isOpen(fact.Sayf("STEER=%s, so its label does not count: %s", SteerOff, holds[0].label),
+			time.Time{})
 	}
-	var binding []string
+	var binding fact.Text
 	var opens time.Time
 	endless := false
 	for _, h := range holds {
 		if !h.until.IsZero() && !k.Now.Before(h.until) {
 			continue
 		}
-		binding = append(binding, h.String())
+		binding = h.on(binding)
 		opens, endless = h.until, endless || h.until.IsZero()
 	}
 	switch {
 	case len(binding) == 0:
-		return isOpen("label "+holds[0].label+" is over", time.Time{})
+		return isOpen(fact.Sayf("label %s is over", holds[0].label), time.Time{})
 	case endless:
 		opens = time.Time{}
 	}
-	return shut(reason.HeldByLabel, "held by its label "+record.Clip(strings.Join(binding, "; and by ")), opens)
+	return shut(reason.HeldByLabel, binding.Clip(record.MaxMessage), opens)
 }
 
-// LabelHold says which labels hold the cluster at now, in words; "": none.
-func (p *Policy) LabelHold(c fleet.Cluster, now time.Time) string {
+// LabelHold says which labels hold the cluster at now, in words; nil: none.
+func (p *Policy) LabelHold(c fleet.Cluster, now time.Time) fact.Text {
 	v := askLabels(&Case{Policy: p, Cluster: c, Now: now})
 	if v.Open {
-		return ""
+		return nil
 	}
 	return v.Message
 }
@@ -212,13 +220,13 @@ const labelLetters = 16
 // completeLabel is the value that approves the completion which the rotation
 // waits for: of this attempt, and of this entry into updating-clients.
 func completeLabel(r record.Rotation) string {
-	return fmt.Sprintf("complete-%s-%d", record.ClipTo(r.AttemptID, labelLetters), r.Entries)
+	return fmt.Sprintf("complete-%s-%d", fact.Clip(r.AttemptID, labelLetters), r.Entries)
 }
 
 // startLabel is how the value begins that approves the replacement of this CA;
 // the last day on which it counts follows.
 func (k *Case) startLabel() string {
-	return "start-" + record.ClipTo(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
+	return "start-" + fact.Clip(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
 }
 
 // unapproved tells how to approve by label, and why the label that is there

@@ -36,7 +36,7 @@ func TestLabelsThatHold(t *testing.T) {
 		p, c := plain(), idleCluster(shopRef)
 		c.Labels = x.labels
 		v := askLabels(newCase(p, c, nil, &record.FleetDoc{}, "", monday))
-		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message, x.held) && !strings.Contains(v.Message, x.held) || !v.OpensAt.Equal(x.opens) {
+		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message.String(), x.held) && !strings.Contains(v.Message.String(), x.held) || !v.OpensAt.Equal(x.opens) {
 			t.Errorf("%v: open %t, %q, opens %s", x.labels, v.Open, v.Message, v.OpensAt)
 		}
 		d := planOne(t, p, fleetOf(c, nil), monday)
@@ -106,7 +106,7 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 		}
 		now := monday.Add(hours(10))
 		d := planOne(t, p, fleetOf(c, &r), now)
-		if d.Action != Wait || d.Reason != reason.HeldByLabel || !strings.Contains(d.Message, "GKE completes by itself from") {
+		if d.Action != Wait || d.Reason != reason.HeldByLabel || !strings.Contains(d.Message.String(), "GKE completes by itself from") {
 			t.Errorf("%s: %s %s %q", phase, d.Action, d.Reason, d.Message)
 		}
 		if len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
@@ -165,14 +165,14 @@ func TestStartByLabel(t *testing.T) {
 		if (d.Action == Start) != want {
 			t.Errorf("%s: %s, %s", value, d.Action, d.Message)
 		}
-		if !want && (!strings.Contains(d.Message, "rotator-approve=start-old-YYYY-MM-DD") || d.Action != People) {
+		if !want && (!strings.Contains(d.Message.String(), "rotator-approve=start-old-YYYY-MM-DD") || d.Action != People) {
 			t.Errorf("%s: the way out is not told: %s %s", value, d.Action, d.Message)
 		}
 		if want && !d.NextChange.Before(monday.Add(hours(24*15+1))) {
 			t.Errorf("%s: counts until %s", value, d.NextChange)
 		}
 		p.Steer = SteerHold
-		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start || !strings.Contains(d.Message, "does not count, for STEER=hold") {
+		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start || !strings.Contains(d.Message.String(), "does not count, for STEER=hold") {
 			t.Errorf("%s with STEER=hold: %s, %s", value, d.Action, d.Message)
 		}
 		p.Steer = SteerBoth
@@ -202,7 +202,7 @@ func TestCompletionByLabel(t *testing.T) {
 		if (d.Action == Complete) != want || want != (d.Approved != nil) {
 			t.Errorf("%s: %s, %s, approved %v", value, d.Action, d.Message, d.Approved)
 		}
-		if !want && !strings.Contains(d.Message, "rotator-approve="+right) {
+		if !want && !strings.Contains(d.Message.String(), "rotator-approve="+right) {
 			t.Errorf("%s: the way out is not told: %s", value, d.Message)
 		}
 	}
@@ -222,7 +222,7 @@ func TestCompletionByLabel(t *testing.T) {
 	r = *back.Rotation
 	r.Pools["old"] = r.Pools["web"]
 	r = *planOne(t, p, fleetOf(c, &r), monday).Rotation
-	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == Complete || !strings.Contains(d.Message, "rotator-approve=complete-0123456789abcdef-3") {
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == Complete || !strings.Contains(d.Message.String(), "rotator-approve=complete-0123456789abcdef-3") {
 		t.Errorf("the old yes: %s, %s", d.Action, d.Message)
 	}
 	// A command's yes goes before a label's in the record.

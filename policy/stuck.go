@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -28,7 +28,8 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck, fmt.Sprintf("%s for %s without a reason: %s", r.Phase, fleet.Days(r.Unexplained), d.Message)})
+		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck,
+			fact.Sayf("%s for %s without a reason: %v", r.Phase, fleet.Days(r.Unexplained), d.Message)})
 	}
 }
 
@@ -78,7 +79,7 @@ func (k *Case) announce(d *Decision, r *record.Rotation) {
 			continue
 		}
 		caught = append(caught, string(v.Reason))
-		note := fmt.Sprintf("%s; GKE completes by itself from %s, and only a NO_UPGRADES exclusion on the cluster delays that", v.Message, when(gke))
+		note := v.Message.Tailf("; GKE completes by itself from %v, and only a NO_UPGRADES exclusion on the cluster delays that", gke)
 		if v.Reason == d.Reason {
 			d.Message = note
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -73,33 +74,45 @@ func (t *Tally) take(ref fleet.Ref, emergency, urgent bool) {
 func askSlot(k *Case) Verdict {
 	p, t, ref := k.Policy, k.Tally, k.Cluster.Ref
 	full := func(reason reason.Code, n, limit int, name string) Verdict {
-		return shut(reason, fmt.Sprintf("%d of %s=%d taken", n, name, limit), time.Time{})
+		return shut(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
 	}
 	switch all := t.active + t.emergency + t.urgent; {
 	case all >= record.MaxSlots:
-		return shut(reason.BudgetFleet, fmt.Sprintf("all %d slots that the book has room for are taken", record.MaxSlots), time.Time{})
+		return shut(reason.BudgetFleet,
+			fact.Sayf("all %d slots that the book has room for are taken", record.MaxSlots), time.Time{})
 	case k.Urgent:
 		if t.urgent >= p.UrgentMaxActive {
 			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
 		}
-		return isOpen(fmt.Sprintf("urgent slot %d of %d", t.urgent+1, p.UrgentMaxActive), time.Time{})
+		return isOpen(fact.Sayf("urgent slot %d of %d", t.urgent+1, p.UrgentMaxActive), time.Time{})
 	case k.Emergency:
 		if t.emergency >= p.EmergencyMaxActive {
 			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 		}
-		return isOpen(fmt.Sprintf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive), time.Time{})
+		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive), time.Time{})
 	case t.active >= p.MaxActive:
 		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
 	case p.MaxActivePerProject > 0 && t.byProject[ref.Project] >= p.MaxActivePerProject:
 		v := full(reason.BudgetProject, t.byProject[ref.Project], p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT")
-		v.Message += " by " + strings.Join(t.holders[ref.Project], ", ")
+		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Project]))
 		return v
 	case p.MaxActivePerLocation > 0 && t.byLocation[ref.Location] >= p.MaxActivePerLocation:
 		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION")
-		v.Message += " by " + strings.Join(t.holders[ref.Location], ", ")
+		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Location]))
 		return v
 	}
-	return isOpen(fmt.Sprintf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
+	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
+}
+
+// clusters lists who is in the way.
+func clusters(names []string) (list fact.Text) {
+	for i, name := range names {
+		if i > 0 {
+			list = append(list, fact.Say(", ")...)
+		}
+		list = append(list, fact.Cluster(name)...)
+	}
+	return list
 }
 
 // Vacancy asks the book alone, without any other start, whether a start of an
@@ -175,18 +188,19 @@ func (a *ahead) dueBy(at time.Time) int {
 func askWave(k *Case) Verdict {
 	before := k.Tally.before(k.Wave)
 	if n := before.dueBy(k.Due.At); n > 0 {
-		return shut(reason.WaveShut, "earlier waves are not verified: "+someOf(before.first[n-1], n), time.Time{})
+		return shut(reason.WaveShut,
+			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
 	}
 	for i := range k.Wave {
 		name := k.Policy.Waves[i].Name
 		if at := k.Doc.Waves[name].LastOf(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
-			return shut(reason.WaveShut, fmt.Sprintf("wave %q soaks until %s", name, when(at)), at)
+			return shut(reason.WaveShut, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
 	}
 	if before.excused != "" {
-		return isOpen("not waited for: "+before.excused, time.Time{})
+		return isOpen(fact.Sayf("not waited for: %s", before.excused), time.Time{})
 	}
-	return isOpen("", time.Time{})
+	return isOpen(nil, time.Time{})
 }
 
 // fewNames is how many clusters a message names.

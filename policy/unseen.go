@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -24,7 +25,8 @@ func (k *Case) unseen(f Fleet) Decision {
 	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
 		k.close(&d, &fresh, record.Lost, reason.ClusterLost)
 	default:
-		k.stay(&d, reason.NotReadable, cmp.Or(why, "no list shows it, and GKE was not asked for it"))
+		k.stay(&d, reason.NotReadable,
+			fact.Say(cmp.Or(why, "no list shows it, and GKE was not asked for it")))
 		if !r.LastRead.IsZero() {
 			d.NextChange = r.LastRead.Add(UnreadableLost)
 		}

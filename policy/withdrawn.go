@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -26,23 +27,24 @@ func (d *Decision) countWithdrawn(r *record.Rotation, outcomes map[string]record
 		return
 	}
 	if d.Close != "" {
-		d.Findings = []string{record.Clip(record.WithdrawnText(r.Withdrawals, why))}
+		d.Findings = []string{record.Clip(record.WithdrawnText(r.Withdrawals, why).String())}
 	}
 	if now.Sub(r.WithdrawnTold) < 24*time.Hour {
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events, Event{EventBlocked, reason.CallWithdrawn, record.Clip(record.WithdrawnText(r.Withdrawals, why))})
+	d.Events = append(d.Events,
+		Event{EventBlocked, reason.CallWithdrawn, record.WithdrawnText(r.Withdrawals, why).Clip(record.MaxMessage)})
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be
-// an accident, or "".
-func (d Decision) OftenWithdrawn() string {
+// an accident; nil: they were not.
+func (d Decision) OftenWithdrawn() fact.Text {
 	switch {
 	case d.Rotation != nil:
 		return d.Rotation.OftenWithdrawn()
 	case d.Tried != nil:
 		return d.Tried.OftenWithdrawn()
 	}
-	return ""
+	return nil
 }

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 	"gke-credential-rotator/state/statetest"
@@ -57,7 +59,12 @@ func TestOutboxFits(t *testing.T) {
 		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
-	n := record.Notice{ID: strings.Repeat("a", 32), Message: strings.Repeat("x", record.MaxMessage), Next: strings.Repeat("x", 300), HandOver: &record.HandOver{Pools: map[string]bool{}}}
+	longest := fact.Say("") // nothing but times takes the most room where it is stored
+	for len(longest) < record.MaxMessage {
+		longest = fact.Sayf("%v%v", longest, time.Unix(0, 0))
+	}
+	longest = longest.Clip(record.MaxMessage)
+	n := record.Notice{ID: strings.Repeat("a", 32), Message: longest, HandOver: &record.HandOver{Waits: longest, Pools: map[string]bool{}}}
 	for name := range r.Pools {
 		n.HandOver.Pools[name] = true
 	}

@@ -12,16 +12,26 @@ import (
 
 // Direct is the world behind the methods of Google's client, without gRPC
 // between: for plays of many simulated years. Faults strike as behind a port.
-type Direct struct{ s *server }
+type Direct struct {
+	// Around sees every call as it leaves; nil: nobody does.
+	Around grpc.UnaryServerInterceptor
+	s      *server
+}
 
 // Direct gives such a client.
-func (w *World) Direct() Direct { return Direct{&server{w: w}} }
+func (w *World) Direct() Direct { return Direct{s: &server{w: w}} }
 
 // through calls the service's method as a served request does.
 func through[Q, A any](ctx context.Context, d Direct, method string, req *Q, do func(context.Context, *Q) (*A, error)) (*A, error) {
-	out, err := d.s.w.intercept(ctx, req, &grpc.UnaryServerInfo{FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
-		return do(ctx, req)
-	})
+	info := &grpc.UnaryServerInfo{FullMethod: method}
+	serve := func(ctx context.Context, _ any) (any, error) {
+		return d.s.w.intercept(ctx, req, info, func(ctx context.Context, _ any) (any, error) { return do(ctx, req) })
+	}
+	call := serve
+	if d.Around != nil {
+		call = func(ctx context.Context, req any) (any, error) { return d.Around(ctx, req, info, serve) }
+	}
+	out, err := call(ctx, req)
 	if err != nil {
 		return nil, err
 	}

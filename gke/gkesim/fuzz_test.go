@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy/fleet"
 )
 

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gke-credential-rotator/gke/maintenance"
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy/window"
 )
 

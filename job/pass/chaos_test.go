@@ -2,6 +2,7 @@ package pass
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -83,7 +85,7 @@ func (c *chaos) one() {
 		}
 		return nil
 	}
-	p.Move = chaosMover{mover{p}, c}
+	p.network = c.network
 	p.answer = func(o record.Outcome) record.Outcome {
 		step()
 		return o
@@ -96,30 +98,21 @@ func (c *chaos) one() {
 	}
 }
 
-// chaosMover loses answers and delivers late, at most LATE after the call.
-type chaosMover struct {
-	mover
-	c *chaos
-}
-
-func (m chaosMover) lie(ref fleet.Ref, do func() record.Outcome) record.Outcome {
-	c := m.c
-	if !m.p.dead {
-		c.intended(ref)
+// network loses answers and delivers late, at most LATE after the call, whatever
+// becomes of the caller.
+func (c *chaos) network(_ context.Context, call *intercept.Call, next intercept.Next) error {
+	c.intended(call.Ref)
+	c.pause(record.Late - time.Minute)
+	if c.sometimes(4) {
+		at := c.now.Add(time.Duration(c.Int64N(int64(record.Late))))
+		c.delayed = append(c.delayed, late{at, func() { _ = next(context.Background()) }})
+		slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
+		return errors.New("deadline exceeded")
 	}
-	return m.send("call "+ref.Name, func() record.Outcome {
-		c.pause(record.Late - time.Minute)
-		if c.sometimes(4) {
-			c.delayed = append(c.delayed, late{c.now.Add(time.Duration(c.Int64N(int64(record.Late)))), func() { do() }})
-			slices.SortFunc(c.delayed, func(a, b late) int { return a.at.Compare(b.at) })
-			return record.Outcome{State: record.Unclear, Raw: "deadline exceeded"}
-		}
-		o := do()
-		if c.sometimes(4) {
-			return record.Outcome{State: record.Unclear, Raw: "connection reset"}
-		}
-		return o
-	})
+	if err := next(context.Background()); err != nil || !c.sometimes(4) {
+		return err
+	}
+	return errors.New("connection reset")
 }
 
 // intended: right before it is sent, a call is in the book as an intent.
@@ -138,18 +131,6 @@ func (c *chaos) intended(ref fleet.Ref) {
 		}
 	}
 	c.t.Fatalf("a call for %s is sent without an intent: %+v", ref, r)
-}
-
-func (m chaosMover) Start(_ context.Context, ref fleet.Ref) record.Outcome {
-	return m.lie(ref, func() record.Outcome { return m.p.cloud.Start(context.Background(), ref) })
-}
-
-func (m chaosMover) Complete(_ context.Context, ref fleet.Ref) record.Outcome {
-	return m.lie(ref, func() record.Outcome { return m.p.cloud.Complete(context.Background(), ref) })
-}
-
-func (m chaosMover) Recreate(_ context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
-	return m.lie(ref, func() record.Outcome { return m.p.cloud.Recreate(context.Background(), ref, target) })
 }
 
 // TestChaos: whatever happens to the runs, each cluster is rotated exactly

@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -93,8 +94,7 @@ func TestRequiresRecreation(t *testing.T) {
 		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "b", Raw: `Node pool "b" requires recreation.`}
 	}
 	// GKE refuses: the request must not take effect.
-	lie := mover{p}
-	p.Move = refusing{lie}
+	p.network = refusing
 	p.must()
 	if s.phase() != record.RecreatingNodes {
 		t.Fatalf("phase %q", s.phase())
@@ -344,7 +344,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 func TestLateStart(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.Move = silent{mover{p}}
+	p.network = silent
 	p.must()
 	attempt := s.rotation().AttemptID
 	s.pass(35 * time.Minute)
@@ -386,7 +386,7 @@ func TestUnknownHistory(t *testing.T) {
 	}
 	s.pass(time.Hour)
 	p := s.process()
-	p.Store = noHistory{p.Store}
+	p.Store = intercept.Store(p.Store, noHistory)
 	res := p.must()
 	if s.rotation() != nil || res.Decisions[0].Action != policy.Wait {
 		t.Errorf("adopted %+v, decision %+v", s.rotation(), res.Decisions[0])
@@ -398,7 +398,7 @@ func TestUnknownHistory(t *testing.T) {
 func TestDeliveredTwice(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.Move = doubling{mover{p}}
+	p.network = doubling
 	p.must()
 	if r := s.rotation(); r.Call == nil || r.Call.State != record.Refused || r.Call.Refusal != record.OtherOperation {
 		t.Fatalf("in the book: %+v", r.Call)
@@ -418,7 +418,7 @@ func TestCompletionDeliveredTwice(t *testing.T) {
 	s.hourly(60, func() bool { return s.phase() == record.UpdatingClients })
 	for range 60 {
 		p := s.process()
-		p.Move = doubling{mover{p}}
+		p.network = doubling
 		p.must()
 		if slices.Contains(p.events(), policy.EventCompletedExternally) {
 			t.Fatalf("told as somebody else's completion: %+v", s.rotation())

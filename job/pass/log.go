@@ -167,7 +167,7 @@ func (t *teller) evaluated(d policy.Decision, res Result) {
 	if len(mismatches) > 0 {
 		attrs = append(attrs, slog.Any(attrMismatches, mismatches))
 	}
-	t.tell(EventClusterEvaluated, d.Message, attrs...)
+	t.tell(EventClusterEvaluated, d.Message.String(), attrs...)
 }
 
 // capacity tells once a day when the limits are too slow for what is due.
@@ -197,7 +197,7 @@ func (t *teller) announce(d policy.Decision) {
 
 func (t *teller) event(d policy.Decision, e policy.Event) {
 	if t.on {
-		t.tell(e.Name, e.Message, t.about(d, e.Reason)...)
+		t.tell(e.Name, e.Message.String(), t.about(d, e.Reason)...)
 	}
 }
 
@@ -242,7 +242,7 @@ func count(res Result) tally {
 		if d.Phase != "" {
 			n.inFlight++
 		}
-		if d.Action == policy.People || d.OftenWithdrawn() != "" {
+		if d.Action == policy.People || len(d.OftenWithdrawn()) > 0 {
 			n.people++
 		}
 	}

@@ -4,160 +4,84 @@ import (
 	"context"
 	"errors"
 
-	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
 var errDead = errors.New("the process is dead")
 
-type reader struct{ p *process }
-
-func (r reader) begin(call string) error {
-	if r.p.dead {
+// intercept notes every call and asks the hooks.
+func (p *process) intercept(ctx context.Context, c *intercept.Call, next intercept.Next) error {
+	if p.dead {
 		return errDead
 	}
-	r.p.called(call)
-	if r.p.beforeRead != nil {
-		return r.p.beforeRead(call)
+	switch c.Method {
+	case intercept.Lease:
+		if p.lease != nil {
+			if held, ok := p.lease(c.Lease); ok {
+				c.Lease = held
+				return nil
+			}
+		}
+		return next(ctx)
+	case intercept.Clusters, intercept.Operations:
+		return p.read(ctx, string(c.Method)+" "+c.Project, next)
+	case intercept.Cluster:
+		return p.read(ctx, "cluster "+c.Ref.Name, next)
+	case intercept.Outbox:
+		return p.read(ctx, "outbox", next)
+	case intercept.Recreate:
+		return p.send(ctx, c.Pool.Name, c, next)
+	case intercept.Start, intercept.Complete:
+		return p.send(ctx, c.Ref.Name, c, next)
+	case intercept.Write:
+		return p.write(ctx, c.Change, next)
 	}
-	return nil
+	p.called(string(c.Method))
+	return next(ctx)
 }
 
-func (r reader) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
-	if err := r.begin("clusters " + project); err != nil {
-		return nil, nil, err
-	}
-	return r.p.cloud.Clusters(ctx, project)
-}
-
-func (r reader) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
-	if err := r.begin("cluster " + ref.Name); err != nil {
-		return fleet.Cluster{}, err
-	}
-	return r.p.cloud.Cluster(ctx, ref)
-}
-
-func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
-	if err := r.begin("operations " + project); err != nil {
-		return nil, err
-	}
-	return r.p.cloud.Operations(ctx, project)
-}
-
-type mover struct{ p *process }
-
-func (m mover) send(call string, do func() record.Outcome) record.Outcome {
-	if m.p.dead {
-		return record.Outcome{State: record.Unclear, Raw: errDead.Error()}
-	}
-	m.p.called(call)
-	if m.p.beforeSend != nil {
-		m.p.beforeSend()
-	}
-	o := do()
-	if m.p.answer != nil {
-		o = m.p.answer(o)
-	}
-	return o
-}
-
-func (m mover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return m.send("start "+ref.Name, func() record.Outcome { return m.p.cloud.Start(ctx, ref) })
-}
-
-func (m mover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return m.send("complete "+ref.Name, func() record.Outcome { return m.p.cloud.Complete(ctx, ref) })
-}
-
-func (m mover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
-	return m.send("recreate "+target.Name, func() record.Outcome { return m.p.cloud.Recreate(ctx, ref, target) })
-}
-
-type book struct {
-	state.Store
-	p *process
-}
-
-func (b book) begin(call string) error {
-	if b.p.dead {
-		return errDead
-	}
-	b.p.called(call)
-	return nil
-}
-
-func (b book) Book(ctx context.Context) (record.Book, error) {
-	if err := b.begin("book"); err != nil {
-		return record.Book{}, err
-	}
-	return b.Store.Book(ctx)
-}
-
-func (b book) Fleet(ctx context.Context) (record.FleetDoc, error) {
-	if err := b.begin("fleet"); err != nil {
-		return record.FleetDoc{}, err
-	}
-	return b.Store.Fleet(ctx)
-}
-
-func (b book) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
-	if err := b.begin("history"); err != nil {
-		return nil, err
-	}
-	return b.Store.History(ctx, ref)
-}
-
-func (b book) Outbox(ctx context.Context) (record.Outbox, error) {
-	if err := b.begin("outbox"); err != nil {
-		return record.Outbox{}, err
-	}
-	if b.p.beforeRead != nil {
-		if err := b.p.beforeRead("outbox"); err != nil {
-			return record.Outbox{}, err
+func (p *process) read(ctx context.Context, call string, next intercept.Next) error {
+	p.called(call)
+	if p.beforeRead != nil {
+		if err := p.beforeRead(call); err != nil {
+			return err
 		}
 	}
-	return b.Store.Outbox(ctx)
+	return next(ctx)
 }
 
-func (b book) Told(ctx context.Context, n record.Notice, all bool) error {
-	if err := b.begin("told"); err != nil {
+func (p *process) send(ctx context.Context, name string, c *intercept.Call, next intercept.Next) error {
+	p.called(string(c.Method) + " " + name)
+	if p.beforeSend != nil {
+		p.beforeSend()
+	}
+	if p.network == nil {
+		_ = next(ctx) // what is sent has an outcome, no error
+	} else if err := p.network(ctx, c, next); err != nil {
+		c.Outcome = record.Outcome{State: record.Unclear, Raw: err.Error()}
+	}
+	if p.answer != nil {
+		c.Outcome = p.answer(c.Outcome)
+	}
+	return nil
+}
+
+func (p *process) write(ctx context.Context, c state.Change, next intercept.Next) error {
+	p.called("write")
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return b.Store.Told(ctx, n, all)
-}
-
-func (b book) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
-	if b.p.dead {
-		return state.Lease{}, errDead
-	}
-	if b.p.lease != nil {
-		if held, ok := b.p.lease(l); ok {
-			return held, nil
+	if p.beforeWrite != nil {
+		if err := p.beforeWrite(c); err != nil {
+			return err
 		}
 	}
-	return b.Store.Lease(ctx, l)
-}
-
-func (b book) Write(ctx context.Context, c state.Change) (state.Change, error) {
-	if err := b.begin("write"); err != nil {
-		return c, err
+	if err := next(ctx); err != nil || p.afterWrite == nil {
+		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return c, err
-	}
-	if b.p.beforeWrite != nil {
-		if err := b.p.beforeWrite(c); err != nil {
-			return c, err
-		}
-	}
-	got, err := b.Store.Write(ctx, c)
-	if err == nil && b.p.afterWrite != nil {
-		if err := b.p.afterWrite(c); err != nil {
-			return c, err
-		}
-	}
-	return got, err
+	return p.afterWrite(c)
 }
 
 // intends says whether the write stores an intent of that kind.
@@ -196,40 +120,34 @@ func (p *process) alone() *process {
 }
 
 // refusing is a GKE that refuses completions: no request takes effect.
-type refusing struct{ mover }
-
-func (r refusing) Complete(context.Context, fleet.Ref) record.Outcome {
-	return r.send("complete", func() record.Outcome { return record.Outcome{} })
+func refusing(ctx context.Context, c *intercept.Call, next intercept.Next) error {
+	if c.Method == intercept.Complete {
+		return nil
+	}
+	return next(ctx)
 }
 
 // silent is a network that swallows starts.
-type silent struct{ mover }
-
-func (r silent) Start(context.Context, fleet.Ref) record.Outcome {
-	return r.send("start", func() record.Outcome { return record.Outcome{State: record.Unclear, Raw: "deadline exceeded"} })
-}
-
-// noHistory is a book whose history cannot be read.
-type noHistory struct{ state.Store }
-
-func (noHistory) History(context.Context, fleet.Ref) ([]record.Record, error) {
-	return nil, errors.New("permission denied")
+func silent(ctx context.Context, c *intercept.Call, next intercept.Next) error {
+	if c.Method == intercept.Start {
+		return errors.New("deadline exceeded")
+	}
+	return next(ctx)
 }
 
 // doubling is a network that delivers starts and completions twice and loses
 // the first answer.
-type doubling struct{ mover }
-
-func (r doubling) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return r.send("start", func() record.Outcome {
-		_ = r.p.cloud.Start(ctx, ref)
-		return r.p.cloud.Start(ctx, ref)
-	})
+func doubling(ctx context.Context, c *intercept.Call, next intercept.Next) error {
+	if c.Method != intercept.Recreate {
+		_ = next(ctx) // the answer that is lost
+	}
+	return next(ctx)
 }
 
-func (r doubling) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return r.send("complete", func() record.Outcome {
-		_ = r.p.cloud.Complete(ctx, ref)
-		return r.p.cloud.Complete(ctx, ref)
-	})
+// noHistory is a store whose history cannot be read.
+func noHistory(ctx context.Context, c *intercept.Call, next intercept.Next) error {
+	if c.Method == intercept.History {
+		return errors.New("permission denied")
+	}
+	return next(ctx)
 }

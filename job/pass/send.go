@@ -41,7 +41,7 @@ func (a *actor) mayNot(d policy.Decision, in intent, doc record.FleetDoc, fresh 
 	again := policy.Again(a.Policy, doc, *d.Rotation, kindOf(d.Action), in.pool, fresh, a.Now())
 	switch {
 	case again.Action != d.Action:
-		return again.Message
+		return again.Message.String()
 	case a.Mono()-begun >= record.SendWithin:
 		return "more than " + record.SendWithin.String() + " since the intent"
 	}

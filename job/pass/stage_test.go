@@ -17,6 +17,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
@@ -120,7 +121,8 @@ type process struct {
 	beforeWrite func(state.Change) error
 	afterWrite  func(state.Change) error // an error: applied, but reported as failed
 	beforeRead  func(call string) error
-	beforeSend  func() // the last moment before the request leaves
+	beforeSend  func()                // the last moment before the request leaves
+	network     intercept.Interceptor // carries requests; an error: no clear answer
 	answer      func(record.Outcome) record.Outcome
 	lease       func(state.Lease) (state.Lease, bool)
 }
@@ -129,7 +131,7 @@ func (s *stage) process() *process {
 	s.runs++
 	p := &process{stage: s}
 	p.World = World{
-		Read: reader{p}, Move: mover{p}, Store: book{s.book, p},
+		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept), Store: intercept.Store(s.book, p.intercept),
 		Now: func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
 		NewID: func() string { p.mu.Lock(); defer p.mu.Unlock(); s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
 		Log:   slog.New(slog.NewJSONHandler(&p.logged, nil)),

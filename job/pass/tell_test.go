@@ -106,7 +106,7 @@ func TestToldOnce(t *testing.T) {
 	}
 	s.wantTold(e, wholeStory...)
 	for _, n := range e.had {
-		if withFacts := n.Kind != record.NoticeCompleted; (n.HandOver != nil) != withFacts || n.Message == "" || (n.Next == "") == withFacts {
+		if withFacts := n.Kind != record.NoticeCompleted; (n.HandOver != nil) != withFacts || len(n.Message) == 0 || (n.Next() == "") == withFacts {
 			t.Errorf("%s: %+v", n.Kind, n)
 		}
 	}

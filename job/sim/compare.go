@@ -42,14 +42,15 @@ func (c Comparison) Shifts() []Shift {
 	before, after := c.Before.byCluster(), c.After.byCluster()
 	missedBefore, missed := c.Before.missed(), c.After.missed()
 	was := map[fleet.Ref]Chapter{}
-	for _, chapter := range c.Before.Clusters {
-		was[chapter.Cluster] = chapter
+	for _, x := range c.Before.Clusters {
+		was[x.Cluster] = x
 	}
 	var out []Shift
-	for _, chapter := range c.After.Clusters {
-		ref := chapter.Cluster
+	for _, now := range c.After.Clusters {
+		ref := now.Cluster
 		s := Shift{
-			Cluster: ref, OutcomeBefore: was[ref].Outcome, OutcomeAfter: chapter.Outcome, MissBefore: missedBefore[ref], Miss: missed[ref],
+			Cluster: ref, OutcomeBefore: was[ref].Outcome, OutcomeAfter: now.Outcome,
+			MissBefore: missedBefore[ref], Miss: missed[ref],
 			RotationsBefore: len(before[ref]), RotationsAfter: len(after[ref]),
 		}
 		for i := range max(len(before[ref]), len(after[ref])) {

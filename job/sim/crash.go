@@ -6,10 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 
-	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/record"
-	"gke-credential-rotator/state"
+	"gke-credential-rotator/job/intercept"
 )
 
 // Crash is the word for runs that are cut after an intent, or before its
@@ -74,59 +71,22 @@ func (c *crasher) write() (made, told bool) {
 	return c.applied, false
 }
 
-// crashStore is the book as a run sees it that may be cut.
-type crashStore struct {
-	state.Store
-	c *crasher
-}
-
-func (s crashStore) Write(ctx context.Context, change state.Change) (state.Change, error) {
-	made, told := s.c.write()
-	if !made {
-		return state.Change{}, errCut
-	}
-	out, err := s.Store.Write(ctx, change)
-	if !told {
-		return state.Change{}, errCut
-	}
-	return out, err
-}
-
-func (s crashStore) Told(ctx context.Context, n record.Notice, all bool) error {
-	if s.c.cut() {
+// intercept cuts what changes something; a run that was cut may read on.
+func (c *crasher) intercept(ctx context.Context, call *intercept.Call, next intercept.Next) error {
+	switch call.Method {
+	case intercept.Write:
+		made, told := c.write()
+		if made && told {
+			return next(ctx)
+		}
+		if made {
+			_ = next(ctx) // nobody is left to be told
+		}
 		return errCut
+	case intercept.Told, intercept.Lease, intercept.Start, intercept.Recreate, intercept.Complete:
+		if c.cut() {
+			return errCut
+		}
 	}
-	return s.Store.Told(ctx, n, all)
-}
-
-func (s crashStore) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {
-	if s.c.cut() {
-		return state.Lease{}, errCut
-	}
-	return s.Store.Lease(ctx, l)
-}
-
-// crashMover sends nothing for a run that was cut.
-type crashMover struct {
-	gke.Mover
-	c *crasher
-}
-
-func (m crashMover) send(call func() record.Outcome) record.Outcome {
-	if m.c.cut() {
-		return record.Outcome{State: record.Unclear, Raw: errCut.Error()}
-	}
-	return call()
-}
-
-func (m crashMover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return m.send(func() record.Outcome { return m.Mover.Start(ctx, ref) })
-}
-
-func (m crashMover) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
-	return m.send(func() record.Outcome { return m.Mover.Recreate(ctx, ref, target) })
-}
-
-func (m crashMover) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return m.send(func() record.Outcome { return m.Mover.Complete(ctx, ref) })
+	return next(ctx)
 }

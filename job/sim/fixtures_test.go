@@ -115,7 +115,7 @@ func TestRecordedFleet(t *testing.T) {
 			t.Errorf("%s: not in the story", l.File)
 		case c.Outcome != want:
 			t.Errorf("%s: %s: %s (%s: %s), want %s", l.File, c.Cluster, c.Outcome, c.Reason, c.Message, want)
-		case want != sim.Verified && c.Message == "":
+		case want != sim.Verified && len(c.Message) == 0:
 			t.Errorf("%s: %s says nothing of why", l.File, c.Outcome)
 		case want == sim.Verified && (c.NewCA.Fingerprint == c.OldCA.Fingerprint || !c.NewCA.Expires.After(c.OldCA.Expires)):
 			t.Errorf("%s: old CA %v, new CA %v", l.File, c.OldCA, c.NewCA)

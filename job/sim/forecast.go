@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -64,7 +65,7 @@ type Turn struct {
 	Closed        record.ClosedAs
 	Phase         record.Phase // where it stands at the end; "" when closed
 	Reason        reason.Code
-	Message       string
+	Message       fact.Text
 }
 
 // Late says whether it starts after its deadline.
@@ -94,18 +95,18 @@ type Left struct {
 	// Held is what it waited for longest; zero when it did not wait.
 	Held    Wait
 	Reason  reason.Code // at the end
-	Message string
+	Message fact.Text
 }
 
 // Foresee plays like [Play], without faults, from where world and book are, and
 // comes to the same; it leaves out what cannot matter. each, when given, sees
 // every run that is made.
 func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, error) {
-	c, err := newCourse(ctx, s)
+	c, err := newScheduler(s)
 	if err != nil {
 		return Forecast{}, err
 	}
-	for now := s.From; !now.After(c.tell.To); now = now.Add(s.Every) {
+	for now := s.From; !now.After(c.story.To); now = now.Add(s.Every) {
 		if err := ctx.Err(); err != nil {
 			return Forecast{}, err
 		}
@@ -113,12 +114,12 @@ func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, er
 			return Forecast{}, err
 		}
 	}
-	for _, x := range c.sights.all {
-		c.count(x, c.tell.To)
+	for _, x := range c.rows {
+		c.count(x, c.story.To)
 	}
-	c.tell.Runs = c.runs
-	c.tell.finish(s.World.Journal())
-	f := Forecast{Story: c.tell.Story, Skipped: c.skipped, Turns: c.turns.list()}
+	c.story.Runs = c.runs
+	c.story.finish(s.World.Journal())
+	f := Forecast{Story: c.story.Story, Skipped: c.skipped, Turns: c.rotations.list()}
 	f.Left = c.left()
 	f.load()
 	f.deadlines()
@@ -145,20 +146,20 @@ func (f *Forecast) deadlines() {
 }
 
 // left lists what is due and not rotated.
-func (c *course) left() []Left {
+func (c *scheduler) left() []Left {
 	var out []Left
-	for _, chapter := range c.tell.Clusters {
-		x := c.sights.of[chapter.Cluster]
-		broken := chapter.Outcome == NeedsPeople || chapter.Outcome == Unreadable
-		if x == nil || !x.d.Due.Is && !broken || chapter.Outcome == Verified || chapter.Outcome == NotDue {
+	for _, end := range c.story.Clusters {
+		x := c.byCluster[end.Cluster]
+		broken := end.Outcome == NeedsPeople || end.Outcome == Unreadable
+		if x == nil || !x.d.Due.Is && !broken || end.Outcome == Verified || end.Outcome == NotDue {
 			continue
 		}
 		_, wave := c.Policy.Waves.Of(x.cluster.Labels)
 		l := Left{
-			Cluster: chapter.Cluster, Wave: wave, Outcome: chapter.Outcome, Phase: chapter.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
-			Expires: x.cluster.Bundle.Oldest().Expires, Reason: chapter.Reason, Message: chapter.Message,
+			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
+			Expires: x.cluster.Bundle.Oldest().Expires, Reason: end.Reason, Message: end.Message,
 		}
-		l.Late = chapter.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.tell.To)
+		l.Late = end.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {
 			if w.Time > l.Held.Time {
 				l.Held = w

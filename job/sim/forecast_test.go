@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 )
@@ -80,7 +81,7 @@ func pick[T any](dice *rand.Rand, of ...T) T { return of[dice.IntN(len(of))] }
 func crowdSetup(tb testing.TB, p *policy.Policy, clusters, days int, seed int64) Setup {
 	tb.Helper()
 	w := gkesim.New(gkesim.Options{Seed: seed, Now: crowdStart})
-	if err := w.AddFleet(gkesim.Crowd(clusters, seed, crowdStart)); err != nil {
+	if err := w.AddFleet(fleets.Mixed(clusters, seed, crowdStart)); err != nil {
 		tb.Fatal(err)
 	}
 	own := *p

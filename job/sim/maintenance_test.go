@@ -83,7 +83,7 @@ func TestRecordedPolicies(t *testing.T) {
 			read.checkWork(t, c, mine, ops[c.Cluster])
 		case len(mine) > 0:
 			t.Errorf("%s: %s (%s), although %d requests were sent", c.Cluster, c.Outcome, c.Message, len(mine))
-		case c.Message == "" || c.Reason == "":
+		case len(c.Message) == 0 || c.Reason == "":
 			t.Errorf("%s: %s without a reason", c.Cluster, c.Outcome)
 		case opens && open >= 4*time.Hour:
 			t.Errorf("%s: %s (%s), although its windows open for %s", c.Cluster, c.Outcome, c.Message, open)

@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
@@ -112,7 +113,8 @@ func NewGame(ctx context.Context, s Setup) (*Game, error) {
 		NewID: func() string { g.ids++; return fmt.Sprintf("sim-%d-%06d", g.Seed, g.ids) },
 	}
 	if g.crash != nil {
-		g.Pass.Store, g.Pass.Move = crashStore{g.Store, g.crash}, crashMover{cloud, g.crash}
+		g.Pass.Store = intercept.Store(g.Store, g.crash.intercept)
+		g.Pass.Move = intercept.Mover(cloud, g.crash.intercept)
 	}
 	return g, nil
 }

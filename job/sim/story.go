@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -51,7 +52,7 @@ type Change struct {
 	Phase   record.Phase    // entered; "" at the end
 	Closed  record.ClosedAs // the end; "" before
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	// Gates are those behind a start.
 	Gates []policy.Verdict
 }
@@ -62,7 +63,7 @@ type Chapter struct {
 	Outcome Outcome
 	Phase   record.Phase
 	Reason  reason.Code
-	Message string
+	Message fact.Text
 	OldCA   fleet.CA // the oldest when first seen
 	NewCA   fleet.CA // zero until there is one
 	// Due is when a run first saw it due; zero: never.
@@ -78,38 +79,38 @@ type Chapter struct {
 type Wait struct {
 	Gate    string
 	Reason  reason.Code
-	Message string // the first one
+	Message fact.Text // the first one
 	Time    time.Duration
 }
 
-// teller makes a story out of the results of runs.
-type teller struct {
+// recorder makes a story out of the results of runs.
+type recorder struct {
 	Story
-	chapters map[fleet.Ref]*Chapter
-	// told counts the transitions already told, by attempt.
-	told map[string]int
+	byCluster map[fleet.Ref]*Chapter
+	// noted counts the transitions already noted, by attempt.
+	noted map[string]int
 	// open are the attempts that the book held when last seen.
 	open map[fleet.Ref]record.Rotation
 	// sparse: runs are left out, so somebody else counts the waiting.
 	sparse bool
 }
 
-func newStory(s Setup) *teller {
-	return &teller{
-		Story:    Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
-		chapters: map[fleet.Ref]*Chapter{},
-		told:     map[string]int{},
-		open:     map[fleet.Ref]record.Rotation{},
+func newStory(s Setup) *recorder {
+	return &recorder{
+		Story:     Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
+		byCluster: map[fleet.Ref]*Chapter{},
+		noted:     map[string]int{},
+		open:      map[fleet.Ref]record.Rotation{},
 	}
 }
 
 // add takes in one run.
-func (t *teller) add(res pass.Result) {
+func (t *recorder) add(res pass.Result) {
 	t.recall(res)
 	planned := map[fleet.Ref]policy.Decision{}
 	for _, d := range res.Decisions {
 		planned[d.Cluster.Ref] = d
-		c := t.chapter(d)
+		c := t.of(d)
 		c.Phase, c.Reason, c.Message = d.Phase, d.Reason, d.Message
 		if d.Due.Is && c.Due.IsZero() {
 			c.Due = res.At
@@ -117,19 +118,19 @@ func (t *teller) add(res pass.Result) {
 		t.waits(c, d, res.At)
 	}
 	for _, done := range res.Done {
-		if c := t.chapters[done.Ref]; c != nil && done.Skipped == "" {
+		if c := t.byCluster[done.Ref]; c != nil && done.Skipped == "" {
 			t.follow(c, done.After, planned[done.Ref], res.At)
 		}
 	}
 	for _, d := range res.Decisions {
-		c := t.chapters[d.Cluster.Ref]
+		c := t.byCluster[d.Cluster.Ref]
 		c.Outcome = outcomeOf(d, c)
 	}
 }
 
 // recall takes in what the book held when the run began: the state that the
 // runs before left, also when their answer was lost.
-func (t *teller) recall(res pass.Result) {
+func (t *recorder) recall(res pass.Result) {
 	book := res.Fleet.Book
 	slots := 0
 	for _, s := range book.Fleet.Slots {
@@ -140,15 +141,15 @@ func (t *teller) recall(res pass.Result) {
 	t.MostSlots = max(t.MostSlots, slots)
 	t.MostInFlight = max(t.MostInFlight, len(book.Rotations))
 	for ref := range t.open {
-		c := t.chapters[ref]
+		c := t.byCluster[ref]
 		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, record.Completed, reason.Verified, reason.Verified.Info().Sentence, res.At)
+			t.end(c, record.Completed, reason.Verified, fact.Say(reason.Verified.Info().Sentence), res.At)
 		}
 	}
 	t.open = book.Rotations
 	for ref, r := range book.Rotations {
-		if c := t.chapters[ref]; c != nil {
-			t.tell(c, r, policy.Decision{}, "")
+		if c := t.byCluster[ref]; c != nil {
+			t.note(c, r, policy.Decision{}, nil)
 		}
 	}
 }
@@ -159,54 +160,61 @@ func showsNew(f policy.Fleet, c *Chapter) bool {
 	return ok && c.NewCA.Fingerprint != "" && f.Clusters[i].Bundle.Oldest().Fingerprint == c.NewCA.Fingerprint
 }
 
-func (t *teller) chapter(d policy.Decision) *Chapter {
-	c := t.chapters[d.Cluster.Ref]
+func (t *recorder) of(d policy.Decision) *Chapter {
+	c := t.byCluster[d.Cluster.Ref]
 	if c == nil {
 		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[record.Phase]time.Time{}}
-		t.chapters[d.Cluster.Ref] = c
+		t.byCluster[d.Cluster.Ref] = c
 	}
 	return c
 }
 
 // follow takes in what a run has stored for a cluster.
-func (t *teller) follow(c *Chapter, after, planned policy.Decision, at time.Time) {
+func (t *recorder) follow(c *Chapter, after, planned policy.Decision, at time.Time) {
 	r := after.Rotation
 	if r == nil {
 		return
 	}
-	t.tell(c, *r, planned, cmp.Or(after.Message, planned.Message))
+	last := after.Message
+	if len(last) == 0 {
+		last = planned.Message
+	}
+	t.note(c, *r, planned, last)
 	c.Phase = r.Phase
 	if after.Close != "" {
 		t.end(c, after.Close, after.Reason, after.Message, at)
 	}
 }
 
-// tell notes the transitions that were not told yet: the first with what was
+// note notes the transitions that are not noted yet: the first with what was
 // planned, the last with what came of it.
-func (t *teller) tell(c *Chapter, r record.Rotation, planned policy.Decision, last string) {
+func (t *recorder) note(c *Chapter, r record.Rotation, planned policy.Decision, last fact.Text) {
 	if r.New.Fingerprint != "" {
 		c.NewCA = r.New
 	}
-	from := min(t.told[r.AttemptID], len(r.Transitions))
+	from := min(t.noted[r.AttemptID], len(r.Transitions))
 	for i, tr := range r.Transitions[from:] {
 		message := planned.Message
 		if from+i == len(r.Transitions)-1 {
 			message = last
 		}
+		if len(message) == 0 {
+			message = fact.Say(tr.Reason.Info().Sentence)
+		}
 		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
 		change := Change{
 			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
-			Message: cmp.Or(message, tr.Reason.Info().Sentence),
+			Message: message,
 		}
 		if planned.Action == policy.Start && tr.Phase == record.Starting {
 			change.Gates = planned.Gates
 		}
 		t.Changes = append(t.Changes, change)
 	}
-	t.told[r.AttemptID] = len(r.Transitions)
+	t.noted[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *teller) end(c *Chapter, as record.ClosedAs, reason reason.Code, message string, at time.Time) {
+func (t *recorder) end(c *Chapter, as record.ClosedAs, reason reason.Code, message fact.Text, at time.Time) {
 	c.Phase = ""
 	if isVerified(as) {
 		c.Closed = at
@@ -220,7 +228,7 @@ func isVerified(as record.ClosedAs) bool {
 
 // waits counts the time until the next run for the gate that the decision
 // names, while the cluster is due and nothing is sent.
-func (t *teller) waits(c *Chapter, d policy.Decision, at time.Time) {
+func (t *recorder) waits(c *Chapter, d policy.Decision, at time.Time) {
 	if t.sparse || !waiting(d) {
 		return
 	}
@@ -272,9 +280,9 @@ func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 	return Waiting
 }
 
-func (t *teller) finish(journal []gkesim.Entry) {
+func (t *recorder) finish(journal []gkesim.Entry) {
 	t.Mutations = len(journal)
-	for _, c := range t.chapters {
+	for _, c := range t.byCluster {
 		slices.SortStableFunc(c.Waited, func(a, b Wait) int { return cmp.Compare(b.Time, a.Time) })
 		t.Clusters = append(t.Clusters, *c)
 	}

@@ -66,7 +66,7 @@ func TestStoryOfSample(t *testing.T) {
 			if change.Cluster != c.Cluster {
 				continue
 			}
-			if change.Message == "" || change.Reason == "" {
+			if len(change.Message) == 0 || change.Reason == "" {
 				t.Errorf("%s: a change without words: %+v", c.Cluster, change)
 			}
 			if change.Phase == record.Starting && len(change.Gates) == 0 {
@@ -151,7 +151,7 @@ func TestLostAnswers(t *testing.T) {
 	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, record.Starting, reason.StartRuns
 	tell.add(result(from.Add(time.Hour), waiting, book))
 	tell.add(result(from.Add(2*time.Hour), waiting, book))
-	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || tell.Changes[0].Message == "" {
+	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || len(tell.Changes[0].Message) == 0 {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
 	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}

@@ -38,14 +38,14 @@ func slack(env string, n record.Notice) string {
 	about := n.Kind.About()
 	where := cmp.Or(n.Subject(), "the fleet")
 	lines := []string{fmt.Sprintf("[%s] %s: %s", env, n.Kind, where), about.Tells}
-	if n.Message != "" {
-		lines = append(lines, n.Message)
+	if len(n.Message) > 0 {
+		lines = append(lines, n.Message.String())
 	}
 	for _, fact := range facts(n) {
 		lines = append(lines, "• "+fact)
 	}
-	if n.Next != "" {
-		lines = append(lines, "Next: "+n.Next)
+	if next := next(env, n); next != "" {
+		lines = append(lines, "Next: "+next)
 	}
 	for i, line := range lines {
 		lines[i] = escape.Replace(words.OneLine(line))
@@ -80,7 +80,7 @@ func facts(n record.Notice) []string {
 	case h.Watched:
 		out = append(out, "we only watch: GKE, or whoever started it, completes it")
 	case h.Completes.IsZero():
-		out = append(out, "when we complete is not known: "+h.Waits)
+		out = append(out, "when we complete is not known: "+h.Waits.String())
 	case h.Approval:
 		out = append(out, "the old credentials end about "+clock(h.Completes)+", if somebody approves it")
 	default:
@@ -92,7 +92,7 @@ func facts(n record.Notice) []string {
 	if h.Zonal {
 		out = append(out, "zonal: the API server is gone for a moment at completion")
 	}
-	return append(out, "all of it: rotator handover "+n.Cluster.String())
+	return append(out, words.Plain("all of it: `rotator handover CLUSTER`", n.Subject(), ""))
 }
 
 func undone(pools map[string]bool) int {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -54,14 +55,24 @@ func EventOf(env string, n record.Notice) Event {
 		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
 		Time: n.At.UTC(), DataContentType: "application/json",
 		Data: Data{
-			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message, Next: n.Next,
-			Expected: n.Expected, HandOver: n.HandOver, Run: n.Run,
+			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(), Next: next(env, n),
+			Expected: n.Expected, Run: n.Run,
 		},
+	}
+	if h := n.HandOver; h != nil {
+		plain := *h
+		plain.Waits = h.Waits.Plain()
+		e.Data.HandOver = &plain
 	}
 	if !n.Cluster.IsZero() {
 		e.Subject = n.Cluster.Path()
 	}
 	return e
+}
+
+// next is what people do now, with the names filled in.
+func next(env string, n record.Notice) string {
+	return words.Plain(n.Next(), n.Subject(), env)
 }
 
 func cloudEvent(env string, n record.Notice) ([]byte, error) {

@@ -11,13 +11,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy/record"
 )
@@ -51,7 +51,7 @@ type Webhook struct {
 
 // NewWebhook makes the receiver. Nothing is sent yet.
 func NewWebhook(o WebhookOptions) (*Webhook, error) {
-	if err := CheckURL(o.URL); err != nil {
+	if err := config.CheckWebhook(o.URL); err != nil {
 		return nil, fmt.Errorf("its URL: %w", err)
 	}
 	w := &Webhook{WebhookOptions: o, client: &http.Client{
@@ -66,25 +66,6 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		w.key = key
 	}
 	return w, nil
-}
-
-// CheckURL says what is wrong with a webhook's URL, without repeating it.
-func CheckURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return errors.New("it is no URL")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
-	case u.Scheme == "http":
-		return errors.New("it begins with http: what is told there could be read and changed on its way; only this machine itself is reached without TLS")
-	}
-	return errors.New("it begins with neither https nor http")
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
 // leastKey is the fewest bytes that Standard Webhooks allows a secret.

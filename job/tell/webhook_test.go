@@ -21,6 +21,7 @@ import (
 
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/tell"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -33,7 +34,7 @@ var (
 	// full is a notice in which everything is said.
 	full = record.Notice{
 		ID: "00112233445566778899aabbccddeeff", Kind: record.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: record.UpdatingClients, Reason: reason.NodesDone,
-		Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: "3 of 3 pools recreated", Next: "Make sure that every client is updated.",
+		Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: fact.Say("3 of 3 pools recreated"),
 		Expected: noon.Add(72 * time.Hour), HandOver: &record.HandOver{
 			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, At: noon, Moment: record.AtNodesDone,
 			Phase: record.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
@@ -224,27 +225,14 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-// TestURLs: TLS, but for this machine itself; no error repeats what was given.
-func TestURLs(t *testing.T) {
-	for url, ok := range map[string]bool{
-		"https://hooks.example.com/x": true, "http://localhost:8080/x": true, "http://127.0.0.1/x": true, "http://[::1]:80/x": true,
-		"http://hooks.example.com/secret": false, "ftp://example.com/secret": false, "hooks.example.com/secret": false, "https://": false, "https:///secret": false,
-		"": false, "https://exa mple/secret": false, "http://127.0.0.1.example.com/secret": false, "https://%zz/secret": false, "secret": false,
-	} {
-		if err := tell.CheckURL(url); (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", url, err)
-		}
-	}
-}
-
 // TestSlack: short, harmless, and with what to do.
 func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
-	hostile.Kind, hostile.Message = record.NoticeBlocked, "held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*"
-	fleet := record.Notice{ID: "aa", Kind: record.NoticeBreakerOpen, At: noon, Message: "1 failed or stuck rotations reach MAX_FAILED=1", Next: reason.BreakerOpen.Info().Next}
+	hostile.Kind, hostile.Message = record.NoticeBlocked, fact.Say("held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*")
+	fleet := record.Notice{ID: "aa", Kind: record.NoticeBreakerOpen, At: noon, Message: fact.Say("1 failed or stuck rotations reach MAX_FAILED=1"), Reason: reason.BreakerOpen}
 	long := hostile
-	long.Message = strings.Repeat("ä", 5000)
+	long.Message = fact.Say(strings.Repeat("ä", 5000))
 	var shown strings.Builder
 	for _, n := range []record.Notice{full, hostile, fleet} {
 		text := slackText(t, n)

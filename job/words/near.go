@@ -1,5 +1,11 @@
 package words
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Distance counts the letters to change, add or drop between two names
 // (Levenshtein). Names longer than any that people type count as far apart.
 func Distance(a, b string) int {
@@ -24,4 +30,31 @@ func Distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Nearest gives the word that is at most a third away, or "".
+func Nearest(to string, known []string) string {
+	best, found := len(to)/3+1, ""
+	for _, w := range known {
+		if d := Distance(to, w); d < best {
+			best, found = d, w
+		}
+	}
+	return found
+}
+
+// DidYouMean is the nearest word as a question in parentheses, or "".
+func DidYouMean(to string, known []string) string {
+	if n := Nearest(strings.ToLower(to), known); n != "" {
+		return " (did you mean " + n + "?)"
+	}
+	return ""
+}
+
+// OneOf says whether the text is one of the choices, and which was meant.
+func OneOf(text string, choices ...string) error {
+	if slices.Contains(choices, text) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of the choices%s", text, DidYouMean(text, choices))
 }

@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // Hard is a space at which no line is broken.
@@ -73,8 +75,23 @@ func Harmful(r rune) bool {
 		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' || r == unicode.ReplacementChar
 }
 
-// Cells is how many columns the text takes.
-func Cells(s string) int { return utf8.RuneCountInString(s) }
+// terminal is how wide characters are, the same whatever the locale says.
+var terminal = runewidth.Condition{StrictEmojiNeutral: true}
+
+// Cells is how many columns the text takes: two for a wide character as 日, none
+// for what is written over another.
+func Cells(s string) int { return terminal.StringWidth(s) }
+
+// Cut keeps the beginning of a text that is too wide.
+func Cut(s string, width int) string { return terminal.Truncate(s, max(width, 1), "…") }
+
+// CutLeft keeps its end.
+func CutLeft(s string, width int) string {
+	if over := Cells(s) - max(width, 1); over > 0 {
+		return terminal.TruncateLeft(s, over+1, "…")
+	}
+	return s
+}
 
 // Pad fills the text up with spaces.
 func Pad(s string, width int) string {
@@ -100,9 +117,9 @@ func Wrap(text string, width int) []string {
 		}
 		for n > width && !strings.Contains(word, Hard) {
 			flush()
-			runes := []rune(word)
-			lines = append(lines, string(runes[:width]))
-			word, n = string(runes[width:]), n-width
+			head := terminal.Truncate(word, width, "")
+			lines, word = append(lines, head), word[len(head):]
+			n = Cells(word)
 		}
 		if used > 0 {
 			line, used = line+" ", used+1

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy/fleet"
 )
 

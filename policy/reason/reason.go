@@ -6,6 +6,7 @@ package reason
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Code is the code behind a decision or a verdict; stable, for people to search
@@ -15,7 +16,7 @@ type Code string
 // Info is one row of the table.
 type Info struct {
 	Sentence string
-	Next     string // what a person can do; "" when nothing is needed
+	Next     Advice // what a person can do; "" when nothing is needed
 	// WaitsOn is who ends it when no clock of ours does.
 	WaitsOn WaitsOn
 	// NeedsAction: only a person can end it, so the decision is theirs.
@@ -35,10 +36,30 @@ type Info struct {
 	// the cluster waits, and it gets one of the next.
 	Slot   string
 	Queued bool
+	// Standing is what it says of where a cluster stands that the action does not.
+	Standing Standing
 	// Blame is the setting, or what else it is, that people can change; "" where
 	// the message names it.
 	Blame string
 }
+
+// Advice is what people can do. Between backquotes stands what is typed, in which
+// CLUSTER and ENV are names to fill in.
+type Advice string
+
+// String is the advice for people who fill in the names.
+func (a Advice) String() string { return strings.ReplaceAll(string(a), "`", "") }
+
+// Standing is where a cluster stands when its action does not say it.
+type Standing int
+
+// Where it stands.
+const (
+	ByAction     Standing = iota // as the action says
+	Outside                      // outside the policy
+	TooEarly                     // not due
+	BehindOthers                 // idle, until what others wait for is over
+)
 
 // WaitsOn is who ends something when no clock of ours does.
 type WaitsOn int

@@ -3,17 +3,19 @@ package reason
 var table = map[Code]Info{
 	NotSelected: {
 		Sentence: "The policy does not select this cluster.",
-		Next:     "Change ROTATOR_SELECTOR or ROTATOR_LOCATIONS to include it.",
+		Next:     "Change `ROTATOR_SELECTOR` or `ROTATOR_LOCATIONS` to include it.",
+		Standing: Outside,
 	},
 	NotDue: {
 		Sentence: "The CA is neither near its expiry nor older than the policy allows.",
+		Standing: TooEarly,
 	},
 	IsDue: {
 		Sentence: "The CA must be replaced.",
 	},
 	CAUnreadable: {
 		Sentence: "The CA bundle cannot be read, so its age is unknown.",
-		Next:     "Look at masterAuth.clusterCaCertificate with gcloud container clusters describe.",
+		Next:     "Look at masterAuth.clusterCaCertificate with `gcloud container clusters describe`.",
 		WaitsOn:  OnPeople, NeedsAction: true,
 	},
 	CAExpired: {
@@ -53,7 +55,7 @@ var table = map[Code]Info{
 	},
 	Held: {
 		Sentence: "A person holds this cluster.",
-		Next:     "rotator release CLUSTER --by NAME --reason WHY, when the reason is over.",
+		Next:     "`rotator release CLUSTER --by NAME --reason WHY`, when the reason is over.",
 		WaitsOn:  OnPeople, Explains: Always, Catches: Always, Blame: "a hold",
 	},
 	HeldByLabel: {
@@ -63,7 +65,7 @@ var table = map[Code]Info{
 	},
 	ApprovalNeeded: {
 		Sentence: "The policy asks for a person's approval.",
-		Next:     "rotator approve CLUSTER --by NAME --reason WHY",
+		Next:     "`rotator approve CLUSTER --by NAME --reason WHY`",
 		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, Blame: "APPROVAL",
 	},
 	WindowClosed: {
@@ -88,8 +90,8 @@ var table = map[Code]Info{
 	},
 	BreakerOpen: {
 		Sentence: "Failed or stuck rotations wait for a person; no new ones start.",
-		Next:     "Look at rotator status, then rotator retry CLUSTER --by NAME --reason WHY or rotator close CLUSTER --by NAME --reason WHY.",
-		WaitsOn:  OnPeople, ToldElsewhere: true,
+		Next:     "Look at `rotator status`, then `rotator retry CLUSTER --by NAME --reason WHY` or `rotator close CLUSTER --by NAME --reason WHY`.",
+		WaitsOn:  OnPeople, ToldElsewhere: true, Standing: BehindOthers,
 	},
 	WaveShut: {
 		Sentence: "An earlier wave is not verified yet, or its soak is not over.",
@@ -117,12 +119,12 @@ var table = map[Code]Info{
 	},
 	TriesExhausted: {
 		Sentence: "It failed or was refused three times; only a person can let it go on.",
-		Next:     "Mend the cause, then rotator retry CLUSTER --by NAME --reason WHY.",
+		Next:     "Mend the cause, then `rotator retry CLUSTER --by NAME --reason WHY`.",
 		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, ToldElsewhere: true,
 	},
 	CallWithdrawn: {
 		Sentence: "A call was taken back before it was sent: what it rests on could not be read, or had changed.",
-		Next:     "Mend what the message names; scripts/doctor ENV names a missing role.",
+		Next:     "Mend what the message names; `scripts/doctor ENV` names a missing role.",
 		WaitsOn:  OnRuns,
 	},
 	BlockedReason: {
@@ -132,7 +134,7 @@ var table = map[Code]Info{
 	},
 	NotReadable: {
 		Sentence: "The cluster could not be read.",
-		Next:     "scripts/doctor ENV names a missing role.",
+		Next:     "`scripts/doctor ENV` names a missing role.",
 		WaitsOn:  OnPeople, Explains: Always, Unclear: true,
 	},
 	GateOpen: {
@@ -153,7 +155,7 @@ var table = map[Code]Info{
 	},
 	BothCAs: {
 		Sentence: "Old and new CA are in place: hand over to the people who run clients.",
-		Next:     "Update every client of the cluster: rotator handover CLUSTER",
+		Next:     "Update every client of the cluster: `rotator handover CLUSTER`",
 	},
 	NodesPending: {
 		Sentence: "Node pools still use the old credentials.",
@@ -227,11 +229,11 @@ var table = map[Code]Info{
 	},
 	WithFindings: {
 		Sentence: "The rotation is complete, and something is worse than before.",
-		Next:     "Look at the findings in rotator status CLUSTER.",
+		Next:     "Look at the findings in `rotator status CLUSTER`.",
 	},
 	WorseThanBefore: {
 		Sentence: "After completion the cluster is worse than before.",
-		Next:     "Look at the cluster; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		Next:     "Look at the cluster; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn:  OnPeople,
 	},
 	ElsewhereCompleted: {
@@ -247,7 +249,7 @@ var table = map[Code]Info{
 	},
 	StartFailed: {
 		Sentence: "GKE's start operation failed.",
-		Next:     "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		Next:     "Look at the operation; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn:  OnPeople,
 	},
 	PoolFailed: {
@@ -257,7 +259,7 @@ var table = map[Code]Info{
 	},
 	CompleteFailed: {
 		Sentence: "GKE's complete operation failed.",
-		Next:     "Look at the operation; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		Next:     "Look at the operation; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn:  OnPeople,
 	},
 	LateStart: {
@@ -265,12 +267,12 @@ var table = map[Code]Info{
 	},
 	ForeignRotation: {
 		Sentence: "Somebody else started a rotation.",
-		Next:     "rotator adopt CLUSTER --by NAME --reason WHY lets this tool carry it.",
+		Next:     "`rotator adopt CLUSTER --by NAME --reason WHY` lets this tool carry it.",
 		WaitsOn:  OnGKE,
 	},
 	AdoptedWatching: {
 		Sentence: "Somebody else started this rotation and ADOPT=watch: we only look.",
-		Next:     "rotator adopt CLUSTER --by NAME --reason WHY, or complete it by hand.",
+		Next:     "`rotator adopt CLUSTER --by NAME --reason WHY`, or complete it by hand.",
 		WaitsOn:  OnPeople, Explains: Always, ToldElsewhere: true,
 	},
 	AdoptedCarrying: {
@@ -284,7 +286,7 @@ var table = map[Code]Info{
 	},
 	ClusterLost: {
 		Sentence: "Nobody could read the cluster for 14 days.",
-		Next:     "scripts/doctor ENV names a missing role.",
+		Next:     "`scripts/doctor ENV` names a missing role.",
 		WaitsOn:  OnPeople,
 	},
 	ClosedByPerson: {
@@ -298,12 +300,12 @@ var table = map[Code]Info{
 	},
 	IllegalMove: {
 		Sentence: "A move was due that the lifecycle does not know; it was not made.",
-		Next:     "Report it, with what rotator status CLUSTER shows. To end our record: rotator close CLUSTER --by NAME --reason WHY",
+		Next:     "Report it, with what `rotator status CLUSTER` shows. To end our record: `rotator close CLUSTER --by NAME --reason WHY`",
 		WaitsOn:  OnPeople,
 	},
 	IsStuck: {
 		Sentence: "It stays in its phase longer than gates and operations explain.",
-		Next:     "Look at rotator status CLUSTER; rotator retry CLUSTER --by NAME --reason WHY acknowledges.",
+		Next:     "Look at `rotator status CLUSTER`; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn:  OnPeople,
 	},
 }

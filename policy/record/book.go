@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
@@ -252,14 +253,14 @@ func CloneMap[K comparable, V any](m map[K]V) map[K]V {
 	return maps.Clone(m)
 }
 
-// Verified reports whether one new CA was left, and compared with before.
+// verified reports whether one new CA was left, and compared with before.
 func (as ClosedAs) Verified() bool {
 	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
 }
 
 // short keeps what people say within its room.
 func (s Said) Short() Said {
-	s.By, s.Reason = ClipTo(s.By, MaxBy), ClipTo(s.Reason, MaxWhy)
+	s.By, s.Reason = fact.Clip(s.By, MaxBy), fact.Clip(s.Reason, MaxWhy)
 	return s
 }
 

@@ -3,6 +3,7 @@ package record
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 )
 
@@ -36,7 +37,7 @@ type HandOver struct {
 	// Completes is when we complete, as far as gates can tell; zero: not known,
 	// and Waits says what for.
 	Completes time.Time `json:"completes,omitzero"`
-	Waits     string    `json:"waits,omitempty"`
+	Waits     fact.Text `json:"waits,omitempty"`
 	// Approval says that a person must say yes before we complete.
 	Approval bool `json:"approval,omitempty"`
 	// GKECompletes is before when GKE does not complete by itself.

@@ -1,9 +1,11 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
@@ -24,9 +26,7 @@ type Notice struct {
 	Run     string      `json:"run"`
 	Phase   Phase       `json:"phase,omitempty"`
 	Reason  reason.Code `json:"reason,omitempty"`
-	Message string      `json:"message"`
-	// Next is what people must do, or "".
-	Next string `json:"next,omitempty"`
+	Message fact.Text   `json:"message"`
 	// Expected is the moment that is announced: of the start, of the completion.
 	Expected time.Time `json:"expected,omitzero"`
 	// HandOver are the facts for those who must update clients.
@@ -70,7 +70,7 @@ type KindOfNotice struct {
 	// Tells is its meaning, and Once what it is told once for.
 	Tells, Once string
 	// Next is what people do now; "" where the reason knows better.
-	Next string
+	Next reason.Advice
 	// Acts: people must do something, so it is the last to be dropped when too
 	// many wait.
 	Acts bool
@@ -82,15 +82,15 @@ type KindOfNotice struct {
 // NoticeKinds are all there are, in the order of a rotation's life.
 var NoticeKinds = []KindOfNotice{
 	{NoticeStartsSoon, "A rotation of the cluster is going to start.", "CA that is replaced",
-		"Nothing, if the time suits. To stop it: rotator hold CLUSTER --by NAME --reason WHY", false, true},
+		"Nothing, if the time suits. To stop it: `rotator hold CLUSTER --by NAME --reason WHY`", false, true},
 	{NoticeHandedOver, "Old and new credentials are both in force: clients can be updated from now on.", "attempt",
-		"Update every client of the cluster: rotator handover CLUSTER says how.", true, false},
+		"Update every client of the cluster: `rotator handover CLUSTER` says how.", true, false},
 	{NoticeNodesDone, "Every node pool is recreated; what is left are the clients.", "time that all pools are done",
-		"Make sure that every client is updated: rotator handover CLUSTER says how.", false, false},
+		"Make sure that every client is updated: `rotator handover CLUSTER` says how.", false, false},
 	{NoticeApprovalNeeded, "A start or a completion waits for a person's yes.", "CA to be replaced, or entry into updating-clients",
-		"rotator approve CLUSTER --by NAME --reason WHY", true, true},
+		"`rotator approve CLUSTER --by NAME --reason WHY`", true, true},
 	{NoticeCompletesSoon, "The old credentials end soon: a client that was forgotten fails then.", "entry into updating-clients",
-		"Make sure that every client is updated. To stop us: rotator hold CLUSTER --by NAME --reason WHY; GKE completes by itself all the same.", true, true},
+		"Make sure that every client is updated. To stop us: `rotator hold CLUSTER --by NAME --reason WHY`; GKE completes by itself all the same.", true, true},
 	{NoticeCompleted, "The rotation is over and was verified.", "attempt", "", false, false},
 	{NoticeStuck, "The rotation failed, or stays in its phase longer than gates and operations explain.", "failure", "", true, false},
 	{NoticeBlocked, "The cluster is due, or in flight, and does not go on until people change something.", "reason, while it stands", "", true, false},
@@ -107,3 +107,6 @@ func (k NoticeKind) About() KindOfNotice {
 	}
 	return NoticeKinds[i]
 }
+
+// Next is what people must do, or "".
+func (n Notice) Next() reason.Advice { return cmp.Or(n.Kind.About().Next, n.Reason.Info().Next) }

@@ -1,8 +1,7 @@
 package record
 
 import (
-	"fmt"
-
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 )
 
@@ -11,23 +10,23 @@ import (
 // behind those whose calls go out.
 const WithdrawnOften = 2
 
-func WithdrawnText(times int, why string) string {
-	return fmt.Sprintf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
+func WithdrawnText(times int, why string) fact.Text {
+	return fact.Sayf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
 
-// OftenWithdrawn says that its calls were taken back too often to be an accident,
-// or "".
-func (r Rotation) OftenWithdrawn() string {
+// OftenWithdrawn says that its calls were taken back too often to be an accident;
+// nil: they were not.
+func (r Rotation) OftenWithdrawn() fact.Text {
 	if r.Withdrawals < WithdrawnOften {
-		return ""
+		return nil
 	}
 	return WithdrawnText(r.Withdrawals, r.WithdrawnWhy())
 }
 
 // OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
-func (t Try) OftenWithdrawn() string {
+func (t Try) OftenWithdrawn() fact.Text {
 	if t.Withdrawals < WithdrawnOften {
-		return ""
+		return nil
 	}
 	return WithdrawnText(t.Withdrawals, t.LastError)
 }
@@ -62,7 +61,7 @@ func (t *Try) Follow(r *Rotation) {
 // noteWithdrawn remembers a start that was taken back, for the next one.
 func (t *Try) NoteWithdrawn(r *Rotation) {
 	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
-	t.LastError = ClipTo(r.WithdrawnWhy(), MaxPoolError)
+	t.LastError = fact.Clip(r.WithdrawnWhy(), MaxPoolError)
 	if n := len(r.Settled); n > 0 {
 		t.Run = r.Settled[n-1].Run
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/job/corpus"
+	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/policy/window"
 )
 

@@ -12,7 +12,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gke-credential-rotator/scripts/cloudfake"
+	"gke-credential-rotator/scripts/fastgcloud"
 )
+
+func TestMain(m *testing.M) {
+	stop := fastgcloud.Start()
+	status := m.Run()
+	stop()
+	os.Exit(status)
+}
 
 type key struct{}
 

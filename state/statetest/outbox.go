@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
 // note is a notice; its id says nothing of its place.
 func note(number int, kind record.NoticeKind) record.Notice {
-	return record.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"), At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: "m"}
+	return record.Notice{ID: fmt.Sprintf("%02x%02x", 255-number, number), Kind: kind, Cluster: ref("a"),
+		At: begin.Add(-time.Duration(number) * time.Hour), Run: "run-1", Message: fact.Say("m")}
 }
 
 func outbox(t *testing.T, s state.Store) record.Outbox {

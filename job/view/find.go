@@ -1,0 +1,93 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/fleet"
+)
+
+// Find gives the cluster that the text names: P/L/C, GKE's long path, or the
+// end of the name where only one cluster has it. The error suggests what was
+// meant.
+func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
+	text = strings.TrimSpace(text)
+	if ref, err := fleet.ParseRef(text); err == nil && slices.Contains(known, ref) {
+		return ref, nil
+	}
+	var ends []fleet.Ref
+	for _, ref := range known {
+		if strings.HasSuffix("/"+ref.String(), "/"+text) {
+			ends = append(ends, ref)
+		}
+	}
+	if len(ends) == 1 {
+		return ends[0], nil
+	}
+	if len(ends) > 1 {
+		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", words.Harmless(text), len(ends), alternatives(ends))
+	}
+	if near := nearest(known, text); len(near) > 0 {
+		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", words.Harmless(text), alternatives(near))
+	}
+	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", words.Harmless(text))
+}
+
+func alternatives(refs []fleet.Ref) string {
+	const few = 5
+	var names []string
+	for _, ref := range refs[:min(len(refs), few)] {
+		names = append(names, words.Harmless(ref.String()))
+	}
+	if n := len(refs) - few; n > 0 {
+		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
+	}
+	return words.Listed(names, "or")
+}
+
+// nearest gives at most three clusters whose names are a few letters away.
+func nearest(known []fleet.Ref, text string) []fleet.Ref {
+	type found struct {
+		ref fleet.Ref
+		far int
+	}
+	own := text[strings.LastIndexByte(text, '/')+1:]
+	var near []found
+	for _, ref := range known {
+		d := min(words.Distance(text, ref.String()), words.Distance(own, ref.Name))
+		if own != "" && (strings.Contains(ref.Name, own) || strings.Contains(own, ref.Name)) {
+			d = min(d, 2)
+		}
+		if d <= max(len(own)/3, 2) {
+			near = append(near, found{ref, d})
+		}
+	}
+	slices.SortFunc(near, func(a, b found) int { return cmp.Or(a.far-b.far, a.ref.Compare(b.ref)) })
+	var refs []fleet.Ref
+	for _, f := range near[:min(len(near), 3)] {
+		refs = append(refs, f.ref)
+	}
+	return refs
+}
+
+// DidYouMean names the clusters that are a few letters away, as " (did you mean
+// X?)", or is "".
+func DidYouMean(known []fleet.Ref, text string) string {
+	near := nearest(known, text)
+	if len(near) == 0 {
+		return ""
+	}
+	return " (did you mean " + alternatives(near) + "?)"
+}
+
+// Refs lists the clusters of the plan, for [Find].
+func (p Plan) Refs() []fleet.Ref {
+	refs := make([]fleet.Ref, len(p.Clusters))
+	for i, c := range p.Clusters {
+		refs[i] = c.Decision.Cluster.Ref
+	}
+	return refs
+}

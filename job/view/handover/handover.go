@@ -1,0 +1,176 @@
+// Package handover turns the facts of a hand-over into what people can act on:
+// text for a terminal, Markdown for a ticket or a mail, JSON for programs. Its
+// commands are exact: the cluster's own names, quoted for the shell, and what
+// must be compared stands in them.
+//
+// What must be updated between start and completion, and why, is from Google's
+// page "Rotate your cluster credentials" and from what broke for others.
+package handover
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
+)
+
+// Pack is a hand-over made of its facts. Its texts are written for people and
+// may change; facts, ids and commands are for programs, too. What stands
+// between backticks in a text is a name or a value.
+type Pack struct {
+	Facts record.HandOver `json:"facts"`
+	// Title is one line that says which cluster and how urgent.
+	Title string `json:"title"`
+	// Now is what is to be done next, the most pressing first.
+	Now []string `json:"now"`
+	// Impact is what people will notice.
+	Impact []string `json:"impact"`
+	// Clients are the clients to update, and Levers how to delay or approve.
+	Clients []Step `json:"clients"`
+	Levers  []Step `json:"levers"`
+	// Forgotten is how a client fails that nobody updated.
+	Forgotten []string `json:"forgotten"`
+}
+
+// Step is one kind of client, or one lever.
+type Step struct {
+	ID       string    `json:"id"`
+	Title    string    `json:"title"`
+	Why      string    `json:"why"`
+	Commands []Command `json:"commands,omitempty"`
+}
+
+// Command is shell, one line or more, and what it does.
+type Command struct {
+	Does string `json:"does"`
+	Run  string `json:"run"`
+}
+
+// Of makes the pack of the facts.
+func Of(h record.HandOver) Pack {
+	h.Waits = h.Waits.Plain()
+	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h), Forgotten: forgotten(h)}
+	if oddName(h.Cluster) {
+		// GKE gives no such name, and a program would take it for an option.
+		p.Impact = append(p.Impact, "The cluster's name begins with a dash, so no commands are printed.")
+		for _, steps := range [][]Step{p.Clients, p.Levers} {
+			for i := range steps {
+				steps[i].Commands = nil
+			}
+		}
+	}
+	return p
+}
+
+// WriteJSON writes the pack for programs.
+func WriteJSON(w io.Writer, p Pack) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err == nil {
+		_, err = w.Write(append(words.HarmlessJSON(text), '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write the hand-over: %w", err)
+	}
+	return nil
+}
+
+func oddName(r fleet.Ref) bool {
+	return strings.HasPrefix(r.Project, "-") || strings.HasPrefix(r.Location, "-") || strings.HasPrefix(r.Name, "-")
+}
+
+// over says whether the old credentials have ended already.
+func over(h record.HandOver) bool { return !h.Completed.IsZero() }
+
+// moved says whether the endpoint is known to have changed.
+func moved(h record.HandOver) bool {
+	return h.OldEndpoint != "" && h.NewEndpoint != "" && h.OldEndpoint != h.NewEndpoint
+}
+
+// private says whether the control plane has an address that only the network
+// around it knows.
+func private(h record.HandOver) bool {
+	a, err := netip.ParseAddr(h.NewEndpoint)
+	return err == nil && a.IsPrivate()
+}
+
+// code marks a value within a text.
+func code(s string) string { return "`" + strings.ReplaceAll(words.Harmless(s), "`", "'") + "`" }
+
+func title(h record.HandOver) string {
+	name := code(h.Cluster.String())
+	switch {
+	case over(h):
+		return name + ": the old credentials have ended"
+	case h.Phase == record.Completing:
+		return name + ": the old credentials are being ended now"
+	case h.Moment == record.AtCompletion:
+		return name + ": last call, the old credentials end soon"
+	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
+		return name + ": nodes are done, clients are to be updated now"
+	}
+	return name + ": new credentials are here, clients are to be updated"
+}
+
+func now(h record.HandOver) []string {
+	if over(h) {
+		return []string{
+			"Whatever cannot reach the cluster since then still has an old credential: find it below and update it. There is no way back.",
+			"Write new `caBundle`s and recreate static tokens first: others depend on them.",
+		}
+	}
+	var out []string
+	switch {
+	case h.Phase == record.Completing:
+		out = append(out, "The completion is on its way and cannot be stopped: update what is left at once.")
+	case h.Moment == record.AtCompletion:
+		out = append(out, "Run the checks below once more on every client that matters. What still has only the old CA stops working at the completion.")
+		out = append(out, "Not ready? Say so now, with a hold: see below.")
+	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
+		out = append(out, "Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first.")
+	default:
+		out = append(out,
+			"Send this to everybody who reaches the cluster from outside: developers, CI, platform, security, network.",
+			"Look for static tokens and copied `caBundle`s first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
+			"Nothing is broken yet: both endpoints and both CAs work until the completion.")
+	}
+	if h.Approval {
+		out = append(out, "A person must approve the completion, when clients are updated: see below.")
+	}
+	return out
+}
+
+func impact(h record.HandOver) []string {
+	var out []string
+	if h.Autopilot {
+		out = append(out, "Autopilot: GKE recreates the nodes by itself, and the API server stays reachable at the completion.")
+	} else {
+		if !over(h) {
+			out = append(out, "Node pools are recreated one after another, with the surge or blue-green settings and disruption budgets that they have. Data on local disks and in emptyDir goes with its node.")
+		}
+		if h.Zonal && !over(h) {
+			out = append(out, "Zonal cluster: at the completion the API server is gone for a moment. kubectl, controllers and autoscaling pause; running workloads go on. Warn those who deploy.")
+		} else if !over(h) {
+			out = append(out, "Regional cluster: the API server stays reachable at the completion.")
+		}
+	}
+	if private(h) {
+		out = append(out, "The control plane has a private address: clients beyond the network, VPN and peering routes need to reach the new one.")
+	}
+	return out
+}
+
+func forgotten(h record.HandOver) []string {
+	out := []string{
+		"With the old CA alone: x509, certificate signed by unknown authority.",
+		"With an old token: 401 Unauthorized. With an old client certificate: the same.",
+	}
+	if moved(h) {
+		out = append(out, "With the old endpoint "+code(h.OldEndpoint)+": timeouts or connection refused.")
+	}
+	return append(out, "GKE has no way back: each is mended by updating it, in any order, at any time.")
+}

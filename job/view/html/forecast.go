@@ -1,0 +1,114 @@
+package html
+
+import (
+	"cmp"
+	"slices"
+
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
+)
+
+// forecast is what is to come, rotation by rotation: in a long one a cluster has
+// several.
+func (m *maker) forecast(f sim.Forecast) storyView {
+	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every, Clusters: f.Clusters})
+	v.Months, v.Lanes, v.Count = nil, nil, len(f.Turns)
+	v.Curve = m.days(f)
+	v.Summary = m.summary(f.Story, v.Curve)
+	v.Notes = m.texts(m.Notes)
+	ways := map[fleet.Ref]*storyLane{}
+	var order []fleet.Ref
+	for _, t := range f.Turns {
+		m.turn(&v, t)
+		if ways[t.Cluster] == nil {
+			ways[t.Cluster] = &storyLane{who: whoIs(t.Cluster)}
+			order = append(order, t.Cluster)
+		}
+		m.draw(ways[t.Cluster], t, v.Axis)
+	}
+	if len(order) <= mostLanes {
+		for _, ref := range order {
+			v.Lanes = append(v.Lanes, *ways[ref])
+		}
+	}
+	if v.Count <= foldRows {
+		v.join()
+	}
+	m.left(&v, f)
+	return v
+}
+
+// turn puts a rotation into the calendar.
+func (m *maker) turn(v *storyView, t sim.Turn) {
+	r := storyRow{
+		who:     whoIs(t.Cluster),
+		Started: m.at(t.Start), Nodes: m.at(t.NodesDone), Done: m.at(t.Completed), Over: m.at(t.Verified),
+		Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
+	}
+	switch {
+	case t.Late():
+		r.Waited = "starts after its deadline, " + words.Day(t.Deadline)
+	case t.Before:
+		r.Waited = "in flight already"
+	}
+	v.put(m.month(t.Start), r)
+}
+
+// draw adds a rotation to its cluster's way.
+func (m *maker) draw(l *storyLane, t sim.Turn, a axis) {
+	steps := []view.Step{
+		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)}, {At: t.HandedOver, Kind: string(record.RecreatingNodes)},
+		{At: t.NodesDone, Kind: string(record.UpdatingClients)}, {At: t.Completed, Kind: string(record.Completing)},
+	}
+	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })
+	for i, s := range steps {
+		end := cmp.Or(t.Verified, a.To)
+		if i+1 < len(steps) {
+			end = steps[i+1].At
+		}
+		if end.After(a.From) && end.After(s.At) {
+			l.Bars = append(l.Bars, a.bar(s.Kind, s.At, end))
+		}
+	}
+	said := "starts " + m.At(t.Start)
+	if !t.Completed.IsZero() {
+		said += ", completes " + m.At(t.Completed)
+	}
+	if !t.Verified.IsZero() {
+		l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(t.Verified)})
+	}
+	l.Alt = cmp.Or(l.Alt, l.Name+": ") + said + ". "
+}
+
+// days draws how many are in flight, day by day.
+func (m *maker) days(f sim.Forecast) curve {
+	var points []point
+	for _, d := range f.Days {
+		points = append(points, point{d.Date, d.InFlight})
+	}
+	c := draw(points, f.From, f.To)
+	c.Peak, c.PeakAt = f.Peak, m.at(f.PeakAt)
+	c.Alt = c.said()
+	return c
+}
+
+// left is what will not be rotated, and what prevents it.
+func (m *maker) left(v *storyView, f sim.Forecast) {
+	var items []item
+	list := view.NotRotated(f)
+	slices.SortStableFunc(list, func(a, b sim.Left) int { // those of which nobody can tell come last
+		return cmp.Or(view.CompareSet(a.Due, b.Due), view.CompareSet(a.Deadline, b.Deadline))
+	})
+	for _, l := range list {
+		it := item{who: whoIs(l.Cluster), Text: m.Left(l), Note: "Prevented by " + words.Harmless(view.Blame(l))}
+		if l.Late {
+			it.Note += ". Its deadline passes"
+		}
+		items = append(items, it)
+	}
+	v.Left, v.MoreLeft = inSight(items, mostItems)
+	v.LeftBy = words.Day(f.To)
+}

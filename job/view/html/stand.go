@@ -1,0 +1,194 @@
+package html
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+)
+
+// standings are the clusters by where they stand: what was rotated last, what is
+// due next, of those that wait the next to start.
+func standings(p view.Plan) []view.Cluster {
+	var out []view.Cluster
+	for _, s := range view.Stands {
+		part := p.In(s)
+		if s == view.Waiting {
+			slices.SortStableFunc(part, func(a, b view.Cluster) int { return view.CompareSet(a.Opens(), b.Opens()) })
+		}
+		out = append(out, part...)
+	}
+	return out
+}
+
+// carriesOut says whether what was decided was also done: in observe mode, only
+// in the book.
+func (m *maker) carriesOut() bool { return m.Command == "run" || m.Command == "simulate" }
+
+func (m *maker) count(s view.Stand) int {
+	n := 0
+	for _, x := range m.stands {
+		if x.Stand == s {
+			n++
+		}
+	}
+	return n
+}
+
+// bar is the fleet in proportion.
+func (m *maker) bar() []segment {
+	var out []segment
+	x := 0.0
+	for _, s := range view.Stands {
+		if n := m.count(s); n > 0 {
+			w := percent(float64(n), float64(len(m.stands)))
+			out = append(out, segment{s, m.title(s), n, x, w})
+			x += w
+		}
+	}
+	return out
+}
+
+func percent(part, whole float64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(int(part/whole*10000)) / 100
+}
+
+// title names a state as a heading does.
+func (m *maker) title(s view.Stand) string {
+	switch s {
+	case view.NeedsAction:
+		return "Needs people"
+	case view.DoNow:
+		if m.carriesOut() && m.Mode != "observe" {
+			return "Not carried out"
+		}
+		return "Would be done now"
+	case view.InFlight:
+		return "In flight"
+	case view.Waiting:
+		return "Waiting"
+	case view.Rotated:
+		return "Rotated"
+	case view.NotDue:
+		return "Not due"
+	}
+	return "Not selected"
+}
+
+// sentence says how the fleet is, in one breath.
+func (m *maker) sentence() string {
+	if len(m.stands) == 0 {
+		return cmp.Or(m.silent("No cluster was seen: %s did not answer."), "No cluster was seen.")
+	}
+	var parts []string
+	add := func(n int, one, many string) {
+		if n > 0 {
+			parts = append(parts, words.Plural(n, one, many))
+		}
+	}
+	people, flying := m.count(view.NeedsAction), m.count(view.InFlight)
+	add(people, "cluster needs people", "clusters need people")
+	add(m.count(view.DoNow), "would move now", "would move now")
+	if flying > 0 && people+m.count(view.DoNow) == 0 {
+		add(flying, "rotation is in flight", "rotations are in flight")
+	} else {
+		add(flying, "is in flight", "are in flight")
+	}
+	if at, n := m.nextStart(); !at.IsZero() {
+		parts = append(parts, "the next start is "+m.At(at))
+	} else if n > 0 {
+		add(n, "waits", "wait")
+	}
+	silent := m.silent("%s did not answer")
+	if silent != "" {
+		parts = append(parts, silent)
+	}
+	if len(parts) == 0 {
+		return m.allWell()
+	}
+	text := words.Listed(parts, "and")
+	if people == 0 && silent == "" {
+		return "Nothing needs people: " + text + "."
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// allWell is the sentence of a fleet in which nothing is to be done.
+func (m *maker) allWell() string {
+	text := "All " + words.Plural(len(m.stands), "cluster is", "clusters are") + " in order"
+	if len(m.stands) == 1 {
+		text = "The one cluster is in order"
+	}
+	var next time.Time
+	for _, s := range m.stands {
+		if s.Stand != view.NotSelected && view.CompareSet(s.Decision.Due.At, next) < 0 {
+			next = s.Decision.Due.At
+		}
+	}
+	if !next.IsZero() {
+		text += "; the next is due " + words.Day(next)
+	}
+	return text + "."
+}
+
+// nextStart is the soonest start that calendars know of, and how many wait.
+func (m *maker) nextStart() (at time.Time, n int) {
+	for _, s := range m.stands {
+		if s.Stand != view.Waiting || s.Phase != "" {
+			continue
+		}
+		n++
+		if opens := s.Opens(); s.OpensByTime() && opens.After(m.Now) && view.CompareSet(opens, at) < 0 {
+			at = opens
+		}
+	}
+	return at, n
+}
+
+// silent tells of projects that did not answer.
+func (m *maker) silent(form string) string {
+	n := m.plan.Silent()
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(form, words.Plural(n, "project", "projects"))
+}
+
+// lede is what the sentence leaves out and nobody may miss.
+func (m *maker) lede(v content) []string {
+	var out []string
+	book := m.Result.Fleet.Book
+	if n := view.BreakerOpen(book.Fleet, m.Policy.MaxFailed); n > 0 {
+		out = append(out, fmt.Sprintf("The breaker is open: %s nobody has acknowledged, so nothing new starts (MAX_FAILED=%d).",
+			words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), m.Policy.MaxFailed))
+	}
+	for _, h := range book.Fleet.Holds {
+		if h.Cluster.IsZero() && view.Standing(h.Until, m.Now) {
+			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+h.Reason))
+		}
+	}
+	if n := len(v.Clients); n > 0 {
+		text := "The clients of " + words.Plural(n, "cluster", "clusters") + " must be updated"
+		if by := cmp.Or(v.Clients[0].Ends.Text, v.Clients[0].GKE.Text); by != "" {
+			text += ", the first before " + by
+		}
+		out = append(out, text+".")
+	}
+	if i := slices.IndexFunc(v.Pace, func(p pace) bool { return p.Late != "" }); i >= 0 {
+		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+" would start later than is safe.")
+	}
+	if !book.Known && len(m.stands) > 0 {
+		out = append(out, "No book was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+	}
+	if m.Result.Busy != "" {
+		out = append(out, "Another run was at work, so this one changed nothing.")
+	}
+	return out
+}

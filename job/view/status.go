@@ -1,0 +1,294 @@
+package view
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
+)
+
+// Status is what the book holds.
+type Status struct {
+	Now       time.Time              `json:"now"`
+	Env       string                 `json:"env"`
+	Known     bool                   `json:"bookKnown"`
+	LastRun   *record.RunNote        `json:"lastRun"`
+	Lease     *pass.Holder           `json:"lease"` // the run at work; null: none
+	Slots     map[string]record.Slot `json:"slots"`
+	InFlight  []Flight               `json:"inFlight"` // in the order of their names
+	Holds     []Hold                 `json:"holds"`
+	Approvals []record.Approval      `json:"approvals"`
+	Requests  []record.Request       `json:"requests"`
+	Failures  []record.Failure       `json:"failures"`
+	Blocked   map[string]reason.Code `json:"blocked"`
+	Waves     map[string]time.Time   `json:"waves"`
+
+	Policy Policy      `json:"-"`
+	Book   record.Book `json:"-"`
+}
+
+// Flight is a rotation in flight, by its record.
+type Flight struct {
+	Cluster        string               `json:"cluster"`
+	Phase          record.Phase         `json:"phase"`
+	Since          Time                 `json:"since"`
+	AttemptID      string               `json:"attemptId"`
+	Attempt        int                  `json:"attempt"`
+	Origin         record.Origin        `json:"origin"`
+	Carry          bool                 `json:"carry"`
+	Reason         reason.Code          `json:"reason"`
+	Failed         string               `json:"failed"`
+	Stuck          bool                 `json:"stuck"`
+	Emergency      bool                 `json:"emergency"`
+	Wave           string               `json:"wave"`
+	OldCA          *fleet.CA            `json:"oldCA"`
+	NewCA          *fleet.CA            `json:"newCA"`
+	HandedOverAt   Time                 `json:"handedOverAt"`
+	GKECompletesAt Time                 `json:"gkeCompletesAt"` // by itself, from then on
+	Entered        map[string]time.Time `json:"entered"`
+
+	Rotation record.Rotation `json:"-"`
+	// Needs is why it waits for people; "" when it does not.
+	Needs reason.Code `json:"-"`
+}
+
+// Hold is a person's stop.
+type Hold struct {
+	Cluster string    `json:"cluster"` // "all" for the fleet
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+	Until   Time      `json:"until"`
+}
+
+// Idle is an idle cluster that waits for people, by what the book holds.
+type Idle struct {
+	Ref     fleet.Ref // zero: only its name is on record
+	Cluster string
+	Why     reason.Code
+	Detail  fact.Text // nil when the reason says it all
+	Since   time.Time // zero: not known
+}
+
+// Story is all that is known of one cluster.
+type Story struct {
+	Now      time.Time         `json:"now"`
+	Cluster  string            `json:"cluster"`
+	Decision *Cluster          `json:"decision"` // null when GKE was not asked
+	InFlight *Flight           `json:"inFlight"`
+	Rotation *record.Rotation  `json:"rotation"` // the record as it is stored
+	Holds    []Hold            `json:"holds"`
+	Approved []record.Approval `json:"approvals"`
+	Requests []record.Request  `json:"requests"`
+	History  []record.Record   `json:"history"` // newest first
+
+	Ref    fleet.Ref      `json:"-"`
+	Policy *policy.Policy `json:"-"`
+	Book   record.Book    `json:"-"`
+}
+
+// StatusOf is the status by the book; holder is the run at work, or nil.
+func StatusOf(book record.Book, holder *pass.Holder, now time.Time, p *policy.Policy) Status {
+	doc := book.Fleet
+	s := Status{
+		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder,
+		Slots: filled(doc.Slots), InFlight: []Flight{},
+		Holds: holdsOf(doc, fleet.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests),
+		Failures: listed(doc.Failures),
+		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Book: book,
+	}
+	if !doc.LastRun.At.IsZero() {
+		s.LastRun = &doc.LastRun
+	}
+	for wave, notes := range doc.Waves {
+		s.Waves[wave] = notes.Last()
+	}
+	for _, r := range book.Rotations {
+		s.InFlight = append(s.InFlight, flightOf(r))
+	}
+	slices.SortFunc(s.InFlight, func(a, b Flight) int { return cmp.Compare(a.Cluster, b.Cluster) })
+	return s
+}
+
+// filled is never null in JSON.
+func filled[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return m
+}
+
+// StoryOf is one cluster's story; d is nil when GKE was not asked.
+func StoryOf(
+	book record.Book, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy,
+) Story {
+	s := Story{
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref), Approved: []record.Approval{},
+		Requests: []record.Request{},
+		History:  listed(history), Ref: ref, Policy: p, Book: book,
+	}
+	if d != nil {
+		c := clusterOf(*d, book, now)
+		s.Decision = &c
+	}
+	if r, ok := book.Rotations[ref]; ok {
+		f := flightOf(r)
+		s.InFlight, s.Rotation = &f, &r
+	}
+	for _, a := range book.Fleet.Approvals {
+		if a.Cluster == ref {
+			s.Approved = append(s.Approved, a)
+		}
+	}
+	for _, q := range book.Fleet.Requests {
+		if q.Cluster == ref {
+			s.Requests = append(s.Requests, q)
+		}
+	}
+	return s
+}
+
+func flightOf(r record.Rotation) Flight {
+	f := Flight{
+		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID,
+		Attempt: r.AttemptNo,
+		Origin:  r.Origin, Carry: r.Carry, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
+		Emergency: r.Emergency, Wave: r.Wave,
+		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt},
+		GKECompletesAt: Time{GKECompletes(r)},
+		Entered:        map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
+	}
+	if !r.BlockedSince.IsZero() {
+		f.Needs = cmp.Or(f.Needs, r.Reason)
+	}
+	for _, tr := range r.Transitions {
+		f.Entered[string(tr.Phase)] = tr.At.UTC()
+	}
+	return f
+}
+
+// holdsOf gives the holds that bind the cluster; all of them for none.
+func holdsOf(doc record.FleetDoc, ref fleet.Ref) []Hold {
+	out := []Hold{}
+	for _, h := range doc.Holds {
+		name := "all"
+		if !h.Cluster.IsZero() {
+			name = h.Cluster.String()
+		}
+		if ref.IsZero() || h.Cluster.IsZero() || h.Cluster == ref {
+			out = append(out, Hold{name, h.By, h.Reason, h.At.UTC(), Time{h.Until}})
+		}
+	}
+	return out
+}
+
+// Ahead is when the completion of a rotation can come at the soonest.
+type Ahead struct {
+	Known bool // else nobody can tell yet
+	// Asked: the gates of the completion were asked, and Gates are those that bind.
+	Asked bool
+	Gates []string
+	// Calendar says in which the completion happens, where no gate was asked.
+	Calendar string
+	From     time.Time // zero: no time is known
+}
+
+// CompletionAhead is that of the rotation in flight: by the gates where they were
+// asked, else by soak and calendars, which an emergency shortens.
+func (s Story) CompletionAhead() Ahead {
+	p, r, c := s.Policy, s.InFlight.Rotation, Cluster{}
+	if s.Decision != nil {
+		c = *s.Decision
+	}
+	d := c.Decision
+	if r.Phase == record.UpdatingClients && len(d.Gates) > 0 {
+		a := Ahead{Known: true, Asked: true, From: c.Opens()}
+		for _, v := range Shut(d.Gates) {
+			a.Gates = append(a.Gates, v.Gate)
+		}
+		return a
+	}
+	if r.HandedOverAt.IsZero() || r.Emergency || r.Urgent || d.Emergency || d.Urgent {
+		return Ahead{}
+	}
+	at, own := policy.CompletionAhead(p, d.Cluster, r, s.Now)
+	a := Ahead{Known: true, Calendar: "COMPLETE_WINDOW=" + p.CompleteWindow.String(), From: at}
+	if own {
+		a.Calendar = "the cluster's own window where it is zonal"
+	}
+	return a
+}
+
+// Standing says whether what somebody said until then still stands; zero is
+// without end.
+func Standing(until, now time.Time) bool { return until.IsZero() || now.Before(until) }
+
+// Oldest are the rotations in flight, the oldest first.
+func (s Status) Oldest() []Flight {
+	list := slices.Clone(s.InFlight)
+	slices.SortStableFunc(list, func(a, b Flight) int {
+		x, y := a.Rotation, b.Rotation
+		return cmp.Or(x.StartedAt().Compare(y.StartedAt()), x.Cluster.Compare(y.Cluster))
+	})
+	return list
+}
+
+// HasClients says that clients of the cluster have something to do.
+func (f Flight) HasClients() bool { return !f.HandedOverAt.IsZero() && f.Phase != record.Verifying }
+
+// Failed are failures that nobody has acknowledged, of attempts that are closed:
+// those in flight stand for themselves.
+func Failed(book record.Book) []Idle {
+	var out []Idle
+	for _, f := range book.Fleet.Failures {
+		if r, ok := book.Rotations[f.Cluster]; !ok || r.AttemptID != f.Attempt {
+			out = append(out, Idle{Ref: f.Cluster, Cluster: f.Cluster.String(), Why: f.What, Since: f.At})
+		}
+	}
+	return out
+}
+
+// Blocked are the idle clusters that wait for people, as the last run left them:
+// those whose starts are taken back again and again, and those due and blocked.
+func Blocked(doc record.FleetDoc) []Idle {
+	var out []Idle
+	for _, name := range slices.Sorted(maps.Keys(doc.Tries)) {
+		if often := doc.Tries[name].OftenWithdrawn(); len(often) > 0 {
+			out = append(out, Idle{Cluster: name, Why: reason.CallWithdrawn, Detail: often})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
+		// What waits for others is said once, by them; a label beside what people said.
+		if why := doc.Blocked[name]; why.Info().Standing != reason.BehindOthers && why != reason.HeldByLabel {
+			out = append(out, Idle{Cluster: name, Why: why})
+		}
+	}
+	return out
+}
+
+// BreakerOpen is how many failures have opened the breaker; 0: it is closed.
+func BreakerOpen(doc record.FleetDoc, maxFailed int) int {
+	if n := len(doc.Failures); n >= maxFailed {
+		return n
+	}
+	return 0
+}
+
+// Whose says who started a rotation that is not ours, and who carries it; "" of
+// our own.
+func Whose(r record.Rotation) string {
+	switch {
+	case r.Origin != record.Foreign:
+		return ""
+	case r.Carry:
+		return "started by somebody else, carried by us"
+	}
+	return "started by somebody else, watched"
+}

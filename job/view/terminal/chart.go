@@ -1,0 +1,263 @@
+package terminal
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/record"
+)
+
+// mostLanes is how many clusters have a line of their own in the timeline;
+// larger fleets are shown as heaps.
+const mostLanes = 30
+
+// marks stand for what a cluster does, in the timeline.
+var marks = []struct {
+	kind, mark, text string
+	style            style
+}{
+	{view.StepDue, "·", "due and waiting", dim}, {string(record.Starting), "s", "starting", cyan},
+	{string(record.RecreatingNodes), "n", "nodes", yellow}, {string(record.UpdatingClients), "u", "updating clients", yellow},
+	{string(record.Completing), "c", "completing", plain}, {string(record.Verifying), "v", "verifying", plain},
+	{view.StepVerified, "✓", "verified", green},
+}
+
+// lane is one cluster's way through the simulation.
+type lane struct {
+	view.Lane
+	name string
+}
+
+// at is what the cluster did at the end of a stretch of time; "" for nothing.
+func (l lane) at(from, to time.Time) string {
+	kind := ""
+	for _, s := range l.Steps {
+		if s.At.Before(to) {
+			kind = s.Kind
+			if kind == view.StepVerified && s.At.Before(from) {
+				kind = ""
+			}
+		}
+	}
+	return kind
+}
+
+// scale divides the story's time into marks.
+type scale struct {
+	from time.Time
+	mark time.Duration
+	n    int
+}
+
+func (sc scale) start(i int) time.Time { return sc.from.Add(time.Duration(i) * sc.mark) }
+
+var markLengths = []time.Duration{
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 48 * time.Hour, 96 * time.Hour, 168 * time.Hour,
+}
+
+// scaleFor finds the finest scale that fits into so many columns.
+func scaleFor(from, to time.Time, room int) scale {
+	room = max(room, 10)
+	for _, m := range markLengths {
+		if n := int((to.Sub(from) + m - 1) / m); n <= room {
+			return scale{from, m, max(n, 1)}
+		}
+	}
+	m := (to.Sub(from)/time.Duration(room) + 24*time.Hour).Truncate(24 * time.Hour)
+	return scale{from, m, int(to.Sub(from)/m) + 1}
+}
+
+// timeline draws what happened when.
+func (g *page) timeline(s sim.Story) {
+	names, label := view.ShortNames(s), 9
+	var lanes []lane
+	for _, l := range view.Lanes(ranked(s), s.Changes) {
+		lanes = append(lanes, lane{l, names[l.Cluster]})
+		label = max(label, cells(names[l.Cluster]))
+	}
+	if len(lanes) == 0 {
+		return
+	}
+	if len(lanes) > mostLanes {
+		label = 16
+	}
+	label = min(label, g.width/3)
+	sc := scaleFor(s.From, lastOf(s, lanes), g.width-label-2)
+	g.line("")
+	if len(lanes) > mostLanes {
+		g.heaps(lanes, sc, label)
+		return
+	}
+	used := map[string]bool{}
+	var lines []string
+	for _, l := range lanes {
+		text := ""
+		for i := range sc.n {
+			kind := l.at(sc.start(i), sc.start(i+1))
+			used[kind] = true
+			text += markOf(kind)
+		}
+		lines = append(lines, pad(words.CutLeft(l.name, label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
+	}
+	g.axis(sc, label, legend(used))
+	for _, l := range lines {
+		g.line("%s", l)
+	}
+}
+
+func markOf(kind string) string {
+	for _, m := range marks {
+		if m.kind == kind {
+			return m.mark
+		}
+	}
+	return " "
+}
+
+// tint colours runs of marks.
+func (g *page) tint(text string) string {
+	out := ""
+	for text != "" {
+		mark, _ := utf8.DecodeRuneInString(text)
+		rest, look := strings.TrimLeft(text, string(mark)), plain
+		for _, m := range marks {
+			if m.mark == string(mark) {
+				look = m.style
+			}
+		}
+		out += g.paint(look, text[:len(text)-len(rest)])
+		text = rest
+	}
+	return out
+}
+
+// lastOf is where the timeline ends: with the last event, unless somebody
+// still waits.
+func lastOf(s sim.Story, lanes []lane) time.Time {
+	last := s.From
+	for _, l := range lanes {
+		if l.Outcome != sim.Verified {
+			return s.To
+		}
+		if at := l.Steps[len(l.Steps)-1].At; at.After(last) {
+			last = at
+		}
+	}
+	return last.Add(time.Hour)
+}
+
+func legend(used map[string]bool) string {
+	var out []string
+	for _, m := range marks {
+		if used[m.kind] {
+			out = append(out, strings.ReplaceAll(m.mark+" "+m.text, " ", hard))
+		}
+	}
+	return strings.Join(out, " "+hard)
+}
+
+// axis writes the legend and the dates above the marks.
+func (g *page) axis(sc scale, label int, legend string) {
+	g.para(0, plain, "One"+hard+"mark"+hard+"is"+hard+markText(sc.mark)+": "+hard+legend)
+	dates := make([]rune, 0, sc.n)
+	month := time.Month(0)
+	for i := range sc.n {
+		t := g.In(sc.start(i))
+		before := g.In(sc.start(i - 1))
+		if t.Format(time.DateOnly) == before.Format(time.DateOnly) && i > 0 || len(dates) > i {
+			if len(dates) <= i {
+				dates = append(dates, ' ')
+			}
+			continue
+		}
+		text := t.Format("2 ")
+		if t.Month() != month {
+			text = t.Format("Jan 2 ")
+		}
+		if i+len(text)-1 > sc.n && i > 0 {
+			dates = append(dates, ' ')
+			continue
+		}
+		month = t.Month()
+		dates = append(dates, []rune(text)...)
+	}
+	g.line("%s  %s", strings.Repeat(" ", label), g.paint(dim, strings.TrimRight(string(dates), " ")))
+}
+
+func markText(d time.Duration) string {
+	if d%(24*time.Hour) == 0 {
+		return strings.ReplaceAll(words.Plural(int(d/(24*time.Hour)), "day", "days"), " ", hard)
+	}
+	return strings.ReplaceAll(words.Lasting(d), " ", hard)
+}
+
+// heaps draws a large fleet: how many clusters stood where, mark by mark.
+func (g *page) heaps(lanes []lane, sc scale, label int) {
+	g.axis(sc, label, fmt.Sprintf("full height is all %d clusters that were due; at the right the most at one time", len(lanes)))
+	for _, r := range []struct {
+		text  string
+		style style
+		kinds []string
+	}{
+		{"due, waiting", plain, []string{view.StepDue}},
+		{"starting, nodes", yellow, []string{string(record.Starting), string(record.RecreatingNodes)}},
+		{"updating clients", yellow, []string{string(record.UpdatingClients)}},
+		{"completing", plain, []string{string(record.Completing), string(record.Verifying)}},
+		{"verified so far", green, []string{view.StepVerified}},
+	} {
+		counts := make([]int, sc.n)
+		for i := range sc.n {
+			for _, l := range lanes {
+				if slices.Contains(r.kinds, l.at(sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
+					counts[i]++
+				}
+			}
+		}
+		most := slices.Max(counts)
+		if most == 0 {
+			continue
+		}
+		text, number := spark(counts, len(lanes)), fmt.Sprintf(" %d", most)
+		if len(number) > g.width-label-2-sc.n {
+			text, number = strings.TrimRight(text, " "), ""
+		}
+		g.line("%s  %s%s", pad(words.CutLeft(r.text, label), label), g.paint(r.style, text), number)
+	}
+}
+
+// spark draws numbers as columns, a full one for all; one of many is still seen.
+func spark(numbers []int, all int) string {
+	bars, text := []rune(" ▁▂▃▄▅▆▇█"), ""
+	for _, n := range numbers {
+		text += string(bars[(n*8+all-1)/all])
+	}
+	return text
+}
+
+// inFlight draws how many rotations are in flight, in as many marks as fit.
+func (g *page) inFlight(f view.Forecast) {
+	if f.Peak.InFlight == 0 {
+		return
+	}
+	each := max((len(f.Days)+g.width-5)/(g.width-4), 1)
+	var most []int
+	for part := range slices.Chunk(f.Days, each) {
+		most = append(most, slices.MaxFunc(part, func(a, b view.Day) int { return a.InFlight - b.InFlight }).InFlight)
+	}
+	mark := "a mark a day"
+	if each > 1 {
+		mark = fmt.Sprintf("a mark is %d days", each)
+	}
+	g.heading(bold, "IN FLIGHT")
+	g.line("  %s", g.paint(cyan, strings.TrimRight(spark(most, f.Peak.InFlight), " ")))
+	days := f.Play.Days
+	first, last := days[0].Date.Format("02 Jan 2006"), days[len(days)-1].Date.Format("02 Jan 2006")
+	g.line("%s", g.paint(dim, strings.TrimRight("  "+first+strings.Repeat(" ", max(len(most)-2*len(first), 3))+last, " ")))
+	g.para(2, plain, fmt.Sprintf("at most %d, first on %s; %d of MAX_ACTIVE=%d slots at most; %s", f.Peak.InFlight, g.At(f.Peak.At.Time), f.Peak.Slots, f.Peak.Of, mark))
+}

@@ -1,0 +1,185 @@
+package terminal
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
+)
+
+// Explain shows every gate of one cluster, what the decision rests on and what
+// people can do. cluster is a name as [view.Find] understands it; the error says
+// which names are near.
+func Explain(w io.Writer, p view.Plan, cluster string, o Options) error {
+	ref, err := view.Find(p.Refs(), cluster)
+	if err != nil {
+		return err
+	}
+	g := newPage(o, p.Now)
+	for _, c := range p.Clusters {
+		if c.Decision.Cluster.Ref == ref {
+			g.explain(c, p.Book)
+		}
+	}
+	if !p.Book.Known {
+		g.line("")
+		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown.")
+	}
+	return g.send(w)
+}
+
+func (g *page) explain(c view.Cluster, book record.Book) {
+	d := c.Decision
+	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
+	g.parts(plain, "At "+g.headTime(g.Now))
+	g.line("")
+	g.para(2, plain, g.Sentence(d.Reason, d.Message))
+	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" && strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
+		g.para(2, plain, s)
+	}
+	g.advice(2, next(d.Reason, c.Cluster, book.Fleet.Env))
+	g.line("")
+	g.facts(c)
+	g.saidByGKE(c, book)
+	if len(d.Gates) > 0 {
+		g.heading(bold, "GATES")
+		g.gates(d.Gates)
+	}
+	g.line("")
+	g.para(0, plain, g.promise(d))
+}
+
+// facts are what the decision rests on.
+func (g *page) facts(v view.Cluster) {
+	d, c := v.Decision, v.Decision.Cluster
+	for i, ca := range c.Bundle.CAs {
+		label := "CA"
+		if i > 0 {
+			label = "new CA"
+		}
+		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires), expiry(ca.Expires, g.Now)))
+	}
+	if c.Bundle.Problem != "" {
+		g.fact("CA", clean(c.Bundle.Problem))
+	}
+	switch due := d.Due; {
+	case due.Is:
+		g.fact("due", "since "+words.Day(due.At)+": "+clean(due.Why)+"; late from "+words.Day(due.Deadline))
+	case !due.At.IsZero():
+		g.fact("due", "not before "+words.Day(due.At)+": "+clean(due.Why))
+	}
+	g.fact("window", g.windowNow(v))
+	for _, e := range c.Maintenance.Exclusions {
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start), words.Day(e.Span.End)))
+	}
+	if d.Wave != "" {
+		g.fact("wave", clean(d.Wave))
+	}
+	if d.Emergency {
+		g.fact("state", "emergency: too near to expiry to wait")
+	}
+	if d.Urgent {
+		g.fact("state", "urgent: compromised, by ROTATOR_URGENT")
+	}
+}
+
+// saidByGKE is what GKE says beside the certificate, and where that contradicts
+// it. It decides nothing.
+func (g *page) saidByGKE(v view.Cluster, book record.Book) {
+	c := v.Decision.Cluster
+	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
+		words := append([]string{string(c.Status)}, c.Conditions...)
+		g.fact("GKE", clean(strings.Join(words, ", ")))
+	}
+	for _, m := range v.Mismatches {
+		g.fact("mismatch", clean(m))
+	}
+	if at := book.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
+		g.fact("insight", "read "+g.At(at)+": no mismatch")
+	}
+}
+
+func expiry(t, now time.Time) string {
+	if t.Before(now) {
+		return "expired " + words.Lasting(now.Sub(t)) + " ago"
+	}
+	return "expires in " + words.Lasting(t.Sub(now))
+}
+
+// windowNow says when the cluster's maintenance policy allows node work.
+func (g *page) windowNow(c view.Cluster) string {
+	m, n := c.Decision.Cluster.Maintenance, c.NextWindow
+	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW")
+	switch {
+	case m.Problem != "":
+		return clean(m.Problem)
+	case n == nil:
+		return text + "; does not open within 400 days"
+	case c.WindowOpen && n.End.IsZero():
+		return text + "; open, without end"
+	case c.WindowOpen:
+		return text + "; open until " + g.At(n.End.Time)
+	}
+	return text + "; opens " + g.At(n.Start)
+}
+
+// mostGates is how many gates are shown before open ones are only counted: a
+// cluster with a hundred pools asks a thousand.
+const mostGates = 60
+
+func (g *page) gates(gates []policy.Verdict) {
+	var rs []row
+	counted := 0
+	for _, v := range gates {
+		if len(gates) > mostGates && v.Open {
+			counted++
+			continue
+		}
+		r := row{name: clean(v.Gate), what: "open", style: green, text: g.Say(v.Message)}
+		switch {
+		case v.Lifted:
+			r.what, r.style = "lifted", yellow
+			r.text = words.Joined(g.Sentence(v.Reason, v.Message), "not binding now")
+		case !v.Open:
+			r.what, r.style = "closed", red
+			r.text = g.Sentence(v.Reason, v.Message)
+			r.code = string(v.Reason)
+			switch at := g.At(v.OpensAt); {
+			case at == "":
+				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
+			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
+				r.text = words.Joined(r.text, "may open "+at)
+			}
+		}
+		if g.width < narrow && r.code != "" { // no room for a column
+			r.text, r.code = r.text+" ["+r.code+"]", ""
+		}
+		rs = append(rs, r)
+	}
+	if counted > 0 {
+		g.para(2, plain, words.Plural(counted, "gate is", "gates are")+" open; those that are not:")
+	}
+	shown := min(len(rs), mostGates)
+	g.rows(g.fit(g.names(rs[:shown]), rs[:shown]), rs[:shown])
+	if n := len(rs) - shown; n > 0 {
+		g.para(2, plain, fmt.Sprintf("and %d more: --format json", n))
+	}
+}
+
+// promise is until when the decision stands.
+func (g *page) promise(d policy.Decision) string {
+	if d.NextChange.IsZero() {
+		if on := d.Reason.Info().WaitsOn.String(); on != "" {
+			return "No passing of time changes this decision; it waits on " + on + "."
+		}
+		return "No passing of time changes this decision: somebody must act, or GKE."
+	}
+	return "With unchanged inputs this decision stands until " + g.At(d.NextChange) + "."
+}

@@ -1,0 +1,269 @@
+package terminal
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
+)
+
+// mostRows is how many rows a section shows before it counts the rest.
+const mostRows = 25
+
+// Plan shows what a run at that time would do, and why not: what is most
+// pressing on top. The error is the writer's.
+func Plan(w io.Writer, p view.Plan, o Options) error {
+	g := newPage(o, p.Now)
+	g.planHead(p)
+	g.atWork(p.Lease)
+	needs, env := p.In(view.NeedsAction), p.Policy.Env
+	people := slices.Concat(g.idleRows(view.Failed(p.Book), env), g.peopleRows(needs, env))
+	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(p.In(view.Waiting))
+	names := g.names(people, doing, flying, waiting)
+	g.section(red, "NEEDS PEOPLE", names, people)
+	g.breaker(p.Book.Fleet, p.Policy)
+	g.section(green, "WOULD DO NOW", names, doing)
+	g.section(bold, "IN FLIGHT", names, flying)
+	g.section(yellow, "WAITING", names, waiting)
+	idle := slices.Concat(p.In(view.Rotated), p.In(view.NotDue))
+	g.notDue(idle)
+	if out := p.In(view.NotSelected); len(out) > 0 {
+		var names []string
+		for _, c := range out {
+			names = append(names, clean(c.Cluster))
+		}
+		g.heading(bold, "NOT SELECTED")
+		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
+	}
+	g.unread(p.Unread, env)
+	if len(p.Clusters)+len(p.Unread) == 0 {
+		g.line("")
+		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+clean(strings.Join(p.Policy.Projects, ", "))+".")
+	}
+	g.capacity(p.Capacity())
+	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
+		g.line("")
+		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
+	}
+	return g.send(w)
+}
+
+func (g *page) planHead(p view.Plan) {
+	mode := ""
+	switch g.o.Mode {
+	case "observe":
+		mode = "observe: nothing will be sent"
+	case "act":
+		mode = "act: a run sends this"
+	}
+	silent := ""
+	if n := p.Silent(); n > 0 {
+		silent = fmt.Sprintf(" (%d did not answer in full)", n)
+	}
+	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
+		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project", "projects")+silent)
+	if !p.Book.Known {
+		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+	}
+}
+
+func (g *page) heading(s style, title string) {
+	g.line("\n%s", g.paint(s, title))
+}
+
+// section writes at most mostRows rows and counts the rest by their codes.
+func (g *page) section(s style, title string, names int, rs []row) {
+	if len(rs) == 0 {
+		return
+	}
+	g.heading(s, title)
+	shown := min(len(rs), mostRows)
+	g.rows(g.fit(names, rs[:shown]), rs[:shown])
+	if rest := rs[shown:]; len(rest) > 0 {
+		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", len(rest), tally(rest)))
+	}
+}
+
+// tally counts rows by code, the most frequent first.
+func tally(rs []row) string {
+	count := map[string]int{}
+	for _, r := range rs {
+		count[cmp.Or(r.code, r.what)]++
+	}
+	return countsOf(count)
+}
+
+func countsOf(count map[string]int) string {
+	var names []string
+	for name := range count {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", count[name], name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (g *page) peopleRows(cs []view.Cluster, env string) []row {
+	var rs []row
+	for _, c := range cs {
+		d := c.Decision
+		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message), next: next(d.Reason, c.Cluster, env)}
+		if why := c.Trouble; why != "" && why != d.Reason {
+			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
+			r.code, r.next = string(why), next(why, c.Cluster, env)
+		}
+		if r.next == "" {
+			if s := d.Reason.Info().Sentence; len(d.Message) > 0 {
+				r.text = words.Joined(r.text, s)
+			}
+			r.next = words.Unbroken(view.ToExplain, d.Cluster.Ref.String(), "")
+		}
+		rs = append(rs, r)
+	}
+	// The same general advice is given once, below the last of its rows.
+	for i := range rs {
+		if i+1 < len(rs) && rs[i].next == rs[i+1].next && i+1 < mostRows {
+			rs[i].next = ""
+		}
+	}
+	return rs
+}
+
+func (g *page) doingRows(cs []view.Cluster) []row {
+	var rs []row
+	for _, c := range cs {
+		d := c.Decision
+		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message), style: green}
+		switch d.Action {
+		case policy.Start:
+			r.text = words.Joined(r.text, g.openUntil(d.Gates))
+		case policy.Recreate:
+			r.text = words.Joined(r.text, "pools "+poolNames(d.Pools))
+		case policy.Update:
+			r.what, r.style = "note", plain
+			if d.Close != "" {
+				r.what = "close"
+			}
+			if d.Rotation != nil && d.Close == "" && d.Phase != "" {
+				r.text = string(d.Phase) + ": " + r.text
+			}
+		}
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+func poolNames(pools []string) string {
+	var names []string
+	for _, p := range pools {
+		names = append(names, cmp.Or(clean(p), "the control plane (Autopilot)"))
+	}
+	return strings.Join(names, ", ")
+}
+
+// openUntil says which window lets a start go, where it is not always open.
+// Slot and emergency stand in the message already.
+func (g *page) openUntil(gates []policy.Verdict) string {
+	for _, v := range gates {
+		if v.Gate == "window" && v.Open && !v.Changes.IsZero() {
+			return g.Say(v.Message) + " open until " + g.At(v.Changes)
+		}
+	}
+	return ""
+}
+
+func (g *page) flyingRows(cs []view.Cluster) []row {
+	var rs []row
+	for _, c := range cs {
+		d := c.Decision
+		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message), code: string(d.Reason)})
+	}
+	return rs
+}
+
+func (g *page) waitingRows(cs []view.Cluster) []row {
+	var rs []row
+	for _, c := range cs {
+		d := c.Decision
+		when := g.At(c.Opens())
+		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
+		if when == "" {
+			when = c.WaitsFor()
+		} else if !c.OpensByTime() {
+			when += "+" // and then another gate
+		}
+		if n := c.OtherGates(); n > 0 {
+			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"), " ", hard))
+		}
+		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
+		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
+			r.next = next(d.Reason, c.Cluster, "")
+		}
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+func (g *page) notDue(cs []view.Cluster) {
+	if len(cs) == 0 {
+		return
+	}
+	g.heading(bold, "NOT DUE")
+	name, due := clean(cs[0].Cluster), words.Day(cs[0].Decision.Due.At)
+	if len(cs) == 1 {
+		g.para(2, plain, "1 cluster: "+name+" on "+due)
+		return
+	}
+	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(cs), name, due))
+}
+
+func (g *page) unread(unread []fleet.Unread, env string) {
+	if len(unread) == 0 {
+		return
+	}
+	g.heading(red, "NOT SEEN")
+	for i, u := range unread {
+		if i == mostRows {
+			g.para(2, plain, fmt.Sprintf("and %d more: --format json", len(unread)-i))
+			break
+		}
+		where := "project " + clean(u.Project)
+		if u.Location != "" {
+			where += ", " + clean(u.Location)
+		}
+		g.para(2, plain, where+": "+strings.TrimSuffix(clean(u.Reason), ".")+".")
+	}
+	g.para(2, plain, "Clusters there are unknown, not gone.")
+	g.advice(2, next(reason.NotReadable, "", env))
+}
+
+// capacity shows whether the limits are enough for what is due, wave by wave.
+func (g *page) capacity(waves []view.Capacity) {
+	var rs []row
+	for _, w := range waves {
+		r := row{name: clean(w.Wave), what: fmt.Sprintf("%d due", w.Due), style: green}
+		pace, done := "one start at most", "no end in sight"
+		if w.AWeek != "" {
+			pace = w.AWeek + " starts a week under every cap"
+		}
+		if !w.Done.IsZero() {
+			done = "done about " + words.Day(w.Done)
+		}
+		r.text = words.Joined(pace, done, "latest safe date "+words.Day(w.Latest))
+		if w.Late != "" {
+			r.style, r.code, r.next = red, "capacity-short", w.Raise
+			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)
+		}
+		rs = append(rs, r)
+	}
+	g.section(bold, "CAPACITY", g.names(rs), rs)
+}

@@ -1,0 +1,282 @@
+package terminal
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
+)
+
+// StatusCluster tells the story of one cluster: each phase of the rotation in
+// flight with its evidence, what is still ahead, what people said, and earlier
+// attempts, newest first. The error is the writer's.
+func StatusCluster(w io.Writer, s view.Story, o Options) error {
+	g := newPage(o, s.Now)
+	if s.InFlight != nil {
+		g.rotation(s)
+	} else {
+		g.idleCluster(s)
+	}
+	if s.Decision != nil {
+		g.saidByGKE(*s.Decision, s.Book)
+	}
+	g.line("")
+	g.peopleLines(s)
+	g.before(s.History)
+	return g.send(w)
+}
+
+func (g *page) idleCluster(s view.Story) {
+	g.parts(bold, clean(s.Cluster), "no rotation in flight", "times are "+g.Name())
+	g.line("")
+	if s.Decision == nil {
+		g.para(2, plain, "GKE was not asked; "+words.Unbroken(view.ToExplain, s.Cluster, "")+" asks it.")
+		return
+	}
+	d := s.Decision.Decision
+	g.para(2, plain, g.Sentence(d.Reason, d.Message))
+	g.advice(2, next(d.Reason, s.Cluster, s.Policy.Env))
+	g.line("")
+	g.facts(*s.Decision)
+}
+
+func (g *page) rotation(s view.Story) {
+	r, f := s.InFlight.Rotation, s.InFlight
+	whose := view.Whose(r)
+	if whose == "" {
+		whose = "started by this tool"
+		if r.Origin == record.Claimed {
+			whose += " and accepted late"
+		}
+		if len(r.Transitions) > 0 {
+			whose += " (run " + clean(r.Transitions[0].Run) + ")"
+		}
+	}
+	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(g.Now.Sub(f.Since.Time)), fmt.Sprintf("attempt %d", f.Attempt), whose, "times are "+g.Name())
+	if c := s.Decision; c != nil && (c.Message != "" || c.Reason != "") {
+		g.para(2, plain, g.Sentence(c.Reason, c.Decision.Message))
+		g.advice(2, next(c.Reason, f.Cluster, s.Policy.Env))
+	}
+	g.line("")
+	rs := g.phaseRows(s)
+	g.rows(g.fit(g.names(rs), rs), rs)
+	g.room(f.GKECompletesAt.Time)
+	g.line("")
+	g.fact("old CA", caText(r.Baseline.CA))
+	if r.New.Fingerprint != "" {
+		g.fact("new CA", caText(r.New))
+		g.advice(2, "what clients must update: "+words.Unbroken(view.ToHandOver, f.Cluster, ""))
+	}
+}
+
+// caText is a CA's short fingerprint and its life.
+func caText(ca fleet.CA) string {
+	return fmt.Sprintf("%s  %s to %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires))
+}
+
+// phaseRows are the five phases: what was, what is, what can be soonest.
+func (g *page) phaseRows(s view.Story) []row {
+	r, ahead := s.InFlight.Rotation, map[record.Phase]string{
+		record.UpdatingClients: "when every pool is recreated",
+		record.Completing:      g.completionAhead(s),
+		record.Verifying:       "when only the new CA is left",
+	}
+	left := map[record.Phase]time.Time{}
+	for _, stay := range view.Stays(r, g.Now) {
+		left[stay.Phase] = stay.Left
+	}
+	var rs []row
+	for i, phase := range record.Phases {
+		at := r.Entered(phase)
+		current, passed := phase == r.Phase, i < slices.Index(record.Phases, r.Phase)
+		out := row{name: string(phase)}
+		switch {
+		case current:
+			out.what, out.style = g.At(at), bold
+			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
+		case passed && !at.IsZero():
+			out.what = g.At(at)
+			out.text = words.Joined(words.Lasting(left[phase].Sub(at)), g.evidence(phase, s))
+		case passed:
+			out.text = "not seen by us"
+		default:
+			out.text = ahead[phase]
+		}
+		rs = append(rs, out)
+	}
+	return rs
+}
+
+// evidence is what the record holds about a phase.
+func (g *page) evidence(phase record.Phase, s view.Story) string {
+	r := s.InFlight.Rotation
+	switch phase {
+	case record.Starting:
+		text := clean(r.StartOp.Operation)
+		if r.StartOp.Done() {
+			text += " done"
+		}
+		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" && c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
+			text = words.Joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(c.Decision.Cluster.Endpoint))
+		}
+		return text
+	case record.RecreatingNodes:
+		return g.poolEvidence(r)
+	case record.UpdatingClients:
+		return "handed over " + g.At(r.HandedOverAt)
+	case record.Completing:
+		if r.Call != nil && r.Call.Kind == record.CallComplete {
+			return words.Joined(string(r.Call.State), clean(r.Call.Operation), clean(r.Call.RawError))
+		}
+	case record.Verifying:
+		if r.CompletedBy != "" {
+			return "completed by " + clean(r.CompletedBy)
+		}
+	}
+	return ""
+}
+
+func (g *page) poolEvidence(r record.Rotation) string {
+	names := slices.Clone(r.PoolsSeen)
+	for name := range r.Pools {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var said []string
+	for _, name := range names {
+		w := r.Pools[name]
+		text := cmp.Or(clean(name), "control plane")
+		switch {
+		case w.Done():
+			text += " done " + g.At(w.EndedAt)
+		case w.LeftToGKE != "":
+			text += " left to GKE: " + clean(w.LeftToGKE)
+		case w.Operation != "" && w.LastError == "":
+			text += " under way since " + g.At(w.StartedAt) + " (" + clean(w.Operation) + ")"
+		case w.LastError != "":
+			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"), clean(w.LastError))
+		default:
+			text += " waits"
+		}
+		said = append(said, text)
+	}
+	const few = 12
+	if n := len(said) - few; n > 0 {
+		said = append(said[:few], fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(said, " · ")
+}
+
+// completionAhead says when the completion can come at the soonest: by the
+// gates where they were asked, else by soak and calendars.
+func (g *page) completionAhead(s view.Story) string {
+	a := s.CompletionAhead()
+	last, names := g.At(a.From), strings.Join(a.Gates, ", ")
+	switch {
+	case !a.Known:
+		return "when the soak is over and a window is open"
+	case a.Asked && names == "":
+		return "with the next run: every gate is open"
+	case a.Asked && last == "":
+		return "waits for " + names
+	case a.Asked:
+		return "not before " + last + " (" + names + ")"
+	case last == "":
+		return a.Calendar + " does not open outside freezes"
+	}
+	return "not before " + last + " (SOAK=" + fleet.Days(s.Policy.Soak) + ", then " + a.Calendar + ")"
+}
+
+// room is how much time GKE leaves.
+func (g *page) room(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	left, look := words.Lasting(at.Sub(g.Now))+" of room.", plain
+	if !at.After(g.Now) {
+		left, look = "that is now: it waits only for nodes and its window.", yellow
+	}
+	g.para(2, look, "GKE completes it by itself from "+g.At(at)+": "+left)
+}
+
+// peopleLines are approvals, holds and requests about the cluster.
+func (g *page) peopleLines(s view.Story) {
+	approved, hold := "", ""
+	for _, a := range s.Approved {
+		if view.Standing(a.Until, g.Now) {
+			approved = words.Joined(approved, "to "+string(a.Kind)+" "+byWhom(a.Said))
+		}
+	}
+	if s.InFlight != nil {
+		for _, a := range s.InFlight.Rotation.Approvals {
+			approved = words.Joined(approved, "used to "+string(a.Kind)+" "+byWhom(a.Said))
+		}
+	}
+	need := "APPROVAL=" + string(s.Policy.Approval)
+	if s.Policy.Approval == policy.ApproveNone {
+		need += ", not needed"
+	}
+	for _, h := range s.Holds {
+		if view.Standing(h.Until.Time, g.Now) {
+			if hold = byWhom(record.Said{By: h.By, Reason: h.Reason}); !h.Until.IsZero() {
+				hold += ", " + g.until(h.Until.Time)
+			}
+		}
+	}
+	if s.Decision != nil {
+		d := s.Decision.Decision
+		for _, v := range d.Gates {
+			if v.Gate == "approval" && v.Open && len(v.Message) > 0 && approved == "" { // the book knows nothing of it
+				approved = "by label " + policy.LabelApprove + " on the cluster"
+			}
+		}
+		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))
+	}
+	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+cmp.Or(hold, "none"))
+	for _, q := range s.Requests {
+		g.fact("", string(q.Kind)+" asked for "+g.At(q.At)+" "+byWhom(q.Said))
+	}
+}
+
+// before are the earlier attempts.
+func (g *page) before(history []record.Record) {
+	const few = 10
+	label := "before"
+	for i, rec := range history {
+		if i == few {
+			g.fact("", fmt.Sprintf("and %d more: --format json", len(history)-few))
+			break
+		}
+		r := rec.Rotation
+		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
+		if !r.StartedAt().IsZero() {
+			text += " after " + words.Lasting(rec.ClosedAt.Sub(r.StartedAt()))
+		}
+		if r.New.Fingerprint != "" {
+			text += fmt.Sprintf(": %s -> %s", short(r.Baseline.CA.Fingerprint), short(r.New.Fingerprint))
+		}
+		if rec.CompletedBy != "" {
+			text += ", completed by " + clean(rec.CompletedBy)
+		}
+		for _, f := range rec.Findings {
+			if f != "" {
+				text += "; " + clean(f)
+			}
+		}
+		g.fact(label, text)
+		label = ""
+	}
+	if len(history) == 0 {
+		g.fact(label, "no earlier attempt on record")
+	}
+}
