@@ -163,7 +163,7 @@ func TestScreenshots(t *testing.T) {
 		{"report-dark.png", 1200, 1900, []string{"--blink-settings=preferredColorScheme=0"}},
 		{"report-phone.png", 390, 1500, []string{"--force-device-scale-factor=2"}},
 	} {
-		file := filepath.Join("..", "..", "docs", shot.name)
+		file := filepath.Join("..", "..", "..", "docs", shot.name)
 		if *update {
 			take(t, page, file, shot.width, shot.height, shot.flags)
 		} else if info, err := os.Stat(file); err != nil || info.Size() > 130_000 {

@@ -27,7 +27,7 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 			ways[t.Cluster] = &storyLane{who: whoIs(t.Cluster)}
 			order = append(order, t.Cluster)
 		}
-		m.draw(ways[t.Cluster], t, v.Axis)
+		m.addTurn(ways[t.Cluster], t, v.Axis)
 	}
 	if len(order) <= mostLanes {
 		for _, ref := range order {
@@ -57,28 +57,18 @@ func (m *maker) turn(v *storyView, t sim.Turn) {
 	v.put(m.month(t.Start), r)
 }
 
-// draw adds a rotation to its cluster's way.
-func (m *maker) draw(l *storyLane, t sim.Turn, a axis) {
+// addTurn adds a rotation to its cluster's way.
+func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 	steps := []view.Step{
-		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)}, {At: t.HandedOver, Kind: string(record.RecreatingNodes)},
-		{At: t.NodesDone, Kind: string(record.UpdatingClients)}, {At: t.Completed, Kind: string(record.Completing)},
+		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)},
+		{At: t.HandedOver, Kind: string(record.RecreatingNodes)}, {At: t.NodesDone, Kind: string(record.UpdatingClients)},
+		{At: t.Completed, Kind: string(record.Completing)}, {At: t.Verified, Kind: view.StepVerified},
 	}
 	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })
-	for i, s := range steps {
-		end := cmp.Or(t.Verified, a.To)
-		if i+1 < len(steps) {
-			end = steps[i+1].At
-		}
-		if end.After(a.From) && end.After(s.At) {
-			l.Bars = append(l.Bars, a.bar(s.Kind, s.At, end))
-		}
-	}
+	l.Bars = append(l.Bars, a.steps(steps)...)
 	said := "starts " + m.At(t.Start)
 	if !t.Completed.IsZero() {
 		said += ", completes " + m.At(t.Completed)
-	}
-	if !t.Verified.IsZero() {
-		l.Bars = append(l.Bars, bar{Kind: "verified", X: a.x(t.Verified)})
 	}
 	l.Alt = cmp.Or(l.Alt, l.Name+": ") + said + ". "
 }
@@ -89,10 +79,7 @@ func (m *maker) days(f sim.Forecast) curve {
 	for _, d := range f.Days {
 		points = append(points, point{d.Date, d.InFlight})
 	}
-	c := draw(points, f.From, f.To)
-	c.Peak, c.PeakAt = f.Peak, m.at(f.PeakAt)
-	c.Alt = c.said()
-	return c
+	return m.draw(points, f.From, f.To, point{f.PeakAt, f.Peak})
 }
 
 // left is what will not be rotated, and what prevents it.

@@ -84,7 +84,7 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 	for _, l := range lanes {
 		drawn[l.Cluster] = true
 		if len(lanes) <= mostLanes {
-			v.Lanes = append(v.Lanes, m.storyLane(l, v.Axis, s.To))
+			v.Lanes = append(v.Lanes, m.storyLane(l, v.Axis))
 		}
 	}
 	for _, c := range list {
@@ -175,20 +175,10 @@ func (v *storyView) join() {
 }
 
 // storyLane draws one cluster's way: due and waiting, then phase by phase.
-func (m *maker) storyLane(way view.Lane, a axis, end time.Time) storyLane {
-	l := storyLane{who: whoIs(way.Cluster)}
+func (m *maker) storyLane(way view.Lane, a axis) storyLane {
+	l := storyLane{who: whoIs(way.Cluster), Bars: a.steps(way.Steps)}
 	var said []string
-	for i, s := range way.Steps {
-		to := end
-		if i+1 < len(way.Steps) {
-			to = way.Steps[i+1].At
-		}
-		switch {
-		case s.Kind == view.StepVerified:
-			l.Bars = append(l.Bars, bar{Kind: s.Kind, X: a.x(s.At)})
-		case s.Kind != "" && to.After(s.At):
-			l.Bars = append(l.Bars, a.bar(s.Kind, s.At, to))
-		}
+	for _, s := range way.Steps {
 		if s.Says != "" {
 			said = append(said, strings.ReplaceAll(s.Says, "-", " ")+" "+m.At(s.At))
 		}
@@ -198,6 +188,24 @@ func (m *maker) storyLane(way view.Lane, a axis, end time.Time) storyLane {
 	}
 	l.Alt = l.Name + ": " + strings.Join(said, ", ")
 	return l
+}
+
+// steps draws each step until the next, the last of them until the end.
+func (a axis) steps(steps []view.Step) []bar {
+	var bars []bar
+	for i, s := range steps {
+		to := a.To
+		if i+1 < len(steps) {
+			to = steps[i+1].At
+		}
+		switch {
+		case s.Kind == view.StepVerified:
+			bars = append(bars, bar{Kind: s.Kind, X: a.x(s.At)})
+		case s.Kind != "" && to.After(s.At) && to.After(a.From):
+			bars = append(bars, a.bar(s.Kind, s.At, to))
+		}
+	}
+	return bars
 }
 
 // curve counts what is in flight after every change.
@@ -222,18 +230,11 @@ func (m *maker) curve(s sim.Story) curve {
 			peak = p
 		}
 	}
-	c := draw(points, s.From, s.To)
-	c.Peak, c.PeakAt = peak.n, m.at(peak.at)
-	c.Alt = c.said()
-	return c
-}
-
-func (c curve) said() string {
-	return fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
+	return m.draw(points, s.From, s.To, peak)
 }
 
 // draw makes the curve's paths, in a box of 1000 by 100.
-func draw(points []point, from, to time.Time) curve {
+func (m *maker) draw(points []point, from, to time.Time, peak point) curve {
 	most := 1
 	for _, p := range points {
 		most = max(most, p.n)
@@ -253,5 +254,7 @@ func draw(points []point, from, to time.Time) curve {
 		}
 	}
 	b.WriteString("H1000")
-	return curve{Line: b.String(), Area: b.String() + "V100H0Z"}
+	c := curve{Line: b.String(), Area: b.String() + "V100H0Z", Peak: peak.n, PeakAt: m.at(peak.at)}
+	c.Alt = fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
+	return c
 }
