@@ -17,7 +17,7 @@ import (
 // said it; or an error that says why it means nothing here and what to do.
 // The document is not changed. Said.At is the present.
 
-// Hold stops every mutating call of ours: for one cluster, or for all when ref
+// SayHold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
 func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
@@ -59,7 +59,7 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 	return out
 }
 
-// Release ends the hold on one cluster, or the one on all when ref is zero.
+// SayRelease ends the hold on one cluster, or the one on all when ref is zero.
 func SayRelease(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
 	in := func(h record.Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
 	at := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && in(h) })
@@ -107,7 +107,7 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 	return some(names)
 }
 
-// Approve is a yes to what the cluster waits for: the completion of the
+// SayApprove is a yes to what the cluster waits for: the completion of the
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
@@ -179,7 +179,7 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 		a.CA.Short()), nil
 }
 
-// Retry acknowledges what failed or is stuck and lets the next run try again;
+// SayRetry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
 func SayRetry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
@@ -244,7 +244,7 @@ func anyPoolTrouble(r record.Rotation) bool {
 	return false
 }
 
-// Adopt makes a rotation that somebody else started ours to carry to its end;
+// SayAdopt makes a rotation that somebody else started ours to carry to its end;
 // r is nil when it is not on record yet.
 func SayAdopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
@@ -265,7 +265,7 @@ func SayAdopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, record.Who(said)), nil
 }
 
-// Rotate makes a cluster due now, whatever the age of its CA. All other gates
+// SayRotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
 func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
@@ -290,7 +290,7 @@ func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation
 	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
 }
 
-// Close ends our record of a rotation without touching GKE, and acknowledges
+// SayClose ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
 func SayClose(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	failures := failuresOf(f, ref)

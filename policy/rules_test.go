@@ -118,7 +118,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		}
 		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
 		p, f := plain(), fleetOf(c, &r)
-		if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev")); err != nil {
+		if err := p.Waves.UnmarshalText([]byte("env=dev")); err != nil {
 			t.Fatal(err)
 		}
 		f.Clusters[0].Labels = map[string]string{"env": "dev"}
@@ -243,7 +243,7 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 
 func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 	p := plain()
-	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
 	prod := idleCluster(shopRef)
@@ -261,7 +261,7 @@ func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 
 func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 	p := plain()
-	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
 	prod := idleCluster(shopRef)
@@ -290,7 +290,7 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 // for people, and keeps no wave shut.
 func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
 	p := plain()
-	if err := (*fleet.Waves)(&p.Waves).UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
 	prod, dev := idleCluster(shopRef), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"})

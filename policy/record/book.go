@@ -153,7 +153,7 @@ type Record struct {
 	Said        Said      `json:"said,omitzero"` // close: who ended it
 }
 
-// held gives the hold that binds the cluster now.
+// Held gives the hold that binds the cluster now.
 func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 	var found Hold
 	ok := false
@@ -167,7 +167,7 @@ func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 	return found, ok
 }
 
-// closedOurs finds the newest attempt of ours on this very CA that was closed
+// ClosedOurs finds the newest attempt of ours on this very CA that was closed
 // although its start took, or may have taken, effect.
 func (b Book) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
@@ -182,7 +182,7 @@ func (b Book) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	return Record{}, false
 }
 
-// askedOf gives the request of that kind for this very attempt.
+// AskedOf gives the request of that kind for this very attempt.
 func (f FleetDoc) AskedOf(kind RequestKind, r Rotation) *Request {
 	for _, q := range slices.Backward(f.Requests) {
 		if q.Kind == kind && q.Cluster == r.Cluster && q.Attempt == r.AttemptID {
@@ -192,7 +192,7 @@ func (f FleetDoc) AskedOf(kind RequestKind, r Rotation) *Request {
 	return nil
 }
 
-// asked gives the newest request of that kind that still fits the cluster.
+// Asked gives the newest request of that kind that still fits the cluster.
 func (f FleetDoc) Asked(kind RequestKind, c fleet.Cluster) *Request {
 	for _, q := range slices.Backward(f.Requests) {
 		if q.Kind == kind && q.Cluster == c.Ref && (q.ClusterID == "" || q.ClusterID == c.ID) &&
@@ -203,6 +203,7 @@ func (f FleetDoc) Asked(kind RequestKind, c fleet.Cluster) *Request {
 	return nil
 }
 
+// MayHaveStarted reports whether a start of the attempt may have had its effect.
 func MayHaveStarted(r Rotation) bool {
 	for _, c := range r.Settled {
 		if c.Kind == CallStart && c.MayHaveTaken() {
@@ -212,7 +213,7 @@ func MayHaveStarted(r Rotation) bool {
 	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
 }
 
-// noteWave adds what a wave verified. Of waves that the settings named once the
+// NoteWave adds what a wave verified. Of waves that the settings named once the
 // one that has rested longest is forgotten.
 func (f *FleetDoc) NoteWave(wave string, note WaveNote) {
 	f.Waves[wave] = f.Waves[wave].With(note)
@@ -234,7 +235,7 @@ func (f FleetDoc) Lean() FleetDoc {
 	return f
 }
 
-// clone copies what After changes.
+// Clone copies what After changes.
 func (f FleetDoc) Clone() FleetDoc {
 	f.Slots = CloneMap(f.Slots)
 	f.Waves = CloneMap(f.Waves)
@@ -246,6 +247,7 @@ func (f FleetDoc) Clone() FleetDoc {
 	return f
 }
 
+// CloneMap copies a map, and makes one where there is none.
 func CloneMap[K comparable, V any](m map[K]V) map[K]V {
 	if m == nil {
 		return map[K]V{}
@@ -253,17 +255,18 @@ func CloneMap[K comparable, V any](m map[K]V) map[K]V {
 	return maps.Clone(m)
 }
 
-// verified reports whether one new CA was left, and compared with before.
+// Verified reports whether one new CA was left, and compared with before.
 func (as ClosedAs) Verified() bool {
 	return as == Completed || as == CompletedElsewhere || as == CompletedWithFindings
 }
 
-// short keeps what people say within its room.
+// Short keeps what people say within its room.
 func (s Said) Short() Said {
 	s.By, s.Reason = fact.Clip(s.By, MaxBy), fact.Clip(s.Reason, MaxWhy)
 	return s
 }
 
+// Who names the person, as stated.
 func Who(s Said) string {
 	if s.By == "" {
 		return "somebody unnamed"

@@ -2,5 +2,5 @@ package record
 
 import "gke-credential-rotator/policy/fact"
 
-// clip keeps a message within what a document allows.
+// Clip keeps a message within what a document allows.
 func Clip(s string) string { return fact.Clip(s, MaxMessage) }

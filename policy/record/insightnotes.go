@@ -57,6 +57,7 @@ func (b Book) InsightRead(c fleet.Cluster) time.Time {
 	return note.At
 }
 
+// InsightNote is the last read of the cluster's place.
 func (f FleetDoc) InsightNote(c fleet.Cluster) InsightNote {
 	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
 }

@@ -21,7 +21,7 @@ const (
 	Room = SendWithin + CallTimeout + Late
 )
 
-// Back-off after a refusal: the first, second and every later one.
+// BackOff is how long the next try waits after a refusal: the first, second and every later one.
 var BackOff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 // Sizes of what is stored. Texts are counted as JSON has them, so what is
@@ -46,5 +46,5 @@ const (
 	MaxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
 )
 
-// failuresBeforePeople: that many failures of one thing end our own tries.
+// FailuresBeforePeople is how many failures of one thing end our own tries.
 const FailuresBeforePeople = 3

@@ -232,7 +232,7 @@ func (c Call) MayHaveTaken() bool {
 // Sent says whether the call may have reached GKE.
 func (c Call) Sent() bool { return c.State != Withdrawn }
 
-// clone makes a copy that shares nothing that is ever changed.
+// Clone makes a copy that shares nothing that is ever changed.
 func (r Rotation) Clone() Rotation {
 	r.Transitions = slices.Clone(r.Transitions)
 	r.PoolCalls = maps.Clone(r.PoolCalls)
@@ -280,7 +280,7 @@ func (r Rotation) NodesDoneAt() time.Time {
 	return last
 }
 
-// anyUnsettled says whether any call may still be on its way.
+// AnyUnsettled says whether any call may still be on its way.
 func (r Rotation) AnyUnsettled(now time.Time) bool {
 	for _, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
@@ -295,6 +295,7 @@ func (r Rotation) Unsettled(now time.Time) bool {
 	return r.Call != nil && r.Call.Sent() && !r.Call.MaySettle(now)
 }
 
+// RetirePool moves a node call out of its slot among those that are past.
 func (r *Rotation) RetirePool(pool string, call Call) {
 	r.PoolCalls = maps.Clone(r.PoolCalls)
 	delete(r.PoolCalls, pool)
@@ -304,6 +305,7 @@ func (r *Rotation) RetirePool(pool string, call Call) {
 	r.Remember(call)
 }
 
+// Remember adds a call to those that are past, of which the oldest are forgotten.
 func (r *Rotation) Remember(c Call) {
 	r.Settled = append(slices.Clone(r.Settled), c)
 	if n := len(r.Settled); n > MaxSettled {
@@ -311,7 +313,7 @@ func (r *Rotation) Remember(c Call) {
 	}
 }
 
-// nodesFrom is the time (GKE's clock) from which node work counts: the end of
+// NodesFrom is the time (GKE's clock) from which node work counts: the end of
 // the start operation, else a safe distance after the new CA was issued (GKE
 // sets notBefore back by an hour).
 func (r Rotation) NodesFrom() time.Time {
@@ -324,7 +326,7 @@ func (r Rotation) NodesFrom() time.Time {
 	return time.Time{}
 }
 
-// under records the policy that the last step was decided by, where it is not
+// Under records the policy that the last step was decided by, where it is not
 // the one that the rotation was started under.
 func (r *Rotation) Under(p *InForce) {
 	if p == nil || (r.InForce != nil && r.InForce.Digest == p.Digest && r.InForce.Tool == p.Tool) {

@@ -24,7 +24,7 @@ func (n WaveNotes) Last() time.Time {
 	return n[len(n)-1].At
 }
 
-// last is when the last cluster that was due no later than due was verified.
+// LastOf is when the last cluster that was due no later than due was verified.
 func (n WaveNotes) LastOf(due time.Time) time.Time {
 	for _, note := range slices.Backward(n) {
 		if !note.Due.After(due) {
@@ -34,7 +34,7 @@ func (n WaveNotes) LastOf(due time.Time) time.Time {
 	return time.Time{}
 }
 
-// with adds the newest note.
+// With adds the newest note.
 func (n WaveNotes) With(note WaveNote) WaveNotes {
 	out := slices.DeleteFunc(slices.Clone(n), func(x WaveNote) bool { return !x.Due.Before(note.Due) })
 	if len(out) >= MaxWaveNotes {

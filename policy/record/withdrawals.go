@@ -5,11 +5,12 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// withdrawnOften: so many calls in a row that were taken back before they were
+// WithdrawnOften is how many are no accident any more. So many calls in a row that were taken back before they were
 // sent are no accident any more: people hear, once a day, and the cluster goes
 // behind those whose calls go out.
 const WithdrawnOften = 2
 
+// WithdrawnText says so in words.
 func WithdrawnText(times int, why string) fact.Text {
 	return fact.Sayf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
@@ -31,6 +32,7 @@ func (t Try) OftenWithdrawn() fact.Text {
 	return WithdrawnText(t.Withdrawals, t.LastError)
 }
 
+// WithdrawnWhy is the cause of the newest of them.
 func (r *Rotation) WithdrawnWhy() string {
 	why := ""
 	for _, c := range r.Settled {
@@ -41,7 +43,7 @@ func (r *Rotation) WithdrawnWhy() string {
 	return why
 }
 
-// tried gives what came of the cluster's last starts, on this CA; nil: nothing.
+// Tried gives what came of the cluster's last starts, on this CA; nil: nothing.
 func (f *FleetDoc) Tried(c fleet.Cluster) *Try {
 	t, ok := f.Tries[c.Ref.String()]
 	if !ok || t.ClusterID != c.ID || t.CA != c.Bundle.Oldest().Fingerprint {
@@ -50,7 +52,7 @@ func (f *FleetDoc) Tried(c fleet.Cluster) *Try {
 	return &t
 }
 
-// follow lets an attempt count on from those before it that were taken back. If
+// Follow lets an attempt count on from those before it that were taken back. If
 // it is taken back, too, its record takes the place of theirs: nothing was sent.
 func (t *Try) Follow(r *Rotation) {
 	if t != nil && t.Withdrawals > 0 {
@@ -58,7 +60,7 @@ func (t *Try) Follow(r *Rotation) {
 	}
 }
 
-// noteWithdrawn remembers a start that was taken back, for the next one.
+// NoteWithdrawn remembers a start that was taken back, for the next one.
 func (t *Try) NoteWithdrawn(r *Rotation) {
 	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
 	t.LastError = fact.Clip(r.WithdrawnWhy(), MaxPoolError)
