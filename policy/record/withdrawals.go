@@ -5,7 +5,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// WithdrawnOften is how many are no accident any more. So many calls in a row that were taken back before they were
+// WithdrawnOften is how many calls in a row that were taken back before they were
 // sent are no accident any more: people hear, once a day, and the cluster goes
 // behind those whose calls go out.
 const WithdrawnOften = 2
