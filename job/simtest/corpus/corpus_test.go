@@ -17,9 +17,10 @@ var targets = []string{
 	"gke/FuzzCluster", "gke/FuzzRefusals",
 	"gke/gkesim/FuzzFilter", "gke/gkesim/FuzzFleet", "gke/gkesim/FuzzREST", "gke/gkesim/FuzzSim",
 	"gke/maintenance/FuzzMaintenance",
-	"job/FuzzEnvironment", "job/FuzzLog", "job/FuzzSettings", "job/FuzzSimulate",
+	"job/FuzzLog", "job/FuzzSimulate", "job/config/FuzzEnvironment", "job/config/FuzzSettings",
 	"job/view/terminal/FuzzClean",
-	"policy/FuzzBundle", "policy/FuzzDuration", "policy/FuzzLabels", "policy/FuzzRef", "policy/FuzzSelector", "policy/FuzzWaves",
+	"policy/FuzzLabels",
+	"policy/fleet/FuzzBundle", "policy/fleet/FuzzDuration", "policy/fleet/FuzzRef", "policy/fleet/FuzzSelector", "policy/fleet/FuzzWaves",
 	"policy/window/FuzzFreezes", "policy/window/FuzzParseWeekly", "policy/window/FuzzRecurring",
 	"state/FuzzDocument", "state/FuzzFirestoreDocument",
 }
