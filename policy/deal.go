@@ -17,11 +17,11 @@ type candidate struct {
 	ref      fleet.Ref
 	wave     int
 	deadline time.Time // see [Due.Deadline]
+	dueSince time.Time
 	often    bool      // its calls were taken back too often to be an accident
 	lost     bool      // on record, and not seen by this run
 	out      bool      // a First gate is shut: it takes no part
 	asks     bool      // idle, and asks the fleet gates
-	dueSince time.Time
 	holds    bool      // keeps later waves shut
 	excused  string    // why it is not verified, and yet keeps no wave shut
 	holdsEnd time.Time // when holds on it run out, in so far as they do
@@ -29,9 +29,12 @@ type candidate struct {
 
 // candidate is what the case alone says.
 func (k *Case) candidate() candidate {
-	t := k.Doc.Tried(k.Cluster)
-	return candidate{pressing: k.pressing(), ref: k.Cluster.Ref, wave: k.Wave, dueSince: k.Due.At, deadline: k.Due.Deadline,
-		often: t != nil && t.Withdrawals >= record.WithdrawnOften}
+	c := candidate{pressing: k.pressing(), ref: k.Cluster.Ref, wave: k.Wave, dueSince: k.Due.At, deadline: k.Due.Deadline}
+	if k.Due.Is {
+		t := k.Doc.Tried(k.Cluster)
+		c.often = t != nil && t.Withdrawals >= record.WithdrawnOften
+	}
+	return c
 }
 
 // deal is the second step: it asks the fleet gates, of what waits anyway as the

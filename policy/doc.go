@@ -32,7 +32,7 @@
 // # A Case
 //
 // A [Case] is one question of the first step: this cluster, this rotation or
-// none, this policy, this fleet document, now. newCase works out what everybody
+// none, this policy, this fleet document, now. caseOf works out what everybody
 // asks for: whether it is due, whether this is an emergency (due, and the CA ends
 // within EMERGENCY_BEFORE_EXPIRY) or urgent (a compromise that URGENT names), and
 // which wave it is in. All rules of one cluster are methods of Case or functions

@@ -77,9 +77,14 @@ type Case struct {
 	Fresh bool
 }
 
-// newCase gathers what the gates of one cluster share.
 func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) *Case {
-	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
+	k := caseOf(p, c, r, doc, run, now)
+	return &k
+}
+
+// caseOf gathers what the gates of one cluster share.
+func caseOf(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) Case {
+	k := Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
 	k.Due = p.due(c.Bundle, doc.Asked(record.RequestRotate, c), now)
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {

@@ -19,8 +19,10 @@ import (
 func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	all := make([]candidate, 0, len(f.Clusters)+len(f.Book.Rotations))
 	ds := make([]Decision, 0, cap(all))
+	var k Case // one after the other, for a fleet has thousands, and nobody keeps it
 	decide := func(c fleet.Cluster, r *record.Rotation, seen bool) {
-		d, who := own(newCase(p, c, r, &f.Book.Fleet, run, now), f, seen)
+		k = caseOf(p, c, r, &f.Book.Fleet, run, now)
+		d, who := own(&k, f, seen)
 		ds, all = append(ds, d), append(all, who)
 	}
 	seen := make(map[fleet.Ref]bool, len(f.Clusters))
