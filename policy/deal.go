@@ -29,7 +29,10 @@ type candidate struct {
 
 // candidate is what the case alone says.
 func (k *Case) candidate() candidate {
-	c := candidate{pressing: k.pressing(), ref: k.Cluster.Ref, wave: k.Wave, dueSince: k.Due.At, deadline: k.Due.Deadline}
+	c := candidate{
+		pressing: k.pressing(), ref: k.Cluster.Ref, wave: k.Wave,
+		dueSince: k.Due.At, deadline: k.Due.Deadline,
+	}
 	if k.Due.Is {
 		t := k.Doc.Tried(k.Cluster)
 		c.often = t != nil && t.Withdrawals >= record.WithdrawnOften

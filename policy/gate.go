@@ -83,7 +83,9 @@ func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDo
 }
 
 // caseOf gathers what the gates of one cluster share.
-func caseOf(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) Case {
+func caseOf(
+	p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time,
+) Case {
 	k := Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
 	k.Due = p.due(c.Bundle, doc.Asked(record.RequestRotate, c), now)
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)

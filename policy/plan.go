@@ -65,9 +65,9 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 }
 
 // Again decides once more on a fresh read, right before a call whose intent is
-// stored in r: the same cluster, the step's whole table of its own gates; those
-// over the fleet are not asked, for the stored intent already holds their answer. The call may be sent only if
-// the action is still the same.
+// stored in r: the same cluster, and the step's own table whole. The gates over the
+// fleet are not asked, for the stored intent already holds their answer. The call
+// may be sent only if the action is still the same.
 func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
 	k := newCase(p, fresh, &r, &doc, "", now)

@@ -53,7 +53,8 @@ type pending struct {
 
 func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
 	t := &tally{
-		policy: p, doc: doc, now: now, byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
+		policy: p, doc: doc, now: now,
+		byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
 		waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{},
 	}
 	for name, slot := range doc.Slots {
