@@ -201,7 +201,7 @@ func entry(t *testing.T, line string) map[string]any {
 func eventsInSource(t *testing.T) []string {
 	t.Helper()
 	var names []string
-	for _, file := range []string{"../policy/decision.go", "../job/pass/log.go"} {
+	for _, file := range []string{"../policy/event.go", "../job/pass/log.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {
 			t.Fatal(err)

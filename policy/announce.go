@@ -161,7 +161,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
 	for _, v := range gates {
 		switch {
 		case v.Open || v.Lifted:
-		case v.Gate == "slot" && s.next[d.Cluster.Ref]:
+		case v.Gate == GateSlot && s.next[d.Cluster.Ref]:
 			why = fact.Sayf(", as soon as a slot is free: %v", v.Message)
 		case v.OpensAt.IsZero():
 			return time.Time{}, nil

@@ -58,7 +58,10 @@ func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
 
 // waveCapacity deals the wave's starts out to slots.
 func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCapacity {
-	slices.SortFunc(cases, urgency)
+	slices.SortFunc(cases, func(a, b *Case) int {
+		x, y := a.candidate(), b.candidate()
+		return urgency(&x, &y)
+	})
 	w := WaveCapacity{Wave: name, Due: len(cases)}
 	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{}, locations: map[string][]time.Time{}}
 	var mean, sum time.Duration

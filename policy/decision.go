@@ -79,27 +79,6 @@ const (
 	SlotRelease SlotChange = "release"
 )
 
-// Event is something worth telling, logged under its name. deploy/ filters on
-// these names.
-type Event struct {
-	Name    string
-	Reason  reason.Code
-	Message fact.Text
-}
-
-// The events of one cluster.
-const (
-	EventPhaseChanged        = "phase_changed"
-	EventHandedOver          = "handed_over"
-	EventApprovalNeeded      = "approval_needed"
-	EventRotationStuck       = "rotation_stuck"
-	EventCAExpiring          = "ca_expiring"
-	EventBlocked             = "blocked"
-	EventForeignRotation     = "foreign_rotation"
-	EventCompletedExternally = "completed_externally"
-	EventActionFailed        = "action_failed"
-)
-
 // Verdict is what one gate says.
 type Verdict struct {
 	Gate    string

@@ -29,7 +29,7 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.Events = append(d.Events, Event{EventActionFailed, why, fact.Say(record.Clip(op.Error))})
+			d.event(actionFailed(why, fact.Say(op.Error)))
 		}
 		if call.State == record.Refused || why == reason.CompleteFailed {
 			backOff(r, k.Now)
@@ -62,7 +62,7 @@ func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 	}
 	k.enter(d, r, record.Verifying, why)
 	if why == reason.ElsewhereCompleted {
-		d.Events = append(d.Events, Event{EventCompletedExternally, why, sentence(why)})
+		d.event(completedExternally(sentence(why)))
 	}
 }
 
@@ -125,7 +125,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 	k.retire(r)
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
 	d.Action, d.Reason, d.Message = Update, why, sentence(why)
-	d.Events = append(d.Events, Event{EventPhaseChanged, why, fact.Sayf("%s: %v", as, d.Message)})
+	d.event(closed(as, why, d.Message))
 }
 
 // settledAt is when the last call on its way is settled.
@@ -181,7 +181,7 @@ func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 func (k *Case) fail(d *Decision, r *record.Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
-		d.Events = append(d.Events, Event{EventActionFailed, reason, sentence(reason)})
+		d.event(actionFailed(reason, sentence(reason)))
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 )
 
 // inFlight decides for a cluster whose rotation is on record: take in what GKE
-
 // shows, move at most one phase, then see whether a call is due.
 func (k *Case) inFlight(d *Decision) {
 	r := k.Rotation.Clone()
@@ -54,8 +53,7 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.Events = append(d.Events, Event{EventCompletedExternally, reason.ElsewhereCompleted,
-			fact.Say("completed, and another rotation started, since the last look")})
+		d.event(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
 		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -82,7 +80,7 @@ func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
 func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
 	move(r, p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
-	d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
+	d.event(phaseChanged(p, reason, d.Message))
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -117,8 +115,7 @@ func (k *Case) notStarted(d *Decision, r *record.Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.Events = append(d.Events,
-		Event{EventActionFailed, code, fact.Join(clause(code), fact.Say(why)).Clip(record.MaxMessage)})
+	d.event(actionFailed(code, fact.Join(clause(code), fact.Say(why))))
 	k.close(d, r, record.NotStarted, code)
 	d.Findings = append(d.Findings, record.Clip(why))
 }
@@ -148,7 +145,7 @@ func endpointChange(from, to string) string {
 
 func (k *Case) handOver(d *Decision, what fact.Text) {
 	d.Message = what
-	d.Events = append(d.Events, Event{EventHandedOver, d.Reason, what})
+	d.event(handedOver(d.Reason, what))
 }
 
 // updatingClients waits for soak, approval and the completion window.
@@ -185,6 +182,6 @@ func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
 	}
 	if v := askCompleteApproval(k); !v.Open {
 		r.AskedAt = k.Now
-		d.Events = append(d.Events, Event{EventApprovalNeeded, reason.ApprovalNeeded, v.Message})
+		d.event(approvalNeeded(v.Message))
 	}
 }

@@ -22,9 +22,8 @@ type Gate struct {
 	// First gates come before all others, which are not asked while one of
 	// them is shut: an idle cluster costs little.
 	First bool
-	// Fleet gates look at other clusters; they are asked in the order in which
-	// starts are dealt out.
-	Fleet bool
+	// Calendar gates are opened by time alone: their dates are told beforehand.
+	Calendar bool
 	// Fresh gates are too dear to ask for every cluster: they are asked only
 	// on the read right before the call.
 	Fresh bool
@@ -39,6 +38,21 @@ const (
 	IfLate         // not binding if waiting for it would pass expiry - 31 d
 	Reported       // shown, not binding
 	Lifted         // not binding
+	ByItself       // binds, but asks for less: its function knows of the moment
+)
+
+// The names of gates that are known outside the tables.
+const (
+	GateApproval    = "approval"
+	GateBreaker     = "breaker"
+	GateFit         = "fit"
+	GateHold        = "hold"
+	GateMaintenance = "maintenance"
+	GateSettled     = "settled"
+	GateSlot        = "slot"
+	GateSoak        = "soak"
+	GateTries       = "tries"
+	GateWindow      = "window"
 )
 
 // Case is one question: this cluster, this rotation, now. Gates look at
@@ -50,7 +64,6 @@ type Case struct {
 	Doc      *record.FleetDoc
 	Now      time.Time
 	Pool     *fleet.Pool // node gates: which pool
-	Tally    *Tally
 	Run      string
 
 	Due       Due
@@ -64,9 +77,16 @@ type Case struct {
 	Fresh bool
 }
 
-// newCase gathers what the gates of one cluster share.
 func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) *Case {
-	k := &Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
+	k := caseOf(p, c, r, doc, run, now)
+	return &k
+}
+
+// caseOf gathers what the gates of one cluster share.
+func caseOf(
+	p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time,
+) Case {
+	k := Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
 	k.Due = p.due(c.Bundle, doc.Asked(record.RequestRotate, c), now)
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
@@ -96,37 +116,37 @@ func (k *Case) ask(table []Gate, want func(Gate) bool, before ...Verdict) []Verd
 			n++
 		}
 	}
-	out := slices.Grow(before, n)
+	out, when := slices.Grow(before, n), k.pressing()
 	for _, g := range table {
 		if !want(g) {
 			continue
 		}
-		v := g.Ask(k)
-		v.Gate = g.Name
-		if v.Open && v.Reason == "" {
-			v.Reason = reason.GateOpen
-		}
-		v.Lifted = !v.Open && k.lifts(g, v)
-		out = append(out, v)
+		out = append(out, when.named(g.Name, g.Ask(k), g.Emergency, g.Urgent))
 	}
 	return out
 }
 
-func (k *Case) lifts(g Gate, v Verdict) bool {
-	if k.Urgent && g.Urgent != Binds {
-		return true
+// pressing is why a cluster may have no time to wait.
+type pressing struct {
+	emergency, urgent bool
+	late              time.Time // what opens only then does not bind an emergency
+}
+
+func (k *Case) pressing() pressing {
+	return pressing{k.Emergency, k.Urgent, k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)}
+}
+
+// named gives a gate's verdict its name, and lifts it as the gate gives way.
+func (p pressing) named(gate string, v Verdict, emergency, urgent Yield) Verdict {
+	v.Gate = gate
+	if v.Open && v.Reason == "" {
+		v.Reason = reason.GateOpen
 	}
-	if !k.Emergency {
-		return false
+	yields := func(y Yield) bool {
+		return y == Reported || y == Lifted || y == IfLate && (v.OpensAt.IsZero() || v.OpensAt.After(p.late))
 	}
-	switch g.Emergency {
-	case Reported, Lifted:
-		return true
-	case IfLate:
-		late := k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)
-		return v.OpensAt.IsZero() || v.OpensAt.After(late)
-	}
-	return false
+	v.Lifted = !v.Open && (p.emergency && yields(emergency) || p.urgent && yields(urgent))
+	return v
 }
 
 // firstShut gives the first verdict that binds.
@@ -152,9 +172,7 @@ func soonest(times ...time.Time) time.Time {
 
 func anyGate(Gate) bool     { return true }
 func firstGate(g Gate) bool { return g.First }
-func ownGate(g Gate) bool   { return !g.First && !g.Fleet && !g.Fresh }
-func fleetGate(g Gate) bool { return g.Fleet }
-func freshGate(g Gate) bool { return !g.Fleet }
+func ownGate(g Gate) bool   { return !g.First && !g.Fresh }
 
 func isOpen(message fact.Text, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}

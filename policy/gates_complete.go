@@ -16,16 +16,16 @@ var CompleteGates = []Gate{
 	{Name: "carry", Ask: askCarry},
 	{Name: "status", Ask: askHealthy},
 	{Name: "operation", Ask: askOperation},
-	{Name: "settled", Ask: askSettled},
-	{Name: "hold", Ask: askHold},
+	{Name: GateSettled, Ask: askSettled},
+	{Name: GateHold, Ask: askHold},
 	{Name: "label-hold", Ask: askLabels},
 	{Name: "pools", Ask: askPoolsDone},
-	{Name: "tries", Ask: askCompleteTries},
-	{Name: "soak", Ask: askSoak}, // knows its own shorter forms
-	{Name: "approval", Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Urgent: Lifted}, // knows its own emergency,
-	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Urgent: Lifted},
-	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
+	{Name: GateTries, Ask: askCompleteTries},
+	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Urgent: ByItself},
+	{Name: GateApproval, Ask: askCompleteApproval},
+	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Urgent: Lifted, Calendar: true},
+	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Urgent: Lifted, Calendar: true},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted, Calendar: true},
 }
 
 func askCarry(k *Case) Verdict {

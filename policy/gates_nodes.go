@@ -14,9 +14,9 @@ import (
 // NodeGates is what must be open before we recreate a pool ourselves, instead
 // of leaving it to GKE.
 var NodeGates = []Gate{
-	{Name: "carry", Ask: askNodesCarry},
+	{Name: "carry", Ask: askNodesCarry, Emergency: ByItself},
 	{Name: "nodes", Ask: askNodesMode},
-	{Name: "hold", Ask: askHold},
+	{Name: GateHold, Ask: askHold},
 	{Name: "label-hold", Ask: askLabels},
 	{Name: "status", Ask: askHealthy},
 	{Name: "pool-needed", Ask: askPoolNeeded},
@@ -24,8 +24,8 @@ var NodeGates = []Gate{
 	{Name: "operation", Ask: askClusterOperation},
 	{Name: "pool-running", Ask: askPoolRunning},
 	{Name: "pool-settled", Ask: askPoolSettled},
-	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
-	{Name: "window", Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
+	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
 	{Name: "pool-exclusion", Ask: askPoolExclusion, Emergency: IfLate, Urgent: Lifted},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},

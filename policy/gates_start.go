@@ -10,7 +10,7 @@ import (
 	"gke-credential-rotator/policy/window"
 )
 
-// StartGates is what must be open before a rotation starts.
+// StartGates is what must be open before a rotation starts; [FleetGates] come after.
 var StartGates = []Gate{
 	{Name: "selected", Ask: askSelected, First: true},
 	{Name: "due", Ask: askDue, First: true},
@@ -18,19 +18,16 @@ var StartGates = []Gate{
 	{Name: "status", Ask: askStatus},
 	{Name: "one-ca", Ask: askOneCA},
 	{Name: "operation", Ask: askOperation, Fresh: true},
-	{Name: "hold", Ask: askHold},
+	{Name: GateHold, Ask: askHold},
 	{Name: "label-hold", Ask: askLabels},
-	{Name: "tries", Ask: askTries},
-	{Name: "approval", Ask: askStartApproval},
-	{Name: "maintenance", Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
-	{Name: "window", Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
+	{Name: GateTries, Ask: askTries},
+	{Name: GateApproval, Ask: askStartApproval},
+	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
+	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
 	{Name: "start-window", Ask: askStartWindow, Emergency: IfLate, Urgent: Lifted},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
-	{Name: "fit", Ask: askFit, Emergency: Reported, Urgent: Reported},
-	{Name: "breaker", Ask: askBreaker, Emergency: Reported, Urgent: Reported, Fleet: true},
-	{Name: "wave", Ask: askWave, Emergency: IfLate, Urgent: Lifted, Fleet: true},
-	{Name: "slot", Ask: askSlot, Fleet: true}, // has its own caps for emergencies
+	{Name: GateFit, Ask: askFit, Emergency: Reported, Urgent: Reported},
 }
 
 func askSelected(k *Case) Verdict {
@@ -218,12 +215,4 @@ func askStartApproval(k *Case) Verdict {
 	how, changes := k.unapproved(record.CallStart)
 	nobody := fact.Sayf("%v: nobody has approved this start%s", fact.Set("APPROVAL", k.Policy.Approval), how)
 	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
-}
-
-func askBreaker(k *Case) Verdict {
-	if f, open := Breaker(*k.Doc, k.Policy); open {
-		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*k.Doc, k.Policy), f.Cluster),
-			time.Time{})
-	}
-	return isOpen(nil, time.Time{})
 }

@@ -108,9 +108,9 @@ func (k *Case) dates(h *record.HandOver, d Decision) {
 	}
 	for _, v := range d.Gates {
 		switch {
-		case v.Gate == "approval":
+		case v.Gate == GateApproval:
 			h.Approval = !v.Open
-		case v.Open || v.Lifted || (v.Gate != "hold" && v.Gate != "tries" && v.Gate != "settled" && v.Gate != "maintenance"):
+		case v.Open || v.Lifted || !slices.Contains(delaying, v.Gate):
 		case v.OpensAt.IsZero():
 			slow = fact.Join(v.Message, slow)
 		default:
@@ -180,8 +180,8 @@ func (k *Case) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 	return played.nodesDone(k.Now, begin, played.poolsAtOnce(), k.Now.Add(BlockedAfter), played.Cluster.Pools)
 }
 
-// completionCalendars are the gates of a completion that time alone opens.
-var completionCalendars = []string{"complete-window", "zonal-window", "freeze"}
+// delaying are the gates that put a completion off beside soak and calendars.
+var delaying = []string{GateHold, GateTries, GateSettled, GateMaintenance}
 
 // completesFrom is the first run from t on at which the calendars allow a
 // completion, or no longer bind it, on the grid of the runs so far; zero if not
@@ -195,7 +195,7 @@ func (k *Case) completesFrom(t time.Time) time.Time {
 	alarm := k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry)
 	for at := k.runAt(grid, t); at.Before(t.Add(BlockedAfter)); {
 		then.Now, then.Emergency = at, k.Emergency || !at.Before(alarm)
-		asked := then.ask(CompleteGates, func(g Gate) bool { return slices.Contains(completionCalendars, g.Name) })
+		asked := then.ask(CompleteGates, func(g Gate) bool { return g.Calendar })
 		if _, isShut := firstShut(asked); !isShut {
 			return at
 		}

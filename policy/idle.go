@@ -20,7 +20,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	d.Gates = k.ask(StartGates, firstGate)
 	v, isShut := firstShut(d.Gates)
 	if k.out = isShut; !k.out {
-		room := len(StartGates) - len(d.Gates) // dealOut asks the rest
+		room := len(StartGates) + len(FleetGates) // the second step asks these
 		d.Gates = k.ask(StartGates, ownGate, slices.Grow(d.Gates, room)...)
 		v, isShut = firstShut(d.Gates)
 	}
@@ -31,8 +31,6 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
-	case v.Reason == reason.CAUnreadable && v.Gate == "due":
-		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
 		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 	default:
@@ -41,13 +39,12 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	}
 	switch {
 	case d.Reason == reason.ApprovalNeeded:
-		d.Events = append(d.Events, Event{EventApprovalNeeded, d.Reason, d.Message})
+		d.event(approvalNeeded(d.Message))
 	case d.Action == People:
-		d.Events = append(d.Events, Event{EventBlocked, d.Reason, d.Message})
+		d.event(blocked(d.Reason, d.Message))
 	}
 	if k.Due.Is && k.Emergency {
-		d.Events = append(d.Events,
-			Event{EventCAExpiring, d.Reason, fact.Sayf("CA expires %s", day(c.Bundle.Oldest().Expires))})
+		d.event(expiresSoon(d.Reason, c.Bundle.Oldest()))
 	}
 }
 
@@ -79,7 +76,7 @@ func (k *Case) blocked(d *Decision) {
 		return
 	}
 	for _, v := range d.Gates {
-		if v.Gate == "fit" && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(BlockedAfter))) {
+		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(BlockedAfter))) {
 			d.Action, d.Reason, d.Message = People, v.Reason, v.Message
 			return
 		}
@@ -114,16 +111,11 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	case ours:
 		k.reopen(d, rec)
 		return
-	case k.firstShutOf("selected").Reason == reason.NotSelected:
+	case !askSelected(k).Open:
 		d.Action, d.Reason, d.Message = None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted")
 		return
 	}
 	k.adopt(d)
-}
-
-func (k *Case) firstShutOf(gate string) Verdict {
-	v, _ := firstShut(k.ask(StartGates, func(g Gate) bool { return g.Name == gate }))
-	return v
 }
 
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
@@ -146,7 +138,7 @@ func (k *Case) reopen(d *Decision, rec record.Record) {
 	}
 	k.bothCAs(d, &r, reason.LateStart)
 	d.Slot = SlotTake
-	d.Events = append(d.Events, Event{EventActionFailed, reason.LateStart, sentence(reason.LateStart)})
+	d.event(actionFailed(reason.LateStart, sentence(reason.LateStart)))
 	k.settle(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
 }
 
@@ -159,8 +151,7 @@ func (k *Case) adopt(d *Decision) {
 		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.Events = append(d.Events,
-		Event{EventForeignRotation, reason.ForeignRotation, sentence(reason.ForeignRotation)})
+	d.event(foreignRotation())
 	k.bothCAs(d, &r, reason.ForeignRotation)
 	why := reason.AdoptedWatching
 	if r.Carry {

@@ -119,8 +119,8 @@ func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.Events = append(d.Events, Event{EventActionFailed, reason.PoolFailed,
-				fact.Sayf("recreating pool %q failed: %s", name, w.LastError).Clip(record.MaxMessage)})
+			d.event(actionFailed(reason.PoolFailed,
+				fact.Sayf("recreating pool %q failed: %s", name, w.LastError)))
 		}
 		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Carry {
 			k.fail(d, r, reason.PoolFailed)

@@ -178,14 +178,14 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.CompleteFailed, At: monday}}}
 	other := c
 	other.Ref.Name = "other"
-	if askBreaker(newCase(p, other, nil, &doc, "", monday)).Open {
+	if askBreaker(nil, newTally(p, &doc, monday)).Open {
 		t.Fatal("the breaker must be open before")
 	}
 	after, text, err := SayRetry(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "acknowledged complete-failed, by ann") {
 		t.Fatal(text, err)
 	}
-	if !askBreaker(newCase(p, other, nil, &after, "", monday)).Open {
+	if !askBreaker(nil, newTally(p, &after, monday)).Open {
 		t.Error("retry did not reopen the breaker")
 	}
 	d := Decision{Cluster: c, Rotation: r}

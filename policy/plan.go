@@ -13,12 +13,18 @@ import (
 )
 
 // Plan decides, for every cluster that was seen and every rotation on record,
-// what a run at now does and why. It is pure: the same fleet, policy and time
+// what a run at now does and why, in two steps: first each cluster by itself, then
+// who of those that could start does. It is pure: the same fleet, policy and time
 // give the same decisions, ordered by cluster.
 func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
-	tally := newTally(&f.Book.Fleet)
-	cases := make([]*Case, 0, len(f.Clusters))
-	ds := make([]Decision, 0, len(f.Clusters)+len(f.Book.Rotations))
+	all := make([]candidate, 0, len(f.Clusters)+len(f.Book.Rotations))
+	ds := make([]Decision, 0, cap(all))
+	var k Case // one after the other, for a fleet has thousands, and nobody keeps it
+	decide := func(c fleet.Cluster, r *record.Rotation, seen bool) {
+		k = caseOf(p, c, r, &f.Book.Fleet, run, now)
+		d, who := own(&k, f, seen)
+		ds, all = append(ds, d), append(all, who)
+	}
 	seen := make(map[fleet.Ref]bool, len(f.Clusters))
 	for _, c := range f.Clusters {
 		seen[c.Ref] = true
@@ -26,34 +32,42 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 		if stored, ok := f.Book.Rotations[c.Ref]; ok {
 			r = &stored
 		}
-		k := newCase(p, c, r, &f.Book.Fleet, run, now)
-		k.Tally = tally
-		cases = append(cases, k)
-		ds = append(ds, k.decide(f))
+		decide(c, r, true)
 	}
-	var lost []Decision
 	for ref, r := range f.Book.Rotations {
 		if !seen[ref] {
-			k := newCase(p, fleet.Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, &f.Book.Fleet, run, now)
-			d := k.unseen(f)
-			d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave shut
-			lost = append(lost, d)
-			tally.noteWave(k, d)
+			decide(fleet.Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, false)
 		}
 	}
-	for i, k := range cases {
-		tally.noteWave(k, ds[i])
-	}
-	dealOut(cases, ds, lost)
-	ds = append(ds, lost...)
+	deal(newTally(p, &f.Book.Fleet, now), all, ds)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
 	return ds
 }
 
+// own is the first step: what one cluster is and does by itself, and what the
+// second step must know of it.
+func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
+	if seen {
+		d = k.decide(f)
+	} else {
+		d = k.unseen(f)
+	}
+	c = k.candidate()
+	c.lost, c.out = !seen, k.out
+	c.asks = k.Rotation == nil && !k.out && d.Gates != nil
+	if c.holds, c.excused = k.holdsWave(d); c.holds {
+		c.dueSince = k.dueSince()
+	}
+	if !c.out {
+		c.holdsEnd = k.holdsEnd()
+	}
+	return d, c
+}
+
 // Again decides once more on a fresh read, right before a call whose intent is
-// stored in r: the same cluster, the same gates but those over the fleet,
-// whose answer the stored intent already holds. The call may be sent only if
-// the action is still the same.
+// stored in r: the same cluster, and the step's own table whole. The gates over the
+// fleet are not asked, for the stored intent already holds their answer. The call
+// may be sent only if the action is still the same.
 func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
@@ -76,10 +90,10 @@ func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKi
 	action := Start
 	switch kind {
 	case record.CallStart:
-		d.Gates = k.ask(StartGates, freshGate)
+		d.Gates = k.ask(StartGates, anyGate)
 	case record.CallComplete:
 		action = Complete
-		d.Gates = k.ask(CompleteGates, freshGate)
+		d.Gates = k.ask(CompleteGates, anyGate)
 	case record.CallRecreate:
 		action = Recreate
 		k.Pool = k.pool(pool)
@@ -87,7 +101,7 @@ func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKi
 			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
 			return d
 		}
-		d.Gates = k.ask(NodeGates, freshGate)
+		d.Gates = k.ask(NodeGates, anyGate)
 	}
 	if v, ok := firstShut(d.Gates); ok {
 		d.Reason, d.Message = v.Reason, v.Message
@@ -110,7 +124,7 @@ func (k *Case) pool(name string) *fleet.Pool {
 	return nil
 }
 
-// decide is the decision for one cluster, without regard to the others.
+// decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
 	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
 	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
@@ -187,116 +201,6 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 	return k.Rotation != nil || d.Action == Start || d.Action == Wait, ""
 }
 
-// dealOut asks the fleet gates: of what waits anyway as the book has them, then
-// of what would start, in order of urgency, counting slots as it gives them
-// away.
-func dealOut(cases []*Case, ds, lost []Decision) {
-	var waiting, contenders []int
-	for i, k := range cases {
-		switch {
-		case k.Rotation != nil || k.out || ds[i].Gates == nil:
-		case ds[i].Action == Start:
-			contenders = append(contenders, i)
-		default:
-			waiting = append(waiting, i)
-		}
-	}
-	changes := wavesChange(cases, ds, lost)
-	contested := time.Time{} // when somebody may join or leave the contest
-	for i, k := range cases {
-		if !k.out || k.Rotation != nil {
-			contested = soonest(contested, ds[i].NextChange)
-		}
-	}
-	for _, i := range waiting {
-		k, d := cases[i], &ds[i]
-		fleet := k.askFleet(d)
-		d.NextChange = soonest(append(k.changes(fleet), d.NextChange, changes[k.Wave])...)
-	}
-	for i, k := range cases {
-		if ds[i].Slot == SlotTake { // adopted ones enter without asking and count
-			k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
-		}
-	}
-	slices.SortFunc(contenders, func(a, b int) int { return urgency(cases[a], cases[b]) })
-	for _, i := range contenders {
-		cases[i].contend(&ds[i], soonest(contested, changes[cases[i].Wave]))
-	}
-}
-
-// askFleet asks the fleet gates and gives their verdicts.
-func (k *Case) askFleet(d *Decision) []Verdict {
-	own := len(d.Gates)
-	d.Gates = k.ask(StartGates, fleetGate, d.Gates...)
-	return d.Gates[own:]
-}
-
-// contend asks the fleet gates of a cluster that would start, and takes a slot
-// for it if they are open.
-func (k *Case) contend(d *Decision, contested time.Time) {
-	fleet := k.askFleet(d)
-	d.NextChange = soonest(append(k.changes(fleet), d.NextChange, contested)...)
-	if v, ok := firstShut(fleet); ok {
-		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
-		if v.Reason == reason.BreakerOpen {
-			d.Action = People
-		}
-		return
-	}
-	d.Message = fact.Join(d.Message, fleet[len(fleet)-1].Message) // which slot
-	k.Tally.take(k.Cluster.Ref, k.Emergency, k.Urgent)
-}
-
-// wavesChange is, for each wave, when a decision about an earlier one may
-// change and with it who keeps the wave shut.
-func wavesChange(cases []*Case, ds, lost []Decision) map[int]time.Time {
-	last := 0
-	for _, k := range cases {
-		last = max(last, k.Wave)
-	}
-	own, out := map[int]time.Time{}, map[int]time.Time{}
-	for i, k := range cases {
-		own[k.Wave] = soonest(own[k.Wave], ds[i].NextChange)
-		if !k.out {
-			own[k.Wave] = soonest(own[k.Wave], k.holdsEnd())
-		}
-	}
-	for _, d := range lost { // of whatever wave: it is rare
-		out[0] = soonest(out[0], d.NextChange)
-	}
-	for w := 1; w <= last; w++ {
-		out[w] = soonest(out[w-1], own[w-1])
-	}
-	return out
-}
-
-// urgency orders starts: urgent, emergency, then wave, deadline, name; and behind
-// all of them those whose calls were taken back too often.
-func urgency(a, b *Case) int {
-	often := func(k *Case) bool {
-		t := k.Doc.Tried(k.Cluster)
-		return t != nil && t.Withdrawals >= record.WithdrawnOften
-	}
-	return cmp.Or(
-		cmpBool(often(a), often(b)),
-		-cmpBool(a.Urgent, b.Urgent),
-		-cmpBool(a.Emergency, b.Emergency),
-		cmp.Compare(a.Wave, b.Wave),
-		a.Due.Deadline.Compare(b.Due.Deadline),
-		a.Cluster.Ref.Compare(b.Cluster.Ref),
-	)
-}
-
-func cmpBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
 // ActingOrder lists those of the decisions that act, in the order in which a run
 // carries them out: what is in flight first, then starts by urgency.
 func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
@@ -316,4 +220,14 @@ func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 		)
 	})
 	return order
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }

@@ -25,8 +25,7 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)
 	d.Phase, d.Write, d.Slot = record.Starting, true, SlotTake
-	d.Events = append(d.Events,
-		Event{EventPhaseChanged, reason.StartSent, fact.Sayf("%s: %v", record.Starting, d.Message)})
+	d.event(phaseChanged(record.Starting, reason.StartSent, d.Message))
 	return d
 }
 
@@ -45,8 +44,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			completeIntent(&r, call, now)
 			relyOn(&r, d.Approved)
 			r.Under(d.InForce)
-			d.Events = append(d.Events,
-				Event{EventPhaseChanged, reason.CompleteSent, fact.Sayf("%s: %v", record.Completing, d.Message)})
+			d.event(phaseChanged(record.Completing, reason.CompleteSent, d.Message))
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -98,7 +96,7 @@ func Settle(d Decision, outcomes map[string]record.Outcome, run string, now time
 	r := d.Rotation.Clone()
 	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
 		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove, m.text()
-		out.Events = append(out.Events, Event{EventActionFailed, reason.IllegalMove, m.text()})
+		out.event(actionFailed(reason.IllegalMove, m.text()))
 	})
 	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
 	if r.Call != nil {
@@ -132,7 +130,7 @@ func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, 
 		move(r, p, now, run, reason)
 		r.Reason = reason
 		d.Reason, d.Message = reason, sentence(reason)
-		d.Events = append(d.Events, Event{EventPhaseChanged, reason, fact.Sayf("%s: %v", p, d.Message)})
+		d.event(phaseChanged(p, reason, d.Message))
 	}
 	switch {
 	case o.State == record.Withdrawn && r.Call.Kind == record.CallStart:
@@ -160,11 +158,9 @@ func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, 
 func (d *Decision) announce(o record.Outcome, what string) {
 	switch o.State {
 	case record.Refused:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.Code(o.Refusal),
-			fact.Sayf("%s refused: %s", what, o.Raw).Clip(record.MaxMessage)})
+		d.event(actionFailed(reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw)))
 	case record.Unclear:
-		d.Events = append(d.Events, Event{EventActionFailed, reason.CallUnsettled,
-			fact.Sayf("%s: no clear answer: %s", what, o.Raw).Clip(record.MaxMessage)})
+		d.event(actionFailed(reason.CallUnsettled, fact.Sayf("%s: no clear answer: %s", what, o.Raw)))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy/fact"
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -28,8 +26,7 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.Events = append(d.Events, Event{EventRotationStuck, reason.IsStuck,
-			fact.Sayf("%s for %s without a reason: %v", r.Phase, fleet.Days(r.Unexplained), d.Message)})
+		d.event(rotationStuck(r, d.Message))
 	}
 }
 
@@ -84,7 +81,7 @@ func (k *Case) announce(d *Decision, r *record.Rotation) {
 			d.Message = note
 		}
 		if !slices.Contains(r.Announced, string(v.Reason)) {
-			d.Events = append(d.Events, Event{EventBlocked, v.Reason, note})
+			d.event(blocked(v.Reason, note))
 		}
 	}
 	r.Announced = caught

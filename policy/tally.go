@@ -12,9 +12,28 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Tally is what the fleet gates look at: who holds slots and which clusters
-// keep a wave shut. Plan counts it up while it deals out the starts.
-type Tally struct {
+// FleetGate is a gate that looks at other clusters. It is asked last, in the order
+// in which starts are dealt out, and of its own cluster it knows the candidate alone.
+type FleetGate struct {
+	Name string
+	Ask  func(*candidate, *tally) Verdict
+	// Emergency and Urgent say how the gate gives way.
+	Emergency, Urgent Yield
+}
+
+// FleetGates must be open after [StartGates] before a rotation starts.
+var FleetGates = []FleetGate{
+	{Name: GateBreaker, Ask: askBreaker, Emergency: Reported, Urgent: Reported},
+	{Name: "wave", Ask: askWave, Emergency: IfLate, Urgent: Lifted},
+	{Name: GateSlot, Ask: askSlot, Emergency: ByItself, Urgent: ByItself}, // caps of their own
+}
+
+// tally is what the fleet gates look at: the book, who holds slots and which
+// clusters keep a wave shut. The second step counts it up as it gives slots away.
+type tally struct {
+	policy     *Policy
+	doc        *record.FleetDoc
+	now        time.Time
 	active     int // ordinary slots
 	emergency  int
 	urgent     int
@@ -32,8 +51,12 @@ type pending struct {
 	due time.Time
 }
 
-func newTally(doc *record.FleetDoc) *Tally {
-	t := &Tally{byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{}, waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{}}
+func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
+	t := &tally{
+		policy: p, doc: doc, now: now,
+		byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
+		waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{},
+	}
 	for name, slot := range doc.Slots {
 		if ref, err := fleet.ParseRef(name); err == nil {
 			t.take(ref, slot.Emergency, slot.Urgent)
@@ -46,17 +69,16 @@ func newTally(doc *record.FleetDoc) *Tally {
 }
 
 // noteWave notes whether the cluster keeps later waves shut.
-func (t *Tally) noteWave(k *Case, d Decision) {
-	holds, excused := k.holdsWave(d)
+func (t *tally) noteWave(c *candidate) {
 	switch {
-	case holds:
-		t.waves[k.Wave] = append(t.waves[k.Wave], pending{k.Cluster.Ref, k.dueSince()})
-	case excused != "":
-		t.excused[k.Wave] = append(t.excused[k.Wave], k.Cluster.Ref.String()+" ("+excused+")")
+	case c.holds:
+		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref, c.dueSince})
+	case c.excused != "":
+		t.excused[c.wave] = append(t.excused[c.wave], c.ref.String()+" ("+c.excused+")")
 	}
 }
 
-func (t *Tally) take(ref fleet.Ref, emergency, urgent bool) {
+func (t *tally) take(ref fleet.Ref, emergency, urgent bool) {
 	switch {
 	case urgent:
 		t.urgent++
@@ -71,8 +93,8 @@ func (t *Tally) take(ref fleet.Ref, emergency, urgent bool) {
 	}
 }
 
-func askSlot(k *Case) Verdict {
-	p, t, ref := k.Policy, k.Tally, k.Cluster.Ref
+func askSlot(c *candidate, t *tally) Verdict {
+	p, ref := t.policy, c.ref
 	full := func(reason reason.Code, n, limit int, name string) Verdict {
 		return shut(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
 	}
@@ -80,12 +102,12 @@ func askSlot(k *Case) Verdict {
 	case all >= record.MaxSlots:
 		return shut(reason.BudgetFleet,
 			fact.Sayf("all %d slots that the book has room for are taken", record.MaxSlots), time.Time{})
-	case k.Urgent:
+	case c.urgent:
 		if t.urgent >= p.UrgentMaxActive {
 			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
 		}
 		return isOpen(fact.Sayf("urgent slot %d of %d", t.urgent+1, p.UrgentMaxActive), time.Time{})
-	case k.Emergency:
+	case c.emergency:
 		if t.emergency >= p.EmergencyMaxActive {
 			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 		}
@@ -119,9 +141,9 @@ func clusters(names []string) (list fact.Text) {
 // ordinary cluster finds the breaker shut and a slot free: what is full is full
 // for every run until the book changes. Emergency and urgent ones have their own.
 func Vacancy(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
-	k := Case{Policy: p, Doc: &doc, Tally: newTally(&doc)}
-	if v := askBreaker(&k); !v.Open {
-		v.Gate = "breaker"
+	t := newTally(p, &doc, time.Time{})
+	if v := askBreaker(nil, t); !v.Open {
+		v.Gate = GateBreaker
 		return func(fleet.Ref) Verdict { return v }
 	}
 	known := map[fleet.Ref]Verdict{} // clusters of one project and location share it
@@ -129,9 +151,8 @@ func Vacancy(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 		ref.Name = ""
 		v, ok := known[ref]
 		if !ok {
-			k.Cluster.Ref = ref
-			v = askSlot(&k)
-			v.Gate = "slot"
+			v = askSlot(&candidate{ref: ref}, t)
+			v.Gate = GateSlot
 			known[ref] = v
 		}
 		return v
@@ -147,7 +168,7 @@ type ahead struct {
 }
 
 // before gives what lies before the wave.
-func (t *Tally) before(wave int) *ahead {
+func (t *tally) before(wave int) *ahead {
 	if a := t.ahead[wave]; a != nil {
 		return a
 	}
@@ -185,20 +206,28 @@ func (a *ahead) dueBy(at time.Time) int {
 	return n
 }
 
-func askWave(k *Case) Verdict {
-	before := k.Tally.before(k.Wave)
-	if n := before.dueBy(k.Due.At); n > 0 {
+func askWave(c *candidate, t *tally) Verdict {
+	before := t.before(c.wave)
+	if n := before.dueBy(c.dueSince); n > 0 {
 		return shut(reason.WaveShut,
 			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
 	}
-	for i := range k.Wave {
-		name := k.Policy.Waves[i].Name
-		if at := k.Doc.Waves[name].LastOf(k.Due.At).Add(k.Policy.WaveSoak); k.Now.Before(at) {
+	for i := range c.wave {
+		name := t.policy.Waves[i].Name
+		if at := t.doc.Waves[name].LastOf(c.dueSince).Add(t.policy.WaveSoak); t.now.Before(at) {
 			return shut(reason.WaveShut, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
 	}
 	if before.excused != "" {
 		return isOpen(fact.Sayf("not waited for: %s", before.excused), time.Time{})
+	}
+	return isOpen(nil, time.Time{})
+}
+
+func askBreaker(_ *candidate, t *tally) Verdict {
+	if f, open := Breaker(*t.doc, t.policy); open {
+		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*t.doc, t.policy), f.Cluster),
+			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }

@@ -33,8 +33,7 @@ func (d *Decision) countWithdrawn(r *record.Rotation, outcomes map[string]record
 		return
 	}
 	r.WithdrawnTold = now
-	d.Events = append(d.Events,
-		Event{EventBlocked, reason.CallWithdrawn, record.WithdrawnText(r.Withdrawals, why).Clip(record.MaxMessage)})
+	d.event(blocked(reason.CallWithdrawn, record.WithdrawnText(r.Withdrawals, why).Clip(record.MaxMessage)))
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be

@@ -54,7 +54,7 @@ func (t *rotations) add(res pass.Result) {
 				x.Deadline = d.Due.Deadline
 			}
 			for _, v := range d.Gates {
-				if v.Gate == "soak" && !v.Open {
+				if v.Gate == policy.GateSoak && !v.Open {
 					x.SoakEnds = v.OpensAt
 				}
 			}

@@ -261,14 +261,10 @@ func (c *scheduler) rests(x *row, r record.Rotation) bool {
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
 }
 
-// ofFleet are the gates over other clusters.
-var ofFleet = func() map[string]bool {
-	out := map[string]bool{}
-	for _, g := range policy.StartGates {
-		out[g.Name] = g.Fleet
-	}
-	return out
-}()
+// ofFleet says whether a gate looks at other clusters.
+func ofFleet(gate string) bool {
+	return slices.ContainsFunc(policy.FleetGates, func(g policy.FleetGate) bool { return g.Name == gate })
+}
 
 // remember keeps what was decided.
 func (c *scheduler) remember(x *row, d policy.Decision) {
@@ -278,7 +274,7 @@ func (c *scheduler) remember(x *row, d policy.Decision) {
 	}
 	x.planned, x.d, x.until = true, d, d.NextChange
 	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool {
-		return !v.Open && !v.Lifted && !ofFleet[v.Gate]
+		return !v.Open && !v.Lifted && !ofFleet(v.Gate)
 	})
 	switch {
 	case waiting(d) && d.Phase == "" && !ownShut:

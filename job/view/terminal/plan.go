@@ -174,7 +174,7 @@ func poolNames(pools []string) string {
 // Slot and emergency stand in the message already.
 func (g *page) openUntil(gates []policy.Verdict) string {
 	for _, v := range gates {
-		if v.Gate == "window" && v.Open && !v.Changes.IsZero() {
+		if v.Gate == policy.GateWindow && v.Open && !v.Changes.IsZero() {
 			return g.Say(v.Message) + " open until " + g.At(v.Changes)
 		}
 	}

@@ -236,7 +236,7 @@ func (g *page) peopleLines(s view.Story) {
 	if s.Decision != nil {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
-			if v.Gate == "approval" && v.Open && len(v.Message) > 0 && approved == "" { // the book knows nothing of it
+			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the book
 				approved = "by label " + policy.LabelApprove + " on the cluster"
 			}
 		}
