@@ -29,6 +29,8 @@ type Options struct {
 	Live bool
 	// Mode is observe or act; "" is left out.
 	Mode string
+	// All shows each of a plan's clusters in a row of its own, none of them cut.
+	All bool
 	// Wall is how long a simulation took; 0 is left out.
 	Wall time.Duration
 }
