@@ -206,8 +206,7 @@ func (g *page) flyingRows(cs []view.Cluster) []row {
 	return rs
 }
 
-// waitingRows has a row for what waits for the same thing; one of several names
-// the clusters when they are few, or else counts them.
+// waitingRows has a row for what waits for the same thing.
 func (g *page) waitingRows(waits [][]view.Cluster) []row {
 	var rs []row
 	for _, cs := range waits {
@@ -236,19 +235,13 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 	return rs
 }
 
-// together says which clusters they are.
+// together counts the clusters of a row by project.
 func together(cs []view.Cluster) string {
-	const few, projects = 4, 8
-	var names []string
-	if len(cs) <= few {
-		for _, c := range cs {
-			names = append(names, clean(c.Cluster))
-		}
-		return strings.Join(names, ", ")
-	}
+	const projects = 8
 	count := view.ByProject(cs)
-	for _, name := range mostFirst(count) {
-		names = append(names, strings.ReplaceAll(fmt.Sprintf("%s: %d", clean(name), count[name]), " ", hard))
+	names := mostFirst(count)
+	for i, name := range names {
+		names[i] = strings.ReplaceAll(fmt.Sprintf("%s: %d", clean(name), count[name]), " ", hard)
 	}
 	text := strings.Join(names[:min(len(names), projects)], " · ")
 	if n := len(names) - projects; n > 0 {
