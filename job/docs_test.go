@@ -58,7 +58,7 @@ func TestArchitecturePrintsTheEdges(t *testing.T) {
 // command prints beside it fits a screen.
 func TestReadmeShowsTheSimulation(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"simulate"}, []string{"COLUMNS=110"}, &out, &errs); code != 0 {
+	if code := run(t.Context(), []string{"simulate"}, []string{"COLUMNS=100"}, &out, &errs); code != 0 {
 		t.Fatalf("simulate: exit %d: %s", code, errs.String())
 	}
 	if n := bytes.Count(out.Bytes(), []byte("\n")); n > 50 {

@@ -85,6 +85,17 @@ func Outcomes(s sim.Story) map[sim.Outcome]int {
 	return count
 }
 
+// CompletedElsewhere are the clusters whose last rotation GKE or somebody else completed.
+func CompletedElsewhere(s sim.Story) map[fleet.Ref]bool {
+	out := map[fleet.Ref]bool{}
+	for _, c := range s.Changes {
+		if delete(out, c.Cluster); c.Closed == record.CompletedElsewhere {
+			out[c.Cluster] = true
+		}
+	}
+	return out
+}
+
 // Began is when the rotation was first seen under way; zero when there was none.
 func Began(c sim.Chapter) time.Time {
 	for _, p := range record.Phases {

@@ -69,6 +69,8 @@ type page struct {
 	hours, days bool
 	// brief: the fleet is large, so each cluster gets one line.
 	brief bool
+	// elsewhere are the clusters whose rotations others completed.
+	elsewhere map[fleet.Ref]bool
 }
 
 func newPage(o Options, now time.Time) *page {

@@ -26,6 +26,7 @@ const (
 // then what happened, day by day. The error is the writer's.
 func Story(w io.Writer, v view.Played, o Options) error {
 	g, s := newPage(o, v.From), v.Play
+	g.elsewhere = view.CompletedElsewhere(s)
 	g.storyHead(s)
 	g.chapters(s)
 	g.timeline(s)
@@ -123,13 +124,18 @@ func fewOf[T any](list []T, few int, name func(T) string) string {
 	return words.Few(names, few)
 }
 
+// elsewhere is who else completes a rotation.
+const elsewhere = " by GKE or others"
+
 // changeWord names a change and gives its colour.
 func changeWord(c sim.Change) (string, style) {
 	switch {
 	case c.Phase != "":
 		return string(c.Phase), phaseStyle(c.Phase)
-	case c.Closed == record.Completed || c.Closed == record.CompletedElsewhere:
+	case c.Closed == record.Completed:
 		return "verified", green
+	case c.Closed == record.CompletedElsewhere:
+		return "completed" + elsewhere, yellow
 	}
 	return string(c.Closed), red
 }
@@ -165,6 +171,7 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 	}
 	g.line("")
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
 		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
 		counted(count[sim.NeedsPeople], "needs people", "need people"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
