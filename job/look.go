@@ -24,8 +24,10 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what a run would do, and why not; change nothing",
 		Long: `Show what a run would do at a time, and why not. Nothing is sent and nothing
-is written. Without a book, holds, approvals and waves are unknown.`,
+is written. Without a book, holds, approvals and waves are unknown. Clusters that
+wait for the same thing stand in one row; --all gives each its own.`,
 		Example: `  rotator plan
+  rotator plan --all
   rotator plan --at 2026-12-24T03:00:00Z
   rotator plan --explain shop-prod/us-central1/catalog
   rotator plan --report plan.html
@@ -35,6 +37,7 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
 	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, "+
 		"PROJECT/LOCATION/CLUSTER or the end of it")
+	all := cmd.Flags().Bool("all", false, "one row for each cluster, also for those that wait for the same")
 	form := tableFlag(cmd)
 	page := reportFlag(cmd)
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +70,7 @@ is written. Without a book, holds, approvals and waves are unknown.`,
 			}
 			return terminal.Explain(a.stdout, plan, *explain, o)
 		default:
+			o.All = *all
 			return terminal.Plan(a.stdout, plan, o)
 		}
 	})

@@ -214,7 +214,7 @@ func stringsIn(v any) (out []string) {
 // A command goes on while its words are flags, names of clusters, what people fill
 // in, or what is quoted. What follows is a sentence again.
 var (
-	commandLine = regexp.MustCompile(`(?:^|[^\w/"-])((?:rotator [a-z]+|scripts/[a-z-]+)(?: (?:--[a-z]+ (?:'[^']*'|[^\s,;]+)|'[^']*'|[^\s/,;]+/[^\s/,;]+/[^\s,;]+|[A-Z]{2,}\b|(?:all|json|ics|test)\b))*)`)
+	commandLine = regexp.MustCompile(`(?:^|[^\w/"-])((?:rotator [a-z]+|scripts/[a-z-]+)(?: (?:--all\b|--[a-z]+ (?:'[^']*'|[^\s,;]+)|'[^']*'|[^\s/,;]+/[^\s/,;]+/[^\s,;]+|[A-Z]{2,}\b|(?:all|json|ics|test)\b))*)`)
 	proseBefore = regexp.MustCompile(`\b(?:the|a) $`)
 )
 

@@ -115,6 +115,54 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done
 	return out
 }
 
+// Waits are the clusters that wait for their start, the most pressing first; together
+// where several wait for the same: for one reason, told in the same words, until one
+// time, and none of them more urgent than the others.
+func (p Plan) Waits() [][]Cluster {
+	const several = 3 // fewer need no more room by themselves
+	type same struct {
+		reason            reason.Code
+		message           string
+		opens             time.Time
+		on                string
+		others            int
+		urgent, emergency bool
+	}
+	key := func(c Cluster) same {
+		d := c.Decision
+		k := same{d.Reason, d.Message.String(), c.Opens().UTC(), "", c.OtherGates(), d.Urgent, d.Emergency}
+		if !c.OpensByTime() {
+			k.on = c.WaitsFor()
+		}
+		return k
+	}
+	waiting := p.In(Waiting)
+	count, place := map[same]int{}, map[same]int{}
+	for _, c := range waiting {
+		count[key(c)]++
+	}
+	var out [][]Cluster
+	for _, c := range waiting {
+		k := key(c)
+		if i, ok := place[k]; ok && count[k] >= several {
+			out[i] = append(out[i], c)
+			continue
+		}
+		place[k] = len(out)
+		out = append(out, []Cluster{c})
+	}
+	return out
+}
+
+// ByProject counts clusters by their projects.
+func ByProject(cs []Cluster) map[string]int {
+	count := map[string]int{}
+	for _, c := range cs {
+		count[c.Decision.Cluster.Ref.Project]++
+	}
+	return count
+}
+
 // Silent counts the projects that did not answer in full.
 func (p Plan) Silent() int {
 	seen := map[string]bool{}

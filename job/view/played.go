@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -84,6 +85,17 @@ func Outcomes(s sim.Story) map[sim.Outcome]int {
 	return count
 }
 
+// CompletedElsewhere are the clusters whose last rotation GKE or somebody else completed.
+func CompletedElsewhere(s sim.Story) map[fleet.Ref]bool {
+	out := map[fleet.Ref]bool{}
+	for _, c := range s.Changes {
+		if delete(out, c.Cluster); c.Closed == record.CompletedElsewhere {
+			out[c.Cluster] = true
+		}
+	}
+	return out
+}
+
 // Began is when the rotation was first seen under way; zero when there was none.
 func Began(c sim.Chapter) time.Time {
 	for _, p := range record.Phases {
@@ -114,6 +126,60 @@ func ShortNames(s sim.Story) map[fleet.Ref]string {
 		names[c.Cluster] = words.Harmless(name)
 	}
 	return names
+}
+
+// Passage is what clusters did that did the same on one day, at the same times.
+type Passage struct {
+	Clusters []fleet.Ref
+	Steps    []sim.Change // of the first of them
+}
+
+// Passages puts together what is alike, in the order of time. The clock says
+// where a day ends.
+func Passages(changes []sim.Change, clock words.Clock) []Passage {
+	type day struct {
+		cluster fleet.Ref
+		date    string
+	}
+	var days []day
+	steps := map[day][]sim.Change{}
+	for _, c := range changes {
+		d := day{c.Cluster, clock.In(c.At).Format(time.DateOnly)}
+		if steps[d] == nil {
+			days = append(days, d)
+		}
+		steps[d] = append(steps[d], c)
+	}
+	var out []Passage
+	known := map[string]int{}
+	for _, d := range days {
+		alike := ""
+		for _, c := range steps[d] {
+			alike += fmt.Sprint(c.At.Unix(), c.Phase, c.Closed, NotAwaited(c.Gates), ";")
+			if c.Closed != "" && !Verified(c.Closed) {
+				alike += c.Message.String()
+			}
+		}
+		i, ok := known[alike]
+		if !ok {
+			i, known[alike] = len(out), len(out)
+			out = append(out, Passage{Steps: steps[d]})
+		}
+		out[i].Clusters = append(out[i].Clusters, d.cluster)
+	}
+	slices.SortStableFunc(out, func(a, b Passage) int { return a.Steps[0].At.Compare(b.Steps[0].At) })
+	return out
+}
+
+// NotAwaited are the gates that are closed and do not bind.
+func NotAwaited(gates []policy.Verdict) []string {
+	var out []string
+	for _, v := range gates {
+		if !v.Open && v.Lifted {
+			out = append(out, v.Gate)
+		}
+	}
+	return out
 }
 
 // Lane is one cluster's way through a simulation, for a picture.

@@ -283,7 +283,7 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 				late++
 			}
 		}
-		text := fewOf(list, func(l sim.Left) string { return names[l.Cluster] })
+		text := fewOf(list, 3, func(l sim.Left) string { return names[l.Cluster] })
 		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
 		if first.Held.Reason == reason.BreakerOpen {
 			text = words.Joined(g.Say(first.Held.Message), text) // who opened it first

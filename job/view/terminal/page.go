@@ -29,6 +29,8 @@ type Options struct {
 	Live bool
 	// Mode is observe or act; "" is left out.
 	Mode string
+	// All shows each of a plan's clusters in a row of its own, none of them cut.
+	All bool
 	// Wall is how long a simulation took; 0 is left out.
 	Wall time.Duration
 }
@@ -67,6 +69,8 @@ type page struct {
 	hours, days bool
 	// brief: the fleet is large, so each cluster gets one line.
 	brief bool
+	// elsewhere are the clusters whose rotations others completed.
+	elsewhere map[fleet.Ref]bool
 }
 
 func newPage(o Options, now time.Time) *page {

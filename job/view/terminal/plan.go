@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,7 +26,11 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	g.atWork(p.Lease)
 	needs, env := p.In(view.NeedsAction), p.Policy.Env
 	people := slices.Concat(g.idleRows(view.Failed(p.Book), env), g.peopleRows(needs, env))
-	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(p.In(view.Waiting))
+	waits := p.Waits()
+	if o.All {
+		waits = slices.Collect(slices.Chunk(p.In(view.Waiting), 1))
+	}
+	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(waits)
 	names := g.names(people, doing, flying, waiting)
 	g.section(red, "NEEDS PEOPLE", names, people)
 	g.breaker(p.Book.Fleet, p.Policy)
@@ -78,13 +83,21 @@ func (g *page) heading(s style, title string) {
 	g.line("\n%s", g.paint(s, title))
 }
 
-// section writes at most mostRows rows and counts the rest by their codes.
+// shown is how many of so many rows a section shows.
+func (g *page) shown(rows int) int {
+	if g.o.All {
+		return rows
+	}
+	return min(rows, mostRows)
+}
+
+// section writes the rows that are shown and counts the rest by their codes.
 func (g *page) section(s style, title string, names int, rs []row) {
 	if len(rs) == 0 {
 		return
 	}
 	g.heading(s, title)
-	shown := min(len(rs), mostRows)
+	shown := g.shown(len(rs))
 	g.rows(g.fit(names, rs[:shown]), rs[:shown])
 	if rest := rs[shown:]; len(rest) > 0 {
 		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", len(rest), tally(rest)))
@@ -101,15 +114,18 @@ func tally(rs []row) string {
 }
 
 func countsOf(count map[string]int) string {
-	var names []string
-	for name := range count {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+	names := mostFirst(count)
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", count[name], name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// mostFirst are the names of what was counted, the most frequent first.
+func mostFirst(count map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(count), func(a, b string) int {
+		return cmp.Or(count[b]-count[a], strings.Compare(a, b))
+	})
 }
 
 func (g *page) peopleRows(cs []view.Cluster, env string) []row {
@@ -131,7 +147,7 @@ func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	}
 	// The same general advice is given once, below the last of its rows.
 	for i := range rs {
-		if i+1 < len(rs) && rs[i].next == rs[i+1].next && i+1 < mostRows {
+		if i+1 < len(rs) && rs[i].next == rs[i+1].next && i+1 < g.shown(len(rs)) {
 			rs[i].next = ""
 		}
 	}
@@ -190,9 +206,11 @@ func (g *page) flyingRows(cs []view.Cluster) []row {
 	return rs
 }
 
-func (g *page) waitingRows(cs []view.Cluster) []row {
+// waitingRows has a row for what waits for the same thing.
+func (g *page) waitingRows(waits [][]view.Cluster) []row {
 	var rs []row
-	for _, c := range cs {
+	for _, cs := range waits {
+		c := cs[0]
 		d := c.Decision
 		when := g.At(c.Opens())
 		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
@@ -205,12 +223,31 @@ func (g *page) waitingRows(cs []view.Cluster) []row {
 			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"), " ", hard))
 		}
 		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
+		of := c.Cluster
+		if len(cs) > 1 {
+			r.name, r.who, of = fmt.Sprintf("%d clusters", len(cs)), together(cs), ""
+		}
 		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
-			r.next = next(d.Reason, c.Cluster, "")
+			r.next = next(d.Reason, of, "")
 		}
 		rs = append(rs, r)
 	}
 	return rs
+}
+
+// together counts the clusters of a row by project.
+func together(cs []view.Cluster) string {
+	const projects = 8
+	count := view.ByProject(cs)
+	names := mostFirst(count)
+	for i, name := range names {
+		names[i] = strings.ReplaceAll(fmt.Sprintf("%s: %d", clean(name), count[name]), " ", hard)
+	}
+	text := strings.Join(names[:min(len(names), projects)], " · ")
+	if n := len(names) - projects; n > 0 {
+		text += fmt.Sprintf(" and %d more projects", n)
+	}
+	return text + hard + hard + " (names:" + hard + "rotator" + hard + "plan" + hard + "--all)"
 }
 
 func (g *page) notDue(cs []view.Cluster) {
@@ -232,7 +269,7 @@ func (g *page) unread(unread []fleet.Unread, env string) {
 	}
 	g.heading(red, "NOT SEEN")
 	for i, u := range unread {
-		if i == mostRows {
+		if i == g.shown(len(unread)) {
 			g.para(2, plain, fmt.Sprintf("and %d more: --format json", len(unread)-i))
 			break
 		}

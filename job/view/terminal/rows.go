@@ -19,6 +19,7 @@ func wrap(text string, width int) []string { return words.Wrap(text, width) }
 // code behind it at the right edge. What people can do follows below.
 type row struct {
 	name, what, text, code string
+	who                    string // the clusters of a row for several
 	next                   string
 	style                  style // of what
 }
@@ -34,7 +35,7 @@ func (g *page) names(sections ...[]row) int {
 	limit := g.width * 2 / 5
 	longest := min(limit, 16)
 	for _, rs := range sections {
-		for _, r := range rs[:min(len(rs), mostRows)] {
+		for _, r := range rs[:g.shown(len(rs))] {
 			if n := cells(r.name); n <= limit {
 				longest = max(longest, n)
 			}
@@ -102,6 +103,7 @@ func (g *page) wide(s shape, r row) {
 			g.line("%s%s", strings.Repeat(" ", at), l)
 		}
 	}
+	g.clusters(r.who)
 	g.advice(at, r.next)
 }
 
@@ -128,7 +130,15 @@ func (g *page) stacked(r row) {
 			g.line("    %s", l)
 		}
 	}
+	g.clusters(r.who)
 	g.advice(4, r.next)
+}
+
+// clusters writes who the row is about.
+func (g *page) clusters(who string) {
+	if who != "" {
+		g.para(4, plain, who)
+	}
 }
 
 // advice writes what people can do.

@@ -11,29 +11,28 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
 
 // How much of a large fleet's story is shown before the rest is counted.
 const (
-	mostChanges  = 60
+	mostPassages = 60
 	mostChapters = 120
 	mostIdle     = 20 // not due or not selected
 )
 
-// Story tells a simulation: its phase changes, what became of each cluster, a
-// timeline and a summary. The error is the writer's.
+// Story tells a simulation: what became of each cluster, a timeline and their sum;
+// then what happened, day by day. The error is the writer's.
 func Story(w io.Writer, v view.Played, o Options) error {
 	g, s := newPage(o, v.From), v.Play
+	g.elsewhere = view.CompletedElsewhere(s)
 	g.storyHead(s)
-	if len(s.Clusters) > mostLanes {
-		g.heapedChanges(s)
-	} else {
-		g.changes(s)
-	}
 	g.chapters(s)
 	g.timeline(s)
-	g.storyEnd(s, v.MaxActive)
+	g.storySum(s, v.MaxActive)
+	g.passages(s)
+	g.storyEnd(s)
 	return g.send(w)
 }
 
@@ -64,109 +63,81 @@ func phaseStyle(p record.Phase) style {
 	return plain
 }
 
-// changes writes one line per phase change.
-func (g *page) changes(s sim.Story) {
-	names := view.ShortNames(s)
-	longest := 0
-	for _, n := range names {
-		longest = max(longest, cells(n))
+// passages writes what happened, a line for all clusters that did the same.
+func (g *page) passages(s sim.Story) {
+	const date, usual = len("Mon 02 Jan 15:04") + 2, len("starting, 01:00 recreating-nodes, 02:00 updating-clients")
+	list, names := view.Passages(s.Changes, g.Clock), view.ShortNames(s)
+	who, longest, most := make([]string, len(list)), 0, max(g.width-date-2-usual, 16)
+	for i, p := range list {
+		for few := 3; few > 0 && (few == 3 || cells(who[i]) > most); few-- {
+			who[i] = fewOf(p.Clusters, few, func(r fleet.Ref) string { return names[r] })
+		}
+		longest = min(max(longest, cells(who[i])), most)
 	}
-	longest = min(longest, g.width/3)
-	at := 2 + len("Mon 02 Jan 15:04") + 2 + longest + 2 + changeWide + 2
-	for _, c := range s.Changes[:min(len(s.Changes), mostChanges)] {
-		word, look := changeWord(c)
-		head := "  " + pad(g.At(c.At), len("Mon 02 Jan 15:04")) + "  " + pad(names[c.Cluster], longest) + "  "
-		text := g.changeWords(c)
-		if cells(head)+changeWide > g.width { // no room for the name beside
-			g.line("  %s  %s", g.At(c.At), g.paint(look, word))
-			g.para(6, plain, strings.TrimSuffix(names[c.Cluster]+": "+text, ": "))
+	at := date + longest + 2
+	g.line("")
+	for i, p := range list[:min(len(list), mostPassages)] {
+		text, look := g.passage(p)
+		head := g.At(p.Steps[0].At) + "  "
+		if g.width-at < 32 || cells(who[i]) > longest { // no room beside
+			g.hang(date, head, plain, who[i])
+			g.para(6, look, text)
 			continue
 		}
-		if g.width-at < 44 || cells(names[c.Cluster]) > longest {
-			g.line("%s", strings.TrimRight(head+g.paint(look, word), " "))
-			g.para(6, plain, text)
-			continue
-		}
-		g.hang(at, head+g.paint(look, word)+strings.Repeat(" ", max(changeWide-cells(word), 0)+2), plain, text)
+		g.hang(at, head+pad(who[i], longest)+"  ", look, text)
 	}
-	if n := len(s.Changes) - mostChanges; n > 0 {
-		g.line("  and %d more phase changes: --format json", n)
+	if n := len(list) - mostPassages; n > 0 {
+		g.line("and %d more lines: --format json", n)
 	}
-	if len(s.Changes) > 0 {
+	if len(list) > 0 {
 		g.line("")
 	}
 }
 
-// heapedChanges writes the phase changes of a large fleet: one line for all
-// clusters that did the same at the same time.
-func (g *page) heapedChanges(s sim.Story) {
-	type key struct {
-		at   int64
-		word string
-	}
-	names := view.ShortNames(s)
-	var order []key
-	heaps := map[key][]sim.Change{}
-	for _, c := range s.Changes {
-		word, _ := changeWord(c)
-		k := key{c.At.Unix(), word}
-		if heaps[k] == nil {
-			order = append(order, k)
+// passage says what clusters did on a day, each step but the first with its time,
+// and gives the colour of the last.
+func (g *page) passage(p view.Passage) (string, style) {
+	text, look := "", plain
+	for i, c := range p.Steps {
+		var word string
+		word, look = changeWord(c)
+		if shut := view.NotAwaited(c.Gates); len(shut) > 0 {
+			word += " (not awaited: " + strings.Join(shut, ", ") + ")"
 		}
-		heaps[k] = append(heaps[k], c)
-	}
-	for i, k := range order {
-		if i == mostChanges {
-			g.line("  and %d more lines: --format json", len(order)-i)
-			break
+		if look == red {
+			word += " (" + g.Sentence(c.Reason, c.Message) + ")"
 		}
-		heap := heaps[k]
-		word, look := changeWord(heap[0])
-		text := fmt.Sprintf("%4d  %s", len(heap), fewOf(heap, func(c sim.Change) string { return names[c.Cluster] }))
-		head := "  " + pad(g.At(heap[0].At), len("Mon 02 Jan 15:04")) + "  "
-		if room := g.width - cells(head) - changeWide - 1; room >= 20 {
-			g.line("%s%s%s%s", head, g.paint(look, word), strings.Repeat(" ", max(changeWide-cells(word), 0)+1), words.Cut(text, room))
-			continue
+		if i > 0 {
+			text += ", " + g.In(c.At).Format("15:04") + hard
 		}
-		g.line("%s%s", head, g.paint(look, word))
-		g.para(6, plain, text)
+		text += word
 	}
-	if len(order) > 0 {
-		g.line("")
-	}
+	return text, look
 }
 
-// fewOf names the first three and counts the rest.
-func fewOf[T any](list []T, name func(T) string) string {
+// fewOf names the first few and counts the rest.
+func fewOf[T any](list []T, few int, name func(T) string) string {
 	names := make([]string, len(list))
 	for i, x := range list {
 		names[i] = name(x)
 	}
-	return words.Few(names, 3)
+	return words.Few(names, few)
 }
 
-// changeWide is the width of the longest phase.
-const changeWide = 16
+// elsewhere is who else completes a rotation.
+const elsewhere = " by GKE or others"
 
 // changeWord names a change and gives its colour.
 func changeWord(c sim.Change) (string, style) {
 	switch {
 	case c.Phase != "":
 		return string(c.Phase), phaseStyle(c.Phase)
-	case c.Closed == record.Completed || c.Closed == record.CompletedElsewhere:
+	case c.Closed == record.Completed:
 		return "verified", green
+	case c.Closed == record.CompletedElsewhere:
+		return "completed" + elsewhere, yellow
 	}
 	return string(c.Closed), red
-}
-
-// changeWords says what a phase change rests on; of a start also what let it
-// go.
-func (g *page) changeWords(c sim.Change) string {
-	text := g.Sentence(c.Reason, c.Message)
-	if c.Phase != record.Starting || c.Gates == nil {
-		return text
-	}
-	return words.Joined(text, g.openUntil(c.Gates))
 }
 
 // ranked orders chapters as they happened: by start, then the others, those
@@ -190,7 +161,8 @@ func ranked(s sim.Story) []sim.Chapter {
 	return list
 }
 
-func (g *page) storyEnd(s sim.Story, maxActive int) {
+// storySum counts what became of the clusters.
+func (g *page) storySum(s sim.Story, maxActive int) {
 	count := view.Outcomes(s)
 	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
 	look := green
@@ -199,9 +171,14 @@ func (g *page) storyEnd(s sim.Story, maxActive int) {
 	}
 	g.line("")
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
 		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
 		counted(count[sim.NeedsPeople], "needs people", "need people"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
+}
+
+// storyEnd says what it took, and what to try next.
+func (g *page) storyEnd(s sim.Story) {
 	faults := ""
 	if len(s.Words) > 0 {
 		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))

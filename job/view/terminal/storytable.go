@@ -213,11 +213,14 @@ func (g *page) waited(c sim.Chapter) string {
 	case sim.InFlight:
 		return "IN FLIGHT: " + words.Joined(string(c.Phase), why)
 	}
-	if len(c.Waited) == 0 {
-		return ""
+	by, waited := "", ""
+	if g.elsewhere[c.Cluster] {
+		by = "COMPLETED" + elsewhere
 	}
-	w := c.Waited[0]
-	return words.Lasting(w.Time) + " " + g.gateWords(w)
+	if len(c.Waited) > 0 {
+		waited = words.Lasting(c.Waited[0].Time) + " " + g.gateWords(c.Waited[0])
+	}
+	return words.Joined(by, waited)
 }
 
 // gateWords says in a few words what was waited for.

@@ -264,6 +264,42 @@ func TestManyClusters(t *testing.T) {
 	}
 }
 
+// TestPlanOfSixty: sixty clusters are one screen's worth of a plan, and --all gives
+// each its row.
+func TestPlanOfSixty(t *testing.T) {
+	res, p := testResult(), testPolicy()
+	for i := range 60 - len(res.Decisions) {
+		project, opens := []string{"data-prod", "pay-prod", "shop-prod"}[min(i/14, 2)], at("2026-11-29T00:00:00Z")
+		if i%20 == 9 { // some wait for what no other waits for
+			opens = opens.AddDate(0, 0, i)
+		}
+		d := decision(fmt.Sprintf("%s/europe-west1/made-%02d", project, i), ca("e", "2022-02-10", "2027-02-09"),
+			policy.Wait, reason.WindowClosed, "")
+		d.Message = fact.Sayf("window %v", fact.Set("WINDOW", "Sun 01:00-05:00 Europe/Paris")).Tailf(" opens %v", opens)
+		d.Gates = []policy.Verdict{{Gate: "window", Reason: d.Reason, Message: d.Message, OpensAt: opens}}
+		res.Decisions = append(res.Decisions, d)
+	}
+	draw := func(all bool) string {
+		var b bytes.Buffer
+		if err := Plan(&b, view.PlanOf(res, p), Options{Width: 100, All: all}); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	short, all := draw(false), draw(true)
+	if n := strings.Count(short, "\n"); n >= 60 {
+		t.Errorf("the plan of 60 clusters has %d lines:\n%s", n, short)
+	}
+	for _, want := range []string{"48 clusters", "shop-prod: 21 · pay-prod: 14 · data-prod: 13   (names: rotator plan --all)", "made-09 "} {
+		if !strings.Contains(short, want) {
+			t.Errorf("the plan does not say %q:\n%s", want, short)
+		}
+	}
+	if n := strings.Count(all, "/made-"); n < 51 || strings.Contains(all, " more (") {
+		t.Errorf("--all shows %d rows of 51:\n%s", n, all)
+	}
+}
+
 // TestNextSteps: every line that needs people is followed by something to do,
 // with the names filled in.
 func TestNextSteps(t *testing.T) {
