@@ -144,10 +144,10 @@ func served(t *testing.T) []string {
 }
 
 // TestImagePlan: a plan from the image over a served GKE, and a run that leaves
-// its book: what the image's user wrote belongs to the image's user.
+// its store: what the image's user wrote belongs to the image's user.
 func TestImagePlan(t *testing.T) {
 	i := image(t)
-	env := append(served(t), "ROTATOR_STATE=file:/tmp/book.db")
+	env := append(served(t), "ROTATOR_STATE=file:/tmp/store.db")
 	begun := present()
 	stdout, stderr, code := imageRun(t, env, "plan")
 	took := present().Sub(begun)
@@ -167,7 +167,7 @@ func TestImagePlan(t *testing.T) {
 	if _, err := i.buildah(append(args, i.container, "--", "/rotator", "run")...); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(filepath.Join(i.root, "tmp/book.db"))
+	info, err := os.Stat(filepath.Join(i.root, "tmp/store.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

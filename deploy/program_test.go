@@ -31,7 +31,7 @@ var rotator = sync.OnceValues(func() (string, error) {
 })
 
 // TestRealLog: the program itself, on Cloud Run, writes lines of the form that
-// the scenes are judged by. It begins a run and finds no book.
+// the scenes are judged by. It begins a run and finds no store.
 func TestRealLog(t *testing.T) {
 	path, err := rotator()
 	if err != nil {

@@ -95,9 +95,9 @@ var scenes = []struct {
 	{"an answer cannot be stored", []string{"action-failed"}, func(s *stage) {
 		s.add(shop, 170)
 		g := s.begin()
-		book := &brokenBook{Store: g.Pass.Store}
-		g.Pass.Store, g.Pass.Move = book, breakingMover{g.Pass.Move, book}
-		if _, err := g.Step(s.t.Context(), s.now); !errors.Is(err, errBook) {
+		contents := &brokenStore{Store: g.Pass.Store}
+		g.Pass.Store, g.Pass.Move = contents, breakingMover{g.Pass.Move, contents}
+		if _, err := g.Step(s.t.Context(), s.now); !errors.Is(err, errStore) {
 			s.t.Fatalf("the run: %v", err)
 		}
 	}},
@@ -177,7 +177,7 @@ var scenes = []struct {
 	}},
 	{"a receiver of notifications takes nothing, and is given up in the end", nil, func(s *stage) {
 		s.add(shop, 170)
-		s.begin().Pass.Tell = []pass.Receiver{deaf{}}
+		s.begin().Pass.Notify = []pass.Receiver{deaf{}}
 		s.until(record.UpdatingClients)
 		s.runs(30)
 	}},
@@ -206,7 +206,7 @@ var scenes = []struct {
 
 func (s *stage) hold() {
 	s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
-		doc, _, err := policy.SayHold(doc, shop, time.Time{}, said)
+		doc, _, err := policy.Hold(doc, shop, time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -266,30 +266,30 @@ func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) record.Outcome
 type deaf struct{}
 
 func (deaf) Name() string                              { return "deaf" }
-func (deaf) Tell(context.Context, record.Notice) error { return pass.ErrRefused }
+func (deaf) Notify(context.Context, record.Notice) error { return pass.ErrRefused }
 
-var errBook = errors.New("the book is out of reach")
+var errStore = errors.New("the store is out of reach")
 
 // brokenBook takes nothing any more once it is broken.
-type brokenBook struct {
+type brokenStore struct {
 	state.Store
 	broken bool
 }
 
-func (b *brokenBook) Write(ctx context.Context, c state.Change) (state.Change, error) {
+func (b *brokenStore) Write(ctx context.Context, c state.Change) (state.Change, error) {
 	if b.broken {
-		return c, errBook
+		return c, errStore
 	}
 	return b.Store.Write(ctx, c)
 }
 
-// breakingMover breaks the book after its call.
+// breakingMover breaks the store after its call.
 type breakingMover struct {
 	gke.Mover
-	book *brokenBook
+	contents *brokenStore
 }
 
 func (m breakingMover) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
-	defer func() { m.book.broken = true }()
+	defer func() { m.contents.broken = true }()
 	return m.Mover.Start(ctx, ref)
 }

@@ -275,7 +275,7 @@ func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
 		"ROTATOR_WAVES":        `a=1 > b=2 > c notin (d, e)`,
 		"ROTATOR_FREEZES":      `2026-12-18/2027-01-04, 2027-04-02 Europe/Paris # not a comment: here`,
 		"ROTATOR_START_WINDOW": `{a: [b, *c, &d, !e, |, >-, %f, @g]} \n $HOME $(date) & && ;`,
-		"ROTATOR_URGENT":       "",
+		"ROTATOR_COMPROMISED":       "",
 		"ROTATOR_LOCATIONS":    "ÜÑ✓ true",
 		"ROTATOR_EVERY":        "1=2=3",
 	}

@@ -60,7 +60,7 @@ func newStage(t *testing.T) *stage {
 		world: gkesim.New(gkesim.Options{Seed: 1, Now: begin, GKEWaits: 60 * day}),
 		policy: &policy.Policy{
 			Env: sample["ENV"], RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 40 * day, EmergencyMaxActive: 10,
-			SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
+			SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
 			Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch, MaxActive: 10,
 			MaxFailed: 5, StuckAfter: day, Every: time.Hour,
 		},
@@ -121,11 +121,11 @@ func (s *stage) until(phase record.Phase) {
 	s.t.Helper()
 	for range 20 * 24 {
 		s.runs(1)
-		book, err := s.game.Store.Book(s.t.Context())
+		contents, err := s.game.Store.Contents(s.t.Context())
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if r, ok := book.Rotations[shop]; (ok && r.Phase == phase) || (!ok && phase == "") {
+		if r, ok := contents.Rotations[shop]; (ok && r.Phase == phase) || (!ok && phase == "") {
 			return
 		}
 	}

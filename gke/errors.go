@@ -124,7 +124,7 @@ func (a service) wayOut(err error, s *status.Status) string {
 	return ""
 }
 
-// reasonOf is the machine-readable reason that Google's errors may carry.
+// reasonOf is the machine-readable reason that Google's errors may manage.
 func reasonOf(err error) string {
 	if api, ok := apierror.FromError(err); ok {
 		return api.Reason()

@@ -16,7 +16,7 @@ var badNames = []string{"a/b", "..", "../../v1/projects/other", "a\nb", "a\x00b"
 
 // TestNamesThatBreakPaths: a cluster that GKE lists under such a name is left
 // out and told; the others of the project go on. Stored, one such name would
-// have made the whole book unreadable.
+// have made the whole store unreadable.
 func TestNamesThatBreakPaths(t *testing.T) {
 	for _, name := range badNames {
 		s := &scripted{clusters: &containerpb.ListClustersResponse{Clusters: []*containerpb.Cluster{

@@ -53,7 +53,7 @@ Each run looks at every cluster in scope and moves each rotation at most one
 phase forward. The policy is in ROTATOR_ settings, see deploy/CONFIG.md.
 Without a command, rotator makes one run.
 
-Exit status: 0 the command was carried out; 1 the book or every project was
+Exit status: 0 the command was carried out; 1 the store or every project was
 out of reach; 2 settings or arguments are wrong.`,
 		Example: `  rotator simulate                 see it work, without Google Cloud
   rotator validate                 check the settings

@@ -35,9 +35,9 @@ func TestExitStatus(t *testing.T) {
 		want int
 	}{
 		{nil, 0},
-		{errors.New("the book is out of reach"), 1},
+		{errors.New("the store is out of reach"), 1},
 		{wrong("--at %v", errors.New("tomorrow")), 2},
-		{fmt.Errorf("run: %w", &pass.EnvError{Book: "a", Settings: "b"}), 2},
+		{fmt.Errorf("run: %w", &pass.EnvError{Contents: "a", Settings: "b"}), 2},
 		{asFailure([]config.Problem{{Setting: "ROTATOR_SOAK", What: "x"}}), 2},
 	} {
 		var out, errs bytes.Buffer

@@ -27,8 +27,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion " + strings.Join(shells, "|"),
 		Short: "Print what teaches a shell to complete commands, flags and clusters",
 		Long: `Print what teaches a shell to complete commands, flags, their choices, and the
-clusters that a book in a file (ROTATOR_STATE) or --fleet knows. It asks nothing of
-Google, so a book in Firestore completes no clusters.`,
+clusters that a store in a file (ROTATOR_STATE) or --fleet knows. It asks nothing of
+Google, so a store in Firestore completes no clusters.`,
 		Example: `  source <(rotator completion bash)
   rotator completion zsh > "${fpath[1]}/_rotator"
   rotator completion fish > ~/.config/fish/completions/rotator.fish
@@ -165,10 +165,10 @@ func (a *app) clusters(cmd *cobra.Command, _ []string, begun string,
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
-// patience is how long a key press may wait for a book that a run holds.
+// patience is how long a key press may wait for a store that a run holds.
 const patience = 300 * time.Millisecond
 
-// knownInFile gives the clusters that the book in a file speaks of, and how they stand.
+// knownInFile gives the clusters that the store in a file speaks of, and how they stand.
 func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
 	s, _ := readSettings(a.environ) // what is wrong is told by the command
 	if s.State.V.File == "" {
@@ -178,15 +178,15 @@ func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
 	if err != nil {
 		return nil
 	}
-	book, err := f.Book(ctx)
+	contents, err := f.Contents(ctx)
 	if err != nil {
 		return nil
 	}
 	known := map[fleet.Ref]string{}
-	for _, ref := range bookRefs(book) {
+	for _, ref := range storedRefs(contents) {
 		known[ref] = "idle"
 	}
-	for ref, r := range book.Rotations {
+	for ref, r := range contents.Rotations {
 		known[ref] = string(r.Phase)
 	}
 	return known
@@ -208,25 +208,25 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
 	return known
 }
 
-// bookRefs lists every cluster that the book speaks of.
-func bookRefs(book record.Book) []fleet.Ref {
+// bookRefs lists every cluster that the store speaks of.
+func storedRefs(contents record.Contents) []fleet.Ref {
 	known := map[fleet.Ref]bool{}
-	for ref := range book.Rotations {
+	for ref := range contents.Rotations {
 		known[ref] = true
 	}
-	for _, h := range book.Fleet.Holds {
+	for _, h := range contents.Fleet.Holds {
 		known[h.Cluster] = true
 	}
-	for _, p := range book.Fleet.Approvals {
+	for _, p := range contents.Fleet.Approvals {
 		known[p.Cluster] = true
 	}
-	for _, q := range book.Fleet.Requests {
+	for _, q := range contents.Fleet.Requests {
 		known[q.Cluster] = true
 	}
-	for _, f := range book.Fleet.Failures {
+	for _, f := range contents.Fleet.Failures {
 		known[f.Cluster] = true
 	}
-	for name := range book.Fleet.Blocked {
+	for name := range contents.Fleet.Blocked {
 		ref, _ := fleet.ParseRef(name) // zero where it is none
 		known[ref] = true
 	}

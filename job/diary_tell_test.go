@@ -18,12 +18,12 @@ type listener struct{ d *diary }
 
 func (listener) Name() string { return "diary" }
 
-func (l listener) Tell(_ context.Context, n record.Notice) error {
+func (l listener) Notify(_ context.Context, n record.Notice) error {
 	l.d.heard = append(l.d.heard, n)
 	return nil
 }
 
-func (d *diary) listen() { d.game.Pass.Tell = []pass.Receiver{listener{d}} }
+func (d *diary) listen() { d.game.Pass.Notify = []pass.Receiver{listener{d}} }
 
 // showTold writes what people were told since the last time.
 func (d *diary) showTold() {

@@ -112,7 +112,7 @@ func playDiary(t *testing.T, text string) string {
 		for _, line := range strings.Split(commands, "\n") {
 			line, _, _ = strings.Cut(line, "#")
 			if words := strings.Fields(line); len(words) > 0 {
-				if err := d.carryOut(words, strings.TrimSpace(strings.TrimPrefix(line, words[0]))); err != nil {
+				if err := d.perform(words, strings.TrimSpace(strings.TrimPrefix(line, words[0]))); err != nil {
 					fmt.Fprintf(&d.out, "error: %v\n", err)
 				}
 			}
@@ -135,7 +135,7 @@ func (d *diary) start() *gkesim.World {
 }
 
 func (d *diary) policy() (*policy.Policy, error) {
-	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:book.db", "ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
+	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store.db", "ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
 	s, problems := readSettings(environ)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%v", problems)

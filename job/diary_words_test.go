@@ -20,7 +20,7 @@ import (
 )
 
 // carryOut carries out one command of a diary.
-func (d *diary) carryOut(words []string, rest string) error {
+func (d *diary) perform(words []string, rest string) error {
 	switch words[0] {
 	case "at": // at TIME: where the clock stands before the first run
 		return d.setClock(words[1])
@@ -296,7 +296,7 @@ func (d *diary) outside(what, name string, words []string) error {
 // label sets labels. Values may say what a person reads in a notice: ATTEMPT is
 // the short id of the attempt in flight, CA that of the CA to be replaced.
 func (d *diary) label(ref fleet.Ref, words []string) error {
-	book, err := d.game.Pass.Store.Book(d.t.Context())
+	contents, err := d.game.Pass.Store.Contents(d.t.Context())
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (d *diary) label(ref fleet.Ref, words []string) error {
 		return err
 	}
 	short := func(id string) string { return id[:min(len(id), 16)] }
-	told := strings.NewReplacer("ATTEMPT", short(book.Rotations[ref].AttemptID), "CA", short(string(c.Bundle.Oldest().Fingerprint)))
+	told := strings.NewReplacer("ATTEMPT", short(contents.Rotations[ref].AttemptID), "CA", short(string(c.Bundle.Oldest().Fingerprint)))
 	return d.world.Change(ref.Path(), func(pb *containerpb.Cluster) {
 		if pb.ResourceLabels == nil {
 			pb.ResourceLabels = map[string]string{}
@@ -354,7 +354,7 @@ func (d *diary) gates(name string) error {
 		for _, g := range dec.Gates {
 			word := "open"
 			if !g.Open {
-				word = "shut"
+				word = "closed"
 			}
 			if g.Lifted {
 				word = "lifted"
@@ -379,23 +379,23 @@ func (d *diary) person(verb, name, rest string) error {
 	}
 	said := record.Said{By: "ops", Reason: strings.TrimSpace(reason), At: d.now, Run: "console"}
 	return d.change(func(doc record.FleetDoc) (record.FleetDoc, string, error) {
-		book, err := d.game.Store.Book(d.t.Context())
+		contents, err := d.game.Store.Contents(d.t.Context())
 		if err != nil {
 			return doc, "", err
 		}
 		var r *record.Rotation
-		if stored, ok := book.Rotations[ref]; ok {
+		if stored, ok := contents.Rotations[ref]; ok {
 			r = &stored
 		}
 		switch verb {
 		case "hold":
-			return policy.SayHold(doc, ref, time.Time{}, said)
+			return policy.Hold(doc, ref, time.Time{}, said)
 		case "release":
-			return policy.SayRelease(doc, ref, said)
+			return policy.Release(doc, ref, said)
 		case "retry":
-			return policy.SayRetry(doc, ref, r, said)
+			return policy.Retry(doc, ref, r, said)
 		case "close":
-			return policy.SayClose(doc, ref, r, said)
+			return policy.Close(doc, ref, r, said)
 		}
 		d.world.Advance(d.now)
 		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)
@@ -404,11 +404,11 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "approve":
-			return policy.SayApprove(doc, p, c, r, time.Time{}, said)
+			return policy.Approve(doc, p, c, r, time.Time{}, said)
 		case "adopt":
-			return policy.SayAdopt(doc, p, c, r, said)
+			return policy.Adopt(doc, p, c, r, said)
 		default:
-			return policy.SayRotate(doc, p, c, r, said)
+			return policy.Rotate(doc, p, c, r, said)
 		}
 	})
 }

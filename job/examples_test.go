@@ -17,7 +17,7 @@ var cannotRun = regexp.MustCompile(`^gcloud |--serve |file:/var/lib|Out-String`)
 var circumstances = regexp.MustCompile(`^rotator (approve|adopt|retry|release|rotate) `)
 
 // examplesCommand is "examples TIME": it runs every example of every command's
-// help as bash would, on a copy of book.db, at that time of the simulated GKE,
+// help as bash would, on a copy of store.db, at that time of the simulated GKE,
 // and wants it to do what it says.
 func examplesCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -64,7 +64,7 @@ func runExample(ts *testscript.TestScript, cmd *cobra.Command, line, now string)
 	if _, err := exec.LookPath("jq"); err == nil && strings.HasPrefix(filter, "jq ") {
 		line += " | " + filter
 	}
-	if err := ts.Exec("bash", "-o", "pipefail", "-c", "cp saved.db book.db\n"+line); err != nil {
+	if err := ts.Exec("bash", "-o", "pipefail", "-c", "cp saved.db store.db\n"+line); err != nil {
 		said := ts.ReadFile("stderr")
 		if circumstances.MatchString(line) && !strings.Contains(said, "--help") && !strings.Contains(said, " is missing") {
 			return

@@ -60,11 +60,11 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 		if !to.IsZero() && !from.Before(to) {
 			return wrong("--since %s is not before --until %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 		}
-		r, err := a.recall(cmd.Context(), s, now) // the book says whether it is this deployment's
+		r, err := a.recall(cmd.Context(), s, now) // the store says whether it is this deployment's
 		if err != nil {
 			return err
 		}
-		defer closeBook(r.store)
+		defer closeStore(r.store)
 		return a.evidence(cmd.Context(), r.store, from, to, *form)
 	})
 	return cmd
@@ -125,7 +125,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 		if err != nil {
 			return err
 		}
-		defer closeBook(r.store)
+		defer closeStore(r.store)
 		h, err := r.handOver(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -145,11 +145,11 @@ flight, else for the last one that was completed. Nothing is changed.`,
 // handOver gathers the facts about the cluster that the text names.
 func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, error) {
 	var none record.HandOver
-	ref, err := r.clusterNamed(text, r.book)
+	ref, err := r.clusterNamed(text, r.contents)
 	if err != nil {
 		return none, err
 	}
-	rot, flying := r.book.Rotations[ref]
+	rot, flying := r.contents.Rotations[ref]
 	if !flying {
 		return r.handOverOfLast(ctx, ref)
 	}
@@ -192,12 +192,12 @@ func (r *reading) handOverOfLast(ctx context.Context, ref fleet.Ref) (record.Han
 		}
 	}
 	return none, wrong("no rotation of %s is in flight, and none that was completed is on record%s; "+
-		"when it starts: %s", ref, inFlightHint(r.book), words.Plain(view.ToExplain, ref.String(), ""))
+		"when it starts: %s", ref, inFlightHint(r.contents), words.Plain(view.ToExplain, ref.String(), ""))
 }
 
 // inFlightHint names what could be handed over instead.
-func inFlightHint(book record.Book) string {
-	refs := slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare)
+func inFlightHint(contents record.Contents) string {
+	refs := slices.SortedFunc(maps.Keys(contents.Rotations), fleet.Ref.Compare)
 	if len(refs) == 0 {
 		return ""
 	}

@@ -17,7 +17,7 @@ import (
 
 // TestFirestoreBook: what people say is kept in the database that STATE names;
 // a command that only reads makes nothing in it.
-func TestFirestoreBook(t *testing.T) {
+func TestFirestoreStore(t *testing.T) {
 	host, database := emulator.Start(t), "t-"+strings.ToLower(rand.Text())
 	environ := []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_STATE=firestore://ops-prod/" + database, emulator.EnvHost + "=" + host, "NO_COLOR=1"}
 	rotator := func(args ...string) string {
@@ -43,7 +43,7 @@ func TestFirestoreBook(t *testing.T) {
 		return got.GetCollectionIds()
 	}
 	if out := rotator("status"); strings.Contains(out, "held") {
-		t.Errorf("an empty book: %s", out)
+		t.Errorf("an empty store: %s", out)
 	}
 	if got := collections(); len(got) != 0 {
 		t.Errorf("status made %v", got)

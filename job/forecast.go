@@ -31,7 +31,7 @@ func (a *app) forecastCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forecast",
 		Short: "Show what will happen and when, and what will not fit",
-		Long: `Play the policy forward, from the fleet and the book as they are, on a simulated
+		Long: `Play the policy forward, from the fleet and the store as they are, on a simulated
 GKE: what starts and completes when, how much is in flight, what does not fit and
 which setting prevents it. Google is only read, and nothing is stored.
 
@@ -85,10 +85,10 @@ type outlook struct {
 	a     *app
 	began time.Duration
 	// begin gives the beginning anew for each policy that is played.
-	begin  func(*policy.Policy) (sim.Setup, error)
-	unread []fleet.Unread
-	noBook bool
-	first  pass.Result // of the first run: the fleet as it is
+	begin   func(*policy.Policy) (sim.Setup, error)
+	unread  []fleet.Unread
+	noStore bool
+	first   pass.Result // of the first run: the fleet as it is
 }
 
 func (a *app) forecast(ctx context.Context, fc forecasting) error {
@@ -132,7 +132,7 @@ func (a *app) forecast(ctx context.Context, fc forecasting) error {
 	return o.print(before, p, &c, q)
 }
 
-// look reads where the forecast begins: a file, or the fleet and the book.
+// look reads where the forecast begins: a file, or the fleet and the store.
 func (a *app) look(ctx context.Context, fc forecasting, s config.Settings) (*outlook, error) {
 	o := &outlook{forecasting: fc, a: a, began: a.mono()}
 	from, err := fc.start(time.Now().UTC().Truncate(time.Hour))
@@ -154,7 +154,7 @@ func (o *outlook) fromFile(from time.Time) error {
 	if err != nil {
 		return err
 	}
-	o.noBook = true
+	o.noStore = true
 	o.begin = func(p *policy.Policy) (sim.Setup, error) {
 		w := gkesim.New(gkesim.Options{Seed: o.seed, Now: from})
 		if err := w.AddFleet(fleet); err != nil {
@@ -166,31 +166,31 @@ func (o *outlook) fromFile(from time.Time) error {
 	return nil
 }
 
-// fromFleet begins with the fleet and the book as they are now. The next run is where the schedule has it.
+// fromFleet begins with the fleet and the store as they are now. The next run is where the schedule has it.
 func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Time) error {
 	r, err := o.a.recall(ctx, s, time.Now)
 	if err != nil {
 		return err
 	}
-	defer closeBook(r.store)
+	defer closeStore(r.store)
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	present, err := sim.Read(ctx, cloud, r.store, r.book, s.Projects.V)
+	present, err := sim.Read(ctx, cloud, r.store, r.contents, s.Projects.V)
 	if err != nil {
 		return err
 	}
 	read := from
 	if o.from == "" {
 		read = time.Now().UTC()
-		from = nextRun(r.book.Fleet.LastRun.At, read, s.Every.V)
+		from = nextRun(r.contents.Fleet.LastRun.At, read, s.Every.V)
 	}
-	o.unread, o.noBook = present.Unread, r.store == nil
+	o.unread, o.noStore = present.Unread, r.store == nil
 	o.begin = func(*policy.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)
-		return sim.Setup{World: w, From: from, Book: present.Book, History: present.History}, err
+		return sim.Setup{World: w, From: from, Contents: present.Contents, History: present.History}, err
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) er
 }
 
 func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy) error {
-	v := view.ForecastOf(f, p, view.Basis{Fleet: o.fleet, NoBook: o.noBook, Approved: o.approve})
+	v := view.ForecastOf(f, p, view.Basis{Fleet: o.fleet, NoStore: o.noStore, Approved: o.approve})
 	if c != nil {
 		v = v.Against(*c, other)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/config"
-	"gke-credential-rotator/job/tell"
+	"gke-credential-rotator/job/notify"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -104,19 +104,19 @@ func TestNoClientLeavesGoogle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	topic, err := tell.NewTopic(ctx, "test", "projects/shop-prod/topics/notices", opts...)
+	topic, err := notify.NewTopic(ctx, "test", "projects/shop-prod/topics/notices", opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := state.OpenFirestore(ctx, "shop-prod", "rotator", state.FirestoreOptions{Client: opts})
+	contents, err := state.OpenFirestore(ctx, "shop-prod", "rotator", state.FirestoreOptions{Client: opts})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _, errGKE := cloud.Clusters(ctx, "shop-prod")
 	_, _, errInsights := insights.Insights(ctx, "shop-prod", "europe-west1")
-	_, errBook := book.Fleet(ctx)                                           // a stream
-	_, errWrite := book.Write(ctx, state.Change{Fleet: &record.FleetDoc{}}) // and a single request
-	for name, err := range map[string]error{"GKE": errGKE, "Recommender": errInsights, "Firestore, a read": errBook, "Firestore, a write": errWrite, "Pub/Sub": topic.Tell(ctx, record.Notice{ID: "n"})} {
+	_, errStore := contents.Fleet(ctx)                                          // a stream
+	_, errWrite := contents.Write(ctx, state.Change{Fleet: &record.FleetDoc{}}) // and a single request
+	for name, err := range map[string]error{"GKE": errGKE, "Recommender": errInsights, "Firestore, a read": errStore, "Firestore, a write": errWrite, "Pub/Sub": topic.Notify(ctx, record.Notice{ID: "n"})} {
 		if err == nil || !strings.Contains(err.Error(), "is no host of googleapis.com") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -124,7 +124,7 @@ func TestNoClientLeavesGoogle(t *testing.T) {
 	if n := asked.Load(); n > 0 {
 		t.Errorf("the token was asked for %d times", n)
 	}
-	for _, c := range []interface{ Close() error }{cloud, insights, topic, book} {
+	for _, c := range []interface{ Close() error }{cloud, insights, topic, contents} {
 		_ = c.Close()
 	}
 }

@@ -73,12 +73,12 @@ func watchGKE(t *testing.T, from time.Time, clusters map[string][]*containerpb.C
 	return g
 }
 
-// environ is a small deployment on the simulated GKE, with a book of its own.
+// environ is a small deployment on the simulated GKE, with a store of its own.
 func (g *watchedGKE) environ(t *testing.T, more ...string) []string {
 	t.Helper()
 	return append([]string{
 		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=" + strings.Join(g.world.Projects(), ","), "ROTATOR_GKE_ENDPOINT=" + g.addr, "ROTATOR_RECOMMENDER_ENDPOINT=" + g.addr,
-		"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "book.db"),
+		"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "store.db"),
 	}, more...)
 }
 
@@ -94,7 +94,7 @@ func (o *told) command(t *testing.T, environ []string, args ...string) int {
 	return code
 }
 
-// cloudCommand runs one with the log that it has on Cloud Run, where a book in a
+// cloudCommand runs one with the log that it has on Cloud Run, where a store in a
 // file would be refused.
 func (o *told) cloudCommand(t *testing.T, environ []string, args ...string) int {
 	t.Helper()
@@ -212,8 +212,8 @@ func TestNamesThatBreakPaths(t *testing.T) {
 	if asked := g.asked(); len(asked) != 0 {
 		t.Errorf("GKE was asked %v about names that are none", asked)
 	}
-	book := strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:")
-	if _, err := os.Stat(book); err == nil {
-		t.Error("a book was made for names that are none")
+	contents := strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:")
+	if _, err := os.Stat(contents); err == nil {
+		t.Error("a store was made for names that are none")
 	}
 }

@@ -22,12 +22,12 @@ var house = map[string]struct {
 	why    string
 }{
 	"gke": {[]string{"gke/maintenance", "policy/fleet", "policy/record", "policy/window"}, nil,
-		"GKE knows nothing of the book"},
+		"GKE knows nothing of the store"},
 	"gke/gkesim": {[]string{"gke/maintenance", "policy/window"}, nil,
 		"judge and judged must not share the lifecycle"},
 	"gke/maintenance": {[]string{"policy/window"}, nil,
 		"the one reading of GKE's calendar, for adapter and simulator"},
-	"job": {[]string{"gke", "gke/gkesim", "job/config", "job/pass", "job/sim", "job/tell", "job/view", "job/view/evidence", "job/view/handover", "job/view/html", "job/view/ics", "job/view/terminal", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
+	"job": {[]string{"gke", "gke/gkesim", "job/config", "job/pass", "job/sim", "job/notify", "job/view", "job/view/evidence", "job/view/handover", "job/view/html", "job/view/ics", "job/view/terminal", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
 		"parses, wires, exits"},
 	"job/config": {[]string{"job/words", "policy", "policy/fleet", "policy/record", "policy/window"}, []string{"github.com/kelseyhightower/envconfig"},
 		"settings into values: it reads texts, and does nothing"},
@@ -43,7 +43,7 @@ var house = map[string]struct {
 		"clusters for tests alone"},
 	"job/simtest/trial": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "job/sim", "policy", "policy/fleet", "policy/record", "policy/window/windowtest", "state"}, nil,
 		"plays production code under all troubles; its judge takes policy's types and no rule of it"},
-	"job/tell": {[]string{"job/config", "job/pass", "job/words", "policy/fleet", "policy/reason", "policy/record"}, nil,
+	"job/notify": {[]string{"job/config", "job/pass", "job/words", "policy/fleet", "policy/reason", "policy/record"}, nil,
 		"brings notices to people's systems, decides nothing"},
 	"job/view": {[]string{"job/config", "job/pass", "job/sim", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
 		"the one model of what is shown; it settles what renderers must not"},

@@ -24,7 +24,7 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what a run would do, and why not; change nothing",
 		Long: `Show what a run would do at a time, and why not. Nothing is sent and nothing
-is written. Without a book, holds, approvals and waves are unknown. Clusters that
+is written. Without a store, holds, approvals and waves are unknown. Clusters that
 wait for the same thing stand in one row; --all gives each its own.`,
 		Example: `  rotator plan
   rotator plan --all
@@ -81,7 +81,7 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [CLUSTER]",
 		Short: "Show what is in flight, what people said, or the story of one cluster",
-		Long: `Show what the book holds: what waits for people, rotations in flight, holds,
+		Long: `Show what the store holds: what waits for people, rotations in flight, holds,
 the last run. It asks nothing of GKE. With a cluster, its story: that reads the
 cluster too, and earlier rotations.`,
 		Example: `  rotator status
@@ -100,12 +100,12 @@ cluster too, and earlier rotations.`,
 		if err != nil {
 			return err
 		}
-		defer closeBook(r.store)
+		defer closeStore(r.store)
 		if len(args) == 1 {
 			return r.cluster(cmd.Context(), args[0], *form)
 		}
 		holder := a.atWork(cmd.Context(), r.store, s, r.now)
-		status := view.StatusOf(r.book, holder, r.now, s.Policy())
+		status := view.StatusOf(r.contents, holder, r.now, s.Policy())
 		if *form == "json" {
 			return view.WriteJSON(a.stdout, status)
 		}
@@ -126,7 +126,7 @@ func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, 
 
 // cluster tells the story of the cluster that the text names.
 func (r *reading) cluster(ctx context.Context, text, form string) error {
-	ref, err := r.clusterNamed(text, r.book)
+	ref, err := r.clusterNamed(text, r.contents)
 	if err != nil {
 		return err
 	}
@@ -135,13 +135,13 @@ func (r *reading) cluster(ctx context.Context, text, form string) error {
 		return err
 	}
 	d, err := r.decisionOn(ctx, ref)
-	if _, known := r.book.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
-		return wrong("%v, and the book knows nothing of it; rotator plan --format json lists those that do", err)
+	if _, known := r.contents.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
+		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do", err)
 	}
 	if err != nil {
 		r.unread(ref, err)
 	}
-	story := view.StoryOf(r.book, history, d, ref, r.now, r.s.Policy())
+	story := view.StoryOf(r.contents, history, d, ref, r.now, r.s.Policy())
 	if form == "json" {
 		return view.WriteJSON(r.stdout, story)
 	}
@@ -151,7 +151,7 @@ func (r *reading) cluster(ctx context.Context, text, form string) error {
 // decisionOn says what a run would do about one cluster now. A rotation needs a look at its own cluster
 // alone; whether an idle one may start depends on the others, so that takes a whole plan.
 func (r *reading) decisionOn(ctx context.Context, ref fleet.Ref) (*policy.Decision, error) {
-	if _, inFlight := r.book.Rotations[ref]; !inFlight && slices.Contains(r.s.Projects.V, ref.Project) {
+	if _, inFlight := r.contents.Rotations[ref]; !inFlight && slices.Contains(r.s.Projects.V, ref.Project) {
 		cloud, err := gke.Dial(ctx, clientOptions(r.s.GKEEndpoint.V)...)
 		if err != nil {
 			return nil, err
@@ -171,7 +171,7 @@ func (r *reading) decisionOn(ctx context.Context, ref fleet.Ref) (*policy.Decisi
 	if err != nil {
 		return nil, err
 	}
-	alone := policy.Fleet{Clusters: []fleet.Cluster{c}, Book: r.book}
+	alone := policy.Fleet{Clusters: []fleet.Cluster{c}, Contents: r.contents}
 	return decisionIn(policy.Plan(r.s.Policy(), alone, "", r.now), ref), nil
 }
 
@@ -184,14 +184,14 @@ func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 	return nil
 }
 
-// clusterNamed understands a full name, or the end of one that the book knows.
-func (a *app) clusterNamed(text string, book record.Book) (fleet.Ref, error) {
+// clusterNamed understands a full name, or the end of one that the store knows.
+func (a *app) clusterNamed(text string, contents record.Contents) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil {
 		return ref, nil
 	}
-	ref, err := view.Find(bookRefs(book), text)
+	ref, err := view.Find(storedRefs(contents), text)
 	if err != nil {
-		return ref, wrong("%v; outside the book, write it whole: PROJECT/LOCATION/CLUSTER "+
+		return ref, wrong("%v; outside the store, write it whole: PROJECT/LOCATION/CLUSTER "+
 			"(rotator plan --explain finds it by its end)", err)
 	}
 	return ref, nil
@@ -202,7 +202,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate",
 		Short: "Check the settings; show the policy in force and what follows from it",
 		Long: `Check the settings, all at once, and show the policy in force and what follows
-from it. It reads the environment only: neither GKE nor the book.`,
+from it. It reads the environment only: neither GKE nor the store.`,
 		Example: `  rotator validate
   env $(cat prod.env) rotator validate`,
 		Args: cobra.NoArgs,

@@ -17,7 +17,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program: 0 when it did what was asked, 1 when the book or every project was out of
+// run is the whole program: 0 when it did what was asked, 1 when the store or every project was out of
 // reach, 2 when settings or arguments are wrong.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	a := newApp(environ, stdout, stderr)

@@ -9,7 +9,7 @@ import (
 )
 
 // TestToldToStop: a run that is told to stop before it could act has failed,
-// and says so; it leaves a book that the next run can read.
+// and says so; it leaves a store that the next run can read.
 func TestToldToStop(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ctx, stop := context.WithCancel(t.Context())

@@ -20,10 +20,10 @@ import (
 	"gke-credential-rotator/state/emulator"
 )
 
-// reads counts how often the book is asked.
+// reads counts how often the store is asked.
 type reads struct {
 	state.Store
-	book, fleet, history, lease, writes, outbox int
+	contents, fleet, history, lease, writes, outbox int
 }
 
 func (r *reads) Outbox(ctx context.Context) (record.Outbox, error) {
@@ -31,9 +31,9 @@ func (r *reads) Outbox(ctx context.Context) (record.Outbox, error) {
 	return r.Store.Outbox(ctx)
 }
 
-func (r *reads) Book(ctx context.Context) (record.Book, error) {
-	r.book++
-	return r.Store.Book(ctx)
+func (r *reads) Contents(ctx context.Context) (record.Contents, error) {
+	r.contents++
+	return r.Store.Contents(ctx)
 }
 
 func (r *reads) Fleet(ctx context.Context) (record.FleetDoc, error) {
@@ -56,23 +56,23 @@ func (r *reads) Write(ctx context.Context, c state.Change) (state.Change, error)
 	return r.Store.Write(ctx, c)
 }
 
-// TestReads: with nothing in flight a run reads the book once, which is one
+// TestReads: with nothing in flight a run reads the store once, which is one
 // query and one read, writes one note of itself, and takes and gives back the
 // lease; and asks GKE one question a project.
 func TestReads(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
 	served := c.Serve(t)
 	served.Lists.Store(0)
-	book := &reads{Store: state.NewMemory(true)}
-	look(t, c, book, served.Address)
-	if book.outbox != 0 {
+	contents := &reads{Store: state.NewMemory(true)}
+	look(t, c, contents, served.Address)
+	if contents.outbox != 0 {
 		t.Error("without receivers the outbox is read")
 	}
 	if served.Lists.Load() != 8 || served.Others.Load() != 0 {
 		t.Errorf("%d listings, %d other calls", served.Lists.Load(), served.Others.Load())
 	}
-	if book.book != 1 || book.fleet != 0 || book.history != 0 || book.lease != 2 || book.writes != 1 {
-		t.Errorf("the book was read %d times, the fleet document %d, histories %d; leases %d, writes %d", book.book, book.fleet, book.history, book.lease, book.writes)
+	if contents.contents != 1 || contents.fleet != 0 || contents.history != 0 || contents.lease != 2 || contents.writes != 1 {
+		t.Errorf("the store was read %d times, the fleet document %d, histories %d; leases %d, writes %d", contents.contents, contents.fleet, contents.history, contents.lease, contents.writes)
 	}
 }
 
@@ -80,19 +80,19 @@ func TestReads(t *testing.T) {
 // nothing to tell.
 func TestReadsWithReceivers(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 2, Clusters: 5, Due: 0}, 4, nil}
-	book := &reads{Store: state.NewMemory(true)}
-	look(t, c, book, c.Serve(t).Address, listener{&diary{}})
-	if book.outbox != 1 || book.book != 1 || book.fleet != 0 || book.writes != 1 || book.lease != 2 {
-		t.Errorf("the outbox was read %d times, the book %d, the fleet document %d; leases %d, writes %d", book.outbox, book.book, book.fleet, book.lease, book.writes)
+	contents := &reads{Store: state.NewMemory(true)}
+	look(t, c, contents, c.Serve(t).Address, listener{&diary{}})
+	if contents.outbox != 1 || contents.contents != 1 || contents.fleet != 0 || contents.writes != 1 || contents.lease != 2 {
+		t.Errorf("the outbox was read %d times, the store %d, the fleet document %d; leases %d, writes %d", contents.outbox, contents.contents, contents.fleet, contents.lease, contents.writes)
 	}
 }
 
-// look makes a run over the crowd with that book.
-func look(t *testing.T, c crowd, book state.Store, address string, tell ...pass.Receiver) {
+// look makes a run over the crowd with that store.
+func look(t *testing.T, c crowd, contents state.Store, address string, tell ...pass.Receiver) {
 	t.Helper()
 	cloud := c.Dial(t, address)
 	world := pass.World{
-		Read: cloud, Move: cloud, Store: book, NewID: randomID, Tell: tell,
+		Read: cloud, Move: cloud, Store: contents, NewID: randomID, Notify: tell,
 		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
 	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: config.Act, Parallel: 4}); err != nil {
@@ -125,7 +125,7 @@ func (c *calls) options() []option.ClientOption {
 }
 
 // TestReadsOfFirestore: the same run over Firestore, counted below all
-// retries. The book is one query and one read; the lease's own two are beside
+// retries. The store is one query and one read; the lease's own two are beside
 // it, as are the commits of lease, note and return.
 func TestReadsOfFirestore(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
@@ -137,11 +137,11 @@ func TestReadsOfFirestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	if _, err := store.Book(t.Context()); err != nil {
+	if _, err := store.Contents(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 1}; !maps.Equal(counted.by, want) {
-		t.Errorf("to read the book: %v", counted.by)
+		t.Errorf("to read the store: %v", counted.by)
 	}
 	clear(counted.by)
 	look(t, c, store, c.Serve(t).Address)

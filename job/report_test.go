@@ -89,13 +89,13 @@ func TestReportThatCannotBe(t *testing.T) {
 	}
 }
 
-// records is a book that hands out finished rotations, and then fails.
+// records is a store that hands out finished rotations, and then fails.
 type records struct {
 	state.Store
 	n int
 }
 
-var errBook = errors.New("the book is away")
+var errStore = errors.New("the store is away")
 
 func (r records) Records(_ context.Context, since time.Time) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
@@ -104,12 +104,12 @@ func (r records) Records(_ context.Context, since time.Time) iter.Seq2[record.Re
 				return
 			}
 		}
-		yield(record.Record{}, errBook)
+		yield(record.Record{}, errStore)
 	}
 }
 
-// TestReportWithEvidence: what the book holds of the last ninety days is on the
-// page, within reason; a book that fails costs the evidence, not the page.
+// TestReportWithEvidence: what the store holds of the last ninety days is on the
+// page, within reason; a store that fails costs the evidence, not the page.
 func TestReportWithEvidence(t *testing.T) {
 	s, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod"})
 	if len(problems) > 0 {
@@ -119,7 +119,7 @@ func TestReportWithEvidence(t *testing.T) {
 	a := newApp(nil, io.Discard, &errs)
 	at := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	page := a.pageWithEvidence(t.Context(), "plan", s, pass.World{Store: records{n: 3}}, pass.Result{At: at})
-	if len(page.Finished) != 3 || !page.Finished[0].ClosedAt.Equal(at.AddDate(0, 0, -90)) || !strings.Contains(errs.String(), "the report lacks finished rotations: the book is away") {
+	if len(page.Finished) != 3 || !page.Finished[0].ClosedAt.Equal(at.AddDate(0, 0, -90)) || !strings.Contains(errs.String(), "the report lacks finished rotations: the store is away") {
 		t.Errorf("%d records, %q", len(page.Finished), errs.String())
 	}
 	page = a.pageWithEvidence(t.Context(), "plan", s, pass.World{Store: records{n: 5000}}, pass.Result{At: at})

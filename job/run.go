@@ -25,10 +25,10 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Make one run: look at every cluster, move each rotation at most one phase.
 This is what the schedule starts, about once an hour.
 
-With MODE=observe nothing is sent to GKE; the book is kept all the same.`,
+With MODE=observe nothing is sent to GKE; the store is kept all the same.`,
 		Example: `  rotator run
   rotator run --report /srv/www/rotator.html
-  ROTATOR_MODE=act ROTATOR_STATE=file:/var/lib/rotator/book.db rotator run`,
+  ROTATOR_MODE=act ROTATOR_STATE=file:/var/lib/rotator/store.db rotator run`,
 		Args: cobra.NoArgs,
 	}
 	at := atFlag(cmd)
@@ -89,7 +89,7 @@ const (
 	mostRecords = 1000
 )
 
-// pageWithEvidence is a report that also shows what the book holds of finished rotations. Where that cannot
+// pageWithEvidence is a report that also shows what the store holds of finished rotations. Where that cannot
 // be read the page is made without it.
 func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Settings, w pass.World,
 	res pass.Result,

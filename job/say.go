@@ -40,7 +40,7 @@ func (a *app) sayCommand(s saying) *cobra.Command {
 		if err := h.listen(cmd, args[0], *at, *until); err != nil {
 			return err
 		}
-		defer closeBook(h.store)
+		defer closeStore(h.store)
 		if s.before != nil {
 			if err := s.before(cmd.Context(), h); err != nil {
 				return err
@@ -57,7 +57,7 @@ func (a *app) sayCommand(s saying) *cobra.Command {
 	return cmd
 }
 
-// heard is what was said, and the book in which it will be noted.
+// heard is what was said, and the store in which it will be noted.
 type heard struct {
 	a       *app
 	s       config.Settings
@@ -69,7 +69,7 @@ type heard struct {
 	beyond  []string // what a hold cannot stop
 }
 
-// listen checks what was said, and opens the book.
+// listen checks what was said, and opens the store.
 func (h *heard) listen(cmd *cobra.Command, cluster, at, until string) error {
 	s, now, err := h.a.begin(at, false)
 	if err != nil {
@@ -90,15 +90,15 @@ func (h *heard) listen(cmd *cobra.Command, cluster, at, until string) error {
 	if len(missing) > 0 {
 		return &failure{2, missing}
 	}
-	if h.store, err = h.a.openBook(cmd.Context(), s, false); err != nil {
+	if h.store, err = h.a.openStore(cmd.Context(), s, false); err != nil {
 		return err
 	}
-	book, err := pass.Recall(cmd.Context(), h.store, string(s.Env.V))
+	contents, err := pass.Recall(cmd.Context(), h.store, string(s.Env.V))
 	if err == nil && cluster != "all" {
-		h.ref, err = h.a.clusterNamed(cluster, book)
+		h.ref, err = h.a.clusterNamed(cluster, contents)
 	}
 	if err != nil {
-		closeBook(h.store)
+		closeStore(h.store)
 	}
 	return err
 }
@@ -116,15 +116,15 @@ func clip(text string) string {
 // conflicts is how often a note is tried again when somebody else wrote first.
 const conflicts = 5
 
-// note reads the book, asks what the word makes of it and stores that.
+// note reads the store, asks what the word makes of it and stores that.
 func (h *heard) note(ctx context.Context, say word) error {
 	var err error
 	for range conflicts {
-		var book record.Book
-		if book, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
+		var contents record.Contents
+		if contents, err = pass.Recall(ctx, h.store, string(h.s.Env.V)); err != nil {
 			return err
 		}
-		doc, text, refused := say(h, book)
+		doc, text, refused := say(h, contents)
 		var declined *policy.Declined
 		switch {
 		case errors.As(refused, &declined):
@@ -138,7 +138,7 @@ func (h *heard) note(ctx context.Context, say word) error {
 		case errors.Is(err, state.ErrConflict):
 			continue
 		case errors.Is(err, state.ErrTooLarge):
-			return fmt.Errorf("nothing was stored, the book is full: %w; "+
+			return fmt.Errorf("nothing was stored, the store is full: %w; "+
 				"release or close what is over, rotator status lists it", err)
 		case err != nil:
 			return fmt.Errorf("it is not clear whether this was stored, look with rotator status: %w", err)
@@ -146,7 +146,7 @@ func (h *heard) note(ctx context.Context, say word) error {
 		h.a.tell(text, h.said)
 		return nil
 	}
-	return fmt.Errorf("the book is too busy, nothing was noted: %w", err)
+	return fmt.Errorf("the store is too busy, nothing was noted: %w", err)
 }
 
 // tell says what was noted.
@@ -159,8 +159,8 @@ func (a *app) tell(text string, said record.Said) {
 }
 
 // rotation gives the cluster's rotation on record; nil when there is none.
-func (h *heard) rotation(book record.Book) *record.Rotation {
-	if r, ok := book.Rotations[h.ref]; ok {
+func (h *heard) rotation(contents record.Contents) *record.Rotation {
+	if r, ok := contents.Rotations[h.ref]; ok {
 		return &r
 	}
 	return nil
@@ -222,7 +222,7 @@ func readCluster(ctx context.Context, s config.Settings, ref fleet.Ref, now time
 	return c, nil
 }
 
-type word func(*heard, record.Book) (record.FleetDoc, string, error)
+type word func(*heard, record.Contents) (record.FleetDoc, string, error)
 
 // saying is a command by which people tell the job something about a cluster.
 type saying struct {
@@ -242,8 +242,8 @@ bound to this attempt, and void when a node pool must be recreated again.`,
 		example:   `  rotator approve shop-prod/us-central1/catalog --by ann --reason "all clients updated"`,
 		withUntil: true,
 		before:    mustSee,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayApprove(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.until, h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Approve(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.until, h.said)
 		},
 	},
 	{
@@ -255,9 +255,9 @@ stop: calls under way, and GKE itself.`,
   rotator hold all --by ann --reason "incident 4711" --until 8h`,
 		withUntil: true,
 		before:    known,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			h.beyond = beyondHold(book, h)
-			return policy.SayHold(book.Fleet, h.ref, h.until, h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			h.beyond = beyondHold(contents, h)
+			return policy.Hold(contents.Fleet, h.ref, h.until, h.said)
 		},
 	},
 	{
@@ -268,8 +268,8 @@ its owners' to remove.`,
 		example: `  rotator release shop-prod/us-central1/catalog --by ann --reason "launch week is over"
   rotator release all --by ann --reason "incident 4711 is over"`,
 		before: labelsHold,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayRelease(book.Fleet, h.ref, h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Release(contents.Fleet, h.ref, h.said)
 		},
 	},
 	{
@@ -279,18 +279,18 @@ acknowledged no longer counts against MAX_FAILED, so other clusters may start.
 It cannot clear a call that may still be on its way to GKE.`,
 		example: `  rotator retry shop-prod/us-central1/catalog --by ann --reason "quota raised"`,
 		before:  onlyOne,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayRetry(book.Fleet, h.ref, h.rotation(book), h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Retry(contents.Fleet, h.ref, h.rotation(contents), h.said)
 		},
 	},
 	{
-		use: "adopt CLUSTER", short: "Carry a rotation to its end that somebody else started",
-		long: `Carry a rotation to its end that somebody else started: a person, another
-tool, or GKE itself. ADOPT=carry does so for all.`,
+		use: "adopt CLUSTER", short: "Manage a rotation to its end that somebody else started",
+		long: `Manage a rotation to its end that somebody else started: a person, another
+tool, or GKE itself. ADOPT=manage does so for all.`,
 		example: `  rotator adopt shop-prod/us-central1/catalog --by ann --reason "started by terraform"`,
 		before:  mustSee,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayAdopt(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Adopt(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
 		},
 	},
 	{
@@ -299,8 +299,8 @@ tool, or GKE itself. ADOPT=carry does so for all.`,
 and approvals still hold.`,
 		example: `  rotator rotate shop-prod/us-central1/catalog --by ann --reason "kubeconfig leaked"`,
 		before:  mustSee,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayRotate(book.Fleet, h.s.Policy(), h.cluster, h.rotation(book), h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Rotate(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
 		},
 	},
 	{
@@ -309,8 +309,8 @@ and approvals still hold.`,
 there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
 		example: `  rotator close shop-prod/us-central1/catalog --by ann --reason "finished by hand"`,
 		before:  onlyOne,
-		word: func(h *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayClose(book.Fleet, h.ref, h.rotation(book), h.said)
+		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Close(contents.Fleet, h.ref, h.rotation(contents), h.said)
 		},
 	},
 }
@@ -335,13 +335,13 @@ func known(ctx context.Context, h *heard) error {
 }
 
 // beyondHold says what a hold cannot stop.
-func beyondHold(book record.Book, h *heard) []string {
+func beyondHold(contents record.Contents, h *heard) []string {
 	var out []string
-	for _, ref := range slices.SortedFunc(maps.Keys(book.Rotations), fleet.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(contents.Rotations), fleet.Ref.Compare) {
 		if !h.ref.IsZero() && ref != h.ref {
 			continue
 		}
-		for _, what := range policy.BeyondHold(book.Rotations[ref], h.said.At) {
+		for _, what := range policy.BeyondHold(contents.Rotations[ref], h.said.At) {
 			out = append(out, ref.String()+": "+what)
 		}
 	}

@@ -44,19 +44,19 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		want  string
 	}{{0, ""}, {conflicts - 1, ""}, {conflicts, "nothing was noted"}} {
 		var out bytes.Buffer
-		book := state.NewMemory(true)
+		contents := state.NewMemory(true)
 		s, _ := readSettings(enough)
 		h := &heard{
 			a: newApp(nil, &out, &out), s: s, said: record.Said{By: "ann", At: time.Unix(1e9, 0)},
-			store: &busyStore{Store: book, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
+			store: &busyStore{Store: contents, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
 				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
 				return d
 			}},
 		}
-		err := h.note(t.Context(), func(_ *heard, book record.Book) (record.FleetDoc, string, error) {
-			return policy.SayHold(book.Fleet, fleet.Ref{}, time.Time{}, h.said)
+		err := h.note(t.Context(), func(_ *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			return policy.Hold(contents.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})
-		doc, readErr := book.Fleet(t.Context())
+		doc, readErr := contents.Fleet(t.Context())
 		if readErr != nil {
 			t.Fatal(readErr)
 		}

@@ -50,14 +50,14 @@ func TestMain(m *testing.M) {
 //	gke hide CLUSTER        leaves a cluster out of its lists
 //	gke delete CLUSTER      lets an outsider delete it
 //	gke answer              takes back all that it refuses or hides
-//	book holds N            writes N holds into the book
-//	book full               fills the fleet document up to its limit
+//	store holds N            writes N holds into the store
+//	store full               fills the fleet document up to its limit
 //	lease RUN SINCE UNTIL   writes the lease of a run that took it at SINCE
 //	exits STATUS PROGRAM    runs a program, and wants that exit status
 //	examples TIME           runs the examples of every command's help
 //	typed TIME CLUSTER ...  types every command that the screens print
 //
-// The settings are a small test's, with MODE=act and a book in $WORK.
+// The settings are a small test's, with MODE=act and a store in $WORK.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -65,14 +65,14 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "book": bookCommand, "typed": typedCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "store": storedCommand, "typed": typedCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
 			env.Setenv("ROTATOR_ENV", "test")
 			env.Setenv("ROTATOR_PROJECTS", "shop-prod,shop-dev,ml-prod,bank-prod")
 			env.Setenv("ROTATOR_MODE", config.Act)
-			env.Setenv("ROTATOR_STATE", "file:"+env.WorkDir+"/book.db")
+			env.Setenv("ROTATOR_STATE", "file:"+env.WorkDir+"/store.db")
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},
@@ -97,14 +97,14 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// bookCommand is "book holds N" or "book full".
-func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
+// bookCommand is "store holds N" or "store full".
+func storedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: book holds N | book full")
+		ts.Fatalf("usage: store holds N | store full")
 	}
-	book, err := state.OpenFile(ts.MkAbs("book.db"), state.FileWait)
+	contents, err := state.OpenFile(ts.MkAbs("store.db"), state.FileWait)
 	ts.Check(err)
-	doc, err := book.Fleet(context.Background())
+	doc, err := contents.Fleet(context.Background())
 	ts.Check(err)
 	if args[0] == "holds" {
 		n, err := strconv.Atoi(args[1])
@@ -123,7 +123,7 @@ func bookCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		fill(state.MaxDocument - len(fill(1)) + 1)
 	}
-	_, err = book.Write(context.Background(), state.Change{Fleet: &doc})
+	_, err = contents.Write(context.Background(), state.Change{Fleet: &doc})
 	ts.Check(err)
 }
 
@@ -132,7 +132,7 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: lease RUN SINCE UNTIL")
 	}
-	book, err := state.OpenFile(ts.MkAbs("book.db"), state.FileWait)
+	contents, err := state.OpenFile(ts.MkAbs("store.db"), state.FileWait)
 	ts.Check(err)
 	for _, at := range args[1:] { // taken at the one time, renewed until the other
 		now, err := time.Parse(time.RFC3339, at)
@@ -140,7 +140,7 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if at != args[1] {
 			now = now.Add(-5 * time.Minute)
 		}
-		_, err = book.Lease(context.Background(), state.Lease{Holder: args[0], Now: now, Until: now.Add(5 * time.Minute)})
+		_, err = contents.Lease(context.Background(), state.Lease{Holder: args[0], Now: now, Until: now.Add(5 * time.Minute)})
 		ts.Check(err)
 	}
 }

@@ -57,7 +57,7 @@ var secretEnviron = []string{
 // TestNothingSecretIsTold: rotations from start to end of clusters that show
 // keys, certificates and passwords, in an environment that holds tokens: not one
 // of them is in what any command prints, in the logs of both kinds or in the
-// book; and neither is any certificate or key in PEM.
+// store; and neither is any certificate or key in PEM.
 func TestNothingSecretIsTold(t *testing.T) {
 	m := fleets.At("shop", "europe-west1", "catalog", withSecrets)
 	late := fleets.At("shop", "europe-west1", "mixed", func(c *containerpb.Cluster) {
@@ -92,11 +92,11 @@ func TestNothingSecretIsTold(t *testing.T) {
 		// The name of what stands in the bundle is no secret.
 		text := strings.NewReplacer(`"RSA PRIVATE KEY\" where`, "", `\"RSA PRIVATE KEY\" where`, "", `"RSA PRIVATE KEY" where`, "", `\"RSA PRIVATE KEY\\\" where`, "").Replace(said.String())
 		checkNoSecret(t, fmt.Sprintf("Cloud Run %t: the output", cloud), text)
-		book, err := os.ReadFile(strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:"))
-		if err != nil || len(book) == 0 {
-			t.Fatalf("%d bytes, %v", len(book), err)
+		contents, err := os.ReadFile(strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:"))
+		if err != nil || len(contents) == 0 {
+			t.Fatalf("%d bytes, %v", len(contents), err)
 		}
-		checkNoSecret(t, "the book", strings.ReplaceAll(string(book), `\"RSA PRIVATE KEY\"`, ""))
+		checkNoSecret(t, "the store", strings.ReplaceAll(string(contents), `\"RSA PRIVATE KEY\"`, ""))
 	}
 }
 
@@ -217,7 +217,7 @@ func TestFilesAreTheOwners(t *testing.T) {
 	t.Setenv("TMPDIR", shared)
 	t.Chdir(dir)
 	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(fleets.Twelve[:2])})
-	environ := g.environ(t, "ROTATOR_STATE=file:"+filepath.Join(dir, "book.db"))
+	environ := g.environ(t, "ROTATOR_STATE=file:"+filepath.Join(dir, "store.db"))
 	environ = slices.Concat(environ, []string{"ROTATOR_MODE=act"})
 	var said told
 	for _, args := range [][]string{{"run", "--at", fleets.Monday.Format(time.RFC3339)}, {"hold", "all", "--by", "ann", "--at", fleets.Monday.Format(time.RFC3339)}, {"plan"}, {"status"}, {"simulate", "--days", "2"}} {
@@ -246,6 +246,6 @@ func TestFilesAreTheOwners(t *testing.T) {
 		}
 	}
 	if files != 1 {
-		t.Errorf("%d files were made, want the book alone", files)
+		t.Errorf("%d files were made, want the store alone", files)
 	}
 }

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/notify"
 	"gke-credential-rotator/job/simtest/fleets"
-	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state/emulator"
@@ -38,7 +38,7 @@ type inbox struct {
 	key   string
 	down  bool
 	tries int
-	had   []tell.Event
+	had   []notify.Event
 }
 
 func newInbox(t *testing.T, key string) *inbox {
@@ -65,7 +65,7 @@ func (b *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "who are you?", http.StatusUnauthorized)
 		return
 	}
-	var e tell.Event
+	var e notify.Event
 	if err := json.Unmarshal(body, &e); err != nil || e.ID != r.Header.Get("webhook-id") {
 		b.t.Errorf("%s: %v", body, err)
 	}
@@ -83,7 +83,7 @@ func writeSecret(t *testing.T, text string) string {
 }
 
 // story is what was told of a cluster: kinds in order, and no id twice.
-func story(t *testing.T, where string, events []tell.Event, ref fleet.Ref) []record.NoticeKind {
+func story(t *testing.T, where string, events []notify.Event, ref fleet.Ref) []record.NoticeKind {
 	t.Helper()
 	var kinds []record.NoticeKind
 	ids := map[string]bool{}
@@ -150,7 +150,7 @@ func TestNotificationStory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for where, heard := range map[string][]tell.Event{"webhook": hook.had, "topic": events} {
+		for where, heard := range map[string][]notify.Event{"webhook": hook.had, "topic": events} {
 			if got := story(t, where, heard, ref); !slices.Equal(got, oneRotation) {
 				t.Errorf("%s: of %s came %v, want %v", where, ref, got, oneRotation)
 			}
@@ -163,11 +163,11 @@ func TestNotificationStory(t *testing.T) {
 		}
 	}
 	checkNoSecret(t, "the output", said.String())
-	book, err := os.ReadFile(strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:"))
+	contents, err := os.ReadFile(strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkNoSecret(t, "the book", string(book))
+	checkNoSecret(t, "the store", string(contents))
 }
 
 // tellStory is what one run brought, for those who read the test's log.
@@ -218,16 +218,16 @@ func newTopic(t *testing.T, host string) *emulated {
 }
 
 // pull gives the next n events.
-func (e *emulated) pull(n int) []tell.Event {
+func (e *emulated) pull(n int) []notify.Event {
 	e.t.Helper()
-	var out []tell.Event
+	var out []notify.Event
 	for len(out) < n {
 		res, err := e.client.Pull(e.t.Context(), &pb.PullRequest{Subscription: e.subs, MaxMessages: 100})
 		if err != nil {
 			e.t.Fatal(err)
 		}
 		for _, m := range res.GetReceivedMessages() {
-			var event tell.Event
+			var event notify.Event
 			if err := json.Unmarshal(m.GetMessage().GetData(), &event); err != nil {
 				e.t.Fatal(err)
 			}

@@ -103,7 +103,7 @@ func TestAdviceIsTyped(t *testing.T) {
 
 // typedCommand is "typed TIME CLUSTER ...": it reads every screen about the fleet
 // and these clusters at that time, and types every command that stands there, each
-// on a copy of the book.
+// on a copy of the store.
 func typedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: typed TIME CLUSTER ...")
@@ -147,7 +147,7 @@ type typist struct {
 	typed        map[string]bool
 }
 
-// run types one command on a copy of the book and gives what it says.
+// run types one command on a copy of the store and gives what it says.
 func (y *typist) run(line string) (int, string) {
 	args := shellWords(y.ts, line)
 	cmd, _, err := newApp(nil, io.Discard, io.Discard).command(nil).Find(args)
@@ -158,12 +158,12 @@ func (y *typist) run(line string) (int, string) {
 	if cmd.Flags().Lookup("at") != nil {
 		args = append(args, "--at", y.now)
 	}
-	text, err := os.ReadFile(y.ts.MkAbs("book.db"))
+	text, err := os.ReadFile(y.ts.MkAbs("store.db"))
 	y.ts.Check(err)
-	book := y.ts.MkAbs("typed.db")
-	y.ts.Check(os.WriteFile(book, text, 0o600))
-	environ := []string{"COLUMNS=160", "NO_COLOR=1", "ROTATOR_STATE=file:" + book}
-	for _, name := range []string{"ENV", "PROJECTS", "MODE", "GKE_ENDPOINT", "APPROVAL", "STEER", "SOAK", "MAX_FAILED"} {
+	contents := y.ts.MkAbs("typed.db")
+	y.ts.Check(os.WriteFile(contents, text, 0o600))
+	environ := []string{"COLUMNS=160", "NO_COLOR=1", "ROTATOR_STATE=file:" + contents}
+	for _, name := range []string{"ENV", "PROJECTS", "MODE", "GKE_ENDPOINT", "APPROVAL", "OWNER_LABELS", "SOAK", "MAX_FAILED"} {
 		if v := y.ts.Getenv("ROTATOR_" + name); v != "" {
 			environ = append(environ, "ROTATOR_"+name+"="+v)
 		}

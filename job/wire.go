@@ -15,8 +15,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/config"
+	"gke-credential-rotator/job/notify"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -25,7 +25,7 @@ import (
 // wiring is what a command may want of the world.
 type wiring struct {
 	now func() time.Time
-	// lookOnly: nothing is changed, so the book is opened to read, if there is one, and the client that
+	// lookOnly: nothing is changed, so the store is opened to read, if there is one, and the client that
 	// changes clusters is never built.
 	lookOnly bool
 }
@@ -41,25 +41,25 @@ func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time
 // connect builds the world of a run. done gives it back.
 func (a *app) connect(ctx context.Context, s config.Settings, w wiring,
 ) (world pass.World, done func(), err error) {
-	book, err := a.openBook(ctx, s, w.lookOnly)
+	contents, err := a.openStore(ctx, s, w.lookOnly)
 	if err != nil {
 		return world, nil, err
 	}
 	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
 	if err != nil {
-		closeBook(book)
+		closeStore(contents)
 		return world, nil, err
 	}
 	// Read shows nothing but its reads: nobody can turn it into the means to change clusters.
 	world = pass.World{
-		Read: struct{ gke.Reader }{cloud}, Store: book, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log,
+		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log,
 	}
 	insights := a.insights(ctx, s, w)
 	if insights != nil {
 		world.Insights = insights
 	}
 	receivers, hangUp := a.receivers(ctx, s, w)
-	world.Tell = receivers
+	world.Notify = receivers
 	if s.Mode.V == config.Act && !w.lookOnly {
 		world.Move = cloud // the only place where a run gets the means to change clusters
 	}
@@ -69,7 +69,7 @@ func (a *app) connect(ctx context.Context, s config.Settings, w wiring,
 		if insights != nil {
 			_ = insights.Close()
 		}
-		closeBook(book)
+		closeStore(contents)
 	}, nil
 }
 
@@ -88,9 +88,9 @@ func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Re
 	return r
 }
 
-// openBook opens the book that the settings name. A file that is not there yet is made by the first write;
+// openBook opens the store that the settings name. A file that is not there yet is made by the first write;
 // who only looks gets nil then. A Firestore database is made by people.
-func (a *app) openBook(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
+func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
 	if at := s.State.V; at.File == "" {
 		emulator := a.vars["FIRESTORE_EMULATOR_HOST"]
 		f, err := state.OpenFirestore(ctx, at.Project, at.Database, firestoreOptions(emulator))
@@ -100,29 +100,29 @@ func (a *app) openBook(ctx context.Context, s config.Settings, lookOnly bool) (s
 		return f, nil
 	}
 	if _, err := os.Stat(s.State.V.File); lookOnly && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // no book is an answer: plan says what is unknown then
+		return nil, nil //nolint:nilnil // no store is an answer: plan says what is unknown then
 	}
 	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
-// reading is what commands have that only look: the book as it is now.
+// reading is what commands have that only look: the store as it is now.
 type reading struct {
 	*app
-	s     config.Settings
-	now   time.Time
-	store state.Store // nil: there is none yet
-	book  record.Book
+	s        config.Settings
+	now      time.Time
+	store    state.Store // nil: there is none yet
+	contents record.Contents
 }
 
-// recall opens the book to read, if there is one, and reads what is in flight. Its store is to be closed.
+// recall opens the store to read, if there is one, and reads what is in flight. Its store is to be closed.
 func (a *app) recall(ctx context.Context, s config.Settings, now func() time.Time) (*reading, error) {
 	r := &reading{app: a, s: s, now: now()}
 	var err error
-	if r.store, err = a.openBook(ctx, s, true); err != nil {
+	if r.store, err = a.openStore(ctx, s, true); err != nil {
 		return nil, err
 	}
-	if r.book, err = pass.Recall(ctx, r.store, string(s.Env.V)); err != nil {
-		closeBook(r.store)
+	if r.contents, err = pass.Recall(ctx, r.store, string(s.Env.V)); err != nil {
+		closeStore(r.store)
 		return nil, err
 	}
 	return r, nil
@@ -142,19 +142,19 @@ func (r *reading) history(ctx context.Context, ref fleet.Ref) ([]record.Record, 
 
 // unread says that what is told of a cluster is not from GKE.
 func (r *reading) unread(ref fleet.Ref, err error) {
-	r.complain(fmt.Sprintf("%s could not be read, so this is what the book holds: %v", ref, err))
+	r.complain(fmt.Sprintf("%s could not be read, so this is what the store holds: %v", ref, err))
 }
 
-func closeBook(book state.Store) {
-	if book != nil {
-		_ = book.Close() // every write was committed when it was made
+func closeStore(contents state.Store) {
+	if contents != nil {
+		_ = contents.Close() // every write was committed when it was made
 	}
 }
 
 // mono is a clock that nobody sets.
 func (a *app) mono() time.Duration { return time.Since(a.begun) }
 
-// execution is this process's name in the book, and which attempt of it this is: Cloud Run retries a task
+// execution is this process's name in the store, and which attempt of it this is: Cloud Run retries a task
 // under the same name.
 func (a *app) execution() (name string, attempt int) {
 	if name = a.vars["CLOUD_RUN_EXECUTION"]; name == "" {
@@ -172,7 +172,7 @@ func randomID() string {
 }
 
 // receivers are those whom the settings want told; a plan tells nobody. One that cannot be made stops no
-// run: what it should be told waits in the book, and the run says why.
+// run: what it should be told waits in the store, and the run says why.
 func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out []pass.Receiver, done func()) {
 	done = func() {}
 	if w.lookOnly {
@@ -181,7 +181,7 @@ func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out [
 	if s.NotifyWebhook.V.Asked() {
 		hook, err := newWebhook(s)
 		if err != nil {
-			out = append(out, tell.Broken{Receiver: tell.WebhookName, Why: err})
+			out = append(out, notify.Broken{Receiver: notify.WebhookName, Why: err})
 		} else {
 			out = append(out, hook)
 		}
@@ -190,15 +190,15 @@ func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out [
 		return out, done
 	}
 	env, name, emulator := string(s.Env.V), string(s.NotifyTopic.V), a.vars["PUBSUB_EMULATOR_HOST"]
-	topic, err := tell.NewTopic(ctx, env, name, emulatorOptions(emulator)...)
+	topic, err := notify.NewTopic(ctx, env, name, emulatorOptions(emulator)...)
 	if err != nil {
-		return append(out, tell.Broken{Receiver: tell.TopicName, Why: err}), done
+		return append(out, notify.Broken{Receiver: notify.TopicName, Why: err}), done
 	}
 	return append(out, topic), func() { _ = topic.Close() } // every message was answered
 }
 
-func newWebhook(s config.Settings) (*tell.Webhook, error) {
-	o := tell.WebhookOptions{
+func newWebhook(s config.Settings) (*notify.Webhook, error) {
+	o := notify.WebhookOptions{
 		URL: s.NotifyWebhook.V.URL, Format: s.NotifyFormat.V, Env: string(s.Env.V), Now: time.Now,
 	}
 	var err error
@@ -212,7 +212,7 @@ func newWebhook(s config.Settings) (*tell.Webhook, error) {
 			return nil, err
 		}
 	}
-	return tell.NewWebhook(o)
+	return notify.NewWebhook(o)
 }
 
 // mostSecret is the most that a file with a secret is read of.

@@ -11,8 +11,8 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Announcing is one run's question what to announce.
-type Announcing struct {
+// NoticeInput is one run's question what to announce.
+type NoticeInput struct {
 	Policy    *Policy
 	Fleet     Fleet // with the fleet document as it is now
 	Decisions []Decision
@@ -22,59 +22,59 @@ type Announcing struct {
 	Now       time.Time
 }
 
-// Announce gives what people are told beside what rotations tell, and what is to be
+// StandingNotices gives what people are told beside what rotations tell, and what is to be
 // stored with it: each thing once for as long as it stands.
-func Announce(m record.Announced, a Announcing) (record.Announced, []record.Notice) {
-	s := announcer{Announcing: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
+func StandingNotices(m record.Standing, a NoticeInput) (record.Standing, []record.Notice) {
+	s := noticeMaker{NoticeInput: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
-	if f, open := Breaker(a.Fleet.Book.Fleet, a.Policy); open {
+	if f, open := Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
 		s.stands("", record.NoticeBreakerOpen, "", func() record.Notice {
 			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
 				fact.Sayf("%v: no new ones start; the last one is %s (%s)",
-					failedText(a.Fleet.Book.Fleet, a.Policy), f.Cluster, f.What))
+					failedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What))
 		})
 	}
 	for _, d := range a.Decisions {
 		s.seen[d.Cluster.Ref.String()] = true
 		s.decision(d)
 	}
-	for name, told := range m.Told {
+	for name, told := range m.Sent {
 		if ref, err := fleet.ParseRef(name); err == nil && !s.seen[name] && a.Fleet.UnreadAt(ref) != "" {
 			s.told[name] = told // nobody knows
 		}
 	}
-	return record.Announced{Told: s.told, Version: m.Version}, s.out
+	return record.Standing{Sent: s.told, Version: m.Version}, s.out
 }
 
-type announcer struct {
-	Announcing
-	before record.Announced
+type noticeMaker struct {
+	NoticeInput
+	before record.Standing
 	told   map[string][]string // what stands now, as far as it was announced
 	seen   map[string]bool
 	next   map[fleet.Ref]bool // those that get the next free slots
 	out    []record.Notice
 }
 
-func (s *announcer) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text) record.Notice {
-	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Book.Fleet.Version)
+func (s *noticeMaker) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text) record.Notice {
+	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Contents.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
 }
 
 // wasTold says whether this was announced and stood at the last look.
-func (s *announcer) wasTold(name string, kind record.NoticeKind, occasion string) bool {
-	return slices.Contains(s.before.Told[name], string(kind)+"/"+occasion)
+func (s *noticeMaker) wasSent(name string, kind record.NoticeKind, occasion string) bool {
+	return slices.Contains(s.before.Sent[name], string(kind)+"/"+occasion)
 }
 
 // stands notes that something stands, and announces it if it is new and there
 // is room to remember it.
-func (s *announcer) stands(name string, kind record.NoticeKind, occasion string, make func() record.Notice) {
+func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion string, make func() record.Notice) {
 	if kind.About().Acting && !s.Acts {
 		return
 	}
-	if !s.wasTold(name, kind, occasion) {
-		_, known := s.before.Told[name]
-		if _, now := s.told[name]; len(s.out) >= record.MaxAnnounced || (!known && !now && max(len(s.told), len(s.before.Told)) >= record.MaxTold) {
+	if !s.wasSent(name, kind, occasion) {
+		_, known := s.before.Sent[name]
+		if _, now := s.told[name]; len(s.out) >= record.MaxStandingARun || (!known && !now && max(len(s.told), len(s.before.Sent)) >= record.MaxStanding) {
 			return
 		}
 		s.out = append(s.out, make())
@@ -83,7 +83,7 @@ func (s *announcer) stands(name string, kind record.NoticeKind, occasion string,
 }
 
 // queue finds those that wait for nothing but a slot and get the next ones.
-func (s *announcer) queue() {
+func (s *noticeMaker) queue() {
 	waiting := ActingOrder(s.Decisions, func(d *Decision) bool { return d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued })
 	s.next = map[fleet.Ref]bool{}
 	for i, d := range waiting {
@@ -94,10 +94,10 @@ func (s *announcer) queue() {
 }
 
 // decision announces what stands for one cluster.
-func (s *announcer) decision(d Decision) {
+func (s *noticeMaker) decision(d Decision) {
 	name := d.Cluster.Ref.String()
 	if d.Reason.Info().Unclear || (d.Reason == reason.StatusNotRunning && d.Action == Wait) {
-		if told, ok := s.before.Told[name]; ok {
+		if told, ok := s.before.Sent[name]; ok {
 			s.told[name] = told
 		}
 		return
@@ -106,11 +106,11 @@ func (s *announcer) decision(d Decision) {
 		s.idle(name, d)
 		return
 	}
-	stored, ok := s.Fleet.Book.Rotations[d.Cluster.Ref]
+	stored, ok := s.Fleet.Contents.Rotations[d.Cluster.Ref]
 	switch {
 	case !ok || d.Rotation == nil || stored.AttemptID != d.Rotation.AttemptID || d.Close != "":
 	case stored.Phase != d.Phase: // it moves just now, and the write that moves it tells
-		if told, ok := s.before.Told[name]; ok {
+		if told, ok := s.before.Sent[name]; ok {
 			s.told[name] = told
 		}
 	default:
@@ -118,18 +118,18 @@ func (s *announcer) decision(d Decision) {
 	}
 }
 
-func (s *announcer) idle(name string, d Decision) {
+func (s *noticeMaker) idle(name string, d Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
-	case d.Action == People && d.Reason == reason.ApprovalNeeded:
+	case d.Action == NeedsAction && d.Reason == reason.ApprovalNeeded:
 		s.stands(name, record.NoticeApprovalNeeded, ca, func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
-	case d.Action == People && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
+	case d.Action == NeedsAction && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
 		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
-	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Urgent {
+	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Compromised {
 		return
 	}
-	if s.wasTold(name, record.NoticeStartsSoon, ca) {
+	if s.wasSent(name, record.NoticeStartsSoon, ca) {
 		s.stands(name, record.NoticeStartsSoon, ca, nil) // said once for each CA, whatever delays it now
 		return
 	}
@@ -145,7 +145,7 @@ func (s *announcer) idle(name string, d Decision) {
 
 // startsAt is when the cluster's rotation starts, as far as calendars and the
 // order of starts tell; zero: nobody can say.
-func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
+func (s *noticeMaker) startsAt(d Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == Wait && d.Due.Is:
@@ -154,7 +154,7 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
 	default:
 		return time.Time{}, nil
 	}
-	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Book.Fleet, s.Run, at)
+	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Contents.Fleet, s.Run, at)
 	if !d.Due.Is {
 		gates = k.ask(StartGates, ownGate, k.ask(StartGates, firstGate)...) // as they will be on the day
 	}
@@ -179,26 +179,26 @@ func (s *announcer) startsAt(d Decision) (at time.Time, why fact.Text) {
 	return later(at, opens), why
 }
 
-func (s *announcer) flight(name string, d Decision) {
+func (s *noticeMaker) flight(name string, d Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
 	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Reason == reason.ApprovalNeeded && !v.Open && !v.Lifted })
 	asked := i >= 0
 	switch {
-	case asked && r.Carry:
+	case asked && r.Managed:
 		s.stands(name, record.NoticeApprovalNeeded, entry, func() record.Notice {
 			n := s.notice(record.NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
 			n.Phase = r.Phase
 			return n
 		})
-	case d.Action == People && !d.Reason.Info().ToldElsewhere:
+	case d.Action == NeedsAction && !d.Reason.Info().ToldElsewhere:
 		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice {
 			n := s.notice(record.NoticeBlocked, r.Cluster, d.Reason, d.Message)
 			n.Phase = r.Phase
 			return n
 		})
 	}
-	if s.wasTold(name, record.NoticeCompletesSoon, entry) {
+	if s.wasSent(name, record.NoticeCompletesSoon, entry) {
 		s.stands(name, record.NoticeCompletesSoon, entry, nil)
 		return
 	}

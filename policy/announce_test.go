@@ -14,7 +14,7 @@ import (
 
 // crowd is a fleet of clusters as shape makes them.
 func crowd(n int, shape func(i int, c *fleet.Cluster)) Fleet {
-	f := Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
+	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	for i := range n {
 		c := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: fmt.Sprintf("c%05d", i)})
 		if shape != nil {
@@ -30,8 +30,8 @@ func expired(_ int, c *fleet.Cluster) {
 }
 
 // announcing is one run's question at now, two days ahead.
-func announcing(p *Policy, f Fleet, now time.Time) Announcing {
-	return Announcing{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true, Run: "run", Now: now}
+func noticeInput(p *Policy, f Fleet, now time.Time) NoticeInput {
+	return NoticeInput{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true, Run: "run", Now: now}
 }
 
 func kindsOf(ns []record.Notice) (kinds []record.NoticeKind) {
@@ -42,9 +42,9 @@ func kindsOf(ns []record.Notice) (kinds []record.NoticeKind) {
 }
 
 // heard wants exactly these kinds to be announced, and gives what is remembered.
-func heard(t *testing.T, before record.Announced, a Announcing, want ...record.NoticeKind) record.Announced {
+func heard(t *testing.T, before record.Standing, a NoticeInput, want ...record.NoticeKind) record.Standing {
 	t.Helper()
-	after, ns := Announce(before, a)
+	after, ns := StandingNotices(before, a)
 	if got := kindsOf(ns); !slices.Equal(got, want) {
 		t.Errorf("announced %v, want %v: %+v", got, want, ns)
 	}
@@ -55,35 +55,35 @@ func heard(t *testing.T, before record.Announced, a Announcing, want ...record.N
 // stands or it stands anew; while nobody can know, what was said stays said.
 func TestAnnouncedWhileItStands(t *testing.T) {
 	p, blocked := plain(), crowd(1, expired)
-	m := heard(t, record.Announced{}, announcing(p, blocked, monday), record.NoticeBlocked)
-	m = heard(t, m, announcing(p, blocked, monday.Add(hours(1))))
+	m := heard(t, record.Standing{}, noticeInput(p, blocked, monday), record.NoticeBlocked)
+	m = heard(t, m, noticeInput(p, blocked, monday.Add(hours(1))))
 	other := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true })
-	m = heard(t, m, announcing(p, other, monday.Add(hours(2))), record.NoticeBlocked)
+	m = heard(t, m, noticeInput(p, other, monday.Add(hours(2))), record.NoticeBlocked)
 
 	unread := crowd(1, func(_ int, c *fleet.Cluster) { c.Alpha = true; c.Partial = true })
 	unread.Clusters[0].Alpha = false // its place was listed only partly: no more is known
-	m = heard(t, m, announcing(p, unread, monday.Add(hours(3))))
-	m = heard(t, m, announcing(p, other, monday.Add(hours(4))))
-	away := Fleet{Book: record.Book{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
-	m = heard(t, m, announcing(p, away, monday.Add(hours(5))))
-	m = heard(t, m, announcing(p, other, monday.Add(hours(6))))
+	m = heard(t, m, noticeInput(p, unread, monday.Add(hours(3))))
+	m = heard(t, m, noticeInput(p, other, monday.Add(hours(4))))
+	away := Fleet{Contents: record.Contents{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
+	m = heard(t, m, noticeInput(p, away, monday.Add(hours(5))))
+	m = heard(t, m, noticeInput(p, other, monday.Add(hours(6))))
 
-	gone := Fleet{Book: record.Book{Known: true}}
-	if m = heard(t, m, announcing(p, gone, monday.Add(hours(7)))); len(m.Told) != 0 {
-		t.Errorf("remembered of what is gone: %v", m.Told)
+	gone := Fleet{Contents: record.Contents{Known: true}}
+	if m = heard(t, m, noticeInput(p, gone, monday.Add(hours(7)))); len(m.Sent) != 0 {
+		t.Errorf("remembered of what is gone: %v", m.Sent)
 	}
-	heard(t, m, announcing(p, other, monday.Add(hours(8))), record.NoticeBlocked)
+	heard(t, m, noticeInput(p, other, monday.Add(hours(8))), record.NoticeBlocked)
 }
 
 // TestAnnouncedIsBounded: so many in one run, the next ones in the next; and of
 // more clusters than can be remembered nothing.
 func TestAnnouncedIsBounded(t *testing.T) {
-	p, f := plain(), crowd(record.MaxTold+30, expired)
-	var m record.Announced
+	p, f := plain(), crowd(record.MaxStanding+30, expired)
+	var m record.Standing
 	told, ids := 0, map[string]bool{}
 	for run := range 20 {
-		after, ns := Announce(m, announcing(p, f, monday.Add(hours(run))))
-		if len(ns) > record.MaxAnnounced {
+		after, ns := StandingNotices(m, noticeInput(p, f, monday.Add(hours(run))))
+		if len(ns) > record.MaxStandingARun {
 			t.Fatalf("%d in one run", len(ns))
 		}
 		for _, n := range ns {
@@ -91,8 +91,8 @@ func TestAnnouncedIsBounded(t *testing.T) {
 		}
 		told, m = told+len(ns), after
 	}
-	if told != record.MaxTold || len(m.Told) != record.MaxTold || len(ids) != told {
-		t.Errorf("%d told under %d ids, %d remembered, want %d", told, len(ids), len(m.Told), record.MaxTold)
+	if told != record.MaxStanding || len(m.Sent) != record.MaxStanding || len(ids) != told {
+		t.Errorf("%d told under %d ids, %d remembered, want %d", told, len(ids), len(m.Sent), record.MaxStanding)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestStartsSoon(t *testing.T) {
 		"the next one in the queue": {crowd(4, nil), []record.NoticeKind{record.NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
-			after, ns := Announce(record.Announced{}, announcing(closed, tt.fleet, monday))
+			after, ns := StandingNotices(record.Standing{}, noticeInput(closed, tt.fleet, monday))
 			if got := kindsOf(ns); !slices.Equal(got, tt.want) {
 				t.Fatalf("announced %v, want %v", got, tt.want)
 			}
@@ -127,10 +127,10 @@ func TestStartsSoon(t *testing.T) {
 					t.Errorf("expected %s", n.Expected)
 				}
 			}
-			heard(t, after, announcing(closed, tt.fleet, monday.Add(hours(1))))
-			silent := announcing(closed, tt.fleet, monday)
+			heard(t, after, noticeInput(closed, tt.fleet, monday.Add(hours(1))))
+			silent := noticeInput(closed, tt.fleet, monday)
 			if silent.Acts = false; len(tt.want) > 0 && tt.want[0] == record.NoticeStartsSoon {
-				heard(t, record.Announced{}, silent)
+				heard(t, record.Standing{}, silent)
 			}
 		})
 	}
@@ -139,12 +139,12 @@ func TestStartsSoon(t *testing.T) {
 // TestBreakerIsTold: once for each opening.
 func TestBreakerIsTold(t *testing.T) {
 	p, f := plain(), crowd(3, nil)
-	f.Book.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
-	m := heard(t, record.Announced{}, announcing(p, f, monday), record.NoticeBreakerOpen)
-	m = heard(t, m, announcing(p, f, monday.Add(hours(1))))
+	f.Contents.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
+	m := heard(t, record.Standing{}, noticeInput(p, f, monday), record.NoticeBreakerOpen)
+	m = heard(t, m, noticeInput(p, f, monday.Add(hours(1))))
 	acknowledged := crowd(0, nil)
-	m = heard(t, m, announcing(p, acknowledged, monday.Add(hours(2))))
-	heard(t, m, announcing(p, f, monday.Add(hours(3))), record.NoticeBreakerOpen)
+	m = heard(t, m, noticeInput(p, acknowledged, monday.Add(hours(2))))
+	heard(t, m, noticeInput(p, f, monday.Add(hours(3))), record.NoticeBreakerOpen)
 }
 
 // TestDrop: what is old goes; of too many the oldest that ask nothing of people.
@@ -177,7 +177,7 @@ func TestDrop(t *testing.T) {
 		box.Notices[i].Kind = record.NoticeStuck
 	}
 	if keep, _, many = box.Drop(monday.Add(hours(24))); len(keep) != record.MaxNotices || many[0].ID != "0" {
-		t.Errorf("all urgent: kept %d, first given up %s", len(keep), many[0].ID)
+		t.Errorf("all compromised: kept %d, first given up %s", len(keep), many[0].ID)
 	}
 }
 

@@ -36,8 +36,8 @@ func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
 		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || (d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == record.Verifying {
 			continue
 		}
-		k := newCase(p, d.Cluster, nil, &f.Book.Fleet, "", now)
-		if r, ok := f.Book.Rotations[d.Cluster.Ref]; ok {
+		k := newCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)
+		if r, ok := f.Contents.Rotations[d.Cluster.Ref]; ok {
 			k.Rotation = &r
 		}
 		waves[k.Wave] = append(waves[k.Wave], k)
@@ -73,7 +73,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		}
 		at := from
 		if k.Rotation == nil {
-			if !k.Emergency && !k.Urgent { // those wait for neither window nor slot
+			if !k.Emergency && !k.Compromised { // those wait for neither window nor slot
 				at, _ = k.nextOpening(later(from, s.free(k.Cluster.Ref)))
 			}
 			if at.IsZero() {
@@ -98,7 +98,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 			sum += takes
 			mean = sum / time.Duration(i+1)
 		}
-		if !k.Emergency && !k.Urgent {
+		if !k.Emergency && !k.Compromised {
 			s.take(k.Cluster.Ref, at.Add(takes))
 		}
 		w.DoneAbout = later(w.DoneAbout, at.Add(takes))

@@ -20,10 +20,10 @@ type candidate struct {
 	dueSince time.Time
 	often    bool      // its calls were taken back too often to be an accident
 	lost     bool      // on record, and not seen by this run
-	out      bool      // a First gate is shut: it takes no part
+	out      bool      // a First gate is closed: it takes no part
 	asks     bool      // idle, and asks the fleet gates
-	holds    bool      // keeps later waves shut
-	excused  string    // why it is not verified, and yet keeps no wave shut
+	holds    bool      // keeps later waves closed
+	excused  string    // why it is not verified, and yet keeps no wave closed
 	holdsEnd time.Time // when holds on it run out, in so far as they do
 }
 
@@ -41,7 +41,7 @@ func (k *Case) candidate() candidate {
 }
 
 // deal is the second step: it asks the fleet gates, of what waits anyway as the
-// book has them, then of what would start, in order of urgency, counting slots as
+// store has them, then of what would start, in order of urgency, counting slots as
 // it gives them away. all and ds are of the same clusters in the same order.
 func deal(t *tally, all []candidate, ds []Decision) {
 	for i := range all {
@@ -66,7 +66,7 @@ func deal(t *tally, all []candidate, ds []Decision) {
 	}
 	for i := range all {
 		if ds[i].Slot == SlotTake { // adopted ones enter without asking and count
-			t.take(all[i].ref, all[i].emergency, all[i].urgent)
+			t.take(all[i].ref, all[i].emergency, all[i].compromised)
 		}
 	}
 	slices.SortFunc(contenders, func(a, b int) int { return urgency(&all[a], &all[b]) })
@@ -81,7 +81,7 @@ func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 	before := len(d.Gates)
 	d.NextChange = soonest(d.NextChange, changes)
 	for _, g := range FleetGates {
-		v := c.named(g.Name, g.Ask(c, t), g.Emergency, g.Urgent)
+		v := c.named(g.Name, g.Ask(c, t), g.Emergency, g.Compromised)
 		if v.Changes.After(t.now) {
 			d.NextChange = soonest(d.NextChange, v.Changes)
 		}
@@ -94,19 +94,19 @@ func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 // for it if they are open.
 func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 	answers := t.ask(c, d, contested)
-	if v, ok := firstShut(answers); ok {
+	if v, ok := firstClosed(answers); ok {
 		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
 		if v.Reason == reason.BreakerOpen {
-			d.Action = People
+			d.Action = NeedsAction
 		}
 		return
 	}
 	d.Message = fact.Join(d.Message, answers[len(answers)-1].Message) // which slot
-	t.take(c.ref, c.emergency, c.urgent)
+	t.take(c.ref, c.emergency, c.compromised)
 }
 
 // wavesChange is, for each wave, when a decision about an earlier one may
-// change and with it who keeps the wave shut.
+// change and with it who keeps the wave closed.
 func wavesChange(all []candidate, ds []Decision) map[int]time.Time {
 	last := 0
 	own, out := map[int]time.Time{}, map[int]time.Time{}
@@ -125,12 +125,12 @@ func wavesChange(all []candidate, ds []Decision) map[int]time.Time {
 	return out
 }
 
-// urgency orders starts: urgent, emergency, then wave, deadline, name; and behind
+// urgency orders starts: compromised, emergency, then wave, deadline, name; and behind
 // all of them those whose calls were taken back too often.
 func urgency(a, b *candidate) int {
 	return cmp.Or(
 		cmpBool(a.often, b.often),
-		-cmpBool(a.urgent, b.urgent),
+		-cmpBool(a.compromised, b.compromised),
 		-cmpBool(a.emergency, b.emergency),
 		cmp.Compare(a.wave, b.wave),
 		a.deadline.Compare(b.deadline),

@@ -15,20 +15,20 @@ type Action string
 
 // The actions.
 const (
-	None     Action = "none"     // nothing to do
-	Wait     Action = "wait"     // something to do, not now
-	Start    Action = "start"    // start the rotation
-	Recreate Action = "recreate" // recreate node pools
-	Complete Action = "complete" // complete the rotation
-	Update   Action = "update"   // only the book changes
-	People   Action = "people"   // only people can go on
+	None        Action = "none"         // nothing to do
+	Wait        Action = "wait"         // something to do, not now
+	Start       Action = "start"        // start the rotation
+	Recreate    Action = "recreate"     // recreate node pools
+	Complete    Action = "complete"     // complete the rotation
+	Update      Action = "update"       // only the store changes
+	NeedsAction Action = "needs-action" // only people can go on
 )
 
 // Sends says whether the action is a call that changes the cluster.
 func (a Action) Sends() bool { return a == Start || a == Recreate || a == Complete }
 
 // Decision is what one run does for one cluster and why. plan prints it, run
-// carries it out: both hold the same value.
+// manages it out: both hold the same value.
 type Decision struct {
 	Cluster fleet.Cluster
 	Phase   record.Phase // after this decision; "" when idle
@@ -38,10 +38,10 @@ type Decision struct {
 	Message fact.Text
 	Gates   []Verdict
 
-	Due       Due
-	Wave      string
-	Emergency bool
-	Urgent    bool
+	Due         Due
+	Wave        string
+	Emergency   bool
+	Compromised bool
 
 	WindowOpen bool
 	NextWindow *window.Span

@@ -7,8 +7,8 @@
 // # What goes in and what comes out
 //
 // In go a [Policy] (the settings), a [Fleet] (what GKE showed of every cluster,
-// and the book: the rotations in flight, the fleet document, the history of what
-// needs it) and the time. GKE is the truth about the clusters, the book about
+// and the store: the rotations in flight, the fleet document, the history of what
+// needs it) and the time. GKE is the truth about the clusters, the store about
 // our intent. Out comes one [Decision] for each cluster that was seen and each
 // rotation on record: an [Action], the reason in one code and one message, the
 // verdict of every gate that was asked, the rotation as it must be stored before
@@ -34,7 +34,7 @@
 // A [Case] is one question of the first step: this cluster, this rotation or
 // none, this policy, this fleet document, now. caseOf works out what everybody
 // asks for: whether it is due, whether this is an emergency (due, and the CA ends
-// within EMERGENCY_BEFORE_EXPIRY) or urgent (a compromise that URGENT names), and
+// within EMERGENCY_BEFORE_EXPIRY) or compromised (a compromise that COMPROMISED names), and
 // which wave it is in. All rules of one cluster are methods of Case or functions
 // that take one, and look at nothing else.
 //
@@ -52,24 +52,24 @@
 // [NodeGates] before we recreate a pool, [CompleteGates] before a completion.
 // Case.ask puts a table's questions in its order and keeps all answers, so that
 // people see every reason and not only the first; the step is free if no verdict
-// is shut and binding, else the first of those is the decision's reason.
+// is closed and binding, else the first of those is the decision's reason.
 //
-// A verdict is made by isOpen or by shut: with a reason, with a message, with
+// A verdict is made by isOpen or by closed: with a reason, with a message, with
 // the time at which it may open (none: nobody knows, or somebody must act), and
 // with Changes, when passing time alone may change the answer. Where that is not
 // the time at which it opens, it is set by name.
 //
 // The columns of the row say when a gate is asked, and how it yields:
 //
-//   - First gates come before all others. While one of them is shut the others
+//   - First gates come before all others. While one of them is closed the others
 //     are not asked: an idle cluster costs little.
 //   - Fresh gates need more than a list shows; they are asked only on the read
 //     right before the call.
 //   - Calendar gates are opened by time alone, so a date can be promised.
-//   - Emergency and Urgent are a [Yield], how the gate gives way where there is
+//   - Emergency and Compromised are a [Yield], how the gate gives way where there is
 //     no time to wait: not at all (Binds), if waiting would pass the expiry less
 //     31 days (IfLate), always, though people should read what it says
-//     (Reported), or always (Lifted). A gate that gives way stays shut in its
+//     (Reported), or always (Lifted). A gate that gives way stays closed in its
 //     verdict, which is marked as lifted. ByItself means that the function knows
 //     of the moment and asks for less: the soak is shorter, the completion window
 //     is awaited only while one opens in time, slots have caps of their own. Such
@@ -100,12 +100,12 @@
 //  1. [Intend], for a start, or [IntendCall] turns the decision into the rotation
 //     with a call that is intended, under a random id that only its maker may use.
 //     That is stored, in one transaction with the slot.
-//  2. The cluster and the fleet document are read once more, and [Again] asks the
+//  2. The cluster and the fleet document are read once more, and [Recheck] asks the
 //     step's own table whole, Fresh gates included. Only if the action is still
 //     the same may the call be sent; else it is withdrawn. The gates over the fleet
 //     are not asked again, for the stored intent holds their answer.
 //  3. The call is sent, once.
-//  4. [Settle] turns the answers into the rotation to store. A clear refusal may
+//  4. [Resolve] turns the answers into the rotation to store. A clear refusal may
 //     move the phase; silence never does, and stays a call that may have been taken.
 //
 // From then on only what GKE shows counts. An effect that is seen proves at any
@@ -134,10 +134,10 @@
 // # To add a gate
 //
 //  1. One function, beside those of its step (gates_start.go, gates_nodes.go,
-//     gates_complete.go; tally.go over the fleet). It says isOpen or shut, and when
+//     gates_complete.go; tally.go over the fleet). It says isOpen or closed, and when
 //     time alone changes that.
-//  2. One row in the step's table. Its place is its rank: the first shut gate is the
-//     reason that people read. Think about Emergency and Urgent: a gate that binds
+//  2. One row in the step's table. Its place is its rank: the first closed gate is the
+//     reason that people read. Think about Emergency and Compromised: a gate that binds
 //     may let a CA expire. A name that is known outside the tables is a constant in
 //     gate.go.
 //  3. One reason: a code and its row in package reason, with its sentence and what

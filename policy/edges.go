@@ -67,7 +67,7 @@ func onIllegalMove(refuse func(illegalMove)) {
 
 // refused is the decision in place of one with an illegal move.
 func (k *Case) refused(m illegalMove) Decision {
-	d := Decision{Cluster: k.Cluster, Action: People, Reason: reason.IllegalMove, Message: m.text(), Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
+	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.text(), Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
 	if k.Rotation != nil {
 		r := k.Rotation.Clone()
 		d.Rotation, d.Phase = &r, r.Phase

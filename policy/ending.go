@@ -116,7 +116,7 @@ func worseStatus(now, before fleet.Status) bool { return now != fleet.Running &&
 // close ends the attempt, unless a call may still be on its way.
 func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why reason.Code) {
 	if r.AnyUnsettled(k.Now) {
-		at := k.settledAt(r)
+		at := k.resolvedAt(r)
 		k.stay(d, reason.CallUnsettled,
 			sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
@@ -129,7 +129,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 }
 
 // settledAt is when the last call on its way is settled.
-func (k *Case) settledAt(r *record.Rotation) time.Time {
+func (k *Case) resolvedAt(r *record.Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {
 		at = r.Call.IntentAt.Add(record.SettleAfter)
@@ -155,8 +155,8 @@ func (k *Case) endedByPerson(d *Decision, r *record.Rotation) bool {
 // takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 	adopt := k.Doc.Asked(record.RequestAdopt, k.Cluster)
-	if !r.Carry && (k.Policy.Adopt == AdoptCarry || adopt != nil) && askSelected(k).Open {
-		r.Carry = true
+	if !r.Managed && (k.Policy.Adopt == AdoptManage || adopt != nil) && askSelected(k).Open {
+		r.Managed = true
 		d.Slot = SlotTake
 		d.Write = true
 	}
@@ -188,7 +188,7 @@ func (k *Case) fail(d *Decision, r *record.Rotation, reason reason.Code) {
 // holdSlot releases the slot once one CA is seen, or after eight days of
 // needing people.
 func (k *Case) holdSlot(d *Decision, r *record.Rotation) {
-	if d.Action == People || d.Reason.Info().WaitsOn == reason.OnPeople || r.Failed != "" || r.Stuck {
+	if d.Action == NeedsAction || d.Reason.Info().WaitsOn == reason.OnPeople || r.Failed != "" || r.Stuck {
 		if r.BlockedSince.IsZero() {
 			r.BlockedSince, d.Write = k.Now, true
 		}

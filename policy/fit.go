@@ -36,14 +36,14 @@ type Forecast struct {
 func askFit(k *Case) Verdict {
 	start, changes := k.nextOpening(k.Now)
 	if start.IsZero() {
-		return shut(reason.DoesNotFit, k.neverOpen(), time.Time{})
+		return closedBy(reason.DoesNotFit, k.neverOpen(), time.Time{})
 	}
 	f := k.forecast(start)
 	if len(f.Blame) == 0 {
 		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
 			changes)
 	}
-	v := shut(reason.DoesNotFit, f.Blame, time.Time{})
+	v := closedBy(reason.DoesNotFit, f.Blame, time.Time{})
 	v.Changes = changes
 	if at, ok := k.nextFit(); ok {
 		v.OpensAt = at

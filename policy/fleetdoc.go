@@ -34,7 +34,7 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 	case d.Slot == SlotTake && !held && len(f.Slots) >= record.MaxSlots:
 		// An adopted one: starts are dealt no slot that is not there.
 	case d.Slot == SlotTake:
-		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Urgent: d.Urgent}, true
+		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Compromised: d.Compromised}, true
 	case d.Slot == SlotRelease && held:
 		delete(f.Slots, name)
 		changed = true
@@ -48,7 +48,7 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 	if d.Close == "" {
 		return f, changed
 	}
-	if d.Close.Verified() && r.Carry {
+	if d.Close.Verified() && r.Managed {
 		f.NoteWave(r.Wave, record.WaveNote{Due: r.DueAt, At: now})
 		changed = true
 	}
@@ -87,7 +87,7 @@ func noteTries(f *record.FleetDoc, d Decision) bool {
 			return r.Withdrawals > 0
 		}
 		t.Count++
-		t.Withdrawals, t.Attempt, t.Run, t.Told = 0, "", "", time.Time{}
+		t.Withdrawals, t.Attempt, t.Run, t.Delivered = 0, "", "", time.Time{}
 		t.LastError = d.Message.String()
 		if len(d.Findings) > 0 && d.Findings[0] != "" {
 			t.LastError = d.Findings[0]
@@ -147,7 +147,7 @@ func Tidy(f record.FleetDoc, ds []Decision, note record.RunNote) record.FleetDoc
 	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if (d.Action == People || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < record.MaxBlocked {
+		if (d.Action == NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < record.MaxBlocked {
 			if f.Blocked == nil {
 				f.Blocked = map[string]reason.Code{}
 			}

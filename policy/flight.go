@@ -17,7 +17,7 @@ func (k *Case) inFlight(d *Decision) {
 	before := r.Clone()
 	r.Wave = k.WaveName // always by the current policy
 
-	k.absorb(&r)
+	k.observe(&r)
 	k.poolTrouble(d, &before, &r)
 	switch {
 	case k.endedByPerson(d, &r):
@@ -35,7 +35,7 @@ func (k *Case) inFlight(d *Decision) {
 	}
 	d.Phase = r.Phase
 	r.Reason = d.Reason
-	k.announce(d, &r)
+	k.noteCaught(d, &r)
 	k.countStuck(d, &r)
 	k.holdSlot(d, &r)
 	if seen := k.Cluster.Seen; seen.Sub(r.LastRead) > 24*time.Hour {
@@ -132,7 +132,7 @@ func (k *Case) bothCAs(d *Decision, r *record.Rotation, reason reason.Code) {
 	r.HandedOverAt = k.Now
 	k.Rotation = r
 	k.enter(d, r, record.RecreatingNodes, reason)
-	k.absorb(r)
+	k.observe(r)
 	k.handOver(d, fact.Sayf("old and new CA in place%s", endpointChange(r.Baseline.Endpoint, c.Endpoint)))
 }
 
@@ -157,10 +157,10 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 		return
 	}
 	d.Gates = k.ask(CompleteGates, anyGate)
-	if v, isShut := firstShut(d.Gates); isShut {
+	if v, isClosed := firstClosed(d.Gates); isClosed {
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
 		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
-			d.Action = People
+			d.Action = NeedsAction
 		}
 		if v.Reason == reason.TriesExhausted {
 			k.fail(d, r, reason.CompleteFailed)
@@ -177,7 +177,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 
 // askForApproval asks at hand-over and then once a day.
 func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
-	if !r.Carry || !k.Policy.Approval.Asks(record.CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
+	if !r.Managed || !k.Policy.Approval.Asks(record.CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
 		return
 	}
 	if v := askCompleteApproval(k); !v.Open {

@@ -17,10 +17,10 @@ import (
 type Gate struct {
 	Name string
 	Ask  func(*Case) Verdict
-	// Emergency and Urgent say how the gate gives way.
-	Emergency, Urgent Yield
+	// Emergency and Compromised say how the gate gives way.
+	Emergency, Compromised Yield
 	// First gates come before all others, which are not asked while one of
-	// them is shut: an idle cluster costs little.
+	// them is closed: an idle cluster costs little.
 	First bool
 	// Calendar gates are opened by time alone: their dates are told beforehand.
 	Calendar bool
@@ -66,12 +66,12 @@ type Case struct {
 	Pool     *fleet.Pool // node gates: which pool
 	Run      string
 
-	Due       Due
-	Emergency bool
-	Urgent    bool
-	Wave      int
-	WaveName  string
-	// out: a First gate is shut.
+	Due         Due
+	Emergency   bool
+	Compromised bool
+	Wave        int
+	WaveName    string
+	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.
 	Fresh bool
@@ -91,7 +91,7 @@ func caseOf(
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
-		k.Urgent = p.Urgent != nil && ca.Issued.Before(p.RotateIssuedBefore) && p.Urgent.Matches(c.Labels)
+		k.Compromised = p.Compromised != nil && ca.Issued.Before(p.RotateIssuedBefore) && p.Compromised.Matches(c.Labels)
 	}
 	return k
 }
@@ -101,7 +101,7 @@ func caseOf(
 // is lifted, and WINDOW and the exclusions that could be read are what is left.
 func (k *Case) open() window.Schedule {
 	m := k.Cluster.Maintenance
-	if k.Emergency || k.Urgent {
+	if k.Emergency || k.Compromised {
 		m.Problem = ""
 	}
 	return m.Open(k.Policy.Window)
@@ -121,23 +121,23 @@ func (k *Case) ask(table []Gate, want func(Gate) bool, before ...Verdict) []Verd
 		if !want(g) {
 			continue
 		}
-		out = append(out, when.named(g.Name, g.Ask(k), g.Emergency, g.Urgent))
+		out = append(out, when.named(g.Name, g.Ask(k), g.Emergency, g.Compromised))
 	}
 	return out
 }
 
 // pressing is why a cluster may have no time to wait.
 type pressing struct {
-	emergency, urgent bool
-	late              time.Time // what opens only then does not bind an emergency
+	emergency, compromised bool
+	late                   time.Time // what opens only then does not bind an emergency
 }
 
 func (k *Case) pressing() pressing {
-	return pressing{k.Emergency, k.Urgent, k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)}
+	return pressing{k.Emergency, k.Compromised, k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)}
 }
 
 // named gives a gate's verdict its name, and lifts it as the gate gives way.
-func (p pressing) named(gate string, v Verdict, emergency, urgent Yield) Verdict {
+func (p pressing) named(gate string, v Verdict, emergency, compromised Yield) Verdict {
 	v.Gate = gate
 	if v.Open && v.Reason == "" {
 		v.Reason = reason.GateOpen
@@ -145,12 +145,12 @@ func (p pressing) named(gate string, v Verdict, emergency, urgent Yield) Verdict
 	yields := func(y Yield) bool {
 		return y == Reported || y == Lifted || y == IfLate && (v.OpensAt.IsZero() || v.OpensAt.After(p.late))
 	}
-	v.Lifted = !v.Open && (p.emergency && yields(emergency) || p.urgent && yields(urgent))
+	v.Lifted = !v.Open && (p.emergency && yields(emergency) || p.compromised && yields(compromised))
 	return v
 }
 
-// firstShut gives the first verdict that binds.
-func firstShut(vs []Verdict) (Verdict, bool) {
+// firstClosed gives the first verdict that binds.
+func firstClosed(vs []Verdict) (Verdict, bool) {
 	for _, v := range vs {
 		if !v.Open && !v.Lifted {
 			return v, true
@@ -178,7 +178,7 @@ func isOpen(message fact.Text, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}
 }
 
-func shut(reason reason.Code, message fact.Text, opens time.Time) Verdict {
+func closedBy(reason reason.Code, message fact.Text, opens time.Time) Verdict {
 	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // CompleteGates is what must be open before a rotation is completed.
 var CompleteGates = []Gate{
-	{Name: "carry", Ask: askCarry},
+	{Name: "managed", Ask: askManaged},
 	{Name: "status", Ask: askHealthy},
 	{Name: "operation", Ask: askOperation},
 	{Name: GateSettled, Ask: askSettled},
@@ -21,18 +21,18 @@ var CompleteGates = []Gate{
 	{Name: "label-hold", Ask: askLabels},
 	{Name: "pools", Ask: askPoolsDone},
 	{Name: GateTries, Ask: askCompleteTries},
-	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Urgent: ByItself},
+	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Compromised: ByItself},
 	{Name: GateApproval, Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Urgent: Lifted, Calendar: true},
-	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Urgent: Lifted, Calendar: true},
-	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted, Calendar: true},
+	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted, Calendar: true},
+	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Compromised: Lifted, Calendar: true},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted, Calendar: true},
 }
 
-func askCarry(k *Case) Verdict {
-	if k.Rotation.Carry {
+func askManaged(k *Case) Verdict {
+	if k.Rotation.Managed {
 		return isOpen(nil, time.Time{})
 	}
-	return shut(reason.AdoptedWatching, fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.autoComplete()), time.Time{})
+	return closedBy(reason.AdoptedWatching, fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.autoComplete()), time.Time{})
 }
 
 // autoComplete is when GKE may complete the rotation by itself.
@@ -40,7 +40,7 @@ func (k *Case) autoComplete() time.Time { return k.Rotation.StartedAt().Add(Auto
 
 func askHealthy(k *Case) Verdict {
 	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && s != fleet.Reconciling {
-		return shut(reason.StatusNotRunning, fact.Sayf("status %s", s), time.Time{})
+		return closedBy(reason.StatusNotRunning, fact.Sayf("status %s", s), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -48,7 +48,7 @@ func askHealthy(k *Case) Verdict {
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
 		at := k.Rotation.Call.IntentAt.Add(record.SettleAfter)
-		return shut(reason.CallUnsettled,
+		return closedBy(reason.CallUnsettled,
 			fact.Sayf("the last %s is settled from %v", k.Rotation.Call.Kind, at), at)
 	}
 	return isOpen(nil, time.Time{})
@@ -56,7 +56,7 @@ func askSettled(k *Case) Verdict {
 
 func askPoolsDone(k *Case) Verdict {
 	if names := k.unrecreated(); len(names) > 0 {
-		return shut(reason.PoolsNotRecreated, fact.Sayf("not recreated: %s", some(names)), time.Time{})
+		return closedBy(reason.PoolsNotRecreated, fact.Sayf("not recreated: %s", some(names)), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -64,11 +64,11 @@ func askPoolsDone(k *Case) Verdict {
 func askCompleteTries(k *Case) Verdict {
 	r := k.Rotation
 	if k.Now.Before(r.NotBefore) {
-		return shut(reason.BackingOff,
+		return closedBy(reason.BackingOff,
 			fact.Sayf("the last completion was refused or failed; next try %v", r.NotBefore), r.NotBefore)
 	}
 	if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
-		return shut(reason.TriesExhausted, fact.Say("completing failed too often"), time.Time{})
+		return closedBy(reason.TriesExhausted, fact.Say("completing failed too often"), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -76,7 +76,7 @@ func askCompleteTries(k *Case) Verdict {
 func askSoak(k *Case) Verdict {
 	over, why := k.soakOver()
 	if k.Now.Before(over) {
-		return shut(reason.SoakRuns, why.Tailf(" until %v", over), over)
+		return closedBy(reason.SoakRuns, why.Tailf(" until %v", over), over)
 	}
 	return isOpen(why.Tailf(" over since %v", over), time.Time{})
 }
@@ -90,8 +90,8 @@ func (k *Case) soakOver() (time.Time, fact.Text) {
 	}
 	normal := after(k.Policy.Soak)
 	switch {
-	case k.Urgent:
-		return after(k.Policy.SoakUrgent), fact.Set("SOAK_URGENT", fleet.Days(k.Policy.SoakUrgent))
+	case k.Compromised:
+		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED", fleet.Days(k.Policy.SoakCompromised))
 	case k.Emergency:
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-EmergencyReserve)
 		least := later(r.HandedOverAt, r.NodesDoneAt()).Add(EmergencySoak)
@@ -110,7 +110,7 @@ func askCompleteApproval(k *Case) Verdict {
 		return isOpen(approvedBy(&a), a.Until)
 	}
 	how, _ := k.unapproved(record.CallComplete)
-	return shut(reason.ApprovalNeeded,
+	return closedBy(reason.ApprovalNeeded,
 		fact.Sayf("%v: nobody has approved this completion%s; GKE completes by itself from %v",
 			fact.Set("APPROVAL", k.Policy.Approval), how, k.autoComplete()), time.Time{})
 }
@@ -142,7 +142,7 @@ func askCompleteWindow(k *Case) Verdict {
 	if k.zonalOnly() {
 		return isOpen(fact.Sayf("%v: not asked", fact.Set("ZONAL_COMPLETE", ZonalWindow)), time.Time{})
 	}
-	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowShut,
+	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowClosed,
 		fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow))
 	if k.Emergency && !v.Open {
 		// It binds while one opens before expiry - 3 d.

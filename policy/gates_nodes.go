@@ -14,7 +14,7 @@ import (
 // NodeGates is what must be open before we recreate a pool ourselves, instead
 // of leaving it to GKE.
 var NodeGates = []Gate{
-	{Name: "carry", Ask: askNodesCarry, Emergency: ByItself},
+	{Name: "managed", Ask: askNodesManaged, Emergency: ByItself},
 	{Name: "nodes", Ask: askNodesMode},
 	{Name: GateHold, Ask: askHold},
 	{Name: "label-hold", Ask: askLabels},
@@ -24,27 +24,27 @@ var NodeGates = []Gate{
 	{Name: "operation", Ask: askClusterOperation},
 	{Name: "pool-running", Ask: askPoolRunning},
 	{Name: "pool-settled", Ask: askPoolSettled},
-	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
-	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
-	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
-	{Name: "pool-exclusion", Ask: askPoolExclusion, Emergency: IfLate, Urgent: Lifted},
-	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
-	{Name: "grace", Ask: askGrace, Emergency: Lifted, Urgent: Lifted},
+	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Compromised: Lifted},
+	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Compromised: Lifted},
+	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Compromised: Lifted},
+	{Name: "pool-exclusion", Ask: askPoolExclusion, Emergency: IfLate, Compromised: Lifted},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted},
+	{Name: "grace", Ask: askGrace, Emergency: Lifted, Compromised: Lifted},
 	{Name: "pools-at-once", Ask: askPoolsAtOnce},
 }
 
 // askNodesCarry: a watched rotation gets node work only in an emergency.
-func askNodesCarry(k *Case) Verdict {
-	if k.Rotation.Carry || k.Emergency {
+func askNodesManaged(k *Case) Verdict {
+	if k.Rotation.Managed || k.Emergency {
 		return isOpen(nil, time.Time{})
 	}
-	return shut(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
+	return closedBy(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
 		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
 	if k.Policy.Nodes == NodesGKE {
-		return shut(reason.NodesLeftToGKE, fact.Set("NODES", NodesGKE), time.Time{})
+		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", NodesGKE), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -59,7 +59,7 @@ func askPoolNeeded(k *Case) Verdict {
 		return isOpen(nil, time.Time{})
 	}
 	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
-		return shut(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
+		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -70,11 +70,11 @@ func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
 	switch at := k.fullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
-		return shut(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
+		return closedBy(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
-		return shut(reason.MaintenanceUnknown, fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem), time.Time{})
+		return closedBy(reason.MaintenanceUnknown, fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem), time.Time{})
 	}
-	return shut(reason.NodesPending,
+	return closedBy(reason.NodesPending,
 		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
 }
 
@@ -84,10 +84,10 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return shut(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
+		return closedBy(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
 			time.Time{})
 	case k.Now.Before(w.NotBefore):
-		return shut(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
+		return closedBy(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
 			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
 	}
 	return isOpen(nil, time.Time{})
@@ -99,7 +99,7 @@ func askPoolSettled(k *Case) Verdict {
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
 		at := c.IntentAt.Add(record.SettleAfter)
-		return shut(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
+		return closedBy(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
 			soonest(at))
 	}
 	return isOpen(nil, time.Time{})
@@ -110,7 +110,7 @@ func askPoolSettled(k *Case) Verdict {
 func askClusterOperation(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == "" {
-			return shut(reason.OperationRunning, fact.Sayf("%s runs", op.Name), time.Time{})
+			return closedBy(reason.OperationRunning, fact.Sayf("%s runs", op.Name), time.Time{})
 		}
 	}
 	return isOpen(nil, time.Time{})
@@ -119,7 +119,7 @@ func askClusterOperation(k *Case) Verdict {
 func askPoolRunning(k *Case) Verdict {
 	for _, op := range k.Cluster.Operations {
 		if !op.Done && op.Pool == k.Pool.Name {
-			return shut(reason.NodesRunning,
+			return closedBy(reason.NodesRunning,
 				fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
 		}
 	}
@@ -144,11 +144,11 @@ func askGrace(k *Case) Verdict {
 	}
 	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
-		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
+		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
 			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))), time.Time{})
 	}
 	if k.Now.Before(at) {
-		return shut(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
+		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
 	}
 	return isOpen(nil, time.Time{})
 }

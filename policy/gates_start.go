@@ -22,22 +22,22 @@ var StartGates = []Gate{
 	{Name: "label-hold", Ask: askLabels},
 	{Name: GateTries, Ask: askTries},
 	{Name: GateApproval, Ask: askStartApproval},
-	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Urgent: Lifted},
-	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Urgent: Lifted},
-	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Urgent: Lifted},
-	{Name: "start-window", Ask: askStartWindow, Emergency: IfLate, Urgent: Lifted},
-	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Urgent: Lifted},
-	{Name: GateFit, Ask: askFit, Emergency: Reported, Urgent: Reported},
+	{Name: GateMaintenance, Ask: askMaintenance, Emergency: Lifted, Compromised: Lifted},
+	{Name: GateWindow, Ask: askWindow, Emergency: IfLate, Compromised: Lifted},
+	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Compromised: Lifted},
+	{Name: "start-window", Ask: askStartWindow, Emergency: IfLate, Compromised: Lifted},
+	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted},
+	{Name: GateFit, Ask: askFit, Emergency: Reported, Compromised: Reported},
 }
 
 func askSelected(k *Case) Verdict {
 	p, c := k.Policy, k.Cluster
 	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
-		return shut(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
+		return closedBy(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
 			time.Time{})
 	}
 	if !p.Selector.Matches(c.Labels) {
-		return shut(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
+		return closedBy(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
 			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
@@ -48,9 +48,9 @@ func askDue(k *Case) Verdict {
 		return isOpen(fact.Say(k.Due.Why), time.Time{})
 	}
 	if k.Due.At.IsZero() {
-		return shut(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
 	}
-	return shut(reason.NotDue, fact.Sayf("not due before %s", day(k.Due.At)), k.Due.At)
+	return closedBy(reason.NotDue, fact.Sayf("not due before %s", day(k.Due.At)), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -58,15 +58,15 @@ func askEligible(k *Case) Verdict {
 	expires := c.Bundle.Oldest().Expires
 	switch {
 	case c.Bundle.Problem != "":
-		return shut(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
 	case !k.Now.Before(expires):
-		return shut(reason.CAExpired, fact.Sayf("CA expired %s", day(expires)), time.Time{})
+		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", day(expires)), time.Time{})
 	case c.Alpha:
-		return shut(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
+		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
 	case c.CustomerCA:
-		return shut(reason.CustomerManagedCA, fact.Say("customer-managed CA"), time.Time{})
+		return closedBy(reason.CustomerManagedCA, fact.Say("customer-managed CA"), time.Time{})
 	case c.Partial:
-		return shut(reason.ListedPartly, fact.Say("GKE listed it only partly"), time.Time{})
+		return closedBy(reason.ListedPartly, fact.Say("GKE listed it only partly"), time.Time{})
 	}
 	return isOpen(nil, expires)
 }
@@ -88,14 +88,14 @@ func askStatus(k *Case) Verdict {
 
 func askOneCA(k *Case) Verdict {
 	if len(k.Cluster.Bundle.CAs) > 1 {
-		return shut(reason.TwoCAs, fact.Say("two CAs are in place"), time.Time{})
+		return closedBy(reason.TwoCAs, fact.Say("two CAs are in place"), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
 
 func askOperation(k *Case) Verdict {
 	if busy := k.Cluster.Busy(); busy != "" {
-		return shut(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
+		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -112,7 +112,7 @@ func askHold(k *Case) Verdict {
 	if !h.Until.IsZero() {
 		by = by.Tailf(", until %v", h.Until)
 	}
-	return shut(reason.Held, by, h.Until)
+	return closedBy(reason.Held, by, h.Until)
 }
 
 func askTries(k *Case) Verdict {
@@ -121,15 +121,15 @@ func askTries(k *Case) Verdict {
 		return isOpen(nil, time.Time{})
 	}
 	if t.Count >= record.FailuresBeforePeople {
-		return shut(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
+		return closedBy(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
 			time.Time{})
 	}
 	if k.Now.Before(t.NotBefore) {
-		return shut(reason.BackingOff,
+		return closedBy(reason.BackingOff,
 			fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return shut(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
+		return closedBy(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
 			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
@@ -137,7 +137,7 @@ func askTries(k *Case) Verdict {
 
 func askMaintenance(k *Case) Verdict {
 	if problem := k.Cluster.Maintenance.Problem; problem != "" {
-		return shut(reason.MaintenanceUnknown, fact.Say(problem), time.Time{})
+		return closedBy(reason.MaintenanceUnknown, fact.Say(problem), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -157,9 +157,9 @@ func (k *Case) calendar(s window.Schedule, reason reason.Code, what fact.Text) V
 	case open:
 		return isOpen(what, changes)
 	case changes.IsZero():
-		return shut(reason, fact.Sayf("%v does not open within 400 days", what), time.Time{})
+		return closedBy(reason, fact.Sayf("%v does not open within 400 days", what), time.Time{})
 	}
-	return shut(reason, what.Tailf(" opens %v", changes), changes)
+	return closedBy(reason, what.Tailf(" opens %v", changes), changes)
 }
 
 // What is said of nearly every cluster.

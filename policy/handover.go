@@ -26,11 +26,11 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment record.HandOverMome
 		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
 	}
 	k := newCase(p, c, &r, &record.FleetDoc{}, "", now)
-	k.Emergency, k.Urgent = d.Emergency, d.Urgent
+	k.Emergency, k.Compromised = d.Emergency, d.Compromised
 	h := record.HandOver{
 		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now, Moment: moment, Phase: r.Phase,
 		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA, NewCA: r.New,
-		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: k.poolsTold(seen), Watched: !r.Carry,
+		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: k.poolsTold(seen), Watched: !r.Managed,
 	}
 	if c.DNS != "" {
 		h.DNS = c.DNS
@@ -145,7 +145,7 @@ func (k *Case) playNodes() fact.Text {
 	done, slowest := k.playOn(left, false)
 	// What an emergency or a compromise does not wait for is not waited for here.
 	late := k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)
-	if k.Urgent || k.Emergency && (done.IsZero() || done.After(late)) {
+	if k.Compromised || k.Emergency && (done.IsZero() || done.After(late)) {
 		done, slowest = k.playOn(left, true)
 	}
 	if done.IsZero() {
@@ -166,7 +166,7 @@ func (k *Case) playNodes() fact.Text {
 func (k *Case) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 	own, played := *k.Policy, *k
 	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
-	if !k.Rotation.Carry && !k.Emergency {
+	if !k.Rotation.Managed && !k.Emergency {
 		own.Nodes = NodesGKE // nobody else is going to do it
 	}
 	if free {
@@ -196,7 +196,7 @@ func (k *Case) completesFrom(t time.Time) time.Time {
 	for at := k.runAt(grid, t); at.Before(t.Add(BlockedAfter)); {
 		then.Now, then.Emergency = at, k.Emergency || !at.Before(alarm)
 		asked := then.ask(CompleteGates, func(g Gate) bool { return g.Calendar })
-		if _, isShut := firstShut(asked); !isShut {
+		if _, isClosed := firstClosed(asked); !isClosed {
 			return at
 		}
 		next := soonest(alarmAfter(alarm, at), then.nextOf(asked))

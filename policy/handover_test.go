@@ -93,7 +93,7 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 	}{
 		{"a person's yes, and then the window", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = ApproveComplete },
 			func(h record.HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
-		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.Origin, r.Carry = record.Foreign, false },
+		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.Origin, r.Managed = record.Foreign, false },
 			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
 		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
 			func(h record.HandOver) bool {
@@ -144,7 +144,7 @@ func TestNothingToHandOver(t *testing.T) {
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, record.UpdatingClients)
-	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
+	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
 	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") || h.NewCA != newCA {
 		t.Errorf("%+v", h)

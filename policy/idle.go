@@ -18,21 +18,21 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		return
 	}
 	d.Gates = k.ask(StartGates, firstGate)
-	v, isShut := firstShut(d.Gates)
-	if k.out = isShut; !k.out {
+	v, isClosed := firstClosed(d.Gates)
+	if k.out = isClosed; !k.out {
 		room := len(StartGates) + len(FleetGates) // the second step asks these
 		d.Gates = k.ask(StartGates, ownGate, slices.Grow(d.Gates, room)...)
-		v, isShut = firstShut(d.Gates)
+		v, isClosed = firstClosed(d.Gates)
 	}
 	switch {
-	case !isShut:
+	case !isClosed:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
 		d.Approved = k.approval(record.CallStart)
 		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
-		d.Action, d.Reason, d.Message = People, v.Reason, v.Message
+		d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
 	default:
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
 		k.blocked(d)
@@ -40,7 +40,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	switch {
 	case d.Reason == reason.ApprovalNeeded:
 		d.event(approvalNeeded(d.Message))
-	case d.Action == People:
+	case d.Action == NeedsAction:
 		d.event(blocked(d.Reason, d.Message))
 	}
 	if k.Due.Is && k.Emergency {
@@ -60,8 +60,8 @@ func (k *Case) liftedNote(gates []Verdict) fact.Text {
 		return nil
 	}
 	why := "emergency"
-	if k.Urgent {
-		why = "urgent"
+	if k.Compromised {
+		why = "compromised"
 	}
 	return fact.Sayf("%s, not awaited: %s", why, strings.Join(names, ", "))
 }
@@ -72,17 +72,17 @@ var passing = map[fleet.Status]bool{fleet.Reconciling: true, "PROVISIONING": tru
 
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
-	if d.Reason == reason.Held || d.Reason == reason.HeldByLabel || k.Emergency || k.Urgent {
+	if d.Reason == reason.Held || d.Reason == reason.HeldByLabel || k.Emergency || k.Compromised {
 		return
 	}
 	for _, v := range d.Gates {
 		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(BlockedAfter))) {
-			d.Action, d.Reason, d.Message = People, v.Reason, v.Message
+			d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
 			return
 		}
 	}
 	if start, _ := k.nextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(BlockedAfter)) {
-		d.Action, d.Message = People, fact.Join(d.Message, fact.Say("no start is possible within 30 days"))
+		d.Action, d.Message = NeedsAction, fact.Join(d.Message, fact.Say("no start is possible within 30 days"))
 		if d.Reason == "" {
 			d.Reason = reason.BlockedReason
 		}
@@ -93,10 +93,10 @@ func (k *Case) blocked(d *Decision) {
 // or somebody else's.
 func (k *Case) twoCAs(d *Decision, f Fleet) {
 	c := k.Cluster
-	rec, ours := f.Book.ClosedOurs(c)
+	rec, ours := f.Contents.ClosedOurs(c)
 	switch {
-	case !f.Book.Known:
-		d.Action, d.Reason, d.Message = People, reason.TwoCAs, fact.Say("two CAs are in place; without a book nobody knows whose rotation it is")
+	case !f.Contents.Known:
+		d.Action, d.Reason, d.Message = NeedsAction, reason.TwoCAs, fact.Say("two CAs are in place; without a store nobody knows whose rotation it is")
 		return
 	case !c.OperationsRead:
 		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read")
@@ -123,23 +123,23 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 // closed.
 func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.ClosedByPeople {
-		d.Action, d.Reason = People, reason.ClosedByPerson
+		d.Action, d.Reason = NeedsAction, reason.ClosedByPerson
 		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
 			record.Who(rec.Said), day(rec.ClosedAt))
 		return
 	}
 	r := rec.Rotation.Clone()
-	r.Origin, r.Carry, r.Version = record.Claimed, true, ""
+	r.Origin, r.Managed, r.Version = record.Reclaimed, true, ""
 	if rec.ClosedAs == record.Lost {
 		r.LastRead = k.Cluster.Seen
 		d.Slot = SlotTake
-		k.settle(d, &r, Update, r.Reason, fact.Say("it can be read again: the attempt goes on"))
+		k.keep(d, &r, Update, r.Reason, fact.Say("it can be read again: the attempt goes on"))
 		return
 	}
 	k.bothCAs(d, &r, reason.LateStart)
 	d.Slot = SlotTake
 	d.event(actionFailed(reason.LateStart, sentence(reason.LateStart)))
-	k.settle(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
+	k.keep(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
 }
 
 // adopt makes a record of a rotation that somebody else started.
@@ -147,22 +147,22 @@ func (k *Case) adopt(d *Decision) {
 	c := k.Cluster
 	r := record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: record.Foreign,
-		Carry:    k.Policy.Adopt == AdoptCarry || k.Doc.Asked(record.RequestAdopt, c) != nil,
-		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent, LastRead: c.Seen,
+		Managed:  k.Policy.Adopt == AdoptManage || k.Doc.Asked(record.RequestAdopt, c) != nil,
+		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
 	d.event(foreignRotation())
 	k.bothCAs(d, &r, reason.ForeignRotation)
 	why := reason.AdoptedWatching
-	if r.Carry {
-		why = reason.AdoptedCarrying
+	if r.Managed {
+		why = reason.AdoptedManaging
 		d.Slot = SlotTake
 	}
-	k.settle(d, &r, Update, why, sentence(why))
+	k.keep(d, &r, Update, why, sentence(why))
 }
 
 // settle writes the rotation into the decision.
-func (k *Case) settle(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
+func (k *Case) keep(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
 	d.Action, d.Reason, d.Message = action, reason, message

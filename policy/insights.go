@@ -19,7 +19,7 @@ const caExpiring = "CA_EXPIRING"
 // hours than MaxInsightReads. Who waited longest comes first, then who expires
 // first.
 func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
-	doc := f.Book.Fleet
+	doc := f.Contents.Fleet
 	if now.Before(doc.InsightsFrom) {
 		return nil
 	}
@@ -33,7 +33,7 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 	for _, c := range f.Clusters {
 		place := record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}
 		note, asked := doc.Insights[place.String()]
-		if asked && now.Sub(note.At) < record.InsightEvery || !wantsInsight(p, f.Book, c, now) {
+		if asked && now.Sub(note.At) < record.InsightEvery || !wantsInsight(p, f.Contents, c, now) {
 			continue
 		}
 		at := c.Bundle.Oldest().Expires
@@ -52,7 +52,7 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 }
 
 // wantsInsight says whether the cluster is a reason to ask.
-func wantsInsight(p *Policy, b record.Book, c fleet.Cluster, now time.Time) bool {
+func wantsInsight(p *Policy, b record.Contents, c fleet.Cluster, now time.Time) bool {
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
 		return true
 	}
@@ -114,7 +114,7 @@ func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.In
 			continue
 		}
 		delete(f.Mismatches, c.Ref.String())
-		what := contradiction(p, c, fleet.Book, a, now)
+		what := contradiction(p, c, fleet.Contents, a, now)
 		if what != "" && len(f.Mismatches) < record.MaxMismatches {
 			f.Mismatches[c.Ref.String()] = record.Mismatch{What: what, CA: c.Bundle.Oldest().Fingerprint}
 		}
@@ -123,7 +123,7 @@ func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.In
 }
 
 // contradiction compares one cluster with an answer; "" is none.
-func contradiction(p *Policy, c fleet.Cluster, b record.Book, a record.InsightAnswer, now time.Time) record.Contradiction {
+func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.InsightAnswer, now time.Time) record.Contradiction {
 	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
 		return "" // while two CAs are there, nobody says which one is meant
 	}
@@ -146,7 +146,7 @@ func contradiction(p *Policy, c fleet.Cluster, b record.Book, a record.InsightAn
 // lagOver says whether what GKE says of an earlier CA should be gone. Nobody
 // knows when a rotation that is no longer on record was completed; a CA is
 // about seven days older than its completion.
-func lagOver(c fleet.Cluster, b record.Book, now time.Time) bool {
+func lagOver(c fleet.Cluster, b record.Contents, now time.Time) bool {
 	at := c.Bundle.Newest().Issued.Add(AutoCompleteAfter)
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
 		at = r.Entered(record.Verifying)
@@ -157,7 +157,7 @@ func lagOver(c fleet.Cluster, b record.Book, now time.Time) bool {
 // Mismatches says in sentences where the certificate, the cluster's own
 // status and conditions and its insight contradict each other. The
 // certificate decides; these are for people.
-func Mismatches(c fleet.Cluster, b record.Book, now time.Time) []string {
+func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 	ca := c.Bundle.Oldest()
 	if ca.Fingerprint == "" {
 		return nil

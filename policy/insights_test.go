@@ -37,7 +37,7 @@ func TestInsightReads(t *testing.T) {
 			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181), expiring("old", "d", 180),
 			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs, broken,
 		},
-		Book: record.Book{
+		Contents: record.Contents{
 			Rotations: map[fleet.Ref]record.Rotation{{Project: "p", Location: "done", Name: "g"}: {Phase: record.Verifying}, {Project: "p", Location: "far", Name: "c"}: {Phase: record.UpdatingClients}},
 			Fleet: record.FleetDoc{Insights: map[string]record.InsightNote{
 				"p/old": {At: insightDay.Add(-24 * time.Hour)}, "p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
@@ -48,7 +48,7 @@ func TestInsightReads(t *testing.T) {
 	if want := "[p/near p/done p/old]"; got != want {
 		t.Errorf("reads %s, want %s", got, want)
 	}
-	f.Book.Fleet.InsightsFrom = insightDay.Add(time.Second)
+	f.Contents.Fleet.InsightsFrom = insightDay.Add(time.Second)
 	if got := InsightReads(p, f, insightDay); len(got) != 0 {
 		t.Errorf("reads %v although the quota is used up", got)
 	}
@@ -68,13 +68,13 @@ func TestInsightBudget(t *testing.T) {
 	for hour := range 20 * 24 {
 		now := insightDay.Add(time.Duration(hour) * time.Hour)
 		places := InsightReads(p, f, now)
-		f.Book.Fleet = AskInsights(f.Book.Fleet, places, now)
+		f.Contents.Fleet = AskInsights(f.Contents.Fleet, places, now)
 		var answers []record.InsightAnswer
 		for _, place := range places {
 			answers = append(answers, record.InsightAnswer{Place: place, Complete: true})
 			reads[place], all = append(reads[place], now), append(all, now)
 		}
-		f.Book.Fleet = HearInsights(f.Book.Fleet, p, f, answers, now)
+		f.Contents.Fleet = HearInsights(f.Contents.Fleet, p, f, answers, now)
 	}
 	for i, at := range all {
 		if i >= record.MaxInsightReads && at.Sub(all[i-record.MaxInsightReads]) < 24*time.Hour {
@@ -91,7 +91,7 @@ func TestInsightBudget(t *testing.T) {
 	if len(reads) < record.MaxInsightNotes {
 		t.Errorf("%d places read in twenty days", len(reads))
 	}
-	doc := f.Book.Fleet
+	doc := f.Contents.Fleet
 	text, err := json.Marshal(record.FleetDoc{Insights: doc.Insights, Mismatches: doc.Mismatches})
 	if err != nil || len(doc.Insights) != record.MaxInsightNotes || len(doc.Mismatches) != record.MaxMismatches || len(text) > 40<<10 {
 		t.Errorf("%d notes and %d mismatches remembered in %d bytes, error %v", len(doc.Insights), len(doc.Mismatches), len(text), err)
@@ -153,15 +153,15 @@ func TestMismatches(t *testing.T) {
 		{name: "running six days before expiry", cluster: expiring("l", "c", 6), found: insight},
 		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
 	} {
-		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Book: record.Book{Rotations: tt.rotations}}
+		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Contents: record.Contents{Rotations: tt.rotations}}
 		place := record.InsightPlace{Project: "p", Location: "l"}
-		f.Book.Fleet = AskInsights(f.Book.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
-		got := Mismatches(tt.cluster, f.Book, insightDay)
+		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
+		got := Mismatches(tt.cluster, f.Contents, insightDay)
 		if (tt.want == "") != (len(got) == 0) || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		if read := f.Book.InsightRead(tt.cluster); read.IsZero() != tt.part {
+		if read := f.Contents.InsightRead(tt.cluster); read.IsZero() != tt.part {
 			t.Errorf("%s: answered at %v", tt.name, read)
 		}
 	}
@@ -174,21 +174,21 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	f := Fleet{Clusters: []fleet.Cluster{c}}
 	place := record.InsightPlace{Project: "p", Location: "l"}
 	read := func(found ...record.Insight) {
-		f.Book.Fleet = AskInsights(f.Book.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Book.Fleet = HearInsights(f.Book.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
+		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
 	}
 	read()
-	if got := Mismatches(c, f.Book, insightDay); len(got) != 1 {
+	if got := Mismatches(c, f.Contents, insightDay); len(got) != 1 {
 		t.Fatalf("%q", got)
 	}
 	next := expiring("l", "c", 100)
 	next.Bundle.CAs[0].Fingerprint = "another"
-	if got := Mismatches(next, f.Book, insightDay); len(got) != 0 {
+	if got := Mismatches(next, f.Contents, insightDay); len(got) != 0 {
 		t.Errorf("said of another CA: %q", got)
 	}
-	before := f.Book.Fleet
+	before := f.Contents.Fleet
 	read(record.Insight{Cluster: c.Ref, State: record.InsightActive})
-	if got := Mismatches(c, f.Book, insightDay); len(got) != 0 {
+	if got := Mismatches(c, f.Contents, insightDay); len(got) != 0 {
 		t.Errorf("still %q", got)
 	}
 	if len(before.Mismatches) != 1 {
@@ -199,7 +199,7 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	if doc := HearInsights(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}
-	if !slices.Equal(Mismatches(c, record.Book{}, insightDay), nil) {
+	if !slices.Equal(Mismatches(c, record.Contents{}, insightDay), nil) {
 		t.Error("a mismatch without a read")
 	}
 }

@@ -27,7 +27,7 @@ func FuzzLabels(f *testing.F) {
 	c.AtLeast(13, 0)
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	cluster := fleet.Cluster{Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Expires: now.AddDate(0, 0, 100)}}}, Status: fleet.Running}
-	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart, Steer: policy.SteerBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour, NodeTime: 10 * time.Minute}
+	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart, OwnerLabels: policy.OwnerLabelsBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour, NodeTime: 10 * time.Minute}
 	f.Fuzz(func(t *testing.T, key, value string) {
 		defer corpus.Watch(key + value)()
 		cluster.Labels = map[string]string{key: value}

@@ -39,7 +39,7 @@ const (
 	UnreadableLost = 14 * 24 * time.Hour
 	// BlockedFreesSlot: a rotation blocked for longer holds no slot.
 	BlockedFreesSlot = 8 * 24 * time.Hour
-	// BlockedAfter: due and not startable within this needs people.
+	// BlockedAfter: due and not startable within this needs action.
 	BlockedAfter = 30 * 24 * time.Hour
 	// StartApprovalLasts is how long an approval to start is good for.
 	StartApprovalLasts = 14 * 24 * time.Hour

@@ -23,7 +23,7 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
 	done, all := k.progress()
 	next := fact.Sayf("GKE completes it from %v", k.gkeCompletes())
-	if r.Carry {
+	if r.Managed {
 		over, why := k.soakOver()
 		next = fact.Sayf("completion not before %v (%v)", over, why)
 	}
@@ -46,12 +46,12 @@ func (k *Case) nodesNow(d *Decision) {
 			continue
 		}
 		verdicts := k.ask(NodeGates, anyGate)
-		v, isShut := firstShut(verdicts)
-		if !isShut && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
-			v, isShut = Verdict{Reason: reason.PoolsAtOnceFull,
+		v, isClosed := firstClosed(verdicts)
+		if !isClosed && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
+			v, isClosed = Verdict{Reason: reason.PoolsAtOnceFull,
 				Message: fact.Say("as many pools as allowed are under way")}, true
 		}
-		if !isShut {
+		if !isClosed {
 			pools = append(pools, name)
 		} else if closed.Reason == "" || worse(v, closed) {
 			closed = v
@@ -73,7 +73,7 @@ func (k *Case) nodesNow(d *Decision) {
 		done, all := k.progress()
 		d.Action, d.Reason = Wait, closed.Reason
 		if closed.Reason.Info().NeedsAction {
-			d.Action = People
+			d.Action = NeedsAction
 		}
 		// What it waits for is the gate; this tells how far it is.
 		d.Message = fact.Text(nil).Tailf("nodes %d of %d; %v", done, all, closed.Message)
@@ -122,7 +122,7 @@ func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 			d.event(actionFailed(reason.PoolFailed,
 				fact.Sayf("recreating pool %q failed: %s", name, w.LastError)))
 		}
-		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Carry {
+		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Managed {
 			k.fail(d, r, reason.PoolFailed)
 		}
 	}

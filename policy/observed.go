@@ -5,14 +5,14 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Fleet is everything one run knows: what GKE showed and what the book holds.
+// Fleet is everything one run knows: what GKE showed and what the store holds.
 type Fleet struct {
 	Clusters []fleet.Cluster
 	Unread   []fleet.Unread
 	// Gone are clusters of which GKE, asked for each by name, said that they do
 	// not exist.
-	Gone []fleet.Ref
-	Book record.Book
+	Gone     []fleet.Ref
+	Contents record.Contents
 }
 
 // UnreadAt says why the cluster's place could not be read, or "".

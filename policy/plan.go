@@ -17,11 +17,11 @@ import (
 // who of those that could start does. It is pure: the same fleet, policy and time
 // give the same decisions, ordered by cluster.
 func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
-	all := make([]candidate, 0, len(f.Clusters)+len(f.Book.Rotations))
+	all := make([]candidate, 0, len(f.Clusters)+len(f.Contents.Rotations))
 	ds := make([]Decision, 0, cap(all))
 	var k Case // one after the other, for a fleet has thousands, and nobody keeps it
 	decide := func(c fleet.Cluster, r *record.Rotation, seen bool) {
-		k = caseOf(p, c, r, &f.Book.Fleet, run, now)
+		k = caseOf(p, c, r, &f.Contents.Fleet, run, now)
 		d, who := own(&k, f, seen)
 		ds, all = append(ds, d), append(all, who)
 	}
@@ -29,17 +29,17 @@ func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
 	for _, c := range f.Clusters {
 		seen[c.Ref] = true
 		var r *record.Rotation
-		if stored, ok := f.Book.Rotations[c.Ref]; ok {
+		if stored, ok := f.Contents.Rotations[c.Ref]; ok {
 			r = &stored
 		}
 		decide(c, r, true)
 	}
-	for ref, r := range f.Book.Rotations {
+	for ref, r := range f.Contents.Rotations {
 		if !seen[ref] {
 			decide(fleet.Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, false)
 		}
 	}
-	deal(newTally(p, &f.Book.Fleet, now), all, ds)
+	deal(newTally(p, &f.Contents.Fleet, now), all, ds)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
 	return ds
 }
@@ -64,18 +64,18 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 	return d, c
 }
 
-// Again decides once more on a fresh read, right before a call whose intent is
+// Recheck decides once more on a fresh read, right before a call whose intent is
 // stored in r: the same cluster, and the step's own table whole. The gates over the
 // fleet are not asked, for the stored intent already holds their answer. The call
 // may be sent only if the action is still the same.
-func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
+func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
 	if kind != record.CallStart {
-		k.absorb(&r) // what the fresh operations prove
+		k.observe(&r) // what the fresh operations prove
 	}
-	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Urgent: k.Urgent, Rotation: &r}
+	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Compromised: k.Compromised, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
 		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
@@ -103,7 +103,7 @@ func Again(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKi
 		}
 		d.Gates = k.ask(NodeGates, anyGate)
 	}
-	if v, ok := firstShut(d.Gates); ok {
+	if v, ok := firstClosed(d.Gates); ok {
 		d.Reason, d.Message = v.Reason, v.Message
 		return d
 	}
@@ -127,7 +127,7 @@ func (k *Case) pool(name string) *fleet.Pool {
 // decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
 	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
-	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Urgent: k.Urgent}
+	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
 	k.windows(&d)
 	if k.Rotation != nil {
 		k.inFlight(&d)
@@ -183,7 +183,7 @@ func (k *Case) dueSince() time.Time {
 }
 
 // holdsWave: due and startable, or on its way, and so not verified yet. excused
-// says why one that is due and not verified keeps no wave shut.
+// says why one that is due and not verified keeps no wave closed.
 func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 	if !k.Due.Is && k.Rotation == nil || d.Reason == reason.NotSelected {
 		return false, ""
@@ -191,18 +191,18 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 	switch {
 	case k.held():
 		return false, "held"
-	case k.Rotation != nil && !k.Rotation.Carry:
+	case k.Rotation != nil && !k.Rotation.Managed:
 		return false, "watched"
 	case d.Close == record.Lost:
 		return false, "lost"
-	case d.Action == People:
+	case d.Action == NeedsAction:
 		return false, string(d.Reason)
 	}
 	return k.Rotation != nil || d.Action == Start || d.Action == Wait, ""
 }
 
 // ActingOrder lists those of the decisions that act, in the order in which a run
-// carries them out: what is in flight first, then starts by urgency.
+// manages them out: what is in flight first, then starts by urgency.
 func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 	var order []*Decision // decisions are large, and a fleet has thousands
 	for i := range ds {
@@ -213,7 +213,7 @@ func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 	slices.SortStableFunc(order, func(a, b *Decision) int {
 		return cmp.Or(
 			cmpBool(a.Action == Start, b.Action == Start),
-			-cmpBool(a.Urgent, b.Urgent),
+			-cmpBool(a.Compromised, b.Compromised),
 			-cmpBool(a.Emergency, b.Emergency),
 			a.Due.Deadline.Compare(b.Due.Deadline),
 			a.Cluster.Ref.Compare(b.Cluster.Ref),

@@ -20,9 +20,9 @@ type Policy struct {
 	MaxCAAge           time.Duration // 0: off
 	RotateIssuedBefore time.Time     // zero: none
 
-	Urgent          *fleet.Selector // nil: none; together with RotateIssuedBefore
-	SoakUrgent      time.Duration
-	UrgentMaxActive int
+	Compromised          *fleet.Selector // nil: none; together with RotateIssuedBefore
+	SoakCompromised      time.Duration
+	CompromisedMaxActive int
 
 	EmergencyBeforeExpiry time.Duration
 	EmergencyMaxActive    int
@@ -34,16 +34,16 @@ type Policy struct {
 	CompleteWindow window.Weekly
 	ZonalComplete  ZonalComplete
 
-	Soak     time.Duration
-	Approval Approve
-	Steer    Steer
+	Soak        time.Duration
+	Approval    ApprovalMode
+	OwnerLabels OwnerLabels
 
 	Nodes       NodesBy
 	NodeGrace   time.Duration // of open-window time
 	NodeTime    time.Duration // per node
 	PoolsAtOnce int           // 0: the fewest that fits
 
-	Adopt Adopt
+	Adopt AdoptMode
 
 	MaxActive            int
 	MaxActivePerProject  int // 0: off
@@ -73,18 +73,18 @@ const (
 )
 
 // Approve says which steps ask for a person's yes.
-type Approve string
+type ApprovalMode string
 
 // The choices of APPROVAL.
 const (
-	ApproveNone     Approve = "none"
-	ApproveStart    Approve = "start"
-	ApproveComplete Approve = "complete"
-	ApproveBoth     Approve = "both"
+	ApproveNone     ApprovalMode = "none"
+	ApproveStart    ApprovalMode = "start"
+	ApproveComplete ApprovalMode = "complete"
+	ApproveBoth     ApprovalMode = "both"
 )
 
 // Asks says whether that kind of call needs an approval.
-func (a Approve) Asks(k record.CallKind) bool {
+func (a ApprovalMode) Asks(k record.CallKind) bool {
 	return a == ApproveBoth || (a == ApproveStart && k == record.CallStart) || (a == ApproveComplete && k == record.CallComplete)
 }
 
@@ -98,12 +98,12 @@ const (
 )
 
 // Adopt says what becomes of rotations that somebody else started.
-type Adopt string
+type AdoptMode string
 
 // The choices of ADOPT.
 const (
-	AdoptWatch Adopt = "watch"
-	AdoptCarry Adopt = "carry"
+	AdoptWatch  AdoptMode = "watch"
+	AdoptManage AdoptMode = "manage"
 )
 
 // Due says whether and since when the CA must be replaced.

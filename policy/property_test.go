@@ -30,17 +30,17 @@ func drawPolicy(t *rapid.T) *Policy {
 	}
 	p := &Policy{
 		Env: "test", Projects: []string{"a", "b"}, RotateBeforeExpiry: hours(24 * 180),
-		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, UrgentMaxActive: 2, SoakUrgent: hours(4),
+		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, CompromisedMaxActive: 2, SoakCompromised: hours(4),
 		Window:         weekly("window", "always", "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00 Europe/Paris"),
 		StartWindow:    weekly("start window", "always", "Mon-Wed 00:00-24:00"),
 		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00", "Fri 10:00-11:00 America/New_York"),
 		ZonalComplete:  rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
 		Soak:           hours(rapid.IntRange(0, 96).Draw(t, "soak")),
-		Approval:       rapid.SampledFrom([]Approve{ApproveNone, ApproveStart, ApproveBoth}).Draw(t, "approval"),
-		Steer:          rapid.SampledFrom([]Steer{SteerOff, SteerHold, SteerBoth, SteerBoth}).Draw(t, "steer"),
+		Approval:       rapid.SampledFrom([]ApprovalMode{ApproveNone, ApproveStart, ApproveBoth}).Draw(t, "approval"),
+		OwnerLabels:    rapid.SampledFrom([]OwnerLabels{OwnerLabelsOff, OwnerLabelsHold, OwnerLabelsBoth, OwnerLabelsBoth}).Draw(t, "ownerLabels"),
 		Nodes:          rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
 		NodeGrace:      hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
-		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"), Adopt: rapid.SampledFrom([]Adopt{AdoptWatch, AdoptCarry}).Draw(t, "adopt"),
+		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"), Adopt: rapid.SampledFrom([]AdoptMode{AdoptWatch, AdoptManage}).Draw(t, "adopt"),
 		MaxActive: rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t, "per project"),
 		WaveSoak: hours(24), MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
 	}
@@ -73,7 +73,7 @@ func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotat
 		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
 		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
 	}
-	drawSteering(t, &c, now)
+	drawOwnerLabelsing(t, &c, now)
 	if rapid.Bool().Draw(t, "own window") {
 		w, text, err := window.Daily("03:00")
 		if err != nil {
@@ -92,14 +92,14 @@ func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotat
 	case 0:
 		return c, nil
 	case 1:
-		c.Bundle.CAs = append(c.Bundle.CAs, fresh) // nobody's, as far as the book knows
+		c.Bundle.CAs = append(c.Bundle.CAs, fresh) // nobody's, as far as the store knows
 		return c, nil
 	}
 	return c, drawRotation(t, &c, old, fresh, now)
 }
 
 // drawSteering draws what the owners say by labels, rightly or wrongly.
-func drawSteering(t *rapid.T, c *fleet.Cluster, now time.Time) {
+func drawOwnerLabelsing(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	someDay := func(name string) string {
 		return now.AddDate(0, 0, rapid.IntRange(-2, 20).Draw(t, name)).Format(time.DateOnly)
 	}
@@ -123,7 +123,7 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 	phase := rapid.SampledFrom(record.Phases).Draw(t, "phase")
 	began := now.Add(-hours(rapid.IntRange(0, 200).Draw(t, "began")))
 	r := &record.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: record.Ours, Carry: rapid.Bool().Draw(t, "carry"),
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: record.Ours, Managed: rapid.Bool().Draw(t, "manage"),
 		Baseline: record.Baseline{CA: old, Status: fleet.Running}, Phase: phase, Transitions: []record.Transition{{Phase: phase, At: began}},
 		StartOp: record.Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]record.Work{},
 	}
@@ -147,19 +147,19 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 }
 
 func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}, Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{}, Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
+	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}, Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{}, Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
 		c, r := drawCluster(t, i, now)
 		f.Clusters = append(f.Clusters, c)
 		if r != nil {
-			f.Book.Rotations[c.Ref] = *r
-			if r.Carry && r.Phase != record.Verifying {
-				f.Book.Fleet.Slots[c.Ref.String()] = record.Slot{Attempt: r.AttemptID}
+			f.Contents.Rotations[c.Ref] = *r
+			if r.Managed && r.Phase != record.Verifying {
+				f.Contents.Fleet.Slots[c.Ref.String()] = record.Slot{Attempt: r.AttemptID}
 			}
 		}
 	}
 	if rapid.Bool().Draw(t, "hold") {
-		f.Book.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
+		f.Contents.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
 	}
 	return f
 }
@@ -226,12 +226,12 @@ func TestStepsAreEdges(t *testing.T) {
 			if d.Rotation == nil {
 				continue
 			}
-			before := f.Book.Rotations[d.Cluster.Ref].Transitions
+			before := f.Contents.Rotations[d.Cluster.Ref].Transitions
 			added := d.Rotation.Transitions[len(before):]
 			if len(added) > 1 {
 				t.Fatalf("%s moved %d phases in one run", d.Cluster.Ref, len(added))
 			}
-			if from := f.Book.Rotations[d.Cluster.Ref].Phase; len(added) == 1 && !Allowed(from, added[0].Phase) {
+			if from := f.Contents.Rotations[d.Cluster.Ref].Phase; len(added) == 1 && !Allowed(from, added[0].Phase) {
 				t.Fatalf("%s moved %q -> %q", d.Cluster.Ref, from, added[0].Phase)
 			}
 		}
@@ -243,7 +243,7 @@ func TestStartsWithinLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
 		p, f := drawPolicy(t), drawFleet(t, now)
-		active, emergencies := len(f.Book.Fleet.Slots), 0
+		active, emergencies := len(f.Contents.Fleet.Slots), 0
 		started := false
 		for _, d := range Plan(p, f, "run", now) {
 			switch {
@@ -253,10 +253,10 @@ func TestStartsWithinLimits(t *testing.T) {
 				active++
 				started = true
 			}
-			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" && p.Steer != SteerOff {
+			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" && p.OwnerLabels != OwnerLabelsOff {
 				t.Fatalf("%s is held by its label and would be sent %s", d.Cluster.Ref, d.Action)
 			}
-			for _, h := range f.Book.Fleet.Holds {
+			for _, h := range f.Contents.Fleet.Holds {
 				if d.Action.Sends() && h.Cluster == d.Cluster.Ref && now.Before(h.Until) {
 					t.Fatalf("%s is held and would be sent %s", d.Cluster.Ref, d.Action)
 				}

@@ -22,7 +22,7 @@ var (
 func plain() *Policy {
 	return &Policy{
 		Env: "test", Projects: []string{"shop-prod"}, RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
-		EmergencyMaxActive: 5, UrgentMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24), Approval: ApproveNone,
+		EmergencyMaxActive: 5, CompromisedMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24), Approval: ApproveNone,
 		Nodes: NodesAuto, NodeTime: 10 * time.Minute, Adopt: AdoptWatch, MaxActive: 5, MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
 	}
 }
@@ -38,7 +38,7 @@ func flying(ref fleet.Ref, phase record.Phase) (fleet.Cluster, record.Rotation) 
 	c.Bundle.CAs = []fleet.CA{oldCA, newCA}
 	began := monday.Add(-hours(20))
 	r := record.Rotation{
-		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
+		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
 		Phase: phase, Transitions: []record.Transition{{Phase: record.Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
 		StartOp: record.Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
 		PoolsSeen: []string{"web"}, Pools: map[string]record.Work{}, LastRead: monday,
@@ -47,9 +47,9 @@ func flying(ref fleet.Ref, phase record.Phase) (fleet.Cluster, record.Rotation) 
 }
 
 func fleetOf(c fleet.Cluster, r *record.Rotation) Fleet {
-	f := Fleet{Clusters: []fleet.Cluster{c}, Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
+	f := Fleet{Clusters: []fleet.Cluster{c}, Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	if r != nil {
-		f.Book.Rotations[r.Cluster] = *r
+		f.Contents.Rotations[r.Cluster] = *r
 	}
 	return f
 }
@@ -65,7 +65,7 @@ func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
 
 func TestAdoptionCountsAgainstStarts(t *testing.T) {
 	p := plain()
-	p.MaxActive, p.Adopt = 1, AdoptCarry
+	p.MaxActive, p.Adopt = 1, AdoptManage
 	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"}, record.RecreatingNodes)
 	f := fleetOf(idleCluster(shopRef), nil)
 	f.Clusters = append(f.Clusters, foreign)
@@ -100,7 +100,7 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 
 // TestWindowNotUnderstoodInFlight: found by job/simtest/trial at seeds 526 and 1972: a
 // rotation whose window nobody understands waited without an end and without a
-// word, and kept the next wave shut.
+// word, and kept the next wave closed.
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
 	problem := window.Maintenance{Problem: "the window cannot be understood"}
 	for _, autopilot := range []bool{false, true} {
@@ -110,10 +110,10 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
-		if d.Action != People || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
+		if d.Action != NeedsAction || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
 			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
 		}
-		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != People {
+		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != NeedsAction {
 			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
 		}
 		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
@@ -133,7 +133,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 			t.Fatal(err)
 		}
-		if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == People {
+		if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == NeedsAction {
 			t.Errorf("autopilot %t: in an emergency: %s", autopilot, d.Message)
 		}
 	}
@@ -187,7 +187,7 @@ func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
 	}
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Intended, IntentAt: monday}
 	for _, named := range []string{"", "web"} {
-		d := Settle(Decision{Rotation: &r}, map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}}, "run", monday)
+		d := Resolve(Decision{Rotation: &r}, map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}}, "run", monday)
 		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
 			t.Errorf("named %q: evidence survives: %+v", named, d.Rotation.Pools)
 		}
@@ -231,17 +231,17 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	r.Stuck = true
 	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
+	f.Contents.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
 	d := planOne(t, plain(), f, monday)
 	if d.Phase != record.UpdatingClients {
 		t.Fatal(d.Phase)
 	}
-	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Failures) != 1 {
+	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Failures) != 1 {
 		t.Error("moving on acknowledged a failure that nobody looked at")
 	}
 }
 
-func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
+func TestUnreadCanaryKeepsItsWaveClosed(t *testing.T) {
 	p := plain()
 	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
@@ -253,13 +253,13 @@ func TestUnreadCanaryKeepsItsWaveShut(t *testing.T) {
 	f := fleetOf(prod, &canary)
 	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
 	for _, d := range Plan(p, f, "run", monday) {
-		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveShut {
+		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveClosed {
 			t.Errorf("production: %s %s", d.Action, d.Reason)
 		}
 	}
 }
 
-func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
+func TestHeldRotationKeepsNoWaveClosedButIsNamed(t *testing.T) {
 	p := plain()
 	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
@@ -270,7 +270,7 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 	dev.Labels = map[string]string{"env": "dev"}
 	f := fleetOf(prod, &r)
 	f.Clusters = append(f.Clusters, dev)
-	f.Book.Fleet.Holds = []record.Hold{{Cluster: dev.Ref}}
+	f.Contents.Fleet.Holds = []record.Hold{{Cluster: dev.Ref}}
 	for _, d := range Plan(p, f, "run", monday) {
 		if d.Cluster.Ref != shopRef {
 			continue
@@ -287,8 +287,8 @@ func TestHeldRotationKeepsNoWaveShutButIsNamed(t *testing.T) {
 }
 
 // A cluster that GKE calls DEGRADED for months, as trial seed 100088 has one, is
-// for people, and keeps no wave shut.
-func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
+// for people, and keeps no wave closed.
+func TestDegradedClusterKeepsNoWaveClosed(t *testing.T) {
 	p := plain()
 	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
@@ -300,7 +300,7 @@ func TestDegradedClusterKeepsNoWaveShut(t *testing.T) {
 	f.Clusters = append(f.Clusters, dev)
 	for _, d := range Plan(p, f, "run", monday) {
 		switch {
-		case d.Cluster.Ref == dev.Ref && (d.Action != People || d.Reason != reason.StatusNotRunning):
+		case d.Cluster.Ref == dev.Ref && (d.Action != NeedsAction || d.Reason != reason.StatusNotRunning):
 			t.Errorf("the degraded canary: %s %s", d.Action, d.Message)
 		case d.Cluster.Ref == shopRef && d.Action != Start:
 			t.Errorf("production: %s %s", d.Action, d.Message)
@@ -324,7 +324,7 @@ func TestBlockedRotationFreesItsSlot(t *testing.T) {
 	r.Failed, r.BlockedSince = string(reason.PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
 	r.Pools["web"] = record.Work{Failures: 3, LeftToGKE: "it failed three times"}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
+	f.Contents.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot != SlotRelease {
 		t.Errorf("slot %q after %s", d.Slot, fleet.Days(monday.Sub(r.BlockedSince)))
 	}
@@ -333,11 +333,11 @@ func TestBlockedRotationFreesItsSlot(t *testing.T) {
 func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	r.PoolCalls = map[string]record.Call{"web": {ID: "c", Kind: record.CallRecreate, Pool: "web", State: record.Intended, IntentAt: monday}}
-	if d := Again(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action != Recreate {
+	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action != Recreate {
 		t.Fatalf("%s %s", d.Action, d.Message)
 	}
 	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
-	if d := Again(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action == Recreate {
+	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action == Recreate {
 		t.Error("a pool that GKE has just recreated would be recreated again")
 	}
 }
@@ -353,11 +353,11 @@ func TestPartialListingProvesNothing(t *testing.T) {
 func TestCloseMeansOneAttempt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
+	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
 	if d := planOne(t, plain(), f, monday); d.Close != "" {
 		t.Error("a request to close an earlier attempt closed this one")
 	}
-	f.Book.Fleet.Requests[0].Attempt = "a1"
+	f.Contents.Fleet.Requests[0].Attempt = "a1"
 	if d := planOne(t, plain(), f, monday); d.Close != record.ClosedByPeople {
 		t.Errorf("closed %q", d.Close)
 	}
@@ -367,15 +367,15 @@ func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Failed = string(reason.PoolFailed)
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Requests = []record.Request{{Kind: record.RequestRetry, Cluster: shopRef, Attempt: "a1"}}
+	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestRetry, Cluster: shopRef, Attempt: "a1"}}
 	f.Clusters[0].OperationsRead = false
 	d := planOne(t, plain(), f, monday)
-	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Requests) != 1 {
+	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Requests) != 1 {
 		t.Error("a run that could not look dropped the request")
 	}
 	f.Clusters[0].OperationsRead = true
 	d = planOne(t, plain(), f, monday)
-	if doc, _ := After(f.Book.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
+	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
 		t.Errorf("carried out: requests %v, failed %q", doc.Requests, d.Rotation.Failed)
 	}
 }
@@ -398,8 +398,8 @@ func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
 	}
 	f := fleetOf(idleCluster(shopRef), nil)
 	noon := monday.Add(hours(12))
-	f.Book.Fleet.LastRun.At = noon.Add(-hours(24))
-	if d := planOne(t, p, f, noon); d.Action != People {
+	f.Contents.Fleet.LastRun.At = noon.Add(-hours(24))
+	if d := planOne(t, p, f, noon); d.Action != NeedsAction {
 		t.Errorf("runs at noon, window at night: %s %s", d.Action, d.Message)
 	}
 }
@@ -409,7 +409,7 @@ func TestSlotWaitsForSettlement(t *testing.T) {
 	c.Bundle.CAs = []fleet.CA{newCA}
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Accepted, IntentAt: monday.Add(-10 * time.Minute)}
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
+	f.Contents.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot == SlotRelease || d.Close != "" {
 		t.Errorf("ten minutes after the intent: slot %q, closed %q", d.Slot, d.Close)
 	}

@@ -16,14 +16,14 @@ func TestBlockedFreesSlot(t *testing.T) {
 	people := map[reason.Code]bool{
 		reason.Held: true, reason.HeldByLabel: true, reason.ApprovalNeeded: true, reason.MaintenanceUnknown: true, reason.PoolExcluded: true,
 		reason.TriesExhausted: true, reason.AdoptedWatching: true, reason.NotReadable: true,
-		reason.SoakRuns: false, reason.CompleteWindowShut: false, reason.WindowClosed: false, reason.Frozen: false, reason.NodesRunning: false,
-		reason.NodesLeftToGKE: false, reason.WaveShut: false, reason.CallWithdrawn: false, reason.CompleteRuns: false,
+		reason.SoakRuns: false, reason.CompleteWindowClosed: false, reason.WindowClosed: false, reason.Frozen: false, reason.NodesRunning: false,
+		reason.NodesLeftToGKE: false, reason.WaveClosed: false, reason.CallWithdrawn: false, reason.CompleteRuns: false,
 	}
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	doc := record.FleetDoc{Slots: map[string]record.Slot{ref.String(): {Attempt: "a"}}}
 	for code, frees := range people {
-		r := record.Rotation{Cluster: ref, AttemptID: "a", Phase: record.UpdatingClients, Carry: true}
+		r := record.Rotation{Cluster: ref, AttemptID: "a", Phase: record.UpdatingClients, Managed: true}
 		released := time.Duration(-1)
 		for after := time.Duration(0); after <= 10*24*time.Hour && released < 0; after += time.Hour {
 			k := &Case{Policy: &Policy{}, Doc: &doc, Now: begin.Add(after)}

@@ -11,7 +11,7 @@ import (
 // countStuck adds the time since the last run to what nothing explains. It
 // counts at most two runs' distance, so a paused schedule counts nothing.
 func (k *Case) countStuck(d *Decision, r *record.Rotation) {
-	if d.Close != "" || !r.Carry {
+	if d.Close != "" || !r.Managed {
 		return
 	}
 	if k.explained(*d) {
@@ -33,7 +33,7 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 // explained says whether a gate or an operation explains that nothing moves.
 // An operation explains itself up to twice its estimate.
 func (k *Case) explained(d Decision) bool {
-	if d.Action != Wait && d.Action != People {
+	if d.Action != Wait && d.Action != NeedsAction {
 		return true
 	}
 	switch d.Reason.Info().Explains {
@@ -62,9 +62,9 @@ func (k *Case) explained(d Decision) bool {
 // announce tells at once, and once, that a hold, a freeze, a soak, the completion
 // window or a calendar that nobody understands has caught the rotation: GKE waits
 // for none of them.
-func (k *Case) announce(d *Decision, r *record.Rotation) {
+func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 	gates := d.Gates
-	if !r.Carry || (r.Phase != record.RecreatingNodes && r.Phase != record.UpdatingClients) {
+	if !r.Managed || (r.Phase != record.RecreatingNodes && r.Phase != record.UpdatingClients) {
 		gates = nil
 	}
 	var caught []string
@@ -80,11 +80,11 @@ func (k *Case) announce(d *Decision, r *record.Rotation) {
 		if v.Reason == d.Reason {
 			d.Message = note
 		}
-		if !slices.Contains(r.Announced, string(v.Reason)) {
+		if !slices.Contains(r.Caught, string(v.Reason)) {
 			d.event(blocked(v.Reason, note))
 		}
 	}
-	r.Announced = caught
+	r.Caught = caught
 }
 
 // gkeCompletes is when GKE may complete by itself: seven days after the start,

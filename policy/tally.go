@@ -17,35 +17,35 @@ import (
 type FleetGate struct {
 	Name string
 	Ask  func(*candidate, *tally) Verdict
-	// Emergency and Urgent say how the gate gives way.
-	Emergency, Urgent Yield
+	// Emergency and Compromised say how the gate gives way.
+	Emergency, Compromised Yield
 }
 
 // FleetGates must be open after [StartGates] before a rotation starts.
 var FleetGates = []FleetGate{
-	{Name: GateBreaker, Ask: askBreaker, Emergency: Reported, Urgent: Reported},
-	{Name: "wave", Ask: askWave, Emergency: IfLate, Urgent: Lifted},
-	{Name: GateSlot, Ask: askSlot, Emergency: ByItself, Urgent: ByItself}, // caps of their own
+	{Name: GateBreaker, Ask: askBreaker, Emergency: Reported, Compromised: Reported},
+	{Name: "wave", Ask: askWave, Emergency: IfLate, Compromised: Lifted},
+	{Name: GateSlot, Ask: askSlot, Emergency: ByItself, Compromised: ByItself}, // caps of their own
 }
 
-// tally is what the fleet gates look at: the book, who holds slots and which
-// clusters keep a wave shut. The second step counts it up as it gives slots away.
+// tally is what the fleet gates look at: the store, who holds slots and which
+// clusters keep a wave closed. The second step counts it up as it gives slots away.
 type tally struct {
-	policy     *Policy
-	doc        *record.FleetDoc
-	now        time.Time
-	active     int // ordinary slots
-	emergency  int
-	urgent     int
-	byProject  map[string]int
-	byLocation map[string]int // project-independent: a region's capacity
-	holders    map[string][]string
-	waves      map[int][]pending
-	excused    map[int][]string // not verified, and yet keeping no wave shut
-	ahead      map[int]*ahead   // made when first asked for: all is noted by then
+	policy      *Policy
+	doc         *record.FleetDoc
+	now         time.Time
+	active      int // ordinary slots
+	emergency   int
+	compromised int
+	byProject   map[string]int
+	byLocation  map[string]int // project-independent: a region's capacity
+	holders     map[string][]string
+	waves       map[int][]pending
+	excused     map[int][]string // not verified, and yet keeping no wave closed
+	ahead       map[int]*ahead   // made when first asked for: all is noted by then
 }
 
-// pending is a cluster that keeps later waves shut.
+// pending is a cluster that keeps later waves closed.
 type pending struct {
 	ref fleet.Ref
 	due time.Time
@@ -59,7 +59,7 @@ func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
 	}
 	for name, slot := range doc.Slots {
 		if ref, err := fleet.ParseRef(name); err == nil {
-			t.take(ref, slot.Emergency, slot.Urgent)
+			t.take(ref, slot.Emergency, slot.Compromised)
 		}
 	}
 	for _, names := range t.holders {
@@ -68,7 +68,7 @@ func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
 	return t
 }
 
-// noteWave notes whether the cluster keeps later waves shut.
+// noteWave notes whether the cluster keeps later waves closed.
 func (t *tally) noteWave(c *candidate) {
 	switch {
 	case c.holds:
@@ -78,10 +78,10 @@ func (t *tally) noteWave(c *candidate) {
 	}
 }
 
-func (t *tally) take(ref fleet.Ref, emergency, urgent bool) {
+func (t *tally) take(ref fleet.Ref, emergency, compromised bool) {
 	switch {
-	case urgent:
-		t.urgent++
+	case compromised:
+		t.compromised++
 	case emergency:
 		t.emergency++
 	default:
@@ -96,17 +96,17 @@ func (t *tally) take(ref fleet.Ref, emergency, urgent bool) {
 func askSlot(c *candidate, t *tally) Verdict {
 	p, ref := t.policy, c.ref
 	full := func(reason reason.Code, n, limit int, name string) Verdict {
-		return shut(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
+		return closedBy(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
 	}
-	switch all := t.active + t.emergency + t.urgent; {
+	switch all := t.active + t.emergency + t.compromised; {
 	case all >= record.MaxSlots:
-		return shut(reason.BudgetFleet,
-			fact.Sayf("all %d slots that the book has room for are taken", record.MaxSlots), time.Time{})
-	case c.urgent:
-		if t.urgent >= p.UrgentMaxActive {
-			return full(reason.BudgetEmergency, t.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
+		return closedBy(reason.BudgetFleet,
+			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots), time.Time{})
+	case c.compromised:
+		if t.compromised >= p.CompromisedMaxActive {
+			return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 		}
-		return isOpen(fact.Sayf("urgent slot %d of %d", t.urgent+1, p.UrgentMaxActive), time.Time{})
+		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive), time.Time{})
 	case c.emergency:
 		if t.emergency >= p.EmergencyMaxActive {
 			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
@@ -137,10 +137,10 @@ func clusters(names []string) (list fact.Text) {
 	return list
 }
 
-// Vacancy asks the book alone, without any other start, whether a start of an
-// ordinary cluster finds the breaker shut and a slot free: what is full is full
-// for every run until the book changes. Emergency and urgent ones have their own.
-func Vacancy(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
+// FreeSlots asks the store alone, without any other start, whether a start of an
+// ordinary cluster finds the breaker closed and a slot free: what is full is full
+// for every run until the store changes. Emergency and compromised ones have their own.
+func FreeSlots(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 	t := newTally(p, &doc, time.Time{})
 	if v := askBreaker(nil, t); !v.Open {
 		v.Gate = GateBreaker
@@ -162,7 +162,7 @@ func Vacancy(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 // ahead is what lies before one wave. Each of its clusters asks, so it is
 // counted once, not once a cluster.
 type ahead struct {
-	due     []time.Time // of those that keep the wave shut, in order
+	due     []time.Time // of those that keep the wave closed, in order
 	first   [][]string  // the names to tell of the first, first two, ... of them
 	excused string      // who is not waited for
 }
@@ -194,7 +194,7 @@ func (t *tally) before(wave int) *ahead {
 	return a
 }
 
-// dueBy counts those that keep the wave shut for a cluster that became due then:
+// dueBy counts those that keep the wave closed for a cluster that became due then:
 // who became due later does not hold it up.
 func (a *ahead) dueBy(at time.Time) int {
 	n, _ := slices.BinarySearchFunc(a.due, at, func(due, at time.Time) int {
@@ -209,13 +209,13 @@ func (a *ahead) dueBy(at time.Time) int {
 func askWave(c *candidate, t *tally) Verdict {
 	before := t.before(c.wave)
 	if n := before.dueBy(c.dueSince); n > 0 {
-		return shut(reason.WaveShut,
+		return closedBy(reason.WaveClosed,
 			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
 	}
 	for i := range c.wave {
 		name := t.policy.Waves[i].Name
 		if at := t.doc.Waves[name].LastOf(c.dueSince).Add(t.policy.WaveSoak); t.now.Before(at) {
-			return shut(reason.WaveShut, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
+			return closedBy(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
 	}
 	if before.excused != "" {
@@ -226,7 +226,7 @@ func askWave(c *candidate, t *tally) Verdict {
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return shut(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*t.doc, t.policy), f.Cluster),
+		return closedBy(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*t.doc, t.policy), f.Cluster),
 			time.Time{})
 	}
 	return isOpen(nil, time.Time{})

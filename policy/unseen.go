@@ -31,6 +31,6 @@ func (k *Case) unseen(f Fleet) Decision {
 			d.NextChange = r.LastRead.Add(UnreadableLost)
 		}
 	}
-	d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave shut
+	d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave closed
 	return d
 }

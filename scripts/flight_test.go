@@ -10,7 +10,7 @@ import (
 )
 
 // TestFlightInARealBook: what the job's own store writes is what teardown reads.
-func TestFlightInARealBook(t *testing.T) {
+func TestFlightInARealStore(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
 	host := emulator.Start(t)
@@ -20,9 +20,9 @@ func TestFlightInARealBook(t *testing.T) {
 	w.env = append(w.env, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+w.write(t, "token", "owner"))
 	w.env = append(w.env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE=http://"+host+"/", "no_proxy=127.0.0.1")
 	script := `. scripts/lib/common.sh; . scripts/lib/everything.sh; . scripts/lib/flight.sh
-		load_env dev; want_begin make; read_book || fail "$WHY"; printf '%s\n' "in flight:" "${IN_FLIGHT[@]}"`
+		load_env dev; want_begin make; read_store || fail "$WHY"; printf '%s\n' "in flight:" "${IN_FLIGHT[@]}"`
 	if got := w.ok(t, "bash", "-c", script); got != "in flight:\n" {
-		t.Errorf("an empty book: %q", got)
+		t.Errorf("an empty store: %q", got)
 	}
 	store, err := state.OpenFirestore(t.Context(), platform, "rotator-dev", state.FirestoreOptions{Emulator: host})
 	if err != nil {
@@ -35,6 +35,6 @@ func TestFlightInARealBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := w.ok(t, "bash", "-c", script), "in flight:\n"+targetA+"/europe-west1/shop\n"; got != want {
-		t.Errorf("a book with a rotation: %q, not %q", got, want)
+		t.Errorf("a store with a rotation: %q, not %q", got, want)
 	}
 }

@@ -53,7 +53,7 @@ func TestTeardown(t *testing.T) {
 	w.SetDocument(platform, "rotator-staging", rotation, nil)
 
 	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`documents/rotations`), Error: cloudfake.PermissionDenied("datastore.entities.list", "rotator-staging")})
-	w.refused(t, yes, "the book rotator-staging cannot be read", "HTTP 403", "datastore.entities.list", "roles/datastore.viewer")
+	w.refused(t, yes, "the store rotator-staging cannot be read", "HTTP 403", "datastore.entities.list", "roles/datastore.viewer")
 	w.Heal()
 	w.refused(t, []string{"staging"}, "is asked on a terminal, and this is none", "--yes")
 	w.refused(t, []string{"dev", "staging"}, "one environment at a time")

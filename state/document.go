@@ -32,7 +32,7 @@ type envelope struct {
 func DocID(ref fleet.Ref) string { return ref.Project + "~" + ref.Location + "~" + ref.Name }
 
 // checkName refuses a name that would not be read again: it would make the whole
-// book unreadable, or name another document.
+// store unreadable, or name another document.
 func checkName(ref fleet.Ref) error {
 	if again, err := fleet.ParseRef(ref.String()); err != nil || again != ref {
 		return fmt.Errorf("the cluster's name %.300q cannot be stored: it would break a document's id", ref)

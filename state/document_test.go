@@ -23,7 +23,7 @@ func TestDocID(t *testing.T) {
 // hides nothing else, and goes with the next write.
 func TestKeysThatAreGone(t *testing.T) {
 	const old = `{"schema":1,"version":"v","body":{"env":"prod","insightsFrom":"2026-11-24T00:00:00Z",
-		"marks":{"shop/us-east1/web":{"attempt":"a1","want":"succeeded","has":"claimed","over":true,"at":"2026-11-23T00:00:00Z","tries":3}},
+		"marks":{"shop/us-east1/web":{"attempt":"a1","want":"succeeded","has":"reclaimed","over":true,"at":"2026-11-23T00:00:00Z","tries":3}},
 		"marksSpent":["2026-11-23T00:00:00Z"],"lastRun":{"run":"r1","at":"2026-11-23T01:00:00Z"}}}`
 	var doc record.FleetDoc
 	if version, err := decode("fleet", []byte(old), &doc); err != nil || version != "v" || doc.Env != "prod" || doc.InsightsFrom.IsZero() || doc.LastRun.Run != "r1" {

@@ -7,12 +7,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// InWrite does something while the book is being written.
+// InWrite does something while the store is being written.
 func (f *File) InWrite(do func()) error {
 	return f.update(context.Background(), func(*bbolt.Tx) error { do(); return nil })
 }
 
-// DecodeText reads a stored document, as the file book holds it.
+// DecodeText reads a stored document, as the file store holds it.
 func DecodeText(id string, text []byte, v any) (version string, err error) {
 	return decode(id, text, v)
 }

@@ -30,20 +30,20 @@ var (
 	keyLease        = []byte("lease")
 )
 
-// FileWait is how long whoever reads or writes the book waits for other
+// FileWait is how long whoever reads or writes the store waits for other
 // processes that do.
 const FileWait = 10 * time.Second
 
-// File is the book in one file, for one machine and several processes side by
+// File is the store in one file, for one machine and several processes side by
 // side: it is open only while it is read or written, so a person can hold the
 // fleet while a run is at work. The first write makes it, for its owner's eyes
-// only; until then it reads as an empty book.
+// only; until then it reads as an empty store.
 type File struct {
 	path string
 	wait time.Duration
 }
 
-// OpenFile gives the book at the path, which waits so long for other processes
+// OpenFile gives the store at the path, which waits so long for other processes
 // and then says who is in the way. What is wrong with a file that is there is
 // told now, not in the middle of a run.
 func OpenFile(path string, wait time.Duration) (*File, error) {
@@ -51,25 +51,25 @@ func OpenFile(path string, wait time.Duration) (*File, error) {
 	return f, f.view(context.Background(), func(*bbolt.Tx) error { return nil })
 }
 
-// made says whether there is a book, and beforehand what bbolt would say in its
+// made says whether there is a store, and beforehand what bbolt would say in its
 // own words.
 func (f *File) made() (bool, error) {
 	info, err := os.Stat(f.path)
 	switch {
 	case err == nil && info.IsDir():
-		return false, fmt.Errorf("the book %s is a folder: name a file in it", f.path)
+		return false, fmt.Errorf("the store %s is a folder: name a file in it", f.path)
 	case err == nil:
 		return info.Size() > 0, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return true, nil // another trouble comes out on opening
 	}
 	if _, err := os.Stat(filepath.Dir(f.path)); errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("the book %s cannot be made: make the folder %s first", f.path, filepath.Dir(f.path))
+		return false, fmt.Errorf("the store %s cannot be made: make the folder %s first", f.path, filepath.Dir(f.path))
 	}
 	return false, nil
 }
 
-// view reads the book; do is not called where there is none yet.
+// view reads the store; do is not called where there is none yet.
 func (f *File) view(ctx context.Context, do func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (f *File) view(ctx context.Context, do func(*bbolt.Tx) error) error {
 	return f.with(true, func(db *bbolt.DB) error { return db.View(do) })
 }
 
-// update writes the book, at once or not at all.
+// update writes the store, at once or not at all.
 func (f *File) update(ctx context.Context, do func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
@@ -92,7 +92,7 @@ func (f *File) update(ctx context.Context, do func(*bbolt.Tx) error) error {
 		return db.Update(func(tx *bbolt.Tx) error {
 			for _, name := range buckets {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-					return fmt.Errorf("prepare the book %s: %w", f.path, err)
+					return fmt.Errorf("prepare the store %s: %w", f.path, err)
 				}
 			}
 			return do(tx)
@@ -109,13 +109,13 @@ func (f *File) with(readOnly bool, do func(*bbolt.DB) error) error {
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("the book %s is in use by %s: wait for it, or stop it", f.path, holder(f.path))
+		return fmt.Errorf("the store %s is in use by %s: wait for it, or stop it", f.path, holder(f.path))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("open the book: %w: it belongs to another user", err)
+		return fmt.Errorf("open the store: %w: it belongs to another user", err)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return f.damaged(err)
 	case err != nil && !errors.Is(err, errDamaged):
-		return fmt.Errorf("open the book %s: %w", f.path, err)
+		return fmt.Errorf("open the store %s: %w", f.path, err)
 	case err != nil:
 		return err
 	}
@@ -133,7 +133,7 @@ func (f *File) with(readOnly bool, do func(*bbolt.DB) error) error {
 func (f *File) whole(tx *bbolt.Tx) error {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return fmt.Errorf("open the book %s: %w", f.path, err)
+		return fmt.Errorf("open the store %s: %w", f.path, err)
 	}
 	if info.Size() < tx.Size() {
 		return f.damaged(fmt.Errorf("it is cut short: %d of %d bytes", info.Size(), tx.Size()))
@@ -144,7 +144,7 @@ func (f *File) whole(tx *bbolt.Tx) error {
 var errDamaged = errors.New("restore a copy; or move the file away, but then rotations in flight count as somebody else's")
 
 func (f *File) damaged(what any) error {
-	return fmt.Errorf("the book %s is damaged, or no book: %v: %w", f.path, what, errDamaged)
+	return fmt.Errorf("the store %s is damaged, or no store: %v: %w", f.path, what, errDamaged)
 }
 
 // guard turns what bbolt does on a damaged file, which is to panic or to read
@@ -162,9 +162,9 @@ func (f *File) guard(do func() error) (err error) {
 // Close implements [Store]: nothing is open between reads and writes.
 func (f *File) Close() error { return nil }
 
-// Book implements [Store].
-func (f *File) Book(ctx context.Context) (record.Book, error) {
-	book := record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
+// Store implements [Store].
+func (f *File) Contents(ctx context.Context) (record.Contents, error) {
+	contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketRotations)
 		if b == nil {
@@ -177,19 +177,19 @@ func (f *File) Book(ctx context.Context) (record.Book, error) {
 				err = fmt.Errorf("document %s cannot be read: it is about %s", k, r.Cluster)
 			}
 			r.Version = version
-			book.Rotations[r.Cluster] = r
+			contents.Rotations[r.Cluster] = r
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		book.Fleet, err = fleetIn(tx)
+		contents.Fleet, err = fleetIn(tx)
 		return err
 	})
 	if err != nil {
-		return record.Book{}, err
+		return record.Contents{}, err
 	}
-	return book, nil
+	return contents, nil
 }
 
 // Fleet implements [Store].

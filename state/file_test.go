@@ -26,19 +26,19 @@ import (
 
 func TestFileConforms(t *testing.T) {
 	statetest.Run(t, func(t *testing.T) statetest.Opener {
-		path := filepath.Join(t.TempDir(), "book.db")
+		path := filepath.Join(t.TempDir(), "store.db")
 		return func(t *testing.T) state.Store {
 			return open(t, path)
 		}
 	})
 }
 
-// TestSideBySide: a person's word is taken while a run has the book, and
-// looking at a book makes none.
+// TestSideBySide: a person's word is taken while a run has the store, and
+// looking at a store makes none.
 func TestSharedSideBySide(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	run, person := open(t, path), open(t, path)
-	if _, err := run.Book(t.Context()); err != nil {
+	if _, err := run.Contents(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func TestSharedSideBySide(t *testing.T) {
 }
 
 // TestLargestFits: at every limit of the rules a document stays below the
-// limit of the book, with room for its envelope.
+// limit of the store, with room for its envelope.
 func TestLargestFits(t *testing.T) {
 	r, doc := statetest.Largest()
 	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc, "record": record.Record{Rotation: r}} {
@@ -78,7 +78,7 @@ func open(t *testing.T, path string) *state.File {
 }
 
 func TestFileIsItsOwnersAlone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	if _, err := open(t, path).Lease(t.Context(), state.Lease{Holder: "a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, path, want string }{
 		{"a folder", dir, "is a folder"},
-		{"in a missing folder", filepath.Join(dir, "no", "book.db"), "make the folder " + filepath.Join(dir, "no")},
+		{"in a missing folder", filepath.Join(dir, "no", "store.db"), "make the folder " + filepath.Join(dir, "no")},
 		{"text", write("text.db", "these are my notes\n"), "damaged"},
 		{"long text", write("long.db", strings.Repeat("these are my notes\n", 5000)), "damaged"},
 	} {
@@ -113,10 +113,10 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestReadOnly: reading changes nothing, neither a book nor a file that is empty.
+// TestReadOnly: reading changes nothing, neither a store nor a file that is empty.
 func TestReadOnly(t *testing.T) {
 	for _, env := range []string{"prod", ""} {
-		path := filepath.Join(t.TempDir(), "book.db")
+		path := filepath.Join(t.TempDir(), "store.db")
 		s := open(t, path)
 		err := os.WriteFile(path, nil, 0o600)
 		if env != "" {
@@ -126,7 +126,7 @@ func TestReadOnly(t *testing.T) {
 		if err := errors.Join(err, readErr); err != nil {
 			t.Fatal(err)
 		}
-		if b, err := open(t, path).Book(t.Context()); err != nil || !b.Known || b.Fleet.Env != env {
+		if b, err := open(t, path).Contents(t.Context()); err != nil || !b.Known || b.Fleet.Env != env {
 			t.Errorf("read %v, %v", b, err)
 		}
 		_, fleetErr := s.Fleet(t.Context())
@@ -152,7 +152,7 @@ func TestTwoProcesses(t *testing.T) {
 		fmt.Print(err)
 		return
 	}
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	second := func() string {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestTwoProcesses$")
 		cmd.Env = append(os.Environ(), "ROTATOR_TEST_BOOK="+path)
@@ -215,12 +215,12 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		{"under another's name", `{"schema":1,"version":"9","body":{"cluster":"p/l/other"}}`, "p/l/other", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "book.db")
+			path := filepath.Join(t.TempDir(), "store.db")
 			raw(t, path, "rotations", "p~l~c", tt.text)
 			s := open(t, path)
-			b, err := s.Book(context.Background())
+			b, err := s.Contents(context.Background())
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "p~l~c") || b.Known {
-				t.Fatalf("book %+v, error %v; want %q", b, err, tt.want)
+				t.Fatalf("store %+v, error %v; want %q", b, err, tt.want)
 			}
 			if errors.Is(err, state.ErrNewer) != tt.newer {
 				t.Errorf("%v: newer is %v", err, !tt.newer)
@@ -238,7 +238,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		})
 	}
 	t.Run("fleet", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "book.db")
+		path := filepath.Join(t.TempDir(), "store.db")
 		raw(t, path, "fleet", "fleet", `{"schema":2,"version":"1","body":{}}`)
 		s := open(t, path)
 		if _, err := s.Fleet(context.Background()); !errors.Is(err, state.ErrNewer) {
@@ -250,10 +250,10 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestDamagedFiles: cut or scribbled over at any place, the book gives an
+// TestDamagedFiles: cut or scribbled over at any place, the store gives an
 // error or what it held, and never a panic.
 func TestDamagedFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
 	for i := range 4 {
 		r, _ := statetest.Largest()
@@ -286,10 +286,10 @@ func TestDamagedFiles(t *testing.T) {
 		if err := os.WriteFile(copyPath, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, bookErr := s.Book(t.Context())
+		_, storedErr := s.Contents(t.Context())
 		_, historyErr := s.History(t.Context(), fleet.Ref{})
 		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
-		for _, err := range []error{bookErr, historyErr, writeErr} {
+		for _, err := range []error{storedErr, historyErr, writeErr} {
 			if err == nil {
 				continue
 			}

@@ -24,7 +24,7 @@ const (
 	writeLimit = 20 * time.Second
 )
 
-// Firestore is the book in a named Firestore database, for deployments.
+// Firestore is the store in a named Firestore database, for deployments.
 //
 // It speaks to the API's own client, for the one on top of it repeats a commit
 // whose answer was lost, and then reports a conflict of the commit with itself.
@@ -43,7 +43,7 @@ type FirestoreOptions struct {
 	Client []option.ClientOption
 }
 
-// OpenFirestore gives the book in the database. Nothing is asked of it yet, and
+// OpenFirestore gives the store in the database. Nothing is asked of it yet, and
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
@@ -55,7 +55,7 @@ func OpenFirestore(ctx context.Context, project, database string, o FirestoreOpt
 	}
 	client, err := firestore.NewClient(ctx, append(opts, o.Client...)...)
 	if err != nil {
-		return nil, fmt.Errorf("open the book %s: %w: on your own machine run: gcloud auth application-default login", f, err)
+		return nil, fmt.Errorf("open the store %s: %w: on your own machine run: gcloud auth application-default login", f, err)
 	}
 	// A commit is sent once: see conflict. Reads are repeated by read alone:
 	// the client's own backoff has no limit of tries.
@@ -75,19 +75,19 @@ func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, 
 
 func (owner) RequireTransportSecurity() bool { return false }
 
-// String gives the book's name as the setting STATE has it.
+// String gives the store's name as the setting STATE has it.
 func (f *Firestore) String() string { return "firestore://" + f.project + "/" + f.database }
 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Book implements [Store]. The fleet document is read first and so is never
+// Store implements [Store]. The fleet document is read first and so is never
 // newer than the rotations: a write that rests on both, while somebody changed
 // both in between, meets a conflict. A slot is never seen before its rotation.
-func (f *Firestore) Book(ctx context.Context) (book record.Book, err error) {
+func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		book = record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-		if err := f.get(ctx, idFleet, &book.Fleet, &book.Fleet.Version); err != nil {
+		contents = record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
+		if err := f.get(ctx, idFleet, &contents.Fleet, &contents.Fleet.Version); err != nil {
 			return err
 		}
 		return f.query(ctx, colRotations, nil, func(id string, e envelope) error {
@@ -99,14 +99,14 @@ func (f *Firestore) Book(ctx context.Context) (book record.Book, err error) {
 				return fmt.Errorf("document %s cannot be read: it is about %s", id, r.Cluster)
 			}
 			r.Version = e.Version
-			book.Rotations[r.Cluster] = r
+			contents.Rotations[r.Cluster] = r
 			return nil
 		})
 	})
 	if err != nil {
-		return record.Book{}, err
+		return record.Contents{}, err
 	}
-	return book, nil
+	return contents, nil
 }
 
 // Fleet implements [Store].
@@ -163,9 +163,9 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 		b.close(c.Close)
 		b.forget(c.Replaces)
 	}
-	if c.Announced != nil {
-		m := *c.Announced
-		written.Announced = &m
+	if c.Standing != nil {
+		m := *c.Standing
+		written.Standing = &m
 		b.put(idAnnounced, m.Version, &m, nil, &m.Version)
 	}
 	written.Notices = slices.Clone(c.Notices)

@@ -39,8 +39,8 @@ func (f *Firestore) Outbox(ctx context.Context) (box record.Outbox, err error) {
 		box, made = record.Outbox{}, map[string]time.Time{}
 		return f.query(ctx, colNotices, nil, func(id string, e envelope) error {
 			if id == idAnnounced {
-				box.Announced.Version = e.Version
-				return e.into(id, &box.Announced)
+				box.Standing.Version = e.Version
+				return e.into(id, &box.Standing)
 			}
 			var n record.Notice
 			if err := e.into(id, &n); err != nil {
@@ -60,8 +60,8 @@ func (f *Firestore) Outbox(ctx context.Context) (box record.Outbox, err error) {
 	return box, nil
 }
 
-// Told implements [Store].
-func (f *Firestore) Told(ctx context.Context, n record.Notice, all bool) error {
+// Delivered implements [Store].
+func (f *Firestore) Delivered(ctx context.Context, n record.Notice, all bool) error {
 	if err := checkNotice(n.ID); err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func TestWriteIsSentOnce(t *testing.T) {
 		if n := c.commits.Load(); n != 1 || c.others.Load() != 0 {
 			t.Errorf("%s: %d commits and %d other calls were sent, want one commit", code, n, c.others.Load())
 		}
-		if b, err := openFirestore(t, database).Book(context.Background()); err != nil || len(b.Rotations) != 1 {
+		if b, err := openFirestore(t, database).Contents(context.Background()); err != nil || len(b.Rotations) != 1 {
 			t.Errorf("%s: it was written: %v, %v", code, b, err)
 		}
 	}
@@ -207,20 +207,20 @@ func TestWriteIsSentOnce(t *testing.T) {
 
 // TestLargeBook: five hundred rotations in flight are one query and one read,
 // and reading sends nothing else.
-func TestLargeBook(t *testing.T) {
+func TestLargeStore(t *testing.T) {
 	const n = 500
 	database := freshDatabase()
 	w := openFirestore(t, database)
 	for i := range n {
 		r := newRotation(fmt.Sprintf("c-%d", i), fmt.Sprintf("attempt-%d", i))
-		r.Announced = []string{strings.Repeat("x", 4<<10)}
+		r.Caught = []string{strings.Repeat("x", 4<<10)}
 		if _, err := w.Write(context.Background(), state.Change{Rotation: &r}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var c calls
 	s := openFirestore(t, database, c.options()...)
-	b, err := s.Book(context.Background())
+	b, err := s.Contents(context.Background())
 	if err != nil || len(b.Rotations) != n {
 		t.Errorf("%d rotations, %v", len(b.Rotations), err)
 	}
@@ -255,7 +255,7 @@ func TestFleetIsNeverNewer(t *testing.T) {
 	}()
 	reader := openFirestore(t, database)
 	for reads := 0; ; reads++ {
-		b, err := reader.Book(context.Background())
+		b, err := reader.Contents(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -285,8 +285,8 @@ func TestReadsAreRepeated(t *testing.T) {
 		return err
 	}}
 	s := openFirestore(t, freshDatabase(), c.options()...)
-	if b, err := s.Book(context.Background()); err != nil || !b.Known || c.gets.Load() != 2 {
-		t.Errorf("book %+v, error %v, after %d reads", b, err, c.gets.Load())
+	if b, err := s.Contents(context.Background()); err != nil || !b.Known || c.gets.Load() != 2 {
+		t.Errorf("store %+v, error %v, after %d reads", b, err, c.gets.Load())
 	}
 }
 
@@ -323,7 +323,7 @@ func TestTroubles(t *testing.T) {
 		if tt.conflict {
 			continue
 		}
-		if _, err := s.Book(context.Background()); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := s.Contents(context.Background()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %q on a read: %v", tt.code, tt.said, err)
 		}
 	}

@@ -28,7 +28,7 @@ func words(s string) *pb.Value { return &pb.Value{ValueType: &pb.Value_StringVal
 
 type fieldsOf = map[string]*pb.Value
 
-// TestFirestoreDocumentsThatCannotBeRead: each names its document and its book,
+// TestFirestoreDocumentsThatCannotBeRead: each names its document and its store,
 // and no write that did not read it goes over it.
 func TestFirestoreDocumentsThatCannotBeRead(t *testing.T) {
 	whole := words(`{"cluster":"p/l/c","attemptId":"one"}`)
@@ -56,9 +56,9 @@ func TestFirestoreDocumentsThatCannotBeRead(t *testing.T) {
 			s := openFirestore(t, database)
 			set(t, database, "rotations/p~l~c", tt.fields)
 			before := document(t, database, "rotations/p~l~c")
-			b, err := s.Book(context.Background())
+			b, err := s.Contents(context.Background())
 			if err == nil || b.Known || errors.Is(err, state.ErrNewer) != tt.newer || strings.Contains(err.Error(), "\n") {
-				t.Fatalf("book %+v, error %v", b, err)
+				t.Fatalf("store %+v, error %v", b, err)
 			}
 			for _, want := range []string{tt.want, "document rotations/p~l~c", "firestore://" + project + "/" + database} {
 				if !strings.Contains(err.Error(), want) {
@@ -89,10 +89,10 @@ func TestOtherDocumentsThatCannotBeRead(t *testing.T) {
 		set(t, database, id, newer)
 	}
 	_, fleetErr := s.Fleet(ctx)
-	_, book := s.Book(ctx)
+	_, contents := s.Contents(ctx)
 	_, lease := s.Lease(ctx, state.Lease{Holder: "a", Now: time.Unix(0, 0), Until: time.Unix(60, 0)})
 	_, history := s.History(ctx, fleet.Ref{Project: "p", Location: "l", Name: "c"})
-	for want, err := range map[string]error{"document fleet/fleet": fleetErr, "fleet/fleet has schema 2": book, "document fleet/lease": lease, "document history/one": history} {
+	for want, err := range map[string]error{"document fleet/fleet": fleetErr, "fleet/fleet has schema 2": contents, "document fleet/lease": lease, "document history/one": history} {
 		if !errors.Is(err, state.ErrNewer) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want one that names %s", err, want)
 		}

@@ -20,7 +20,7 @@ import (
 	"gke-credential-rotator/state/statetest"
 )
 
-// kinds are the documents that the book holds.
+// kinds are the documents that the store holds.
 var kinds = []func() any{
 	func() any { return &record.Rotation{} }, func() any { return &record.FleetDoc{} },
 	func() any { return &record.Record{} }, func() any { return &state.Lease{} },

@@ -14,7 +14,7 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Memory is a book that lives as long as its process: for simulations, which
+// Memory is a store that lives as long as its process: for simulations, which
 // make thousands of runs and need no file. It passes the conformance suite of
 // every store.
 type Memory struct {
@@ -35,21 +35,21 @@ type page[T any] struct {
 	version string
 }
 
-// NewMemory makes an empty book. With fresh every read is decoded anew: no
+// NewMemory makes an empty store. With fresh every read is decoded anew: no
 // reader shares anything with another, as with a file.
 func NewMemory(fresh bool) *Memory {
 	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[record.Rotation]{}, history: map[string]page[record.Record]{}}
 }
 
-// MemoryOf makes a book that holds what another book holds, and of its history
+// MemoryOf makes a store that holds what another store holds, and of its history
 // the records that are given. What is done to the one does nothing to the other.
-func MemoryOf(book record.Book, history []record.Record) (*Memory, error) {
+func MemoryOf(contents record.Contents, history []record.Record) (*Memory, error) {
 	m := NewMemory(false)
 	var err error
-	if m.fleet, err = pageOf(m, book.Fleet); err != nil {
+	if m.fleet, err = pageOf(m, contents.Fleet); err != nil {
 		return nil, fmt.Errorf("copy the fleet document: %w", err)
 	}
-	for ref, r := range book.Rotations {
+	for ref, r := range contents.Rotations {
 		if m.flights[ref], err = pageOf(m, r); err != nil {
 			return nil, fmt.Errorf("copy the rotation of %s: %w", ref, err)
 		}
@@ -90,18 +90,18 @@ func (m *Memory) rotation(ref fleet.Ref) (record.Rotation, error) {
 	return r, err
 }
 
-// Book implements [Store].
-func (m *Memory) Book(ctx context.Context) (record.Book, error) {
+// Store implements [Store].
+func (m *Memory) Contents(ctx context.Context) (record.Contents, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return record.Book{}, err
+		return record.Contents{}, err
 	}
-	out := record.Book{Known: true, Rotations: make(map[fleet.Ref]record.Rotation, len(m.flights))}
+	out := record.Contents{Known: true, Rotations: make(map[fleet.Ref]record.Rotation, len(m.flights))}
 	for ref := range m.flights {
 		r, err := m.rotation(ref)
 		if err != nil {
-			return record.Book{}, err
+			return record.Contents{}, err
 		}
 		out.Rotations[ref] = r
 	}
@@ -195,7 +195,7 @@ func (m *Memory) unchanged(c Change) error {
 	if c.Rotation != nil && c.Rotation.Version != m.flights[c.Rotation.Cluster].version {
 		return fmt.Errorf("%s: %w", DocID(c.Rotation.Cluster), ErrConflict)
 	}
-	if c.Announced != nil && c.Announced.Version != m.outbox.announced.version {
+	if c.Standing != nil && c.Standing.Version != m.outbox.announced.version {
 		return fmt.Errorf("announced: %w", ErrConflict)
 	}
 	if c.Close == nil {
@@ -296,5 +296,5 @@ func (m *Memory) Stamp() int {
 	return m.versions
 }
 
-// Close implements [Store]: a book in memory outlives who used it.
+// Close implements [Store]: a store in memory outlives who used it.
 func (m *Memory) Close() error { return nil }

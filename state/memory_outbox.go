@@ -10,20 +10,20 @@ import (
 
 // outbox is what is to be told, in the order in which it was written.
 type outbox struct {
-	announced page[record.Announced]
+	announced page[record.Standing]
 	notices   []page[record.Notice]
 }
 
 // after gives the outbox as a change leaves it.
 func (o outbox) after(m *Memory, c Change, written *Change) (outbox, error) {
 	var err error
-	if c.Announced != nil {
-		if o.announced, err = pageOf(m, *c.Announced); err != nil {
+	if c.Standing != nil {
+		if o.announced, err = pageOf(m, *c.Standing); err != nil {
 			return o, fmt.Errorf("store what was announced: %w", err)
 		}
 		a := o.announced.value
 		a.Version = o.announced.version
-		written.Announced = &a
+		written.Standing = &a
 	}
 	o.notices = slices.Clone(o.notices)
 	written.Notices = slices.Clone(c.Notices)
@@ -53,10 +53,10 @@ func (m *Memory) Outbox(ctx context.Context) (record.Outbox, error) {
 	}
 	var box record.Outbox
 	var err error
-	if box.Announced, err = pageIn(m, m.outbox.announced); err != nil {
+	if box.Standing, err = pageIn(m, m.outbox.announced); err != nil {
 		return record.Outbox{}, err
 	}
-	box.Announced.Version = m.outbox.announced.version
+	box.Standing.Version = m.outbox.announced.version
 	for _, p := range m.outbox.notices {
 		n, err := pageIn(m, p)
 		if err != nil {
@@ -68,8 +68,8 @@ func (m *Memory) Outbox(ctx context.Context) (record.Outbox, error) {
 	return box, nil
 }
 
-// Told implements [Store].
-func (m *Memory) Told(ctx context.Context, n record.Notice, all bool) error {
+// Delivered implements [Store].
+func (m *Memory) Delivered(ctx context.Context, n record.Notice, all bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"gke-credential-rotator/state/statetest"
 )
 
-// TestMemory: the book in memory is a book as any other.
+// TestMemory: the store in memory is a store as any other.
 func TestMemory(t *testing.T) {
 	for name, fresh := range map[string]bool{"decoded once": false, "decoded at every read": true} {
 		t.Run(name, func(t *testing.T) {
@@ -22,7 +22,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestMemoryOf: a copy holds what the book held, and goes its own way.
+// TestMemoryOf: a copy holds what the store held, and goes its own way.
 func TestMemoryOf(t *testing.T) {
 	ctx := context.Background()
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
@@ -31,16 +31,16 @@ func TestMemoryOf(t *testing.T) {
 	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	book, err := first.Book(ctx)
+	contents, err := first.Contents(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := record.Record{Rotation: record.Rotation{Cluster: ref, AttemptID: "zero"}, ClosedAs: record.Completed}
-	copied, err := state.MemoryOf(book, []record.Record{old})
+	copied, err := state.MemoryOf(contents, []record.Record{old})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := copied.Book(ctx)
+	got, err := copied.Contents(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestMemoryOf(t *testing.T) {
 	if history, err := copied.History(ctx, ref); err != nil || len(history) != 2 {
 		t.Errorf("the copy's history: %+v, %v", history, err)
 	}
-	if book, err := first.Book(ctx); err != nil || len(book.Rotations) != 1 {
-		t.Errorf("what was done to the copy was done to the book: %+v, %v", book, err)
+	if contents, err := first.Contents(ctx); err != nil || len(contents.Rotations) != 1 {
+		t.Errorf("what was done to the copy was done to the store: %+v, %v", contents, err)
 	}
 }

@@ -26,14 +26,14 @@ func checkNotice(id string) error {
 // that only grows, so the bucket's own order is that of the writes.
 func (c Change) outboxIn(tx *bbolt.Tx, written *Change) error {
 	b := tx.Bucket(bucketNotices)
-	if c.Announced != nil {
-		m := *c.Announced
+	if c.Standing != nil {
+		m := *c.Standing
 		version, err := put(b, string(keyAnnounced), m.Version, &m)
 		if err != nil {
 			return err
 		}
 		m.Version = version
-		written.Announced = &m
+		written.Standing = &m
 	}
 	written.Notices = slices.Clone(c.Notices)
 	for i, n := range c.Notices {
@@ -75,12 +75,12 @@ func (f *File) Outbox(ctx context.Context) (record.Outbox, error) {
 	var box record.Outbox
 	err := f.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
-		if b == nil { // an older book, opened to be read only
+		if b == nil { // an older store, opened to be read only
 			return nil
 		}
 		return b.ForEach(func(k, v []byte) (err error) {
 			if string(k) == string(keyAnnounced) {
-				box.Announced.Version, err = decode("announced", v, &box.Announced)
+				box.Standing.Version, err = decode("announced", v, &box.Standing)
 				return err
 			}
 			var n record.Notice
@@ -98,8 +98,8 @@ func (f *File) Outbox(ctx context.Context) (record.Outbox, error) {
 	return box, nil
 }
 
-// Told implements [Store].
-func (f *File) Told(ctx context.Context, n record.Notice, all bool) error {
+// Delivered implements [Store].
+func (f *File) Delivered(ctx context.Context, n record.Notice, all bool) error {
 	return f.update(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		before, err := current(b, n.Version)

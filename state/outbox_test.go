@@ -19,7 +19,7 @@ import (
 // TestOlderFile: a file that an older version made, without a place for notices,
 // is read as it is, and gets that place when it is written.
 func TestOlderFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	f := open(t, path)
 	if _, err := f.Write(t.Context(), state.Change{Fleet: &record.FleetDoc{Env: "test"}}); err != nil {
 		t.Fatal(err)
@@ -53,10 +53,10 @@ func TestOlderFile(t *testing.T) {
 // TestOutboxFits: what people were told of, at its limit, and the notice of the
 // largest hand-over stay below the limit of a document.
 func TestOutboxFits(t *testing.T) {
-	told := record.Announced{Told: map[string][]string{}}
-	for i := range record.MaxTold {
+	told := record.Standing{Sent: map[string][]string{}}
+	for i := range record.MaxStanding {
 		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", strings.Repeat("p", 30), strings.Repeat("c", 36), i)
-		told.Told[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
+		told.Sent[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
 	longest := fact.Say("") // nothing but times takes the most room where it is stored

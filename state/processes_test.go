@@ -86,7 +86,7 @@ func starting(cluster, attempt string, doc record.FleetDoc) state.Change {
 func contend(t *testing.T, s state.Store, name string) {
 	conflicts := 0
 	for i := 0; i < rounds; {
-		b, err := s.Book(context.Background())
+		b, err := s.Contents(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,13 +121,13 @@ func process(t *testing.T, role, store, name string) *exec.Cmd {
 // TestProcessesAtOnce: of all that was written nothing is lost, and every
 // process was told when it was too late.
 func TestProcessesAtOnce(t *testing.T) {
-	for kind, store := range map[string]string{"file": filepath.Join(t.TempDir(), "book.db"), "firestore": "firestore:" + freshDatabase()} {
+	for kind, store := range map[string]string{"file": filepath.Join(t.TempDir(), "store.db"), "firestore": "firestore:" + freshDatabase()} {
 		t.Run(kind, func(t *testing.T) {
 			if kind == "firestore" {
 				emulator.Start(t)
 			}
 			conflicts := raceFor(t, store)
-			b, err := named(t, store).Book(context.Background())
+			b, err := named(t, store).Contents(context.Background())
 			if err != nil || len(b.Rotations) != racers*rounds || len(b.Fleet.Slots) != racers*rounds {
 				t.Errorf("%d rotations and %d slots are left of %d, error %v", len(b.Rotations), len(b.Fleet.Slots), racers*rounds, err)
 			}
@@ -199,7 +199,7 @@ func TestKilledInCommit(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
 			for {
-				b, err := s.Book(ctx)
+				b, err := s.Contents(ctx)
 				if err != nil {
 					t.Fatalf("%s, %d: %v", at, try, err)
 				}
@@ -246,7 +246,7 @@ func killWhen(t *testing.T, cmd *exec.Cmd, line string) {
 
 // TestKilledWithFile: a killed process leaves the file to the next.
 func TestKilledWithFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "book.db")
+	path := filepath.Join(t.TempDir(), "store.db")
 	killWhen(t, process(t, "hold", path, ""), "holding")
 	if _, err := open(t, path).Write(context.Background(), starting("c", "one", record.FleetDoc{})); err != nil {
 		t.Error(err)

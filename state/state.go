@@ -1,4 +1,4 @@
-// Package state is the book: what outlives a run. It stores intents and
+// Package state is the store: what outlives a run. It stores intents and
 // evidence; what they mean is policy's.
 package state
 
@@ -13,12 +13,12 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Store keeps the book. Every write is conditional on what was read, so two
+// Store keeps the store. Every write is conditional on what was read, so two
 // runs never overwrite each other; no id, clock or GKE call is made inside it.
 type Store interface {
-	// Book gives all rotations in flight and the fleet document: one query
+	// Store gives all rotations in flight and the fleet document: one query
 	// and one read.
-	Book(ctx context.Context) (record.Book, error)
+	Contents(ctx context.Context) (record.Contents, error)
 	// Fleet gives the fleet document alone.
 	Fleet(ctx context.Context) (record.FleetDoc, error)
 	// Write applies the change at once or not at all and gives it back with
@@ -35,9 +35,9 @@ type Store interface {
 	// Outbox gives the notices that wait for a receiver, in the order in which
 	// they were stored, and what was announced: one query.
 	Outbox(ctx context.Context) (record.Outbox, error)
-	// Told removes a notice that all have; else it keeps, as n.Had, which of
+	// Delivered removes a notice that all have; else it keeps, as n.Had, which of
 	// the receivers have it. What somebody removed stays removed.
-	Told(ctx context.Context, n record.Notice, all bool) error
+	Delivered(ctx context.Context, n record.Notice, all bool) error
 	// Lease takes or renews the courtesy lease and says who holds it.
 	// Correctness never depends on it.
 	Lease(ctx context.Context, l Lease) (held Lease, err error)
@@ -64,8 +64,8 @@ type Change struct {
 	// without a condition of their own: one with the id of another is the other.
 	// They come back with their versions.
 	Notices []record.Notice
-	// Announced is what was announced and still stands.
-	Announced *record.Announced
+	// Standing is what was announced and still stands.
+	Standing *record.Standing
 }
 
 // ErrConflict says that somebody else wrote first. Nothing was written.
@@ -77,4 +77,4 @@ var ErrTooLarge = fmt.Errorf("more than the %d bytes that a document may take", 
 
 // ErrNewer says that a document was written by a newer version of the program,
 // which this one must not touch.
-var ErrNewer = errors.New("the book was written by a newer version of rotator; use that version")
+var ErrNewer = errors.New("the store was written by a newer version of rotator; use that version")

@@ -21,7 +21,7 @@ import (
 )
 
 // rest serves a gRPC server's services as REST, by the google.api.http
-// annotations that their messages carry. Nothing is generated: what Google
+// annotations that their messages manage. Nothing is generated: what Google
 // annotates is what is served.
 type rest struct {
 	routes []route

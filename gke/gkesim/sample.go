@@ -40,7 +40,7 @@ var sample = []struct {
 		pools(1, recurring("2026-01-03T02:00:00Z", 4, "FREQ=WEEKLY;BYDAY=SA"), pool("a", 20), pool("b", 20), pool("c", 20))},
 	{"ml-prod", "europe-west4", "notebooks", "2024-07-10", "2054-07-03", "not due: a thirty-year CA",
 		pools(3, pool("default-pool", 1))},
-	{"shop-prod", "europe-west1", "legacy", "2021-11-08", "2026-11-08", "needs people: its CA has expired",
+	{"shop-prod", "europe-west1", "legacy", "2021-11-08", "2026-11-08", "needs action: its CA has expired",
 		pools(3, pool("default-pool", 1))},
 }
 

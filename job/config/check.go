@@ -66,7 +66,7 @@ func (c *checker) bounds() {
 		"it is not above 31d, and at 30d GKE starts by itself whatever the window")
 	const why = "it is more than 5d, and GKE completes by itself seven days after the start"
 	c.require(s.Soak.V <= MaxSoak, "SOAK", why)
-	c.require(s.SoakUrgent.V <= MaxSoak, "SOAK_URGENT", why)
+	c.require(s.SoakCompromised.V <= MaxSoak, "SOAK_COMPROMISED", why)
 	c.require(s.NodeGrace.V <= 3*day, "NODE_GRACE", "it is more than 3d, and all node work must fit into seven")
 	for _, r := range rowsOf(s) {
 		if d, ok := r.value.(*period); ok && r.tag("max") != "" {
@@ -79,7 +79,7 @@ func (c *checker) bounds() {
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
 	c.require(s.Parallel.V <= 256, "PARALLEL", "it is more than 256, and GKE's quota of reads would refuse them")
 	c.require(s.MaxFailed.V <= record.MaxFailures, "MAX_FAILED",
-		fmt.Sprintf("it is more than the %d failures that the book remembers", record.MaxFailures))
+		fmt.Sprintf("it is more than the %d failures that the store remembers", record.MaxFailures))
 	c.room(s.Window, "WINDOW")
 	c.room(s.StartWindow, "START_WINDOW")
 	c.room(s.CompleteWindow, "COMPLETE_WINDOW")
@@ -104,7 +104,7 @@ func (c *checker) relations() {
 		"it is not longer than "+Prefix+"EMERGENCY_BEFORE_EXPIRY="+fleet.Days(s.EmergencyBeforeExpiry.V)+
 			", so every due cluster would be an emergency",
 		"Write a longer one, e.g. 180d", "EMERGENCY_BEFORE_EXPIRY")
-	c.advise(s.Urgent.V == nil || !s.RotateIssuedBefore.V.IsZero(), "URGENT",
+	c.advise(s.Compromised.V == nil || !s.RotateIssuedBefore.V.IsZero(), "COMPROMISED",
 		"it means nothing without the date of the compromise",
 		"Set "+Prefix+"ROTATE_ISSUED_BEFORE too, or remove it", "ROTATE_ISSUED_BEFORE")
 	c.slots()
@@ -116,11 +116,11 @@ func (c *checker) relations() {
 		"Write a shorter one, e.g. "+fleet.Days(s.Every.V*5/6), "EVERY")
 }
 
-// slots reports limits that in sum allow more than the book has room for. The largest is at fault.
+// slots reports limits that in sum allow more than the store has room for. The largest is at fault.
 func (c *checker) slots() {
 	limits := map[string]int{
 		"MAX_ACTIVE": c.s.MaxActive.V, "EMERGENCY_MAX_ACTIVE": c.s.EmergencyMaxActive.V,
-		"URGENT_MAX_ACTIVE": c.s.UrgentMaxActive.V,
+		"COMPROMISED_MAX_ACTIVE": c.s.CompromisedMaxActive.V,
 	}
 	names := slices.SortedFunc(maps.Keys(limits), func(a, b string) int {
 		return cmp.Or(limits[b]-limits[a], strings.Compare(a, b))
@@ -128,7 +128,7 @@ func (c *checker) slots() {
 	others := limits[names[1]] + limits[names[2]]
 	sum := limits[names[0]] + others
 	c.advise(sum <= record.MaxSlots, names[0],
-		fmt.Sprintf("with %s%s=%d and %s%s=%d it allows %d rotations at once, and the book has room for %d",
+		fmt.Sprintf("with %s%s=%d and %s%s=%d it allows %d rotations at once, and the store has room for %d",
 			Prefix, names[1], limits[names[1]], Prefix, names[2], limits[names[2]], sum, record.MaxSlots),
 		fmt.Sprintf("Write at most %d", max(1, record.MaxSlots-others)), names[1:]...)
 }
@@ -155,6 +155,6 @@ func (c *checker) places() {
 	}
 	// The default is a file in the working directory.
 	c.advise(s.Mode.V != Act || loopback || s.State.text != c.rows["STATE"].Default, "STATE",
-		"with "+Prefix+"MODE=act against Google the book must have a place of its own, not the working directory",
+		"with "+Prefix+"MODE=act against Google the store must have a place of its own, not the working directory",
 		"Write firestore://PROJECT/DATABASE or file:PATH", "MODE", "GKE_ENDPOINT")
 }

@@ -189,7 +189,7 @@ const imageRoots = "/etc/ssl/certs/ca-certificates.crt"
 // connection through it is TLS to that host, whose certificate is verified against roots that the proxy
 // cannot have; and the metadata server is asked without one.
 var elsewhere = []struct{ name, allowed, what string }{
-	{"FIRESTORE_EMULATOR_HOST", "", "the book would be an emulator's"},
+	{"FIRESTORE_EMULATOR_HOST", "", "the store would be an emulator's"},
 	{"PUBSUB_EMULATOR_HOST", "", "notices would go to an emulator"},
 	{"GCE_METADATA_HOST", "", "credentials would come from there"},
 	{"GOOGLE_APPLICATION_CREDENTIALS", "",

@@ -45,8 +45,8 @@ func checkProblems(t *testing.T, environ []string, problems []config.Problem) {
 func checkPolicy(t *testing.T, environ []string, s config.Settings) {
 	t.Helper()
 	p := s.Policy()
-	if p.Soak > config.MaxSoak || p.SoakUrgent > config.MaxSoak || p.MaxActive < 1 || p.MaxFailed < 1 || p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= policy.DeadlineBefore ||
-		p.RotateBeforeExpiry <= p.EmergencyBeforeExpiry || len(p.Projects) == 0 || p.Env == "" || s.Deadline.V > p.Every || (p.Urgent != nil && p.RotateIssuedBefore.IsZero()) {
+	if p.Soak > config.MaxSoak || p.SoakCompromised > config.MaxSoak || p.MaxActive < 1 || p.MaxFailed < 1 || p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= policy.DeadlineBefore ||
+		p.RotateBeforeExpiry <= p.EmergencyBeforeExpiry || len(p.Projects) == 0 || p.Env == "" || s.Deadline.V > p.Every || (p.Compromised != nil && p.RotateIssuedBefore.IsZero()) {
 		t.Errorf("%q is accepted: %+v", environ, p)
 	}
 	var settings []view.Setting
@@ -103,7 +103,7 @@ func FuzzEnvironment(f *testing.F) {
 		}
 	}
 	base := strings.Join(config.Enough, "\n")
-	for _, s := range []string{"", base, strings.Join(all, "\n"), base + "\nROTATOR_SOKA=1", base + "\nROTATOR_MODE=act\nROTATOR_STATE=file:x", base + "\nROTATOR_URGENT=all\nROTATOR_ROTATE_ISSUED_BEFORE=2026-01-01",
+	for _, s := range []string{"", base, strings.Join(all, "\n"), base + "\nROTATOR_SOKA=1", base + "\nROTATOR_MODE=act\nROTATOR_STATE=file:x", base + "\nROTATOR_COMPROMISED=all\nROTATOR_ROTATE_ISSUED_BEFORE=2026-01-01",
 		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)", base + "\nROTATOR_EVERY=5m\nROTATOR_DEADLINE=5m", base + "\nROTATOR_EMERGENCY_BEFORE_EXPIRY=179d23h59m\nROTATOR_MAX_CA_AGE=30d",
 		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)\nROTATOR_GKE_ENDPOINT=127.0.0.1:9\nFIRESTORE_EMULATOR_HOST=x\nGOOGLE_CLOUD_UNIVERSE_DOMAIN=x.example\nSSL_CERT_FILE=/proc/self/environ",
 		base + "\nROTATOR_ENV=\nROTATOR_ENV=a", "ROTATOR_=x\nROTATOR_ENV", base + "\nROTATOR_WINDOW=Sat 00:00-24:00\nROTATOR_START_WINDOW=Sun 02:00-02:16\nROTATOR_COMPLETE_WINDOW=daily 00:00-00:00", base + "\nrotator_mode=act\nROTATOR_mode=act"} {

@@ -25,7 +25,7 @@ type (
 	htmlFile     string
 	secretFile   string
 	topic        string
-	// place is where the book is: a file, or a Firestore database.
+	// place is where the store is: a file, or a Firestore database.
 	place struct{ File, Project, Database string }
 	// webhook is a URL, or the file that holds it.
 	webhook struct{ URL, File string }

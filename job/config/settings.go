@@ -27,9 +27,9 @@ import (
 type Settings struct {
 	// -- Which clusters, and what a run may do --
 
-	// Names this deployment, for instance prod. It is stored in the book and stands on every log line.
-	// WARNING: a run with another ENV than the book's refuses to work (exit 2), so that two deployments never
-	// share a book by mistake.
+	// Names this deployment, for instance prod. It is stored in the store and stands on every log line.
+	// WARNING: a run with another ENV than the store's refuses to work (exit 2), so that two deployments never
+	// share a store by mistake.
 	Env Value[name] `split_words:"true" sim:"simulation" fleet:"on"`
 	// The projects whose clusters are looked at. A project that leaves the list while one of its rotations is
 	// in flight stays listed until that rotation has ended.
@@ -39,9 +39,9 @@ type Settings struct {
 	// Only clusters whose GKE resource labels match, in the syntax of Kubernetes label selectors. WARNING:
 	// unselected clusters are never adopted and never reported as due; GKE rotates them by its own rules.
 	Selector Value[fleet.Selector] `split_words:"true" default:"all"`
-	// What a run may do. observe looks, decides and keeps the book, but never builds the client that changes
+	// What a run may do. observe looks, decides and keeps the store, but never builds the client that changes
 	// clusters. act sends. The default is the safe one: begin with it and read what plan says. act against
-	// Google with the default file store is refused, because a book that lives in a container is lost with it.
+	// Google with the default file store is refused, because a store that lives in a container is lost with it.
 	Mode word `split_words:"true" default:"observe" words:"observe,act" audit:"on" sim:"act" fleet:"on"`
 
 	// -- What is due, and how urgent it is --
@@ -57,13 +57,13 @@ type Settings struct {
 	// newer.
 	RotateIssuedBefore Value[time.Time] `split_words:"true" default:"none" zero:"none"`
 	// The clusters for which ROTATE_ISSUED_BEFORE cannot wait: windows, exclusions, freezes, waves and slots
-	// are lifted, the soak is SOAK_URGENT. WARNING: node pools of these clusters are recreated in the middle
+	// are lifted, the soak is SOAK_COMPROMISED. WARNING: node pools of these clusters are recreated in the middle
 	// of the working day. Only together with ROTATE_ISSUED_BEFORE.
-	Urgent Value[*fleet.Selector] `split_words:"true" default:"none" zero:"none"`
-	// The time that clients get in an urgent rotation. At most 5d.
-	SoakUrgent period `split_words:"true" default:"4h" form:"a duration of at most 5d"`
-	// The most urgent rotations at one time.
-	UrgentMaxActive number `split_words:"true" default:"20"`
+	Compromised Value[*fleet.Selector] `split_words:"true" default:"none" zero:"none"`
+	// The time that clients get in a compromised rotation. At most 5d.
+	SoakCompromised period `split_words:"true" default:"4h" form:"a duration of at most 5d"`
+	// The most compromised rotations at one time.
+	CompromisedMaxActive number `split_words:"true" default:"20"`
 	// A due CA that expires within this is an emergency: what would make it wait beyond expiry - 31 d is
 	// lifted. Above 31d, because at 30 days GKE starts by itself, whatever the window.
 	EmergencyBeforeExpiry period `split_words:"true" default:"45d" form:"a duration above 31d"`
@@ -93,7 +93,7 @@ type Settings struct {
 	Soak period `split_words:"true" default:"72h" form:"a duration of at most 5d"`
 	// Which steps ask for a person's yes (rotator approve). WARNING: without the yes we never complete, but
 	// GKE does, from day seven.
-	Approval Value[policy.Approve] `split_words:"true" default:"none" words:"none,start,complete,both"`
+	Approval Value[policy.ApprovalMode] `split_words:"true" default:"none" words:"none,start,complete,both"`
 	// What the owners of a cluster may say by labels on it, as gcloud and Terraform set them. hold:
 	// rotator-hold=WHY stops every call of ours until the label is removed, rotator-hold-until=2026-12-24
 	// through that day in UTC. both: rotator-approve says yes, too, where APPROVAL asks; plan and status name
@@ -101,7 +101,7 @@ type Settings struct {
 	// holds. Whoever may label a cluster (container.clusters.update) may also complete its rotation himself,
 	// so a yes by label gives nobody a new power. WARNING: but a label names no person; who set it stands in
 	// the cluster's audit log alone, which is why both is not the default.
-	Steer Value[policy.Steer] `split_words:"true" default:"hold" words:"off,hold,both"`
+	OwnerLabels Value[policy.OwnerLabels] `split_words:"true" default:"hold" words:"off,hold,both"`
 
 	// -- How --
 
@@ -116,13 +116,13 @@ type Settings struct {
 	// How many pools of a cluster are recreated together. fit is the fewest that fits into the windows, at
 	// most 3.
 	PoolsAtOnce number `split_words:"true" default:"fit" zero:"fit" form:"fit, or a number from 1 to 20"`
-	// What becomes of rotations that somebody else started: watch reports, hands over and warns; carry treats
+	// What becomes of rotations that somebody else started: watch reports, hands over and warns; manage treats
 	// them as ours.
-	Adopt Value[policy.Adopt] `split_words:"true" default:"watch" words:"watch,carry"`
+	Adopt Value[policy.AdoptMode] `split_words:"true" default:"watch" words:"watch,manage"`
 
 	// -- How many, and in which order --
 
-	// The most rotations at one time, emergencies and urgent ones apart.
+	// The most rotations at one time, emergencies and compromised ones apart.
 	MaxActive number `split_words:"true" default:"10"`
 	// The most rotations at one time in one project.
 	MaxActivePerProject number `split_words:"true" default:"2" zero:"off"`
@@ -150,8 +150,8 @@ type Settings struct {
 	// -- Who is told --
 
 	// Where notices are posted as CloudEvents (JSON, structured), or as texts for Slack: what starts soon,
-	// hand-overs, what needs people. What each tells is in deploy/NOTIFICATIONS.md. What cannot be delivered
-	// waits in the book, at most 30 days. WARNING: a URL that is a secret itself, as Slack's is, belongs into
+	// hand-overs, what needs action. What each tells is in deploy/NOTIFICATIONS.md. What cannot be delivered
+	// waits in the store, at most 30 days. WARNING: a URL that is a secret itself, as Slack's is, belongs into
 	// a file: settings are seen by all who may see the job.
 	NotifyWebhook Value[webhook] `split_words:"true" default:"none" zero:"none" secret:"on" sim:"none"`
 	// What the webhook is posted.
@@ -171,12 +171,12 @@ type Settings struct {
 	// wrong with them; who can read the file reads that.
 	Report Value[htmlFile] `split_words:"true" default:"none" zero:"none" sim:"none"`
 
-	// -- The book, the schedule and the endpoints --
+	// -- The store, the schedule and the endpoints --
 
-	// Where the book is kept. A file is for one machine; on Cloud Run Firestore must be named: a database in
+	// Where the store is kept. A file is for one machine; on Cloud Run Firestore must be named: a database in
 	// native mode that is there already (see deploy/STATE.md). WARNING: a deployment that is pointed at
-	// another book forgets holds, approvals and whose rotations are whose.
-	State Value[place] `split_words:"true" default:"file:rotator-book.db" sim:"file:rotator-book.db" fleet:"on"`
+	// another store forgets holds, approvals and whose rotations are whose.
+	State Value[place] `split_words:"true" default:"file:rotator-store.db" sim:"file:rotator-store.db" fleet:"on"`
 	// How often the job is scheduled. It is not what schedules it: it tells the fit check how many runs a
 	// window holds.
 	Every period `split_words:"true" default:"1h" min:"5m" max:"1d" form:"a duration from 5m to 24h"`

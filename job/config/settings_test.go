@@ -45,16 +45,16 @@ func TestDefaults(t *testing.T) {
 		{"APPROVAL", p.Approval, policy.ApproveNone},
 		{"NODES", p.Nodes, policy.NodesAuto},
 		{"ADOPT", p.Adopt, policy.AdoptWatch},
-		{"STEER", p.Steer, policy.SteerHold},
-		{"STATE", s.State.V.File, "rotator-book.db"},
+		{"OWNER_LABELS", p.OwnerLabels, policy.OwnerLabelsHold},
+		{"STATE", s.State.V.File, "rotator-store.db"},
 		{"DEADLINE", s.Deadline.V, 50 * time.Minute},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s is %v, want %v", c.what, c.got, c.want)
 		}
 	}
-	if p.Urgent != nil || len(p.Waves) != 0 || len(p.Locations) != 0 {
-		t.Error("urgent, waves and locations must be empty by default")
+	if p.Compromised != nil || len(p.Waves) != 0 || len(p.Locations) != 0 {
+		t.Error("compromised, waves and locations must be empty by default")
 	}
 }
 
@@ -68,16 +68,16 @@ var badSettings = []struct{ Set, says string }{
 	{"ROTATOR_LOCATIONS=europe", "is not a region or zone"},
 	{"ROTATOR_SELECTOR=env in prod", "needs values in parentheses"},
 	{"ROTATOR_MODE=Act", "did you mean act?"},
-	{"ROTATOR_MODE=act", "ROTATOR_STATE=file:rotator-book.db: with ROTATOR_MODE=act against Google the book"},
+	{"ROTATOR_MODE=act", "ROTATOR_STATE=file:rotator-store.db: with ROTATOR_MODE=act against Google the store"},
 	{"ROTATOR_ROTATE_BEFORE_EXPIRY=45d", "every due cluster would be an emergency"},
 	{"ROTATOR_ROTATE_BEFORE_EXPIRY=180", "is not a duration"},
 	{"ROTATOR_MAX_CA_AGE=7d", "may not be due again within 30d"},
 	{"ROTATOR_ROTATE_ISSUED_BEFORE=20.11.2026", "neither a date"},
-	{"ROTATOR_URGENT=all", "Set ROTATOR_ROTATE_ISSUED_BEFORE too"},
-	{"ROTATOR_SOAK_URGENT=6d", "more than 5d"},
+	{"ROTATOR_COMPROMISED=all", "Set ROTATOR_ROTATE_ISSUED_BEFORE too"},
+	{"ROTATOR_SOAK_COMPROMISED=6d", "more than 5d"},
 	{"ROTATOR_EMERGENCY_BEFORE_EXPIRY=31d", "not above 31d"},
 	{"ROTATOR_EMERGENCY_MAX_ACTIVE=0", "not between 1 and"},
-	{"ROTATOR_URGENT_MAX_ACTIVE=981", "with ROTATOR_EMERGENCY_MAX_ACTIVE=10 and ROTATOR_MAX_ACTIVE=10 it allows 1001 rotations at once, and the book has room for 1000. Write at most 980"},
+	{"ROTATOR_COMPROMISED_MAX_ACTIVE=981", "with ROTATOR_EMERGENCY_MAX_ACTIVE=10 and ROTATOR_MAX_ACTIVE=10 it allows 1001 rotations at once, and the store has room for 1000. Write at most 980"},
 	{"ROTATOR_MAX_FAILED=201", "more than the 200 failures"},
 	{"ROTATOR_WINDOW=Sat,Sun 2am-6am", "time of day"},
 	{"ROTATOR_WINDOW=Sat 02:00-06:00 Europe/Pari", "unknown time zone"},
@@ -94,7 +94,7 @@ var badSettings = []struct{ Set, says string }{
 	{"ROTATOR_POOLS_AT_ONCE=0", "nor fit"},
 	{"ROTATOR_POOLS_AT_ONCE=21", "at most 20"},
 	{"ROTATOR_ADOPT=adopt", "is not one of the choices"},
-	{"ROTATOR_STEER=approve", "is not one of the choices"},
+	{"ROTATOR_OWNER_LABELS=approve", "is not one of the choices"},
 	{"ROTATOR_MAX_ACTIVE=ten", "is not a whole number"},
 	{"ROTATOR_MAX_ACTIVE_PER_PROJECT=-1", "nor off"},
 	{"ROTATOR_MAX_FAILED=0", "not between 1 and"},
@@ -102,9 +102,9 @@ var badSettings = []struct{ Set, says string }{
 	{"ROTATOR_REPORT=/mnt/reports/", "ends in .html"},
 	{"ROTATOR_REPORT=gs://bucket/page.html", "a bucket is mounted first"},
 	{"ROTATOR_RECOMMENDER=mark", "is not one of the choices"},
-	{"ROTATOR_STATE=/tmp/book.db", "neither a file nor a Firestore database"},
+	{"ROTATOR_STATE=/tmp/store.db", "neither a file nor a Firestore database"},
 	{"ROTATOR_STATE=firestore://ops-prod", "is not a database id"},
-	{"ROTATOR_STATE=file:///tmp/book.db", "without slashes before the path"},
+	{"ROTATOR_STATE=file:///tmp/store.db", "without slashes before the path"},
 	{"ROTATOR_EVERY=1m", "less than 5m"},
 	{"ROTATOR_EVERY=30m", "runs would overlap"},
 	{"ROTATOR_PARALLEL=1000", "more than 256"},

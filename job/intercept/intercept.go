@@ -24,12 +24,12 @@ const (
 	Start      Method = "start"
 	Recreate   Method = "recreate"
 	Complete   Method = "complete"
-	Book       Method = "book"
+	Contents   Method = "store"
 	Fleet      Method = "fleet"
 	Write      Method = "write"
 	History    Method = "history"
 	Outbox     Method = "outbox"
-	Told       Method = "told"
+	Delivered  Method = "told"
 	Lease      Method = "lease"
 	Holder     Method = "holder"
 )
@@ -51,7 +51,7 @@ type Call struct {
 	Cluster    fleet.Cluster
 	Operations map[fleet.Ref][]fleet.Operation
 	Outcome    record.Outcome
-	Book       record.Book
+	Contents   record.Contents
 	Fleet      record.FleetDoc
 	Records    []record.Record
 	Outbox     record.Outbox
@@ -153,9 +153,9 @@ type store struct {
 // Store puts the interceptor before a store, but for Records, which no run asks for.
 func Store(s state.Store, by Interceptor) state.Store { return store{s, by} }
 
-func (s store) Book(ctx context.Context) (record.Book, error) {
-	c := &Call{Method: Book}
-	return ask(ctx, s.by, c, &c.Book, s.Store.Book)
+func (s store) Contents(ctx context.Context) (record.Contents, error) {
+	c := &Call{Method: Contents}
+	return ask(ctx, s.by, c, &c.Contents, s.Store.Contents)
 }
 
 func (s store) Fleet(ctx context.Context) (record.FleetDoc, error) {
@@ -182,9 +182,9 @@ func (s store) Outbox(ctx context.Context) (record.Outbox, error) {
 	return ask(ctx, s.by, c, &c.Outbox, s.Store.Outbox)
 }
 
-func (s store) Told(ctx context.Context, n record.Notice, all bool) error {
-	c := &Call{Method: Told}
-	return s.by(ctx, c, func(ctx context.Context) error { return s.Store.Told(ctx, n, all) })
+func (s store) Delivered(ctx context.Context, n record.Notice, all bool) error {
+	c := &Call{Method: Delivered}
+	return s.by(ctx, c, func(ctx context.Context) error { return s.Store.Delivered(ctx, n, all) })
 }
 
 func (s store) Lease(ctx context.Context, l state.Lease) (state.Lease, error) {

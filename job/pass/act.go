@@ -20,7 +20,7 @@ type actor struct {
 	World
 	Options
 	lease   *lease
-	log     *teller
+	log     *runLog
 	begun   time.Duration   // on Mono
 	last    context.Context // of what is finished after a signal
 	planned record.FleetDoc // as the plan saw it
@@ -39,28 +39,28 @@ type actor struct {
 }
 
 // act carries out what was planned: what is in flight first, then starts.
-func act(ctx, last context.Context, w World, o Options, l *lease, log *teller, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Book.Fleet, doc: res.Fleet.Book.Fleet, res: res, active: map[fleet.Ref]record.Rotation{}}
-	maps.Copy(a.active, res.Fleet.Book.Rotations)
+func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, begun time.Duration, res *Result) error {
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Contents.Fleet, doc: res.Fleet.Contents.Fleet, res: res, active: map[fleet.Ref]record.Rotation{}}
+	maps.Copy(a.active, res.Fleet.Contents.Rotations)
 	a.doc.Env = o.Policy.Env
 	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {
-		a.carryOutAll(ctx, ds)
+		a.performAll(ctx, ds)
 	}
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
 	err := a.finish()
-	a.tell(ctx) // what is stored is told, whatever became of the note
+	a.deliver(ctx) // what is stored is told, whatever became of the note
 	return err
 }
 
 // carryOutAll carries out what writes or sends, several at a time.
-func (a *actor) carryOutAll(ctx context.Context, ds []policy.Decision) {
+func (a *actor) performAll(ctx context.Context, ds []policy.Decision) {
 	var g errgroup.Group
 	g.SetLimit(max(a.Parallel, 1))
 	acts := func(d *policy.Decision) bool { return d.Write || (d.Action.Sends() && a.Move != nil) }
 	for _, d := range policy.ActingOrder(ds, acts) {
 		g.Go(func() error {
-			a.carryOut(ctx, *d)
+			a.perform(ctx, *d)
 			return nil
 		})
 	}
@@ -82,7 +82,7 @@ func (a *actor) startInstead() []policy.Decision {
 		return nil
 	}
 	fleet := a.res.Fleet
-	fleet.Book.Fleet, fleet.Book.Rotations = a.doc, a.active
+	fleet.Contents.Fleet, fleet.Contents.Rotations = a.doc, a.active
 	return slices.DeleteFunc(policy.Plan(a.Policy, fleet, a.Run, a.res.At), func(d policy.Decision) bool {
 		return d.Action != policy.Start || tried[d.Cluster.Ref]
 	})
@@ -90,7 +90,7 @@ func (a *actor) startInstead() []policy.Decision {
 
 // carryOut does one decision: what it stores, then its call under a stored
 // intent. Once the run is to stop nothing new is begun.
-func (a *actor) carryOut(ctx context.Context, d policy.Decision) {
+func (a *actor) perform(ctx context.Context, d policy.Decision) {
 	if why := a.stop(ctx); why != "" {
 		a.skip(d, why)
 		return
@@ -165,13 +165,13 @@ func (a *actor) call(ctx context.Context, d policy.Decision) {
 	}
 	outcomes := a.send(ctx, stored, intents, begun)
 	if withdrawn(outcomes) == "" {
-		a.log.announce(stored) // what was taken back before it was sent has not begun
+		a.log.decision(stored) // what was taken back before it was sent has not begun
 	}
-	a.settle(stored, outcomes)
+	a.storeOutcome(stored, outcomes)
 }
 
 // intent is one call about to be made. Its id leaves this process only into
-// the book, so nobody else can send it.
+// the store, so nobody else can send it.
 type intent struct{ pool, id string }
 
 // intend writes the intents into the decision: all of them in one write.

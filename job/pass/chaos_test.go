@@ -81,7 +81,7 @@ func (c *chaos) one() {
 	p.beforeWrite = func(state.Change) error { step(); return nil }
 	p.afterWrite = func(state.Change) error {
 		if step(); p.dead || c.sometimes(12) {
-			return errBook
+			return errStore
 		}
 		return nil
 	}
@@ -115,9 +115,9 @@ func (c *chaos) network(_ context.Context, call *intercept.Call, next intercept.
 	return errors.New("connection reset")
 }
 
-// intended: right before it is sent, a call is in the book as an intent.
+// intended: right before it is sent, a call is in the store as an intent.
 func (c *chaos) intended(ref fleet.Ref) {
-	b, err := c.book.Book(c.t.Context())
+	b, err := c.contents.Contents(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestChaos(t *testing.T) {
 
 // forgive is a person who acknowledges every failure.
 func (c *chaos) forgive() {
-	b, err := c.book.Book(c.t.Context())
+	b, err := c.contents.Contents(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func (c *chaos) judge(clusters []fleet.Ref) {
 		if accepted["StartIPRotation"] != 1 || accepted["CompleteIPRotation"] != 1 {
 			c.t.Errorf("%s: accepted %v", ref, accepted)
 		}
-		records, err := c.book.History(c.t.Context(), ref)
+		records, err := c.contents.History(c.t.Context(), ref)
 		if err != nil {
 			c.t.Fatal(err)
 		}

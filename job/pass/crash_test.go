@@ -18,7 +18,7 @@ import (
 	"gke-credential-rotator/state"
 )
 
-var errBook = errors.New("the book is out of reach")
+var errStore = errors.New("the store is out of reach")
 
 // TestCrashAfterIntent: a process dies after its intent. Nobody who reads the
 // intent sends it; it settles as not-started, frees its slot, and a later run
@@ -29,7 +29,7 @@ func TestCrashAfterIntent(t *testing.T) {
 	p.after(record.CallStart, func() { p.dead = true })
 	_, _ = p.run(t.Context()) // what a dead process returns, nobody sees
 	if r := s.rotation(); r == nil || r.Call == nil || r.Call.State != record.Intended {
-		t.Fatalf("in the book: %+v", r)
+		t.Fatalf("in the store: %+v", r)
 	}
 	if len(s.doc().Slots) != 1 {
 		t.Fatalf("slots %v", s.doc().Slots)
@@ -75,7 +75,7 @@ func TestAnswerLost(t *testing.T) {
 	s.pass(time.Hour)
 	s.process().must()
 	if r := s.rotation(); r == nil || r.Phase != record.RecreatingNodes || r.Origin != record.Ours {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 	s.wantSent("StartIPRotation", 1)
 }
@@ -194,17 +194,17 @@ func TestWithdrawn(t *testing.T) {
 	}
 }
 
-// TestOutcomeUnstored: the book fails after the call. One log line holds all
+// TestOutcomeUnstored: the store fails after the call. One log line holds all
 // that a person needs, and the next run finds out by what GKE shows.
 func TestOutcomeUnstored(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
 	p.answer = func(o record.Outcome) record.Outcome {
-		p.beforeWrite = func(state.Change) error { return errBook }
+		p.beforeWrite = func(state.Change) error { return errStore }
 		return o
 	}
 	res, err := p.run(t.Context())
-	if !errors.Is(err, errBook) || res.Unstored != 1 {
+	if !errors.Is(err, errStore) || res.Unstored != 1 {
 		t.Fatalf("unstored %d, error %v", res.Unstored, err)
 	}
 	line := p.line(policy.EventActionFailed)
@@ -233,7 +233,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		p := s.process()
 		p.afterWrite = func(c state.Change) error {
 			if intends(c, record.CallStart) {
-				return errBook
+				return errStore
 			}
 			return nil
 		}
@@ -249,7 +249,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		s.process().must() // never sent: no back-off
 		s.wantSent("StartIPRotation", 1)
 	})
-	t.Run("of an outcome: it is in the book", func(t *testing.T) {
+	t.Run("of an outcome: it is in the store", func(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()
 		p.answer = func(o record.Outcome) record.Outcome {
@@ -259,7 +259,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 					return nil
 				}
 				failed = true
-				return errBook
+				return errStore
 			}
 			return o
 		}
@@ -280,7 +280,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 					return nil
 				}
 				failed = true
-				return errBook
+				return errStore
 			}
 			return record.Outcome{State: record.Refused, Refusal: record.Denied, Raw: "not allowed"}
 		}
@@ -299,7 +299,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		p.Move, p.Mode = nil, "observe"
 		p.afterWrite = func(c state.Change) error {
 			if c.Rotation != nil {
-				return errBook
+				return errStore
 			}
 			return nil
 		}
@@ -313,7 +313,7 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		p := s.process()
 		p.afterWrite = func(c state.Change) error {
 			if intends(c, record.CallRecreate) {
-				return errBook
+				return errStore
 			}
 			return nil
 		}
@@ -321,14 +321,14 @@ func TestAppliedButReportedFailed(t *testing.T) {
 		p.line(policy.EventHandedOver)
 		s.wantSent("UpdateNodePool", 0)
 		if r := s.rotation(); r.Phase != record.RecreatingNodes || len(r.PoolCalls) != 0 {
-			t.Errorf("in the book: %+v", r)
+			t.Errorf("in the store: %+v", r)
 		}
 	})
-	t.Run("of an intent, and the book stays away: settled by time", func(t *testing.T) {
+	t.Run("of an intent, and the store stays away: settled by time", func(t *testing.T) {
 		s := newStage(t, shop)
 		p := s.process()
 		p.after(record.CallStart, func() {})
-		p.afterWrite = func(state.Change) error { p.dead = true; return errBook }
+		p.afterWrite = func(state.Change) error { p.dead = true; return errStore }
 		_, _ = p.run(t.Context())
 		s.wantSent("StartIPRotation", 0)
 		s.pass(time.Hour)
@@ -359,8 +359,8 @@ func TestLateStart(t *testing.T) {
 	p = s.process()
 	p.must()
 	r := s.rotation()
-	if r == nil || r.Origin != record.Claimed || r.AttemptID != attempt || !r.Carry {
-		t.Fatalf("in the book: %+v", r)
+	if r == nil || r.Origin != record.Reclaimed || r.AttemptID != attempt || !r.Managed {
+		t.Fatalf("in the store: %+v", r)
 	}
 	if s.doc().Slots[shop.String()].Attempt != attempt {
 		t.Errorf("slots %v", s.doc().Slots)
@@ -368,7 +368,7 @@ func TestLateStart(t *testing.T) {
 	if p.line(policy.EventActionFailed)["reason"] != string(reason.LateStart) {
 		t.Errorf("told %v", p.events())
 	}
-	want := []string{"book", "clusters shop", "operations shop", "cluster web", "history"}
+	want := []string{"store", "clusters shop", "operations shop", "cluster web", "history"}
 	if len(p.calls) < len(want) || strings.Join(p.calls[:len(want)], ",") != strings.Join(want, ",") {
 		t.Errorf("an unexplained second CA is read as %q, want %q first", p.calls, want)
 	}
@@ -401,12 +401,12 @@ func TestDeliveredTwice(t *testing.T) {
 	p.network = doubling
 	p.must()
 	if r := s.rotation(); r.Call == nil || r.Call.State != record.Refused || r.Call.Refusal != record.OtherOperation {
-		t.Fatalf("in the book: %+v", r.Call)
+		t.Fatalf("in the store: %+v", r.Call)
 	}
 	s.pass(time.Hour)
 	s.process().must()
 	if r := s.rotation(); r == nil || r.Phase != record.RecreatingNodes || r.Origin != record.Ours {
-		t.Errorf("in the book: %+v; history %+v", r, s.history())
+		t.Errorf("in the store: %+v; history %+v", r, s.history())
 	}
 	s.wantSent("StartIPRotation", 2)
 }

@@ -35,7 +35,7 @@ type insightReads struct {
 }
 
 // readInsights reads what Recommender says, after everything else is done. The
-// reads are noted in the book before they are made: a run that dies, or one
+// reads are noted in the store before they are made: a run that dies, or one
 // beside this one, cannot spend them again. What is heard is stored with the
 // run's note.
 func (a *actor) readInsights(ctx context.Context) {
@@ -79,7 +79,7 @@ func (r *insightReads) reserve(ctx context.Context) ([]record.InsightPlace, erro
 
 func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, error) {
 	fleet, now := r.res.Fleet, r.Now()
-	fleet.Book.Fleet = r.doc
+	fleet.Contents.Fleet = r.doc
 	places := policy.InsightReads(r.Policy, fleet, now)
 	if len(places) == 0 {
 		return nil, nil

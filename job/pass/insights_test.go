@@ -90,7 +90,7 @@ func TestInsightBudgetOverDays(t *testing.T) {
 }
 
 // TestInsightsAreToldAndKept: what a read contradicts is in the next run's
-// lines and in the book, beside the certificate and without effect.
+// lines and in the store, beside the certificate and without effect.
 func TestInsightsAreToldAndKept(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2054-03-12", nil) // issued 2049: lagOver would wait for it
@@ -102,7 +102,7 @@ func TestInsightsAreToldAndKept(t *testing.T) {
 		t.Errorf("told before anything was read: %v", m)
 	}
 	if got := s.doc().Mismatches[shop.String()]; got.What != record.InsightMissing || got.CA == "" {
-		t.Fatalf("the book holds %+v", s.doc().Mismatches)
+		t.Fatalf("the store holds %+v", s.doc().Mismatches)
 	}
 	s.pass(time.Hour)
 	p = s.advised(a)
@@ -249,7 +249,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 	}
 	p.must()
 	if len(a.all) != 0 {
-		t.Errorf("%d reads that are not in the book", len(a.all))
+		t.Errorf("%d reads that are not in the store", len(a.all))
 	}
 
 	s = newStage(t, shop)
@@ -331,7 +331,7 @@ func TestInsightsOverARotation(t *testing.T) {
 		s.pass(time.Hour)
 	}
 	if h := s.history(); len(h) != 1 || len(r.all) != 8 || !s.doc().Insights["shop/europe-west1"].Answered {
-		t.Errorf("%d rotations, %d reads in eight days, book %+v", len(h), len(r.all), s.doc().Insights)
+		t.Errorf("%d rotations, %d reads in eight days, store %+v", len(h), len(r.all), s.doc().Insights)
 	}
 	found, complete, err := r.cloud.Insights(t.Context(), "shop", "europe-west1")
 	if err != nil || !complete || len(found) != 1 || found[0] != (record.Insight{Cluster: yard, State: record.InsightActive}) {

@@ -34,7 +34,7 @@ func AtWork(ctx context.Context, store state.Store, deadline time.Duration, now 
 	}
 	held, err := store.Holder(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the lease in the book: %w", err)
+		return nil, fmt.Errorf("read the lease in the store: %w", err)
 	}
 	if !held.HeldAt(now) {
 		return nil, nil //nolint:nilnil // nobody is an answer
@@ -83,7 +83,7 @@ func (l *lease) take(ctx context.Context) (busy string, err error) {
 	case errors.Is(err, state.ErrConflict):
 		return "another run, just beginning", nil
 	case err != nil:
-		return "", fmt.Errorf("take the lease in the book: %w", err)
+		return "", fmt.Errorf("take the lease in the store: %w", err)
 	case held.Holder != l.holder:
 		if h := holderOf(held, l.deadline, l.asked); h.Overdue {
 			err = fmt.Errorf("%s has held the lease since %s UTC, longer than DEADLINE=%s and %s more: see whether that execution still runs, and end it; RUNBOOK.md, lease_busy",

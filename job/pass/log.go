@@ -65,30 +65,30 @@ var severity = map[string]slog.Level{
 	EventNotificationsDropped:       slog.LevelError,
 }
 
-// teller writes what a run has to say. What a decision announces is told only
+// runLog writes what a run has to say. What a decision announces is told only
 // when it is stored.
-type teller struct {
+type runLog struct {
 	log    *slog.Logger
 	policy *policy.Policy
 	now    func() time.Time
 	on     bool // somebody listens
 }
 
-func newTeller(w World, o Options) *teller {
-	return &teller{
+func newRunLog(w World, o Options) *runLog {
+	return &runLog{
 		log:    w.Log.With(attrEnv, o.Policy.Env, attrMode, o.Mode, attrRun, o.Run),
 		policy: o.Policy, now: w.Now, on: w.Log.Enabled(context.Background(), slog.LevelError),
 	}
 }
 
-func (t *teller) tell(event, message string, attrs ...slog.Attr) {
+func (t *runLog) line(event, message string, attrs ...slog.Attr) {
 	if t.on {
 		t.log.LogAttrs(context.Background(), severity[event], message, append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
 	}
 }
 
 // about says which cluster a line is about and how it stands.
-func (t *teller) about(d policy.Decision, reason reason.Code) []slog.Attr {
+func (t *runLog) about(d policy.Decision, reason reason.Code) []slog.Attr {
 	ref := d.Cluster.Ref
 	attrs := []slog.Attr{
 		slog.String(attrCluster, ref.String()), slog.String(attrProject, ref.Project), slog.String(attrLocation, ref.Location),
@@ -110,24 +110,24 @@ func (t *teller) about(d policy.Decision, reason reason.Code) []slog.Attr {
 	return attrs
 }
 
-func (t *teller) started() { t.tell(EventRunStarted, "run started") }
+func (t *runLog) started() { t.line(EventRunStarted, "run started") }
 
-func (t *teller) leaseBusy(holder string) {
+func (t *runLog) leaseBusy(holder string) {
 	if holder != "" {
-		t.tell(EventLeaseBusy, "another run is at work: "+holder, slog.String("holder", holder))
+		t.line(EventLeaseBusy, "another run is at work: "+holder, slog.String("holder", holder))
 	}
 }
 
 // fleet tells what the run saw: what could not be read, every cluster that is
-// due, in flight or needs people, and of idle ones what is new.
-func (t *teller) fleet(res Result) {
+// due, in flight or needs action, and of idle ones what is new.
+func (t *runLog) fleet(res Result) {
 	if !t.on {
 		return
 	}
 	for _, u := range append(slices.Clone(res.Fleet.Unread), res.blind...) {
-		t.tell(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(reason.NotReadable)))
+		t.line(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(reason.NotReadable)))
 	}
-	doc := res.Fleet.Book.Fleet
+	doc := res.Fleet.Contents.Fleet
 	newDay := !sameDay(doc.LastRun.At, res.At)
 	for _, d := range res.Decisions {
 		t.evaluated(d, res)
@@ -152,14 +152,14 @@ func (t *teller) fleet(res Result) {
 	}
 }
 
-// evaluated tells of a cluster that is due, in flight or needs people, or of
+// evaluated tells of a cluster that is due, in flight or needs action, or of
 // which GKE says what its certificate does not.
-func (t *teller) evaluated(d policy.Decision, res Result) {
-	idle := d.Phase == "" && d.Action != policy.People
+func (t *runLog) evaluated(d policy.Decision, res Result) {
+	idle := d.Phase == "" && d.Action != policy.NeedsAction
 	if idle && d.Reason == reason.NotSelected {
 		return
 	}
-	mismatches := policy.Mismatches(d.Cluster, res.Fleet.Book, res.At)
+	mismatches := policy.Mismatches(d.Cluster, res.Fleet.Contents, res.At)
 	if idle && !d.Due.Is && len(mismatches) == 0 {
 		return
 	}
@@ -167,14 +167,14 @@ func (t *teller) evaluated(d policy.Decision, res Result) {
 	if len(mismatches) > 0 {
 		attrs = append(attrs, slog.Any(attrMismatches, mismatches))
 	}
-	t.tell(EventClusterEvaluated, d.Message.String(), attrs...)
+	t.line(EventClusterEvaluated, d.Message.String(), attrs...)
 }
 
 // capacity tells once a day when the limits are too slow for what is due.
-func (t *teller) capacity(res Result) {
+func (t *runLog) capacity(res Result) {
 	for _, w := range policy.Capacity(t.policy, res.Fleet, res.Decisions, res.At) {
 		if w.Short {
-			t.tell(EventCapacityShort, fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
+			t.line(EventCapacityShort, fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
 				slog.String(attrCluster, w.Late.String()), slog.String("wave", w.Wave), slog.Int("due", w.Due),
 				slog.Time("done_about", w.DoneAbout), slog.Time("latest_safe", w.LatestSafe))
 		}
@@ -187,7 +187,7 @@ func sameDay(a, b time.Time) bool {
 
 // announce tells the events of a decision that is stored. Those of idle
 // clusters are stored by no decision: see fleet.
-func (t *teller) announce(d policy.Decision) {
+func (t *runLog) decision(d policy.Decision) {
 	for _, e := range d.Events {
 		if e.Name != policy.EventCAExpiring {
 			t.event(d, e)
@@ -195,39 +195,39 @@ func (t *teller) announce(d policy.Decision) {
 	}
 }
 
-func (t *teller) event(d policy.Decision, e policy.Event) {
+func (t *runLog) event(d policy.Decision, e policy.Event) {
 	if t.on {
-		t.tell(e.Name, e.Message.String(), t.about(d, e.Reason)...)
+		t.line(e.Name, e.Message.String(), t.about(d, e.Reason)...)
 	}
 }
 
 // skipped tells why a decision was not carried out; the next run decides anew.
-func (t *teller) skipped(d policy.Decision, why string) {
+func (t *runLog) skipped(d policy.Decision, why string) {
 	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 }
 
 // withdrawn tells why a call was taken back before it was sent.
-func (t *teller) withdrawn(sent policy.Decision, why string) {
-	t.tell(EventCallWithdrawn, string(sent.Action)+" was taken back before it was sent: "+why,
+func (t *runLog) withdrawn(sent policy.Decision, why string) {
+	t.line(EventCallWithdrawn, string(sent.Action)+" was taken back before it was sent: "+why,
 		append(t.about(sent, reason.CallWithdrawn), slog.String("action", string(sent.Action)))...)
 }
 
-// unstored writes an outcome that the book did not take, whole: what GKE
+// unstored writes an outcome that the store did not take, whole: what GKE
 // answered, by call id, and the record as it should be. RUNBOOK says how to
 // enter it.
-func (t *teller) unstored(sent, next policy.Decision, outcomes map[string]record.Outcome, err error) {
+func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record.Outcome, err error) {
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
-	t.tell(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
+	t.line(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
 		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
 			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
 }
 
 // breaker tells once a run that no new rotation starts.
-func (t *teller) breaker(doc record.FleetDoc) {
+func (t *runLog) breaker(doc record.FleetDoc) {
 	if f, open := policy.Breaker(doc, t.policy); open {
 		n := len(doc.Failures)
-		t.tell(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
+		t.line(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
 			slog.String(attrReason, string(f.What)))
 	}
@@ -242,7 +242,7 @@ func count(res Result) tally {
 		if d.Phase != "" {
 			n.inFlight++
 		}
-		if d.Action == policy.People || len(d.OftenWithdrawn()) > 0 {
+		if d.Action == policy.NeedsAction || len(d.OftenWithdrawn()) > 0 {
 			n.people++
 		}
 	}
@@ -273,10 +273,10 @@ func count(res Result) tally {
 	return n
 }
 
-// summary is the run in one line, kept in the book for status.
+// summary is the run in one line, kept in the store for status.
 func summary(res Result) string {
 	n := count(res)
-	s := fmt.Sprintf("%d in flight, %d started, %d pools recreated, %d completed, %d verified, %d need people, %d unread",
+	s := fmt.Sprintf("%d in flight, %d started, %d pools recreated, %d completed, %d verified, %d need action, %d unread",
 		n.inFlight, n.started, n.recreated, n.completed, n.verified, n.people, len(res.Fleet.Unread))
 	if n.withdrawn > 0 {
 		s += fmt.Sprintf(", %d withdrawn", n.withdrawn)
@@ -288,7 +288,7 @@ func summary(res Result) string {
 }
 
 // finished counts the run, idle clusters by reason.
-func (t *teller) finished(res Result) {
+func (t *runLog) finished(res Result) {
 	if !t.on {
 		return
 	}
@@ -299,7 +299,7 @@ func (t *teller) finished(res Result) {
 		}
 	}
 	n := count(res)
-	t.tell(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started), slog.Int("recreated", n.recreated),
-		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_people", n.people), slog.Int("withdrawn", n.withdrawn),
+	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started), slog.Int("recreated", n.recreated),
+		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),
 		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle), slog.String("stopped", res.Stopped))
 }

@@ -80,7 +80,7 @@ func TestRunFinished(t *testing.T) {
 	}
 	m := p.line(EventRunFinished)
 	idle := m["idle"].(map[string]any)
-	if m["started"] != 1.0 || m["need_people"] != 1.0 || idle["not-due"] != 1.0 || idle["ca-expired"] != 1.0 {
+	if m["started"] != 1.0 || m["need_action"] != 1.0 || idle["not-due"] != 1.0 || idle["ca-expired"] != 1.0 {
 		t.Errorf("%v", m)
 	}
 	evaluated := 0
@@ -90,14 +90,14 @@ func TestRunFinished(t *testing.T) {
 		}
 	}
 	if evaluated != 2 {
-		t.Errorf("%d clusters evaluated, want the due one and the one that needs people", evaluated)
+		t.Errorf("%d clusters evaluated, want the due one and the one that needs action", evaluated)
 	}
 	if s.doc().LastRun.Summary == "" {
-		t.Error("the book has no summary of the run")
+		t.Error("the store has no summary of the run")
 	}
 }
 
-// TestBlockedOnce: an idle cluster that needs people is told when that is new
+// TestBlockedOnce: an idle cluster that needs action is told when that is new
 // or its reason changes, not every hour.
 func TestBlockedOnce(t *testing.T) {
 	s := newStage(t)

@@ -28,7 +28,7 @@ func TestToldWithoutNote(t *testing.T) {
 	s := newStage(t, shop)
 	e := &ear{name: "ear"}
 	for range 60 {
-		if _, err := noteless(s.telling(e)).run(t.Context()); !errors.Is(err, errNoRoom) {
+		if _, err := noteless(s.delivery(e)).run(t.Context()); !errors.Is(err, errNoRoom) {
 			t.Fatalf("error %v", err)
 		}
 		s.pass(time.Hour)
@@ -63,8 +63,8 @@ func TestTooLargeIsKnown(t *testing.T) {
 		return nil
 	}
 	res := p.must()
-	if n := p.count("book"); n != 1 {
-		t.Errorf("the book was read %d times", n)
+	if n := p.count("store"); n != 1 {
+		t.Errorf("the store was read %d times", n)
 	}
 	s.wantSent("StartIPRotation", 1)
 	if refused == 0 || res.Unstored != 0 {

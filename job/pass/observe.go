@@ -19,11 +19,11 @@ import (
 )
 
 // observer reads the fleet. An idle project costs one call; operations are
-// listed only where the book or an unexplained second CA asks for them.
+// listed only where the store or an unexplained second CA asks for them.
 type observer struct {
 	World
 	Options
-	book     record.Book
+	contents record.Contents
 	inFlight map[string]bool // projects with a rotation on record
 
 	mu  sync.Mutex // guards all below
@@ -33,11 +33,11 @@ type observer struct {
 }
 
 // observe reads every project into the result.
-func observe(ctx context.Context, w World, o Options, book record.Book, res *Result) error {
-	ob := &observer{World: w, Options: o, book: book, inFlight: map[string]bool{}, res: res}
-	res.Fleet.Book = book
+func observe(ctx context.Context, w World, o Options, contents record.Contents, res *Result) error {
+	ob := &observer{World: w, Options: o, contents: contents, inFlight: map[string]bool{}, res: res}
+	res.Fleet.Contents = contents
 	res.attempts = map[fleet.Ref]int{}
-	for ref := range book.Rotations {
+	for ref := range contents.Rotations {
 		ob.inFlight[ref.Project] = true
 	}
 	projects := ob.projects()
@@ -61,7 +61,7 @@ func observe(ctx context.Context, w World, o Options, book record.Book, res *Res
 			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
 		})
 	}
-	slices.SortFunc(f.Book.Closed, func(a, b record.Record) int {
+	slices.SortFunc(f.Contents.Closed, func(a, b record.Record) int {
 		return cmp.Or(a.Rotation.Cluster.Compare(b.Rotation.Cluster), b.ClosedAt.Compare(a.ClosedAt))
 	})
 	if ob.bad == len(projects) && ob.bad > 0 {
@@ -104,7 +104,7 @@ func (ob *observer) project(ctx context.Context, project string) {
 	f.Gone = append(f.Gone, s.gone...)
 }
 
-// read reads one project in the order that the protocol asks for: the book was
+// read reads one project in the order that the protocol asks for: the store was
 // read before, then operations, then the clusters.
 func (ob *observer) read(ctx context.Context, project string) (s seen, err error) {
 	var ops map[fleet.Ref][]fleet.Operation
@@ -117,7 +117,7 @@ func (ob *observer) read(ctx context.Context, project string) (s seen, err error
 		return seen{}, fmt.Errorf("list clusters: %w", err)
 	}
 	if !slices.Contains(ob.Policy.Projects, project) {
-		// It left the settings: only what is in flight is carried to its end.
+		// It left the settings: only what is in flight is managed to its end.
 		s.clusters = slices.DeleteFunc(s.clusters, func(c fleet.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
 	ob.askFor(ctx, project, &s)
@@ -137,7 +137,7 @@ func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
 	for _, c := range s.clusters {
 		listed[c.Ref] = true
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(ob.book.Rotations), fleet.Ref.Compare) {
+	for _, ref := range slices.SortedFunc(maps.Keys(ob.contents.Rotations), fleet.Ref.Compare) {
 		if ref.Project != project || listed[ref] || (policy.Fleet{Unread: s.unread}).UnreadAt(ref) != "" {
 			continue
 		}
@@ -167,7 +167,7 @@ func (ob *observer) operations(ctx context.Context, project string) (map[fleet.R
 }
 
 func (ob *observer) onRecord(ref fleet.Ref) bool {
-	_, ok := ob.book.Rotations[ref]
+	_, ok := ob.contents.Rotations[ref]
 	return ok
 }
 
@@ -177,7 +177,7 @@ func (ob *observer) onRecord(ref fleet.Ref) bool {
 func (ob *observer) explain(ctx context.Context, project string, clusters []fleet.Cluster, opsRead bool) {
 	var unexplained []*fleet.Cluster
 	for i := range clusters {
-		if c := &clusters[i]; ob.book.Known && !ob.onRecord(c.Ref) && len(c.Bundle.CAs) == 2 {
+		if c := &clusters[i]; ob.contents.Known && !ob.onRecord(c.Ref) && len(c.Bundle.CAs) == 2 {
 			unexplained = append(unexplained, c)
 		}
 	}
@@ -221,7 +221,7 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	ob.res.attempts[c.Ref] = lastAttempt(records)
 	for _, rec := range records {
 		if rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
-			ob.res.Fleet.Book.Closed = append(ob.res.Fleet.Book.Closed, rec)
+			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}
 }

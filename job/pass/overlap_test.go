@@ -16,7 +16,7 @@ import (
 // held, and the rotation ends well.
 func TestOverlap(t *testing.T) {
 	points := map[string]func(p *process, other func()){
-		"after the book is read": func(p *process, other func()) {
+		"after the store is read": func(p *process, other func()) {
 			p.beforeRead = func(call string) error {
 				if call == "clusters shop" {
 					other()
@@ -179,7 +179,7 @@ func TestStartsInOneRun(t *testing.T) {
 // is no error. The lease is given back at the end and runs out after a crash.
 func TestLease(t *testing.T) {
 	s := newStage(t, shop)
-	held, err := s.book.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now, Until: s.now.Add(state.LeaseLasts)})
+	held, err := s.contents.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now, Until: s.now.Add(state.LeaseLasts)})
 	if err != nil || held.Holder != "somebody/0/x" {
 		t.Fatalf("%+v, %v", held, err)
 	}
@@ -219,7 +219,7 @@ func TestLeaseLost(t *testing.T) {
 	res := p.must()
 	s.wantSent("StartIPRotation", 1)
 	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 	if asked != 2 || res.Stopped == "" {
 		t.Errorf("asked %d times, stopped %q", asked, res.Stopped)
@@ -247,7 +247,7 @@ func TestLeaseRenewed(t *testing.T) {
 	}
 }
 
-// TestEnv: the first run writes its identity into the book; another identity is
+// TestEnv: the first run writes its identity into the store; another identity is
 // refused before anything is read or sent.
 func TestEnv(t *testing.T) {
 	s := newStage(t, shop)
@@ -261,7 +261,7 @@ func TestEnv(t *testing.T) {
 	p.Policy = &stranger
 	_, err := p.run(t.Context())
 	var env *EnvError
-	if !errors.As(err, &env) || env.Book != "test" || env.Settings != "prod" {
+	if !errors.As(err, &env) || env.Contents != "test" || env.Settings != "prod" {
 		t.Fatalf("error %v", err)
 	}
 	if p.count("clusters shop") != 0 || p.count("write") != 0 {
@@ -275,7 +275,7 @@ func TestEnv(t *testing.T) {
 	}
 }
 
-// TestEnvRace: two deployments begin on one empty book at the same time.
+// TestEnvRace: two deployments begin on one empty store at the same time.
 func TestEnvRace(t *testing.T) {
 	s := newStage(t, shop)
 	stranger := *s.policy
@@ -291,7 +291,7 @@ func TestEnvRace(t *testing.T) {
 	_, err := p.run(t.Context())
 	var env *EnvError
 	if !errors.As(err, &env) || s.doc().Env != "test" {
-		t.Errorf("error %v, book of %q", err, s.doc().Env)
+		t.Errorf("error %v, store of %q", err, s.doc().Env)
 	}
 	s.wantSent("StartIPRotation", 1)
 }
@@ -323,7 +323,7 @@ func TestRefusalOvertaken(t *testing.T) {
 }
 
 // TestOutcomeOutrun: however often others write the same rotation first, the
-// outcome is stored; a book that nobody can write to is told of.
+// outcome is stored; a store that nobody can write to is told of.
 func TestOutcomeOutrun(t *testing.T) {
 	for others, unstored := range map[int]int{1: 0, 2: 0, settleTries: 0, settleTries + 1: 1} {
 		s := newStage(t, shop)
@@ -337,7 +337,7 @@ func TestOutcomeOutrun(t *testing.T) {
 				left--
 				r := *s.rotation()
 				r.LastRead = r.LastRead.Add(time.Second)
-				_, err := s.book.Write(t.Context(), state.Change{Rotation: &r})
+				_, err := s.contents.Write(t.Context(), state.Change{Rotation: &r})
 				return err
 			}
 			return o

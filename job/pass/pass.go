@@ -1,4 +1,4 @@
-// Package pass is one run of the job: recall the book, observe GKE, plan, act,
+// Package pass is one run of the job: recall the store, observe GKE, plan, act,
 // record. It decides nothing: policy does; and it knows no cloud: ports do.
 // Production and simulation run the same code.
 package pass
@@ -25,11 +25,11 @@ type World struct {
 	Move gke.Mover
 	// Insights is nil when Recommender is not asked. A plan never asks it.
 	Insights gke.Insights
-	// Tell are those who are told of notices; none: no notice is made. A plan
+	// Notify are those who are told of notices; none: no notice is made. A plan
 	// tells nobody.
-	Tell  []Receiver
-	Store state.Store // nil: a plan without a book
-	Now   func() time.Time
+	Notify []Receiver
+	Store  state.Store // nil: a plan without a store
+	Now    func() time.Time
 	// Mono is a clock that nobody sets, for SEND_WITHIN.
 	Mono func() time.Duration
 	// NewID makes random ids.
@@ -89,44 +89,44 @@ type Done struct {
 	dealt bool // its slot was given to another start
 }
 
-// EnvError says that the book belongs to another deployment. Nothing was read
+// EnvError says that the store belongs to another deployment. Nothing was read
 // from GKE and nothing written.
-type EnvError struct{ Book, Settings string }
+type EnvError struct{ Contents, Settings string }
 
 // Error implements error.
 func (e *EnvError) Error() string {
-	return fmt.Sprintf("ENV is %q, but the book belongs to %q: set ROTATOR_ENV=%s, or name this deployment's own book with ROTATOR_STATE", e.Settings, e.Book, e.Book)
+	return fmt.Sprintf("ENV is %q, but the store belongs to %q: set ROTATOR_ENV=%s, or name this deployment's own store with ROTATOR_STATE", e.Settings, e.Contents, e.Contents)
 }
 
 // errNoBook: a call without a stored intent could be lost or doubled.
-var errNoBook = errors.New("a run that acts needs a book: set ROTATOR_STATE")
+var errNoStore = errors.New("a run that acts needs a store: set ROTATOR_STATE")
 
 // Look is what plan shows: a run that stops before it acts. It writes nothing
 // and takes no lease.
 func Look(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	res := Result{At: w.Now()}
-	book, err := Recall(ctx, w.Store, o.Policy.Env)
+	contents, err := Recall(ctx, w.Store, o.Policy.Env)
 	if err != nil {
 		return res, err
 	}
-	if err := observe(ctx, w, o, book, &res); err != nil {
+	if err := observe(ctx, w, o, contents, &res); err != nil {
 		return res, err
 	}
 	res.Decisions = policy.Plan(o.Policy, res.Fleet, o.Run, res.At)
 	return res, nil
 }
 
-// Run makes one pass. Its error means that the run could not be made: the book
-// or every project was out of reach, the book is another deployment's
+// Run makes one pass. Its error means that the run could not be made: the store
+// or every project was out of reach, the store is another deployment's
 // ([EnvError]), or it was told to stop before it could act. What happened to
 // single clusters is in the result.
 func Run(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	if w.Move != nil && w.Store == nil {
-		return Result{At: w.Now()}, errNoBook
+		return Result{At: w.Now()}, errNoStore
 	}
-	log := newTeller(w, o)
+	log := newRunLog(w, o)
 	log.started()
 	last, end := outlive(ctx, stopWithin)
 	defer end()
@@ -165,18 +165,18 @@ func (w World) complete() World {
 	return w
 }
 
-// Recall reads the book and makes sure that it is this deployment's; without a
+// Recall reads the store and makes sure that it is this deployment's; without a
 // store it is an unknown one.
-func Recall(ctx context.Context, store state.Store, env string) (record.Book, error) {
+func Recall(ctx context.Context, store state.Store, env string) (record.Contents, error) {
 	if store == nil {
-		return record.Book{}, nil
+		return record.Contents{}, nil
 	}
-	book, err := store.Book(ctx)
+	contents, err := store.Contents(ctx)
 	if err != nil {
-		return book, fmt.Errorf("read the book: %w", err)
+		return contents, fmt.Errorf("read the store: %w", err)
 	}
-	if of := book.Fleet.Env; of != "" && of != env {
-		return book, &EnvError{Book: of, Settings: env}
+	if of := contents.Fleet.Env; of != "" && of != env {
+		return contents, &EnvError{Contents: of, Settings: env}
 	}
-	return book, nil
+	return contents, nil
 }

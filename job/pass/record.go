@@ -27,17 +27,17 @@ func (a *actor) record(d policy.Decision) {
 		a.skip(d, notStored(err))
 		return
 	}
-	a.log.announce(stored)
+	a.log.decision(stored)
 	a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: stored})
 }
 
-// applied looks whether a write of which nobody knows the end is in the book.
+// applied looks whether a write of which nobody knows the end is in the store.
 func (a *actor) applied(d policy.Decision) bool {
-	book, err := a.readBook()
+	contents, err := a.readStore()
 	if err != nil {
 		return false
 	}
-	r, ok := book.Rotations[d.Cluster.Ref]
+	r, ok := contents.Rotations[d.Cluster.Ref]
 	if !ok {
 		return d.Close != ""
 	}
@@ -70,9 +70,9 @@ func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err e
 			outcomes[in.id] = record.Outcome{State: record.Withdrawn, Raw: "nobody knew whether the intent was stored"}
 		}
 		if a.applied(intended) {
-			a.log.announce(intended)
+			a.log.decision(intended)
 		}
-		if _, backErr := a.settleAgain(intended, outcomes); backErr != nil {
+		if _, backErr := a.storeOutcomeAgain(intended, outcomes); backErr != nil {
 			err = errors.Join(err, fmt.Errorf("nor could it be taken back: %w", backErr))
 		}
 	}
@@ -85,11 +85,11 @@ const settleTries = 5
 
 // settle stores what came of the calls. An outcome that cannot be stored is
 // logged whole, so that a person can enter it.
-func (a *actor) settle(sent policy.Decision, outcomes map[string]record.Outcome) {
-	next := policy.Settle(sent, outcomes, a.Run, a.Now())
+func (a *actor) storeOutcome(sent policy.Decision, outcomes map[string]record.Outcome) {
+	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
 	stored, err := a.store(next)
 	for tries, again := 0, err; again != nil && tries < settleTries; tries++ {
-		if stored, again = a.settleAgain(sent, outcomes); again == nil {
+		if stored, again = a.storeOutcomeAgain(sent, outcomes); again == nil {
 			err = nil
 		} else if !errors.Is(again, state.ErrConflict) || tries == settleTries-1 {
 			err = errors.Join(err, again)
@@ -108,7 +108,7 @@ func (a *actor) settle(sent policy.Decision, outcomes map[string]record.Outcome)
 		a.res.Unstored++
 		a.mu.Unlock()
 	} else {
-		a.log.announce(stored)
+		a.log.decision(stored)
 	}
 	a.note(done)
 }
@@ -126,14 +126,14 @@ func withdrawn(outcomes map[string]record.Outcome) string {
 }
 
 // settleAgain looks at what is stored, after a write that conflicted or whose
-// end nobody knows, and stores the outcomes if they are not in the book yet.
-func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision, error) {
-	next := policy.Settle(sent, outcomes, a.Run, a.Now())
-	book, err := a.readBook()
+// end nobody knows, and stores the outcomes if they are not in the store yet.
+func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision, error) {
+	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
+	contents, err := a.readStore()
 	if err != nil {
 		return sent, err
 	}
-	r, ok := book.Rotations[sent.Cluster.Ref]
+	r, ok := contents.Rotations[sent.Cluster.Ref]
 	if !ok || r.AttemptID != sent.Rotation.AttemptID {
 		return next, nil // closed: by this write, or by another run's proof
 	}
@@ -142,7 +142,7 @@ func (a *actor) settleAgain(sent policy.Decision, outcomes map[string]record.Out
 		return next, nil
 	}
 	sent.Rotation = &r
-	return a.store(policy.Settle(sent, outcomes, a.Run, a.Now()))
+	return a.store(policy.Resolve(sent, outcomes, a.Run, a.Now()))
 }
 
 // awaits says whether one of the calls is still without an answer.
@@ -188,18 +188,18 @@ func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	if doc.Env != "" && doc.Env != a.Policy.Env {
-		return false, &EnvError{Book: doc.Env, Settings: a.Policy.Env}
+		return false, &EnvError{Contents: doc.Env, Settings: a.Policy.Env}
 	}
 	doc.Env = a.Policy.Env
 	a.doc, a.overtaken = doc, true
 	return true, nil
 }
 
-// readBook reads the book also after a signal.
-func (a *actor) readBook() (record.Book, error) {
+// readBook reads the store also after a signal.
+func (a *actor) readStore() (record.Contents, error) {
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
-	return a.Store.Book(ctx)
+	return a.Store.Contents(ctx)
 }
 
 func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {
@@ -283,7 +283,7 @@ func (a *actor) finish() error {
 		}
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
-		return fmt.Errorf("note the run in the book: %w", err)
+		return fmt.Errorf("note the run in the store: %w", err)
 	}
 	return nil
 }
@@ -294,7 +294,7 @@ func (a *actor) noteRun(ctx context.Context, note record.RunNote, known bool) er
 	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if known {
-		a.announce(doc, &c)
+		a.noteStanding(doc, &c)
 	}
 	got, err := state.WriteLean(ctx, a.Store, c)
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// TestWholeRotation: hourly runs carry a cluster from its old CA to a verified
+// TestWholeRotation: hourly runs manage a cluster from its old CA to a verified
 // new one, each call sent once, each phase announced once.
 func TestWholeRotation(t *testing.T) {
 	s := newStage(t, shop)
@@ -49,7 +49,7 @@ func TestWholeRotation(t *testing.T) {
 }
 
 // TestCostModel: an idle project costs one list, an idle cluster nothing; the
-// book is read once, history only when a start is about to be stored.
+// store is read once, history only when a start is about to be stored.
 func TestCostModel(t *testing.T) {
 	s := newStage(t, shop)
 	idle := fleet.Ref{Project: "idle", Location: "europe-west1", Name: "quiet"}
@@ -57,7 +57,7 @@ func TestCostModel(t *testing.T) {
 	p := s.process()
 	p.must()
 	want := []string{
-		"book", "clusters idle", "clusters shop", "history", "write", // the intent
+		"store", "clusters idle", "clusters shop", "history", "write", // the intent
 		"fleet", "operations shop", "cluster web", "start web", "write", "write", // the outcome; the run's note
 	}
 	if !slices.Equal(p.calls, want) {
@@ -68,7 +68,7 @@ func TestCostModel(t *testing.T) {
 	s.pass(10 * time.Minute)
 	p = s.process()
 	p.must()
-	want = []string{"book", "clusters idle", "operations shop", "clusters shop", "write"}
+	want = []string{"store", "clusters idle", "operations shop", "clusters shop", "write"}
 	if got := slices.DeleteFunc(slices.Clone(p.calls), func(c string) bool { return c == "write" }); !slices.Equal(got, want[:4]) {
 		t.Errorf("a run that waits reads\n%q\nwant\n%q", got, want[:4])
 	}
@@ -98,7 +98,7 @@ func TestPoolsInOneDecision(t *testing.T) {
 	s.pass(30 * time.Minute)
 	p := s.process()
 	p.must()
-	want := []string{"book", "operations shop", "clusters shop", "write", "fleet", "operations shop", "cluster web", "recreate a", "recreate b", "write", "write"}
+	want := []string{"store", "operations shop", "clusters shop", "write", "fleet", "operations shop", "cluster web", "recreate a", "recreate b", "write", "write"}
 	if !slices.Equal(p.calls, want) {
 		t.Errorf("calls\n%q\nwant\n%q", p.calls, want)
 	}
@@ -147,7 +147,7 @@ func TestSecondCAIsReadOnce(t *testing.T) {
 	s.pass(time.Hour)
 	p := s.process()
 	p.must()
-	want := []string{"book", "clusters shop", "operations shop", "cluster web", "cluster yard", "history", "history"}
+	want := []string{"store", "clusters shop", "operations shop", "cluster web", "cluster yard", "history", "history"}
 	if got := p.calls[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("two at once\n%q\nwant\n%q", got, want)
 	}
@@ -155,7 +155,7 @@ func TestSecondCAIsReadOnce(t *testing.T) {
 	s.pass(time.Hour)
 	p = s.process()
 	p.must()
-	want = []string{"book", "operations shop", "clusters shop", "history"}
+	want = []string{"store", "operations shop", "clusters shop", "history"}
 	if got := p.calls[:len(want)]; !slices.Equal(got, want) || p.count("cluster zoo") != 0 {
 		t.Errorf("one more\n%q\nwant\n%q", p.calls, want)
 	}

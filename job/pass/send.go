@@ -38,7 +38,7 @@ func (a *actor) mayNot(d policy.Decision, in intent, doc record.FleetDoc, fresh 
 	if readErr != nil {
 		return "the read under the intent failed: " + readErr.Error()
 	}
-	again := policy.Again(a.Policy, doc, *d.Rotation, kindOf(d.Action), in.pool, fresh, a.Now())
+	again := policy.Recheck(a.Policy, doc, *d.Rotation, kindOf(d.Action), in.pool, fresh, a.Now())
 	switch {
 	case again.Action != d.Action:
 		return again.Message.String()
@@ -59,7 +59,7 @@ func kindOf(a policy.Action) record.CallKind {
 }
 
 // After a signal Cloud Run waits ten seconds and kills. By then the outcome of
-// a call under way must be in the book or, if the book is away too, in the log.
+// a call under way must be in the store or, if the store is away too, in the log.
 const (
 	// stopGrace is how long a call under way may take after a signal.
 	stopGrace = 5 * time.Second

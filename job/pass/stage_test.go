@@ -25,18 +25,18 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// stage is a simulated GKE, a book and a clock, on which runs are played. What
+// stage is a simulated GKE, a store and a clock, on which runs are played. What
 // happens between two steps of a run is put into hooks.
 type stage struct {
-	t      *testing.T
-	gke    *gkesim.World
-	cloud  *gke.Cloud
-	book   *state.Memory
-	policy *policy.Policy
-	now    time.Time
-	mono   time.Duration
-	ids    int
-	runs   int
+	t        *testing.T
+	gke      *gkesim.World
+	cloud    *gke.Cloud
+	contents *state.Memory
+	policy   *policy.Policy
+	now      time.Time
+	mono     time.Duration
+	ids      int
+	runs     int
 }
 
 var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
@@ -46,14 +46,14 @@ var shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
 
 func newStage(t *testing.T, clusters ...fleet.Ref) *stage {
 	t.Helper()
-	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), book: state.NewMemory(true), now: monday}
+	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), contents: state.NewMemory(true), now: monday}
 	complete, err := window.ParseWeekly("Mon-Sun 00:00-24:00")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.policy = &policy.Policy{
 		Env: "test", RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 24 * time.Hour, Approval: policy.ApproveNone,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 24 * time.Hour, Approval: policy.ApproveNone,
 		Nodes: policy.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch, MaxActive: 10,
 		MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -122,7 +122,7 @@ type process struct {
 	afterWrite  func(state.Change) error // an error: applied, but reported as failed
 	beforeRead  func(call string) error
 	beforeSend  func()                // the last moment before the request leaves
-	network     intercept.Interceptor // carries requests; an error: no clear answer
+	network     intercept.Interceptor // manages requests; an error: no clear answer
 	answer      func(record.Outcome) record.Outcome
 	lease       func(state.Lease) (state.Lease, bool)
 }
@@ -131,7 +131,7 @@ func (s *stage) process() *process {
 	s.runs++
 	p := &process{stage: s}
 	p.World = World{
-		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept), Store: intercept.Store(s.book, p.intercept),
+		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept), Store: intercept.Store(s.contents, p.intercept),
 		Now: func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
 		NewID: func() string { p.mu.Lock(); defer p.mu.Unlock(); s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
 		Log:   slog.New(slog.NewJSONHandler(&p.logged, nil)),
@@ -217,10 +217,10 @@ func (p *process) count(call string) int {
 	return n
 }
 
-// rotation is what the book holds of the shop's cluster; nil: nothing.
+// rotation is what the store holds of the shop's cluster; nil: nothing.
 func (s *stage) rotation() *record.Rotation {
 	s.t.Helper()
-	b, err := s.book.Book(s.t.Context())
+	b, err := s.contents.Contents(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func (s *stage) phase() record.Phase {
 
 func (s *stage) doc() record.FleetDoc {
 	s.t.Helper()
-	doc, err := s.book.Fleet(s.t.Context())
+	doc, err := s.contents.Fleet(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -251,14 +251,14 @@ func (s *stage) edit(change func(*record.FleetDoc)) {
 	s.t.Helper()
 	doc := s.doc()
 	change(&doc)
-	if _, err := s.book.Write(s.t.Context(), state.Change{Fleet: &doc}); err != nil {
+	if _, err := s.contents.Write(s.t.Context(), state.Change{Fleet: &doc}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 func (s *stage) history() []record.Record {
 	s.t.Helper()
-	records, err := s.book.History(s.t.Context(), shop)
+	records, err := s.contents.History(s.t.Context(), shop)
 	if err != nil {
 		s.t.Fatal(err)
 	}

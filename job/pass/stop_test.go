@@ -29,7 +29,7 @@ func TestCancelled(t *testing.T) {
 	}
 	s.wantSent("StartIPRotation", 1)
 	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 	if len(s.doc().Slots) != 1 || s.doc().LastRun.Run == "" {
 		t.Errorf("fleet %+v", s.doc())
@@ -92,7 +92,7 @@ func TestDeadline(t *testing.T) {
 	res := p.must()
 	s.wantSent("StartIPRotation", 1)
 	if r := s.rotation(); r.Call.State != record.Accepted {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 	if !strings.Contains(res.Stopped, "DEADLINE") || len(res.Done) != 2 || res.Done[1].Ref != yard || res.Done[1].Skipped == "" {
 		t.Errorf("stopped %q, done %+v", res.Stopped, res.Done)
@@ -100,7 +100,7 @@ func TestDeadline(t *testing.T) {
 }
 
 // TestObserve: without a mover nothing is sent and no intent is stored; what
-// somebody else rotates is kept in the book and followed to its end.
+// somebody else rotates is kept in the store and followed to its end.
 func TestObserve(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-03-12", nil)
@@ -133,7 +133,7 @@ func TestObserve(t *testing.T) {
 	s.pass(time.Hour)
 	p, _ := observe()
 	if r := s.rotation(); r == nil || r.Origin != record.Foreign || r.AttemptID == "" || r.AttemptNo != 1 {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 	p.line(policy.EventForeignRotation)
 	before := len(s.gke.Journal())
@@ -173,12 +173,12 @@ func TestLookWritesNothing(t *testing.T) {
 	if p.count("write") != 0 || len(s.gke.Journal()) != 0 {
 		t.Errorf("calls %q", p.calls)
 	}
-	p.Store = nil // a plan without a book
-	if res, err := Look(t.Context(), p.World, p.Options); err != nil || res.Fleet.Book.Known {
-		t.Errorf("%+v, %v", res.Fleet.Book, err)
+	p.Store = nil // a plan without a store
+	if res, err := Look(t.Context(), p.World, p.Options); err != nil || res.Fleet.Contents.Known {
+		t.Errorf("%+v, %v", res.Fleet.Contents, err)
 	}
-	if _, err := Run(t.Context(), p.World, p.Options); !errors.Is(err, errNoBook) {
-		t.Errorf("a run that acts without a book: %v", err)
+	if _, err := Run(t.Context(), p.World, p.Options); !errors.Is(err, errNoStore) {
+		t.Errorf("a run that acts without a store: %v", err)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestCancelledInACall(t *testing.T) {
 	}
 	s.wantSent("StartIPRotation", 1)
 	if r := s.rotation(); r == nil || r.Call.State != record.Accepted {
-		t.Errorf("in the book: %+v", r)
+		t.Errorf("in the store: %+v", r)
 	}
 }
 
@@ -212,6 +212,6 @@ func TestCancelledBetweenPools(t *testing.T) {
 	s.wantSent("UpdateNodePool", 1)
 	r := s.rotation()
 	if c := r.PoolCalls["a"]; len(r.PoolCalls) != 1 || c.State != record.Accepted {
-		t.Errorf("in the book: %+v", r.PoolCalls)
+		t.Errorf("in the store: %+v", r.PoolCalls)
 	}
 }

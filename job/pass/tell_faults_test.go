@@ -34,7 +34,7 @@ func TestHangingReceiver(t *testing.T) {
 	}
 	s.process().must()
 	s.pass(time.Hour)
-	p := s.telling(hangs, slow) // four hand-overs
+	p := s.delivery(hangs, slow) // four hand-overs
 	if res := p.must(); len(res.Done) != 4 {
 		t.Fatalf("done: %+v", res.Done)
 	}
@@ -44,7 +44,7 @@ func TestHangingReceiver(t *testing.T) {
 	if m := p.line(EventNotificationsWait); m["waiting"] != float64(4) {
 		t.Errorf("told %v", m)
 	}
-	s.telling(slow).must()
+	s.delivery(slow).must()
 	if len(slow.had) != 4 {
 		t.Errorf("%d deliveries", len(slow.had))
 	}
@@ -77,7 +77,7 @@ func TestTellingStops(t *testing.T) {
 			e := &ear{name: "ear"}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			p := s.telling(e)
+			p := s.delivery(e)
 			befalls(s, p, cancel)
 			if _, err := p.run(ctx); err != nil {
 				t.Fatal(err)
@@ -86,7 +86,7 @@ func TestTellingStops(t *testing.T) {
 				t.Errorf("%d deliveries, %d wait", e.tries, len(s.outbox().Notices))
 			}
 			s.pass(time.Hour)
-			s.telling(e).must()
+			s.delivery(e).must()
 			if got := e.kinds(shop); len(got) == 0 || got[0] != record.NoticeHandedOver {
 				t.Errorf("heard %v", got)
 			}
@@ -102,7 +102,7 @@ func TestCancelledWhileTelling(t *testing.T) {
 	e := &ear{name: "ear"}
 	ctx, cancel := context.WithCancel(t.Context())
 	e.answer = func(context.Context, record.Notice) error { cancel(); return nil }
-	if _, err := s.telling(e).run(ctx); err != nil {
+	if _, err := s.delivery(e).run(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if e.tries != 1 || len(s.outbox().Notices) != 1 {
@@ -123,7 +123,7 @@ func TestRefusedNotice(t *testing.T) {
 	}}
 	gaveUp := 0
 	for range 60 {
-		p, before := s.telling(e), len(e.kinds(shop))
+		p, before := s.delivery(e), len(e.kinds(shop))
 		p.must()
 		if slices.Contains(p.events(), EventNotificationsDropped) {
 			gaveUp++
@@ -148,10 +148,10 @@ func TestToldOfAnUnclearWrite(t *testing.T) {
 	s := newStage(t, shop)
 	e := &ear{name: "ear"}
 	for hour := range 70 {
-		p := s.telling(e)
+		p := s.delivery(e)
 		outrun := false
 		if hour%3 == 1 {
-			p.afterWrite = func(state.Change) error { return errBook }
+			p.afterWrite = func(state.Change) error { return errStore }
 		}
 		if hour%3 == 2 {
 			p.beforeWrite = func(state.Change) error {

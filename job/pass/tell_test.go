@@ -25,7 +25,7 @@ type ear struct {
 
 func (e *ear) Name() string { return e.name }
 
-func (e *ear) Tell(ctx context.Context, n record.Notice) error {
+func (e *ear) Notify(ctx context.Context, n record.Notice) error {
 	e.tries++
 	if e.answer != nil {
 		if err := e.answer(ctx, n); err != nil {
@@ -47,12 +47,12 @@ func (e *ear) kinds(ref fleet.Ref) []record.NoticeKind {
 	return out
 }
 
-// telling is a process that tells those ears.
-func (s *stage) telling(ears ...*ear) *process {
+// delivery is a process that tells those ears.
+func (s *stage) delivery(ears ...*ear) *process {
 	p := s.process()
 	p.Ahead = 12 * time.Hour
 	for _, e := range ears {
-		p.Tell = append(p.Tell, e)
+		p.Notify = append(p.Notify, e)
 	}
 	return p
 }
@@ -77,7 +77,7 @@ func (s *stage) wantTold(e *ear, want ...record.NoticeKind) {
 
 func (s *stage) outbox() record.Outbox {
 	s.t.Helper()
-	box, err := s.book.Outbox(s.t.Context())
+	box, err := s.contents.Outbox(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (s *stage) outbox() record.Outbox {
 }
 
 // TestToldOnce: of a whole rotation each thing is told once, in order, and never
-// before the book holds it.
+// before the store holds it.
 func TestToldOnce(t *testing.T) {
 	s := newStage(t, shop)
 	e := &ear{name: "ear"}
@@ -96,12 +96,12 @@ func TestToldOnce(t *testing.T) {
 				t.Errorf("%s is told of %+v", n.Kind, r)
 			}
 		} else if r == nil || r.Phase != n.Phase {
-			t.Errorf("%s of phase %s is told while the book has %+v", n.Kind, n.Phase, r)
+			t.Errorf("%s of phase %s is told while the store has %+v", n.Kind, n.Phase, r)
 		}
 		return nil
 	}
 	for range 60 {
-		s.telling(e).must()
+		s.delivery(e).must()
 		s.pass(time.Hour)
 	}
 	s.wantTold(e, wholeStory...)
@@ -124,7 +124,7 @@ func TestNobodyToTell(t *testing.T) {
 	for range 60 {
 		p := s.process()
 		p.beforeWrite = func(c state.Change) error {
-			if len(c.Notices) > 0 || c.Announced != nil {
+			if len(c.Notices) > 0 || c.Standing != nil {
 				t.Errorf("stored: %+v", c.Notices)
 			}
 			return nil
@@ -152,7 +152,7 @@ func TestReceiverDown(t *testing.T) {
 	run := 0
 	for hour := range 60 {
 		down = hour >= 1 && hour <= 3
-		p, before := s.telling(e), e.tries
+		p, before := s.delivery(e), e.tries
 		p.must()
 		waiting := len(s.outbox().Notices)
 		if down && (waiting == 0 || e.tries != before+1) {
@@ -181,7 +181,7 @@ func TestKilledWhileTelling(t *testing.T) {
 	e := &ear{name: "ear"}
 	killed := map[string]bool{}
 	for range 60 {
-		p := s.telling(e)
+		p := s.delivery(e)
 		e.answer = func(_ context.Context, n record.Notice) error {
 			if !killed[n.ID] {
 				killed[n.ID], p.dead = true, true
@@ -211,7 +211,7 @@ func TestTwoReceivers(t *testing.T) {
 	dead, well := &ear{name: "dead"}, &ear{name: "well"}
 	dead.answer = func(context.Context, record.Notice) error { return errors.New("no route") }
 	for range 40 {
-		s.telling(dead, well).must()
+		s.delivery(dead, well).must()
 		s.pass(time.Hour)
 	}
 	s.wantTold(well, wholeStory...)
@@ -221,14 +221,14 @@ func TestTwoReceivers(t *testing.T) {
 		}
 	}
 	dead.answer = nil
-	s.telling(dead, well).must()
+	s.delivery(dead, well).must()
 	s.wantTold(dead, wholeStory...)
 	s.wantTold(well, wholeStory...)
 	if box := s.outbox(); len(box.Notices) != 0 {
 		t.Errorf("%d wait", len(box.Notices))
 	}
 	s.pass(time.Hour)
-	s.telling(well).must() // one that left the settings is waited for no longer
+	s.delivery(well).must() // one that left the settings is waited for no longer
 }
 
 // TestObserveTells: what is true without us is told in observe, too; what we would
@@ -239,7 +239,7 @@ func TestObserveTells(t *testing.T) {
 	s.add(yard, "2026-11-01", nil) // expired
 	e := &ear{name: "ear"}
 	observe := func() *process {
-		p := s.telling(e)
+		p := s.delivery(e)
 		p.Move, p.Mode = nil, "observe"
 		return p
 	}
@@ -270,19 +270,19 @@ func TestApprovalIsAskedForOnce(t *testing.T) {
 	s.policy.Approval = policy.ApproveBoth
 	e := &ear{name: "ear"}
 	for range 50 {
-		s.telling(e).must()
+		s.delivery(e).must()
 		s.pass(time.Hour)
 	}
 	s.wantTold(e, record.NoticeApprovalNeeded)
 	s.approve(record.CallStart)
 	for range 100 {
-		s.telling(e).must()
+		s.delivery(e).must()
 		s.pass(time.Hour)
 	}
 	s.wantTold(e, record.NoticeApprovalNeeded, record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeApprovalNeeded)
 	s.approve(record.CallComplete)
 	for range 5 {
-		s.telling(e).must()
+		s.delivery(e).must()
 		s.pass(time.Hour)
 	}
 	if got := e.kinds(shop); got[len(got)-1] != record.NoticeCompleted {
@@ -310,11 +310,11 @@ func TestOutboxAway(t *testing.T) {
 	s := newStage(t, shop)
 	e := &ear{name: "ear"}
 	for hour := range 40 {
-		p := s.telling(e)
+		p := s.delivery(e)
 		if hour%2 == 0 {
 			p.beforeRead = func(call string) error {
 				if call == "outbox" {
-					return errBook
+					return errStore
 				}
 				return nil
 			}

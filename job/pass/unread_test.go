@@ -88,7 +88,7 @@ func TestNothingReadable(t *testing.T) {
 	p = s.process()
 	p.dead = true
 	if _, err := p.run(t.Context()); !errors.Is(err, errDead) {
-		t.Errorf("the book out of reach: %v", err)
+		t.Errorf("the store out of reach: %v", err)
 	}
 	if res := s.process().must(); res.Busy != "" {
 		t.Errorf("the failed run kept the lease: %s", res.Busy)

@@ -53,7 +53,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 	e := &ear{name: "ear"}
 	blocked := map[int]int{}
 	for hour := range 48 {
-		p := blind(s.telling(e), bad...)
+		p := blind(s.delivery(e), bad...)
 		res := p.must()
 		if hour == 0 {
 			s.wantSent("StartIPRotation", 4)
@@ -76,7 +76,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 		t.Errorf("blocked, by hour: %v; want 10 at the second and then daily", blocked)
 	}
 	ref := fleet.Ref{Project: "bad-0", Location: "europe-west1", Name: "b0"}
-	if h, err := s.book.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 || !strings.Contains(h[0].Findings[0], "48 times in a row") {
+	if h, err := s.contents.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 || !strings.Contains(h[0].Findings[0], "48 times in a row") {
 		t.Errorf("history %+v, error %v", h, err)
 	}
 	if got := e.kinds(ref); !slices.Contains(got, record.NoticeBlocked) {
@@ -84,7 +84,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 	}
 	res := blind(s.process(), bad...).must()
 	if n := count(res); n.people != 10 {
-		t.Errorf("%d need people", n.people)
+		t.Errorf("%d need action", n.people)
 	}
 
 	// With the right it starts, and all that is forgotten.
@@ -101,7 +101,7 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 }
 
 // TestWithdrawnCanary: a canary whose start cannot be sent keeps the next wave
-// shut, also where a slot became free.
+// closed, also where a slot became free.
 func TestWithdrawnCanary(t *testing.T) {
 	s := newStage(t)
 	canary, prod := fleet.Ref{Project: "dev", Location: "europe-west1", Name: "c"}, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "p"}

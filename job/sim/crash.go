@@ -22,7 +22,7 @@ const (
 	cutWrites = 4
 )
 
-// crasher cuts runs. From then on nothing of the run reaches GKE or the book,
+// crasher cuts runs. From then on nothing of the run reaches GKE or the store,
 // as if its machine had gone.
 type crasher struct {
 	mu      sync.Mutex
@@ -83,7 +83,7 @@ func (c *crasher) intercept(ctx context.Context, call *intercept.Call, next inte
 			_ = next(ctx) // nobody is left to be told
 		}
 		return errCut
-	case intercept.Told, intercept.Lease, intercept.Start, intercept.Recreate, intercept.Complete:
+	case intercept.Delivered, intercept.Lease, intercept.Start, intercept.Recreate, intercept.Complete:
 		if c.cut() {
 			return errCut
 		}

@@ -52,7 +52,7 @@ func byAge(t *testing.T, w *gkesim.World) *policy.Policy {
 	}
 	return &policy.Policy{
 		Env: "test", Projects: w.Projects(), RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day,
-		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10, SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20,
+		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10, SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20,
 		CompleteWindow: people, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
 		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
 		MaxActive: 1000, WaveSoak: 72 * time.Hour, MaxFailed: 1000, StuckAfter: day, Every: time.Hour,
@@ -72,11 +72,11 @@ func expected(pb *containerpb.Cluster, from, to time.Time) sim.Outcome {
 	case err != nil:
 		return sim.Unreadable
 	case !from.Before(cert.NotAfter):
-		return sim.NeedsPeople
+		return sim.NeedsAction
 	case cert.NotBefore.Add(365 * day).After(to):
 		return sim.NotDue
 	case pb.GetStatus() != containerpb.Cluster_RUNNING:
-		return sim.NeedsPeople
+		return sim.NeedsAction
 	}
 	return sim.Verified
 }

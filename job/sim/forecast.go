@@ -50,9 +50,9 @@ type Turn struct {
 	// Before: it was in flight when the forecast began.
 	Before bool
 	// Watched: somebody else started it and completes it.
-	Watched   bool
-	Emergency bool
-	Urgent    bool
+	Watched     bool
+	Emergency   bool
+	Compromised bool
 
 	Due, Deadline time.Time
 	Start         time.Time // the start is sent
@@ -98,7 +98,7 @@ type Left struct {
 	Message fact.Text
 }
 
-// Foresee plays like [Play], without faults, from where world and book are, and
+// Foresee plays like [Play], without faults, from where world and store are, and
 // comes to the same; it leaves out what cannot matter. each, when given, sees
 // every run that is made.
 func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, error) {
@@ -150,7 +150,7 @@ func (c *scheduler) left() []Left {
 	var out []Left
 	for _, end := range c.story.Clusters {
 		x := c.byCluster[end.Cluster]
-		broken := end.Outcome == NeedsPeople || end.Outcome == Unreadable
+		broken := end.Outcome == NeedsAction || end.Outcome == Unreadable
 		if x == nil || !x.d.Due.Is && !broken || end.Outcome == Verified || end.Outcome == NotDue {
 			continue
 		}

@@ -32,7 +32,7 @@ func careful(tb testing.TB) *policy.Policy {
 	tb.Helper()
 	p := &policy.Policy{
 		Env: "sim", RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
 		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 30, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 100, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -55,7 +55,7 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 	p.MaxActivePerLocation, p.EmergencyMaxActive = pick(dice, 0, 0, 2), pick(dice, 1, 10)
 	p.MaxCAAge, p.Soak = pick(dice, 0, 90*day, 365*day), pick(dice, 0, day, 72*time.Hour)
 	p.WaveSoak, p.MaxFailed, p.PoolsAtOnce = pick(dice, 0, 3*day), pick(dice, 1, 100), pick(dice, 0, 0, 1, 2)
-	p.Nodes, p.Adopt = pick(dice, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE), pick(dice, policy.AdoptWatch, policy.AdoptCarry)
+	p.Nodes, p.Adopt = pick(dice, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE), pick(dice, policy.AdoptWatch, policy.AdoptManage)
 	p.Approval = pick(dice, policy.ApproveNone, policy.ApproveNone, policy.ApproveNone, policy.ApproveComplete, policy.ApproveStart)
 	p.ZonalComplete = pick(dice, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth)
 	p.Every = pick(dice, time.Hour, time.Hour, 2*time.Hour)
@@ -66,11 +66,11 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 	settle(t, &p.Freezes, pick(dice, "none", "2026-12-18/2027-01-04 Europe/Paris"))
 	if dice.IntN(6) == 0 {
 		p.RotateIssuedBefore = crowdStart.Add(-100 * day)
-		urgent, err := fleet.ParseSelector("env=prod")
+		compromised, err := fleet.ParseSelector("env=prod")
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Urgent = &urgent
+		p.Compromised = &compromised
 	}
 	return p
 }

@@ -88,7 +88,7 @@ func TestRecordedPolicies(t *testing.T) {
 		case opens && open >= 4*time.Hour:
 			t.Errorf("%s: %s (%s), although its windows open for %s", c.Cluster, c.Outcome, c.Message, open)
 		}
-		if c.Outcome != sim.Verified && c.Outcome != sim.NeedsPeople {
+		if c.Outcome != sim.Verified && c.Outcome != sim.NeedsAction {
 			t.Errorf("%s: %s (%s) after 50 days: nobody is told", c.Cluster, c.Outcome, c.Message)
 		}
 	}

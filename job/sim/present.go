@@ -15,21 +15,21 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// Present is a real fleet and its book as they are now: where a forecast of them
+// Present is a real fleet and its store as they are now: where a forecast of them
 // begins. Nothing in it is changed by forecasts.
 type Present struct {
 	Clusters []gke.Seen
 	Unread   []fleet.Unread // unknown clusters are in no forecast
-	Book     record.Book
+	Contents record.Contents
 	History  []record.Record // of clusters with a second CA and no record
 }
 
-// Read reads the fleet of these projects and the book; store is nil without
+// Read reads the fleet of these projects and the store; store is nil without
 // one. An error means that there is nothing to go on from.
-func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, book record.Book, projects []string) (*Present, error) {
-	p := &Present{Book: book}
+func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents record.Contents, projects []string) (*Present, error) {
+	p := &Present{Contents: contents}
 	asked := slices.Clone(projects)
-	for ref := range book.Rotations {
+	for ref := range contents.Rotations {
 		asked = append(asked, ref.Project)
 	}
 	slices.Sort(asked)
@@ -57,23 +57,23 @@ func (p *Present) readProject(ctx context.Context, cloud *gke.Cloud, project str
 	list, unread, err := cloud.Raw(ctx, project)
 	p.Unread = append(p.Unread, unread...)
 	for _, seen := range list {
-		if _, inFlight := p.Book.Rotations[seen.Ref]; ours || inFlight {
+		if _, inFlight := p.Contents.Rotations[seen.Ref]; ours || inFlight {
 			p.Clusters = append(p.Clusters, seen)
 		}
 	}
 	return err
 }
 
-// forgetUnread takes out of the book what is in flight where nothing could be
+// forgetUnread takes out of the store what is in flight where nothing could be
 // read: nobody knows how it goes on, and its slot is soon free.
 func (p *Present) forgetUnread() {
-	p.Book.Rotations = maps.Clone(p.Book.Rotations)
-	p.Book.Fleet.Slots = maps.Clone(p.Book.Fleet.Slots)
-	for ref := range p.Book.Rotations {
+	p.Contents.Rotations = maps.Clone(p.Contents.Rotations)
+	p.Contents.Fleet.Slots = maps.Clone(p.Contents.Fleet.Slots)
+	for ref := range p.Contents.Rotations {
 		unread := slices.ContainsFunc(p.Unread, func(u fleet.Unread) bool { return u.Covers(ref) })
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
-			delete(p.Book.Rotations, ref)
-			delete(p.Book.Fleet.Slots, ref.String())
+			delete(p.Contents.Rotations, ref)
+			delete(p.Contents.Fleet.Slots, ref.String())
 			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"})
 		}
 	}
@@ -86,7 +86,7 @@ func (p *Present) readHistory(ctx context.Context, store state.Store) error {
 		return nil
 	}
 	for _, seen := range p.Clusters {
-		if _, onRecord := p.Book.Rotations[seen.Ref]; onRecord || len(fleet.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
+		if _, onRecord := p.Contents.Rotations[seen.Ref]; onRecord || len(fleet.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
 			continue
 		}
 		records, err := store.History(ctx, seen.Ref)
@@ -112,10 +112,10 @@ func (p *Present) World(seed int64, now time.Time) (*gkesim.World, error) {
 	return w, nil
 }
 
-// midway is how far a cluster has come, by the book and by GKE's operations.
+// midway is how far a cluster has come, by the store and by GKE's operations.
 func (p *Present) midway(seen gke.Seen) gkesim.Midway {
 	m := gkesim.Midway{Operations: seen.Operations}
-	r, ok := p.Book.Rotations[seen.Ref]
+	r, ok := p.Contents.Rotations[seen.Ref]
 	if !ok {
 		return m
 	}

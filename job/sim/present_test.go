@@ -62,14 +62,14 @@ func step(t *testing.T, g *Game, h int) []string {
 	return out
 }
 
-// present is the game's fleet and book as they are.
+// present is the game's fleet and store as they are.
 func present(t *testing.T, g *Game) *Present {
 	t.Helper()
-	book, err := g.Store.Book(context.Background())
+	contents, err := g.Store.Contents(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Read(context.Background(), gke.Over(g.World.Direct(), gke.NoRetry()), g.Store, book, g.Policy.Projects)
+	p, err := Read(context.Background(), gke.Over(g.World.Direct(), gke.NoRetry()), g.Store, contents, g.Policy.Projects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestForecastGoesOn(t *testing.T) {
 	for _, hours := range goOnFrom {
 		g := sampleGame(t, hours)
 		p := present(t, g)
-		for _, r := range p.Book.Rotations {
+		for _, r := range p.Contents.Rotations {
 			phases[r.Phase] = true
 		}
 		from := gkesim.SampleStart.Add(time.Duration(hours) * time.Hour)
@@ -94,7 +94,7 @@ func TestForecastGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		var foreseen, played []string
-		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: from, Days: days, Every: time.Hour, Seed: 1, Book: p.Book, History: p.History}, nil)
+		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: from, Days: days, Every: time.Hour, Seed: 1, Contents: p.Contents, History: p.History}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestForecastGoesOn(t *testing.T) {
 	}
 }
 
-// TestForecastChangesNothing: neither book nor GKE.
+// TestForecastChangesNothing: neither store nor GKE.
 func TestForecastChangesNothing(t *testing.T) {
 	g := sampleGame(t, 6)
 	before, sent := present(t, g), len(g.World.Journal())
@@ -130,12 +130,12 @@ func TestForecastChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10, Every: time.Hour, Book: before.Book}, nil); err != nil {
+	if _, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10, Every: time.Hour, Contents: before.Contents}, nil); err != nil {
 		t.Fatal(err)
 	}
 	after := present(t, g)
-	if len(g.World.Journal()) != sent || after.Book.Fleet.Version != before.Book.Fleet.Version || len(after.Book.Rotations) != len(before.Book.Rotations) {
-		t.Error("a forecast has changed the fleet or the book that it began with")
+	if len(g.World.Journal()) != sent || after.Contents.Fleet.Version != before.Contents.Fleet.Version || len(after.Contents.Rotations) != len(before.Contents.Rotations) {
+		t.Error("a forecast has changed the fleet or the store that it began with")
 	}
 }
 
@@ -151,17 +151,17 @@ var errLame = errors.New("permission denied")
 // is left out with its slot; when nothing can be read, there is no forecast.
 func TestForecastOfUnread(t *testing.T) {
 	g := sampleGame(t, 6)
-	book, err := g.Store.Book(context.Background())
+	contents, err := g.Store.Contents(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	cloud := gke.Over(lame{g.World.Direct(), "shop-prod"}, gke.NoRetry())
-	p, err := Read(context.Background(), cloud, g.Store, book, g.Policy.Projects)
+	p, err := Read(context.Background(), cloud, g.Store, contents, g.Policy.Projects)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Book.Rotations) >= len(book.Rotations) || len(p.Book.Fleet.Slots) >= len(book.Fleet.Slots) {
-		t.Errorf("%d of %d rotations and %d of %d slots are left", len(p.Book.Rotations), len(book.Rotations), len(p.Book.Fleet.Slots), len(book.Fleet.Slots))
+	if len(p.Contents.Rotations) >= len(contents.Rotations) || len(p.Contents.Fleet.Slots) >= len(contents.Fleet.Slots) {
+		t.Errorf("%d of %d rotations and %d of %d slots are left", len(p.Contents.Rotations), len(contents.Rotations), len(p.Contents.Fleet.Slots), len(contents.Fleet.Slots))
 	}
 	told := ""
 	for _, u := range p.Unread {
@@ -170,7 +170,7 @@ func TestForecastOfUnread(t *testing.T) {
 	if !strings.Contains(told, errLame.Error()) || !strings.Contains(told, "catalog is in flight and could not be read") {
 		t.Errorf("told: %s", told)
 	}
-	if _, err := Read(context.Background(), cloud, state.NewMemory(false), record.Book{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
+	if _, err := Read(context.Background(), cloud, state.NewMemory(false), record.Contents{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
 		t.Errorf("nothing could be read, and yet: %v", err)
 	}
 }
@@ -221,11 +221,11 @@ func TestUnreadRegion(t *testing.T) {
 	regional := fleet.Ref{Project: "p", Location: "us-east1", Name: "regional"}
 	other := fleet.Ref{Project: "p", Location: "europe-west10", Name: "other"}
 	p := Present{
-		Unread: []fleet.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
-		Book:   record.Book{Rotations: map[fleet.Ref]record.Rotation{zonal: {}, regional: {}, other: {}}},
+		Unread:   []fleet.Unread{{Project: "p", Location: "europe-west1"}, {Project: "p", Location: "us-east1-c"}},
+		Contents: record.Contents{Rotations: map[fleet.Ref]record.Rotation{zonal: {}, regional: {}, other: {}}},
 	}
 	p.forgetUnread()
-	if _, there := p.Book.Rotations[other]; len(p.Book.Rotations) != 1 || !there {
-		t.Errorf("on record stay %v, want %s alone", p.Book.Rotations, other)
+	if _, there := p.Contents.Rotations[other]; len(p.Contents.Rotations) != 1 || !there {
+		t.Errorf("on record stay %v, want %s alone", p.Contents.Rotations, other)
 	}
 }

@@ -20,7 +20,7 @@ type rotations struct {
 
 func newRotations(s Setup) *rotations {
 	t := &rotations{from: s.From, all: map[string]*Turn{}}
-	for _, r := range s.Book.Rotations {
+	for _, r := range s.Contents.Rotations {
 		t.of(r).Before = true
 	}
 	return t
@@ -33,7 +33,7 @@ func (t *rotations) of(r record.Rotation) *Turn {
 		x = &Turn{Cluster: r.Cluster, Attempt: r.AttemptID, No: r.AttemptNo, OldCA: r.Baseline.CA, Due: r.DueAt}
 		t.all[r.AttemptID] = x
 	}
-	x.Wave, x.Watched, x.Emergency, x.Urgent = r.Wave, !r.Carry, r.Emergency, r.Urgent
+	x.Wave, x.Watched, x.Emergency, x.Compromised = r.Wave, !r.Managed, r.Emergency, r.Compromised
 	x.Start, x.HandedOver, x.NodesDone = r.StartedAt(), r.HandedOverAt, r.Entered(record.UpdatingClients)
 	if at := r.Entered(record.Starting); !at.IsZero() {
 		x.Start = at

@@ -67,7 +67,7 @@ func newScheduler(s Setup) (*scheduler, error) {
 	}
 	c.story.sparse = true
 	var err error
-	if c.store, err = state.MemoryOf(s.Book, s.History); err != nil {
+	if c.store, err = state.MemoryOf(s.Contents, s.History); err != nil {
 		return nil, err
 	}
 	for _, project := range s.World.Projects() {
@@ -166,12 +166,12 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 	if err := c.refresh(); err != nil {
 		return err
 	}
-	book, err := c.store.Book(ctx)
+	contents, err := c.store.Contents(ctx)
 	if err != nil {
 		return err
 	}
 	first, end := c.runs == 0, now.Add(c.Every).After(c.story.To)
-	if !c.choose(book, first || end) {
+	if !c.choose(contents, first || end) {
 		c.skipped++
 		return nil
 	}
@@ -207,19 +207,19 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 //
 //   - idle ones with nothing to do, until time can change that;
 //   - due ones that wait for a calendar or a person of their own, likewise;
-//   - due ones for which the book has no slot, or all starts are shut: a slot
+//   - due ones for which the store has no slot, or all starts are closed: a slot
 //     is only freed by a run, and the next one sees it;
 //
 // but none of the last two on which a later wave may wait. What GKE shows
 // anew is always seen, and what is in flight in every run that is made.
-func (c *scheduler) choose(book record.Book, all bool) bool {
-	c.room = policy.Vacancy(c.Policy, book.Fleet)
+func (c *scheduler) choose(contents record.Contents, all bool) bool {
+	c.room = policy.FreeSlots(c.Policy, contents.Fleet)
 	full := !c.room(fleet.Ref{}).Open && !slices.ContainsFunc(c.rows, func(x *row) bool {
 		return c.presses(x) && !c.now.Before(x.until)
 	})
 	awake := all
 	for _, x := range c.rows {
-		r, inFlight := book.Rotations[x.cluster.Ref]
+		r, inFlight := contents.Rotations[x.cluster.Ref]
 		switch ripe := !c.now.Before(x.until); {
 		case inFlight:
 			awake = awake || x.changed || !c.rests(x, r)
@@ -249,14 +249,14 @@ func (c *scheduler) choose(book record.Book, all bool) bool {
 // presses: for emergencies and compromises other limits hold.
 func (c *scheduler) presses(x *row) bool {
 	ca := x.cluster.Bundle.Oldest()
-	return x.d.Urgent || ca.Fingerprint != "" && !c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
+	return x.d.Compromised || ca.Fingerprint != "" && !c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
 }
 
 // rests says that for a rotation in flight nothing happens by itself: no time
 // has come, nothing is counted, no slot is given back for being blocked.
 func (c *scheduler) rests(x *row, r record.Rotation) bool {
 	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
-	waits := x.d.Action == policy.Wait || x.d.Action == policy.People
+	waits := x.d.Action == policy.Wait || x.d.Action == policy.NeedsAction
 	return x.planned && x.d.Phase != "" && !x.d.Write && waits &&
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
 }
@@ -273,11 +273,11 @@ func (c *scheduler) remember(x *row, d policy.Decision) {
 		x.held, x.waits = Wait{}, nil
 	}
 	x.planned, x.d, x.until = true, d, d.NextChange
-	ownShut := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool {
+	ownClosed := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool {
 		return !v.Open && !v.Lifted && !ofFleet(v.Gate)
 	})
 	switch {
-	case waiting(d) && d.Phase == "" && !ownShut:
+	case waiting(d) && d.Phase == "" && !ownClosed:
 		x.until = c.now // what others do may let it go
 	case x.until.IsZero():
 		x.until = c.story.To.Add(c.Every)
@@ -302,7 +302,7 @@ func (c *scheduler) holdUp(x *row) {
 	x.held, x.since = now, c.now
 }
 
-// lastToOpen is what an idle cluster waits for: of several shut gates the one that
+// lastToOpen is what an idle cluster waits for: of several closed gates the one that
 // opens last, before all one that no time opens. In flight there is one reason.
 func lastToOpen(d policy.Decision) Wait {
 	w := Wait{Gate: gateOf(d), Reason: d.Reason, Message: d.Message}

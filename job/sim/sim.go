@@ -28,10 +28,10 @@ type Setup struct {
 	Every  time.Duration
 	Seed   int64
 	Log    *slog.Logger // nil: none
-	// Book and History are what a forecast begins with; a simulation begins
+	// Store and History are what a forecast begins with; a simulation begins
 	// without.
-	Book    record.Book
-	History []record.Record
+	Contents record.Contents
+	History  []record.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
 	Faults []string
 	// Ahead is how long before a start or completion those in the pass's world
@@ -84,10 +84,10 @@ type Game struct {
 	close []func() error
 }
 
-// NewGame sets up the simulated GKE behind Google's own client, and a book of
+// NewGame sets up the simulated GKE behind Google's own client, and a store of
 // its own in memory.
 func NewGame(ctx context.Context, s Setup) (*Game, error) {
-	// A run that is cut leaves in the book what it wrote, and nothing else.
+	// A run that is cut leaves in the store what it wrote, and nothing else.
 	g := &Game{Setup: s, Store: state.NewMemory(true), now: s.From}
 	opts, stop, err := s.World.Connect()
 	if err != nil {

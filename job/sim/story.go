@@ -23,7 +23,7 @@ const (
 	InFlight    Outcome = "in-flight"
 	Waiting     Outcome = "waiting"
 	NotDue      Outcome = "not-due"
-	NeedsPeople Outcome = "needs-people"
+	NeedsAction Outcome = "needs-action"
 	Unreadable  Outcome = "unreadable"
 )
 
@@ -89,7 +89,7 @@ type recorder struct {
 	byCluster map[fleet.Ref]*Chapter
 	// noted counts the transitions already noted, by attempt.
 	noted map[string]int
-	// open are the attempts that the book held when last seen.
+	// open are the attempts that the store held when last seen.
 	open map[fleet.Ref]record.Rotation
 	// sparse: runs are left out, so somebody else counts the waiting.
 	sparse bool
@@ -128,26 +128,26 @@ func (t *recorder) add(res pass.Result) {
 	}
 }
 
-// recall takes in what the book held when the run began: the state that the
+// recall takes in what the store held when the run began: the state that the
 // runs before left, also when their answer was lost.
 func (t *recorder) recall(res pass.Result) {
-	book := res.Fleet.Book
+	contents := res.Fleet.Contents
 	slots := 0
-	for _, s := range book.Fleet.Slots {
-		if !s.Emergency && !s.Urgent {
+	for _, s := range contents.Fleet.Slots {
+		if !s.Emergency && !s.Compromised {
 			slots++
 		}
 	}
 	t.MostSlots = max(t.MostSlots, slots)
-	t.MostInFlight = max(t.MostInFlight, len(book.Rotations))
+	t.MostInFlight = max(t.MostInFlight, len(contents.Rotations))
 	for ref := range t.open {
 		c := t.byCluster[ref]
-		if _, still := book.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
+		if _, still := contents.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
 			t.end(c, record.Completed, reason.Verified, fact.Say(reason.Verified.Info().Sentence), res.At)
 		}
 	}
-	t.open = book.Rotations
-	for ref, r := range book.Rotations {
+	t.open = contents.Rotations
+	for ref, r := range contents.Rotations {
 		if c := t.byCluster[ref]; c != nil {
 			t.note(c, r, policy.Decision{}, nil)
 		}
@@ -237,7 +237,7 @@ func (t *recorder) waits(c *Chapter, d policy.Decision, at time.Time) {
 
 // waiting: it is due, and nothing is done about it now.
 func waiting(d policy.Decision) bool {
-	return d.Due.Is && (d.Action == policy.Wait || d.Action == policy.People)
+	return d.Due.Is && (d.Action == policy.Wait || d.Action == policy.NeedsAction)
 }
 
 // gateOf is the gate that a decision waits for; its reason, when it is none.
@@ -264,16 +264,16 @@ func withWait(list []Wait, w Wait) []Wait {
 
 func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 	switch {
-	case c.Phase != "" && d.Action == policy.People:
-		return NeedsPeople
+	case c.Phase != "" && d.Action == policy.NeedsAction:
+		return NeedsAction
 	case c.Phase != "":
 		return InFlight
 	case !c.Closed.IsZero() && (!d.Due.Is || d.Phase != ""):
 		return Verified
 	case d.Reason == reason.CAUnreadable:
 		return Unreadable
-	case d.Action == policy.People:
-		return NeedsPeople
+	case d.Action == policy.NeedsAction:
+		return NeedsAction
 	case d.Action == policy.None:
 		return NotDue
 	}

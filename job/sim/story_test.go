@@ -33,7 +33,7 @@ func playWith(t *testing.T, days int, seed int64, faults []string, each func(pas
 	}
 	p := &policy.Policy{
 		Env: "sim", Projects: w.Projects(), RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
 		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -115,21 +115,21 @@ func TestStoryEndsEarly(t *testing.T) {
 			t.Errorf("%s in flight, phase %q, closed %v", c.Cluster, c.Phase, c.Closed)
 		}
 	}
-	if count[InFlight] == 0 || count[Waiting] == 0 || count[NotDue] == 0 || count[NeedsPeople] == 0 || count[Verified] > 0 {
+	if count[InFlight] == 0 || count[Waiting] == 0 || count[NotDue] == 0 || count[NeedsAction] == 0 || count[Verified] > 0 {
 		t.Errorf("after one day: %v", count)
 	}
 }
 
 // result is one run that saw one cluster.
-func result(at time.Time, d policy.Decision, book map[fleet.Ref]record.Rotation, done ...pass.Done) pass.Result {
+func result(at time.Time, d policy.Decision, contents map[fleet.Ref]record.Rotation, done ...pass.Done) pass.Result {
 	return pass.Result{
 		At:    at,
-		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Book: record.Book{Known: true, Rotations: book}}, Decisions: []policy.Decision{d}, Done: done,
+		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Contents: record.Contents{Known: true, Rotations: contents}}, Decisions: []policy.Decision{d}, Done: done,
 	}
 }
 
 // TestLostAnswers: what was stored although the answer was lost is told from
-// the book, once; what was not stored is not told.
+// the store, once; what was not stored is not told.
 func TestLostAnswers(t *testing.T) {
 	from := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
@@ -146,11 +146,11 @@ func TestLostAnswers(t *testing.T) {
 	if len(tell.Changes) != 0 {
 		t.Errorf("told what may not be stored: %+v", tell.Changes)
 	}
-	book := map[fleet.Ref]record.Rotation{ref: r}
+	contents := map[fleet.Ref]record.Rotation{ref: r}
 	waiting := after
 	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, record.Starting, reason.StartRuns
-	tell.add(result(from.Add(time.Hour), waiting, book))
-	tell.add(result(from.Add(2*time.Hour), waiting, book))
+	tell.add(result(from.Add(time.Hour), waiting, contents))
+	tell.add(result(from.Add(2*time.Hour), waiting, contents))
 	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || len(tell.Changes[0].Message) == 0 {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}

@@ -17,7 +17,7 @@ type Basis struct {
 	// Fleet is the file that was played; "" is the real fleet.
 	Fleet string
 	// NoBook: there was none, so holds, approvals and waves began empty.
-	NoBook bool
+	NoStore bool
 	// Approved: it was played as if people approved at once.
 	Approved bool
 }
@@ -29,7 +29,7 @@ type Forecast struct {
 	Every     string         `json:"every"`
 	Seed      int64          `json:"seed"`
 	Fleet     string         `json:"fleet,omitempty"` // the file; absent: the real one
-	Book      bool           `json:"book"`            // it goes on from a book
+	Contents  bool           `json:"store"`           // it goes on from a store
 	Approved  bool           `json:"approved"`        // as if people approved at once
 	Runs      int            `json:"runs"`
 	LeftOut   int            `json:"leftOut"` // runs of which nothing could come
@@ -57,27 +57,27 @@ type Peak struct {
 
 // Turn is one rotation; a time is null when that does not happen before the end.
 type Turn struct {
-	Cluster    string          `json:"cluster"`
-	Wave       string          `json:"wave"`
-	Attempt    int             `json:"attempt"`
-	OldCA      *fleet.CA       `json:"oldCA"`
-	InFlight   bool            `json:"inFlight"` // when the forecast began
-	Watched    bool            `json:"watched"`
-	Emergency  bool            `json:"emergency"`
-	Urgent     bool            `json:"urgent"`
-	Due        Time            `json:"due"`
-	Deadline   Time            `json:"deadline"`
-	Late       bool            `json:"late"`
-	Start      Time            `json:"start"`
-	HandedOver Time            `json:"handedOver"`
-	NodesDone  Time            `json:"nodesDone"`
-	ClientsBy  Time            `json:"clientsBy"` // the soak ends
-	Completion Time            `json:"completion"`
-	Verified   Time            `json:"verified"`
-	ClosedAs   record.ClosedAs `json:"closedAs"`
-	Phase      record.Phase    `json:"phase"` // at the end; "" when it is closed
-	Reason     reason.Code     `json:"reason"`
-	Message    string          `json:"message"`
+	Cluster     string          `json:"cluster"`
+	Wave        string          `json:"wave"`
+	Attempt     int             `json:"attempt"`
+	OldCA       *fleet.CA       `json:"oldCA"`
+	InFlight    bool            `json:"inFlight"` // when the forecast began
+	Watched     bool            `json:"watched"`
+	Emergency   bool            `json:"emergency"`
+	Compromised bool            `json:"compromised"`
+	Due         Time            `json:"due"`
+	Deadline    Time            `json:"deadline"`
+	Late        bool            `json:"late"`
+	Start       Time            `json:"start"`
+	HandedOver  Time            `json:"handedOver"`
+	NodesDone   Time            `json:"nodesDone"`
+	ClientsBy   Time            `json:"clientsBy"` // the soak ends
+	Completion  Time            `json:"completion"`
+	Verified    Time            `json:"verified"`
+	ClosedAs    record.ClosedAs `json:"closedAs"`
+	Phase       record.Phase    `json:"phase"` // at the end; "" when it is closed
+	Reason      reason.Code     `json:"reason"`
+	Message     string          `json:"message"`
 }
 
 // Left is a cluster that is due and not rotated at the end.
@@ -164,7 +164,7 @@ type Change[T any] struct {
 func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
 	out := Forecast{
 		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
-		Book:     !b.NoBook,
+		Contents: !b.NoStore,
 		Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
 		Peak: Peak{f.Peak, Time{f.PeakAt}, f.MostSlots, p.MaxActive}, Late: f.Late, Overdue: f.Overdue,
 		Rotations: turnsOf(f.Turns), Left: []Left{}, Clusters: []Foreseen{}, Days: daysOf(f.Days),
@@ -218,7 +218,7 @@ func turnsOf(turns []sim.Turn) []Turn {
 		out = append(out, Turn{
 			Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA),
 			InFlight: t.Before, Watched: t.Watched,
-			Emergency: t.Emergency, Urgent: t.Urgent, Due: Time{t.Due}, Deadline: Time{t.Deadline},
+			Emergency: t.Emergency, Compromised: t.Compromised, Due: Time{t.Due}, Deadline: Time{t.Deadline},
 			Late: t.Late(), Start: Time{t.Start},
 			HandedOver: Time{t.HandedOver}, NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds},
 			Completion: Time{t.Completed},

@@ -56,10 +56,10 @@ func whichClusters(p *policy.Policy, mode string) []string {
 	case "observe":
 		lines = append(lines, "MODE=observe: nothing is ever sent to GKE; the rotator only reports.")
 	case "act":
-		lines = append(lines, "MODE=act: rotations are started, carried and completed.")
+		lines = append(lines, "MODE=act: rotations are started, managed and completed.")
 	}
-	if p.Adopt == policy.AdoptCarry {
-		return append(lines, "Rotations that somebody else started are carried to their end (ADOPT=carry).")
+	if p.Adopt == policy.AdoptManage {
+		return append(lines, "Rotations that somebody else started are managed to their end (ADOPT=manage).")
 	}
 	return append(lines, "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.")
 }
@@ -74,9 +74,9 @@ func whenDue(p *policy.Policy) []string {
 	if !p.RotateIssuedBefore.IsZero() {
 		lines = append(lines, "Or when it was issued before "+dateOr(p.RotateIssuedBefore)+" (ROTATE_ISSUED_BEFORE).")
 	}
-	if p.Urgent != nil {
-		lines = append(lines, fmt.Sprintf("Of those, %s are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_URGENT=%s.",
-			p.Urgent, p.UrgentMaxActive, fleet.Days(p.SoakUrgent)))
+	if p.Compromised != nil {
+		lines = append(lines, fmt.Sprintf("Of those, %s are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_COMPROMISED=%s.",
+			p.Compromised, p.CompromisedMaxActive, fleet.Days(p.SoakCompromised)))
 	}
 	return append(lines, fmt.Sprintf("Within %s of expiry it is an emergency: whatever would make it miss GKE's last resort (30d before expiry) is not awaited, at most %d at once.",
 		fleet.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive))
@@ -138,13 +138,13 @@ func aboutPeople(p *policy.Policy) []string {
 	default:
 		lines = append(lines, "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.")
 	}
-	switch p.Steer {
-	case policy.SteerBoth:
-		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (STEER=both).")
-	case policy.SteerOff:
-		lines = append(lines, "Labels on clusters do not steer (STEER=off).")
+	switch p.OwnerLabels {
+	case policy.OwnerLabelsBoth:
+		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).")
+	case policy.OwnerLabelsOff:
+		lines = append(lines, "Labels on clusters do not steer (OWNER_LABELS=off).")
 	default:
-		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (STEER=hold).")
+		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).")
 	}
 	return append(lines, "People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
 		"A rotation that stays in a phase "+fleet.Days(p.StuckAfter)+" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
@@ -175,8 +175,8 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 	if p.Soak > 3*24*time.Hour {
 		out = append(out, "SOAK="+fleet.Days(p.Soak)+" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit.")
 	}
-	if p.Urgent != nil && p.RotateIssuedBefore.IsZero() {
-		out = append(out, "URGENT without ROTATE_ISSUED_BEFORE does nothing.")
+	if p.Compromised != nil && p.RotateIssuedBefore.IsZero() {
+		out = append(out, "COMPROMISED without ROTATE_ISSUED_BEFORE does nothing.")
 	}
 	return harmless(out)
 }

@@ -22,7 +22,7 @@ type Plan struct {
 	Unread   []fleet.Unread `json:"unread"`
 	Lease    *pass.Holder   `json:"lease"` // the run at work; null: none
 
-	Book record.Book `json:"-"`
+	Contents record.Contents `json:"-"`
 
 	result pass.Result
 	policy *policy.Policy
@@ -81,12 +81,12 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 
 // PlanAfter is how a run left the fleet: what it did about a cluster counts more
 // than what it had planned. Finished are rotations that have ended. Done: what
-// was decided was also carried out; in observe mode, in the book alone.
+// was decided was also carried out; in observe mode, in the store alone.
 func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{},
 		Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
-		Book: res.Fleet.Book, result: res, policy: p,
+		Contents: res.Fleet.Contents, result: res, policy: p,
 	}
 	over := map[fleet.Ref]*record.Record{}
 	for i, rec := range finished {
@@ -103,7 +103,7 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done
 		if ok && was.Skipped == "" {
 			d = after(d, was.After)
 		}
-		c := clusterOf(d, res.Fleet.Book, res.At)
+		c := clusterOf(d, res.Fleet.Contents, res.At)
 		c.Skipped, c.Finished = was.Skipped, over[d.Cluster.Ref]
 		c.Stand = c.stand(done)
 		if d.Close == "" {
@@ -117,20 +117,20 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done
 
 // Waits are the clusters that wait for their start, the most pressing first; together
 // where several wait for the same: for one reason, told in the same words, until one
-// time, and none of them more urgent than the others.
+// time, and none of them more compromised than the others.
 func (p Plan) Waits() [][]Cluster {
 	const several = 3 // fewer need no more room by themselves
 	type same struct {
-		reason            reason.Code
-		message           string
-		opens             time.Time
-		on                string
-		others            int
-		urgent, emergency bool
+		reason                 reason.Code
+		message                string
+		opens                  time.Time
+		on                     string
+		others                 int
+		compromised, emergency bool
 	}
 	key := func(c Cluster) same {
 		d := c.Decision
-		k := same{d.Reason, d.Message.String(), c.Opens().UTC(), "", c.OtherGates(), d.Urgent, d.Emergency}
+		k := same{d.Reason, d.Message.String(), c.Opens().UTC(), "", c.OtherGates(), d.Compromised, d.Emergency}
 		if !c.OpensByTime() {
 			k.on = c.WaitsFor()
 		}
@@ -183,7 +183,7 @@ func after(planned, left policy.Decision) policy.Decision {
 	return left
 }
 
-func clusterOf(d policy.Decision, book record.Book, now time.Time) Cluster {
+func clusterOf(d policy.Decision, contents record.Contents, now time.Time) Cluster {
 	ca, often := d.Cluster.Bundle.Oldest(), d.OftenWithdrawn()
 	c := Cluster{
 		Cluster: d.Cluster.Ref.String(), CAIssued: Time{ca.Issued}, CAExpires: Time{ca.Expires},
@@ -192,7 +192,7 @@ func clusterOf(d policy.Decision, book record.Book, now time.Time) Cluster {
 		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
 		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange},
 		Wave: d.Wave, Emergency: d.Emergency,
-		Mismatches: listed(policy.Mismatches(d.Cluster, book, now)), Decision: d,
+		Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
 		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)

@@ -213,7 +213,7 @@ func Lanes(list []sim.Chapter, changes []sim.Change) []Lane {
 	var out []Lane
 	for _, c := range list {
 		own := steps[c.Cluster]
-		if len(own) == 0 && (c.Due.IsZero() || c.Outcome == sim.NeedsPeople) {
+		if len(own) == 0 && (c.Due.IsZero() || c.Outcome == sim.NeedsAction) {
 			continue
 		}
 		if !c.Due.IsZero() {

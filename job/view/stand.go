@@ -39,7 +39,7 @@ func (c *Cluster) stand(done bool) Stand {
 		return Waiting
 	case d.Close != "" && done && c.Skipped == "":
 		return c.ended()
-	case d.Action == policy.People || c.Trouble != "":
+	case d.Action == policy.NeedsAction || c.Trouble != "":
 		return NeedsAction
 	case d.Action.Sends() || d.Action == policy.Update && !done:
 		return DoNow
@@ -82,7 +82,7 @@ func trouble(r *record.Rotation, oftenWithdrawn fact.Text) reason.Code {
 func pressing(a, b Cluster) int {
 	rank := func(d policy.Decision) int {
 		switch {
-		case d.Urgent:
+		case d.Compromised:
 			return 0
 		case d.Emergency:
 			return 1
@@ -118,7 +118,7 @@ func (p Plan) In(s Stand) []Cluster {
 // Opens is when the last of the gates that bind may open; zero: nobody knows.
 func (c Cluster) Opens() time.Time {
 	var at time.Time
-	for _, v := range Shut(c.Decision.Gates) {
+	for _, v := range Closed(c.Decision.Gates) {
 		if v.OpensAt.After(at) {
 			at = v.OpensAt
 		}
@@ -128,7 +128,7 @@ func (c Cluster) Opens() time.Time {
 
 // OpensByTime says that of every gate that binds it is known when it may open.
 func (c Cluster) OpensByTime() bool {
-	for _, v := range Shut(c.Decision.Gates) {
+	for _, v := range Closed(c.Decision.Gates) {
 		if v.OpensAt.IsZero() {
 			return false
 		}
@@ -139,7 +139,7 @@ func (c Cluster) OpensByTime() bool {
 // OtherGates counts the gates that bind beside the one that is named.
 func (c Cluster) OtherGates() int {
 	n := 0
-	for _, v := range Shut(c.Decision.Gates) {
+	for _, v := range Closed(c.Decision.Gates) {
 		if v.Reason != c.Decision.Reason {
 			n++
 		}
@@ -150,7 +150,7 @@ func (c Cluster) OtherGates() int {
 // WaitsFor is on whom it waits when no time is known.
 func (c Cluster) WaitsFor() string {
 	on := c.Decision.Reason.Info().WaitsOn
-	for _, v := range Shut(c.Decision.Gates) {
+	for _, v := range Closed(c.Decision.Gates) {
 		if v.OpensAt.IsZero() {
 			on = cmp.Or(on, v.Reason.Info().WaitsOn)
 		}
@@ -171,8 +171,8 @@ func (c Cluster) GKECompletes() time.Time {
 	return known
 }
 
-// Shut are the gates that bind.
-func Shut(gates []policy.Verdict) []policy.Verdict {
+// Closed are the gates that bind.
+func Closed(gates []policy.Verdict) []policy.Verdict {
 	var out []policy.Verdict
 	for _, v := range gates {
 		if !v.Open && !v.Lifted {

@@ -14,11 +14,11 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Status is what the book holds.
+// Status is what the store holds.
 type Status struct {
 	Now       time.Time              `json:"now"`
 	Env       string                 `json:"env"`
-	Known     bool                   `json:"bookKnown"`
+	Known     bool                   `json:"storeKnown"`
 	LastRun   *record.RunNote        `json:"lastRun"`
 	Lease     *pass.Holder           `json:"lease"` // the run at work; null: none
 	Slots     map[string]record.Slot `json:"slots"`
@@ -30,8 +30,8 @@ type Status struct {
 	Blocked   map[string]reason.Code `json:"blocked"`
 	Waves     map[string]time.Time   `json:"waves"`
 
-	Policy Policy      `json:"-"`
-	Book   record.Book `json:"-"`
+	Policy   Policy          `json:"-"`
+	Contents record.Contents `json:"-"`
 }
 
 // Flight is a rotation in flight, by its record.
@@ -42,7 +42,7 @@ type Flight struct {
 	AttemptID      string               `json:"attemptId"`
 	Attempt        int                  `json:"attempt"`
 	Origin         record.Origin        `json:"origin"`
-	Carry          bool                 `json:"carry"`
+	Managed        bool                 `json:"managed"`
 	Reason         reason.Code          `json:"reason"`
 	Failed         string               `json:"failed"`
 	Stuck          bool                 `json:"stuck"`
@@ -68,7 +68,7 @@ type Hold struct {
 	Until   Time      `json:"until"`
 }
 
-// Idle is an idle cluster that waits for people, by what the book holds.
+// Idle is an idle cluster that waits for people, by what the store holds.
 type Idle struct {
 	Ref     fleet.Ref // zero: only its name is on record
 	Cluster string
@@ -89,20 +89,20 @@ type Story struct {
 	Requests []record.Request  `json:"requests"`
 	History  []record.Record   `json:"history"` // newest first
 
-	Ref    fleet.Ref      `json:"-"`
-	Policy *policy.Policy `json:"-"`
-	Book   record.Book    `json:"-"`
+	Ref      fleet.Ref       `json:"-"`
+	Policy   *policy.Policy  `json:"-"`
+	Contents record.Contents `json:"-"`
 }
 
-// StatusOf is the status by the book; holder is the run at work, or nil.
-func StatusOf(book record.Book, holder *pass.Holder, now time.Time, p *policy.Policy) Status {
-	doc := book.Fleet
+// StatusOf is the status by the store; holder is the run at work, or nil.
+func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *policy.Policy) Status {
+	doc := contents.Fleet
 	s := Status{
-		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: book.Known, Lease: holder,
+		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
 		Slots: filled(doc.Slots), InFlight: []Flight{},
 		Holds: holdsOf(doc, fleet.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests),
 		Failures: listed(doc.Failures),
-		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Book: book,
+		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -110,7 +110,7 @@ func StatusOf(book record.Book, holder *pass.Holder, now time.Time, p *policy.Po
 	for wave, notes := range doc.Waves {
 		s.Waves[wave] = notes.Last()
 	}
-	for _, r := range book.Rotations {
+	for _, r := range contents.Rotations {
 		s.InFlight = append(s.InFlight, flightOf(r))
 	}
 	slices.SortFunc(s.InFlight, func(a, b Flight) int { return cmp.Compare(a.Cluster, b.Cluster) })
@@ -127,27 +127,27 @@ func filled[V any](m map[string]V) map[string]V {
 
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
 func StoryOf(
-	book record.Book, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy,
+	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy,
 ) Story {
 	s := Story{
-		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(book.Fleet, ref), Approved: []record.Approval{},
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref), Approved: []record.Approval{},
 		Requests: []record.Request{},
-		History:  listed(history), Ref: ref, Policy: p, Book: book,
+		History:  listed(history), Ref: ref, Policy: p, Contents: contents,
 	}
 	if d != nil {
-		c := clusterOf(*d, book, now)
+		c := clusterOf(*d, contents, now)
 		s.Decision = &c
 	}
-	if r, ok := book.Rotations[ref]; ok {
+	if r, ok := contents.Rotations[ref]; ok {
 		f := flightOf(r)
 		s.InFlight, s.Rotation = &f, &r
 	}
-	for _, a := range book.Fleet.Approvals {
+	for _, a := range contents.Fleet.Approvals {
 		if a.Cluster == ref {
 			s.Approved = append(s.Approved, a)
 		}
 	}
-	for _, q := range book.Fleet.Requests {
+	for _, q := range contents.Fleet.Requests {
 		if q.Cluster == ref {
 			s.Requests = append(s.Requests, q)
 		}
@@ -159,7 +159,7 @@ func flightOf(r record.Rotation) Flight {
 	f := Flight{
 		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID,
 		Attempt: r.AttemptNo,
-		Origin:  r.Origin, Carry: r.Carry, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
+		Origin:  r.Origin, Managed: r.Managed, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
 		Emergency: r.Emergency, Wave: r.Wave,
 		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt},
 		GKECompletesAt: Time{GKECompletes(r)},
@@ -210,12 +210,12 @@ func (s Story) CompletionAhead() Ahead {
 	d := c.Decision
 	if r.Phase == record.UpdatingClients && len(d.Gates) > 0 {
 		a := Ahead{Known: true, Asked: true, From: c.Opens()}
-		for _, v := range Shut(d.Gates) {
+		for _, v := range Closed(d.Gates) {
 			a.Gates = append(a.Gates, v.Gate)
 		}
 		return a
 	}
-	if r.HandedOverAt.IsZero() || r.Emergency || r.Urgent || d.Emergency || d.Urgent {
+	if r.HandedOverAt.IsZero() || r.Emergency || r.Compromised || d.Emergency || d.Compromised {
 		return Ahead{}
 	}
 	at, own := policy.CompletionAhead(p, d.Cluster, r, s.Now)
@@ -245,10 +245,10 @@ func (f Flight) HasClients() bool { return !f.HandedOverAt.IsZero() && f.Phase !
 
 // Failed are failures that nobody has acknowledged, of attempts that are closed:
 // those in flight stand for themselves.
-func Failed(book record.Book) []Idle {
+func Failed(contents record.Contents) []Idle {
 	var out []Idle
-	for _, f := range book.Fleet.Failures {
-		if r, ok := book.Rotations[f.Cluster]; !ok || r.AttemptID != f.Attempt {
+	for _, f := range contents.Fleet.Failures {
+		if r, ok := contents.Rotations[f.Cluster]; !ok || r.AttemptID != f.Attempt {
 			out = append(out, Idle{Ref: f.Cluster, Cluster: f.Cluster.String(), Why: f.What, Since: f.At})
 		}
 	}
@@ -281,14 +281,14 @@ func BreakerOpen(doc record.FleetDoc, maxFailed int) int {
 	return 0
 }
 
-// Whose says who started a rotation that is not ours, and who carries it; "" of
+// Whose says who started a rotation that is not ours, and who manages it; "" of
 // our own.
 func Whose(r record.Rotation) string {
 	switch {
 	case r.Origin != record.Foreign:
 		return ""
-	case r.Carry:
-		return "started by somebody else, carried by us"
+	case r.Managed:
+		return "started by somebody else, managed by us"
 	}
 	return "started by somebody else, watched"
 }

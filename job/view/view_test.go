@@ -34,9 +34,9 @@ func TestStand(t *testing.T) {
 		{d: policy.Decision{Action: policy.Start, Reason: reason.IsDue}, plan: DoNow, after: DoNow},
 		{d: policy.Decision{Action: policy.Wait, Reason: reason.WindowClosed}, plan: Waiting, after: Waiting},
 		{d: policy.Decision{Action: policy.Wait, Reason: reason.WindowClosed, Phase: record.RecreatingNodes}, plan: InFlight, after: InFlight},
-		{d: policy.Decision{Action: policy.People, Reason: reason.CAExpired}, plan: NeedsAction, after: NeedsAction},
-		// What opened the breaker needs people, and what waits behind it does not.
-		{d: policy.Decision{Action: policy.People, Reason: reason.BreakerOpen}, plan: Waiting, after: Waiting},
+		{d: policy.Decision{Action: policy.NeedsAction, Reason: reason.CAExpired}, plan: NeedsAction, after: NeedsAction},
+		// What opened the breaker needs action, and what waits behind it does not.
+		{d: policy.Decision{Action: policy.NeedsAction, Reason: reason.BreakerOpen}, plan: Waiting, after: Waiting},
 		{d: policy.Decision{Action: policy.Update, Reason: reason.BothCAs, Phase: record.RecreatingNodes}, plan: DoNow, after: InFlight},
 		{d: policy.Decision{Action: policy.Update, Reason: reason.Verified, Close: record.Completed}, plan: DoNow, after: Rotated},
 		{d: policy.Decision{Action: policy.Wait, Reason: reason.BackingOff, Tried: often}, plan: NeedsAction, after: NeedsAction, needs: reason.CallWithdrawn},
@@ -60,10 +60,10 @@ func TestIn(t *testing.T) {
 		}
 		return d
 	}
-	urgent, emergency, idle, next := due("u", 90, 0), due("e", 80, 0), due("i", 0, 9), due("n", 0, 8)
-	urgent.Urgent, emergency.Emergency = true, true
+	compromised, emergency, idle, next := due("u", 90, 0), due("e", 80, 0), due("i", 0, 9), due("n", 0, 8)
+	compromised.Compromised, emergency.Emergency = true, true
 	idle.Reason, next.Reason = reason.NotDue, reason.NotDue
-	p := PlanOf(pass.Result{At: now, Decisions: []policy.Decision{due("none", 0, 0), due("b", 20, 0), due("a", 20, 0), due("first", 10, 0), emergency, urgent, idle, next}}, &policy.Policy{})
+	p := PlanOf(pass.Result{At: now, Decisions: []policy.Decision{due("none", 0, 0), due("b", 20, 0), due("a", 20, 0), due("first", 10, 0), emergency, compromised, idle, next}}, &policy.Policy{})
 	var got []string
 	for _, c := range slices.Concat(p.In(Waiting), p.In(NotDue)) {
 		got = append(got, c.Decision.Cluster.Ref.Name)
@@ -76,7 +76,7 @@ func TestIn(t *testing.T) {
 // TestOpens: of several gates that bind the last counts, and who ends one that no
 // time opens.
 func TestOpens(t *testing.T) {
-	shut := func(r reason.Code, at time.Time) policy.Verdict { return policy.Verdict{Reason: r, OpensAt: at} }
+	closedBy := func(r reason.Code, at time.Time) policy.Verdict { return policy.Verdict{Reason: r, OpensAt: at} }
 	for _, tt := range []struct {
 		gates  []policy.Verdict
 		opens  time.Time
@@ -85,9 +85,9 @@ func TestOpens(t *testing.T) {
 		on     string
 	}{
 		{nil, time.Time{}, true, 0, "open end"},
-		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.Frozen, in(9)), {Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, "open end"},
-		{[]policy.Verdict{shut(reason.WindowClosed, in(5)), shut(reason.BudgetFleet, time.Time{})}, in(5), false, 1, "on the next runs"},
-		{[]policy.Verdict{shut(reason.ApprovalNeeded, time.Time{})}, time.Time{}, false, 1, "on people"},
+		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.Frozen, in(9)), {Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, "open end"},
+		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.BudgetFleet, time.Time{})}, in(5), false, 1, "on the next runs"},
+		{[]policy.Verdict{closedBy(reason.ApprovalNeeded, time.Time{})}, time.Time{}, false, 1, "on people"},
 	} {
 		c := Cluster{Decision: policy.Decision{Reason: reason.WindowClosed, Gates: tt.gates}}
 		if !c.Opens().Equal(tt.opens) || c.OpensByTime() != tt.known || c.OtherGates() != tt.others || c.WaitsFor() != tt.on {
@@ -96,17 +96,17 @@ func TestOpens(t *testing.T) {
 	}
 }
 
-// TestBookAndPlanAgree: a rotation needs people by its record for the reason for
+// TestBookAndPlanAgree: a rotation needs action by its record for the reason for
 // which its decision does.
-func TestBookAndPlanAgree(t *testing.T) {
+func TestStoreAndPlanAgree(t *testing.T) {
 	for _, r := range []record.Rotation{
 		{Cluster: ref("c"), Phase: record.RecreatingNodes, Failed: string(reason.PoolFailed)}, {Cluster: ref("c"), Phase: record.RecreatingNodes, Stuck: true},
 		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2}, {Cluster: ref("c"), Phase: record.UpdatingClients},
 		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2, Stuck: true, Failed: string(reason.PoolFailed)},
 	} {
-		book := record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}}
+		contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}}
 		d := policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: r.Phase, Rotation: &r, Message: fact.Say("m")}
-		f, c := StatusOf(book, nil, now, &policy.Policy{}).InFlight[0], PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &policy.Policy{}).Clusters[0]
+		f, c := StatusOf(contents, nil, now, &policy.Policy{}).InFlight[0], PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &policy.Policy{}).Clusters[0]
 		if f.Needs != c.Trouble || (f.Needs != "") != (c.Stand == NeedsAction) {
 			t.Errorf("%+v: %q by its record, %q and %s in the plan", r, f.Needs, c.Trouble, c.Stand)
 		}

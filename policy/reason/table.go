@@ -93,7 +93,7 @@ var table = map[Code]Info{
 		Next:     "Look at `rotator status`, then `rotator retry CLUSTER --by NAME --reason WHY` or `rotator close CLUSTER --by NAME --reason WHY`.",
 		WaitsOn:  OnPeople, ToldElsewhere: true, Standing: BehindOthers,
 	},
-	WaveShut: {
+	WaveClosed: {
 		Sentence: "An earlier wave is not verified yet, or its soak is not over.",
 		WaitsOn:  OnRuns, Blame: "WAVES, WAVE_SOAK",
 	},
@@ -198,7 +198,7 @@ var table = map[Code]Info{
 		Sentence: "Clients get SOAK to be updated.",
 		Explains: Always, Catches: IfAfterGKE,
 	},
-	CompleteWindowShut: {
+	CompleteWindowClosed: {
 		Sentence: "COMPLETE_WINDOW is closed: completion wants people awake.",
 		Explains: Always, Catches: IfAfterGKE,
 	},
@@ -267,7 +267,7 @@ var table = map[Code]Info{
 	},
 	ForeignRotation: {
 		Sentence: "Somebody else started a rotation.",
-		Next:     "`rotator adopt CLUSTER --by NAME --reason WHY` lets this tool carry it.",
+		Next:     "`rotator adopt CLUSTER --by NAME --reason WHY` lets this tool manage it.",
 		WaitsOn:  OnGKE,
 	},
 	AdoptedWatching: {
@@ -275,8 +275,8 @@ var table = map[Code]Info{
 		Next:     "`rotator adopt CLUSTER --by NAME --reason WHY`, or complete it by hand.",
 		WaitsOn:  OnPeople, Explains: Always, ToldElsewhere: true,
 	},
-	AdoptedCarrying: {
-		Sentence: "Somebody else started this rotation; we carry it to its end.",
+	AdoptedManaging: {
+		Sentence: "Somebody else started this rotation; we manage it to its end.",
 	},
 	ClusterGone: {
 		Sentence: "The cluster no longer exists.",

@@ -49,7 +49,7 @@ type Mismatch struct {
 
 // InsightRead is when Recommender last answered about the cluster's place;
 // zero: it has not, or there are more mismatches than are remembered.
-func (b Book) InsightRead(c fleet.Cluster) time.Time {
+func (b Contents) InsightRead(c fleet.Cluster) time.Time {
 	note := b.Fleet.InsightNote(c)
 	if !note.Answered || len(b.Fleet.Mismatches) >= MaxMismatches {
 		return time.Time{}

@@ -21,7 +21,7 @@ type Notice struct {
 	// Cluster is zero when the whole fleet is meant.
 	Cluster fleet.Ref `json:"cluster,omitzero"`
 	At      time.Time `json:"at"`
-	// Seq orders the notices of one write; the book orders the writes.
+	// Seq orders the notices of one write; the store orders the writes.
 	Seq     int64       `json:"seq,omitempty"`
 	Run     string      `json:"run"`
 	Phase   Phase       `json:"phase,omitempty"`

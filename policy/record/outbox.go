@@ -8,12 +8,12 @@ import (
 
 // Limits of what waits to be told.
 const (
-	// MaxAnnounced is the most that one run announces of what stands for a
+	// MaxStandingARun is the most that one run announces of what stands for a
 	// while; the next run announces the next ones.
-	MaxAnnounced = 50
-	// MaxTold is the most clusters of which is remembered what was announced.
+	MaxStandingARun = 50
+	// MaxStanding is the most clusters of which is remembered what was announced.
 	// Of more clusters nothing is announced: the log has them all.
-	MaxTold = 500
+	MaxStanding = 500
 	// MaxNotices is the most that wait for their receivers.
 	MaxNotices = 1000
 	// NoticeLasts is how long a notice waits for a receiver out of reach.
@@ -25,21 +25,21 @@ const (
 // Outbox is what is still to be told, in the order in which it was stored, and
 // what was announced of things that stand for a while.
 type Outbox struct {
-	Notices   []Notice
-	Announced Announced
+	Notices  []Notice
+	Standing Standing
 }
 
-// Announced is what was announced and still stands, by cluster; "" is the fleet.
+// Standing is what was announced and still stands, by cluster; "" is the fleet.
 // What a rotation goes through is told with the write that makes it true, and
 // needs no note; what only time makes true does.
-type Announced struct {
-	Told map[string][]string `json:"told,omitempty"`
+type Standing struct {
+	Sent map[string][]string `json:"told,omitempty"`
 
 	Version string `json:"-"`
 }
 
 // Same says whether both remember the same.
-func (m Announced) Same(o Announced) bool { return maps.EqualFunc(m.Told, o.Told, slices.Equal) }
+func (m Standing) Same(o Standing) bool { return maps.EqualFunc(m.Sent, o.Sent, slices.Equal) }
 
 // Drop says which of the waiting notices are given up, and why: the old ones,
 // and when too many wait, the oldest that ask nothing of people first.

@@ -29,9 +29,9 @@ type Origin string
 
 // The origins.
 const (
-	Ours    Origin = "ours"
-	Foreign Origin = "foreign" // somebody else started it: a person, CI, GKE
-	Claimed Origin = "claimed" // ours, but GKE accepted it after we had given up
+	Ours      Origin = "ours"
+	Foreign   Origin = "foreign"   // somebody else started it: a person, CI, GKE
+	Reclaimed Origin = "reclaimed" // ours, but GKE accepted it after we had given up
 )
 
 // ClosedAs says how an attempt ended.
@@ -57,7 +57,7 @@ type Rotation struct {
 	AttemptID string    `json:"attemptId"` // random
 	AttemptNo int       `json:"attemptNo"` // for display, from 1
 	Origin    Origin    `json:"origin"`
-	Carry     bool      `json:"carry"` // we carry it to its end; always for our own
+	Managed   bool      `json:"managed"` // we manage it to its end; always for our own
 	Baseline  Baseline  `json:"baseline"`
 	New       fleet.CA  `json:"new"` // the CA that will be left
 	Phase     Phase     `json:"phase"`
@@ -81,7 +81,7 @@ type Rotation struct {
 	DueAt        time.Time     `json:"dueAt,omitzero"`   // since when the CA was due
 	Wave         string        `json:"wave,omitempty"`
 	Emergency    bool          `json:"emergency,omitempty"`
-	Urgent       bool          `json:"urgent,omitempty"`
+	Compromised  bool          `json:"compromised,omitempty"`
 	// CompletedBy is us, other or unknown, once one new CA is left.
 	CompletedBy string `json:"completedBy,omitempty"`
 	// Entries counts how often it has entered updating-clients from
@@ -99,7 +99,7 @@ type Rotation struct {
 	// counted only over hours in which runs were made.
 	Unexplained time.Duration `json:"unexplained,omitempty"`
 	CountedAt   time.Time     `json:"countedAt,omitzero"`
-	// BlockedSince is when it began to need people; see BlockedFreesSlot.
+	// BlockedSince is when it began to need action; see BlockedFreesSlot.
 	BlockedSince time.Time `json:"blockedSince,omitzero"`
 	// LastRead is when the cluster was last read.
 	LastRead time.Time   `json:"lastRead,omitzero"`
@@ -120,8 +120,8 @@ type Rotation struct {
 	Withdrawals   int       `json:"withdrawals,omitempty"`
 	Follows       string    `json:"follows,omitempty"`
 	WithdrawnTold time.Time `json:"withdrawnTold,omitzero"`
-	// Announced remembers which once-only events were logged.
-	Announced []string `json:"announced,omitempty"`
+	// Standing remembers which once-only events were logged.
+	Caught []string `json:"announced,omitempty"`
 
 	// Version is the store's mark of what was read; opaque.
 	Version string `json:"-"`
@@ -240,7 +240,7 @@ func (r Rotation) Clone() Rotation {
 	r.PoolsSeen = slices.Clone(r.PoolsSeen)
 	r.Pools = maps.Clone(r.Pools)
 	r.Approvals = slices.Clone(r.Approvals)
-	r.Announced = slices.Clone(r.Announced)
+	r.Caught = slices.Clone(r.Caught)
 	if r.Call != nil {
 		call := *r.Call
 		r.Call = &call

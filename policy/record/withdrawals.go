@@ -56,13 +56,13 @@ func (f *FleetDoc) Tried(c fleet.Cluster) *Try {
 // it is taken back, too, its record takes the place of theirs: nothing was sent.
 func (t *Try) Follow(r *Rotation) {
 	if t != nil && t.Withdrawals > 0 {
-		r.Follows, r.Withdrawals, r.WithdrawnTold = t.Attempt, t.Withdrawals, t.Told
+		r.Follows, r.Withdrawals, r.WithdrawnTold = t.Attempt, t.Withdrawals, t.Delivered
 	}
 }
 
 // NoteWithdrawn remembers a start that was taken back, for the next one.
 func (t *Try) NoteWithdrawn(r *Rotation) {
-	t.Withdrawals, t.Attempt, t.Told = r.Withdrawals, r.AttemptID, r.WithdrawnTold
+	t.Withdrawals, t.Attempt, t.Delivered = r.Withdrawals, r.AttemptID, r.WithdrawnTold
 	t.LastError = fact.Clip(r.WithdrawnWhy(), MaxPoolError)
 	if n := len(r.Settled); n > 0 {
 		t.Run = r.Settled[n-1].Run

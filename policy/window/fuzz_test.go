@@ -92,7 +92,7 @@ func inOneLine(t *testing.T, text string, err error) {
 	}
 }
 
-// frozen reads dates naively: noon of a frozen day is shut, in every zone.
+// frozen reads dates naively: noon of a frozen day is closed, in every zone.
 func frozen(t *testing.T, f window.Freezes) {
 	t.Helper()
 	for _, part := range strings.Split(f.String(), ",") {

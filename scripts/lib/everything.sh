@@ -16,8 +16,8 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 . "$lib/platform.sh"
 # shellcheck source=grants.sh
 . "$lib/grants.sh"
-# shellcheck source=book.sh
-. "$lib/book.sh"
+# shellcheck source=store.sh
+. "$lib/store.sh"
 # shellcheck source=watch.sh
 . "$lib/watch.sh"
 # shellcheck source=start.sh

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2153,SC2034
-# What is under way in an environment: rotations in its book, executions of its job.
+# What is under way in an environment: rotations in its store, executions of its job.
 
-declare -a IN_FLIGHT=() # the clusters whose rotation the book has open
+declare -a IN_FLIGHT=() # the clusters whose rotation the store has open
 
-# read_book fills IN_FLIGHT from the book (deploy/STATE.md: one document in
-# rotations for each). Status 1 where the book does not let itself be read, and WHY
+# read_store fills IN_FLIGHT from the store (deploy/STATE.md: one document in
+# rotations for each). Status 1 where the store does not let itself be read, and WHY
 # says why. gcloud has no command that reads a document.
-read_book() {
+read_store() {
   local base token status body name
   IN_FLIGHT=()
   base=$(gcloud config get api_endpoint_overrides/firestore 2>/dev/null </dev/null) || base=''

@@ -5,7 +5,7 @@
 readonly OBSERVE=gkeCredentialRotatorObserve ACT=gkeCredentialRotatorAct DEPLOY=gkeCredentialRotatorDeployer
 
 # check_overlap refuses to act where another environment's projects would be
-# acted on as well: two books would each count and pace half of the rotations.
+# acted on as well: two stores would each count and pace half of the rotations.
 check_overlap() {
   local other project
   local -a overlap=()
@@ -136,7 +136,7 @@ want_job_bindings() {
   local where group id=$OBSERVE other=$ACT
   [[ $MODE == observe ]] || id=$ACT other=$OBSERVE
   want_bound "project $PROJECT" roles/datastore.user "serviceAccount:$ACCOUNT" \
-    "rotator-book=resource.name == \"projects/$PROJECT/databases/$DATABASE\"" projects "$PROJECT"
+    "rotator-store=resource.name == \"projects/$PROJECT/databases/$DATABASE\"" projects "$PROJECT"
   while read -r where; do
     group=$(grant_group "$where")
     want_bound "${where/s / }" "$(role_name "$id" "${where#* }")" "serviceAccount:$ACCOUNT" None "$group" "${where#* }"

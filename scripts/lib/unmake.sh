@@ -40,7 +40,7 @@ unmake_everything() {
   unmake_sinks
   section "who may do what"
   unmake_bindings
-  section "the book"
+  section "the store"
   unmake_database
   section "roles and service accounts"
   unmake_roles

@@ -20,11 +20,11 @@ import (
 func full(t *testing.T, s state.Store) {
 	doc := filled(t)
 	got := write(t, s, state.Change{Fleet: &doc})
-	doc, _, err := policy.SayHold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
+	doc, _, err := policy.Hold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
 	if err != nil {
 		t.Fatalf("a stop of the whole fleet is refused: %v", err)
 	}
-	doc, _, err = policy.SayHold(doc, fleet.Ref{}, time.Time{}, wordy(1))
+	doc, _, err = policy.Hold(doc, fleet.Ref{}, time.Time{}, wordy(1))
 	if err != nil {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
@@ -32,7 +32,7 @@ func full(t *testing.T, s state.Store) {
 	doc = policy.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(record.MaxMessage)})
 	doc.Blocked = got.Fleet.Blocked
 	write(t, s, state.Change{Fleet: &doc})
-	if b := book(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
+	if b := contents(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
 		t.Errorf("the stop of the whole fleet is not there: %+v", b.Fleet.Holds)
 	}
 }
@@ -58,24 +58,24 @@ func filled(t *testing.T) record.FleetDoc {
 		ref := longest(i)
 		c := fleet.Cluster{Ref: ref, ID: long(40), Seen: begin}
 		r := record.Rotation{
-			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Carry: true, Origin: record.Ours, Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
+			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Managed: true, Origin: record.Ours, Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
 		for _, say := range []func() (record.FleetDoc, string, error){
 			func() (record.FleetDoc, string, error) {
-				return policy.SayHold(doc, ref, begin.Add(time.Hour), wordy(i))
+				return policy.Hold(doc, ref, begin.Add(time.Hour), wordy(i))
 			},
 			func() (record.FleetDoc, string, error) {
-				return policy.SayApprove(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
+				return policy.Approve(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
 			},
-			func() (record.FleetDoc, string, error) { return policy.SayClose(doc, ref, &r, wordy(i)) },
+			func() (record.FleetDoc, string, error) { return policy.Close(doc, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after
 			}
 		}
 		if len(doc.Slots) < record.MaxSlots {
-			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Urgent: true}, begin)
+			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Compromised: true}, begin)
 		}
 		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
 		lost := record.Rotation{
@@ -84,9 +84,9 @@ func filled(t *testing.T) record.FleetDoc {
 			Settled:  []record.Call{{Kind: record.CallStart, State: record.Refused}},
 		}
 		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
-		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Carry: true, Wave: r.Wave, DueAt: r.DueAt}
+		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true, Wave: r.Wave, DueAt: r.DueAt}
 		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: record.Completed, Rotation: &done}, begin)
-		ds = append(ds, policy.Decision{Cluster: c, Action: policy.People, Reason: reason.MaintenanceUnknown})
+		ds = append(ds, policy.Decision{Cluster: c, Action: policy.NeedsAction, Reason: reason.MaintenanceUnknown})
 	}
 	blocked := policy.Tidy(doc, ds, record.RunNote{At: begin})
 	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun

@@ -83,7 +83,7 @@ func largestFleet() record.FleetDoc {
 }
 
 // badNames: a cluster whose name would break an id, or would not be read again,
-// is never stored: the rest of the book stays readable.
+// is never stored: the rest of the store stays readable.
 func badNames(t *testing.T, s state.Store) {
 	good := rotation("good", "one")
 	if _, err := s.Write(context.Background(), state.Change{Rotation: &good}); err != nil {
@@ -96,8 +96,8 @@ func badNames(t *testing.T, s state.Store) {
 			t.Errorf("%.20q was stored, or the error is odd: %v", bad, err)
 		}
 	}
-	book, err := s.Book(context.Background())
-	if err != nil || len(book.Rotations) != 1 {
-		t.Errorf("%d rotations, error %v", len(book.Rotations), err)
+	contents, err := s.Contents(context.Background())
+	if err != nil || len(contents.Rotations) != 1 {
+		t.Errorf("%d rotations, error %v", len(contents.Rotations), err)
 	}
 }

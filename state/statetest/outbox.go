@@ -51,7 +51,7 @@ func waits(t *testing.T, s state.Store, what string, want ...record.Notice) {
 // notices: stored with the state that they tell of or not at all, in the order
 // of the writes, whatever their ids and times; what is told goes.
 func notices(t *testing.T, s state.Store) {
-	if box := outbox(t, s); len(box.Notices) != 0 || box.Announced.Version != "" {
+	if box := outbox(t, s); len(box.Notices) != 0 || box.Standing.Version != "" {
 		t.Errorf("an empty outbox: %+v", box)
 	}
 	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test"}
@@ -76,7 +76,7 @@ func notices(t *testing.T, s state.Store) {
 		n   record.Notice
 		all bool
 	}{{first, false}, {box.Notices[2], true}, {box.Notices[2], true}, {box.Notices[2], false}} { // by two runs at once, too
-		if err := s.Told(ctx, told.n, told.all); err != nil {
+		if err := s.Delivered(ctx, told.n, told.all); err != nil {
 			t.Error(err)
 		}
 	}
@@ -84,7 +84,7 @@ func notices(t *testing.T, s state.Store) {
 	if n := outbox(t, s).Notices[0]; !reflect.DeepEqual(n.Had, []string{"webhook"}) || n.Version == "" {
 		t.Errorf("who has it is not kept: %+v", n)
 	}
-	if len(book(t, s).Rotations) != 0 {
+	if len(contents(t, s).Rotations) != 0 {
 		t.Error("the attempt is not closed")
 	}
 }
@@ -108,22 +108,22 @@ func sameNotice(t *testing.T, s state.Store) {
 
 // announced: what was announced is conditional as all else, and at once with it.
 func announced(t *testing.T, s state.Store) {
-	m := record.Announced{Told: map[string][]string{"p/l/a": {"blocked/held"}, "": {"breaker-open/"}}}
+	m := record.Standing{Sent: map[string][]string{"p/l/a": {"blocked/held"}, "": {"breaker-open/"}}}
 	doc := record.FleetDoc{Env: "test"}
-	got := write(t, s, state.Change{Fleet: &doc, Announced: &m})
-	if m.Version != "" || got.Announced == nil || got.Announced.Version == "" {
-		t.Fatalf("written %+v, given %+v", got.Announced, m)
+	got := write(t, s, state.Change{Fleet: &doc, Standing: &m})
+	if m.Version != "" || got.Standing == nil || got.Standing.Version == "" {
+		t.Fatalf("written %+v, given %+v", got.Standing, m)
 	}
-	if box := outbox(t, s); !reflect.DeepEqual(box.Announced, *got.Announced) || len(box.Notices) != 0 {
-		t.Errorf("read %+v, want %+v", box.Announced, *got.Announced)
+	if box := outbox(t, s); !reflect.DeepEqual(box.Standing, *got.Standing) || len(box.Notices) != 0 {
+		t.Errorf("read %+v, want %+v", box.Standing, *got.Standing)
 	}
-	conflicts(t, s, state.Change{Fleet: got.Fleet, Announced: &m, Notices: []record.Notice{note(1, record.NoticeBlocked)}}, "an old note")
+	conflicts(t, s, state.Change{Fleet: got.Fleet, Standing: &m, Notices: []record.Notice{note(1, record.NoticeBlocked)}}, "an old note")
 	waits(t, s, "after a conflict")
-	next := *got.Announced
-	next.Told = map[string][]string{"p/l/b": {"starts-soon/aa"}}
-	again := write(t, s, state.Change{Fleet: got.Fleet, Announced: &next, Notices: []record.Notice{note(2, record.NoticeStartsSoon)}})
-	if again.Announced.Version == got.Announced.Version {
+	next := *got.Standing
+	next.Sent = map[string][]string{"p/l/b": {"starts-soon/aa"}}
+	again := write(t, s, state.Change{Fleet: got.Fleet, Standing: &next, Notices: []record.Notice{note(2, record.NoticeStartsSoon)}})
+	if again.Standing.Version == got.Standing.Version {
 		t.Error("a replaced note keeps its version")
 	}
-	conflicts(t, s, state.Change{Announced: got.Announced}, "the note before")
+	conflicts(t, s, state.Change{Standing: got.Standing}, "the note before")
 }

@@ -10,8 +10,8 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// shut opens and closes an attempt.
-func shut(t *testing.T, s state.Store, name, attempt string, at time.Time) {
+// closed opens and closes an attempt.
+func closedBy(t *testing.T, s state.Store, name, attempt string, at time.Time) {
 	t.Helper()
 	r := rotation(name, attempt)
 	got := write(t, s, state.Change{Rotation: &r})
@@ -38,11 +38,11 @@ func same(t *testing.T, what string, got []string, want ...string) {
 }
 
 func records(t *testing.T, s state.Store) {
-	same(t, "an empty book", attempts(t, s, time.Time{}))
-	shut(t, s, "a", "third", begin.Add(2*time.Hour))
-	shut(t, s, "b", "first", begin)
-	shut(t, s, "c", "second-b", begin.Add(time.Hour))
-	shut(t, s, "d", "second-a", begin.Add(time.Hour))
+	same(t, "an empty store", attempts(t, s, time.Time{}))
+	closedBy(t, s, "a", "third", begin.Add(2*time.Hour))
+	closedBy(t, s, "b", "first", begin)
+	closedBy(t, s, "c", "second-b", begin.Add(time.Hour))
+	closedBy(t, s, "d", "second-a", begin.Add(time.Hour))
 	flying := rotation("e", "in-flight")
 	write(t, s, state.Change{Rotation: &flying})
 	same(t, "all", attempts(t, s, time.Time{}), "first", "second-a", "second-b", "third")
@@ -69,7 +69,7 @@ func records(t *testing.T, s state.Store) {
 func recordsMeanwhile(t *testing.T, s state.Store) {
 	const n = 210
 	for i := range n {
-		shut(t, s, fmt.Sprintf("c-%03d", i), fmt.Sprintf("attempt-%03d", i), begin.Add(time.Duration(i/3)*time.Millisecond))
+		closedBy(t, s, fmt.Sprintf("c-%03d", i), fmt.Sprintf("attempt-%03d", i), begin.Add(time.Duration(i/3)*time.Millisecond))
 	}
 	var got []string
 	for rec, err := range s.Records(ctx, time.Time{}) {

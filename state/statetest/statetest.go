@@ -1,4 +1,4 @@
-// Package statetest is the one conformance suite that every book must pass.
+// Package statetest is the one conformance suite that every store must pass.
 package statetest
 
 import (
@@ -17,16 +17,16 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// Opener opens the same, at first empty, book as often as it is asked to.
+// Opener opens the same, at first empty, store as often as it is asked to.
 type Opener func(t *testing.T) state.Store
 
-// Run tests the book that fresh gives an opener of, a new one for each test.
+// Run tests the store that fresh gives an opener of, a new one for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for _, tt := range []struct {
 		name string
 		test func(*testing.T, state.Store)
 	}{
-		{"an empty book", empty},
+		{"an empty store", empty},
 		{"create, replace, conflict", replace},
 		{"create only once", createOnce},
 		{"fleet and rotation at once or not at all", atomic},
@@ -75,7 +75,7 @@ func ref(name string) fleet.Ref {
 
 func rotation(name, attempt string) record.Rotation {
 	return record.Rotation{
-		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours, Managed: true,
 		Phase: record.Starting, Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
 		Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
 	}
@@ -90,9 +90,9 @@ func write(t *testing.T, s state.Store, c state.Change) state.Change {
 	return got
 }
 
-func book(t *testing.T, s state.Store) record.Book {
+func contents(t *testing.T, s state.Store) record.Contents {
 	t.Helper()
-	b, err := s.Book(ctx)
+	b, err := s.Contents(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func book(t *testing.T, s state.Store) record.Book {
 
 func conflicts(t *testing.T, s state.Store, c state.Change, what string) {
 	t.Helper()
-	before := book(t, s)
+	before := contents(t, s)
 	got, err := s.Write(ctx, c)
 	if !errors.Is(err, state.ErrConflict) {
 		t.Errorf("%s: error %v, want a conflict", what, err)
@@ -109,15 +109,15 @@ func conflicts(t *testing.T, s state.Store, c state.Change, what string) {
 	if !reflect.DeepEqual(got, c) {
 		t.Errorf("%s: a conflict gave back %+v", what, got)
 	}
-	if after := book(t, s); !reflect.DeepEqual(after, before) {
+	if after := contents(t, s); !reflect.DeepEqual(after, before) {
 		t.Errorf("%s: a conflict left %+v, was %+v", what, after, before)
 	}
 }
 
 func empty(t *testing.T, s state.Store) {
-	b := book(t, s)
+	b := contents(t, s)
 	if !b.Known || len(b.Rotations) != 0 || b.Fleet.Version != "" {
-		t.Errorf("an empty book is known and empty, got %+v", b)
+		t.Errorf("an empty store is known and empty, got %+v", b)
 	}
 	if doc, err := s.Fleet(ctx); err != nil || doc.Version != "" {
 		t.Errorf("fleet document %+v, error %v", doc, err)
@@ -139,7 +139,7 @@ func replace(t *testing.T, s state.Store) {
 	if second.Rotation.Version == first.Rotation.Version {
 		t.Error("a replaced document keeps its version")
 	}
-	if got := book(t, s).Rotations[ref("a")]; got.Phase != record.RecreatingNodes || got.Version != second.Rotation.Version {
+	if got := contents(t, s).Rotations[ref("a")]; got.Phase != record.RecreatingNodes || got.Version != second.Rotation.Version {
 		t.Errorf("read %+v", got)
 	}
 	conflicts(t, s, state.Change{Rotation: &next}, "the version before")
@@ -185,7 +185,7 @@ func closing(t *testing.T, s state.Store) {
 	after.Slots = nil
 	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin, CompletedBy: "us", Findings: []string{"pool web is worse"}}
 	write(t, s, state.Change{Close: &rec, Fleet: &after})
-	b := book(t, s)
+	b := contents(t, s)
 	if len(b.Rotations) != 0 || len(b.Fleet.Slots) != 0 {
 		t.Errorf("after closing: %+v", b)
 	}
@@ -241,7 +241,7 @@ func reopen(t *testing.T, s state.Store) {
 	got := write(t, s, state.Change{Rotation: &r})
 	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted, ClosedAt: begin}})
 	claimed := rotation("a", "one")
-	claimed.Origin = record.Claimed
+	claimed.Origin = record.Reclaimed
 	got = write(t, s, state.Change{Rotation: &claimed})
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
 		t.Errorf("the attempt is on record twice: %v, %v", h, err)
@@ -337,15 +337,15 @@ func lease(t *testing.T, s state.Store) {
 	if held, err = s.Holder(ctx); err != nil || held.Holder != "" {
 		t.Errorf("given back, it is still %+v, error %v", held, err)
 	}
-	if b := book(t, s); b.Fleet.Version != "" || len(b.Rotations) != 0 {
-		t.Errorf("the lease changed the book: %+v", b)
+	if b := contents(t, s); b.Fleet.Version != "" || len(b.Rotations) != 0 {
+		t.Errorf("the lease changed the store: %+v", b)
 	}
 }
 
 func largest(t *testing.T, s state.Store) {
 	r, doc := Largest()
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
-	b := book(t, s)
+	b := contents(t, s)
 	if !reflect.DeepEqual(b.Rotations[r.Cluster], *got.Rotation) {
 		t.Error("the largest rotation comes back changed")
 	}
@@ -357,11 +357,11 @@ func largest(t *testing.T, s state.Store) {
 
 func tooLarge(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
-	r.Announced = []string{strings.Repeat("x", state.MaxDocument)}
+	r.Caught = []string{strings.Repeat("x", state.MaxDocument)}
 	if _, err := s.Write(ctx, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("error %v, want one that names the size", err)
 	}
-	if b := book(t, s); len(b.Rotations) != 0 {
+	if b := contents(t, s); len(b.Rotations) != 0 {
 		t.Errorf("it was stored: %v", b)
 	}
 }
@@ -412,7 +412,7 @@ func cancelled(t *testing.T, s state.Store) {
 	if _, err := s.Write(over, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) {
 		t.Errorf("error %v", err)
 	}
-	if b := book(t, s); len(b.Rotations) != 0 {
+	if b := contents(t, s); len(b.Rotations) != 0 {
 		t.Errorf("it was stored: %v", b)
 	}
 }
@@ -432,7 +432,7 @@ func fields(t *testing.T, s state.Store) {
 		LastRun:  record.RunNote{Run: "run-1", At: begin, Mode: "act"},
 	}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
-	b := book(t, s)
+	b := contents(t, s)
 	if !reflect.DeepEqual(b.Rotations[ref("a")], *got.Rotation) {
 		t.Errorf("wrote %+v\nread  %+v", *got.Rotation, b.Rotations[ref("a")])
 	}
@@ -450,7 +450,7 @@ func reopened(t *testing.T, open Opener) {
 	}
 	s = open(t)
 	defer func() { _ = s.Close() }()
-	b := book(t, s)
+	b := contents(t, s)
 	if b.Rotations[ref("a")].Version != got.Rotation.Version || b.Fleet.Env != "test" {
 		t.Errorf("after opening again: %+v", b)
 	}

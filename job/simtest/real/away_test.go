@@ -11,7 +11,7 @@ import (
 	"gke-credential-rotator/state/emulator"
 )
 
-// away is a book in Firestore that can be cut off, and of which answers get
+// away is a store in Firestore that can be cut off, and of which answers get
 // lost: the commit is applied, and its writer never learns.
 type away struct {
 	*rig
@@ -21,14 +21,14 @@ type away struct {
 	trick func(x *exchange) bool // what passes; nil: all
 }
 
-// aways sets up a story whose book can go away; all clusters are worked on at
+// aways sets up a story whose store can go away; all clusters are worked on at
 // one time.
 func aways(t *testing.T, rotator *program) *away {
 	t.Helper()
 	host := emulator.Start(t)
 	a := &away{}
 	a.between = standBetween(t, host, a.see)
-	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/book-" + strings.ToLower(rand.Text())})
+	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/store-" + strings.ToLower(rand.Text())})
 	a.program = a.with("ROTATOR_PARALLEL=3")
 	return a
 }
@@ -79,7 +79,7 @@ func (p *program) fails(t *testing.T, code int, words []string, args ...string) 
 	return said
 }
 
-// TestFirestoreAway: the book goes away at each stage of a run, and comes back.
+// TestFirestoreAway: the store goes away at each stage of a run, and comes back.
 func TestFirestoreAway(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
@@ -91,7 +91,7 @@ func TestFirestoreAway(t *testing.T) {
 		"before its end":          awayAtEnd,
 		"answers get lost":        answersLost,
 		"answers stay away":       answersHang,
-		"told to stop meanwhile":  stoppedWithoutBook,
+		"told to stop meanwhile":  stoppedWithoutStore,
 		"a person writes, too":    personWrites,
 		"a person enters it":      outcomesEntered,
 	} {
@@ -136,7 +136,7 @@ func awayBetween(t *testing.T, a *away) {
 	a.restore(t)
 	a.want("StartIPRotation", len(few))
 	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "intended" {
-		t.Errorf("in the book: %v", calls)
+		t.Errorf("in the store: %v", calls)
 	}
 	a.pass(time.Hour)
 	a.toTheEnd()
@@ -150,12 +150,12 @@ func awayAtEnd(t *testing.T, a *away) {
 		}
 		return true
 	})
-	a.fails(t, 1, []string{"note the run in the book", "Firestore says"}, "run", "--at", a.at())
+	a.fails(t, 1, []string{"note the run in the store", "Firestore says"}, "run", "--at", a.at())
 	a.tricked(nil)
 	a.restore(t)
 	a.want("StartIPRotation", len(few))
 	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "accepted" {
-		t.Errorf("in the book: %v", calls)
+		t.Errorf("in the store: %v", calls)
 	}
 	a.pass(time.Hour)
 	a.toTheEnd()
@@ -174,7 +174,7 @@ func answersLost(t *testing.T, a *away) {
 	_, said := a.run(t, "run", "--at", a.at())
 	a.want("StartIPRotation", len(few))
 	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "accepted" {
-		t.Errorf("in the book: %v; %s", calls, said)
+		t.Errorf("in the store: %v; %s", calls, said)
 	}
 	a.tricked(nil)
 	a.pass(time.Hour)
@@ -197,13 +197,13 @@ func answersHang(t *testing.T, a *away) {
 	t.Logf("a run whose answer never comes takes %.1f s", time.Since(began).Seconds())
 	a.want("StartIPRotation", 1)
 	if calls := a.calls(); calls["catalog"] != "accepted" {
-		t.Errorf("in the book: %v", calls)
+		t.Errorf("in the store: %v", calls)
 	}
 }
 
-// stoppedWithoutBook: GKE does not answer, the book does not answer, and the
+// stoppedWithoutBook: GKE does not answer, the store does not answer, and the
 // platform wants the process gone: it says what it cannot store, in time.
-func stoppedWithoutBook(t *testing.T, a *away) {
+func stoppedWithoutStore(t *testing.T, a *away) {
 	free := make(chan struct{})
 	defer close(free)
 	held, release := a.delay.holding("StartIPRotation")
@@ -241,7 +241,7 @@ func personWrites(t *testing.T, a *away) {
 		t.Errorf("exit status %d: %s", code, ps.stderr.String())
 	}
 	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "accepted" || calls["audit"] != "accepted" {
-		t.Errorf("in the book: %v", calls)
+		t.Errorf("in the store: %v", calls)
 	}
 	if said, _ := a.run(t, "status", "--at", a.at()); !strings.Contains(said, "moving house") {
 		t.Errorf("the hold is lost: %s", said)

@@ -176,13 +176,13 @@ func late(to, from net.Conn, by time.Duration) {
 	_ = to.Close()
 }
 
-// run makes one run in a process with a new book, and watches how much memory
+// run makes one run in a process with a new store, and watches how much memory
 // it ever held.
 func (c crowd) run(tb testing.TB, rotator *program, address string) (ps *process, took time.Duration, peak int64) {
 	tb.Helper()
 	rotator = rotator.with("ROTATOR_ENV=crowd", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT="+address,
 		"ROTATOR_PROJECTS="+strings.Join(c.Names(), ","), "ROTATOR_FREEZES=2026-11-01/2026-12-31",
-		"ROTATOR_STATE=file:"+filepath.Join(tb.TempDir(), "book.db"), fmt.Sprintf("ROTATOR_PARALLEL=%d", c.parallel)).with(c.settings...)
+		"ROTATOR_STATE=file:"+filepath.Join(tb.TempDir(), "store.db"), fmt.Sprintf("ROTATOR_PARALLEL=%d", c.parallel)).with(c.settings...)
 	begun := time.Now()
 	ps = rotator.start(tb, "run", "--at", fleets.Monday.Format(time.RFC3339))
 	ended := make(chan struct{})

@@ -36,25 +36,25 @@ func crowdOf(n int) []fleets.Member {
 
 // TestUnderFire: real processes, two to four at once, are killed at random
 // moments and started again, over whole rotations; then GKE's journal and the
-// book agree.
+// store agree.
 func TestUnderFire(t *testing.T) {
 	t.Parallel()
 	rotator := build(t).with("ROTATOR_MAX_ACTIVE=6", "ROTATOR_SOAK=2h")
-	books(t, func(t *testing.T, book []string) {
+	bothStores(t, func(t *testing.T, contents []string) {
 		killed := 0
 		for seed := *firstFire; killed < *mostKills*3/4 && !t.Failed(); seed++ {
-			f := newFire(t, seed, rotator, book, crowdOf(12))
+			f := newFire(t, seed, rotator, contents, crowdOf(12))
 			killed += f.play(seed, *mostKills-killed)
-			book = nextBook(book, seed)
+			contents = nextStore(contents, seed)
 		}
 	})
 }
 
-// nextBook is another new book in the same place.
-func nextBook(book []string, n uint64) []string {
-	book = slices.Clone(book)
-	book[len(book)-1] += fmt.Sprint("-", n)
-	return book
+// nextBook is another new store in the same place.
+func nextStore(contents []string, n uint64) []string {
+	contents = slices.Clone(contents)
+	contents[len(contents)-1] += fmt.Sprint("-", n)
+	return contents
 }
 
 // play makes a story: under fire until so many processes are killed or all is
@@ -105,20 +105,20 @@ func tallied(m map[string]int) string {
 func (f *fire) look() map[string]bool {
 	f.t.Helper()
 	ctx := context.Background()
-	book, err := f.store.Book(ctx)
+	contents, err := f.store.Contents(ctx)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	history := f.history()
 	f.mu.Lock() // what the dead had sent may be answered now
 	defer f.mu.Unlock()
-	for cluster, slot := range book.Fleet.Slots {
+	for cluster, slot := range contents.Fleet.Slots {
 		ref, err := fleet.ParseRef(cluster)
-		if r, ok := book.Rotations[ref]; err != nil || !ok || r.AttemptID != slot.Attempt {
+		if r, ok := contents.Rotations[ref]; err != nil || !ok || r.AttemptID != slot.Attempt {
 			f.t.Errorf("%s: the slot of %s has no holder", f.now, cluster)
 		}
 	}
-	for ref, r := range book.Rotations {
+	for ref, r := range contents.Rotations {
 		f.attempts[r.AttemptID] = ref.String()
 		if r.Origin == record.Foreign {
 			f.t.Errorf("%s: ours is on record as somebody else's: %s", f.now, ref)
@@ -165,7 +165,7 @@ func (f *fire) people() {
 		f.t.Fatal(err)
 	}
 	for _, c := range pl.Clusters {
-		if c.Action == string(policy.People) {
+		if c.Action == string(policy.NeedsAction) {
 			p.run(f.t, "retry", c.Cluster, "--by", "ann", "--reason", "the fire is out", "--at", at)
 		}
 	}
@@ -231,9 +231,9 @@ func (f *fire) judge() {
 			f.t.Errorf("%s: call %s is on record %d times", cluster, id, calls[id])
 		}
 	}
-	book, err := f.store.Book(context.Background())
-	if err != nil || len(book.Rotations) != 0 || len(book.Fleet.Slots) != 0 {
-		f.t.Errorf("left in the book: %v, %v, %v", book.Rotations, book.Fleet.Slots, err)
+	contents, err := f.store.Contents(context.Background())
+	if err != nil || len(contents.Rotations) != 0 || len(contents.Fleet.Slots) != 0 {
+		f.t.Errorf("left in the store: %v, %v, %v", contents.Rotations, contents.Fleet.Slots, err)
 	}
 	f.t.Logf("starts %v, completes %v, %d attempts and %d calls on record, lost records %d; most in flight %d",
 		starts, completes, len(f.attempts), len(f.intents), lost, mostInFlight(f.gke.journal(f.t)))

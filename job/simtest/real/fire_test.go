@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	mostKills = flag.Int("kills", 20, "how many processes TestUnderFire kills over each book")
+	mostKills = flag.Int("kills", 20, "how many processes TestUnderFire kills over each store")
 	firstFire = flag.Uint64("fire", 1, "the first seed of TestUnderFire")
 )
 
@@ -26,11 +26,11 @@ type fire struct {
 	t *testing.T
 	*rand.Rand
 	*program
-	settings []string // that name the book
+	settings []string // that name the store
 	members  []fleets.Member
 	step     func() time.Duration // until the next runs
 	gke      simulator
-	store    state.Store // the same book, for the judge
+	store    state.Store // the same store, for the judge
 	now      time.Time
 
 	mu       sync.Mutex // guards all below
@@ -41,7 +41,7 @@ type fire struct {
 	clashes  int               // writes that came too late, as the runs say
 	fates    map[string]int    // of what dead processes had sent
 	intents  map[string]string // calls whose intent was committed: the cluster
-	attempts map[string]string // attempts that were ever in the book: the cluster
+	attempts map[string]string // attempts that were ever in the store: the cluster
 	late     chan struct{}     // closed to let what is late arrive; nil: nobody waits
 	lateBy   time.Time         // when that must have arrived; zero: nothing is late
 	underway sync.WaitGroup    // what is late
@@ -58,11 +58,11 @@ func newFire(t *testing.T, seed uint64, rotator *program, settings []string, mem
 	}
 	f.step = func() time.Duration { return time.Duration(5+f.IntN(40)) * time.Minute }
 	f.gke = rotator.simulator(t, fleets.Monday, fleets.Of(members))
-	f.store = openBook(t, settings)
+	f.store = openStore(t, settings)
 	return f
 }
 
-// host is the emulator's address, or "" where the book is a file.
+// host is the emulator's address, or "" where the store is a file.
 func (f *fire) host() string {
 	for _, s := range f.settings {
 		if host, ok := strings.CutPrefix(s, emulator.EnvHost+"="); ok {
@@ -80,9 +80,9 @@ func (f *fire) launch(execution string, attempt int, end moment, gate *muster) *
 	r.wires = append(r.wires, gke)
 	p := f.with("ROTATOR_GKE_ENDPOINT="+gke.address, "CLOUD_RUN_EXECUTION="+execution, fmt.Sprint("CLOUD_RUN_TASK_ATTEMPT=", attempt))
 	if host := f.host(); host != "" {
-		book := standBetween(f.t, host, r.toBook)
-		r.wires = append(r.wires, book)
-		p = p.with(emulator.EnvHost + "=" + book.address)
+		contents := standBetween(f.t, host, r.toStore)
+		r.wires = append(r.wires, contents)
+		p = p.with(emulator.EnvHost + "=" + contents.address)
 	}
 	r.lock.Lock() // it may be heard of before start returns
 	r.process = p.start(f.t, "run", "--at", f.now.Format(time.RFC3339))

@@ -25,9 +25,9 @@ type moment struct {
 	gently bool   // it is told to stop instead
 }
 
-// places are where a run can be caught; see runner.at. GKE's and the book's.
+// places are where a run can be caught; see runner.at. GKE's and the store's.
 var places = []string{
-	"lease asked", "book asked", "book answered", "list asked", "list answered", "read under intent asked", "read under intent answered", "other write asked", "end asked",
+	"lease asked", "store asked", "store answered", "list asked", "list answered", "read under intent asked", "read under intent answered", "other write asked", "end asked",
 	"intent asked", "intent answered", "call asked", "call answered", "outcome asked", "outcome answered",
 }
 
@@ -53,7 +53,7 @@ func (f *fire) someMoment() moment {
 	return m
 }
 
-// runner is one process on its way, with proxies of its own to GKE and book.
+// runner is one process on its way, with proxies of its own to GKE and store.
 type runner struct {
 	*fire
 	*process
@@ -200,9 +200,9 @@ func said(x *exchange) string {
 }
 
 // toBook watches what passes between the process and Firestore.
-func (r *runner) toBook(x *exchange) bool {
+func (r *runner) toStore(x *exchange) bool {
 	if x.method != "Commit" {
-		return r.at("book"+said(x), x.answer == "")
+		return r.at("store"+said(x), x.answer == "")
 	}
 	what, calls := r.written(x)
 	if x.answer == "0" {

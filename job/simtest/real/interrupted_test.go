@@ -29,10 +29,10 @@ type rig struct {
 
 // rigged sets up a story; one cluster is worked on at a time, so that the
 // others are what the run would do next.
-func rigged(t *testing.T, rotator *program, book []string) *rig {
+func rigged(t *testing.T, rotator *program, contents []string) *rig {
 	gke := rotator.simulator(t, fleets.Monday, fleets.Of(few))
 	d := gke.delayed(t)
-	return &rig{t, rotator.with(settings(d.address)...).with(book...).with("ROTATOR_PARALLEL=1"), gke, d, fleets.Monday}
+	return &rig{t, rotator.with(settings(d.address)...).with(contents...).with("ROTATOR_PARALLEL=1"), gke, d, fleets.Monday}
 }
 
 func (r *rig) at() string { return r.now.Format(time.RFC3339) }
@@ -100,8 +100,8 @@ func (r *rig) toTheEnd() {
 func TestTwoRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
-	books(t, func(t *testing.T, book []string) {
-		r := rigged(t, rotator, book)
+	bothStores(t, func(t *testing.T, contents []string) {
+		r := rigged(t, rotator, contents)
 		held, release := r.delay.holding("ListClusters")
 		first := r.start(t, "run", "--at", r.at())
 		await(t, held)
@@ -128,8 +128,8 @@ func TestTerminated(t *testing.T) {
 	rotator := build(t)
 	for name, answers := range map[string]bool{"answered": true, "unanswered": false} {
 		t.Run(name, func(t *testing.T) {
-			books(t, func(t *testing.T, book []string) {
-				r := rigged(t, rotator, book)
+			bothStores(t, func(t *testing.T, contents []string) {
+				r := rigged(t, rotator, contents)
 				held, release := r.delay.holding("StartIPRotation")
 				ps := r.start(t, "run", "--at", r.at())
 				await(t, held)
@@ -149,7 +149,7 @@ func TestTerminated(t *testing.T) {
 				t.Logf("ended %.1f s after SIGTERM", took.Seconds())
 				r.want("StartIPRotation", 1)
 				if calls := r.calls(); len(calls) != 1 || calls["catalog"] != state {
-					t.Errorf("in the book: %v", calls)
+					t.Errorf("in the store: %v", calls)
 				}
 				if !answers {
 					release()
@@ -166,11 +166,11 @@ func TestTerminated(t *testing.T) {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
-	books(t, func(t *testing.T, book []string) {
-		r := rigged(t, rotator, book)
+	bothStores(t, func(t *testing.T, contents []string) {
+		r := rigged(t, rotator, contents)
 		r.killAt("StartIPRotation")
 		if calls := r.calls(); len(calls) != 1 || calls["catalog"] != "intended" {
-			t.Fatalf("in the book: %v", calls)
+			t.Fatalf("in the store: %v", calls)
 		}
 		for range 60 {
 			pl := r.plan(t, r.now)

@@ -20,7 +20,7 @@ import (
 )
 
 // unstored is the log line of an outcome that could not be stored. It is read as
-// people have it: on Cloud Run, where it is JSON, no emulator takes the book's place.
+// people have it: on Cloud Run, where it is JSON, no emulator takes the store's place.
 type unstored struct{ Line, Error, Close, Outcomes, Rotation string }
 
 // fieldOf gives a field of a line of the log.
@@ -91,7 +91,7 @@ func outcomesEntered(t *testing.T, a *away) {
 	a.toTheEnd()
 }
 
-// unstored makes a run whose call of that method GKE takes while the book goes
+// unstored makes a run whose call of that method GKE takes while the store goes
 // away, and gives the one line of it, the record in it and the call's id.
 func (a *away) unstored(t *testing.T, method string) (line unstored, r record.Rotation, id string) {
 	t.Helper()
@@ -127,7 +127,7 @@ func (a *away) unstored(t *testing.T, method string) (line unstored, r record.Ro
 }
 
 // raw is Firestore without anything of ours, as the console is, and where in it
-// the book's documents are.
+// the store's documents are.
 func (a *away) raw(t *testing.T) (firestore pb.FirestoreClient, documents string) {
 	t.Helper()
 	conn, err := grpc.NewClient(a.to, grpc.WithTransportCredentials(insecure.NewCredentials()))

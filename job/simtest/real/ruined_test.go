@@ -18,7 +18,7 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// ruin is what is wrong with a book, and how each command ends with it: its
+// ruin is what is wrong with a store, and how each command ends with it: its
 // exit status and, if that is not 0, words of its last line.
 type ruin struct {
 	name              string
@@ -29,10 +29,10 @@ type ruin struct {
 
 // ruins are of a file; all but the documents' would be a database's own.
 var ruins = []ruin{
-	{"text", overwrite([]byte(strings.Repeat("these are my notes\n", 3000))), 1, 1, 1, []string{"damaged, or no book", "restore a copy"}},
-	{"another program's file", overwrite(append([]byte("SQLite format 3\x00"), make([]byte, 70000)...)), 1, 1, 1, []string{"damaged, or no book"}},
-	{"cut to a half", cutTo(0.5), 1, 1, 1, []string{"damaged, or no book", "cut short"}},
-	{"cut to a page", cutTo(0.05), 1, 1, 1, []string{"damaged, or no book"}},
+	{"text", overwrite([]byte(strings.Repeat("these are my notes\n", 3000))), 1, 1, 1, []string{"damaged, or no store", "restore a copy"}},
+	{"another program's file", overwrite(append([]byte("SQLite format 3\x00"), make([]byte, 70000)...)), 1, 1, 1, []string{"damaged, or no store"}},
+	{"cut to a half", cutTo(0.5), 1, 1, 1, []string{"damaged, or no store", "cut short"}},
+	{"cut to a page", cutTo(0.05), 1, 1, 1, []string{"damaged, or no store"}},
 	{"a folder", func(t *testing.T, path string) {
 		must(t, os.Remove(path), os.Mkdir(path, 0o700))
 	}, 1, 1, 1, []string{"is a folder", "name a file in it"}},
@@ -67,7 +67,7 @@ func cutTo(part float64) func(*testing.T, string) {
 	}
 }
 
-// document puts text of another program into the book.
+// document puts text of another program into the store.
 func document(bucket, key, text string) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
 		db, err := bbolt.Open(path, 0o600, nil)
@@ -76,8 +76,8 @@ func document(bucket, key, text string) func(*testing.T, string) {
 	}
 }
 
-// held is what a book holds but for the lease that a run takes before it reads;
-// of a file that is no book its text.
+// held is what a store holds but for the lease that a run takes before it reads;
+// of a file that is no store its text.
 func held(path string) string {
 	var out strings.Builder
 	if _, err := state.OpenFile(path, state.FileWait); err != nil {
@@ -102,7 +102,7 @@ func held(path string) string {
 	return out.String()
 }
 
-// ends runs every command on the book, each of which must end as the ruin says.
+// ends runs every command on the store, each of which must end as the ruin says.
 func (r ruin) ends(t *testing.T, p *program, at string) {
 	t.Helper()
 	for _, c := range []struct {
@@ -137,7 +137,7 @@ func TestRuinedFile(t *testing.T) {
 	must(t, err)
 	for _, r := range ruins {
 		t.Run(r.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "book.db")
+			path := filepath.Join(t.TempDir(), "store.db")
 			must(t, os.WriteFile(path, whole, 0o600))
 			r.make(t, path)
 			before := held(path)
@@ -192,7 +192,7 @@ func TestRuinedDatabase(t *testing.T) {
 // nobody is a user that owns nothing.
 const nobody = 65534
 
-// TestForeignFile: a book of another user's, and one in a folder of another
+// TestForeignFile: a store of another user's, and one in a folder of another
 // user's.
 func TestForeignFile(t *testing.T) {
 	t.Parallel()
@@ -205,13 +205,13 @@ func TestForeignFile(t *testing.T) {
 	for _, open := range []string{rotator.dir, filepath.Dir(rotator.dir), dir, filepath.Dir(dir)} {
 		must(t, os.Chmod(open, 0o755))
 	}
-	path := filepath.Join(dir, "book.db")
+	path := filepath.Join(dir, "store.db")
 	at := fleets.Monday.Format(time.RFC3339)
 	p := rotator.with(settings(gke.address)...)
 	p.with("ROTATOR_STATE=file:"+path).run(t, "hold", "all", "--by", "ann", "--reason", "mine", "--at", at)
 	other := p.with()
 	other.as = &syscall.Credential{Uid: nobody, Gid: nobody}
-	ruin{"another user's", nil, 1, 1, 1, []string{"open the book", "permission denied", "belongs to another user"}}.ends(t, other.with("ROTATOR_STATE=file:"+path), at)
+	ruin{"another user's", nil, 1, 1, 1, []string{"open the store", "permission denied", "belongs to another user"}}.ends(t, other.with("ROTATOR_STATE=file:"+path), at)
 	ruin{"a folder of another user's", nil, 1, 0, 1, []string{"permission denied"}}.ends(t, other.with("ROTATOR_STATE=file:"+filepath.Join(dir, "new.db")), at)
 	if entries := gke.journal(t); len(entries) != 0 {
 		t.Errorf("sent: %+v", entries)
@@ -219,7 +219,7 @@ func TestForeignFile(t *testing.T) {
 }
 
 // TestFullDisk: with no room left, or a disk that takes no writes any more,
-// nothing new is sent; what was under way is in the book or in the log; and when
+// nothing new is sent; what was under way is in the store or in the log; and when
 // it is mended all goes on.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
@@ -231,7 +231,7 @@ func TestFullDisk(t *testing.T) {
 				t.Skipf("a small disk cannot be mounted here: %v", err)
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-			r := rigged(t, rotator, []string{"ROTATOR_STATE=file:" + filepath.Join(dir, "book.db")})
+			r := rigged(t, rotator, []string{"ROTATOR_STATE=file:" + filepath.Join(dir, "store.db")})
 			r.program = r.with("ROTATOR_PARALLEL=3")
 			mend := spoil(t, dir)
 			ruin{name, nil, 1, 0, 1, []string{name}}.ends(t, r.program, r.at())
@@ -245,15 +245,15 @@ func TestFullDisk(t *testing.T) {
 			mend = spoil(t, dir)
 			release()
 			code, said := ps.wait(t), ps.stderr.String()
-			inLog, inBook := strings.Count(said, "[outcome-unstored]"), 0
+			inLog, inStore := strings.Count(said, "[outcome-unstored]"), 0
 			for _, call := range r.calls() {
 				if call == string(record.Accepted) {
-					inBook++
+					inStore++
 				}
 			}
-			t.Logf("exit status %d, %d outcomes in the log, %d in the book", code, inLog, inBook)
-			if inLog+inBook != len(few) || (code == 0) != (inLog == 0) {
-				t.Errorf("exit status %d, %d outcomes in the log, %d in the book: %s", code, inLog, inBook, said)
+			t.Logf("exit status %d, %d outcomes in the log, %d in the store", code, inLog, inStore)
+			if inLog+inStore != len(few) || (code == 0) != (inLog == 0) {
+				t.Errorf("exit status %d, %d outcomes in the log, %d in the store: %s", code, inLog, inStore, said)
 			}
 			mend()
 			r.pass(time.Hour)

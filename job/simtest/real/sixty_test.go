@@ -14,11 +14,11 @@ var sixtyRounds = flag.Int("rounds", 9, "how many rounds of four runs at once Te
 func TestFourAtOnce(t *testing.T) {
 	t.Parallel()
 	rotator := build(t).with("ROTATOR_MAX_ACTIVE=5", "ROTATOR_SOAK=0")
-	books(t, func(t *testing.T, book []string) {
+	bothStores(t, func(t *testing.T, contents []string) {
 		began := time.Now()
-		f := newFire(t, *firstFire, rotator, book, crowdOf(60))
+		f := newFire(t, *firstFire, rotator, contents, crowdOf(60))
 		f.step = func() time.Duration { return time.Hour }
-		// All have read the same book and the same fleet; or have all their
+		// All have read the same store and the same fleet; or have all their
 		// first intent, or their first call, on the way.
 		at := []string{"list answered", "intent asked", "call asked"}
 		rounds, done := 0, 0

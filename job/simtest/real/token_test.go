@@ -117,12 +117,12 @@ func TestNoTokenLeaves(t *testing.T) {
 		{"GKE, somebody's word", local, "rotate shop-prod/europe-west1/catalog --by ann --reason leaked", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"Recommender", local, "run", "ROTATOR_RECOMMENDER_ENDPOINT=recommender.attacker.example:443", "google"},
 		{"another universe", local, "plan", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
-		{"another universe, with a book", local.with("ROTATOR_STATE=firestore://shop-prod/rotator"), "status", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
+		{"another universe, with a store", local.with("ROTATOR_STATE=firestore://shop-prod/rotator"), "status", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
 		{"roots out of the process itself", local, "plan", "SSL_CERT_FILE=/proc/self/environ", "Remove"},
 		{"on Cloud Run, GKE", cloud, "plan", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"on Cloud Run, a GKE beside us", cloud, "plan", "ROTATOR_GKE_ENDPOINT=127.0.0.1:9", "google"},
 		{"on Cloud Run, Recommender", cloud, "run", "ROTATOR_RECOMMENDER_ENDPOINT=" + usual, "google"},
-		{"on Cloud Run, a book elsewhere", cloud, "status", "FIRESTORE_EMULATOR_HOST=" + host, "Remove"},
+		{"on Cloud Run, a store elsewhere", cloud, "status", "FIRESTORE_EMULATOR_HOST=" + host, "Remove"},
 		{"on Cloud Run, a topic elsewhere", cloud.with("ROTATOR_NOTIFY_TOPIC=projects/shop-prod/topics/notices"), "run", "PUBSUB_EMULATOR_HOST=" + host, "Remove"},
 		{"on Cloud Run, roots", cloud, "plan", "SSL_CERT_FILE=" + in.roots, "Remove"},
 		{"on Cloud Run, more roots", cloud, "plan", "SSL_CERT_DIR=/tmp", "Remove"},
@@ -132,7 +132,7 @@ func TestNoTokenLeaves(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			before := connections.Load()
 			p := c.p.with(c.set)
-			p.dir = t.TempDir() // a book of its own, in which Recommender was not asked today
+			p.dir = t.TempDir() // a store of its own, in which Recommender was not asked today
 			s := in.play(t, p, strings.Fields(c.args)...)
 			for _, host := range s.tokenAt {
 				if !googles(host) {
@@ -214,14 +214,14 @@ func TestProxyAloneReadsNothing(t *testing.T) {
 	}
 }
 
-// TestWebhookGetsNoToken: what is posted to a receiver carries nothing of
+// TestWebhookGetsNoToken: what is posted to a receiver manages nothing of
 // Google's.
 func TestWebhookGetsNoToken(t *testing.T) {
 	t.Parallel()
 	posts := 0
 	gke := build(t).simulator(t, time.Now(), dueNow(time.Now()))
 	in := newInternet(t, gke.address)
-	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_MODE=act", "ROTATOR_STATE=file:book",
+	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store",
 		"ROTATOR_NOTIFY_WEBHOOK=https://hooks.receiver.example/x", "ROTATOR_APPROVAL=start")
 	s := in.play(t, rotator, "run")
 	for _, r := range s.requests {

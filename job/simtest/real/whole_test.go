@@ -15,22 +15,22 @@ import (
 	"gke-credential-rotator/state/emulator"
 )
 
-// books are the stores that the whole job is played over: the settings that
-// name a new book in each.
-func books(t *testing.T, play func(t *testing.T, settings []string)) {
+// stores are the stores that the whole job is played over: the settings that
+// name a new store in each.
+func bothStores(t *testing.T, play func(t *testing.T, settings []string)) {
 	t.Run("file", func(t *testing.T) {
 		t.Parallel() // much of it is waiting
-		play(t, []string{"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "book.db")})
+		play(t, []string{"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "store.db")})
 	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
 		host := emulator.Start(t)
-		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/book-" + strings.ToLower(rand.Text())})
+		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/store-" + strings.ToLower(rand.Text())})
 	})
 }
 
-// openBook opens the book that the settings of [books] name.
-func openBook(t *testing.T, settings []string) (book state.Store) {
+// openBook opens the store that the settings of [stores] name.
+func openStore(t *testing.T, settings []string) (contents state.Store) {
 	t.Helper()
 	var err error
 	host := ""
@@ -39,18 +39,18 @@ func openBook(t *testing.T, settings []string) (book state.Store) {
 			host = at
 		}
 		if path, ok := strings.CutPrefix(setting, "ROTATOR_STATE=file:"); ok {
-			book, err = state.OpenFile(path, state.FileWait)
+			contents, err = state.OpenFile(path, state.FileWait)
 		}
 		if name, ok := strings.CutPrefix(setting, "ROTATOR_STATE=firestore://"); ok {
 			project, database, _ := strings.Cut(name, "/")
-			book, err = state.OpenFirestore(t.Context(), project, database, state.FirestoreOptions{Emulator: host})
+			contents, err = state.OpenFirestore(t.Context(), project, database, state.FirestoreOptions{Emulator: host})
 		}
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = book.Close() })
-	return book
+	t.Cleanup(func() { _ = contents.Close() })
+	return contents
 }
 
 // settings are those of every story here.
@@ -111,9 +111,9 @@ func (pl planned) verified() int {
 func TestTwelve(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
-	books(t, func(t *testing.T, book []string) {
+	bothStores(t, func(t *testing.T, contents []string) {
 		gke := rotator.simulator(t, fleets.Monday, fleets.Of(fleets.Twelve))
-		rotator := rotator.with(settings(gke.address)...).with(book...)
+		rotator := rotator.with(settings(gke.address)...).with(contents...)
 		rotator.looksOnly(t, gke)
 		now, runs := fleets.Monday, 0
 		for pl := rotator.plan(t, now); pl.verified() < len(fleets.Twelve); {

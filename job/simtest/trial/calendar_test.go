@@ -23,10 +23,10 @@ func TestCalendars(t *testing.T) {
 		return g.of(recurringPolicy(at(from), at(to), text)).window
 	}
 	for _, tt := range []struct {
-		name string
-		c    calendar
-		open []string
-		shut []string
+		name     string
+		c        calendar
+		open     []string
+		closedBy []string
 	}{
 		{"weekly", weekly("Sat,Sun 02:00-06:00"), []string{"2026-11-28 02:00", "2026-11-29 05:59"}, []string{"2026-11-28 01:59", "2026-11-28 06:00", "2026-11-27 03:00"}},
 		{"over midnight", weekly("Fri 22:00-02:00"), []string{"2026-11-27 22:00", "2026-11-28 01:59"}, []string{"2026-11-27 01:00", "2026-11-28 02:00"}},
@@ -42,10 +42,10 @@ func TestCalendars(t *testing.T) {
 	} {
 		for _, text := range tt.open {
 			if !tt.c(at(text)) {
-				t.Errorf("%s: shut at %s", tt.name, text)
+				t.Errorf("%s: closed at %s", tt.name, text)
 			}
 		}
-		for _, text := range tt.shut {
+		for _, text := range tt.closedBy {
 			if tt.c(at(text)) {
 				t.Errorf("%s: open at %s", tt.name, text)
 			}

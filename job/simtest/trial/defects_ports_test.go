@@ -38,9 +38,9 @@ func lying(change func(*fleet.Cluster)) func(pass.World, Process) pass.World {
 
 // badStore is a Store that does not do what it says. Each part is optional.
 type badStore struct {
-	// book and fleet change what was read; they get copies.
-	book  func(*record.Book)
-	fleet func(*record.FleetDoc)
+	// store and fleet change what was read; they get copies.
+	contents func(*record.Contents)
+	fleet    func(*record.FleetDoc)
 	// write changes what is to be written; it gets copies.
 	write func(*state.Change)
 	wrote func(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change, error)
@@ -51,13 +51,13 @@ type badStore struct {
 
 func (s badStore) read(c *intercept.Call) {
 	switch {
-	case c.Method == intercept.Book:
-		if s.book != nil {
-			c.Book.Rotations = maps.Clone(c.Book.Rotations)
-			s.book(&c.Book)
+	case c.Method == intercept.Contents:
+		if s.contents != nil {
+			c.Contents.Rotations = maps.Clone(c.Contents.Rotations)
+			s.contents(&c.Contents)
 		}
 		if s.fleet != nil {
-			s.fleet(&c.Book.Fleet)
+			s.fleet(&c.Contents.Fleet)
 		}
 	case c.Method == intercept.Fleet && s.fleet != nil:
 		s.fleet(&c.Fleet)
@@ -133,13 +133,13 @@ func sendsTwice(w pass.World, _ Process) pass.World {
 	return w
 }
 
-// sendsOthers sends the intents of others that it finds in the book.
+// sendsOthers sends the intents of others that it finds in the store.
 func sendsOthers(w pass.World, about Process) pass.World {
 	if w.Move == nil {
 		return w
 	}
 	move := w.Move
-	return keeping(badStore{book: func(b *record.Book) {
+	return keeping(badStore{contents: func(b *record.Contents) {
 		for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
 			if r := b.Rotations[ref]; r.Call != nil && r.Call.State == record.Intended && r.Call.Run != about.Name {
 				_ = move.Start(nobody, ref)
@@ -197,7 +197,7 @@ func ignoresVersions(ctx context.Context, s state.Store, c, now state.Change, er
 	if !errors.Is(err, state.ErrConflict) {
 		return now, err
 	}
-	b, readErr := s.Book(ctx)
+	b, readErr := s.Contents(ctx)
 	if readErr != nil {
 		return now, err
 	}
@@ -214,13 +214,13 @@ func ignoresVersions(ctx context.Context, s state.Store, c, now state.Change, er
 	return s.Write(ctx, c)
 }
 
-// planWrites is a plan that leaves a note in the book.
+// planWrites is a plan that leaves a note in the store.
 func planWrites(w pass.World, about Process) pass.World {
 	if !about.Look {
 		return w
 	}
 	store := w.Store
-	return keeping(badStore{book: func(b *record.Book) {
+	return keeping(badStore{contents: func(b *record.Contents) {
 		doc := b.Fleet
 		_, _ = store.Write(nobody, state.Change{Fleet: &doc})
 	}})(w, about)
@@ -239,7 +239,7 @@ func observeSends(w pass.World, about Process) pass.World {
 func approving(w pass.World, about Process) pass.World {
 	var all []record.Approval
 	return keeping(badStore{
-		book: func(b *record.Book) {
+		contents: func(b *record.Contents) {
 			all = nil
 			for ref, r := range b.Rotations {
 				all = append(all, record.Approval{Kind: record.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entries})

@@ -42,7 +42,7 @@ var planted = []struct {
 	{"a run sends the intents of others that it finds", 2, 1, 1, short, sendsOthers},
 	{"a write of which nobody knows the end counts as done", 2, 1, 3, short, keeping(badStore{
 		wrote: func(_ context.Context, _ state.Store, c, now state.Change, err error) (state.Change, error) {
-			if errors.Is(err, errBook) {
+			if errors.Is(err, errStore) {
 				return c, nil
 			}
 			return now, err
@@ -51,7 +51,7 @@ var planted = []struct {
 	{"the transport repeats what stayed without an answer", 2, 2, 4, short, sendsTwice},
 	{"the monotonic clock stands still", 2, 2, 9, short, frozen},
 	{"a wall clock is 31 minutes ahead", 5, 3, 15, short, ahead},
-	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{book: func(b *record.Book) {
+	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{contents: func(b *record.Contents) {
 		for ref, r := range b.Rotations {
 			if r.Call != nil {
 				r = copyOf(r)
@@ -79,7 +79,7 @@ var planted = []struct {
 			r.HandedOverAt = r.HandedOverAt.Add(-6 * day)
 		}
 	}})},
-	{"pools count as recreated that are not", 3, 8, 1, short, keeping(badStore{book: func(b *record.Book) {
+	{"pools count as recreated that are not", 3, 8, 1, short, keeping(badStore{contents: func(b *record.Contents) {
 		for ref, r := range b.Rotations {
 			r.PoolsSeen = nil
 			b.Rotations[ref] = r
@@ -92,7 +92,7 @@ var planted = []struct {
 		return l
 	}})},
 	{"writes go over what others wrote", 6, 6, 10, short, keeping(badStore{wrote: ignoresVersions})},
-	{"an old phase is read with the newest version", 6, 0, 1, short, keeping(badStore{book: func(b *record.Book) {
+	{"an old phase is read with the newest version", 6, 0, 1, short, keeping(badStore{contents: func(b *record.Contents) {
 		for ref, r := range b.Rotations {
 			if r.Phase == record.RecreatingNodes && r.Call != nil && len(r.Transitions) > 1 {
 				r.Transitions = r.Transitions[:1]
@@ -142,7 +142,7 @@ func TestDefects(t *testing.T) {
 			if found := promisesBroken(o, d.name, d.world); !slices.Contains(found, d.promise) {
 				t.Errorf("seed %d: broken are promises %v, want %d", d.seed, found, d.promise)
 			}
-			o.Tell = nil
+			o.Watch = nil
 			key := fmt.Sprint(o.Seed, o.Clusters, o.Days, o.Faults, o.Late)
 			if _, known := clean[key]; !known {
 				clean[key] = nil
@@ -164,7 +164,7 @@ func promisesBroken(o Options, name string, world func(pass.World, Process) pass
 		o.Defect = &Defect{Name: name, World: world}
 	}
 	var found []int
-	o.Tell = func(_ *Event, vs []Violation) {
+	o.Watch = func(_ *Event, vs []Violation) {
 		for _, v := range vs {
 			if !slices.Contains(found, v.Promise) {
 				found = append(found, v.Promise)

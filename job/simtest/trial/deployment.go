@@ -15,13 +15,13 @@ import (
 // mostAtOnce is how many passes of one deployment there are at one time.
 const mostAtOnce = 4
 
-// deployment is one installation: its book, its settings, its schedule.
+// deployment is one installation: its store, its settings, its schedule.
 type deployment struct {
-	p      *play
-	policy *policy.Policy
-	mode   string
-	book   *state.Memory
-	heard  Heard
+	p        *play
+	policy   *policy.Policy
+	mode     string
+	contents *state.Memory
+	heard    Heard
 	// deafUntil is when its receiver can be reached again.
 	deafUntil time.Time
 	paused    time.Time // no runs are scheduled before
@@ -30,7 +30,7 @@ type deployment struct {
 	quietUntil time.Time
 }
 
-// deploy makes the deployments. The second one has a book of its own, and its
+// deploy makes the deployments. The second one has a store of its own, and its
 // projects are partly the first one's.
 func (p *play) deploy() error {
 	first, err := p.drawPolicy("one")
@@ -38,7 +38,7 @@ func (p *play) deploy() error {
 		return err
 	}
 	first.Projects = slices.Clone(p.fleet.projects)
-	p.deployments = []*deployment{{p: p, policy: first, mode: "act", book: state.NewMemory(p.Seed%4 == 0), minute: p.between(0, time.Hour)}}
+	p.deployments = []*deployment{{p: p, policy: first, mode: "act", contents: state.NewMemory(p.Seed%4 == 0), minute: p.between(0, time.Hour)}}
 	if p.rates.moods && p.likely(0.3) {
 		p.deployments[0].mode = "observe"
 	}
@@ -50,7 +50,7 @@ func (p *play) deploy() error {
 		return err
 	}
 	other.Projects = p.fleet.projects[:1]
-	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"), book: state.NewMemory(false), minute: p.between(0, time.Hour)})
+	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"), contents: state.NewMemory(false), minute: p.between(0, time.Hour)})
 	p.fault("second deployment")
 	return nil
 }
@@ -214,13 +214,13 @@ func (d *deployment) quiet(x *process) {
 			return // what is in flight is looked at every time
 		}
 	}
-	if x.dep.book.Stamp() != x.read {
+	if x.dep.contents.Stamp() != x.read {
 		return // somebody wrote since
 	}
 	d.quietUntil = until.Add(-record.Skew)
 }
 
-// wrote takes in what was written into the book.
+// wrote takes in what was written into the store.
 func (d *deployment) wrote(c state.Change) {
 	if c.Rotation != nil || c.Close != nil {
 		d.quietUntil = time.Time{}
@@ -234,9 +234,9 @@ func (d *deployment) wrote(c state.Change) {
 	d.p.out.Closed[c.Close.ClosedAs]++
 }
 
-// say is a person who says something to the book, as the commands do.
-func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Book, said record.Said) (record.FleetDoc, string, error)) bool {
-	b, err := d.book.Book(context.Background())
+// say is a person who says something to the store, as the commands do.
+func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Contents, said record.Said) (record.FleetDoc, string, error)) bool {
+	b, err := d.contents.Contents(context.Background())
 	if err != nil {
 		return false
 	}
@@ -247,7 +247,7 @@ func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Book, 
 	}
 	doc.Env = d.policy.Env
 	c := state.Change{Fleet: &doc}
-	now, err := d.book.Write(context.Background(), c)
+	now, err := d.contents.Write(context.Background(), c)
 	if err != nil {
 		return false
 	}

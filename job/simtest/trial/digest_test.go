@@ -7,11 +7,11 @@ import (
 
 // digest makes a play's digest out of what may not change when code is only
 // moved: the requests of ours that GKE accepted, and every move of a phase that
-// the book holds. Reasons and texts are left out.
+// the store holds. Reasons and texts are left out.
 func digest(o *Options) (sum func() string) {
 	h := fnv.New64a()
 	moves := map[string]int{} // already counted, by attempt
-	o.Tell = func(e *Event, _ []Violation) {
+	o.Watch = func(e *Event, _ []Violation) {
 		if e.Kind == Delivered && e.Outcome.State == "accepted" {
 			fmt.Fprintln(h, e.At.UnixNano(), e.Env, e.Request.Kind, e.Cluster, e.Request.Pool, e.Request.Copy)
 		}

@@ -34,9 +34,9 @@ const (
 	// Paused: the process does nothing until a while later; Text says how long.
 	Paused Kind = "paused"
 
-	// BookRead, FleetRead and HistoryRead: what the store gave; Book, Fleet,
+	// BookRead, FleetRead and HistoryRead: what the store gave; Store, Fleet,
 	// Records.
-	BookRead    Kind = "book-read"
+	StoreRead   Kind = "store-read"
 	FleetRead   Kind = "fleet-read"
 	HistoryRead Kind = "history-read"
 	// Listed: the clusters of a project; Look. OperationsRead: the operations
@@ -44,12 +44,12 @@ const (
 	Listed         Kind = "list"
 	OperationsRead Kind = "operations-read"
 	ClusterRead    Kind = "cluster-read"
-	// ReadFailed: a read of the book or of GKE failed; Text.
+	// ReadFailed: a read of the store or of GKE failed; Text.
 	ReadFailed Kind = "read-failed"
 
-	// IntentStored, OutcomeStored, Stored: a write to the book: one that stores
+	// IntentStored, OutcomeStored, Stored: a write to the store: one that stores
 	// at least one new intent; one that answers or withdraws one; any other.
-	// Write; Write.Applied says whether it is in the book.
+	// Write; Write.Applied says whether it is in the store.
 	IntentStored  Kind = "intent-stored"
 	OutcomeStored Kind = "outcome-stored"
 	Stored        Kind = "stored"
@@ -64,7 +64,7 @@ const (
 	// Answered: what the process is told; Request, Outcome.
 	Answered Kind = "answered"
 
-	// Person: somebody said something to the book; Write, Text is what.
+	// Person: somebody said something to the store; Write, Text is what.
 	Person Kind = "person"
 	// Settings: from now on runs have another policy; Policy, Mode.
 	Settings Kind = "settings"
@@ -83,7 +83,7 @@ type Event struct {
 	Kind Kind
 	// Pass is the process, from 1; 0 for what no pass did.
 	Pass int
-	// Env is the deployment, which has a book of its own; "" for the world's.
+	// Env is the deployment, which has a store of its own; "" for the world's.
 	Env string
 	// Clock is the process's own wall clock, Mono its own monotonic one.
 	Clock   time.Time
@@ -91,18 +91,18 @@ type Event struct {
 	Cluster fleet.Ref // zero: none, or several
 	Text    string
 
-	Facts   []Fact
-	Fact    *Fact
-	Run     *Run
-	Book    *record.Book
-	Fleet   *record.FleetDoc
-	Records []record.Record
-	Look    *Look
-	Write   *Write
-	Request *Request
-	Outcome *record.Outcome
-	Policy  *policy.Policy
-	Mode    string // observe or act
+	Facts    []Fact
+	Fact     *Fact
+	Run      *Run
+	Contents *record.Contents
+	Fleet    *record.FleetDoc
+	Records  []record.Record
+	Look     *Look
+	Write    *Write
+	Request  *Request
+	Outcome  *record.Outcome
+	Policy   *policy.Policy
+	Mode     string // observe or act
 }
 
 // Fact is what is true of a cluster in GKE, whatever anybody has read.
@@ -139,17 +139,17 @@ type Look struct {
 	Gone       bool // ClusterRead: GKE says that there is no such cluster
 }
 
-// Write is one write to the book.
+// Write is one write to the store.
 type Write struct {
 	// Asked is the change as the writer gave it. Its parts hold the versions
 	// on which it is conditional.
 	Asked state.Change
-	// Now is what the book holds of it after the write, with new versions;
+	// Now is what the store holds of it after the write, with new versions;
 	// meaningful when Applied.
 	Now     state.Change
 	Applied bool
-	// Told is the error that the writer was given; "": it was told of success.
-	Told string
+	// Delivered is the error that the writer was given; "": it was told of success.
+	Delivered string
 }
 
 // Request is one request that changes a cluster.

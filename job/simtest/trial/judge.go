@@ -178,7 +178,7 @@ type attempt struct {
 	entries     int       // into updating-clients, from recreating-nodes
 	transitions []record.Transition
 	closed      record.ClosedAs // "": active
-	blocked     time.Time       // since when it is known to need people
+	blocked     time.Time       // since when it is known to need action
 	void        map[string]time.Time
 	since       time.Time // when it was first stored
 	moved       time.Time // when its phase last changed
@@ -231,7 +231,7 @@ func (j *judge) pass(e *Event) *runner {
 	return p
 }
 
-// written gives the change that an event put into the book, or false.
+// written gives the change that an event put into the store, or false.
 func written(e *Event) (*Write, bool) {
 	switch e.Kind {
 	case IntentStored, OutcomeStored, Stored, Person:

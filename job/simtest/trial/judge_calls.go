@@ -20,7 +20,7 @@ func (j *judge) sentOnce(e *Event) {
 		return
 	case !c.sentAt.IsZero():
 		j.accuse(e, ref, "the %s of intent %s was sent again, first at %s", kind, c.id, stampOf(c.sentAt))
-	case !c.intent.Write.Applied || c.intent.Write.Told != "":
+	case !c.intent.Write.Applied || c.intent.Write.Delivered != "":
 		j.accuse(e, ref, "a %s was sent although its writer did not know that the intent was stored", kind)
 	case ops == nil || read == nil || read.N < ops.N:
 		j.accuse(e, ref, "a %s was sent without a read of operations, then cluster, under its intent", kind)

@@ -11,7 +11,7 @@ import (
 )
 
 // completesAllowed judges promise 3. That a pool was recreated it sees from
-// GKE's operations as any process has read them, not from the book; for an
+// GKE's operations as any process has read them, not from the store; for an
 // Autopilot cluster an upgrade of the control plane will do, without the full
 // window that must follow it.
 func (j *judge) completesAllowed(e *Event) {
@@ -69,7 +69,7 @@ func thereSince(c fleet.Cluster) time.Time {
 }
 
 // soakOver is the earliest time, on the world's clock, at which the soak can be
-// over: what the book calls hand-over is not earlier than the run that stored
+// over: what the store calls hand-over is not earlier than the run that stored
 // it began, and nodes are not seen done before they are.
 func (v showing) soakOver(t *truth, a *attempt) time.Time {
 	p, handed := v.policy, a.handedOver
@@ -87,8 +87,8 @@ func (v showing) soakOver(t *truth, a *attempt) time.Time {
 	after := func(soak time.Duration) time.Time { return laterOf(handed.Add(soak), nodes.Add(min(soak, afterNodes))) }
 	over := after(p.Soak)
 	switch rest := oldest(v.cluster).Expires.Add(-emergencyRest); {
-	case v.urgent():
-		over = after(p.SoakUrgent)
+	case v.compromised():
+		over = after(p.SoakCompromised)
 	case v.emergency(v.to) && over.After(rest):
 		over = laterOf(rest, laterOf(handed, nodes).Add(leastSoak))
 	}

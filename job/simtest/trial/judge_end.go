@@ -51,10 +51,10 @@ func (j *judge) endsWell(e *Event) {
 	}
 }
 
-// flightEnds: a rotation that we carry ends in time, and its calls settle.
+// flightEnds: a rotation that we manage ends in time, and its calls settle.
 func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *record.Rotation) {
 	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
-	if !r.Carry || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
+	if !r.Managed || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
 		return // of an alpha cluster nobody recreates nodes, and once the old CA has expired, new ones fail
 	}
 	calmSince := laterOf(j.closing.calm, a.moved)

@@ -104,7 +104,7 @@ func (p *journal) run(name string, later time.Duration, pol *policy.Policy) {
 	p.now = p.now.Add(later)
 	p.pass++
 	p.add(name, Event{Kind: RunBegin, Run: &Run{Name: name, Mode: "act", Policy: pol}})
-	p.add(name+" book", Event{Kind: BookRead, Book: &record.Book{Known: true}})
+	p.add(name+" store", Event{Kind: StoreRead, Contents: &record.Contents{Known: true}})
 }
 
 // fresh is the read under an intent.
@@ -150,7 +150,7 @@ func factOf(ref fleet.Ref, cas ...fleet.CA) *Fact {
 func handPolicy(t *testing.T) *policy.Policy {
 	t.Helper()
 	p := &policy.Policy{
-		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 2, UrgentMaxActive: 2,
+		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 2, CompromisedMaxActive: 2,
 		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveComplete, Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute,
 		MaxActive: 1, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
@@ -172,7 +172,7 @@ func newJournal(t *testing.T) *journal {
 	p.add("begin", Event{Kind: Begin, Facts: []Fact{*idle}})
 	p.add("settings", Event{Kind: Settings, Policy: pol, Mode: "act"})
 	r := record.Rotation{
-		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: oldCA}, Pools: map[string]record.Work{}, PoolCalls: map[string]record.Call{},
+		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: oldCA}, Pools: map[string]record.Work{}, PoolCalls: map[string]record.Call{},
 	}
 	doc := record.FleetDoc{Env: "one", Slots: map[string]record.Slot{shopWeb.String(): {Attempt: "one"}}}
 	enter := func(phase record.Phase) {

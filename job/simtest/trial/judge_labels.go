@@ -12,7 +12,7 @@ import (
 // documents tell owners: rotator-hold until it is gone, rotator-hold-until
 // through a day in UTC, and whatever cannot be understood.
 func labelHolds(p *policy.Policy, labels map[string]string, t time.Time) bool {
-	if p.Steer == "off" {
+	if p.OwnerLabels == "off" {
 		return false
 	}
 	if _, there := labels["rotator-hold"]; there {
@@ -31,7 +31,7 @@ func labelHolds(p *policy.Policy, labels map[string]string, t time.Time) bool {
 // this CA, until the end of a day at most fourteen days ahead.
 func (v showing) labelApproves(t time.Time, a *attempt) bool {
 	value := v.cluster.Labels["rotator-approve"]
-	if v.policy.Steer != "both" || value == "" {
+	if v.policy.OwnerLabels != "both" || value == "" {
 		return false
 	}
 	if a != nil {

@@ -23,7 +23,7 @@ func (j *judge) learn(e *Event) {
 		p.run, p.begun = e.Run, e.At
 	case RunEnd, Killed:
 		delete(j.passes, e.Pass)
-	case BookRead, FleetRead:
+	case StoreRead, FleetRead:
 		j.pass(e).fleet = e
 	case OperationsRead:
 		j.pass(e).ops[e.Look.Project] = e
@@ -178,7 +178,7 @@ func (j *judge) learnDelivered(e *Event) {
 	}
 }
 
-// learnWrite keeps the book.
+// learnWrite keeps the store.
 func (j *judge) learnWrite(e *Event, w *Write) {
 	b := j.ledger(e.Env)
 	if w.Now.Fleet != nil {

@@ -26,7 +26,7 @@ type showing struct {
 	gke      gkeCalendar
 	ops      []fleet.Operation
 	doc      *record.FleetDoc // read under the intent
-	rotation *record.Rotation // in the book when it was sent
+	rotation *record.Rotation // in the store when it was sent
 	from, to time.Time        // the decision was made between, on the sender's clock
 }
 
@@ -47,8 +47,8 @@ func (j *judge) look(e *Event) (v showing, ok bool) {
 	case fleet == nil:
 	case fleet.Fleet != nil:
 		v.doc = fleet.Fleet
-	case fleet.Book != nil:
-		v.doc = &fleet.Book.Fleet
+	case fleet.Contents != nil:
+		v.doc = &fleet.Contents.Fleet
 	}
 	return v, true
 }
@@ -85,9 +85,9 @@ func (v showing) emergency(t time.Time) bool {
 	return v.due(t) && !t.Before(oldest(v.cluster).Expires.Add(-v.policy.EmergencyBeforeExpiry))
 }
 
-func (v showing) urgent() bool {
+func (v showing) compromised() bool {
 	p := v.policy
-	return p.Urgent != nil && oldest(v.cluster).Issued.Before(p.RotateIssuedBefore) && matches(p.Urgent.String(), v.cluster.Labels)
+	return p.Compromised != nil && oldest(v.cluster).Issued.Before(p.RotateIssuedBefore) && matches(p.Compromised.String(), v.cluster.Labels)
 }
 
 // selected: its project, location and labels are those of the settings.
@@ -148,19 +148,19 @@ func matchesTerm(term string, labels map[string]string) bool {
 }
 
 // awaits says whether a closed calendar must be waited for: not when it is
-// urgent, and in an emergency only if it opens before the last moment.
+// compromised, and in an emergency only if it opens before the last moment.
 func (v showing) awaits(c calendar, t, last time.Time) bool {
-	if c.room(t, roomFor) || v.urgent() {
+	if c.room(t, roomFor) || v.compromised() {
 		return false
 	}
 	return !v.emergency(t) || c.opens(t, last, roomFor)
 }
 
-// shut names the calendar of the cluster or the company that binds a start or
+// closed names the calendar of the cluster or the company that binds a start or
 // a node call at t, or "".
-func (v showing) shut(t time.Time, pool *fleet.Pool) string {
+func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 	last := oldest(v.cluster).Expires.Add(-waitUntil)
-	if v.gke.strange && !v.emergency(t) && !v.urgent() {
+	if v.gke.strange && !v.emergency(t) && !v.compromised() {
 		return "its maintenance policy is of an unknown kind"
 	}
 	window := v.gke.window

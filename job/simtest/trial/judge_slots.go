@@ -48,7 +48,7 @@ func (j *judge) slotsGiven(e *Event, w *Write) {
 		ref := refOf(name)
 		start := b.starts[ref]
 		if start == nil || start.attempt != was.Attempt {
-			continue // never sent, adopted, or claimed
+			continue // never sent, adopted, or reclaimed
 		}
 		switch {
 		case start.unsettled(e.At):
@@ -101,8 +101,8 @@ func (j *judge) slotsTaken(e *Event, w *Write) {
 		}
 	}
 	switch {
-	case own.Urgent:
-		over(n.urgent, p.UrgentMaxActive, "URGENT_MAX_ACTIVE")
+	case own.Compromised:
+		over(n.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 	case own.Emergency:
 		over(n.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 	default:
@@ -118,12 +118,12 @@ func (j *judge) slotsTaken(e *Event, w *Write) {
 }
 
 // tally counts slots by what limits them.
-type tally struct{ urgent, emergency, fleet, project, location int }
+type tally struct{ compromised, emergency, fleet, project, location int }
 
 func (n *tally) add(s record.Slot, ref, near fleet.Ref) {
 	switch {
-	case s.Urgent:
-		n.urgent++
+	case s.Compromised:
+		n.compromised++
 	case s.Emergency:
 		n.emergency++
 	default:
@@ -138,7 +138,7 @@ func (n *tally) add(s record.Slot, ref, near fleet.Ref) {
 }
 
 // rightly: only an emergency takes an emergency's slot, and only what is
-// urgent an urgent one's. What is true of the cluster is asked, not what the
+// compromised a compromised one's. What is true of the cluster is asked, not what the
 // process read; its CA does not change by being read late.
 func (j *judge) rightly(e *Event, own record.Slot, r *record.Rotation) {
 	t := j.truth(r.Cluster)
@@ -147,11 +147,11 @@ func (j *judge) rightly(e *Event, own record.Slot, r *record.Rotation) {
 		return
 	}
 	v := showing{policy: p, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
-	if own.Urgent && !v.urgent() && v.policy.Urgent == nil {
-		j.accuse(e, r.Cluster, "a start took an urgent slot without URGENT")
+	if own.Compromised && !v.compromised() && v.policy.Compromised == nil {
+		j.accuse(e, r.Cluster, "a start took a compromised slot without COMPROMISED")
 	}
 	// A rotate request, too, can make it due: then only the date is asked.
-	if own.Emergency && !own.Urgent && e.At.Add(2*skewBy).Before(oldest(v.cluster).Expires.Add(-p.EmergencyBeforeExpiry)) {
+	if own.Emergency && !own.Compromised && e.At.Add(2*skewBy).Before(oldest(v.cluster).Expires.Add(-p.EmergencyBeforeExpiry)) {
 		j.accuse(e, r.Cluster, "a start took an emergency's slot, but its CA expires only %s", stampOf(oldest(v.cluster).Expires))
 	}
 }

@@ -41,12 +41,12 @@ func (j *judge) startIntended(e *Event) {
 	}
 }
 
-// heldSince says whether the hold was there when the process read the book: one
+// heldSince says whether the hold was there when the process read the store: one
 // that a person adds before a retried commit binds from the read under the
 // intent on.
 func (j *judge) heldSince(e *Event, ref fleet.Ref) bool {
 	f := j.pass(e).fleet
-	return f != nil && (f.Book != nil && held(&f.Book.Fleet, ref, e.Clock.Add(time.Hour)) || f.Fleet != nil && held(f.Fleet, ref, e.Clock.Add(time.Hour)))
+	return f != nil && (f.Contents != nil && held(&f.Contents.Fleet, ref, e.Clock.Add(time.Hour)) || f.Fleet != nil && held(f.Fleet, ref, e.Clock.Add(time.Hour)))
 }
 
 // mayStart says why a start is not allowed at t, or "".
@@ -72,7 +72,7 @@ func (v showing) mayStart(t time.Time, approved map[approvalKey]bool) string {
 	case !v.startApproved(t, approved):
 		return "nobody approved the start"
 	}
-	return v.shut(t, nil)
+	return v.closedBy(t, nil)
 }
 
 // startApproved: an approval for this CA of this cluster, given by a person.
@@ -103,7 +103,7 @@ func (j *judge) nodesAllowed(e *Event) {
 			pool = &v.cluster.Pools[i]
 		}
 	}
-	if why := v.never(func(t time.Time) string { return v.shut(t, pool) }); why != "" {
+	if why := v.never(func(t time.Time) string { return v.closedBy(t, pool) }); why != "" {
 		j.accuse(e, v.cluster.Ref, "a call for pool %q was sent although %s", e.Request.Pool, why)
 	}
 }

@@ -13,7 +13,7 @@ func (j *judge) stopsStop(e *Event) {
 		j.notHeld(e)
 	case IntentStored, OutcomeStored, Stored, Leased:
 		if j.pass(e).run.Look {
-			j.accuse(e, e.Cluster, "a plan wrote to the book: %s", e.Kind)
+			j.accuse(e, e.Cluster, "a plan wrote to the store: %s", e.Kind)
 		}
 	}
 }
@@ -32,7 +32,7 @@ func (j *judge) notHeld(e *Event) {
 	}
 	doc := looked.Fleet
 	if doc == nil {
-		doc = &looked.Book.Fleet
+		doc = &looked.Contents.Fleet
 	}
 	if held(doc, ref, e.Clock) {
 		j.accuse(e, ref, "a %s was sent for a held cluster", e.Request.Kind)

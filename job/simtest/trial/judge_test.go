@@ -78,7 +78,7 @@ func TestJudge(t *testing.T) {
 		}},
 		{1, "a start without the approval that is asked for", func(p *journal) { p.step("start").Run.Policy.Approval = policy.ApproveBoth }},
 		{1, "held, by the transaction", func(p *journal) {
-			p.step("start book").Book.Fleet.Holds = []record.Hold{hold}
+			p.step("start store").Contents.Fleet.Holds = []record.Hold{hold}
 			rotationOf(p, "start intent")
 			p.step("start intent").Write.Now.Fleet.Holds = []record.Hold{hold}
 			p.insert("start", "hold", Event{Kind: Person, Env: "one", Write: &Write{Applied: true, Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
@@ -87,7 +87,7 @@ func TestJudge(t *testing.T) {
 
 		{2, "no intent", func(p *journal) { p.step("start sent").Request.Intent = "" }},
 		{2, "somebody else's intent", func(p *journal) { p.step("start intent").Pass = 9 }},
-		{2, "nobody knew whether the intent was stored", func(p *journal) { p.step("start intent").Write.Told = "unavailable" }},
+		{2, "nobody knew whether the intent was stored", func(p *journal) { p.step("start intent").Write.Delivered = "unavailable" }},
 		{2, "no operations read", func(p *journal) { p.drop("start ops") }},
 		{2, "no cluster read", func(p *journal) { p.drop("start read") }},
 		{2, "read before the intent", func(p *journal) { p.move("start read", "start intent") }},

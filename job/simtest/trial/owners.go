@@ -24,18 +24,18 @@ func newOwners(p *play) *owners {
 	return &owners{p: p, dice: dice, busy: p.Faults && dice.IntN(4) == 0}
 }
 
-// allowed draws STEER.
-func (o *owners) allowed() policy.Steer {
+// allowed draws OWNER_LABELS.
+func (o *owners) allowed() policy.OwnerLabels {
 	if !o.busy {
-		return policy.SteerHold
+		return policy.OwnerLabelsHold
 	}
-	return []policy.Steer{policy.SteerOff, policy.SteerHold, policy.SteerBoth, policy.SteerBoth}[o.dice.IntN(4)]
+	return []policy.OwnerLabels{policy.OwnerLabelsOff, policy.OwnerLabelsHold, policy.OwnerLabelsBoth, policy.OwnerLabelsBoth}[o.dice.IntN(4)]
 }
 
 // approve says whether the yes is left to owners' labels: nobody says it by
 // command, so that all rests on what the labels say.
 func (o *owners) approve(d *deployment) bool {
-	return o.busy && !o.p.calm && d.policy.Steer == policy.SteerBoth
+	return o.busy && !o.p.calm && d.policy.OwnerLabels == policy.OwnerLabelsBoth
 }
 
 // act lets the owners of one cluster say something, rightly or wrongly.
@@ -72,7 +72,7 @@ func (o *owners) say(ref fleet.Ref) (what string, labels map[string]string) {
 	}
 	c := o.p.cache.Now(ref).Cluster
 	for _, d := range o.p.deployments {
-		b, err := d.book.Book(nobody)
+		b, err := d.contents.Contents(nobody)
 		if r, flies := b.Rotations[ref]; err == nil && flies {
 			entry := r.Entries - o.dice.IntN(2)*o.dice.IntN(2) // now and then an older one's
 			return "approve the completion", map[string]string{"rotator-approve": fmt.Sprintf("complete-%.16s-%d", r.AttemptID, entry)}

@@ -16,8 +16,8 @@ func (d *deployment) hold(ref fleet.Ref) {
 	if d.p.likely(0.7) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
 	}
-	d.say("hold", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
-		return policy.SayHold(b.Fleet, ref, until, said)
+	d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
+		return policy.Hold(b.Fleet, ref, until, said)
 	})
 }
 
@@ -33,7 +33,7 @@ func (d *deployment) people() {
 		return
 	}
 	ref := pick(p, refs...)
-	if b, err := d.book.Book(nobody); err == nil && len(b.Rotations) > 0 && p.likely(0.6) {
+	if b, err := d.contents.Contents(nobody); err == nil && len(b.Rotations) > 0 && p.likely(0.6) {
 		flights := slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare)
 		ref = pick(p, flights...)
 	}
@@ -47,26 +47,26 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 	p := d.p
 	cluster := p.cache.Now(ref).Cluster
 	cluster.Seen = p.now
-	return d.say(deed, ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
+	return d.say(deed, ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
 		var r *record.Rotation
 		if stored, ok := b.Rotations[ref]; ok {
 			r = &stored
 		}
 		switch deed {
 		case "hold":
-			return policy.SayHold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
+			return policy.Hold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
 		case "hold all":
-			return policy.SayHold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
+			return policy.Hold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
 		case "release":
-			return policy.SayRelease(b.Fleet, ref, said)
+			return policy.Release(b.Fleet, ref, said)
 		case "retry":
-			return policy.SayRetry(b.Fleet, ref, r, said)
+			return policy.Retry(b.Fleet, ref, r, said)
 		case "adopt":
-			return policy.SayAdopt(b.Fleet, d.policy, cluster, r, said)
+			return policy.Adopt(b.Fleet, d.policy, cluster, r, said)
 		case "rotate":
-			return policy.SayRotate(b.Fleet, d.policy, cluster, r, said)
+			return policy.Rotate(b.Fleet, d.policy, cluster, r, said)
 		}
-		return policy.SayClose(b.Fleet, ref, r, said)
+		return policy.Close(b.Fleet, ref, r, said)
 	})
 }
 
@@ -82,7 +82,7 @@ func (p *play) answer() {
 }
 
 func (d *deployment) answer() {
-	b, err := d.book.Book(nobody)
+	b, err := d.contents.Contents(nobody)
 	if err != nil {
 		return
 	}
@@ -93,8 +93,8 @@ func (d *deployment) answer() {
 		}
 		if d.p.calm && d.hopeless(ref) {
 			if !slices.ContainsFunc(b.Fleet.Holds, func(h record.Hold) bool { return h.Cluster == ref }) {
-				d.say("hold", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
-					return policy.SayHold(b.Fleet, ref, time.Time{}, said)
+				d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
+					return policy.Hold(b.Fleet, ref, time.Time{}, said)
 				})
 			}
 			continue
@@ -152,13 +152,13 @@ func (d *deployment) approve(ref fleet.Ref, r *record.Rotation) {
 	if c.Gone {
 		return
 	}
-	d.say("approve", ref, func(b record.Book, said record.Said) (record.FleetDoc, string, error) {
-		return policy.SayApprove(b.Fleet, d.policy, c.Cluster, r, time.Time{}, said)
+	d.say("approve", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
+		return policy.Approve(b.Fleet, d.policy, c.Cluster, r, time.Time{}, said)
 	})
 }
 
 // approveStarts says yes to every start that waits for it.
-func (d *deployment) approveStarts(b record.Book) {
+func (d *deployment) approveStarts(b record.Contents) {
 	for _, ref := range d.p.refs() {
 		c := d.p.cache.Now(ref).Cluster
 		_, flies := b.Rotations[ref]

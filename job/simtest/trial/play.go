@@ -210,8 +210,8 @@ func (p *play) tell(e *Event) {
 			}
 		}
 	}
-	if p.Tell != nil {
-		p.Tell(e, found)
+	if p.Watch != nil {
+		p.Watch(e, found)
 	}
 }
 

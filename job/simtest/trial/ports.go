@@ -128,7 +128,7 @@ func (i insights) Insights(ctx context.Context, _, _ string) ([]record.Insight, 
 	return nil, true, x.alive(ctx)
 }
 
-// store is the book as a process reaches it.
+// store is the store as a process reaches it.
 func (x *process) store(ctx context.Context, c *intercept.Call, next intercept.Next) error {
 	if c.Method == intercept.Write {
 		return x.write(ctx, c, next)
@@ -136,10 +136,10 @@ func (x *process) store(ctx context.Context, c *intercept.Call, next intercept.N
 	if err := x.await(ctx); err != nil {
 		return err
 	}
-	if x.sometimes(x.rates.bookAway) {
-		x.fault("book away: " + string(c.Method))
+	if x.sometimes(x.rates.storedAway) {
+		x.fault("store away: " + string(c.Method))
 		x.tell(&Event{Kind: ReadFailed, Text: string(c.Method)})
-		return errBook
+		return errStore
 	}
 	if c.Method == intercept.Lease && x.alone {
 		return nil // as if it had got what it asks for
@@ -153,12 +153,12 @@ func (x *process) store(ctx context.Context, c *intercept.Call, next intercept.N
 	case intercept.Lease:
 		x.tell(&Event{Kind: Leased, Text: c.Lease.Holder})
 		return nil
-	case intercept.Book:
-		x.read = x.dep.book.Stamp()
-		b := c.Book
-		x.tell(&Event{Kind: BookRead, Book: &b})
-		x.reach(afterBook, fleet.Ref{})
-		c.Book.Rotations = maps.Clone(b.Rotations)
+	case intercept.Contents:
+		x.read = x.dep.contents.Stamp()
+		b := c.Contents
+		x.tell(&Event{Kind: StoreRead, Contents: &b})
+		x.reach(afterStore, fleet.Ref{})
+		c.Contents.Rotations = maps.Clone(b.Rotations)
 		return x.alive(nobody)
 	case intercept.Fleet:
 		doc := c.Fleet
@@ -188,13 +188,13 @@ func (x *process) write(ctx context.Context, c *intercept.Call, next intercept.N
 	e := &Event{Kind: kind, Cluster: ref, Write: &Write{Asked: c.Change}}
 	if x.sometimes(x.rates.writeLost) {
 		x.fault("write failed, nothing applied")
-		e.Write.Told = errBook.Error()
+		e.Write.Delivered = errStore.Error()
 		x.tell(e)
-		return errBook
+		return errStore
 	}
-	before := x.dep.book.Stamp()
+	before := x.dep.contents.Stamp()
 	err := next(nobody)
-	x.read += x.dep.book.Stamp() - before
+	x.read += x.dep.contents.Stamp() - before
 	e.Write.Now, e.Write.Applied = c.Change, err == nil
 	if err == nil {
 		x.dep.wrote(e.Write.Asked)
@@ -202,10 +202,10 @@ func (x *process) write(ctx context.Context, c *intercept.Call, next intercept.N
 	}
 	if err == nil && x.sometimes(x.rates.answerLost) {
 		x.fault("commit applied but reported as failed")
-		err = errBook
+		err = errStore
 	}
 	if err != nil {
-		c.Change, e.Write.Told = e.Write.Asked, err.Error()
+		c.Change, e.Write.Delivered = e.Write.Asked, err.Error()
 	}
 	x.tell(e)
 	if kind == IntentStored {

@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	errDead = errors.New("the process is dead")
-	errBook = errors.New("the book is out of reach")
-	errGKE  = errors.New("GKE is out of reach")
+	errDead  = errors.New("the process is dead")
+	errStore = errors.New("the store is out of reach")
+	errGKE   = errors.New("GKE is out of reach")
 )
 
 // process is one pass as a process of its own: its clocks, its name, and what
@@ -40,7 +40,7 @@ type process struct {
 	// are those for which nothing was sent or stored yet.
 	intents map[intentKey]string
 	unsent  map[string]bool
-	read    int // the book's stamp when it was read
+	read    int // the store's stamp when it was read
 	res     pass.Result
 	err     error
 }
@@ -90,7 +90,7 @@ func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 func (x *process) work() {
 	w := pass.World{
 		Read: reader{x}, Move: intercept.Mover(x.cloud, x.send), Insights: insights{x},
-		Store: intercept.Store(x.dep.book, x.store),
+		Store: intercept.Store(x.dep.contents, x.store),
 		Now:   x.clock, Mono: x.monotonic,
 		NewID: func() string { x.ids++; return fmt.Sprintf("%s%d", x.prefix(), x.ids) },
 	}
@@ -99,7 +99,7 @@ func (x *process) work() {
 		w.Move = nil
 	}
 	if x.Notify {
-		w.Tell = []pass.Receiver{receiver{x}}
+		w.Notify = []pass.Receiver{receiver{x}}
 	}
 	if x.Defect != nil && x.Defect.World != nil {
 		w = x.Defect.World(w, about)
@@ -189,7 +189,7 @@ type boundary string
 
 // The boundaries.
 const (
-	afterBook    boundary = "after book read"
+	afterStore   boundary = "after store read"
 	afterList    boundary = "after list"
 	beforeIntent boundary = "before intent commit"
 	afterIntent  boundary = "after intent commit"
@@ -207,7 +207,7 @@ func (x *process) reach(b boundary, ref fleet.Ref) {
 		return
 	}
 	r := x.rates
-	if b == afterBook || b == afterList || b == elsewhere {
+	if b == afterStore || b == afterList || b == elsewhere {
 		r.overlap /= 10
 		r.kill, r.pause, r.hold, r.stop = r.kill/40, r.pause/20, r.hold/40, r.stop/40
 	}

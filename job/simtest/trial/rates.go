@@ -11,11 +11,11 @@ import (
 // rates are how often a play's faults strike: at one boundary, read, write,
 // request or start of a run.
 type rates struct {
-	kill, pause, hold, stop, overlap float64
-	stale, unread, missing           float64
-	bookAway, writeLost, answerLost  float64
-	network                          float64
-	alone, together, plan            float64
+	kill, pause, hold, stop, overlap  float64
+	stale, unread, missing            float64
+	storedAway, writeLost, answerLost float64
+	network                           float64
+	alone, together, plan             float64
 	// outside and people are about how often somebody does something.
 	outside, people time.Duration
 	skipDays        bool // the schedule is paused for days
@@ -31,7 +31,7 @@ func (p *play) drawRates() rates {
 	r := rates{
 		kill: share(0.12), pause: share(0.12), hold: share(0.05), stop: share(0.04), overlap: share(0.10),
 		stale: share(0.25), unread: share(0.01), missing: share(0.01),
-		bookAway: share(0.01), writeLost: share(0.03), answerLost: share(0.05),
+		storedAway: share(0.01), writeLost: share(0.03), answerLost: share(0.05),
 		network: share(0.6), alone: share(0.5), together: share(0.15), plan: share(0.05),
 		outside: p.between(12*time.Hour, 10*day), people: p.between(6*time.Hour, 5*day),
 		skipDays: p.likely(0.4), growing: p.likely(0.2), oneWeek: p.likely(0.12), moods: p.likely(0.5), second: p.likely(0.25),

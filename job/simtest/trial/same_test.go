@@ -9,7 +9,7 @@ import (
 func trace(t *testing.T, o Options) []string {
 	t.Helper()
 	var lines []string
-	o.Tell = func(e *Event, _ []Violation) { lines = append(lines, e.String()) }
+	o.Watch = func(e *Event, _ []Violation) { lines = append(lines, e.String()) }
 	v, err := Play(o)
 	if err != nil {
 		t.Fatal(err)

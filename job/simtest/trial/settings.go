@@ -21,27 +21,27 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 	x := &policy.Policy{
 		Env:                env,
 		RotateBeforeExpiry: pick(p, 90*day, 180*day, 180*day, 300*day), MaxCAAge: pick(p, 0, 0, 365*day, 700*day),
-		SoakUrgent: p.between(0, day).Truncate(time.Minute), UrgentMaxActive: 1 + p.dice.IntN(20),
+		SoakCompromised: p.between(0, day).Truncate(time.Minute), CompromisedMaxActive: 1 + p.dice.IntN(20),
 		EmergencyBeforeExpiry: pick(p, 32*day, 45*day, 45*day, 60*day), EmergencyMaxActive: 1 + p.dice.IntN(10),
 		ZonalComplete: pick(p, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth),
 		Soak:          pick(p, 0, 4*time.Hour, day, day, 72*time.Hour, 5*day),
 		Approval:      pick(p, policy.ApproveNone, policy.ApproveNone, policy.ApproveStart, policy.ApproveComplete, policy.ApproveBoth),
 		Nodes:         pick(p, policy.NodesAuto, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE),
 		NodeGrace:     pick(p, 0, time.Hour, time.Hour, 6*time.Hour, 2*day), NodeTime: pick(p, 2*time.Minute, 10*time.Minute, 10*time.Minute, 30*time.Minute),
-		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, policy.AdoptWatch, policy.AdoptWatch, policy.AdoptCarry),
+		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, policy.AdoptWatch, policy.AdoptWatch, policy.AdoptManage),
 		MaxActive: pick(p, 1, 2, 5, 10, 10), MaxActivePerProject: pick(p, 0, 1, 2, 2, 4), MaxActivePerLocation: pick(p, 0, 0, 1, 3),
 		WaveSoak: pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
 		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day), Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 2*time.Hour, 3*time.Hour),
 	}
-	x.Steer = p.owners.allowed()
+	x.OwnerLabels = p.owners.allowed()
 	if p.likely(0.1) {
 		x.RotateIssuedBefore = p.now.Add(-p.between(0, 1000*day)).Truncate(day)
 		if p.likely(0.7) {
-			urgent, err := fleet.ParseSelector(pick(p, "env=prod", "all", "tier=web"))
+			compromised, err := fleet.ParseSelector(pick(p, "env=prod", "all", "tier=web"))
 			if err != nil {
-				return nil, broken("URGENT", err)
+				return nil, broken("COMPROMISED", err)
 			}
-			x.Urgent = &urgent
+			x.Compromised = &compromised
 		}
 	}
 	if p.likely(0.1) {
@@ -71,7 +71,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 func (p *play) soothe(x *policy.Policy) {
 	x.Projects = append([]string(nil), p.fleet.projects...)
 	x.Freezes, x.Locations = policy.Policy{}.Freezes, nil
-	x.MaxActive, x.EmergencyMaxActive, x.UrgentMaxActive = 1000, 1000, 1000
+	x.MaxActive, x.EmergencyMaxActive, x.CompromisedMaxActive = 1000, 1000, 1000
 	x.MaxActivePerProject, x.MaxActivePerLocation, x.MaxFailed = 0, 0, 1000
 	x.Soak, x.WaveSoak, x.Every = min(x.Soak, day), min(x.WaveSoak, 6*time.Hour), min(x.Every, time.Hour)
 	x.NodeGrace = min(x.NodeGrace, time.Hour)

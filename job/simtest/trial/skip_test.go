@@ -21,7 +21,7 @@ type milestone struct {
 func milestones(t *testing.T, o Options) (Verdict, []milestone) {
 	t.Helper()
 	var found []milestone
-	o.Tell = func(e *Event, _ []Violation) {
+	o.Watch = func(e *Event, _ []Violation) {
 		switch {
 		case e.Kind == Delivered && e.Outcome.State == record.Accepted && e.Request.Kind != record.CallRecreate:
 			found = append(found, milestone{fmt.Sprintf("%s: %s accepted", e.Cluster, e.Request.Kind), e.At})

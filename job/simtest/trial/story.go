@@ -40,8 +40,8 @@ func (e *Event) String() string {
 	if e.Look != nil {
 		b.WriteString(e.Look.line(e.At))
 	}
-	if e.Book != nil {
-		fmt.Fprintf(&b, " in flight %d, slots %d", len(e.Book.Rotations), len(e.Book.Fleet.Slots))
+	if e.Contents != nil {
+		fmt.Fprintf(&b, " in flight %d, slots %d", len(e.Contents.Rotations), len(e.Contents.Fleet.Slots))
 	}
 	if e.Write != nil {
 		b.WriteString(e.Write.line())
@@ -98,8 +98,8 @@ func (w *Write) line() string {
 	if !w.Applied {
 		s.WriteString(" NOT APPLIED")
 	}
-	if w.Told != "" {
-		s.WriteString(" told: " + w.Told)
+	if w.Delivered != "" {
+		s.WriteString(" told: " + w.Delivered)
 	}
 	return s.String()
 }
@@ -130,7 +130,7 @@ func about(e *Event, ref fleet.Ref) bool {
 func Story(o Options, ref fleet.Ref) ([]string, error) {
 	var lines []string
 	passes := map[int]bool{} // that did something to the cluster
-	o.Tell = func(e *Event, found []Violation) {
+	o.Watch = func(e *Event, found []Violation) {
 		if e.Cluster == ref && e.Pass > 0 {
 			passes[e.Pass] = true
 		}

@@ -27,8 +27,8 @@ type receiver struct{ x *process }
 // Name implements [pass.Receiver].
 func (receiver) Name() string { return "receiver" }
 
-// Tell implements [pass.Receiver].
-func (r receiver) Tell(ctx context.Context, n record.Notice) error {
+// Notify implements [pass.Receiver].
+func (r receiver) Notify(ctx context.Context, n record.Notice) error {
 	x, h := r.x, &r.x.dep.heard
 	if err := x.await(ctx); err != nil {
 		return err

@@ -22,6 +22,6 @@ type Options struct {
 	Judge func(Setup) Judge
 	// Defect changes a part of the play on purpose; nil: none.
 	Defect *Defect
-	// Tell is given every event, after the judge; nil: nobody.
-	Tell func(*Event, []Violation)
+	// Notify is given every event, after the judge; nil: nobody.
+	Watch func(*Event, []Violation)
 }

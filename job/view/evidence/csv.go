@@ -55,7 +55,7 @@ var columns = []column{
 	{"findings", func(e Entry) string { return strings.Join(e.Findings, "; ") }},
 	{"wave", func(e Entry) string { return e.Wave }},
 	{"emergency", func(e Entry) string { return strconv.FormatBool(e.Emergency) }},
-	{"urgent", func(e Entry) string { return strconv.FormatBool(e.Urgent) }},
+	{"compromised", func(e Entry) string { return strconv.FormatBool(e.Compromised) }},
 	{"policy_sha256", func(e Entry) string { return under(e.Policy).Digest }},
 	{"policy_at_completion_sha256", func(e Entry) string { return under(e.PolicyAtCompletion).Digest }},
 	{"tool", func(e Entry) string { return under(e.Policy).Tool }},

@@ -24,8 +24,8 @@ type Entry struct {
 	ClusterID string          `json:"clusterId"`
 	AttemptID string          `json:"attemptId"`
 	Attempt   int             `json:"attempt"`
-	Origin    record.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or claimed (ours, accepted late)
-	Carried   bool            `json:"carried"` // by this tool, to its end
+	Origin    record.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or reclaimed (ours, accepted late)
+	Managed   bool            `json:"managed"` // by this tool, to its end
 	ClosedAs  record.ClosedAs `json:"closedAs"`
 	ClosedAt  time.Time       `json:"closedAt"`
 	// CompletedBy is us, other or unknown; "" when the old CA was not seen to go.
@@ -43,7 +43,7 @@ type Entry struct {
 	NodesDoneAt  time.Time `json:"nodesDoneAt,omitzero"`
 	Wave         string    `json:"wave,omitempty"`
 	Emergency    bool      `json:"emergency"`
-	Urgent       bool      `json:"urgent"`
+	Compromised  bool      `json:"compromised"`
 
 	Phases     []Phase     `json:"phases"`
 	Approvals  []Approval  `json:"approvals"`
@@ -114,11 +114,11 @@ type Operation struct {
 func Of(rec record.Record) Entry {
 	r := rec.Rotation
 	e := Entry{
-		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin, Carried: r.Carry,
+		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin, Managed: r.Managed,
 		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy, Findings: append([]string{}, rec.Findings...),
 		OldCA: r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
 		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
-		Wave: r.Wave, Emergency: r.Emergency, Urgent: r.Urgent,
+		Wave: r.Wave, Emergency: r.Emergency, Compromised: r.Compromised,
 		Phases: phases(rec), Approvals: []Approval{}, Calls: calls(r), Operations: operations(r),
 		Policy: r.InForce, PolicyAtCompletion: r.CompletedUnder,
 	}

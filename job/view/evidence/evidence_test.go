@@ -30,7 +30,7 @@ func rotated() record.Record {
 		ClosedAs: record.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"},
 		Rotation: record.Rotation{
 			Cluster: fleet.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1", AttemptID: "5f0c9d2e", AttemptNo: 2,
-			Origin: record.Ours, Carry: true, Phase: record.Verifying, Wave: "env=prod", DueAt: at(1, 0),
+			Origin: record.Ours, Managed: true, Phase: record.Verifying, Wave: "env=prod", DueAt: at(1, 0),
 			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
 			New:      fleet.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
 			Transitions: []record.Transition{
@@ -54,7 +54,7 @@ func rotated() record.Record {
 
 // older is a record as a version without policies in force wrote it, closed by
 // a person before anything came of it.
-const older = `{"rotation":{"cluster":"p/europe-west1/a","clusterId":"id","attemptId":"a1","attemptNo":1,"origin":"foreign","carry":false,"baseline":{"ca":{"fingerprint":"aa","issued":"2022-01-01T00:00:00Z","expires":"2027-01-01T00:00:00Z"},"status":"RUNNING"},"new":{"fingerprint":"","issued":"0001-01-01T00:00:00Z","expires":"0001-01-01T00:00:00Z"},"phase":"starting","transitions":[{"phase":"starting","at":"2026-11-20T02:00:00Z","run":"run-1","reason":"due"}],"startOp":{}},"closedAs":"closed","closedAt":"2026-11-20T03:00:00Z","said":{"by":"bob","reason":"drill","at":"2026-11-20T02:30:00Z","run":"run-2"}}`
+const older = `{"rotation":{"cluster":"p/europe-west1/a","clusterId":"id","attemptId":"a1","attemptNo":1,"origin":"foreign","managed":false,"baseline":{"ca":{"fingerprint":"aa","issued":"2022-01-01T00:00:00Z","expires":"2027-01-01T00:00:00Z"},"status":"RUNNING"},"new":{"fingerprint":"","issued":"0001-01-01T00:00:00Z","expires":"0001-01-01T00:00:00Z"},"phase":"starting","transitions":[{"phase":"starting","at":"2026-11-20T02:00:00Z","run":"run-1","reason":"due"}],"startOp":{}},"closedAs":"closed","closedAt":"2026-11-20T03:00:00Z","said":{"by":"bob","reason":"drill","at":"2026-11-20T02:30:00Z","run":"run-2"}}`
 
 func entries(t *testing.T) []evidence.Entry {
 	t.Helper()

@@ -41,7 +41,7 @@ func whose(h record.HandOver) string {
 	case h.Origin == record.Foreign && h.Watched:
 		return "started by somebody else, and this tool only looks"
 	case h.Origin == record.Foreign:
-		return "started by somebody else, carried by this tool"
+		return "started by somebody else, managed by this tool"
 	}
 	return "started by this tool"
 }

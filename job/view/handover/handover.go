@@ -24,7 +24,7 @@ import (
 // between backticks in a text is a name or a value.
 type Pack struct {
 	Facts record.HandOver `json:"facts"`
-	// Title is one line that says which cluster and how urgent.
+	// Title is one line that says which cluster and how compromised.
 	Title string `json:"title"`
 	// Now is what is to be done next, the most pressing first.
 	Now []string `json:"now"`

@@ -78,7 +78,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestMoments: what is urgent differs by the moment, and so does what is offered.
+// TestMoments: what is compromised differs by the moment, and so does what is offered.
 func TestMoments(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

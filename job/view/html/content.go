@@ -178,7 +178,7 @@ func (m *maker) facts() []fact {
 	if m.Mode != "" {
 		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
 	}
-	if last := res.Fleet.Book.Fleet.LastRun; !last.At.IsZero() {
+	if last := res.Fleet.Contents.Fleet.LastRun; !last.At.IsZero() {
 		out = append(out, fact{Label: "Run before", Text: words.Harmless(last.Run), At: m.at(last.At)})
 	}
 	if m.Version != "" {

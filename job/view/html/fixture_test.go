@@ -31,7 +31,7 @@ func testPolicy() *policy.Policy {
 	day := 24 * time.Hour
 	return &policy.Policy{
 		Env: "prod", Projects: []string{"shop-prod"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveNone,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveNone,
 		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 3 * day, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
@@ -78,7 +78,7 @@ var sampled = struct {
 func generated(n int) Page {
 	p := Page{Command: "plan", Mode: "act", Version: "test", Policy: testPolicy()}
 	p.Policy.MaxActive, p.Policy.MaxActivePerProject = 20, 0
-	f := policy.Fleet{Book: record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
+	f := policy.Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	p.Policy.Projects = nil
 	for i := range n {
 		project := fmt.Sprintf("team-%02d-prod", i%25)
@@ -94,7 +94,7 @@ func generated(n int) Page {
 			c.Maintenance = weekend()
 		case 4:
 			if i < 200 {
-				f.Book.Rotations[c.Ref] = flying(&c, now.Add(-time.Duration(i)*time.Hour/2))
+				f.Contents.Rotations[c.Ref] = flying(&c, now.Add(-time.Duration(i)*time.Hour/2))
 			}
 		}
 		f.Clusters = append(f.Clusters, c)
@@ -133,7 +133,7 @@ func flying(c *fleet.Cluster, since time.Time) record.Rotation {
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{old, fresh}}
 	c.Endpoint = "192.0.2.2"
 	return record.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: record.Ours, Managed: true,
 		Baseline: record.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh, Phase: record.UpdatingClients,
 		Transitions: []record.Transition{
 			{Phase: record.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: record.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
@@ -154,20 +154,20 @@ func hostile() Page {
 	p.Policy.Env, p.Policy.Projects = evil, []string{evil}
 	p.Policy.Waves = []fleet.Wave{}
 	f := &p.Result.Fleet
-	f.Book.Rotations = map[fleet.Ref]record.Rotation{}
+	f.Contents.Rotations = map[fleet.Ref]record.Rotation{}
 	for i, name := range []string{evil, strings.Repeat("very-long-name-", 40), "שלום-עולם", "a b'c", "e\u0301\u0301\u0301"} {
 		c := cluster(fleet.Ref{Project: evil, Location: "europe-west1", Name: name}, 100*i-10)
 		c.Bundle.Problem = map[int]string{2: evil}[i]
 		if i == 3 {
 			r := flying(&c, now.Add(-50*time.Hour))
 			r.AttemptID, r.Baseline.Endpoint, r.Transitions[0].Run = evil, evil, evil
-			f.Book.Rotations[c.Ref] = r
+			f.Contents.Rotations[c.Ref] = r
 		}
 		f.Clusters = append(f.Clusters, c)
 	}
 	f.Unread = []fleet.Unread{{Project: evil, Location: evil, Reason: evil}}
 	said := record.Said{By: evil, Reason: evil, At: now, Run: evil}
-	f.Book.Fleet = record.FleetDoc{
+	f.Contents.Fleet = record.FleetDoc{
 		Env: evil, Failures: []record.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
 		Holds: []record.Hold{{Said: said}}, LastRun: record.RunNote{Run: evil, At: now},
 	}
@@ -178,7 +178,7 @@ func hostile() Page {
 	p.Finished = []record.Record{{Rotation: r, ClosedAs: record.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
 	p.Settings = []view.Setting{{Name: "ENV", Value: evil}}
 	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
-		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsPeople, Message: text.Say(evil)}}},
+		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsAction, Message: text.Say(evil)}}},
 		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: text.Say(evil)}},
 		Left:  []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: text.Say(evil), Held: sim.Wait{Gate: evil, Message: text.Say(evil)}}},
 	}
@@ -218,7 +218,7 @@ func allKinds() map[string]Page {
 	for i := range idle.Result.Fleet.Clusters {
 		idle.Result.Fleet.Clusters[i].Bundle = bundle("x", 9000)
 	}
-	idle.Result.Fleet.Book = record.Book{}
+	idle.Result.Fleet.Contents = record.Contents{}
 	idle.Result.Decisions = policy.Plan(idle.Policy, idle.Result.Fleet, "plan", now)
 	return map[string]Page{"generated": generated(1000), "hostile": hostile(), "empty": empty, "idle": idle}
 }
@@ -232,7 +232,7 @@ func written(t testing.TB, p Page) string {
 	return b.String()
 }
 
-// done is the decision as a run carries it out.
+// done is the decision as a run manages it out.
 func done(d policy.Decision) pass.Done {
 	return pass.Done{Ref: d.Cluster.Ref, Action: d.Action, After: policy.Intend(d, "attempt-"+d.Cluster.Ref.Name, "call", "run-1", 1, now)}
 }

@@ -171,8 +171,8 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 		r.Late = day(s.Due.Deadline)
 	}
 	switch {
-	case s.Urgent:
-		r.Urgency = "urgent"
+	case s.Compromised:
+		r.Urgency = "compromised"
 	case s.Emergency:
 		r.Urgency = "emergency"
 	}

@@ -188,7 +188,7 @@ func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
 
 // whose says who started a rotation; "" when we did.
 func whose(r record.Rotation) string {
-	if r.Origin == record.Claimed {
+	if r.Origin == record.Reclaimed {
 		return "started by us, accepted late"
 	}
 	return view.Whose(r)

@@ -65,8 +65,8 @@ func TestOldRotation(t *testing.T) {
 	p := generated(5)
 	f := &p.Result.Fleet
 	r := flying(&f.Clusters[4], now.Add(-100*24*time.Hour))
-	r.Origin, r.Carry = record.Foreign, false
-	f.Book.Rotations[f.Clusters[4].Ref] = r
+	r.Origin, r.Managed = record.Foreign, false
+	f.Contents.Rotations[f.Clusters[4].Ref] = r
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
 	v := newContent(p)
 	if len(v.Lanes) != 1 || v.Lanes[0].Whose != "started by somebody else, watched" {

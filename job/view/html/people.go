@@ -52,7 +52,7 @@ type unseen struct {
 // mostItems is how many clusters stand before the fold.
 const mostItems = 8
 
-// todos are what needs people, by reason: the most pressing cluster leads.
+// todos are what needs action, by reason: the most pressing cluster leads.
 func (m *maker) todos() []todo {
 	var out []todo
 	add := func(why reason.Code, it item) {
@@ -69,7 +69,7 @@ func (m *maker) todos() []todo {
 			t.More = append(t.More, it)
 		}
 	}
-	for _, f := range view.Failed(m.plan.Book) {
+	for _, f := range view.Failed(m.plan.Contents) {
 		add(f.Why, m.item(f.Ref, "since "+m.At(f.Since), f.Why))
 	}
 	for _, s := range m.plan.In(view.NeedsAction) {

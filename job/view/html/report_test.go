@@ -58,7 +58,7 @@ func textOf(n *html.Node) string {
 }
 
 // TestEveryDecisionIsOnThePage: each cluster has a row, with the reason behind
-// it; what needs people also says what to do; what has ended has its proof.
+// it; what needs action also says what to do; what has ended has its proof.
 func TestEveryDecisionIsOnThePage(t *testing.T) {
 	for name, p := range pages(t) {
 		doc := parsed(t, texts(t)[name])
@@ -87,7 +87,7 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 				t.Errorf("%s: no row of %q", name, key)
 			case d.Action == policy.Wait && d.Phase == "" && !strings.Contains(row, string(d.Reason)):
 				t.Errorf("%s: the row of %s does not say %s: %s", name, key, d.Reason, row)
-			case d.Action == policy.People && (!strings.Contains(todo, key) || !strings.Contains(todo, string(d.Reason))):
+			case d.Action == policy.NeedsAction && (!strings.Contains(todo, key) || !strings.Contains(todo, string(d.Reason))):
 				t.Errorf("%s: nobody is told what to do about %s (%s)", name, key, d.Reason)
 			}
 		}
@@ -114,11 +114,11 @@ func TestSentence(t *testing.T) {
 	all := texts(t)
 	all["unread"] = written(t, observed)
 	for name, want := range map[string]string{
-		"sample": "1 cluster needs people, 3 are in flight and the next start is Tue 01 Dec 00:00.",
-		"end":    "1 cluster needs people.",
+		"sample": "1 cluster needs action, 3 are in flight and the next start is Tue 01 Dec 00:00.",
+		"end":    "1 cluster needs action.",
 		"empty":  "No cluster was seen.",
 		"idle":   "All 5 clusters are in order; the next is due 2051-01-20.",
-		"unread": "2 clusters need people, 2 are in flight, the next start is Sat 28 Nov 02:00 and 2 projects did not answer.",
+		"unread": "2 clusters need action, 2 are in flight, the next start is Sat 28 Nov 02:00 and 2 projects did not answer.",
 	} {
 		h1 := parsed(t, all[name]).Descendants()
 		for n := range h1 {

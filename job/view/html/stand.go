@@ -26,7 +26,7 @@ func standings(p view.Plan) []view.Cluster {
 }
 
 // carriesOut says whether what was decided was also done: in observe mode, only
-// in the book.
+// in the store.
 func (m *maker) carriesOut() bool { return m.Command == "run" || m.Command == "simulate" }
 
 func (m *maker) count(s view.Stand) int {
@@ -94,7 +94,7 @@ func (m *maker) sentence() string {
 		}
 	}
 	people, flying := m.count(view.NeedsAction), m.count(view.InFlight)
-	add(people, "cluster needs people", "clusters need people")
+	add(people, "cluster needs action", "clusters need action")
 	add(m.count(view.DoNow), "would move now", "would move now")
 	if flying > 0 && people+m.count(view.DoNow) == 0 {
 		add(flying, "rotation is in flight", "rotations are in flight")
@@ -115,7 +115,7 @@ func (m *maker) sentence() string {
 	}
 	text := words.Listed(parts, "and")
 	if people == 0 && silent == "" {
-		return "Nothing needs people: " + text + "."
+		return "Nothing needs action: " + text + "."
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
@@ -164,12 +164,12 @@ func (m *maker) silent(form string) string {
 // lede is what the sentence leaves out and nobody may miss.
 func (m *maker) lede(v content) []string {
 	var out []string
-	book := m.Result.Fleet.Book
-	if n := view.BreakerOpen(book.Fleet, m.Policy.MaxFailed); n > 0 {
+	contents := m.Result.Fleet.Contents
+	if n := view.BreakerOpen(contents.Fleet, m.Policy.MaxFailed); n > 0 {
 		out = append(out, fmt.Sprintf("The breaker is open: %s nobody has acknowledged, so nothing new starts (MAX_FAILED=%d).",
 			words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), m.Policy.MaxFailed))
 	}
-	for _, h := range book.Fleet.Holds {
+	for _, h := range contents.Fleet.Holds {
 		if h.Cluster.IsZero() && view.Standing(h.Until, m.Now) {
 			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+h.Reason))
 		}
@@ -184,8 +184,8 @@ func (m *maker) lede(v content) []string {
 	if i := slices.IndexFunc(v.Pace, func(p pace) bool { return p.Late != "" }); i >= 0 {
 		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+" would start later than is safe.")
 	}
-	if !book.Known && len(m.stands) > 0 {
-		out = append(out, "No book was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+	if !contents.Known && len(m.stands) > 0 {
+		out = append(out, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
 	}
 	if m.Result.Busy != "" {
 		out = append(out, "Another run was at work, so this one changed nothing.")

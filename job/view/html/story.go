@@ -113,7 +113,7 @@ func (m *maker) summary(s sim.Story, c curve) string {
 		one, many string
 	}{
 		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"}, {sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
-		{sim.NeedsPeople, "needs people", "need people"}, {sim.Unreadable, "unreadable", "unreadable"}, {sim.NotDue, "not due", "not due"},
+		{sim.NeedsAction, "needs action", "need action"}, {sim.Unreadable, "unreadable", "unreadable"}, {sim.NotDue, "not due", "not due"},
 	} {
 		if n := counts[o.outcome]; n > 0 {
 			parts = append(parts, words.Plural(n, o.one, o.many))
@@ -154,7 +154,7 @@ func (m *maker) calendar(v *storyView, c sim.Chapter) {
 		Done: m.at(c.Entered[record.Completing]), Over: m.at(c.Closed),
 	}
 	switch {
-	case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
+	case c.Outcome == sim.NeedsAction || c.Outcome == sim.Unreadable:
 		r.Waited = m.Sentence(c.Reason, c.Message)
 	case len(c.Waited) > 0:
 		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")

@@ -25,17 +25,17 @@ func Explain(w io.Writer, p view.Plan, cluster string, o Options) error {
 	g := newPage(o, p.Now)
 	for _, c := range p.Clusters {
 		if c.Decision.Cluster.Ref == ref {
-			g.explain(c, p.Book)
+			g.explain(c, p.Contents)
 		}
 	}
-	if !p.Book.Known {
+	if !p.Contents.Known {
 		g.line("")
-		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown.")
+		g.para(0, yellow, "No store was read: holds, approvals and waves are unknown.")
 	}
 	return g.send(w)
 }
 
-func (g *page) explain(c view.Cluster, book record.Book) {
+func (g *page) explain(c view.Cluster, contents record.Contents) {
 	d := c.Decision
 	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
 	g.parts(plain, "At "+g.headTime(g.Now))
@@ -44,10 +44,10 @@ func (g *page) explain(c view.Cluster, book record.Book) {
 	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" && strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
-	g.advice(2, next(d.Reason, c.Cluster, book.Fleet.Env))
+	g.advice(2, next(d.Reason, c.Cluster, contents.Fleet.Env))
 	g.line("")
 	g.facts(c)
-	g.saidByGKE(c, book)
+	g.saidByGKE(c, contents)
 	if len(d.Gates) > 0 {
 		g.heading(bold, "GATES")
 		g.gates(d.Gates)
@@ -85,14 +85,14 @@ func (g *page) facts(v view.Cluster) {
 	if d.Emergency {
 		g.fact("state", "emergency: too near to expiry to wait")
 	}
-	if d.Urgent {
-		g.fact("state", "urgent: compromised, by ROTATOR_URGENT")
+	if d.Compromised {
+		g.fact("state", "compromised, by ROTATOR_COMPROMISED")
 	}
 }
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
-func (g *page) saidByGKE(v view.Cluster, book record.Book) {
+func (g *page) saidByGKE(v view.Cluster, contents record.Contents) {
 	c := v.Decision.Cluster
 	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
 		words := append([]string{string(c.Status)}, c.Conditions...)
@@ -101,7 +101,7 @@ func (g *page) saidByGKE(v view.Cluster, book record.Book) {
 	for _, m := range v.Mismatches {
 		g.fact("mismatch", clean(m))
 	}
-	if at := book.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
+	if at := contents.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
 		g.fact("insight", "read "+g.At(at)+": no mismatch")
 	}
 }

@@ -84,7 +84,7 @@ func testPolicy() *policy.Policy {
 	return &policy.Policy{
 		Env: "prod", Projects: []string{"shop-dev", "shop-prod", "ml-prod", "data-prod"},
 		RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakUrgent: 4 * time.Hour, UrgentMaxActive: 20, CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"), ZonalComplete: policy.ZonalPeople, Steer: policy.SteerHold,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"), ZonalComplete: policy.ZonalPeople, OwnerLabels: policy.OwnerLabelsHold,
 		Soak: 72 * time.Hour, Approval: policy.ApproveNone, Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute,
 		Adopt: policy.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -144,7 +144,7 @@ func timeOf(text string) time.Time {
 	return t
 }
 
-func shut(gate string, reason reason.Code, message string, opens time.Time) policy.Verdict {
+func closedBy(gate string, reason reason.Code, message string, opens time.Time) policy.Verdict {
 	return policy.Verdict{Gate: gate, Reason: reason, Message: said(message), OpensAt: opens, Changes: opens}
 }
 
@@ -155,7 +155,7 @@ func open(gate, message string, until time.Time) policy.Verdict {
 // testRotation is a rotation that recreates nodes since yesterday.
 func testRotation() record.Rotation {
 	return record.Rotation{
-		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: record.Ours, Carry: true,
+		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: record.Ours, Managed: true,
 		Baseline: record.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: fleet.Running},
 		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: record.RecreatingNodes,
 		Transitions: []record.Transition{
@@ -173,8 +173,8 @@ func testRotation() record.Rotation {
 
 // testResult is a plan with something in every section.
 func testResult() pass.Result {
-	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, reason.CAExpired, "CA expired 2026-11-08")
-	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.People, reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
+	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction, reason.CAExpired, "CA expired 2026-11-08")
+	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.NeedsAction, reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
 	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
 	dev.Emergency = true
 	dev.Gates = []policy.Verdict{
@@ -189,7 +189,7 @@ func testResult() pass.Result {
 	catalog.Rotation, catalog.Phase = &r, r.Phase
 	catalog.Cluster.Endpoint = "34.90.8.2"
 	catalog.Cluster.Bundle.CAs = append(catalog.Cluster.Bundle.CAs, r.New)
-	catalog.Gates = []policy.Verdict{shut("pool-b: window", reason.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
+	catalog.Gates = []policy.Verdict{closedBy("pool-b: window", reason.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
 	catalog.NextChange = at("2026-11-22T02:00:00Z")
 	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait, reason.WindowClosed,
 		"window Sat,Sun 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
@@ -198,19 +198,19 @@ func testResult() pass.Result {
 	checkout.NextChange = at("2026-11-22T02:00:00Z")
 	checkout.Gates = []policy.Verdict{
 		open("selected", "", time.Time{}), open("due", "CA expires 2027-02-09", time.Time{}),
-		shut("window", reason.WindowClosed, checkout.Message.String(), at("2026-11-22T02:00:00Z")),
+		closedBy("window", reason.WindowClosed, checkout.Message.String(), at("2026-11-22T02:00:00Z")),
 		open("freeze", "no freeze", time.Time{}),
-		shut("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
+		closedBy("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
 	}
 	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait, reason.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
 	train.WindowOpen, train.NextWindow = false, nil
-	train.Gates = []policy.Verdict{shut("exclusion", reason.Excluded, train.Message.String(), at("2026-12-01T00:00:00Z"))}
-	books := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, reason.NotDue, "not due before 2054-01-04")
+	train.Gates = []policy.Verdict{closedBy("exclusion", reason.Excluded, train.Message.String(), at("2026-12-01T00:00:00Z"))}
+	bothStores := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, reason.NotDue, "not due before 2054-01-04")
 	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
-	ds := []policy.Decision{books, other, serve, train, dev, checkout, legacy, catalog, approval}
+	ds := []policy.Decision{bothStores, other, serve, train, dev, checkout, legacy, catalog, approval}
 	f := policy.Fleet{
-		Book:   record.Book{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}, Fleet: testDoc()},
-		Unread: []fleet.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
+		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}, Fleet: testDoc()},
+		Unread:   []fleet.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
 	}
 	for _, d := range ds {
 		f.Clusters = append(f.Clusters, d.Cluster)
@@ -270,7 +270,7 @@ func testStory() sim.Story {
 				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-11-26 01:00"), Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
 			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: said("window Sat,Sun 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
 				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsPeople, Reason: reason.CAExpired, Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
+			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsAction, Reason: reason.CAExpired, Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
 			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes, Reason: reason.WindowClosed, Message: said("nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
 				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[record.Phase]time.Time{record.Starting: hours(2), record.RecreatingNodes: hours(90)}},
 		},
@@ -313,10 +313,10 @@ func pictures() []picture {
 		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, view.PlanOf(res, p), o) }},
 		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, view.PlanOf(res, p), "checkout", o) }},
 		{"status", func(w *bytes.Buffer, o Options) error {
-			return Status(w, view.StatusOf(res.Fleet.Book, nil, now, p), o)
+			return Status(w, view.StatusOf(res.Fleet.Contents, nil, now, p), o)
 		}},
 		{"cluster", func(w *bytes.Buffer, o Options) error {
-			return StatusCluster(w, view.StoryOf(res.Fleet.Book, testHistory(), &d, d.Cluster.Ref, now, p), o)
+			return StatusCluster(w, view.StoryOf(res.Fleet.Contents, testHistory(), &d, d.Cluster.Ref, now, p), o)
 		}},
 		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(testStory(), p), o) }},
 		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(fleetStory(20), p), o) }},

@@ -60,8 +60,8 @@ func (g *page) forecastHead(f view.Forecast) {
 	case f.Policy.Approval != policy.ApproveNone:
 		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", f.Policy.Approval))
 	}
-	if !f.Book && f.Fleet == "" {
-		rests = append(rests, "There is no book, so holds, approvals, waves and whose rotations are whose begin unknown.")
+	if !f.Contents && f.Fleet == "" {
+		rests = append(rests, "There is no store, so holds, approvals, waves and whose rotations are whose begin unknown.")
 	}
 	g.para(0, dim, strings.Join(rests, " "))
 }
@@ -173,8 +173,8 @@ func turnNote(t sim.Turn) string {
 		notes = append(notes, string(t.Closed))
 	}
 	switch {
-	case t.Urgent:
-		notes = append(notes, "urgent")
+	case t.Compromised:
+		notes = append(notes, "compromised")
 	case t.Emergency:
 		notes = append(notes, "emergency")
 	}
@@ -322,13 +322,13 @@ func (g *page) forecastEnd(f view.Forecast) {
 		until = ", the last " + g.At(last)
 	}
 	look := green
-	if count[sim.Waiting]+count[sim.NeedsPeople]+f.Late > 0 {
+	if count[sim.Waiting]+count[sim.NeedsAction]+f.Late > 0 {
 		look = yellow
 	}
 	part := func(n int, text string) string { return counted(n, text, text) }
 	g.line("")
 	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until, part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
-		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsPeople], "needs people", "need people"), part(count[sim.Unreadable], "unreadable"),
+		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsAction], "needs action", "need action"), part(count[sim.Unreadable], "unreadable"),
 		part(f.Late, "past their deadline"), part(f.Overdue, "overdue before it began"))
 	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played", fmt.Sprintf("%d left out, for nothing could come of them", f.LeftOut), g.wall())
 	if f.Fleet == "" {

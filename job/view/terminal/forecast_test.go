@@ -103,7 +103,7 @@ func forecastPictures() []picture {
 	c, q := testComparison()
 	return []picture{
 		{"forecast", func(w *bytes.Buffer, o Options) error {
-			return Forecast(w, view.ForecastOf(testForecast(), p, view.Basis{NoBook: true}), ForecastOptions{Options: o})
+			return Forecast(w, view.ForecastOf(testForecast(), p, view.Basis{NoStore: true}), ForecastOptions{Options: o})
 		}},
 		{"forecast-fleet", func(w *bytes.Buffer, o Options) error {
 			return Forecast(w, view.ForecastOf(fleetForecast(40), p, view.Basis{Fleet: "fleet.json", Approved: true}), ForecastOptions{Options: o})
@@ -152,7 +152,7 @@ func TestBlame(t *testing.T) {
 		{reason.StartWindowClosed, "START_WINDOW=Mon 00:00-01:00 opens", "START_WINDOW"},
 		{reason.DoesNotFit, "after SOAK=5d, over Mon, no completion window (COMPLETE_WINDOW=Fri 10:00-11:00, FREEZES=2026-12-18/2027-01-04) opens before Tue", "SOAK, COMPLETE_WINDOW, FREEZES"},
 		{reason.Frozen, "frozen until Mon", "FREEZES"},
-		{reason.WaveShut, "earlier waves are not verified: c", "WAVES, WAVE_SOAK"},
+		{reason.WaveClosed, "earlier waves are not verified: c", "WAVES, WAVE_SOAK"},
 		{reason.ApprovalNeeded, "APPROVAL=both: nobody has approved this start", "APPROVAL"},
 		{reason.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
 		{reason.AlphaCluster, "alpha cluster", "alpha-cluster"},

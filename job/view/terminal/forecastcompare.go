@@ -45,7 +45,7 @@ func (g *page) sums(f view.Forecast, c *view.Comparison) {
 	add("slots at most", fmt.Sprintf("%d of %d", c.Before.Slots, f.Policy.MaxActive), fmt.Sprintf("%d of %d", c.After.Slots, c.Policy.MaxActive))
 	add("in flight at the end", before[sim.InFlight], after[sim.InFlight])
 	add("still waiting", before[sim.Waiting], after[sim.Waiting])
-	add("need people", before[sim.NeedsPeople], after[sim.NeedsPeople])
+	add("need action", before[sim.NeedsAction], after[sim.NeedsAction])
 	add("past their deadline", c.Before.Late, c.After.Late)
 	g.heading(bold, "THE FLEET")
 	g.table(lines)

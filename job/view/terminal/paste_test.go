@@ -20,7 +20,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 	}
 	for _, name := range []string{"shop/l/plain~2", "shop/l/$(echo owned)", "shop/l/`echo owned`", "shop/l/a;echo owned", "shop/l/it's & so", "shop/l/a b", "shop/l/a\nb", "shop/l/x>y"} {
 		text := strings.ReplaceAll(next(reason.ForeignRotation, name, "prod"), hard, " ")
-		line, _, ok := strings.Cut(text, " lets this tool carry it")
+		line, _, ok := strings.Cut(text, " lets this tool manage it")
 		if !ok {
 			t.Fatalf("%q: the advice is %q", name, text)
 		}

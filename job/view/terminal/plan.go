@@ -25,15 +25,15 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	g.planHead(p)
 	g.atWork(p.Lease)
 	needs, env := p.In(view.NeedsAction), p.Policy.Env
-	people := slices.Concat(g.idleRows(view.Failed(p.Book), env), g.peopleRows(needs, env))
+	people := slices.Concat(g.idleRows(view.Failed(p.Contents), env), g.peopleRows(needs, env))
 	waits := p.Waits()
 	if o.All {
 		waits = slices.Collect(slices.Chunk(p.In(view.Waiting), 1))
 	}
 	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(waits)
 	names := g.names(people, doing, flying, waiting)
-	g.section(red, "NEEDS PEOPLE", names, people)
-	g.breaker(p.Book.Fleet, p.Policy)
+	g.section(red, "NEEDS ACTION", names, people)
+	g.breaker(p.Contents.Fleet, p.Policy)
 	g.section(green, "WOULD DO NOW", names, doing)
 	g.section(bold, "IN FLIGHT", names, flying)
 	g.section(yellow, "WAITING", names, waiting)
@@ -74,8 +74,8 @@ func (g *page) planHead(p view.Plan) {
 	}
 	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
 		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project", "projects")+silent)
-	if !p.Book.Known {
-		g.para(0, yellow, "No book was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+	if !p.Contents.Known {
+		g.para(0, yellow, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
 	}
 }
 

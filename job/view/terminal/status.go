@@ -15,23 +15,23 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// Status shows the book: what waits for people, what is in flight, who said
+// Status shows the store: what waits for people, what is in flight, who said
 // what, the last run, and the one at work, if there is one. It asks nothing of
 // GKE. The error is the writer's.
 func Status(w io.Writer, s view.Status, o Options) error {
-	g, doc := newPage(o, s.Now), s.Book.Fleet
+	g, doc := newPage(o, s.Now), s.Contents.Fleet
 	g.parts(bold, "Status of "+clean(s.Env)+" at "+g.headTime(g.Now),
 		words.Plural(len(s.InFlight), "rotation", "rotations")+" in flight", slotsText(s), g.lastRun(s.LastRun))
 	if !s.Known {
-		g.para(0, yellow, "There is no book yet: nothing was ever started, held or approved here.")
+		g.para(0, yellow, "There is no store yet: nothing was ever started, held or approved here.")
 		return g.send(w)
 	}
 	g.atWork(s.Lease)
 	env := s.Policy.Env
-	people, flying := g.bookRows(s.Oldest(), env)
-	people = slices.Concat(g.idleRows(view.Failed(s.Book), env), people, g.idleRows(view.Blocked(doc), env))
+	people, flying := g.storedRows(s.Oldest(), env)
+	people = slices.Concat(g.idleRows(view.Failed(s.Contents), env), people, g.idleRows(view.Blocked(doc), env))
 	names := g.names(people, flying)
-	g.section(red, "NEEDS PEOPLE", names, people)
+	g.section(red, "NEEDS ACTION", names, people)
 	g.breaker(doc, s.Policy)
 	g.section(bold, "IN FLIGHT", names, flying)
 	if i := slices.IndexFunc(s.InFlight, view.Flight.HasClients); i >= 0 {
@@ -69,7 +69,7 @@ func (g *page) lastRun(n *record.RunNote) string {
 func slotsText(st view.Status) string {
 	other := 0
 	for _, s := range st.Slots {
-		if s.Emergency || s.Urgent {
+		if s.Emergency || s.Compromised {
 			other++
 		}
 	}
@@ -81,7 +81,7 @@ func slotsText(st view.Status) string {
 }
 
 // bookRows are the rotations on record.
-func (g *page) bookRows(list []view.Flight, env string) (people, flying []row) {
+func (g *page) storedRows(list []view.Flight, env string) (people, flying []row) {
 	for _, f := range list {
 		out := row{
 			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),

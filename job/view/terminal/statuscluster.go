@@ -26,7 +26,7 @@ func StatusCluster(w io.Writer, s view.Story, o Options) error {
 		g.idleCluster(s)
 	}
 	if s.Decision != nil {
-		g.saidByGKE(*s.Decision, s.Book)
+		g.saidByGKE(*s.Decision, s.Contents)
 	}
 	g.line("")
 	g.peopleLines(s)
@@ -53,7 +53,7 @@ func (g *page) rotation(s view.Story) {
 	whose := view.Whose(r)
 	if whose == "" {
 		whose = "started by this tool"
-		if r.Origin == record.Claimed {
+		if r.Origin == record.Reclaimed {
 			whose += " and accepted late"
 		}
 		if len(r.Transitions) > 0 {
@@ -236,7 +236,7 @@ func (g *page) peopleLines(s view.Story) {
 	if s.Decision != nil {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
-			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the book
+			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the store
 				approved = "by label " + policy.LabelApprove + " on the cluster"
 			}
 		}

@@ -101,8 +101,8 @@ func (g *page) passage(p view.Passage) (string, style) {
 	for i, c := range p.Steps {
 		var word string
 		word, look = changeWord(c)
-		if shut := view.NotAwaited(c.Gates); len(shut) > 0 {
-			word += " (not awaited: " + strings.Join(shut, ", ") + ")"
+		if closedBy := view.NotAwaited(c.Gates); len(closedBy) > 0 {
+			word += " (not awaited: " + strings.Join(closedBy, ", ") + ")"
 		}
 		if look == red {
 			word += " (" + g.Sentence(c.Reason, c.Message) + ")"
@@ -141,11 +141,11 @@ func changeWord(c sim.Change) (string, style) {
 }
 
 // ranked orders chapters as they happened: by start, then the others, those
-// that need people last, next to the summary.
+// that need action last, next to the summary.
 func ranked(s sim.Story) []sim.Chapter {
 	rank := func(c sim.Chapter) int {
 		switch {
-		case c.Outcome == sim.NeedsPeople || c.Outcome == sim.Unreadable:
+		case c.Outcome == sim.NeedsAction || c.Outcome == sim.Unreadable:
 			return 3
 		case c.Outcome == sim.NotDue:
 			return 2
@@ -173,7 +173,7 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
 		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
 		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
-		counted(count[sim.NeedsPeople], "needs people", "need people"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
+		counted(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 

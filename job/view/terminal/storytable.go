@@ -190,7 +190,7 @@ func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 
 func outcomeStyle(o sim.Outcome) style {
 	switch o {
-	case sim.NeedsPeople, sim.Unreadable:
+	case sim.NeedsAction, sim.Unreadable:
 		return red
 	case sim.Waiting, sim.InFlight:
 		return yellow
@@ -202,8 +202,8 @@ func outcomeStyle(o sim.Outcome) style {
 func (g *page) waited(c sim.Chapter) string {
 	why := g.Sentence(c.Reason, c.Message)
 	switch c.Outcome {
-	case sim.NeedsPeople:
-		return "NEEDS PEOPLE: " + why
+	case sim.NeedsAction:
+		return "NEEDS ACTION: " + why
 	case sim.Unreadable:
 		return "UNREADABLE: " + why
 	case sim.NotDue:
@@ -233,8 +233,8 @@ func (g *page) gateWords(w sim.Wait) string {
 		return slot
 	}
 	switch w.Reason {
-	case reason.WindowClosed, reason.CompleteWindowShut, reason.StartWindowClosed,
-		reason.Excluded, reason.WaveShut, reason.Held, reason.HeldByLabel:
+	case reason.WindowClosed, reason.CompleteWindowClosed, reason.StartWindowClosed,
+		reason.Excluded, reason.WaveClosed, reason.Held, reason.HeldByLabel:
 		return cmp.Or(g.Say(w.Message.Head()), what)
 	}
 	return what

@@ -50,9 +50,9 @@ func TestJSON(t *testing.T) {
 		draw func(*bytes.Buffer) error
 	}{
 		{"plan", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlanOf(res, p)) }},
-		{"status", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.StatusOf(res.Fleet.Book, nil, now, p)) }},
+		{"status", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.StatusOf(res.Fleet.Contents, nil, now, p)) }},
 		{"cluster", func(b *bytes.Buffer) error {
-			return view.WriteJSON(b, view.StoryOf(res.Fleet.Book, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p))
+			return view.WriteJSON(b, view.StoryOf(res.Fleet.Contents, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p))
 		}},
 		{"story", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlayedOf(testStory(), p)) }},
 	} {
@@ -152,7 +152,7 @@ func TestColourRepeats(t *testing.T) {
 	}
 }
 
-// TestHarmless: whatever GKE, the book or a person said, nothing reaches the
+// TestHarmless: whatever GKE, the store or a person said, nothing reaches the
 // terminal but text.
 func TestHarmless(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\x1b[2J\u202egnp\u200b\u009b1m\r\nfake line\x00\xff"
@@ -172,11 +172,11 @@ func TestHarmless(t *testing.T) {
 			d.Rotation.StartOp.Operation = evil
 			d.Rotation.PoolsSeen = append(d.Rotation.PoolsSeen, evil)
 			d.Rotation.Cluster = d.Cluster.Ref
-			res.Fleet.Book.Rotations = map[fleet.Ref]record.Rotation{d.Cluster.Ref: *d.Rotation}
+			res.Fleet.Contents.Rotations = map[fleet.Ref]record.Rotation{d.Cluster.Ref: *d.Rotation}
 		}
 	}
 	res.Fleet.Unread[0].Reason, res.Fleet.Unread[0].Project = evil, evil
-	doc := &res.Fleet.Book.Fleet
+	doc := &res.Fleet.Contents.Fleet
 	doc.Env, doc.LastRun.Run = evil, evil
 	doc.Holds[0].By, doc.Holds[0].Reason = evil, evil
 	doc.Requests[0].By = evil
@@ -198,9 +198,9 @@ func TestHarmless(t *testing.T) {
 	o := Options{Width: 100}
 	var b bytes.Buffer
 	for _, err := range []error{
-		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)), Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o), Status(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p), o), view.WriteJSON(&b, view.StatusOf(res.Fleet.Book, res.Holder, now, p)),
-		StatusCluster(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p), o),
-		view.WriteJSON(&b, view.StoryOf(res.Fleet.Book, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p)),
+		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)), Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o), Status(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p), o), view.WriteJSON(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p)),
+		StatusCluster(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p), o),
+		view.WriteJSON(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p)),
 		Story(&b, view.PlayedOf(story, p), o), view.WriteJSON(&b, view.PlayedOf(story, p)), Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
 	} {
 		if err != nil {
@@ -300,19 +300,19 @@ func TestPlanOfSixty(t *testing.T) {
 	}
 }
 
-// TestNextSteps: every line that needs people is followed by something to do,
+// TestNextSteps: every line that needs action is followed by something to do,
 // with the names filled in.
 func TestNextSteps(t *testing.T) {
 	for _, why := range reason.All() {
-		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.People, why, "what happened")
+		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction, why, "what happened")
 		if why == reason.NotSelected || why == reason.BreakerOpen {
 			continue // counted, whatever the action; said once, by what opened it
 		}
 		var b bytes.Buffer
-		if err := Plan(&b, view.PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Book: record.Book{Known: true}}}, testPolicy()), Options{Width: 120}); err != nil {
+		if err := Plan(&b, view.PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Contents: record.Contents{Known: true}}}, testPolicy()), Options{Width: 120}); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(b.String(), "NEEDS PEOPLE") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
+		if !strings.Contains(b.String(), "NEEDS ACTION") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
 			t.Errorf("%s:\n%s", why, b.String())
 		}
 	}
@@ -328,9 +328,9 @@ func TestPlanNotices(t *testing.T) {
 		return b.String()
 	}
 	res, p := testResult(), testPolicy()
-	res.Fleet.Book.Known = false
+	res.Fleet.Contents.Known = false
 	if got := draw(res, p); !strings.Contains(got, "holds, approvals and waves are unknown") {
-		t.Errorf("no word of the missing book:\n%s", got)
+		t.Errorf("no word of the missing store:\n%s", got)
 	}
 	if got := draw(pass.Result{At: now}, p); !strings.Contains(got, "No cluster was seen") {
 		t.Errorf("an empty plan says nothing:\n%s", got)
@@ -346,7 +346,7 @@ func TestPlanNotices(t *testing.T) {
 	broken := testResult()
 	for i := range broken.Decisions {
 		if d := &broken.Decisions[i]; d.Action == policy.Start {
-			d.Action, d.Reason = policy.People, reason.BreakerOpen
+			d.Action, d.Reason = policy.NeedsAction, reason.BreakerOpen
 		}
 	}
 	people, rest, _ := strings.Cut(draw(broken, p), "WAITING")
@@ -441,7 +441,7 @@ func TestPolicyWarns(t *testing.T) {
 		{func(p *policy.Policy) { p.MaxActive = 50 }, "act", "is never reached"},
 		{func(p *policy.Policy) { p.MaxCAAge = 365 * 24 * time.Hour }, "act", "No WAVES"},
 		{func(p *policy.Policy) { p.Soak = 5 * 24 * time.Hour }, "act", "SOAK=5d leaves little"},
-		{func(p *policy.Policy) { p.Urgent = &fleet.Selector{} }, "act", "URGENT without ROTATE_ISSUED_BEFORE"},
+		{func(p *policy.Policy) { p.Compromised = &fleet.Selector{} }, "act", "COMPROMISED without ROTATE_ISSUED_BEFORE"},
 		{func(p *policy.Policy) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-01-01/2028-12-31")); err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package tell
+package notify
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ const (
 	Slack       = "slack"
 )
 
-// WebhookName is how the book notes the webhook.
+// WebhookName is how the store notes the webhook.
 const WebhookName = "webhook"
 
 // WebhookOptions say where the webhook is and how it is spoken to.
@@ -55,7 +55,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		return nil, fmt.Errorf("its URL: %w", err)
 	}
 	w := &Webhook{WebhookOptions: o, client: &http.Client{
-		// A redirect would carry body and signature to where nobody meant them.
+		// A redirect would manage body and signature to where nobody meant them.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if o.Secret != "" {
@@ -89,8 +89,8 @@ func signingKey(secret string) ([]byte, error) {
 // Name implements [pass.Receiver].
 func (w *Webhook) Name() string { return WebhookName }
 
-// Tell implements [pass.Receiver].
-func (w *Webhook) Tell(ctx context.Context, n record.Notice) error {
+// Notify implements [pass.Receiver].
+func (w *Webhook) Notify(ctx context.Context, n record.Notice) error {
 	body, kind, err := w.body(n)
 	if err != nil {
 		return err

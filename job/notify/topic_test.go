@@ -1,4 +1,4 @@
-package tell_test
+package notify_test
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"gke-credential-rotator/job/notify"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state/emulator"
@@ -85,7 +85,7 @@ func (b *board) pull(n int) []*pb.PubsubMessage {
 // subscription cluster by cluster as they were told.
 func TestTopic(t *testing.T) {
 	b := newBoard(t)
-	topic, err := tell.NewTopic(t.Context(), "prod", b.topic, b.opts...)
+	topic, err := notify.NewTopic(t.Context(), "prod", b.topic, b.opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +97,14 @@ func TestTopic(t *testing.T) {
 		if i == 11 {
 			n.Kind, n.Cluster, n.HandOver = record.NoticeBreakerOpen, fleet.Ref{}, nil
 		}
-		if err := topic.Tell(t.Context(), n); err != nil {
+		if err := topic.Notify(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}
 		sent = append(sent, n)
 	}
 	got := map[string][]string{}
 	for _, m := range b.pull(len(sent)) {
-		var e tell.Event
+		var e notify.Event
 		if err := json.Unmarshal(m.GetData(), &e); err != nil || e.ID != m.GetAttributes()["id"] {
 			t.Fatalf("%s: %v", m.GetData(), err)
 		}
@@ -140,7 +140,7 @@ func TestTopicOutOfReach(t *testing.T) {
 		}, false, "in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			topic, err := tell.NewTopic(t.Context(), "prod", tt.topic, b.opts...)
+			topic, err := notify.NewTopic(t.Context(), "prod", tt.topic, b.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestTopicOutOfReach(t *testing.T) {
 				defer cancel()
 				ctx = other
 			}
-			if err = topic.Tell(ctx, n); err == nil || errors.Is(err, pass.ErrRefused) != tt.refused || !strings.Contains(err.Error(), tt.says) {
+			if err = topic.Notify(ctx, n); err == nil || errors.Is(err, pass.ErrRefused) != tt.refused || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %.300v", err)
 			}
 		})

@@ -17,10 +17,10 @@ import (
 // said it; or an error that says why it means nothing here and what to do.
 // The document is not changed. Said.At is the present.
 
-// SayHold stops every mutating call of ours: for one cluster, or for all when ref
+// Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
-func SayHold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
+func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
 			fact.Stamp(until))
@@ -59,8 +59,8 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 	return out
 }
 
-// SayRelease ends the hold on one cluster, or the one on all when ref is zero.
-func SayRelease(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
+// Release ends the hold on one cluster, or the one on all when ref is zero.
+func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
 	in := func(h record.Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
 	at := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && in(h) })
 	all := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() && in(h) })
@@ -107,11 +107,11 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 	return some(names)
 }
 
-// SayApprove is a yes to what the cluster waits for: the completion of the
+// Approve is a yes to what the cluster waits for: the completion of the
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
-func SayApprove(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time, said record.Said) (record.FleetDoc, string, error) {
+func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time, said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
 			fact.Stamp(until))
@@ -141,7 +141,7 @@ func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string
 	switch {
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
-	case !r.Carry:
+	case !r.Managed:
 		return "", &Declined{"we only watch this rotation, which somebody else started: ",
 			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case r.ClusterID != a.ClusterID:
@@ -179,10 +179,10 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 		a.CA.Short()), nil
 }
 
-// SayRetry acknowledges what failed or is stuck and lets the next run try again;
+// Retry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
-func SayRetry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	failures, tried := failuresOf(f, ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || anyPoolTrouble(*r))
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
@@ -225,7 +225,7 @@ func (d *Declined) Error() string { return d.Why + d.Next.String() }
 
 // tooMany: the fleet document is one document, and every start reads it.
 func tooMany(n int, what, wayOut string) error {
-	return fmt.Errorf("the book holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, record.MaxSaid, wayOut)
+	return fmt.Errorf("the store holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, record.MaxSaid, wayOut)
 }
 
 func counted(n int, what string) string {
@@ -244,13 +244,13 @@ func anyPoolTrouble(r record.Rotation) bool {
 	return false
 }
 
-// SayAdopt makes a rotation that somebody else started ours to carry to its end;
+// Adopt makes a rotation that somebody else started ours to manage to its end;
 // r is nil when it is not on record yet.
-func SayAdopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
 	switch v := askSelected(k); {
-	case r != nil && r.Carry:
-		return f, "", fmt.Errorf("the rotation of %s is carried by this tool already", c.Ref)
+	case r != nil && r.Managed:
+		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
 	case !v.Open:
 		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref, v.Message)
 	case r == nil && len(c.Bundle.CAs) < 2:
@@ -262,12 +262,12 @@ func SayAdopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 	if err := request(&f, record.Request{Kind: record.RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("the next run adopts the rotation of %s and carries it to its end, by %s", c.Ref, record.Who(said)), nil
+	return f, fmt.Sprintf("the next run adopts the rotation of %s and manages it to its end, by %s", c.Ref, record.Who(said)), nil
 }
 
-// SayRotate makes a cluster due now, whatever the age of its CA. All other gates
+// Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
@@ -290,9 +290,9 @@ func SayRotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation
 	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
 }
 
-// SayClose ends our record of a rotation without touching GKE, and acknowledges
+// Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func SayClose(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
 	failures := failuresOf(f, ref)
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)

@@ -16,8 +16,8 @@ import (
 func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) Decision {
 	c := d.Cluster
 	d.Rotation = &record.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Carry: true,
-		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent,
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Managed: true,
+		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Compromised: d.Compromised,
 		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
 		Call:        &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run, State: record.Intended},
 		LastRead:    c.Seen, Reason: reason.StartSent, InForce: d.InForce,
@@ -90,27 +90,27 @@ func move(r *record.Rotation, to record.Phase, now time.Time, run string, reason
 	r.Unexplained, r.BlockedSince = 0, time.Time{}
 }
 
-// Settle is the other half of the state machine: what the outcomes of the
+// Resolve is the other half of the state machine: what the outcomes of the
 // calls, by call id, make of the rotation.
-func Settle(d Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out Decision) {
+func Resolve(d Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out Decision) {
 	r := d.Rotation.Clone()
 	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
 		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove, m.text()
 		out.event(actionFailed(reason.IllegalMove, m.text()))
 	})
-	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Urgent: d.Urgent, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
+	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Compromised: d.Compromised, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
 	if r.Call != nil {
 		if o, ok := outcomes[r.Call.ID]; ok {
 			call := answered(*r.Call, o, now)
 			r.Call = &call
-			out.settleCall(&r, o, run, now)
+			out.resolveCall(&r, o, run, now)
 		}
 	}
 	for pool, call := range maps.Clone(r.PoolCalls) {
 		if o, ok := outcomes[call.ID]; ok {
 			r.PoolCalls[pool] = answered(call, o, now)
-			settlePool(&r, pool, o, now)
-			out.announce(o, "pool "+pool)
+			resolvePool(&r, pool, o, now)
+			out.noteAnswer(o, "pool "+pool)
 		}
 	}
 	out.countWithdrawn(&r, outcomes, now)
@@ -125,7 +125,7 @@ func answered(c record.Call, o record.Outcome, now time.Time) record.Call {
 
 // settleCall: a refusal decides the phase, never that nothing happened. A call
 // that was never sent needs no settlement.
-func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, now time.Time) {
+func (d *Decision) resolveCall(r *record.Rotation, o record.Outcome, run string, now time.Time) {
 	to := func(p record.Phase, reason reason.Code) {
 		move(r, p, now, run, reason)
 		r.Reason = reason
@@ -150,12 +150,12 @@ func (d *Decision) settleCall(r *record.Rotation, o record.Outcome, run string, 
 		void(r, o.Pool)
 		backOff(r, now)
 	default:
-		d.announce(o, string(r.Call.Kind))
+		d.noteAnswer(o, string(r.Call.Kind))
 	}
 }
 
 // announce tells of a refusal or of silence.
-func (d *Decision) announce(o record.Outcome, what string) {
+func (d *Decision) noteAnswer(o record.Outcome, what string) {
 	switch o.State {
 	case record.Refused:
 		d.event(actionFailed(reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw)))
@@ -191,7 +191,7 @@ func voidOne(r *record.Rotation, pool string) {
 	r.Pools[pool] = record.Work{VoidBefore: since, Counted: w.Counted, Failures: w.Failures}
 }
 
-func settlePool(r *record.Rotation, pool string, o record.Outcome, now time.Time) {
+func resolvePool(r *record.Rotation, pool string, o record.Outcome, now time.Time) {
 	if o.State == record.Withdrawn {
 		r.RetirePool(pool, r.PoolCalls[pool])
 		return

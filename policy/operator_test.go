@@ -27,7 +27,7 @@ func spoken() (*Policy, fleet.Cluster) {
 }
 
 func inPhase(phases ...record.Phase) *record.Rotation {
-	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours, Carry: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
+	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
 		move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
@@ -45,7 +45,7 @@ func says(t *testing.T, err error, part string) {
 func TestHoldAndRelease(t *testing.T) {
 	p, c := spoken()
 	var empty record.FleetDoc
-	doc, text, err := SayHold(empty, shop, monday.Add(hours(24)), ann)
+	doc, text, err := Hold(empty, shop, monday.Add(hours(24)), ann)
 	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
 		t.Fatal(text, err)
 	}
@@ -58,28 +58,28 @@ func TestHoldAndRelease(t *testing.T) {
 	if v := askHold(newCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
 		t.Error("the hold outlives its end")
 	}
-	_, _, err = SayRelease(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
+	_, _, err = Release(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
 	says(t, err, "held are: shop/europe-west1/checkout")
-	all, _, err := SayHold(doc, fleet.Ref{}, time.Time{}, ann)
+	all, _, err := Hold(doc, fleet.Ref{}, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, text, err := SayRelease(all, shop, ann)
+	one, text, err := Release(all, shop, ann)
 	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
 		t.Error(text, err)
 	}
 	if v := askHold(newCase(p, c, nil, &one, "", monday)); v.Open {
 		t.Error("the hold on all ended with the cluster's own")
 	}
-	_, _, err = SayRelease(one, shop, ann)
+	_, _, err = Release(one, shop, ann)
 	says(t, err, "rotator release all")
-	none, _, err := SayRelease(one, fleet.Ref{}, ann)
+	none, _, err := Release(one, fleet.Ref{}, ann)
 	if err != nil || len(none.Holds) != 0 {
 		t.Error(none.Holds, err)
 	}
-	_, _, err = SayRelease(none, fleet.Ref{}, ann)
+	_, _, err = Release(none, fleet.Ref{}, ann)
 	says(t, err, "no hold on all")
-	_, _, err = SayHold(none, shop, monday, ann)
+	_, _, err = Hold(none, shop, monday, ann)
 	says(t, err, "which is over")
 }
 
@@ -100,7 +100,7 @@ func TestHoldSaysWhatItCannotStop(t *testing.T) {
 
 func TestApproveStart(t *testing.T) {
 	p, c := spoken()
-	doc, text, err := SayApprove(record.FleetDoc{}, p, c, nil, time.Time{}, ann)
+	doc, text, err := Approve(record.FleetDoc{}, p, c, nil, time.Time{}, ann)
 	if err != nil || !strings.Contains(text, "until Mon 2026-12-07 00:00 UTC") {
 		t.Fatal(text, err)
 	}
@@ -123,30 +123,30 @@ func TestApproveStart(t *testing.T) {
 	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
-	twice, _, err := SayApprove(doc, p, c, nil, monday.Add(hours(1)), record.Said{By: "bob", At: monday})
+	twice, _, err := Approve(doc, p, c, nil, monday.Add(hours(1)), record.Said{By: "bob", At: monday})
 	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
 		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
 	}
-	_, _, err = SayApprove(doc, p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
+	_, _, err = Approve(doc, p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
 	says(t, err, "at most 14d")
 
 	young := c
 	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)}}}
-	_, _, err = SayApprove(doc, p, young, nil, time.Time{}, ann)
+	_, _, err = Approve(doc, p, young, nil, time.Time{}, ann)
 	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
 	two := c
 	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
-	_, _, err = SayApprove(doc, p, two, nil, time.Time{}, ann)
+	_, _, err = Approve(doc, p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
 	p.Approval = ApproveComplete
-	_, _, err = SayApprove(doc, p, c, nil, time.Time{}, ann)
+	_, _, err = Approve(doc, p, c, nil, time.Time{}, ann)
 	says(t, err, "APPROVAL=complete a start asks nobody")
 }
 
 func TestApproveComplete(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients)
-	doc, _, err := SayApprove(record.FleetDoc{}, p, c, r, time.Time{}, ann)
+	doc, _, err := Approve(record.FleetDoc{}, p, c, r, time.Time{}, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,20 +154,20 @@ func TestApproveComplete(t *testing.T) {
 		t.Error("the approval does not open its gate")
 	}
 	move(r, record.RecreatingNodes, monday, "run-2", reason.PoolAppeared)
-	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
+	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
 	move(r, record.UpdatingClients, monday, "run-3", reason.NodesDone)
 	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
-	r.Carry = false
-	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
+	r.Managed = false
+	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "rotator adopt CLUSTER")
-	r.Carry, c.ID = true, "id-2"
-	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
+	r.Managed, c.ID = true, "id-2"
+	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "created again")
 	p.Approval = ApproveStart
-	_, _, err = SayApprove(doc, p, c, r, time.Time{}, ann)
+	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "APPROVAL=start, so completions ask nobody")
 }
 
@@ -181,7 +181,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if askBreaker(nil, newTally(p, &doc, monday)).Open {
 		t.Fatal("the breaker must be open before")
 	}
-	after, text, err := SayRetry(doc, shop, r, ann)
+	after, text, err := Retry(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "acknowledged complete-failed, by ann") {
 		t.Fatal(text, err)
 	}
@@ -194,13 +194,13 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if r.Failed != "" {
 		t.Error("the next run does not take up the retry")
 	}
-	_, _, err = SayRetry(after, shop, inPhase(record.Starting), ann)
+	_, _, err = Retry(after, shop, inPhase(record.Starting), ann)
 	says(t, err, "nothing to retry")
 	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
 	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
-	after, _, err = SayRetry(tried, shop, nil, ann)
+	after, _, err = Retry(tried, shop, nil, ann)
 	if err != nil || !askTries(newCase(p, c, nil, &after, "", monday)).Open {
 		t.Error("retry did not clear the tries:", err)
 	}
@@ -208,7 +208,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	stuckPool.Stuck = true
 	stuckPool.Pools = map[string]record.Work{"web": {LeftToGKE: "GKE refuses its version"}}
 	stuckPool.Call = &record.Call{Kind: record.CallStart, IntentAt: monday, State: record.Unclear}
-	after, text, err = SayRetry(record.FleetDoc{}, shop, stuckPool, ann)
+	after, text, err = Retry(record.FleetDoc{}, shop, stuckPool, ann)
 	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
 		t.Fatal(text, err)
 	}
@@ -220,36 +220,36 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 
 func TestAdopt(t *testing.T) {
 	p, c := spoken()
-	_, _, err := SayAdopt(record.FleetDoc{}, p, c, nil, ann)
+	_, _, err := Adopt(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "it has one CA")
 	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
 	r := inPhase(record.RecreatingNodes)
-	r.Origin, r.Carry = record.Foreign, false
-	doc, _, err := SayAdopt(record.FleetDoc{}, p, c, r, ann)
+	r.Origin, r.Managed = record.Foreign, false
+	doc, _, err := Adopt(record.FleetDoc{}, p, c, r, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var d Decision
 	newCase(p, c, r, &doc, "", monday).takeUp(&d, r)
-	if !r.Carry || d.Slot != SlotTake {
+	if !r.Managed || d.Slot != SlotTake {
 		t.Error("the next run does not adopt it")
 	}
-	_, _, err = SayAdopt(doc, p, c, r, ann)
-	says(t, err, "carried by this tool already")
-	_, _, err = SayAdopt(doc, p, c, inPhase(record.RecreatingNodes), ann)
+	_, _, err = Adopt(doc, p, c, r, ann)
+	says(t, err, "managed by this tool already")
+	_, _, err = Adopt(doc, p, c, inPhase(record.RecreatingNodes), ann)
 	says(t, err, "already")
-	r.Carry = false
+	r.Managed = false
 	p.Selector, _ = fleet.ParseSelector("env=prod")
-	_, _, err = SayAdopt(doc, p, c, r, ann)
+	_, _, err = Adopt(doc, p, c, r, ann)
 	says(t, err, "unselected clusters are never adopted")
 }
 
 func TestRotate(t *testing.T) {
 	p, c := spoken()
-	_, _, err := SayRotate(record.FleetDoc{}, p, c, nil, ann)
+	_, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "is due already")
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0), Expires: monday.AddDate(29, 0, 0)}}}
-	doc, _, err := SayRotate(record.FleetDoc{}, p, c, nil, ann)
+	doc, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,21 +260,21 @@ func TestRotate(t *testing.T) {
 	if newCase(p, c, nil, &doc, "", monday).Due.Is {
 		t.Error("the wish outlives the CA that it named")
 	}
-	_, _, err = SayRotate(record.FleetDoc{}, p, c, inPhase(record.Starting), ann)
+	_, _, err = Rotate(record.FleetDoc{}, p, c, inPhase(record.Starting), ann)
 	says(t, err, "is being rotated already")
 	c.Alpha = true
-	_, _, err = SayRotate(record.FleetDoc{}, p, c, nil, ann)
+	_, _, err = Rotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "alpha cluster")
 }
 
 func TestClose(t *testing.T) {
-	_, _, err := SayClose(record.FleetDoc{}, shop, nil, ann)
+	_, _, err := Close(record.FleetDoc{}, shop, nil, ann)
 	says(t, err, "no rotation on record")
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
-	after, text, err := SayClose(doc, shop, r, ann)
+	after, text, err := Close(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
@@ -285,7 +285,7 @@ func TestClose(t *testing.T) {
 	if stored, _ := After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
-	after, _, err = SayClose(doc, shop, nil, ann)
+	after, _, err = Close(doc, shop, nil, ann)
 	if err != nil || len(after.Failures) != 0 {
 		t.Error("an ended rotation's failure is not acknowledged:", after.Failures, err)
 	}
@@ -304,11 +304,11 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	}
 	doc := full()
 	r := inPhase(record.Starting, record.RecreatingNodes)
-	_, _, errHold := SayHold(doc, shop, time.Time{}, ann)
-	_, _, errRelease := SayRelease(doc, shop, ann)
-	_, _, errApprove := SayApprove(doc, p, c, nil, time.Time{}, ann)
-	_, _, errRetry := SayRetry(doc, shop, r, ann)
-	_, _, errClose := SayClose(doc, shop, r, ann)
+	_, _, errHold := Hold(doc, shop, time.Time{}, ann)
+	_, _, errRelease := Release(doc, shop, ann)
+	_, _, errApprove := Approve(doc, p, c, nil, time.Time{}, ann)
+	_, _, errRetry := Retry(doc, shop, r, ann)
+	_, _, errClose := Close(doc, shop, r, ann)
 	for _, err := range []error{errHold, errRelease, errApprove, errRetry, errClose} {
 		if err != nil {
 			t.Error(err)

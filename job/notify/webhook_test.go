@@ -1,4 +1,4 @@
-package tell_test
+package notify_test
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
+	"gke-credential-rotator/job/notify"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/tell"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -46,13 +46,13 @@ var (
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // of the examples of Standard Webhooks
 
-func hook(t *testing.T, url string, change func(*tell.WebhookOptions)) *tell.Webhook {
+func hook(t *testing.T, url string, change func(*notify.WebhookOptions)) *notify.Webhook {
 	t.Helper()
-	o := tell.WebhookOptions{URL: url, Secret: secret, Format: tell.CloudEvents, Env: "prod", Now: func() time.Time { return noon }}
+	o := notify.WebhookOptions{URL: url, Secret: secret, Format: notify.CloudEvents, Env: "prod", Now: func() time.Time { return noon }}
 	if change != nil {
 		change(&o)
 	}
-	w, err := tell.NewWebhook(o)
+	w, err := notify.NewWebhook(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func golden(t *testing.T, file, got string) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil || string(want) != got {
-		t.Errorf("%s: %v; go test ./job/tell -update writes\n%s", file, err, got)
+		t.Errorf("%s: %v; go test ./job/notify -update writes\n%s", file, err, got)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestCloudEvent(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer server.Close()
-	if err := hook(t, server.URL, nil).Tell(t.Context(), full); err != nil {
+	if err := hook(t, server.URL, nil).Notify(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}
 	if err := got.Validate(); err != nil {
@@ -101,7 +101,7 @@ func TestCloudEvent(t *testing.T) {
 		got.Subject() != full.Cluster.Path() || !got.Time().Equal(noon) || got.DataContentType() != "application/json" {
 		t.Errorf("%s", got)
 	}
-	var data tell.Data
+	var data notify.Data
 	if err := got.DataAs(&data); err != nil || data.Cluster != full.Cluster || !data.HandOver.Completes.Equal(full.HandOver.Completes) || data.Run != full.Run {
 		t.Errorf("%+v, %v", data, err)
 	}
@@ -118,7 +118,7 @@ func TestCloudEvent(t *testing.T) {
 // with, and then each of ours.
 func TestSignature(t *testing.T) {
 	h := http.Header{}
-	w := hook(t, "https://example.com/", func(o *tell.WebhookOptions) { o.Now = func() time.Time { return time.Unix(1614265330, 0) } })
+	w := hook(t, "https://example.com/", func(o *notify.WebhookOptions) { o.Now = func() time.Time { return time.Unix(1614265330, 0) } })
 	w.Sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", []byte(`{"test": 2432232314}`))
 	if got := h.Get("webhook-signature"); got != "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" || h.Get("webhook-timestamp") != "1614265330" || h.Get("webhook-id") != "msg_p5jXN8AQM9LWM0D4loKWxJek" {
 		t.Errorf("%v", h)
@@ -126,8 +126,8 @@ func TestSignature(t *testing.T) {
 	var seen []http.Header
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = append(seen, r.Header) }))
 	defer server.Close()
-	for _, o := range []func(*tell.WebhookOptions){nil, func(o *tell.WebhookOptions) { o.Secret = "" }, func(o *tell.WebhookOptions) { o.Format = tell.Slack }} {
-		if err := hook(t, server.URL, o).Tell(t.Context(), full); err != nil {
+	for _, o := range []func(*notify.WebhookOptions){nil, func(o *notify.WebhookOptions) { o.Secret = "" }, func(o *notify.WebhookOptions) { o.Format = notify.Slack }} {
+		if err := hook(t, server.URL, o).Notify(t.Context(), full); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestSignature(t *testing.T) {
 		t.Errorf("unsigned: %v; for Slack: %v", seen[1], seen[2])
 	}
 	for _, bad := range []string{"short", "whsec_", "whsec_!!!!", "whsec_" + base64.StdEncoding.EncodeToString([]byte("short"))} {
-		if _, err := tell.NewWebhook(tell.WebhookOptions{URL: "https://example.com/", Secret: bad}); err == nil || strings.Contains(err.Error(), bad) && bad != "whsec_" {
+		if _, err := notify.NewWebhook(notify.WebhookOptions{URL: "https://example.com/", Secret: bad}); err == nil || strings.Contains(err.Error(), bad) && bad != "whsec_" {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestAnswers(t *testing.T) {
 		{[]int{408, 425, 429, 500, 502, 503, 504}, false, false, "HTTP "},
 	} {
 		for _, code = range tt.codes {
-			err := w.Tell(t.Context(), full)
+			err := w.Notify(t.Context(), full)
 			if (err == nil) != tt.delivered || errors.Is(err, pass.ErrRefused) != tt.refused || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("HTTP %d: %v", code, err)
 			}
@@ -217,7 +217,7 @@ func TestOutOfReach(t *testing.T) {
 			if name == "slow" {
 				go func() { <-hanging; cancel() }()
 			}
-			err := hook(t, tt.url+"/services/"+token+"?key="+token, nil).Tell(ctx, full)
+			err := hook(t, tt.url+"/services/"+token+"?key="+token, nil).Notify(ctx, full)
 			if err == nil || errors.Is(err, pass.ErrRefused) || strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v", err)
 			}
@@ -257,7 +257,7 @@ func slackText(t *testing.T, n record.Notice) string {
 		}
 	}))
 	defer server.Close()
-	if err := hook(t, server.URL, func(o *tell.WebhookOptions) { o.Format = tell.Slack }).Tell(t.Context(), n); err != nil {
+	if err := hook(t, server.URL, func(o *notify.WebhookOptions) { o.Format = notify.Slack }).Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := m["text"].(string)

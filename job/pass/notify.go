@@ -17,12 +17,12 @@ import (
 
 // Receiver is somebody who is told of notices: a webhook, a topic.
 type Receiver interface {
-	// Name is the name by which the book notes that it has a notice.
+	// Name is the name by which the store notes that it has a notice.
 	Name() string
-	// Tell delivers one notice; nil: it is there. It may be told one again, and
+	// Notify delivers one notice; nil: it is there. It may be told one again, and
 	// knows it by its id. [ErrRefused]: it will never take this one. Any other
 	// error: it is out of reach, and would take none. Errors hold no secrets.
-	Tell(ctx context.Context, n record.Notice) error
+	Notify(ctx context.Context, n record.Notice) error
 }
 
 // ErrRefused says that a receiver does not take this notice.
@@ -36,11 +36,11 @@ const (
 
 // notices are what people are told with this write.
 func (a *actor) notices(d policy.Decision, now time.Time) []record.Notice {
-	if len(a.Tell) == 0 {
+	if len(a.Notify) == 0 {
 		return nil
 	}
 	var before *record.Rotation
-	if r, ok := a.res.Fleet.Book.Rotations[d.Cluster.Ref]; ok {
+	if r, ok := a.res.Fleet.Contents.Rotations[d.Cluster.Ref]; ok {
 		before = &r
 	}
 	return policy.Notices(a.Policy, before, d, a.Run, now)
@@ -49,12 +49,12 @@ func (a *actor) notices(d policy.Decision, now time.Time) []record.Notice {
 // readOutbox reads what waits to be told and what was announced; false: neither
 // is known, or nobody is told anything.
 func (a *actor) readOutbox(ctx context.Context) bool {
-	if len(a.Tell) == 0 {
+	if len(a.Notify) == 0 {
 		return false
 	}
 	box, err := a.Store.Outbox(ctx)
 	if err != nil {
-		a.log.tell(EventNotificationsWait, "what is to be told could not be read; the next run tries again", slog.String(attrError, err.Error()))
+		a.log.line(EventNotificationsWait, "what is to be told could not be read; the next run tries again", slog.String(attrError, err.Error()))
 		return false
 	}
 	a.waiting = box
@@ -62,22 +62,22 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 }
 
 // announce puts into the run's note what stands and was not told yet.
-func (a *actor) announce(doc record.FleetDoc, c *state.Change) {
+func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
-	fleet.Book.Fleet = doc
-	after, news := policy.Announce(a.waiting.Announced, policy.Announcing{
+	fleet.Contents.Fleet = doc
+	after, news := policy.StandingNotices(a.waiting.Standing, policy.NoticeInput{
 		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run, Now: a.Now(),
 	})
 	c.Notices = news
-	if !after.Same(a.waiting.Announced) {
-		c.Announced = &after
+	if !after.Same(a.waiting.Standing) {
+		c.Standing = &after
 	}
 }
 
 // tell delivers what waits, in order, after all else is done and stored. What
 // cannot be delivered now goes with a later run.
-func (a *actor) tell(ctx context.Context) {
-	if len(a.Tell) == 0 || len(a.waiting.Notices) == 0 {
+func (a *actor) deliver(ctx context.Context) {
+	if len(a.Notify) == 0 || len(a.waiting.Notices) == 0 {
 		return
 	}
 	if busy, err := a.lease.orTake(ctx); err != nil || busy != "" {
@@ -85,12 +85,12 @@ func (a *actor) tell(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	t := &telling{actor: a, since: a.Mono(), down: map[string]string{}, shut: map[string]map[fleet.Ref]bool{}}
+	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{}, closedBy: map[string]map[fleet.Ref]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
 	for i, n := range keep {
-		if t.book != nil || !t.goesOn(ctx) {
+		if t.contents != nil || !t.goesOn(ctx) {
 			t.left += len(keep) - i
 			break
 		}
@@ -99,32 +99,32 @@ func (a *actor) tell(ctx context.Context) {
 	t.report()
 }
 
-// telling is one run's delivery.
-type telling struct {
+// delivery is one run's delivery.
+type delivery struct {
 	*actor
 	since time.Duration // on Mono
 	down  map[string]string
-	// shut are, by receiver, the clusters whose order would break.
-	shut map[string]map[fleet.Ref]bool
-	left int
-	book error // the book was out of reach
+	// closed are, by receiver, the clusters whose order would break.
+	closedBy map[string]map[fleet.Ref]bool
+	left     int
+	contents error // the store was out of reach
 }
 
 // goesOn says whether there is still time, a lease and somebody to tell.
-func (t *telling) goesOn(ctx context.Context) bool {
+func (t *delivery) goesOn(ctx context.Context) bool {
 	now := t.Mono()
-	return ctx.Err() == nil && len(t.down) < len(t.Tell) && now-t.since < tellWithin && (t.Deadline <= 0 || now-t.begun < t.Deadline) &&
+	return ctx.Err() == nil && len(t.down) < len(t.Notify) && now-t.since < tellWithin && (t.Deadline <= 0 || now-t.begun < t.Deadline) &&
 		t.lease.keep(ctx) == ""
 }
 
 // one tells all receivers one notice and notes who has it.
-func (t *telling) one(ctx context.Context, n record.Notice) {
+func (t *delivery) one(ctx context.Context, n record.Notice) {
 	before, all := len(n.Had), true
 	n.Had = slices.Clone(n.Had)
-	for _, r := range t.Tell {
+	for _, r := range t.Notify {
 		switch name := r.Name(); {
 		case slices.Contains(n.Had, name):
-		case t.down[name] == "" && !t.shut[name][n.Cluster] && t.send(ctx, r, n):
+		case t.down[name] == "" && !t.closedBy[name][n.Cluster] && t.send(ctx, r, n):
 			n.Had = append(n.Had, name)
 		default:
 			all = false
@@ -134,37 +134,37 @@ func (t *telling) one(ctx context.Context, n record.Notice) {
 		t.left++
 	}
 	if all || len(n.Had) > before {
-		t.told(n, all)
+		t.noteDelivered(n, all)
 	}
 }
 
-// told notes in the book who has the notice, also after a signal. If it cannot,
+// told notes in the store who has the notice, also after a signal. If it cannot,
 // nothing more is told: it would be told again and again.
-func (t *telling) told(n record.Notice, all bool) {
+func (t *delivery) noteDelivered(n record.Notice, all bool) {
 	ctx, cancel := context.WithTimeout(t.last, storeTimeout)
 	defer cancel()
-	t.book = t.Store.Told(ctx, n, all)
+	t.contents = t.Store.Delivered(ctx, n, all)
 }
 
 // send tells one receiver; false: it has it not. After a first failure its later
 // ones of this cluster wait, for their order counts.
-func (t *telling) send(ctx context.Context, r Receiver, n record.Notice) bool {
+func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	err := r.Tell(ctx, n)
+	err := r.Notify(ctx, n)
 	switch {
 	case err == nil:
 		return true
 	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > record.RefusedLasts:
-		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(record.RefusedLasts)),
+		t.log.line(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 		return true // so that those after it can be told
 	case errors.Is(err, ErrRefused):
-		if t.shut[r.Name()] == nil {
-			t.shut[r.Name()] = map[fleet.Ref]bool{}
+		if t.closedBy[r.Name()] == nil {
+			t.closedBy[r.Name()] = map[fleet.Ref]bool{}
 		}
-		t.shut[r.Name()][n.Cluster] = true
-		t.log.tell(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(record.RefusedLasts)),
+		t.closedBy[r.Name()][n.Cluster] = true
+		t.log.line(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 	default:
 		t.down[r.Name()] = err.Error()
@@ -173,36 +173,36 @@ func (t *telling) send(ctx context.Context, r Receiver, n record.Notice) bool {
 }
 
 // drop gives notices up and says so.
-func (t *telling) drop(ctx context.Context, gone []record.Notice, why string) {
+func (t *delivery) drop(ctx context.Context, gone []record.Notice, why string) {
 	n := 0
 	for _, one := range gone {
-		if t.book != nil || !t.goesOn(ctx) {
+		if t.contents != nil || !t.goesOn(ctx) {
 			break
 		}
-		t.told(one, true)
+		t.noteDelivered(one, true)
 		n++
 	}
 	if n > 0 {
-		t.log.tell(EventNotificationsDropped, fmt.Sprintf("%d notifications were given up: %s", n, why), slog.Int("dropped", n))
+		t.log.line(EventNotificationsDropped, fmt.Sprintf("%d notifications were given up: %s", n, why), slog.Int("dropped", n))
 	}
 }
 
 // report says, in one line, what is left and why.
-func (t *telling) report() {
+func (t *delivery) report() {
 	var why []string
-	for _, r := range t.Tell {
+	for _, r := range t.Notify {
 		if e := t.down[r.Name()]; e != "" {
 			why = append(why, r.Name()+": "+e)
 		}
 	}
-	if t.book != nil {
-		why = append(why, "who has what could not be noted, so some will be told again: "+t.book.Error())
+	if t.contents != nil {
+		why = append(why, "who has what could not be noted, so some will be told again: "+t.contents.Error())
 	}
-	if t.left == 0 && t.book == nil {
+	if t.left == 0 && t.contents == nil {
 		return
 	}
 	if len(why) == 0 {
 		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
 	}
-	t.log.tell(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left, strings.Join(why, "; ")), slog.Int("waiting", t.left))
+	t.log.line(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left, strings.Join(why, "; ")), slog.Int("waiting", t.left))
 }

@@ -1,7 +1,7 @@
 // Package tell brings notices to people's own systems: CloudEvents by a webhook
 // or by Pub/Sub, and short texts for Slack. It decides nothing: what is told,
 // and when, is policy's, and each try of a delivery is one run's.
-package tell
+package notify
 
 import (
 	"context"
@@ -93,8 +93,8 @@ type Broken struct {
 // Name implements [pass.Receiver].
 func (b Broken) Name() string { return b.Receiver }
 
-// Tell implements [pass.Receiver].
-func (b Broken) Tell(context.Context, record.Notice) error { return b.Why }
+// Notify implements [pass.Receiver].
+func (b Broken) Notify(context.Context, record.Notice) error { return b.Why }
 
 // errTime is what a receiver's error says when it took too long.
 var errTime = errors.New("it did not answer in time")

@@ -10,10 +10,10 @@ import (
 	"gke-credential-rotator/policy/reason"
 )
 
-// Book is what is stored and active: the rotations in flight and the fleet
-// document. Known is false when there is no book to read (a plan without
+// Store is what is stored and active: the rotations in flight and the fleet
+// document. Known is false when there is no store to read (a plan without
 // one): holds, approvals and waves are then unknown, not empty.
-type Book struct {
+type Contents struct {
 	Known     bool
 	Rotations map[fleet.Ref]Rotation
 	Fleet     FleetDoc
@@ -49,10 +49,10 @@ type FleetDoc struct {
 // Slot is a place that MAX_ACTIVE allows, held from the stored start intent
 // until one CA is seen.
 type Slot struct {
-	Attempt   string    `json:"attempt"`
-	Since     time.Time `json:"since"`
-	Emergency bool      `json:"emergency,omitempty"`
-	Urgent    bool      `json:"urgent,omitempty"`
+	Attempt     string    `json:"attempt"`
+	Since       time.Time `json:"since"`
+	Emergency   bool      `json:"emergency,omitempty"`
+	Compromised bool      `json:"compromised,omitempty"`
 }
 
 // Said is who said something to the job and why, as stated.
@@ -95,7 +95,7 @@ type RequestKind string
 // The requests.
 const (
 	RequestRotate RequestKind = "rotate" // make it due now
-	RequestAdopt  RequestKind = "adopt"  // carry a foreign rotation
+	RequestAdopt  RequestKind = "adopt"  // manage a foreign rotation
 	RequestRetry  RequestKind = "retry"  // acknowledge a failure and try again
 	RequestClose  RequestKind = "close"  // end the record without touching GKE
 )
@@ -127,11 +127,11 @@ type Try struct {
 	LastError string            `json:"lastError,omitempty"`
 	// Withdrawals counts the last of them that were taken back, one after
 	// another, before they were sent; the last was this Attempt, by this Run.
-	// Told is when people last heard.
+	// Delivered is when people last heard.
 	Withdrawals int       `json:"withdrawals,omitempty"`
 	Run         string    `json:"run,omitempty"`
 	Attempt     string    `json:"attempt,omitempty"`
-	Told        time.Time `json:"told,omitzero"`
+	Delivered   time.Time `json:"told,omitzero"`
 }
 
 // RunNote is what the last run left.
@@ -169,10 +169,10 @@ func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 
 // ClosedOurs finds the newest attempt of ours on this very CA that was closed
 // although its start took, or may have taken, effect.
-func (b Book) ClosedOurs(c fleet.Cluster) (Record, bool) {
+func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
-		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Carry {
+		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Managed {
 			continue
 		}
 		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && MayHaveStarted(r)) {

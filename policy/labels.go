@@ -40,17 +40,17 @@ const (
 	LabelApprove = "rotator-approve"
 )
 
-// Steer says what labels on a cluster may do. Holding is safe in anybody's
+// OwnerLabels says what labels on a cluster may do. Holding is safe in anybody's
 // hands. Approving gives nobody a new power over the cluster: whoever may label
 // it (container.clusters.update) may also complete its rotation himself. But a
 // label names no person, so it is a choice.
-type Steer string
+type OwnerLabels string
 
-// The choices of STEER.
+// The choices of OWNER_LABELS.
 const (
-	SteerOff  Steer = "off"
-	SteerHold Steer = "hold"
-	SteerBoth Steer = "both" // hold and approve
+	OwnerLabelsOff  OwnerLabels = "off"
+	OwnerLabelsHold OwnerLabels = "hold"
+	OwnerLabelsBoth OwnerLabels = "both" // hold and approve
 )
 
 // labelHold is one label that holds.
@@ -132,8 +132,8 @@ func askLabels(k *Case) Verdict {
 	if len(holds) == 0 {
 		return isOpen(nil, time.Time{})
 	}
-	if k.Policy.Steer == SteerOff {
-		return isOpen(fact.Sayf("STEER=%s, so its label does not count: %s", SteerOff, holds[0].label),
+	if k.Policy.OwnerLabels == OwnerLabelsOff {
+		return isOpen(fact.Sayf("OWNER_LABELS=%s, so its label does not count: %s", OwnerLabelsOff, holds[0].label),
 			time.Time{})
 	}
 	var binding fact.Text
@@ -152,7 +152,7 @@ func askLabels(k *Case) Verdict {
 	case endless:
 		opens = time.Time{}
 	}
-	return shut(reason.HeldByLabel, binding.Clip(record.MaxMessage), opens)
+	return closedBy(reason.HeldByLabel, binding.Clip(record.MaxMessage), opens)
 }
 
 // LabelHold says which labels hold the cluster at now, in words; nil: none.
@@ -184,7 +184,7 @@ func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
 	}
 	a := record.Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}
 	value, ok := k.Cluster.Labels[LabelApprove]
-	if !ok || k.Policy.Steer != SteerBoth {
+	if !ok || k.Policy.OwnerLabels != OwnerLabelsBoth {
 		return a, false
 	}
 	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value), At: k.Now, Run: k.Run}
@@ -233,9 +233,9 @@ func (k *Case) startLabel() string {
 // does not; changes is when passing time alone makes it count.
 func (k *Case) unapproved(kind record.CallKind) (hint string, changes time.Time) {
 	value, given := k.Cluster.Labels[LabelApprove]
-	if k.Policy.Steer != SteerBoth {
+	if k.Policy.OwnerLabels != OwnerLabelsBoth {
 		if given {
-			return fmt.Sprintf("; its label %s does not count, for STEER=%s", labelText(LabelApprove, value), k.Policy.Steer), time.Time{}
+			return fmt.Sprintf("; its label %s does not count, for OWNER_LABELS=%s", labelText(LabelApprove, value), k.Policy.OwnerLabels), time.Time{}
 		}
 		return "", time.Time{}
 	}

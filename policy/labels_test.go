@@ -48,11 +48,11 @@ func TestLabelsThatHold(t *testing.T) {
 		}
 		doc := Tidy(record.FleetDoc{}, []Decision{d}, record.RunNote{At: monday})
 		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
-			t.Errorf("%v: the book notes %q", x.labels, got)
+			t.Errorf("%v: the store notes %q", x.labels, got)
 		}
-		p.Steer = SteerOff
+		p.OwnerLabels = OwnerLabelsOff
 		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action != Start {
-			t.Errorf("%v with STEER=off: the plan is %s (%s)", x.labels, d.Action, d.Reason)
+			t.Errorf("%v with OWNER_LABELS=off: the plan is %s (%s)", x.labels, d.Action, d.Reason)
 		}
 	}
 }
@@ -61,33 +61,33 @@ func TestLabelsThatHold(t *testing.T) {
 // side lifts the other.
 func TestLabelsAndCommands(t *testing.T) {
 	p, c := plain(), idleCluster(shopRef)
-	p.Steer = SteerBoth
+	p.OwnerLabels = OwnerLabelsBoth
 	c.Labels = map[string]string{LabelHold: "x"}
 	f := fleetOf(c, nil)
-	f.Book.Fleet.Holds = []record.Hold{{Cluster: shopRef, Said: record.Said{By: "ann"}}}
+	f.Contents.Fleet.Holds = []record.Hold{{Cluster: shopRef, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
-	doc, _, err := SayRelease(f.Book.Fleet, shopRef, record.Said{By: "ann", At: monday})
+	doc, _, err := Release(f.Contents.Fleet, shopRef, record.Said{By: "ann", At: monday})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Book.Fleet = doc
+	f.Contents.Fleet = doc
 	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel {
 		t.Errorf("after the release: %s", d.Reason)
 	}
-	f.Book.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
+	f.Contents.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("hold all, and no label holds: %s", d.Reason)
 	}
 	// In an emergency and in a compromise, too.
 	f = fleetOf(c, nil)
 	selector, _ := fleet.ParseSelector("all")
-	p.Urgent, p.RotateIssuedBefore = &selector, monday
-	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel || !d.Urgent {
-		t.Errorf("urgent %t, %s", d.Urgent, d.Reason)
+	p.Compromised, p.RotateIssuedBefore = &selector, monday
+	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel || !d.Compromised {
+		t.Errorf("compromised %t, %s", d.Compromised, d.Reason)
 	}
-	p.Urgent = nil
+	p.Compromised = nil
 	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != reason.HeldByLabel || !d.Emergency {
 		t.Errorf("emergency %t, %s", d.Emergency, d.Reason)
 	}
@@ -126,7 +126,7 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 // TestLabelAfterThePlan: what is said by label between plan and call counts.
 func TestLabelAfterThePlan(t *testing.T) {
 	p, c := plain(), idleCluster(shopRef)
-	p.Approval, p.Steer = ApproveStart, SteerBoth
+	p.Approval, p.OwnerLabels = ApproveStart, OwnerLabelsBoth
 	c.Labels = map[string]string{LabelApprove: "start-old-2026-11-30"}
 	d := planOne(t, p, fleetOf(c, nil), monday)
 	if d.Action != Start || d.Approved == nil {
@@ -138,7 +138,7 @@ func TestLabelAfterThePlan(t *testing.T) {
 	}
 	again := func(labels map[string]string) Decision {
 		c.Labels = labels
-		return Again(p, record.FleetDoc{}, r, record.CallStart, "", c, monday)
+		return Recheck(p, record.FleetDoc{}, r, record.CallStart, "", c, monday)
 	}
 	if d := again(c.Labels); d.Action != Start {
 		t.Errorf("unchanged: %s", d.Message)
@@ -154,7 +154,7 @@ func TestLabelAfterThePlan(t *testing.T) {
 // TestStartByLabel: bound to the CA, and good for a day that is named and near.
 func TestStartByLabel(t *testing.T) {
 	p, c := plain(), idleCluster(shopRef)
-	p.Approval, p.Steer = ApproveStart, SteerBoth
+	p.Approval, p.OwnerLabels = ApproveStart, OwnerLabelsBoth
 	for value, want := range map[string]bool{
 		"start-old-2026-11-23": true, "start-old-2026-12-07": true, // 14 days ahead
 		"start-old-2026-12-08": false, "start-old-2026-11-22": false, "start-old-": false, "start-old": false, "start-old-soon": false,
@@ -165,17 +165,17 @@ func TestStartByLabel(t *testing.T) {
 		if (d.Action == Start) != want {
 			t.Errorf("%s: %s, %s", value, d.Action, d.Message)
 		}
-		if !want && (!strings.Contains(d.Message.String(), "rotator-approve=start-old-YYYY-MM-DD") || d.Action != People) {
+		if !want && (!strings.Contains(d.Message.String(), "rotator-approve=start-old-YYYY-MM-DD") || d.Action != NeedsAction) {
 			t.Errorf("%s: the way out is not told: %s %s", value, d.Action, d.Message)
 		}
 		if want && !d.NextChange.Before(monday.Add(hours(24*15+1))) {
 			t.Errorf("%s: counts until %s", value, d.NextChange)
 		}
-		p.Steer = SteerHold
-		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start || !strings.Contains(d.Message.String(), "does not count, for STEER=hold") {
-			t.Errorf("%s with STEER=hold: %s, %s", value, d.Action, d.Message)
+		p.OwnerLabels = OwnerLabelsHold
+		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start || !strings.Contains(d.Message.String(), "does not count, for OWNER_LABELS=hold") {
+			t.Errorf("%s with OWNER_LABELS=hold: %s, %s", value, d.Action, d.Message)
 		}
-		p.Steer = SteerBoth
+		p.OwnerLabels = OwnerLabelsBoth
 	}
 	// Too far ahead becomes near enough, and the plan knows when.
 	c.Labels = map[string]string{LabelApprove: "start-old-2026-12-08"}
@@ -188,7 +188,7 @@ func TestStartByLabel(t *testing.T) {
 // updating-clients.
 func TestCompletionByLabel(t *testing.T) {
 	p := plain()
-	p.Approval, p.Steer, p.Soak = ApproveComplete, SteerBoth, 0
+	p.Approval, p.OwnerLabels, p.Soak = ApproveComplete, OwnerLabelsBoth, 0
 	c, r := flying(shopRef, record.UpdatingClients)
 	r.AttemptID, r.Entries = "0123456789abcdef0123456789abcdef", 2
 	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
@@ -228,7 +228,7 @@ func TestCompletionByLabel(t *testing.T) {
 	// A command's yes goes before a label's in the record.
 	r.Entries = 2
 	f := fleetOf(c, &r)
-	f.Book.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id", Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
+	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id", Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Approved == nil || d.Approved.By != "ann" {
 		t.Errorf("approved: %+v", d.Approved)
 	}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2153,SC2034
-# The book: a Firestore database of its own (deploy/STATE.md).
+# The store: a Firestore database of its own (deploy/STATE.md).
 
 look_database() {
   look database gcloud firestore databases describe "--database=$DATABASE" "--project=$PROJECT" \
@@ -20,7 +20,7 @@ check_database() {
   [[ $location == "${PLACE[DATABASE_LOCATION]}" ]] ||
     refuse "database $DATABASE in project $PROJECT is in $location, and deploy/env/$ENV.env wants ${PLACE[DATABASE_LOCATION]}" \
       "a database's location cannot be changed" \
-      "do: set DATABASE_LOCATION=$location, or move the book (deploy/STATE.md: stop, export, delete, import)"
+      "do: set DATABASE_LOCATION=$location, or move the store (deploy/STATE.md: stop, export, delete, import)"
 }
 
 want_database() {

@@ -10,9 +10,9 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// absorb takes operations into the record: names and times are kept when first
+// observe takes operations into the record: names and times are kept when first
 // seen, because GKE forgets operations.
-func (k *Case) absorb(r *record.Rotation) {
+func (k *Case) observe(r *record.Rotation) {
 	if r.Pools == nil {
 		r.Pools = map[string]record.Work{}
 	} else {
@@ -35,17 +35,17 @@ func (k *Case) absorb(r *record.Rotation) {
 			continue
 		}
 		w := r.Pools[key]
-		k.absorbWork(&w, op)
+		k.observeWork(&w, op)
 		if !reflect.DeepEqual(w, r.Pools[key]) {
 			r.Pools[key] = w
 		}
-		k.absorbCall(r, key, op)
+		k.observeCall(r, key, op)
 	}
 	k.expireCalls(r)
 }
 
-// absorbWork takes one node operation as proof, progress or failure.
-func (k *Case) absorbWork(w *record.Work, op fleet.Operation) {
+// observeWork takes one node operation as proof, progress or failure.
+func (k *Case) observeWork(w *record.Work, op fleet.Operation) {
 	switch {
 	case !op.Start.After(w.VoidBefore) && !w.VoidBefore.IsZero():
 	case op.Done && op.Error != "":
@@ -71,8 +71,8 @@ func (k *Case) absorbWork(w *record.Work, op fleet.Operation) {
 	}
 }
 
-// absorbCall settles a node call by the end of its operation.
-func (k *Case) absorbCall(r *record.Rotation, pool string, op fleet.Operation) {
+// observeCall settles a node call by the end of its operation.
+func (k *Case) observeCall(r *record.Rotation, pool string, op fleet.Operation) {
 	call, ok := r.PoolCalls[pool]
 	if !ok || call.Operation != op.Name || !op.Done {
 		return

@@ -1,4 +1,4 @@
-package tell
+package notify
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// TopicName is how the book notes the topic.
+// TopicName is how the store notes the topic.
 const TopicName = "pubsub"
 
 // Topic publishes each notice to one Pub/Sub topic, ordered by cluster.
@@ -45,8 +45,8 @@ func (t *Topic) Name() string { return TopicName }
 // Close ends the connection.
 func (t *Topic) Close() error { return t.client.Close() }
 
-// Tell implements [pass.Receiver].
-func (t *Topic) Tell(ctx context.Context, n record.Notice) error {
+// Notify implements [pass.Receiver].
+func (t *Topic) Notify(ctx context.Context, n record.Notice) error {
 	body, err := cloudEvent(t.env, n)
 	if err != nil {
 		return err
