@@ -129,7 +129,8 @@ func TestStrictDecode(t *testing.T) {
 	}
 	got := unknown("", doc, reflect.TypeFor[monitoring.AlertPolicy]())
 	slices.Sort(got)
-	want := []string{".conditions[0].conditionThreshold.thresholdValu", ".conditions[0].conditionThreshold.trigger.cuont", ".documentation.contents"}
+	want := []string{".conditions[0].conditionThreshold.thresholdValu",
+		".conditions[0].conditionThreshold.trigger.cuont", ".documentation.contents"}
 	if !slices.Equal(got, want) {
 		t.Errorf("unknown %q, want %q", got, want)
 	}
@@ -154,7 +155,8 @@ func TestAlertPolicies(t *testing.T) {
 				t.Error("labels, channels, name and enabled are what scripts/setup sets")
 			}
 			if len(p.Conditions) != 1 {
-				t.Fatalf("%d conditions; a log or PromQL condition must be alone, and we have no use for more", len(p.Conditions))
+				t.Fatalf("%d conditions; a log or PromQL condition must be alone, and we have no use for more",
+					len(p.Conditions))
 			}
 			checkDocumentation(t, stem, p)
 			checkCondition(t, p)
@@ -273,7 +275,8 @@ func TestFiltersNameWhatExists(t *testing.T) {
 		if stem == "foreign-call" {
 			continue
 		}
-		if len(named["jsonPayload.event"]) == 0 || !slices.Equal(named["jsonPayload.env"], []string{"test"}) || !slices.Equal(named["resource.labels.job_name"], []string{"rotator-test"}) {
+		if len(named["jsonPayload.event"]) == 0 || !slices.Equal(named["jsonPayload.env"], []string{"test"}) ||
+			!slices.Equal(named["resource.labels.job_name"], []string{"rotator-test"}) {
 			t.Errorf("%s: event, env and job must be named: %v", stem, named)
 		}
 	}
@@ -293,7 +296,8 @@ func TestDaysAreDue(t *testing.T) {
 		days, err := fleet.ParseDuration(s["CA_DAYS"] + "d")
 		due, err2 := fleet.ParseDuration(cmp.Or(s[setting], defaultOf(t, setting)))
 		if err != nil || err2 != nil || days <= policy.DeadlineBefore || days >= due {
-			t.Errorf("%s: CA_DAYS=%s is not between %s and %s=%s", file, s["CA_DAYS"], fleet.Days(policy.DeadlineBefore), setting, fleet.Days(due))
+			t.Errorf("%s: CA_DAYS=%s is not between %s and %s=%s", file, s["CA_DAYS"],
+				fleet.Days(policy.DeadlineBefore), setting, fleet.Days(due))
 		}
 	}
 }
@@ -315,15 +319,18 @@ func defaultOf(t *testing.T, setting string) string {
 
 // TestFilterReader: the reader of filters, on what decides an alert.
 func TestFilterReader(t *testing.T) {
-	entry := map[string]any{"a": map[string]any{"b": "Blocked", "n": 12.0, "yes": true, "no": false, "": ""}, "empty": ""}
+	entry := map[string]any{"a": map[string]any{"b": "Blocked", "n": 12.0, "yes": true, "no": false, "": ""},
+		"empty": ""}
 	for filter, want := range map[string]bool{
 		`a.b="blocked"`: true, `a.b="block"`: false, `a.b:"block"`: true, `a.b=~"^B.*d$"`: true, `a.b=~"^b"`: false,
 		`a.n<13`: true, `a.n<12`: false, `a.n=12`: true, `a.x="1"`: false, `NOT a.x="1"`: true, `empty=~"."`: false,
 		`a.b=("x" OR "blocked")`: true, `NOT a.b=("x" OR "blocked")`: false,
 		`a.n<13 AND (a.x="1" OR a.b:"LOCK")`: true, `a.n<13 AND NOT a.b="blocked"`: false, `a.b<1`: false,
-		`a.yes=true`: true, `a.yes=false`: false, `a.no=false`: true, `a.x=true`: false, `a.x=false`: false, `NOT a.x=true`: true, `NOT a.no=true`: true,
-		`a.yes="true"`: false, `a.b=true`: false, `a.n=true`: false, `NOT (a.yes=true AND NOT a.x=true)`: false, `NOT (a.yes=true AND NOT a.yes=true)`: true,
-		`a.no=(true OR false)`: true,
+		`a.yes=true`: true, `a.yes=false`: false, `a.no=false`: true, `a.x=true`: false, `a.x=false`: false,
+		`NOT a.x=true`: true, `NOT a.no=true`: true,
+		`a.yes="true"`: false, `a.b=true`: false, `a.n=true`: false, `NOT (a.yes=true AND NOT a.x=true)`: false,
+		`NOT (a.yes=true AND NOT a.yes=true)`: true,
+		`a.no=(true OR false)`:                true,
 	} {
 		e, err := readFilter(filter)
 		if err != nil || e.match(entry) != want {
@@ -331,7 +338,8 @@ func TestFilterReader(t *testing.T) {
 		}
 	}
 	for _, filter := range []string{
-		``, `a`, `a=`, `a=b`, `a!="b"`, `a="b" OR c="d" AND e="f"`, `a="b" c="d"`, `(a="b"`, `a=("b" "c")`, `a>1`, `a<"1"`, `a="b`, `a=~"("`, `a="x\"y"`, `NOT`, `AND a="b"`,
+		``, `a`, `a=`, `a=b`, `a!="b"`, `a="b" OR c="d" AND e="f"`, `a="b" c="d"`, `(a="b"`, `a=("b" "c")`, `a>1`,
+		`a<"1"`, `a="b`, `a=~"("`, `a="x\"y"`, `NOT`, `AND a="b"`,
 		`a<true`, `a:true`, `a=~false`, `a=True`, `operation.last=false`,
 	} {
 		if e, err := readFilter(filter); err == nil {

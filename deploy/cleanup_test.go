@@ -29,7 +29,8 @@ func TestRepositoryCleanup(t *testing.T) {
 	if keep == nil || keep.KeepCount != 20 {
 		t.Errorf("what a rollback needs is not kept: %+v", keep)
 	}
-	for name, want := range map[string][2]string{"delete-untagged": {"UNTAGGED", "2592000.0s"}, "delete-old": {"ANY", "31536000.0s"}} {
+	for name, want := range map[string][2]string{"delete-untagged": {"UNTAGGED", "2592000.0s"},
+		"delete-old": {"ANY", "31536000.0s"}} {
 		p := sent.CleanupPolicies[name]
 		if p.Action != "DELETE" || p.Condition.TagState != want[0] || p.Condition.OlderThan != want[1] {
 			t.Errorf("%s: %s %+v, want DELETE %v", name, p.Action, p.Condition, want)

@@ -37,7 +37,8 @@ func TestBuildFiles(t *testing.T) {
 	for _, file := range buildFiles {
 		b := mustRead(t, file)
 		if b.Options.Logging != "CLOUD_LOGGING_ONLY" || b.Timeout == "" || len(b.Tags) == 0 {
-			t.Errorf("%s: logging %q, timeout %q, tags %q: all three are needed", b.file, b.Options.Logging, b.Timeout, b.Tags)
+			t.Errorf("%s: logging %q, timeout %q, tags %q: all three are needed", b.file, b.Options.Logging, b.Timeout,
+				b.Tags)
 		}
 		if !b.Options.DynamicSubstitutions {
 			t.Errorf("%s: without dynamicSubstitutions the default of _REPOSITORY would stay as it is written", b.file)
@@ -57,7 +58,8 @@ func TestBuildFiles(t *testing.T) {
 		}
 	}
 	b, d := mustRead(t, "../cloudbuild.yaml"), mustRead(t, "cloudbuild.yaml")
-	if got := b.substituted(b.Images[0], buildSubstitutions()); len(b.Images) != 1 || got != repository+"/rotator:"+commit {
+	if got := b.substituted(b.Images[0], buildSubstitutions()); len(b.Images) != 1 ||
+		got != repository+"/rotator:"+commit {
 		t.Errorf("cloudbuild.yaml pushes %s, want the commit's image in the repository", got)
 	}
 	if b.Options.RequestedVerifyOption != "VERIFIED" || strings.Contains(b.text, "docker push ") {
@@ -110,7 +112,8 @@ func TestOneGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(dockerfile), "\nARG GO_IMAGE=golang:"+release+"\n") || !strings.HasPrefix(golang, "golang:"+release+".") {
+	if !strings.Contains(string(dockerfile), "\nARG GO_IMAGE=golang:"+release+"\n") ||
+		!strings.HasPrefix(golang, "golang:"+release+".") {
 		t.Errorf("go.mod asks for Go %s; the Dockerfile or cloudbuild.yaml (%s) for another", release, golang)
 	}
 }
@@ -144,7 +147,8 @@ func TestSubstitutions(t *testing.T) {
 			given := maps.Clone(tt.given)
 			given[name] = ""
 			out, err := b.run("substitutions", t.TempDir(), given, path)
-			if fine := slices.Contains(tt.optional, name); fine != (err == nil) || fine == strings.Contains(out, "substitution "+name+" is empty\n") {
+			if fine := slices.Contains(tt.optional, name); fine != (err == nil) ||
+				fine == strings.Contains(out, "substitution "+name+" is empty\n") {
 				t.Errorf("%s with %s empty: %v, %q", b.file, name, err, out)
 			}
 		}
@@ -155,14 +159,16 @@ func TestSubstitutions(t *testing.T) {
 		{"../cloudbuild.yaml", "_REPOSITORY", "gcr.io/acme", "_REPOSITORY=gcr.io/acme is not"},
 		{"cloudbuild.yaml", "_ENV", "../prod", "_ENV=../prod is not the name of an environment"},
 		{"cloudbuild.yaml", "_DIGEST", "latest", "_DIGEST=latest is not"},
-		{"cloudbuild.yaml", "_DIGEST", "elsewhere/rotator@sha256:" + strings.Repeat("a", 64), "is not sha256:... or " + repository + "/rotator@"},
+		{"cloudbuild.yaml", "_DIGEST", "elsewhere/rotator@sha256:" + strings.Repeat("a", 64),
+			"is not sha256:... or " + repository + "/rotator@"},
 	} {
 		given := buildSubstitutions()
 		if tt.file == "cloudbuild.yaml" {
 			given = deploySubstitutions()
 		}
 		given[tt.name] = tt.value
-		if out, err := mustRead(t, tt.file).run("substitutions", t.TempDir(), given, path); err == nil || !strings.Contains(out, tt.want) {
+		if out, err := mustRead(t, tt.file).run("substitutions", t.TempDir(), given, path); err == nil ||
+			!strings.Contains(out, tt.want) {
 			t.Errorf("%s=%s: %v, %q; want %q", tt.name, tt.value, err, out, tt.want)
 		}
 	}
@@ -255,7 +261,9 @@ func TestGcloudAcceptsBuilds(t *testing.T) {
 			t.Errorf("%s as gcloud sends it:\n%s\nas it reads:\n%s", b.file, is, want)
 		}
 		wrong := filepath.Join(t.TempDir(), "wrong.yaml")
-		if err := os.WriteFile(wrong, []byte(strings.Replace(b.text, "\noptions:\n", "\noptions:\n  requestedVerify: VERIFIED\n", 1)), 0o600); err != nil {
+		if err := os.WriteFile(wrong,
+			[]byte(strings.Replace(b.text, "\noptions:\n", "\noptions:\n  requestedVerify: VERIFIED\n", 1)),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := submit(wrong); err == nil || !strings.Contains(string(out), "requestedVerify") {
@@ -291,7 +299,8 @@ func TestDeployImage(t *testing.T) {
 		{"a digest", digest, nil, repository + "/rotator@" + digest, ""},
 		{"an image with its digest", repository + "/rotator@" + digest, nil, repository + "/rotator@" + digest, ""},
 		{"a commit with an image", "", map[string]string{tags: listed}, repository + "/rotator@" + digest, ""},
-		{"a commit without", "", map[string]string{tags: strings.ReplaceAll(listed, commit, strings.Repeat("8", 40))}, "",
+		{"a commit without", "",
+			map[string]string{tags: strings.ReplaceAll(listed, commit, strings.Repeat("8", 40))}, "",
 			"commit " + commit + " has no image in " + repository + ": merge it to main first"},
 		{"an empty repository", "", map[string]string{tags: `{}`}, "", "has no image in " + repository},
 		{"not allowed to look", "", nil, "", "Permission denied on this path"},

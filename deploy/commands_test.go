@@ -22,11 +22,15 @@ func commandsIn(text string) []string {
 	for _, m := range blocks.FindAllStringSubmatch(text, -1) {
 		found = append(found, strings.Split(strings.ReplaceAll(m[1], "\\\n", " "), "\n")...)
 	}
-	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(blocks.ReplaceAllString(text, ""), -1) {
+	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(blocks.ReplaceAllString(text, ""),
+		-1) {
 		found = append(found, strings.ReplaceAll(m[1], "\n", " "))
 	}
 	known := regexp.MustCompile(`^(scripts/[a-z-]+|rotator|gcloud) \S`)
-	found = slices.DeleteFunc(found, func(c string) bool { return !known.MatchString(c) || c == "rotator X" || c == "scripts/run-now prod X" })
+	found = slices.DeleteFunc(found, func(c string) bool {
+		return !known.MatchString(c) || c == "rotator X" ||
+			c == "scripts/run-now prod X"
+	})
 	slices.Sort(found)
 	return slices.Compact(found)
 }
@@ -88,7 +92,8 @@ func checkRotator(t *testing.T, command string, args []string) {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), path, append(slices.Clone(args), "--help")...).CombinedOutput()
-	usage := regexp.MustCompile(`(?m)^  rotator ` + regexp.QuoteMeta(args[0]) + `( .*)?$`).FindString(string(out))
+	usage := regexp.MustCompile(`(?m)^  rotator ` + regexp.QuoteMeta(args[0]) +
+		`( .*)?$`).FindString(string(out))
 	if err != nil || usage == "" {
 		t.Errorf("%s: %v\n%s", command, err, out)
 		return
@@ -145,12 +150,15 @@ func checkGcloud(t *testing.T, commands []string) {
 	t.Helper()
 	need(t, "gcloud")
 	file := filepath.Join(t.TempDir(), "commands.md")
-	text := strings.ReplaceAll(strings.Join(commands, "\n"), "--project=PROJECT", "--project=acme-shop") // it must look like one
+	// it must look like one
+	text := strings.ReplaceAll(strings.Join(commands, "\n"), "--project=PROJECT", "--project=acme-shop")
 	if err := os.WriteFile(file, []byte("```\n"+text+"\n```\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "gcloud", "meta", "lint-gcloud-commands", "--commands-text-file="+file)
-	cmd.Env = append(os.Environ(), "CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true")
+	cmd := exec.CommandContext(t.Context(), "gcloud", "meta", "lint-gcloud-commands", "--commands-text-file="+
+		file)
+	cmd.Env = append(os.Environ(), "CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true")
 	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
@@ -178,7 +186,8 @@ func checkGcloud(t *testing.T, commands []string) {
 func TestCommandReader(t *testing.T) {
 	text := "Say `scripts/doctor prod`, or `status`.\n```\ngcloud a b \\\n  --c='d e' --f=\"(g)\"\nls\n```\n`rotator plan\n--at X`"
 	got := commandsIn(text)
-	if want := []string{"gcloud a b    --c='d e' --f=\"(g)\"", "rotator plan --at X", "scripts/doctor prod"}; !slices.Equal(got, want) {
+	if want := []string{"gcloud a b    --c='d e' --f=\"(g)\"", "rotator plan --at X",
+		"scripts/doctor prod"}; !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)
 	}
 	args, err := words(got[0])

@@ -14,7 +14,8 @@ func TestDashboard(t *testing.T) {
 	var d dashboards.Dashboard
 	decode(t, "dashboard.json", &d)
 	if d.DisplayName != "rotator test" || d.Name != "" || d.Etag != "" || len(d.Labels) > 0 {
-		t.Errorf("displayName %q; name, etag and labels are what scripts/setup sets: %q %q %q", d.DisplayName, d.Name, d.Etag, d.Labels)
+		t.Errorf("displayName %q; name, etag and labels are what scripts/setup sets: %q %q %q", d.DisplayName,
+			d.Name, d.Etag, d.Labels)
 	}
 	checkLayout(t, d.MosaicLayout)
 	events := eventsInSource(t)
@@ -76,7 +77,8 @@ func checkLayout(t *testing.T, l *dashboards.MosaicLayout) {
 	taken := map[[2]int64]string{}
 	for _, tile := range l.Tiles {
 		if tile.XPos+tile.Width > l.Columns || tile.Width == 0 || tile.Height == 0 || tile.Widget.Title == "" {
-			t.Errorf("%q: at %d, %d by %d, in %d columns", tile.Widget.Title, tile.XPos, tile.Width, tile.Height, l.Columns)
+			t.Errorf("%q: at %d, %d by %d, in %d columns", tile.Widget.Title, tile.XPos, tile.Width, tile.Height,
+				l.Columns)
 		}
 		for x := tile.XPos; x < tile.XPos+tile.Width; x++ {
 			for y := tile.YPos; y < tile.YPos+tile.Height; y++ {

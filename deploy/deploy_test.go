@@ -34,7 +34,8 @@ func TestDeploySteps(t *testing.T) {
 	}
 	given := deploySubstitutions()
 	given["_DIGEST"] = ""
-	for name, problem := range map[string]error{"an image that works": nil, "an image that does not": errors.New("the container exited with 1")} {
+	for name, problem := range map[string]error{"an image that works": nil,
+		"an image that does not": errors.New("the container exited with 1")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake, env := newCloud(t, tree, "dev")
@@ -83,14 +84,17 @@ func newCloud(t *testing.T, root, name string) (*cloudfake.Fake, []string) {
 		t.Fatal(err)
 	}
 	env := append(fake.Env(t.TempDir(), token), "PATH="+os.Getenv("PATH"), "SETUP_PAUSE=0.1")
-	account := exec.Command("gcloud", "iam", "service-accounts", "create", "rotator-"+name, "--project="+settings["PROJECT"])
+	account := exec.Command("gcloud", "iam", "service-accounts", "create", "rotator-"+name,
+		"--project="+settings["PROJECT"])
 	account.Env = env
 	if out, err := account.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	fake.Forget()
 	// The deployer may look at who starts the job, and not change it.
-	fake.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`:setIamPolicy$`), Error: cloudfake.PermissionDenied("run.jobs.setIamPolicy", "jobs/rotator-"+name)})
-	fake.Refuse(cloudfake.Fault{Method: "POST", Path: regexp.MustCompile(`^cloudscheduler `), Error: cloudfake.PermissionDenied("cloudscheduler.jobs.create", "jobs/rotator-"+name)})
+	fake.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`:setIamPolicy$`),
+		Error: cloudfake.PermissionDenied("run.jobs.setIamPolicy", "jobs/rotator-"+name)})
+	fake.Refuse(cloudfake.Fault{Method: "POST", Path: regexp.MustCompile(`^cloudscheduler `),
+		Error: cloudfake.PermissionDenied("cloudscheduler.jobs.create", "jobs/rotator-"+name)})
 	return fake, env
 }

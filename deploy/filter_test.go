@@ -211,7 +211,8 @@ func (r *filterReader) term() (expr, error) {
 			err = fmt.Errorf("a ) is missing")
 		}
 		return e, err
-	case token != "" && (token[0] == '_' || token[0]|0x20 >= 'a' && token[0]|0x20 <= 'z') && token != "AND" && token != "OR":
+	case token != "" && (token[0] == '_' || token[0]|0x20 >= 'a' && token[0]|0x20 <= 'z') && token != "AND" &&
+		token != "OR":
 		return r.comparison(token)
 	default:
 		return nil, fmt.Errorf("a field expected, not %q", token)
@@ -253,7 +254,8 @@ func readValue(c comparison, token string) (value, error) {
 		return value{other: true}, nil
 	case token == "false" && op == "=" && strings.HasPrefix(c.field, "operation."):
 		// Of LogEntry's own fields, and of no others.
-		return value{}, fmt.Errorf("where it is missing Logging compares with its default: write NOT %s=true", c.field)
+		return value{}, fmt.Errorf("where it is missing Logging compares with its default: write NOT %s=true",
+			c.field)
 	case token == "false" && op == "=":
 		return value{other: false}, nil
 	case !strings.HasPrefix(token, `"`):

@@ -68,7 +68,8 @@ func played(t *testing.T) []performance {
 	for _, scene := range scenes {
 		s := newStage(t)
 		scene.play(s)
-		out = append(out, performance{scene.name, slices.Sorted(slices.Values(scene.fires)), s.entries(), s.logged.String()})
+		out = append(out, performance{scene.name, slices.Sorted(slices.Values(scene.fires)), s.entries(),
+			s.logged.String()})
 	}
 	return out
 }

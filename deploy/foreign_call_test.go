@@ -87,7 +87,8 @@ func rotationCallFilters(t *testing.T) map[string]expr {
 		texts["the sink"] = m[1]
 	}
 	for _, command := range commandsIn(runbook(t)) {
-		if args, err := words(command); err == nil && args[0] == "gcloud" && args[1] == "logging" && strings.Contains(args[3], "IPRotation") {
+		if args, err := words(command); err == nil && args[0] == "gcloud" && args[1] == "logging" &&
+			strings.Contains(args[3], "IPRotation") {
 			texts["the runbook"] = args[3]
 		}
 	}
@@ -117,7 +118,8 @@ func checkForeignCall(t *testing.T, name string, recorded []string) {
 	filters := rotationCallFilters(t)
 	filters["the alert"] = logFilters(t)["foreign-call"]
 	for _, method := range rotationMethods() {
-		for _, who := range []string{sample["ACCOUNT"], "ann@acme.example", "rotator-dev@acme-rotator.iam.gserviceaccount.com"} {
+		for _, who := range []string{sample["ACCOUNT"], "ann@acme.example",
+			"rotator-dev@acme-rotator.iam.gserviceaccount.com"} {
 			want, got := 0, map[string]int{}
 			for _, text := range recorded {
 				e, names := auditEntry(t, text, method, who)
@@ -153,7 +155,8 @@ func checkForeignCall(t *testing.T, name string, recorded []string) {
 
 func TestForeignCall(t *testing.T) {
 	for name, entries := range map[string][]string{
-		"accepted": {auditBegin, auditEnd}, "refused": {auditRefused}, "done at once": {auditAtOnce}, "its end alone": {auditEnd},
+		"accepted": {auditBegin, auditEnd}, "refused": {auditRefused}, "done at once": {auditAtOnce},
+		"its end alone": {auditEnd},
 	} {
 		checkForeignCall(t, name, entries)
 	}
@@ -191,7 +194,8 @@ func TestForeignCallRecorded(t *testing.T) {
 		calls[id.(string)] = append(calls[id.(string)], string(text))
 	}
 	if len(files) < 7 || len(calls) == len(files) {
-		t.Errorf("%d recorded entries of %d calls: fewer than there were, or none with begin and end", len(files), len(calls))
+		t.Errorf("%d recorded entries of %d calls: fewer than there were, or none with begin and end", len(files),
+			len(calls))
 	}
 	for id, entries := range calls {
 		checkForeignCall(t, id, entries)

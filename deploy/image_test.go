@@ -28,7 +28,8 @@ func TestImageContents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Mode() != 0o755 || info.Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("/rotator is %v of user %d, want -rwxr-xr-x of 0: it must not be able to change itself", info.Mode(), info.Sys().(*syscall.Stat_t).Uid)
+		t.Errorf("/rotator is %v of user %d, want -rwxr-xr-x of 0: it must not be able to change itself",
+			info.Mode(), info.Sys().(*syscall.Stat_t).Uid)
 	}
 	t.Logf("built in %.1f s; the binary, which is all that the image adds to its base, has %.1f MB; the image in a registry, with the stand-in for its base, %.1f MB",
 		i.took.Seconds(), float64(info.Size())/1e6, float64(i.compressed(t))/1e6)
@@ -40,7 +41,8 @@ func TestImageConfig(t *testing.T) {
 		t.Errorf("user %q, want the numbers 65532:65532", i.config.User)
 	}
 	if !slices.Equal(i.config.Entrypoint, []string{"/rotator"}) || len(i.config.Cmd) > 0 {
-		t.Errorf("entrypoint %q, command %q; want /rotator itself, without a shell", i.config.Entrypoint, i.config.Cmd)
+		t.Errorf("entrypoint %q, command %q; want /rotator itself, without a shell", i.config.Entrypoint,
+			i.config.Cmd)
 	}
 	if len(i.config.ExposedPorts) > 0 || i.config.Healthcheck != nil {
 		t.Errorf("a job listens to nobody: ports %v, health check %v", i.config.ExposedPorts, i.config.Healthcheck)
@@ -80,7 +82,8 @@ func TestImageStart(t *testing.T) {
 		}
 	}
 	slices.Sort(took)
-	t.Logf("from exec to exit of --version, 20 times: fastest %v, median %v, slowest %v", took[0], took[10], took[19])
+	t.Logf("from exec to exit of --version, 20 times: fastest %v, median %v, slowest %v", took[0], took[10],
+		took[19])
 }
 
 // TestImageVersion: a version that somebody gives stands before the commit.
@@ -104,13 +107,15 @@ func TestImageZones(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(i.root, "usr/share/zoneinfo")); err == nil {
 		t.Fatal("the stand-in has zone files: nothing can be seen here")
 	}
-	env := []string{"ROTATOR_ENV=trial", "ROTATOR_PROJECTS=acme-shop-prod", "ROTATOR_STATE=firestore://acme-rotator/rotator-trial",
+	env := []string{"ROTATOR_ENV=trial", "ROTATOR_PROJECTS=acme-shop-prod",
+		"ROTATOR_STATE=firestore://acme-rotator/rotator-trial",
 		"ROTATOR_COMPLETE_WINDOW=Mon-Thu 09:00-15:00 America/St_Johns"}
 	stdout, stderr, code := imageRun(t, env, "validate")
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "America/St_Johns") {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
-	if _, stderr, code = imageRun(t, append(env, "ROTATOR_WINDOW=Mon 09:00-15:00 Europe/Atlantis"), "validate"); code != 2 {
+	if _, stderr, code = imageRun(t, append(env, "ROTATOR_WINDOW=Mon 09:00-15:00 Europe/Atlantis"),
+		"validate"); code != 2 {
 		t.Errorf("a zone that is none: exit status %d, want 2\n%s", code, stderr)
 	}
 }

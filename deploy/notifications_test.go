@@ -36,7 +36,8 @@ func TestNotificationKinds(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s does not say what policy.NoticeKinds says: go test ./deploy -run NotificationKinds -update", notificationsFile)
+		t.Fatalf("%s does not say what policy.NoticeKinds says: go test ./deploy -run NotificationKinds -update",
+			notificationsFile)
 	}
 	if err := os.WriteFile(notificationsFile, []byte(next), 0o600); err != nil {
 		t.Fatal(err)

@@ -46,12 +46,15 @@ func TestRealLog(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(login), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(login, []byte(`{"type":"authorized_user","client_id":"nobody","client_secret":"none","refresh_token":"none"}`), 0o600); err != nil {
+	if err := os.WriteFile(login,
+		[]byte(`{"type":"authorized_user","client_id":"nobody","client_secret":"none","refresh_token":"none"}`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Env = []string{
-		"CLOUD_RUN_JOB=" + sample["JOB"], "CLOUD_RUN_EXECUTION=rotator-test-x7k2p", "HOME=" + home, "HTTPS_PROXY=http://127.0.0.1:1",
+		"CLOUD_RUN_JOB=" + sample["JOB"], "CLOUD_RUN_EXECUTION=rotator-test-x7k2p", "HOME=" + home,
+		"HTTPS_PROXY=http://127.0.0.1:1",
 		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-test", "ROTATOR_STATE=firestore://shop-test/rotator-test",
 	}
 	lines, err := cmd.StderrPipe()
@@ -76,7 +79,8 @@ func TestRealLog(t *testing.T) {
 		payload, _ := e["jsonPayload"].(map[string]any)
 		return sortedKeys(payload)
 	}
-	if !slices.Equal(names(got), names(want)) || got["jsonPayload"].(map[string]any)["event"] != pass.EventRunStarted {
+	if !slices.Equal(names(got), names(want)) ||
+		got["jsonPayload"].(map[string]any)["event"] != pass.EventRunStarted {
 		t.Errorf("the program's first line has %q, the scenes' %q:\n%s", names(got), names(want), line)
 	}
 }

@@ -20,7 +20,8 @@ func TestReportBucket(t *testing.T) {
 		return job.Spec.Template.Spec.Template.Spec
 	}
 	report := func(task *run.TaskSpec) string {
-		i := slices.IndexFunc(task.Containers[0].Env, func(v *run.EnvVar) bool { return v.Name == "ROTATOR_REPORT" })
+		i := slices.IndexFunc(task.Containers[0].Env,
+			func(v *run.EnvVar) bool { return v.Name == "ROTATOR_REPORT" })
 		if i < 0 {
 			return ""
 		}
@@ -34,7 +35,8 @@ func TestReportBucket(t *testing.T) {
 		t.Fatal("there is no volume, or none is mounted")
 	}
 	volume, mount := task.Volumes[0], task.Containers[0].VolumeMounts[0]
-	if volume.Csi == nil || volume.Csi.Driver != "gcsfuse.run.googleapis.com" || volume.Csi.VolumeAttributes["bucketName"] != "acme-reports" || volume.Csi.ReadOnly {
+	if volume.Csi == nil || volume.Csi.Driver != "gcsfuse.run.googleapis.com" ||
+		volume.Csi.VolumeAttributes["bucketName"] != "acme-reports" || volume.Csi.ReadOnly {
 		t.Errorf("the volume is %+v", volume.Csi)
 	}
 	if mount.Name != volume.Name || !strings.HasPrefix(report(task), mount.MountPath+"/") || mount.ReadOnly {
@@ -45,7 +47,8 @@ func TestReportBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	uid, gid, _ := strings.Cut(volume.Csi.VolumeAttributes["mountOptions"], ",")
-	if !strings.Contains(string(dockerfile), "USER "+strings.TrimPrefix(uid, "uid=")+":"+strings.TrimPrefix(gid, "gid=")+"\n") {
+	if !strings.Contains(string(dockerfile), "USER "+strings.TrimPrefix(uid, "uid=")+":"+strings.TrimPrefix(gid,
+		"gid=")+"\n") {
 		t.Errorf("mounted for %s,%s, who is not the image's user", uid, gid)
 	}
 }

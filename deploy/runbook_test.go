@@ -65,7 +65,8 @@ func TestRunbookAlerts(t *testing.T) {
 		t.Errorf("entries %q\nalerts  %q", entries, stems)
 	}
 	_, _, found := strings.Cut(text, "\n## ")
-	if first, _, _ := strings.Cut(text, "\n## Alerts\n"); !found || !strings.Contains(first, "\n## The first five minutes\n") {
+	if first, _, _ := strings.Cut(text, "\n## Alerts\n"); !found ||
+		!strings.Contains(first, "\n## The first five minutes\n") {
 		t.Error("it does not begin with the first five minutes")
 	}
 }
@@ -166,7 +167,8 @@ func reasonRows(t *testing.T, codes []string, old string) string {
 		if advice.Sentence == "" {
 			t.Errorf("the program has no reason %q", code)
 		}
-		rows += fmt.Sprintf("| <a id=\"reason-%s\"></a>`%s` | %s | %s |", code, code, advice.Sentence, remedy(advice))
+		rows += fmt.Sprintf("| <a id=\"reason-%s\"></a>`%s` | %s | %s |", code, code, advice.Sentence,
+			remedy(advice))
 		if len(byHand) > 0 {
 			if byHand[code] == "" {
 				t.Errorf("reason %s: what happens if nothing is done?", code)
@@ -187,7 +189,8 @@ func codeIn(cell string) string {
 func remedy(a reason.Info) string {
 	if a.Next == "" {
 		return map[string]string{
-			"": "–", "GKE": "– GKE ends it", "the next runs": "– the next runs end it", "people": "No command of ours ends it.",
+			"": "–", "GKE": "– GKE ends it", "the next runs": "– the next runs end it",
+			"people": "No command of ours ends it.",
 		}[a.WaitsOn.String()]
 	}
 	var text strings.Builder

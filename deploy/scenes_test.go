@@ -153,7 +153,8 @@ var scenes = []struct {
 		g := s.begin()
 		mono := time.Duration(0)
 		g.Pass.Mono = func() time.Duration { mono += time.Hour; return mono }
-		if _, err := pass.Run(s.t.Context(), g.Pass, pass.Options{Policy: s.policy, Run: "slow", Mode: "act", Parallel: 1, Deadline: time.Minute}); err != nil {
+		if _, err := pass.Run(s.t.Context(), g.Pass, pass.Options{Policy: s.policy, Run: "slow", Mode: "act",
+			Parallel: 1, Deadline: time.Minute}); err != nil {
 			s.t.Fatal(err)
 		}
 	}},
@@ -200,7 +201,8 @@ var scenes = []struct {
 		s.audited(auditAtOnce, "google.container.v1.ClusterManager.CompleteIPRotation", "ann@acme.example")
 	}},
 	{"another environment starts, says the audit log", []string{"foreign-call"}, func(s *stage) {
-		s.called("google.container.v1.ClusterManager.StartIPRotation", "rotator-dev@acme-rotator.iam.gserviceaccount.com")
+		s.called("google.container.v1.ClusterManager.StartIPRotation",
+			"rotator-dev@acme-rotator.iam.gserviceaccount.com")
 	}},
 }
 
@@ -265,7 +267,7 @@ func (a answers) Recreate(context.Context, fleet.Ref, fleet.Pool) record.Outcome
 // deaf is a receiver that refuses everything.
 type deaf struct{}
 
-func (deaf) Name() string                              { return "deaf" }
+func (deaf) Name() string                                { return "deaf" }
 func (deaf) Notify(context.Context, record.Notice) error { return pass.ErrRefused }
 
 var errStore = errors.New("the store is out of reach")

@@ -83,7 +83,8 @@ func rendered(t *testing.T, root, env, image string) string {
 	t.Helper()
 	need(t, "bash")
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), env, image, "--dry-run")
+	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), env, image,
+		"--dry-run")
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -143,16 +144,17 @@ func checkPlatform(t *testing.T, env string, file map[string]string, job *run.Jo
 	t.Helper()
 	task := job.Spec.Template.Spec.Template.Spec
 	for what, pair := range map[string][2]string{
-		"apiVersion":      {job.ApiVersion, "run.googleapis.com/v1"},
-		"kind":            {job.Kind, "Job"},
-		"name":            {job.Metadata.Name, "rotator-" + env},
-		"environment":     {job.Metadata.Labels["environment"], env},
-		"managed-by":      {job.Metadata.Labels["managed-by"], "gke-credential-rotator"},
-		"service account": {task.ServiceAccountName, "rotator-" + env + "@" + file["PROJECT"] + ".iam.gserviceaccount.com"},
-		"retries":         {strconv.FormatInt(task.MaxRetries, 10), file["MAX_RETRIES"]},
-		"timeout":         {strconv.FormatInt(task.TimeoutSeconds, 10), file["TASK_TIMEOUT"]},
-		"tasks":           {strconv.FormatInt(job.Spec.Template.Spec.TaskCount, 10), "1"},
-		"parallelism":     {strconv.FormatInt(job.Spec.Template.Spec.Parallelism, 10), "1"},
+		"apiVersion":  {job.ApiVersion, "run.googleapis.com/v1"},
+		"kind":        {job.Kind, "Job"},
+		"name":        {job.Metadata.Name, "rotator-" + env},
+		"environment": {job.Metadata.Labels["environment"], env},
+		"managed-by":  {job.Metadata.Labels["managed-by"], "gke-credential-rotator"},
+		"service account": {task.ServiceAccountName, "rotator-" + env + "@" + file["PROJECT"] +
+			".iam.gserviceaccount.com"},
+		"retries":     {strconv.FormatInt(task.MaxRetries, 10), file["MAX_RETRIES"]},
+		"timeout":     {strconv.FormatInt(task.TimeoutSeconds, 10), file["TASK_TIMEOUT"]},
+		"tasks":       {strconv.FormatInt(job.Spec.Template.Spec.TaskCount, 10), "1"},
+		"parallelism": {strconv.FormatInt(job.Spec.Template.Spec.Parallelism, 10), "1"},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %q, not %q", what, pair[0], pair[1])
@@ -174,7 +176,8 @@ func checkPlatform(t *testing.T, env string, file map[string]string, job *run.Jo
 }
 
 // checkContainer compares the one container with the file, setting by setting.
-func checkContainer(t *testing.T, env string, file map[string]string, image string, containers []*run.Container) {
+func checkContainer(t *testing.T, env string, file map[string]string, image string,
+	containers []*run.Container) {
 	t.Helper()
 	if len(containers) != 1 {
 		t.Fatalf("%d containers", len(containers))
@@ -262,7 +265,8 @@ func copyProject(t *testing.T) string {
 func writeEnv(t *testing.T, root, env, settings string) {
 	t.Helper()
 	dir := filepath.Join(root, "deploy/env")
-	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, env+".env"), []byte(settings), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, env+".env"), []byte(settings),
+		0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -275,7 +279,7 @@ func TestOddValuesReachTheContainerUnchanged(t *testing.T) {
 		"ROTATOR_WAVES":        `a=1 > b=2 > c notin (d, e)`,
 		"ROTATOR_FREEZES":      `2026-12-18/2027-01-04, 2027-04-02 Europe/Paris # not a comment: here`,
 		"ROTATOR_START_WINDOW": `{a: [b, *c, &d, !e, |, >-, %f, @g]} \n $HOME $(date) & && ;`,
-		"ROTATOR_COMPROMISED":       "",
+		"ROTATOR_COMPROMISED":  "",
 		"ROTATOR_LOCATIONS":    "ÜÑ✓ true",
 		"ROTATOR_EVERY":        "1=2=3",
 	}
@@ -325,7 +329,8 @@ func roleIn(t *testing.T, name string) iam.Role {
 	if role.Title == "" || role.Description == "" || role.Stage != "GA" || len(role.IncludedPermissions) == 0 {
 		t.Errorf("%s: title, description, stage GA and permissions belong into a role: %+v", name, role)
 	}
-	if !slices.IsSorted(role.IncludedPermissions) || len(slices.Compact(slices.Clone(role.IncludedPermissions))) != len(role.IncludedPermissions) {
+	if !slices.IsSorted(role.IncludedPermissions) ||
+		len(slices.Compact(slices.Clone(role.IncludedPermissions))) != len(role.IncludedPermissions) {
 		t.Errorf("%s: permissions are to be sorted, each once", name)
 	}
 	explained := regexp.MustCompile(`(?m)^  - ([A-Za-z.]+) # \S.*$`)

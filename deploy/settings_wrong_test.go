@@ -15,7 +15,8 @@ func load(t *testing.T, root, settings string) (status int, said string) {
 	t.Helper()
 	need(t, "bash")
 	writeEnv(t, root, "test", settings)
-	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), "test", "r.example/i/i"+digest, "--dry-run")
+	cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts/deploy"), "test",
+		"r.example/i/i"+digest, "--dry-run")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()
@@ -50,11 +51,13 @@ var wrongSettings = []struct{ line, says string }{
 	{"ORGANIZATION=acme.example", "ORGANIZATION=acme.example: write the number of an organisation, or nothing"},
 	{"GRANT=folder:acme", "GRANT=folder:acme: write projects, folder:NUMBER or organization:NUMBER"},
 	{"GRANT=folder:123", "a role for a folder or an organisation lives in an organisation; set ORGANIZATION"},
-	{"SOURCE=github.com/acme/rotator", "SOURCE=github.com/acme/rotator: write projects/P/locations/R/connections/C/repositories/N"},
+	{"SOURCE=github.com/acme/rotator",
+		"SOURCE=github.com/acme/rotator: write projects/P/locations/R/connections/C/repositories/N"},
 	{"NOTIFY=oncall@acme.example", "NOTIFY=oncall@acme.example: write email:ADDRESS"},
 	{"RUNBOOK=deploy/RUNBOOK.md", "RUNBOOK=deploy/RUNBOOK.md: write an address"},
 	{"MEMORY=512", "MEMORY=512: write a size, e.g. 512Mi"},
-	{"REPORT_BUCKET=gs://acme-reports", "REPORT_BUCKET=gs://acme-reports: write the name of a bucket, without gs://, or nothing"},
+	{"REPORT_BUCKET=gs://acme-reports",
+		"REPORT_BUCKET=gs://acme-reports: write the name of a bucket, without gs://, or nothing"},
 	{"ROTATOR_REPORT=/tmp/report.html", "ROTATOR_REPORT follows from REPORT_BUCKET"},
 	{"CPU=0.5", "CPU=0.5: write 1, 2, 4, 6 or 8"},
 	{"TASK_TIMEOUT=55m", "TASK_TIMEOUT=55m: write a number from 1"},
@@ -111,8 +114,10 @@ func TestWrongSettingsAllAtOnce(t *testing.T) {
 	root := copyProject(t)
 	status, said := load(t, root, "REGION=here\nREGION=europe-west1\nCPU=3\nnonsense\nROTATOR_MODE=rotate")
 	for _, part := range []string{
-		"deploy/env/test.env:", "line 2: REGION is there twice", "CPU=3: write", `line 4: "nonsense" is not NAME=value`, "ROTATOR_MODE=rotate: write",
-		"PROJECT is missing", "DATABASE_LOCATION is missing", "BUILD_PROJECT is missing", "BUILD_REGION is missing", "RUNBOOK is missing", "ROTATOR_PROJECTS is missing",
+		"deploy/env/test.env:", "line 2: REGION is there twice", "CPU=3: write",
+		`line 4: "nonsense" is not NAME=value`, "ROTATOR_MODE=rotate: write",
+		"PROJECT is missing", "DATABASE_LOCATION is missing", "BUILD_PROJECT is missing", "BUILD_REGION is missing",
+		"RUNBOOK is missing", "ROTATOR_PROJECTS is missing",
 	} {
 		if !strings.Contains(said, part) {
 			t.Errorf("nobody says %q in\n%s", part, said)

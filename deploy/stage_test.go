@@ -60,8 +60,10 @@ func newStage(t *testing.T) *stage {
 		world: gkesim.New(gkesim.Options{Seed: 1, Now: begin, GKEWaits: 60 * day}),
 		policy: &policy.Policy{
 			Env: sample["ENV"], RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 40 * day, EmergencyMaxActive: 10,
-			SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
-			Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch, MaxActive: 10,
+			SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
+			ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
+			Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch,
+			MaxActive: 10,
 			MaxFailed: 5, StuckAfter: day, Every: time.Hour,
 		},
 	}
@@ -74,12 +76,15 @@ func (s *stage) add(ref fleet.Ref, days int) {
 	end := s.now.Add(time.Duration(days) * day)
 	pem := gkesim.IssueCA(1, ref.String(), end.AddDate(-5, 0, 0), end)
 	pb := &containerpb.Cluster{
-		Name: ref.Name, Location: ref.Location, Id: "id-" + ref.Name, Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
+		Name: ref.Name, Location: ref.Location, Id: "id-" + ref.Name, Status: containerpb.Cluster_RUNNING,
+		Endpoint:             "34.1.2.3",
 		CurrentMasterVersion: "1.33.5-gke.1080000", Locations: []string{ref.Location + "-b"},
 		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
 		NodePools: []*containerpb.NodePool{{
-			Name: "a", InitialNodeCount: 2, Version: "1.33.5-gke.1080000", Status: containerpb.NodePool_RUNNING, Etag: "etag-a",
-			Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"}, UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
+			Name: "a", InitialNodeCount: 2, Version: "1.33.5-gke.1080000", Status: containerpb.NodePool_RUNNING,
+			Etag:            "etag-a",
+			Config:          &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
+			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
 		}},
 	}
 	if err := s.world.Add(ref.Project, pb); err != nil {
@@ -96,7 +101,8 @@ func (s *stage) begin() *sim.Game {
 	if s.game == nil {
 		log := slog.New(slog.NewJSONHandler(&s.logged, &slog.HandlerOptions{ReplaceAttr: cloudNames}))
 		var err error
-		s.game, err = sim.NewGame(s.t.Context(), sim.Setup{Policy: s.policy, World: s.world, From: s.now, Every: time.Hour, Seed: 1, Log: log})
+		s.game, err = sim.NewGame(s.t.Context(), sim.Setup{Policy: s.policy, World: s.world, From: s.now,
+			Every: time.Hour, Seed: 1, Log: log})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -161,7 +167,8 @@ func cloudNames(groups []string, a slog.Attr) slog.Attr {
 	case len(groups) > 0:
 	case a.Key == slog.LevelKey:
 		level, _ := a.Value.Any().(slog.Level)
-		return slog.String("severity", map[slog.Level]string{slog.LevelInfo: "INFO", slog.LevelWarn: "WARNING", slog.LevelError: "ERROR"}[level])
+		return slog.String("severity", map[slog.Level]string{slog.LevelInfo: "INFO", slog.LevelWarn: "WARNING",
+			slog.LevelError: "ERROR"}[level])
 	case a.Key == slog.MessageKey:
 		a.Key = "message"
 	}
@@ -191,8 +198,10 @@ func entry(t *testing.T, line string) map[string]any {
 		return name == "severity" || name == "time" || strings.HasPrefix(name, "logging.googleapis.com/")
 	})
 	return map[string]any{
-		"jsonPayload": payload, "severity": severity, "logName": "projects/acme-rotator/logs/run.googleapis.com%2Fstderr",
-		"resource": map[string]any{"type": "cloud_run_job", "labels": map[string]any{"job_name": sample["JOB"], "location": sample["REGION"], "project_id": sample["PROJECT"]}},
+		"jsonPayload": payload, "severity": severity,
+		"logName": "projects/acme-rotator/logs/run.googleapis.com%2Fstderr",
+		"resource": map[string]any{"type": "cloud_run_job", "labels": map[string]any{"job_name": sample["JOB"],
+			"location": sample["REGION"], "project_id": sample["PROJECT"]}},
 	}
 }
 
@@ -240,7 +249,8 @@ func reasonsInSource() []string {
 func refusals() []string {
 	var out []string
 	for _, r := range []record.Refusal{
-		record.RequiresRecreation, record.AlreadyRotating, record.NotRotating, record.OtherOperation, record.StaleEtag,
+		record.RequiresRecreation, record.AlreadyRotating, record.NotRotating, record.OtherOperation,
+		record.StaleEtag,
 		record.NotFound, record.Denied, record.Throttled, record.Invalid, record.OtherRefusal,
 	} {
 		out = append(out, string(r))

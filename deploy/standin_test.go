@@ -176,7 +176,8 @@ exec buildah %s bud --isolation chroot --pull-never --quiet \
 	); err != nil {
 		panic(err)
 	}
-	return []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + dir, "CONTAINERS_REGISTRIES_CONF=" + registries}
+	return []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + dir, "CONTAINERS_REGISTRIES_CONF=" +
+		registries}
 }
 
 func goEnv(name string) string {
@@ -231,7 +232,8 @@ func (i *builtImage) command(t testing.TB, env []string, args ...string) *exec.C
 	argv := append(append([]string{}, i.config.Entrypoint...), args...)
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = env, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Credential: &syscall.Credential{Uid: user, Gid: group}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root,
+		Credential: &syscall.Credential{Uid: user, Gid: group}}
 	return cmd
 }
 
@@ -275,7 +277,8 @@ func (i *builtImage) compressed(t testing.TB) (size int64) {
 // build left in the caches, and asks it for its version.
 func (i *builtImage) versionOf(t testing.TB, args ...string) string {
 	t.Helper()
-	docker := exec.Command("docker", slices.Concat([]string{"build", "--build-arg", "GO_IMAGE=golang:1.26.8"}, args, []string{"--tag", "other", "."})...)
+	docker := exec.Command("docker", slices.Concat([]string{"build", "--build-arg", "GO_IMAGE=golang:1.26.8"},
+		args, []string{"--tag", "other", "."})...)
 	docker.Path = strings.TrimPrefix(strings.Split(i.docker[0], ":")[0], "PATH=") + "/docker"
 	docker.Dir, docker.Env = i.tree, i.docker
 	if out, err := docker.CombinedOutput(); err != nil {

@@ -32,7 +32,8 @@ func TestUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{
-		".git/config", ".ssh/id_ed25519", "key.json", ".env", "prod.env", "rotator", "rotator-store.db", "notes/todo.txt",
+		".git/config", ".ssh/id_ed25519", "key.json", ".env", "prod.env", "rotator", "rotator-store.db",
+		"notes/todo.txt",
 		"job/rotator-store.db", "job/job.test", "job/cpu.out", "gke/gkesim/testdata/node/node_modules/a/index.js",
 		"policy/window/testdata/rapid/a/b.fail", "job/main.go",
 	} {

@@ -29,13 +29,19 @@ var errUnnameable = errors.New("it is left out")
 
 // API is what of Google's client is used.
 type API interface {
-	ListClusters(context.Context, *containerpb.ListClustersRequest, ...gax.CallOption) (*containerpb.ListClustersResponse, error)
+	ListClusters(context.Context, *containerpb.ListClustersRequest,
+		...gax.CallOption) (*containerpb.ListClustersResponse, error)
 	GetCluster(context.Context, *containerpb.GetClusterRequest, ...gax.CallOption) (*containerpb.Cluster, error)
-	ListOperations(context.Context, *containerpb.ListOperationsRequest, ...gax.CallOption) (*containerpb.ListOperationsResponse, error)
-	StartIPRotation(context.Context, *containerpb.StartIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	CompleteIPRotation(context.Context, *containerpb.CompleteIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	UpdateCluster(context.Context, *containerpb.UpdateClusterRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	UpdateNodePool(context.Context, *containerpb.UpdateNodePoolRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	ListOperations(context.Context, *containerpb.ListOperationsRequest,
+		...gax.CallOption) (*containerpb.ListOperationsResponse, error)
+	StartIPRotation(context.Context, *containerpb.StartIPRotationRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
+	CompleteIPRotation(context.Context, *containerpb.CompleteIPRotationRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
+	UpdateCluster(context.Context, *containerpb.UpdateClusterRequest, ...gax.CallOption) (*containerpb.Operation,
+		error)
+	UpdateNodePool(context.Context, *containerpb.UpdateNodePoolRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
 	Close() error
 }
 
@@ -103,10 +109,12 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]fleet.Cluster, 
 
 // list lists the clusters whose names can be used, and the zones that did not
 // answer.
-func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing, unread []fleet.Unread, err error) {
+func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing,
+	unread []fleet.Unread, err error) {
 	var got *containerpb.ListClustersResponse
 	err = c.retry.read(ctx, func(ctx context.Context) (err error) {
-		got, err = c.client.ListClusters(ctx, &containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
+		got, err = c.client.ListClusters(ctx,
+			&containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
 		return err
 	})
 	if err != nil {
@@ -120,7 +128,8 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 		list = append(list, pb)
 	}
 	for _, zone := range got.GetMissingZones() {
-		missing = append(missing, fleet.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " + zone})
+		missing = append(missing, fleet.Unread{Project: project, Location: zone, Reason: "GKE did not answer for " +
+			zone})
 	}
 	return list, missing, append(unread, missing...), nil
 }
@@ -165,7 +174,8 @@ func (c *Cloud) Operations(ctx context.Context, project string) (map[fleet.Ref][
 func (c *Cloud) listOperations(ctx context.Context, project string) ([]*containerpb.Operation, error) {
 	var got *containerpb.ListOperationsResponse
 	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
-		got, err = c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
+		got, err = c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project +
+			"/locations/-"})
 		return err
 	})
 	if err != nil {
@@ -195,7 +205,8 @@ func latest(ops []fleet.Operation) []fleet.Operation {
 
 // Start implements [Mover].
 func (c *Cloud) Start(ctx context.Context, ref fleet.Ref) record.Outcome {
-	return outcome(c.client.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ref.Path(), RotateCredentials: true}))
+	return outcome(c.client.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ref.Path(),
+		RotateCredentials: true}))
 }
 
 // Complete implements [Mover].
@@ -207,10 +218,12 @@ func (c *Cloud) Complete(ctx context.Context, ref fleet.Ref) record.Outcome {
 func (c *Cloud) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) record.Outcome {
 	if target.Version == "" {
 		// Without a version GKE would take its default, which is a real upgrade.
-		return record.Outcome{State: record.Refused, Refusal: record.Invalid, Raw: "the version to keep is unknown; not sent"}
+		return record.Outcome{State: record.Refused, Refusal: record.Invalid,
+			Raw: "the version to keep is unknown; not sent"}
 	}
 	if strings.ContainsFunc(target.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) {
-		return record.Outcome{State: record.Refused, Refusal: record.Invalid, Raw: fmt.Sprintf("the pool's name %.100q would break a path; not sent", target.Name)}
+		return record.Outcome{State: record.Refused, Refusal: record.Invalid,
+			Raw: fmt.Sprintf("the pool's name %.100q would break a path; not sent", target.Name)}
 	}
 	if target.Name == "" {
 		return outcome(c.client.UpdateCluster(ctx, &containerpb.UpdateClusterRequest{
@@ -219,6 +232,7 @@ func (c *Cloud) Recreate(ctx context.Context, ref fleet.Ref, target fleet.Pool) 
 		}))
 	}
 	return outcome(c.client.UpdateNodePool(ctx, &containerpb.UpdateNodePoolRequest{
-		Name: ref.Path() + "/nodePools/" + target.Name, NodeVersion: target.Version, ImageType: target.Image, Etag: target.Etag,
+		Name: ref.Path() + "/nodePools/" + target.Name, NodeVersion: target.Version, ImageType: target.Image,
+		Etag: target.Etag,
 	}))
 }

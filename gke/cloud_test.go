@@ -59,31 +59,38 @@ func (s *scripted) answer(name string, req proto.Message) error {
 	return err
 }
 
-func (s *scripted) ListClusters(_ context.Context, r *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
+func (s *scripted) ListClusters(_ context.Context,
+	r *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
 	return s.clusters, s.answer("ListClusters", r)
 }
 
-func (s *scripted) GetCluster(_ context.Context, r *containerpb.GetClusterRequest) (*containerpb.Cluster, error) {
+func (s *scripted) GetCluster(_ context.Context, r *containerpb.GetClusterRequest) (*containerpb.Cluster,
+	error) {
 	return s.cluster, s.answer("GetCluster", r)
 }
 
-func (s *scripted) ListOperations(_ context.Context, r *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
+func (s *scripted) ListOperations(_ context.Context,
+	r *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
 	return s.ops, s.answer("ListOperations", r)
 }
 
-func (s *scripted) StartIPRotation(_ context.Context, r *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
+func (s *scripted) StartIPRotation(_ context.Context,
+	r *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
 	return s.operation(), s.answer("StartIPRotation", r)
 }
 
-func (s *scripted) CompleteIPRotation(_ context.Context, r *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
+func (s *scripted) CompleteIPRotation(_ context.Context,
+	r *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
 	return s.operation(), s.answer("CompleteIPRotation", r)
 }
 
-func (s *scripted) UpdateCluster(_ context.Context, r *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
+func (s *scripted) UpdateCluster(_ context.Context,
+	r *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
 	return s.operation(), s.answer("UpdateCluster", r)
 }
 
-func (s *scripted) UpdateNodePool(_ context.Context, r *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
+func (s *scripted) UpdateNodePool(_ context.Context,
+	r *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
 	return s.operation(), s.answer("UpdateNodePool", r)
 }
 
@@ -115,7 +122,8 @@ var calls = map[string]func(*gke.Cloud) record.Outcome{
 	"StartIPRotation":    func(c *gke.Cloud) record.Outcome { return c.Start(context.Background(), ref) },
 	"CompleteIPRotation": func(c *gke.Cloud) record.Outcome { return c.Complete(context.Background(), ref) },
 	"UpdateNodePool": func(c *gke.Cloud) record.Outcome {
-		return c.Recreate(context.Background(), ref, fleet.Pool{Name: "web", Version: "1.33", Image: "COS_CONTAINERD", Etag: "e"})
+		return c.Recreate(context.Background(), ref,
+			fleet.Pool{Name: "web", Version: "1.33", Image: "COS_CONTAINERD", Etag: "e"})
 	},
 	"UpdateCluster": func(c *gke.Cloud) record.Outcome {
 		return c.Recreate(context.Background(), ref, fleet.Pool{Version: "1.34", Etag: "e"})
@@ -127,7 +135,8 @@ var calls = map[string]func(*gke.Cloud) record.Outcome{
 func TestMutationsAreSentOnce(t *testing.T) {
 	for name, call := range calls {
 		for _, code := range []codes.Code{
-			codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown, codes.DataLoss, codes.Aborted,
+			codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown, codes.DataLoss,
+			codes.Aborted,
 			codes.ResourceExhausted, codes.FailedPrecondition, codes.NotFound, codes.PermissionDenied, codes.Code(77),
 		} {
 			s := &scripted{errs: []error{status.Error(code, "said so")}}
@@ -135,8 +144,10 @@ func TestMutationsAreSentOnce(t *testing.T) {
 			if !slices.Equal(s.asked, []string{name}) {
 				t.Errorf("%s answered with %s: sent %v, want it once", name, code, s.asked)
 			}
-			unclear := slices.Contains([]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown, codes.DataLoss, codes.Code(77)}, code)
-			if (got.State == record.Unclear) != unclear || (got.State == record.Refused) == unclear || got.Raw != "said so" {
+			unclear := slices.Contains([]codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Canceled,
+				codes.Internal, codes.Unknown, codes.DataLoss, codes.Code(77)}, code)
+			if (got.State == record.Unclear) != unclear || (got.State == record.Refused) == unclear ||
+				got.Raw != "said so" {
 				t.Errorf("%s answered with %s: %+v; want unclear: %v, and GKE's words", name, code, got, unclear)
 			}
 		}
@@ -149,8 +160,10 @@ func TestWhatIsSent(t *testing.T) {
 	for name, want := range map[string]proto.Message{
 		"StartIPRotation":    &containerpb.StartIPRotationRequest{Name: ref.Path(), RotateCredentials: true},
 		"CompleteIPRotation": &containerpb.CompleteIPRotationRequest{Name: ref.Path()},
-		"UpdateNodePool":     &containerpb.UpdateNodePoolRequest{Name: ref.Path() + "/nodePools/web", NodeVersion: "1.33", ImageType: "COS_CONTAINERD", Etag: "e"},
-		"UpdateCluster":      &containerpb.UpdateClusterRequest{Name: ref.Path(), Update: &containerpb.ClusterUpdate{DesiredMasterVersion: "1.34", Etag: "e"}},
+		"UpdateNodePool": &containerpb.UpdateNodePoolRequest{Name: ref.Path() + "/nodePools/web",
+			NodeVersion: "1.33", ImageType: "COS_CONTAINERD", Etag: "e"},
+		"UpdateCluster": &containerpb.UpdateClusterRequest{Name: ref.Path(),
+			Update: &containerpb.ClusterUpdate{DesiredMasterVersion: "1.34", Etag: "e"}},
 	} {
 		s := &scripted{}
 		got := calls[name](dial(t, s, gke.NoRetry()))
@@ -168,7 +181,8 @@ func TestWhatIsSent(t *testing.T) {
 func TestAnswerWithoutOperation(t *testing.T) {
 	for name, call := range calls {
 		s := &scripted{nameless: true}
-		if got := call(dial(t, s, gke.NoRetry())); got.State != record.Unclear || got.Raw == "" || len(s.asked) != 1 {
+		if got := call(dial(t, s, gke.NoRetry())); got.State != record.Unclear || got.Raw == "" ||
+			len(s.asked) != 1 {
 			t.Errorf("%s: %+v after %v", name, got, s.asked)
 		}
 	}
@@ -188,9 +202,17 @@ func TestUnknownVersionIsNotSent(t *testing.T) {
 // answers that may pass; not after a clear no.
 func TestReadsAreRepeated(t *testing.T) {
 	reads := map[string]func(*gke.Cloud) error{
-		"ListClusters":   func(c *gke.Cloud) error { _, _, err := c.Clusters(context.Background(), "p"); return err },
-		"GetCluster":     func(c *gke.Cloud) error { _, err := c.Cluster(context.Background(), ref); return err },
-		"ListOperations": func(c *gke.Cloud) error { _, err := c.Operations(context.Background(), "p"); return err },
+		"ListClusters": func(c *gke.Cloud) error {
+			_, _,
+				err := c.Clusters(context.Background(), "p")
+			return err
+		},
+		"GetCluster": func(c *gke.Cloud) error { _, err := c.Cluster(context.Background(), ref); return err },
+		"ListOperations": func(c *gke.Cloud) error {
+			_,
+				err := c.Operations(context.Background(), "p")
+			return err
+		},
 	}
 	failing := func(code codes.Code, n int) []error {
 		return slices.Repeat([]error{status.Error(code, "not now")}, n)
@@ -213,10 +235,14 @@ func TestReadsAreRepeated(t *testing.T) {
 			var slept []time.Duration
 			retry := gke.DefaultRetry()
 			retry.Sleep = func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }
-			s := &scripted{errs: tt.errs, clusters: &containerpb.ListClustersResponse{}, cluster: &containerpb.Cluster{Name: "c", Location: "us-east1"}, ops: &containerpb.ListOperationsResponse{}}
+			s := &scripted{errs: tt.errs, clusters: &containerpb.ListClustersResponse{},
+				cluster: &containerpb.Cluster{Name: "c", Location: "us-east1"},
+				ops:     &containerpb.ListOperationsResponse{}}
 			err := read(dial(t, s, retry))
-			if (err != nil) != tt.fails || len(s.asked) != tt.tries || !slices.Equal(slept, retry.Pauses[:tt.tries-1]) {
-				t.Errorf("%s after %v: error %v, %d tries, pauses %v; want %d tries, an error: %v", name, tt.errs, err, len(s.asked), slept, tt.tries, tt.fails)
+			if (err != nil) != tt.fails || len(s.asked) != tt.tries ||
+				!slices.Equal(slept, retry.Pauses[:tt.tries-1]) {
+				t.Errorf("%s after %v: error %v, %d tries, pauses %v; want %d tries, an error: %v", name, tt.errs, err,
+					len(s.asked), slept, tt.tries, tt.fails)
 			}
 		}
 		s := &scripted{errs: failing(codes.Unavailable, 9)}
@@ -228,7 +254,8 @@ func TestReadsAreRepeated(t *testing.T) {
 
 // TestReadsEnd: when the time for all tries is up, the last answer is told.
 func TestReadsEnd(t *testing.T) {
-	retry := gke.Retry{Pauses: slices.Repeat([]time.Duration{time.Hour}, 9), Attempt: time.Second, Overall: 50 * time.Millisecond}
+	retry := gke.Retry{Pauses: slices.Repeat([]time.Duration{time.Hour}, 9), Attempt: time.Second,
+		Overall: 50 * time.Millisecond}
 	s := &scripted{errs: slices.Repeat([]error{status.Error(codes.Unavailable, "not now")}, 20)}
 	_, _, err := dial(t, s, retry).Clusters(context.Background(), "p")
 	if err == nil || !strings.Contains(err.Error(), "not now") || len(s.asked) != 1 {
@@ -238,14 +265,17 @@ func TestReadsEnd(t *testing.T) {
 
 func TestNotFoundIsItsOwnError(t *testing.T) {
 	s := &scripted{errs: []error{status.Error(codes.NotFound, "Not found: x.")}}
-	if _, err := dial(t, s, gke.NoRetry()).Cluster(context.Background(), ref); !errors.Is(err, gke.ErrNotFound) || !strings.Contains(err.Error(), "p/us-east1/c") {
+	if _, err := dial(t, s, gke.NoRetry()).Cluster(context.Background(), ref); !errors.Is(err,
+		gke.ErrNotFound) || !strings.Contains(err.Error(), "p/us-east1/c") {
 		t.Errorf("got %v", err)
 	}
 }
 
 // TestReadErrorsNameTheWayOut: what a person reads under "not seen".
 func TestReadErrorsNameTheWayOut(t *testing.T) {
-	off, err := status.New(codes.PermissionDenied, "Kubernetes Engine API is off.").WithDetails(&errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com"})
+	off, err := status.New(codes.PermissionDenied,
+		"Kubernetes Engine API is off.").WithDetails(&errdetails.ErrorInfo{Reason: "SERVICE_DISABLED",
+		Domain: "googleapis.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,13 +284,18 @@ func TestReadErrorsNameTheWayOut(t *testing.T) {
 		want string
 	}{
 		{off.Err(), "gcloud services enable container.googleapis.com"},
-		{status.Error(codes.PermissionDenied, "Kubernetes Engine API has not been used in project 88 before or it is disabled."), "gcloud services enable container.googleapis.com"},
-		{status.Error(codes.PermissionDenied, `Required "container.clusters.list" permission(s) for "projects/p".`), "container.clusters.list"},
+		{status.Error(codes.PermissionDenied,
+			"Kubernetes Engine API has not been used in project 88 before or it is disabled."),
+			"gcloud services enable container.googleapis.com"},
+		{status.Error(codes.PermissionDenied, `Required "container.clusters.list" permission(s) for "projects/p".`),
+			"container.clusters.list"},
 		{status.Error(codes.Unauthenticated, "no token"), "credentials"},
 		{status.Error(codes.ResourceExhausted, "Quota exceeded"), "quota"},
 	} {
 		s := &scripted{errs: []error{tt.err}}
-		if _, _, err := dial(t, s, gke.NoRetry()).Clusters(context.Background(), "p"); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), status.Convert(tt.err).Message()) {
+		if _, _, err := dial(t, s, gke.NoRetry()).Clusters(context.Background(), "p"); err == nil ||
+			!strings.Contains(err.Error(), tt.want) ||
+			!strings.Contains(err.Error(), status.Convert(tt.err).Message()) {
 			t.Errorf("%v: told as %v, want GKE's words and %q", tt.err, err, tt.want)
 		}
 	}
@@ -271,7 +306,8 @@ func TestMissingZones(t *testing.T) {
 	s := &scripted{clusters: &containerpb.ListClustersResponse{
 		MissingZones: []string{"us-east1-b"},
 		Clusters: []*containerpb.Cluster{
-			{Name: "regional", Location: "us-east1"}, {Name: "there", Location: "us-east1-b"}, {Name: "old", Zone: "us-east1-b"},
+			{Name: "regional", Location: "us-east1"}, {Name: "there", Location: "us-east1-b"},
+			{Name: "old", Zone: "us-east1-b"},
 			{Name: "beside", Location: "us-east1-c"}, {Name: "far", Location: "us-east10"},
 		},
 	}}
@@ -289,7 +325,8 @@ func TestMissingZones(t *testing.T) {
 		t.Errorf("partly listed: %v", partial)
 	}
 	s = &scripted{ops: &containerpb.ListOperationsResponse{MissingZones: []string{"us-east1-b"}}}
-	if _, err := dial(t, s, gke.NoRetry()).Operations(context.Background(), "p"); err == nil || !strings.Contains(err.Error(), "us-east1-b") {
+	if _, err := dial(t, s, gke.NoRetry()).Operations(context.Background(), "p"); err == nil ||
+		!strings.Contains(err.Error(), "us-east1-b") {
 		t.Errorf("operations of a zone are unknown, and the error is %v", err)
 	}
 }
@@ -301,7 +338,8 @@ func TestOperationsKeepTheRunning(t *testing.T) {
 	link := "https://container.googleapis.com/v1/projects/1234/locations/us-east1/clusters/c"
 	for i := range 2 * record.MaxOperations {
 		list.Operations = append(list.Operations, &containerpb.Operation{
-			Name: fmt.Sprintf("op-%03d", i), Status: containerpb.Operation_DONE, TargetLink: link, StartTime: begin.Add(time.Duration(i) * time.Hour).Format(time.RFC3339),
+			Name: fmt.Sprintf("op-%03d", i), Status: containerpb.Operation_DONE, TargetLink: link,
+			StartTime: begin.Add(time.Duration(i) * time.Hour).Format(time.RFC3339),
 		})
 	}
 	list.Operations[0].Status = containerpb.Operation_RUNNING
@@ -311,6 +349,7 @@ func TestOperationsKeepTheRunning(t *testing.T) {
 	}
 	got := ops[ref]
 	if len(got) != record.MaxOperations || got[0].Name != "op-000" || got[1].Name != "op-399" {
-		t.Errorf("%d kept, first %v; want %d with op-000, which runs, then op-399, the newest", len(got), got[:2], record.MaxOperations)
+		t.Errorf("%d kept, first %v; want %d with op-000, which runs, then op-399, the newest", len(got), got[:2],
+			record.MaxOperations)
 	}
 }

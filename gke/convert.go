@@ -166,7 +166,8 @@ func poolFromProto(p *containerpb.NodePool, nodes int) fleet.Pool {
 		pool.PoolSoak = blueGreenWaits(up.GetBlueGreenSettings(), nodes)
 	}
 	if e := p.GetMaintenancePolicy().GetExclusionUntilEndOfSupport(); e.GetEnabled() {
-		pool.Exclusion = &window.Exclusion{Name: p.GetName(), Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: e.GetEndTime() == nil}
+		pool.Exclusion = &window.Exclusion{Name: p.GetName(), Scope: window.NoMinorOrNodeUpgrades,
+			UntilEndOfSupport: e.GetEndTime() == nil}
 		if e.GetStartTime() != nil {
 			pool.Exclusion.Span.Start = e.GetStartTime().AsTime()
 		}
@@ -174,9 +175,11 @@ func poolFromProto(p *containerpb.NodePool, nodes int) fleet.Pool {
 			pool.Exclusion.Span.End = e.GetEndTime().AsTime()
 		}
 	}
-	if unknown := p.GetMaintenancePolicy().ProtoReflect().GetUnknown(); len(unknown) > 0 && pool.Exclusion == nil {
+	if unknown := p.GetMaintenancePolicy().ProtoReflect().GetUnknown(); len(unknown) > 0 &&
+		pool.Exclusion == nil {
 		// Absent rules are not permission, and what these say nobody knows.
-		pool.Exclusion = &window.Exclusion{Name: "of a kind that this version does not know", Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
+		pool.Exclusion = &window.Exclusion{Name: "of a kind that this version does not know",
+			Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
 	}
 	return pool
 }

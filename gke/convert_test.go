@@ -31,29 +31,50 @@ func TestClusterFields(t *testing.T) {
 		got  func(fleet.Cluster) any
 		want any
 	}{
-		{"nothing", &containerpb.Cluster{}, func(c fleet.Cluster) any { return []any{c.Ref.Project, c.Ref.Location, c.ID, c.Zonal, c.Busy() != ""} }, []any{"p", "", "", false, true}},
-		{"region", &containerpb.Cluster{Location: "europe-west10"}, func(c fleet.Cluster) any { return c.Zonal }, false},
-		{"zone", &containerpb.Cluster{Location: "us-central1-c"}, func(c fleet.Cluster) any { return c.Zonal }, true},
+		{"nothing", &containerpb.Cluster{},
+			func(c fleet.Cluster) any { return []any{c.Ref.Project, c.Ref.Location, c.ID, c.Zonal, c.Busy() != ""} },
+			[]any{"p", "", "", false, true}},
+		{"region", &containerpb.Cluster{Location: "europe-west10"}, func(c fleet.Cluster) any { return c.Zonal },
+			false},
+		{"zone", &containerpb.Cluster{Location: "us-central1-c"}, func(c fleet.Cluster) any { return c.Zonal },
+			true},
 		{"zone of old", &containerpb.Cluster{Zone: "us-central1-c"}, func(c fleet.Cluster) any { return c.Ref.Location }, "us-central1-c"}, //nolint:staticcheck // recordings older than locations have only this
 		{"id", &containerpb.Cluster{Id: "abc"}, func(c fleet.Cluster) any { return c.ID }, "abc"},
-		{"status", &containerpb.Cluster{Status: containerpb.Cluster_DEGRADED}, func(c fleet.Cluster) any { return c.Status }, fleet.Degraded},
-		{"status of the future", &containerpb.Cluster{Status: 77}, func(c fleet.Cluster) any { return []any{c.Status, c.Busy()} }, []any{fleet.Status("77"), "status 77"}},
-		{"labels", &containerpb.Cluster{ResourceLabels: map[string]string{"env": "prod"}}, func(c fleet.Cluster) any { return c.Labels["env"] }, "prod"},
-		{"no CA", &containerpb.Cluster{}, func(c fleet.Cluster) any { return c.Bundle.Problem }, "the cluster shows no CA certificate"},
-		{"redacted CA", &containerpb.Cluster{MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: "REDACTED"}}, func(c fleet.Cluster) any { return len(c.Bundle.CAs) + len(c.Bundle.Problem) }, len("the CA certificate is no PEM")},
-		{"public endpoint", &containerpb.Cluster{Endpoint: "34.1.2.3", PrivateClusterConfig: private}, func(c fleet.Cluster) any { return c.Endpoint }, "34.1.2.3"},
-		{"private endpoint alone", &containerpb.Cluster{PrivateClusterConfig: private}, func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.2"},
-		{"private endpoint of today", &containerpb.Cluster{ControlPlaneEndpointsConfig: ipOnly}, func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.3"},
-		{"DNS endpoint", &containerpb.Cluster{ControlPlaneEndpointsConfig: dns}, func(c fleet.Cluster) any { return c.DNS }, "gke-1.us-east1.gke.goog"},
-		{"Autopilot", &containerpb.Cluster{Autopilot: &containerpb.Autopilot{Enabled: true}}, func(c fleet.Cluster) any { return c.Autopilot }, true},
-		{"alpha", &containerpb.Cluster{EnableKubernetesAlpha: true}, func(c fleet.Cluster) any { return c.Alpha }, true},
+		{"status", &containerpb.Cluster{Status: containerpb.Cluster_DEGRADED},
+			func(c fleet.Cluster) any { return c.Status }, fleet.Degraded},
+		{"status of the future", &containerpb.Cluster{Status: 77},
+			func(c fleet.Cluster) any { return []any{c.Status, c.Busy()} }, []any{fleet.Status("77"), "status 77"}},
+		{"labels", &containerpb.Cluster{ResourceLabels: map[string]string{"env": "prod"}},
+			func(c fleet.Cluster) any { return c.Labels["env"] }, "prod"},
+		{"no CA", &containerpb.Cluster{}, func(c fleet.Cluster) any { return c.Bundle.Problem },
+			"the cluster shows no CA certificate"},
+		{"redacted CA", &containerpb.Cluster{MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: "REDACTED"}},
+			func(c fleet.Cluster) any { return len(c.Bundle.CAs) + len(c.Bundle.Problem) },
+			len("the CA certificate is no PEM")},
+		{"public endpoint", &containerpb.Cluster{Endpoint: "34.1.2.3", PrivateClusterConfig: private},
+			func(c fleet.Cluster) any { return c.Endpoint }, "34.1.2.3"},
+		{"private endpoint alone", &containerpb.Cluster{PrivateClusterConfig: private},
+			func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.2"},
+		{"private endpoint of today", &containerpb.Cluster{ControlPlaneEndpointsConfig: ipOnly},
+			func(c fleet.Cluster) any { return c.Endpoint }, "10.0.0.3"},
+		{"DNS endpoint", &containerpb.Cluster{ControlPlaneEndpointsConfig: dns},
+			func(c fleet.Cluster) any { return c.DNS }, "gke-1.us-east1.gke.goog"},
+		{"Autopilot", &containerpb.Cluster{Autopilot: &containerpb.Autopilot{Enabled: true}},
+			func(c fleet.Cluster) any { return c.Autopilot }, true},
+		{"alpha", &containerpb.Cluster{EnableKubernetesAlpha: true}, func(c fleet.Cluster) any { return c.Alpha },
+			true},
 		{"customer's CA", &containerpb.Cluster{UserManagedKeysConfig: &containerpb.UserManagedKeysConfig{ClusterCa: "projects/p/caPools/x"}}, func(c fleet.Cluster) any { return c.CustomerCA }, true},
-		{"version", &containerpb.Cluster{CurrentMasterVersion: "1.33.5-gke.1"}, func(c fleet.Cluster) any { return c.Version }, "1.33.5-gke.1"},
+		{"version", &containerpb.Cluster{CurrentMasterVersion: "1.33.5-gke.1"},
+			func(c fleet.Cluster) any { return c.Version }, "1.33.5-gke.1"},
 		{"etag", &containerpb.Cluster{Etag: "e"}, func(c fleet.Cluster) any { return c.Etag }, "e"},
 		{"condition", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: containerpb.StatusCondition_CA_EXPIRING}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
-		{"condition by its text", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Message: "The cluster CA will expire soon."}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
-		{"condition of the future", &containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: 99, Message: "capacity"}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"99"}},
-		{"no maintenance policy", &containerpb.Cluster{}, func(c fleet.Cluster) any { return c.Maintenance.Problem }, ""},
+		{"condition by its text",
+			&containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Message: "The cluster CA will expire soon."}}}, func(c fleet.Cluster) any { return c.Conditions }, []string{"CA_EXPIRING"}},
+		{"condition of the future",
+			&containerpb.Cluster{Conditions: []*containerpb.StatusCondition{{Code: 99, Message: "capacity"}}},
+			func(c fleet.Cluster) any { return c.Conditions }, []string{"99"}},
+		{"no maintenance policy", &containerpb.Cluster{},
+			func(c fleet.Cluster) any { return c.Maintenance.Problem }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.got(fromProto("p", tt.pb)); !reflect.DeepEqual(got, tt.want) {
@@ -65,13 +86,16 @@ func TestClusterFields(t *testing.T) {
 
 func TestPoolFields(t *testing.T) {
 	blueGreen := func(s *containerpb.BlueGreenSettings) *containerpb.NodePool_UpgradeSettings {
-		return &containerpb.NodePool_UpgradeSettings{Strategy: containerpb.NodePoolUpdateStrategy_BLUE_GREEN.Enum(), BlueGreenSettings: s}
+		return &containerpb.NodePool_UpgradeSettings{Strategy: containerpb.NodePoolUpdateStrategy_BLUE_GREEN.Enum(),
+			BlueGreenSettings: s}
 	}
 	hours := func(h int) *durationpb.Duration { return durationpb.New(time.Duration(h) * time.Hour) }
 	standard := func(p *containerpb.BlueGreenSettings_StandardRolloutPolicy) *containerpb.NodePool {
-		return &containerpb.NodePool{InitialNodeCount: 10, UpgradeSettings: blueGreen(&containerpb.BlueGreenSettings{
-			NodePoolSoakDuration: hours(6), RolloutPolicy: &containerpb.BlueGreenSettings_StandardRolloutPolicy_{StandardRolloutPolicy: p},
-		})}
+		return &containerpb.NodePool{InitialNodeCount: 10,
+			UpgradeSettings: blueGreen(&containerpb.BlueGreenSettings{
+				NodePoolSoakDuration: hours(6),
+				RolloutPolicy:        &containerpb.BlueGreenSettings_StandardRolloutPolicy_{StandardRolloutPolicy: p},
+			})}
 	}
 	autoscaled := func(wait *durationpb.Duration) *containerpb.NodePool {
 		return &containerpb.NodePool{UpgradeSettings: blueGreen(&containerpb.BlueGreenSettings{
@@ -84,13 +108,23 @@ func TestPoolFields(t *testing.T) {
 		got  func(fleet.Pool) any
 		want any
 	}{
-		{"nothing", &containerpb.NodePool{}, func(p fleet.Pool) any { return p }, fleet.Pool{Status: "STATUS_UNSPECIFIED"}},
-		{"names", &containerpb.NodePool{Name: "n", Version: "1.33", Etag: "e", Config: &containerpb.NodeConfig{ImageType: "COS"}}, func(p fleet.Pool) any { return []string{p.Name, p.Version, p.Etag, p.Image} }, []string{"n", "1.33", "e", "COS"}},
-		{"status", &containerpb.NodePool{Status: containerpb.NodePool_RUNNING_WITH_ERROR}, func(p fleet.Pool) any { return p.Status }, fleet.Status("RUNNING_WITH_ERROR")},
-		{"status of the future", &containerpb.NodePool{Status: 88}, func(p fleet.Pool) any { return p.Status }, fleet.Status("88")},
-		{"surge", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 2, MaxUnavailable: 3}}, func(p fleet.Pool) any { return []any{p.MaxSurge, p.MaxUnavailable, p.BlueGreen} }, []any{2, 3, false}},
-		{"soak without blue-green", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: hours(6)}}}, func(p fleet.Pool) any { return p.PoolSoak }, time.Duration(0)},
-		{"blue-green", standard(nil), func(p fleet.Pool) any { return []any{p.BlueGreen, p.PoolSoak} }, []any{true, 6 * time.Hour}},
+		{"nothing", &containerpb.NodePool{}, func(p fleet.Pool) any { return p },
+			fleet.Pool{Status: "STATUS_UNSPECIFIED"}},
+		{"names", &containerpb.NodePool{Name: "n", Version: "1.33", Etag: "e",
+			Config: &containerpb.NodeConfig{ImageType: "COS"}},
+			func(p fleet.Pool) any { return []string{p.Name, p.Version, p.Etag, p.Image} },
+			[]string{"n", "1.33", "e", "COS"}},
+		{"status", &containerpb.NodePool{Status: containerpb.NodePool_RUNNING_WITH_ERROR},
+			func(p fleet.Pool) any { return p.Status }, fleet.Status("RUNNING_WITH_ERROR")},
+		{"status of the future", &containerpb.NodePool{Status: 88}, func(p fleet.Pool) any { return p.Status },
+			fleet.Status("88")},
+		{"surge", &containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 2,
+			MaxUnavailable: 3}}, func(p fleet.Pool) any { return []any{p.MaxSurge, p.MaxUnavailable, p.BlueGreen} },
+			[]any{2, 3, false}},
+		{"soak without blue-green",
+			&containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: hours(6)}}}, func(p fleet.Pool) any { return p.PoolSoak }, time.Duration(0)},
+		{"blue-green", standard(nil), func(p fleet.Pool) any { return []any{p.BlueGreen, p.PoolSoak} },
+			[]any{true, 6 * time.Hour}},
 		{"batches by share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 0.25}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
 		{"batches by nodes", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 3}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
 		{"tiny share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 1e-30}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 16 * time.Hour},
@@ -122,14 +156,20 @@ func TestNodeCounts(t *testing.T) {
 		{"one zone", []string{"a"}, 0, []*containerpb.NodePool{{InitialNodeCount: 3}}, []int{3}},
 		{"no zones told", nil, 0, []*containerpb.NodePool{{InitialNodeCount: 3}}, []int{3}},
 		{"three zones", three, 9, []*containerpb.NodePool{{InitialNodeCount: 3}}, []int{9}},
-		{"the pool's own zones", three, 0, []*containerpb.NodePool{{InitialNodeCount: 3, Locations: []string{"a", "b"}}}, []int{6}},
+		{"the pool's own zones", three, 0,
+			[]*containerpb.NodePool{{InitialNodeCount: 3, Locations: []string{"a", "b"}}}, []int{6}},
 		{"grown", three, 36, []*containerpb.NodePool{{InitialNodeCount: 1}, {InitialNodeCount: 2}}, []int{12, 24}},
 		{"shrunk: counted as made", three, 1, []*containerpb.NodePool{{InitialNodeCount: 1}}, []int{3}},
 		{"made empty, grown", three, 30, []*containerpb.NodePool{{}, {}}, []int{30, 30}},
-		{"autoscaled from nothing beside another", []string{"a"}, 2, []*containerpb.NodePool{{InitialNodeCount: 2}, {Autoscaling: auto(4, 0)}}, []int{2, 4}},
-		{"autoscaler's least in zones", three, 3, []*containerpb.NodePool{{InitialNodeCount: 1, Autoscaling: auto(5, 0)}}, []int{15}},
-		{"autoscaler's least in all", three, 3, []*containerpb.NodePool{{InitialNodeCount: 1, Autoscaling: auto(0, 7)}}, []int{7}},
-		{"autoscaler off", []string{"a"}, 1, []*containerpb.NodePool{{InitialNodeCount: 1, Autoscaling: &containerpb.NodePoolAutoscaling{MinNodeCount: 9}}}, []int{1}},
+		{"autoscaled from nothing beside another", []string{"a"}, 2, []*containerpb.NodePool{{InitialNodeCount: 2},
+			{Autoscaling: auto(4, 0)}}, []int{2, 4}},
+		{"autoscaler's least in zones", three, 3,
+			[]*containerpb.NodePool{{InitialNodeCount: 1, Autoscaling: auto(5, 0)}}, []int{15}},
+		{"autoscaler's least in all", three, 3,
+			[]*containerpb.NodePool{{InitialNodeCount: 1, Autoscaling: auto(0, 7)}}, []int{7}},
+		{"autoscaler off", []string{"a"}, 1,
+			[]*containerpb.NodePool{{InitialNodeCount: 1,
+				Autoscaling: &containerpb.NodePoolAutoscaling{MinNodeCount: 9}}}, []int{1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []int
@@ -145,22 +185,30 @@ func TestNodeCounts(t *testing.T) {
 
 func TestPoolExclusion(t *testing.T) {
 	future := &containerpb.NodePool_NodePoolMaintenancePolicy{}
-	future.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1))
-	unknown := fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n", MaintenancePolicy: future}}}).Pools[0].Exclusion
-	if unknown == nil || !unknown.Blocks() || !unknown.Stretch().Contains(time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)) {
+	future.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType),
+		1))
+	unknown := fromProto("p",
+		&containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n",
+			MaintenancePolicy: future}}}).Pools[0].Exclusion
+	if unknown == nil || !unknown.Blocks() ||
+		!unknown.Stretch().Contains(time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("a pool's maintenance policy of a kind that nobody knows: %+v", unknown)
 	}
 	begin, end := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	pool := func(e *containerpb.NodePool_ExclusionUntilEndOfSupport) *window.Exclusion {
-		return fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n", MaintenancePolicy: &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: e}}}}).Pools[0].Exclusion
+		return fromProto("p", &containerpb.Cluster{NodePools: []*containerpb.NodePool{{Name: "n",
+			MaintenancePolicy: &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: e}}}}).Pools[0].Exclusion
 	}
 	if e := pool(&containerpb.NodePool_ExclusionUntilEndOfSupport{StartTime: timestamppb.New(begin)}); e != nil {
 		t.Errorf("not enabled, but %+v", e)
 	}
-	if e := pool(&containerpb.NodePool_ExclusionUntilEndOfSupport{Enabled: true, StartTime: timestamppb.New(begin), EndTime: timestamppb.New(end)}); e == nil || !e.Blocks() || e.Stretch() != (window.Span{Start: begin, End: end}) {
+	if e := pool(&containerpb.NodePool_ExclusionUntilEndOfSupport{Enabled: true,
+		StartTime: timestamppb.New(begin), EndTime: timestamppb.New(end)}); e == nil || !e.Blocks() ||
+		e.Stretch() != (window.Span{Start: begin, End: end}) {
 		t.Errorf("with its end: %+v", e)
 	}
-	if e := pool(&containerpb.NodePool_ExclusionUntilEndOfSupport{Enabled: true, StartTime: timestamppb.New(begin)}); e == nil || !e.Stretch().Contains(end.AddDate(30, 0, 0)) {
+	if e := pool(&containerpb.NodePool_ExclusionUntilEndOfSupport{Enabled: true,
+		StartTime: timestamppb.New(begin)}); e == nil || !e.Stretch().Contains(end.AddDate(30, 0, 0)) {
 		t.Errorf("without an end: %+v", e)
 	}
 }
@@ -176,19 +224,35 @@ func TestOperationFields(t *testing.T) {
 		want fleet.Operation
 		ok   bool
 	}{
-		{"on a cluster", &containerpb.Operation{Name: "o", TargetLink: link, OperationType: containerpb.Operation_UPDATE_CLUSTER, Status: containerpb.Operation_RUNNING, StartTime: start}, where,
+		{"on a cluster", &containerpb.Operation{Name: "o", TargetLink: link,
+			OperationType: containerpb.Operation_UPDATE_CLUSTER, Status: containerpb.Operation_RUNNING,
+			StartTime: start}, where,
 			fleet.Operation{Name: "o", Type: fleet.OpUpdateCluster, Start: parseTime(start)}, true},
-		{"on a pool", &containerpb.Operation{Name: "o", TargetLink: link + "/nodePools/web", OperationType: containerpb.Operation_UPGRADE_NODES, Status: containerpb.Operation_DONE, StartTime: start, EndTime: end}, where,
-			fleet.Operation{Name: "o", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: parseTime(start), End: parseTime(end)}, true},
+		{"on a pool", &containerpb.Operation{Name: "o", TargetLink: link + "/nodePools/web",
+			OperationType: containerpb.Operation_UPGRADE_NODES, Status: containerpb.Operation_DONE, StartTime: start,
+			EndTime: end}, where,
+			fleet.Operation{Name: "o", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: parseTime(start),
+				End: parseTime(end)}, true},
 		{"in a region", &containerpb.Operation{TargetLink: "https://x/v1beta1/projects/1/locations/us-east1/clusters/c"}, fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, true},
-		{"pending and aborting run", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_ABORTING, OperationType: containerpb.Operation_UPGRADE_MASTER}, where, fleet.Operation{Type: fleet.OpUpgradeMaster}, true},
-		{"failed", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 8, Message: "no quota"}}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "no quota"}, true},
+		{"pending and aborting run",
+			&containerpb.Operation{TargetLink: link, Status: containerpb.Operation_ABORTING,
+				OperationType: containerpb.Operation_UPGRADE_MASTER}, where, fleet.Operation{Type: fleet.OpUpgradeMaster},
+			true},
+		{"failed", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE,
+			Error: &statuspb.Status{Code: 8, Message: "no quota"}}, where,
+			fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "no quota"}, true},
 		{"failed the old way", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, StatusMessage: "stockout"}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "stockout"}, true}, //nolint:staticcheck // gcloud treats it as failure too
-		{"failed without words", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE, Error: &statuspb.Status{Code: 13}}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true, Error: "failed without a message"}, true},
-		{"of the future", &containerpb.Operation{TargetLink: link, OperationType: 4711, Status: 9}, where, fleet.Operation{Type: "4711"}, true},
-		{"times that are none", &containerpb.Operation{TargetLink: link, StartTime: "yesterday"}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, true},
-		{"link cut short", &containerpb.Operation{TargetLink: "https..."}, fleet.Ref{Project: "p"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, false},
-		{"no link", &containerpb.Operation{}, fleet.Ref{Project: "p"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"}, false},
+		{"failed without words", &containerpb.Operation{TargetLink: link, Status: containerpb.Operation_DONE,
+			Error: &statuspb.Status{Code: 13}}, where, fleet.Operation{Type: "TYPE_UNSPECIFIED", Done: true,
+			Error: "failed without a message"}, true},
+		{"of the future", &containerpb.Operation{TargetLink: link, OperationType: 4711, Status: 9}, where,
+			fleet.Operation{Type: "4711"}, true},
+		{"times that are none", &containerpb.Operation{TargetLink: link, StartTime: "yesterday"}, where,
+			fleet.Operation{Type: "TYPE_UNSPECIFIED"}, true},
+		{"link cut short", &containerpb.Operation{TargetLink: "https..."}, fleet.Ref{Project: "p"},
+			fleet.Operation{Type: "TYPE_UNSPECIFIED"}, false},
+		{"no link", &containerpb.Operation{}, fleet.Ref{Project: "p"}, fleet.Operation{Type: "TYPE_UNSPECIFIED"},
+			false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ref, op, ok := operationFromProto("p", tt.pb)
@@ -235,7 +299,8 @@ func TestRecordedOperations(t *testing.T) {
 		if ok && !strings.HasSuffix(path, want) {
 			t.Errorf("%s: read %q out of %q", name, want, raw.TargetLink)
 		}
-		if op.Done != strings.Contains(name, "-done") || op.Start.IsZero() || op.Done == op.End.IsZero() || op.Error != "" {
+		if op.Done != strings.Contains(name, "-done") || op.Start.IsZero() || op.Done == op.End.IsZero() ||
+			op.Error != "" {
 			t.Errorf("%s: %+v", name, op)
 		}
 	}

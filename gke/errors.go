@@ -76,7 +76,9 @@ func classify(err error) (refusal record.Refusal, pool string) {
 
 // busyText knows the wordings of "another operation runs" over the years.
 func busyText(text string) bool {
-	for _, s := range []string{"cluster_already_has_operation", "incompatible operation", "is currently upgrading", "is currently repairing", "is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
+	for _, s := range []string{"cluster_already_has_operation", "incompatible operation",
+		"is currently upgrading", "is currently repairing",
+		"is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
 		if strings.Contains(text, s) {
 			return true
 		}
@@ -95,8 +97,10 @@ func message(err error) string {
 type service struct{ host, role, quota string }
 
 var (
-	containerAPI   = service{"container.googleapis.com", "its role", "the quota of GKE API requests is used up for this minute"}
-	recommenderAPI = service{"recommender.googleapis.com", "recommender.containerDiagnosisInsights.list", "Recommender's quota is used up, perhaps for the day"}
+	containerAPI = service{"container.googleapis.com", "its role",
+		"the quota of GKE API requests is used up for this minute"}
+	recommenderAPI = service{"recommender.googleapis.com", "recommender.containerDiagnosisInsights.list",
+		"Recommender's quota is used up, perhaps for the day"}
 )
 
 // explain puts the permission or API that is missing where people see it.
@@ -112,7 +116,8 @@ func (a service) explain(err error) error {
 func (a service) wayOut(err error, s *status.Status) string {
 	text := strings.ToLower(s.Message())
 	switch {
-	case reasonOf(err) == "SERVICE_DISABLED", strings.Contains(text, "has not been used in project"), strings.Contains(text, "it is disabled"):
+	case reasonOf(err) == "SERVICE_DISABLED", strings.Contains(text, "has not been used in project"),
+		strings.Contains(text, "it is disabled"):
 		return "; switch the API on: gcloud services enable " + a.host + " --project PROJECT"
 	case s.Code() == codes.PermissionDenied:
 		return "; grant the rotator's service account " + a.role + " in that project"

@@ -136,7 +136,9 @@ func recordedError(t *testing.T, file string) (httpStatus int, message string) {
 // TestRefusals: the wordings that nobody recorded, from Google's pages and its
 // clients' tests. One code means several things.
 func TestRefusals(t *testing.T) {
-	busy, err := status.New(codes.FailedPrecondition, "Some new wording.").WithDetails(&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
+	busy, err := status.New(codes.FailedPrecondition,
+		"Some new wording.").WithDetails(&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION",
+		Domain: "container.googleapis.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,18 +148,24 @@ func TestRefusals(t *testing.T) {
 		pool string
 	}{
 		{busy.Err(), record.OtherOperation, ""},
-		{status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress."), record.AlreadyRotating, ""},
+		{status.Error(codes.AlreadyExists, "The cluster has an IP rotation in progress."), record.AlreadyRotating,
+			""},
 		{status.Error(codes.Aborted, "The cluster has an IP rotation in progress."), record.AlreadyRotating, ""},
-		{status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress."), record.NotRotating, ""},
-		{status.Error(codes.InvalidArgument, "The cluster does not have an IP rotation in progress."), record.NotRotating, ""},
-		{status.Error(codes.FailedPrecondition, `Node pool "my-pool" requires recreation.`), record.RequiresRecreation, "my-pool"},
-		{status.Error(codes.InvalidArgument, "node pool my-pool requires recreation."), record.RequiresRecreation, "my-pool"},
+		{status.Error(codes.FailedPrecondition, "The cluster does not have an IP rotation in progress."),
+			record.NotRotating, ""},
+		{status.Error(codes.InvalidArgument, "The cluster does not have an IP rotation in progress."),
+			record.NotRotating, ""},
+		{status.Error(codes.FailedPrecondition, `Node pool "my-pool" requires recreation.`),
+			record.RequiresRecreation, "my-pool"},
+		{status.Error(codes.InvalidArgument, "node pool my-pool requires recreation."), record.RequiresRecreation,
+			"my-pool"},
 		{status.Error(codes.FailedPrecondition, "Something requires recreation."), record.RequiresRecreation, ""},
 		{status.Error(codes.Internal, `Node pool "p" requires recreation.`), record.RequiresRecreation, "p"},
 		{status.Error(codes.Aborted, "etag mismatch"), record.StaleEtag, ""},
 		{status.Error(codes.FailedPrecondition, "The provided Etag does not match."), record.StaleEtag, ""},
 		{status.Error(codes.PermissionDenied, "no etag for you"), record.Denied, ""},
-		{status.Error(codes.ResourceExhausted, `Too many operations: cluster "X" hits the concurrent operations quota 5`), record.Throttled, ""},
+		{status.Error(codes.ResourceExhausted,
+			`Too many operations: cluster "X" hits the concurrent operations quota 5`), record.Throttled, ""},
 		{status.Error(codes.InvalidArgument, `Node version "1.20" is unsupported.`), record.Invalid, ""},
 		{status.Error(codes.Unauthenticated, "no token"), record.Denied, ""},
 		{status.Error(codes.FailedPrecondition, "Something quite new."), record.OtherRefusal, ""},
@@ -173,7 +181,8 @@ func TestRefusals(t *testing.T) {
 		if refusal != tt.want || pool != tt.pool {
 			t.Errorf("%v: %q of pool %q, want %q of pool %q", tt.err, refusal, pool, tt.want, tt.pool)
 		}
-		if o := outcome(nil, tt.err); (o.State == record.Unclear) != (tt.want == "") || o.Raw == "" && status.Convert(tt.err).Message() != "" {
+		if o := outcome(nil, tt.err); (o.State == record.Unclear) != (tt.want == "") || o.Raw == "" &&
+			status.Convert(tt.err).Message() != "" {
 			t.Errorf("%v: %+v", tt.err, o)
 		}
 	}
@@ -199,7 +208,8 @@ func TestPrintedErrors(t *testing.T) {
 		want := readings[filepath.Base(file)]
 		for _, code := range byHTTP[httpStatus] {
 			got := outcome(nil, status.Error(code, f.Printed))
-			if got.Refusal != want || got.Raw != f.Printed || (want == record.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool") {
+			if got.Refusal != want || got.Raw != f.Printed ||
+				(want == record.RequiresRecreation && got.Pool != "test-pool-1" && got.Pool != "static-pool") {
 				t.Errorf("%s as %s: %+v, want %q", file, code, got, want)
 			}
 		}

@@ -27,9 +27,13 @@ import (
 // or what is printed around it; and the words are kept.
 func FuzzRefusals(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"", "boom", "The cluster has an IP rotation in progress.", "The cluster does not have an IP rotation in progress.", `Node pool "a" requires recreation.`,
-		"node pool b requires recreation", "Cluster is running incompatible operation x.", "etag", "Please wait and try again once it is done.", "is currently upgrading", "\x1b[2J\xff", `Node pool "a b" requires recreation. Node pool "c" requires recreation.`} {
-		for _, code := range []codes.Code{codes.FailedPrecondition, codes.InvalidArgument, codes.Unavailable, codes.AlreadyExists} {
+	for _, s := range []string{"", "boom", "The cluster has an IP rotation in progress.",
+		"The cluster does not have an IP rotation in progress.", `Node pool "a" requires recreation.`,
+		"node pool b requires recreation", "Cluster is running incompatible operation x.", "etag",
+		"Please wait and try again once it is done.", "is currently upgrading", "\x1b[2J\xff",
+		`Node pool "a b" requires recreation. Node pool "c" requires recreation.`} {
+		for _, code := range []codes.Code{codes.FailedPrecondition, codes.InvalidArgument, codes.Unavailable,
+			codes.AlreadyExists} {
 			c.Add(uint8(code), s, "")
 		}
 	}
@@ -50,28 +54,34 @@ func FuzzRefusals(f *testing.F) {
 			t.Skip("no error")
 		}
 		o := outcome(nil, err)
-		unclear := map[codes.Code]bool{codes.Unavailable: true, codes.DeadlineExceeded: true, codes.Canceled: true}[codes.Code(code)]
+		unclear := map[codes.Code]bool{codes.Unavailable: true, codes.DeadlineExceeded: true,
+			codes.Canceled: true}[codes.Code(code)]
 		switch {
-		case o.State != record.Refused && o.State != record.Unclear, (o.State == record.Refused) != (o.Refusal != ""), o.Operation != "":
+		case o.State != record.Refused && o.State != record.Unclear,
+			(o.State == record.Refused) != (o.Refusal != ""), o.Operation != "":
 			t.Errorf("%v: %+v is neither a refusal nor unclear", err, o)
 		case unclear && o.State != record.Unclear:
 			t.Errorf("%v: GKE may have accepted, and it is told as %+v", err, o)
-		case o.Pool != "" && o.Refusal != record.RequiresRecreation, o.Pool != "" && !strings.Contains(message, o.Pool):
+		case o.Pool != "" && o.Refusal != record.RequiresRecreation, o.Pool != "" &&
+			!strings.Contains(message, o.Pool):
 			t.Errorf("%v: the pool %q of %q", err, o.Pool, o.Refusal)
 		case o.Raw != status.Convert(err).Message():
 			t.Errorf("%v: GKE's words became %q", err, o.Raw)
 		}
 		if !strings.ContainsFunc(message, func(r rune) bool { return r > unicode.MaxASCII }) {
-			if loud := outcome(nil, refusalOf(codes.Code(code), strings.ToUpper(message), reason)); loud.State != o.State || loud.Refusal != o.Refusal {
+			if loud := outcome(nil, refusalOf(codes.Code(code), strings.ToUpper(message),
+				reason)); loud.State != o.State || loud.Refusal != o.Refusal {
 				t.Errorf("%v: %+v, in capitals %+v", err, o, loud)
 			}
 		}
 		printed := "ResponseError: code=400, message=" + message + "\n"
-		if p := outcome(nil, refusalOf(codes.Code(code), printed, reason)); p.State != o.State || p.Refusal != o.Refusal {
+		if p := outcome(nil, refusalOf(codes.Code(code), printed, reason)); p.State != o.State ||
+			p.Refusal != o.Refusal {
 			t.Errorf("%v: %+v, as gcloud prints it %+v", err, o, p)
 		}
 		for _, api := range []service{containerAPI, recommenderAPI} {
-			if said := api.explain(err).Error(); !strings.HasPrefix(said, status.Code(err).String()+": "+status.Convert(err).Message()) {
+			if said := api.explain(err).Error(); !strings.HasPrefix(said, status.Code(err).String()+": "+
+				status.Convert(err).Message()) {
 				t.Errorf("%v is explained as %q", err, said)
 			}
 		}
@@ -85,7 +95,8 @@ func FuzzRefusals(f *testing.F) {
 func refusalOf(code codes.Code, message, reason string) error {
 	s := status.New(code, message)
 	if reason != "" && code != codes.OK {
-		if with, err := s.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "container.googleapis.com"}); err == nil {
+		if with, err := s.WithDetails(&errdetails.ErrorInfo{Reason: reason,
+			Domain: "container.googleapis.com"}); err == nil {
 			s = with
 		}
 	}
@@ -128,8 +139,10 @@ const planted = "planted-secret-7f3a"
 // count is negative, no calendar endless, and no credential is taken along.
 func FuzzCluster(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{`{}`, `{"name":"c","location":"europe-west1-b"}`, `{"name":"../c","zone":"z"}`, `{"name":"c\n","location":"l"}`, `{"name":"a/b","location":"l"}`, `{"name":"\u001b[2J","location":"l"}`,
-		`{"name":"c","location":"-"}`, `{"name":"c","location":"l","nodePools":[{"name":"p","initialNodeCount":-5,"upgradeSettings":{"strategy":"BLUE_GREEN","blueGreenSettings":{"nodePoolSoakDuration":"-1s","standardRolloutPolicy":{"batchNodeCount":1,"batchSoakDuration":"315576000000s"}}}}],"currentNodeCount":-7}`,
+	for _, s := range []string{`{}`, `{"name":"c","location":"europe-west1-b"}`, `{"name":"../c","zone":"z"}`,
+		`{"name":"c\n","location":"l"}`, `{"name":"a/b","location":"l"}`, `{"name":"\u001b[2J","location":"l"}`,
+		`{"name":"c","location":"-"}`,
+		`{"name":"c","location":"l","nodePools":[{"name":"p","initialNodeCount":-5,"upgradeSettings":{"strategy":"BLUE_GREEN","blueGreenSettings":{"nodePoolSoakDuration":"-1s","standardRolloutPolicy":{"batchNodeCount":1,"batchSoakDuration":"315576000000s"}}}}],"currentNodeCount":-7}`,
 		`{"name":"c","location":"l","nodePools":[{"name":"p","initialNodeCount":2000000000,"locations":["a","b","c"],"autoscaling":{"enabled":true,"minNodeCount":2147483647}}],"currentNodeCount":2147483647}`,
 		`{"name":"c","location":"l","masterAuth":{"clientKey":"k","password":"p"}}`} {
 		c.Add([]byte(s))
@@ -172,7 +185,8 @@ func FuzzCluster(f *testing.F) {
 		if got.Maintenance.Problem != "" && ok {
 			t.Errorf("%s: %s, and yet open in %v", text, got.Maintenance.Problem, s)
 		}
-		if twin := fromProto("p", proto.CloneOf(pb)); twin.Bundle.Problem != got.Bundle.Problem || len(twin.Pools) != len(got.Pools) || twin.Maintenance.Text != got.Maintenance.Text {
+		if twin := fromProto("p", proto.CloneOf(pb)); twin.Bundle.Problem != got.Bundle.Problem ||
+			len(twin.Pools) != len(got.Pools) || twin.Maintenance.Text != got.Maintenance.Text {
 			t.Errorf("%s: read twice it is %+v and %+v", text, got, twin)
 		}
 	})

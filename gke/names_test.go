@@ -12,7 +12,8 @@ import (
 )
 
 // badNames would break a path, a line or a document id.
-var badNames = []string{"a/b", "..", "../../v1/projects/other", "a\nb", "a\x00b", "\x1b[2J", "__a__", "", strings.Repeat("a", 201)}
+var badNames = []string{"a/b", "..", "../../v1/projects/other", "a\nb", "a\x00b", "\x1b[2J", "__a__", "",
+	strings.Repeat("a", 201)}
 
 // TestNamesThatBreakPaths: a cluster that GKE lists under such a name is left
 // out and told; the others of the project go on. Stored, one such name would
@@ -27,7 +28,8 @@ func TestNamesThatBreakPaths(t *testing.T) {
 			t.Errorf("%q: %d clusters, unread %+v, error %v", name, len(got), unread, err)
 		}
 		for _, u := range unread {
-			if u.Project != "p" || u.Location != "" || strings.ContainsAny(u.Reason, "\n\x00\x1b") || !strings.Contains(u.Reason, "would break") || len(u.Reason) > 500 {
+			if u.Project != "p" || u.Location != "" || strings.ContainsAny(u.Reason, "\n\x00\x1b") ||
+				!strings.Contains(u.Reason, "would break") || len(u.Reason) > 500 {
 				t.Errorf("%q: %+v", name, u)
 			}
 		}
@@ -38,7 +40,8 @@ func TestNamesThatBreakPaths(t *testing.T) {
 // another's.
 func TestAnotherClustersAnswer(t *testing.T) {
 	s := &scripted{cluster: &containerpb.Cluster{Name: "other", Location: "us-east1"}}
-	if c, err := dial(t, s, gke.NoRetry()).Cluster(t.Context(), fleet.Ref{Project: "p", Location: "us-east1", Name: "c"}); err == nil || !strings.Contains(err.Error(), "another cluster") {
+	if c, err := dial(t, s, gke.NoRetry()).Cluster(t.Context(), fleet.Ref{Project: "p", Location: "us-east1",
+		Name: "c"}); err == nil || !strings.Contains(err.Error(), "another cluster") {
 		t.Errorf("%+v, error %v", c, err)
 	}
 }
@@ -48,8 +51,10 @@ func TestAnotherClustersAnswer(t *testing.T) {
 func TestPoolNamesThatBreakPaths(t *testing.T) {
 	for _, name := range []string{"a/../b", "a/nodePools/b", "a\nb", "a\x00"} {
 		s := &scripted{}
-		o := dial(t, s, gke.NoRetry()).Recreate(t.Context(), fleet.Ref{Project: "p", Location: "l", Name: "c"}, fleet.Pool{Name: name, Version: "1"})
-		if o.State != record.Refused || o.Refusal != record.Invalid || len(s.asked) != 0 || strings.ContainsAny(o.Raw, "\n\x00") {
+		o := dial(t, s, gke.NoRetry()).Recreate(t.Context(), fleet.Ref{Project: "p", Location: "l", Name: "c"},
+			fleet.Pool{Name: name, Version: "1"})
+		if o.State != record.Refused || o.Refusal != record.Invalid || len(s.asked) != 0 ||
+			strings.ContainsAny(o.Raw, "\n\x00") {
 			t.Errorf("%q: %+v, sent %v", name, o, s.asked)
 		}
 	}

@@ -68,7 +68,8 @@ func (r *Recommender) Close() error { return r.client.Close() }
 
 // Insights implements [Insights]. It is one request: following pages would
 // spend reads that nobody counted.
-func (r *Recommender) Insights(ctx context.Context, project, location string) ([]record.Insight, bool, error) {
+func (r *Recommender) Insights(ctx context.Context, project, location string) ([]record.Insight, bool,
+	error) {
 	var list []*recommenderpb.Insight
 	next := ""
 	err := r.retry.readUnless(ctx, codes.ResourceExhausted, func(ctx context.Context) (err error) {
@@ -107,7 +108,8 @@ func insightError(err error) error {
 	switch said := recommenderAPI.explain(err); {
 	case status.Code(err) == codes.ResourceExhausted:
 		return fmt.Errorf("%w: %w", ErrUsedUp, said)
-	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.DeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
+	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.DeadlineExceeded,
+		errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrNoAnswer, said)
 	default:
 		return said

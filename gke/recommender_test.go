@@ -36,7 +36,8 @@ type advisor struct {
 	hangs chan struct{}
 }
 
-func (a *advisor) ListInsights(ctx context.Context, r *recommenderpb.ListInsightsRequest) (*recommenderpb.ListInsightsResponse, error) {
+func (a *advisor) ListInsights(ctx context.Context,
+	r *recommenderpb.ListInsightsRequest) (*recommenderpb.ListInsightsResponse, error) {
 	if a.hangs != nil {
 		a.hangs <- struct{}{}
 		<-ctx.Done()
@@ -71,8 +72,10 @@ func dialAdvisor(t *testing.T, a *advisor, retry gke.Retry) *gke.Recommender {
 	return r
 }
 
-func insight(subtype string, state recommenderpb.InsightStateInfo_State, targets ...string) *recommenderpb.Insight {
-	return &recommenderpb.Insight{InsightSubtype: subtype, StateInfo: &recommenderpb.InsightStateInfo{State: state}, TargetResources: targets}
+func insight(subtype string, state recommenderpb.InsightStateInfo_State,
+	targets ...string) *recommenderpb.Insight {
+	return &recommenderpb.Insight{InsightSubtype: subtype,
+		StateInfo: &recommenderpb.InsightStateInfo{State: state}, TargetResources: targets}
 }
 
 // TestInsights: one request for one location, and what of its answer is about
@@ -84,8 +87,10 @@ func TestInsights(t *testing.T) {
 		insight(ca, recommenderpb.InsightStateInfo_ACTIVE, base+"shop/locations/us-east1/clusters/web"),
 		insight(ca, recommenderpb.InsightStateInfo_ACCEPTED, base+"1234567/zones/us-east1-b/clusters/old"),
 		insight(ca, recommenderpb.InsightStateInfo_State(77), base+"shop/locations/us-east1/clusters/new"),
-		insight("CLUSTER_IP_UTILIZATION", recommenderpb.InsightStateInfo_ACTIVE, base+"shop/locations/us-east1/clusters/ip"),
-		insight(ca, recommenderpb.InsightStateInfo_ACTIVE, "//compute.googleapis.com/projects/shop/locations/us-east1/clusters/x", base+"shop", ""),
+		insight("CLUSTER_IP_UTILIZATION", recommenderpb.InsightStateInfo_ACTIVE,
+			base+"shop/locations/us-east1/clusters/ip"),
+		insight(ca, recommenderpb.InsightStateInfo_ACTIVE,
+			"//compute.googleapis.com/projects/shop/locations/us-east1/clusters/x", base+"shop", ""),
 		insight(ca, recommenderpb.InsightStateInfo_ACTIVE),
 	}}}
 	got, complete, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "shop", "us-east1")
@@ -106,8 +111,10 @@ func TestInsights(t *testing.T) {
 // TestInsightPages: a second page would be a read that nobody counted.
 func TestInsightPages(t *testing.T) {
 	a := &advisor{answer: &recommenderpb.ListInsightsResponse{NextPageToken: "more"}}
-	if _, complete, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "p", "l"); err != nil || complete || len(a.asked) != 1 {
-		t.Errorf("complete %v, error %v after %d requests; want one, and that it is not all", complete, err, len(a.asked))
+	if _, complete, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "p", "l"); err != nil ||
+		complete || len(a.asked) != 1 {
+		t.Errorf("complete %v, error %v after %d requests; want one, and that it is not all", complete, err,
+			len(a.asked))
 	}
 }
 
@@ -128,7 +135,8 @@ func TestInsightErrors(t *testing.T) {
 	} {
 		a := &advisor{errs: slices.Repeat([]error{status.Error(tt.code, "said so")}, 9)}
 		_, _, err := dialAdvisor(t, a, gke.InsightRetry()).Insights(t.Context(), "p", "l")
-		if err == nil || len(a.asked) != 1 || !strings.Contains(err.Error(), "said so") || !strings.Contains(err.Error(), tt.says) {
+		if err == nil || len(a.asked) != 1 || !strings.Contains(err.Error(), "said so") ||
+			!strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v after %d requests", tt.code, err, len(a.asked))
 		}
 		for _, is := range []error{gke.ErrUsedUp, gke.ErrNoAnswer} {
@@ -137,15 +145,19 @@ func TestInsightErrors(t *testing.T) {
 			}
 		}
 	}
-	off := &advisor{errs: []error{status.Error(codes.PermissionDenied, "Recommender API has not been used in project 88 before or it is disabled.")}}
-	if _, _, err := dialAdvisor(t, off, gke.InsightRetry()).Insights(t.Context(), "p", "l"); err == nil || !strings.Contains(err.Error(), "gcloud services enable recommender.googleapis.com") {
+	off := &advisor{errs: []error{status.Error(codes.PermissionDenied,
+		"Recommender API has not been used in project 88 before or it is disabled.")}}
+	if _, _, err := dialAdvisor(t, off, gke.InsightRetry()).Insights(t.Context(), "p", "l"); err == nil ||
+		!strings.Contains(err.Error(), "gcloud services enable recommender.googleapis.com") {
 		t.Errorf("an API that is off: %v", err)
 	}
 	// With a retry, what may pass is repeated; a used-up quota never is.
-	retry := gke.Retry{Pauses: []time.Duration{0, 0}, Attempt: time.Second, Overall: 10 * time.Second, Sleep: func(context.Context, time.Duration) error { return nil }}
+	retry := gke.Retry{Pauses: []time.Duration{0, 0}, Attempt: time.Second, Overall: 10 * time.Second,
+		Sleep: func(context.Context, time.Duration) error { return nil }}
 	for code, tries := range map[codes.Code]int{codes.Unavailable: 3, codes.ResourceExhausted: 1} {
 		a := &advisor{errs: slices.Repeat([]error{status.Error(code, "no")}, 9)}
-		if _, _, err := dialAdvisor(t, a, retry).Insights(t.Context(), "p", "l"); err == nil || len(a.asked) != tries {
+		if _, _, err := dialAdvisor(t, a, retry).Insights(t.Context(), "p", "l"); err == nil ||
+			len(a.asked) != tries {
 			t.Errorf("%s: %v after %d requests, want %d", code, err, len(a.asked), tries)
 		}
 	}
@@ -154,7 +166,8 @@ func TestInsightErrors(t *testing.T) {
 // TestInsightsEnd: a Recommender that hangs costs one try's time.
 func TestInsightsEnd(t *testing.T) {
 	a := &advisor{hangs: make(chan struct{}, 8)}
-	_, _, err := dialAdvisor(t, a, gke.Retry{Attempt: 300 * time.Millisecond, Overall: time.Minute}).Insights(t.Context(), "p", "l")
+	_, _, err := dialAdvisor(t, a,
+		gke.Retry{Attempt: 300 * time.Millisecond, Overall: time.Minute}).Insights(t.Context(), "p", "l")
 	if !errors.Is(err, gke.ErrNoAnswer) {
 		t.Error(err)
 	}
@@ -189,11 +202,13 @@ func TestSimulatedRecommender(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	got, complete, err := r.Insights(t.Context(), "shop", "us-east1")
-	want := []record.Insight{{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "soon"}, State: record.InsightActive}}
+	want := []record.Insight{{Cluster: fleet.Ref{Project: "shop", Location: "us-east1", Name: "soon"},
+		State: record.InsightActive}}
 	if err != nil || !complete || !slices.Equal(got, want) {
 		t.Errorf("%+v, complete %v, error %v; want %+v", got, complete, err, want)
 	}
-	if got, complete, err = r.Insights(t.Context(), "shop", "elsewhere"); err != nil || !complete || len(got) != 0 {
+	if got, complete, err = r.Insights(t.Context(), "shop", "elsewhere"); err != nil || !complete ||
+		len(got) != 0 {
 		t.Errorf("elsewhere: %+v, complete %v, error %v", got, complete, err)
 	}
 	if _, _, err = r.Insights(t.Context(), "shop", "us-east1"); !errors.Is(err, gke.ErrUsedUp) {

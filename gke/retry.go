@@ -23,14 +23,16 @@ type Retry struct {
 // DefaultRetry is how reads from Google are repeated: a listing of a whole
 // project may take seconds, a quota minute must not end the run.
 func DefaultRetry() Retry {
-	return Retry{Pauses: []time.Duration{time.Second, 5 * time.Second, 25 * time.Second}, Attempt: 20 * time.Second, Overall: 2 * time.Minute}
+	return Retry{Pauses: []time.Duration{time.Second, 5 * time.Second, 25 * time.Second},
+		Attempt: 20 * time.Second, Overall: 2 * time.Minute}
 }
 
 // NoRetry asks once and never waits: for simulated time.
 func NoRetry() Retry { return Retry{Attempt: 20 * time.Second, Overall: 20 * time.Second} }
 
 // passing are the codes after which a read may succeed when it is repeated.
-var passing = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Aborted}
+var passing = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal,
+	codes.Aborted}
 
 // read makes the call until it is answered, refused for good or out of tries.
 func (r Retry) read(ctx context.Context, call func(context.Context) error) error {
@@ -48,7 +50,8 @@ func (r Retry) readUnless(ctx context.Context, final codes.Code, call func(conte
 	for try := 0; ; try++ {
 		err := r.attempt(ctx, call)
 		code := status.Code(err)
-		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || code == final || !slices.Contains(passing, code) {
+		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || code == final ||
+			!slices.Contains(passing, code) {
 			return err
 		}
 		if sleep(ctx, r.Pauses[try]) != nil {

@@ -21,7 +21,8 @@ type crowd struct {
 func (c crowd) policyFor(tb testing.TB) *policy.Policy {
 	tb.Helper()
 	s, problems := readSettings(append([]string{
-		"ROTATOR_ENV=crowd", "ROTATOR_PROJECTS=" + strings.Join(c.Names(), ","), "ROTATOR_FREEZES=2026-11-01/2026-12-31",
+		"ROTATOR_ENV=crowd", "ROTATOR_PROJECTS=" + strings.Join(c.Names(), ","),
+		"ROTATOR_FREEZES=2026-11-01/2026-12-31",
 	}, c.settings...))
 	if len(problems) > 0 {
 		tb.Fatal(problems)
@@ -34,7 +35,8 @@ func (c crowd) policyFor(tb testing.TB) *policy.Policy {
 var crowds = map[string]crowd{
 	"few-due": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 3}, 16, nil},
 	"all-due": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100}, 16, nil},
-	"waves":   {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100}, 16, []string{"ROTATOR_WAVES=env=dev > env=staging"}},
+	"waves": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100}, 16,
+		[]string{"ROTATOR_WAVES=env=dev > env=staging"}},
 }
 
 // BenchmarkPlan measures the decisions alone, over what one look showed.

@@ -19,7 +19,8 @@ var enough = []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod, shop-dev"
 func TestPicturesFitTheEnvironment(t *testing.T) {
 	var out bytes.Buffer
 	o := newApp([]string{"COLUMNS=66", "TZ=Europe/Paris"}, &out, &out).options(config.Act)
-	if o.Width != 66 || o.Zone == nil || o.Zone.String() != "Europe/Paris" || o.Color || o.Live || o.Mode != config.Act {
+	if o.Width != 66 || o.Zone == nil || o.Zone.String() != "Europe/Paris" || o.Color || o.Live ||
+		o.Mode != config.Act {
 		t.Errorf("options %+v", o)
 	}
 	o = newApp([]string{"COLUMNS=wide", "TZ=Nowhere/Land"}, &out, &out).options(config.Observe)
@@ -57,7 +58,8 @@ func TestClock(t *testing.T) {
 		t.Error("another time against Google must be refused")
 	}
 	now, err := clock("2026-11-23T01:00:00+01:00", s, true)
-	if err != nil || !now().Equal(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)) || now().Location() != time.UTC {
+	if err != nil || !now().Equal(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)) ||
+		now().Location() != time.UTC {
 		t.Errorf("clock: %v", err)
 	}
 	local, _ := readSettings(append([]string{"ROTATOR_GKE_ENDPOINT=[::1]:80"}, enough...))
@@ -91,7 +93,8 @@ func TestNewcomer(t *testing.T) {
 		if code := run(t.Context(), nil, []string{environ}, &out, &errs); code != 2 {
 			t.Errorf("%s: exit status %d", environ, code)
 		}
-		if got := bytes.Count(errs.Bytes(), []byte("\n")); got != lines || bytes.Contains(errs.Bytes(), []byte("rotator simulate")) != (lines == 3) {
+		if got := bytes.Count(errs.Bytes(), []byte("\n")); got != lines ||
+			bytes.Contains(errs.Bytes(), []byte("rotator simulate")) != (lines == 3) {
 			t.Errorf("%s: %q", environ, errs.String())
 		}
 	}

@@ -42,11 +42,12 @@ func (d *diary) showTold() {
 
 // afterwards says which kinds of one attempt come only after another.
 var afterwards = map[record.NoticeKind][]record.NoticeKind{
-	record.NoticeStartsSoon:     nil,
-	record.NoticeHandedOver:     {record.NoticeForeign, record.NoticeStartsSoon, record.NoticeApprovalNeeded},
-	record.NoticeNodesDone:      {record.NoticeHandedOver},
-	record.NoticeCompletesSoon:  {record.NoticeNodesDone},
-	record.NoticeCompleted:      {record.NoticeCompletesSoon, record.NoticeCompletedExternally, record.NoticeNodesDone},
+	record.NoticeStartsSoon:    nil,
+	record.NoticeHandedOver:    {record.NoticeForeign, record.NoticeStartsSoon, record.NoticeApprovalNeeded},
+	record.NoticeNodesDone:     {record.NoticeHandedOver},
+	record.NoticeCompletesSoon: {record.NoticeNodesDone},
+	record.NoticeCompleted: {record.NoticeCompletesSoon, record.NoticeCompletedExternally,
+		record.NoticeNodesDone},
 	record.NoticeApprovalNeeded: nil,
 }
 

@@ -135,7 +135,8 @@ func (d *diary) start() *gkesim.World {
 }
 
 func (d *diary) policy() (*policy.Policy, error) {
-	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store.db", "ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
+	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store.db",
+		"ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
 	s, problems := readSettings(environ)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%v", problems)
@@ -167,7 +168,8 @@ func (d *diary) begin() (err error) {
 		return nil
 	}
 	log := slog.New(slog.NewJSONHandler(&d.log, nil))
-	d.game, err = sim.NewGame(d.t.Context(), sim.Setup{World: d.start(), From: d.now, Every: d.every, Seed: 1, Log: log})
+	d.game, err = sim.NewGame(d.t.Context(), sim.Setup{World: d.start(), From: d.now, Every: d.every, Seed: 1,
+		Log: log})
 	if err != nil {
 		return err
 	}
@@ -207,7 +209,8 @@ func (d *diary) tell(res pass.Result) {
 }
 
 // unremarkable events only repeat the lines above.
-var unremarkable = []string{pass.EventRunStarted, pass.EventRunFinished, pass.EventClusterEvaluated, policy.EventPhaseChanged}
+var unremarkable = []string{pass.EventRunStarted, pass.EventRunFinished, pass.EventClusterEvaluated,
+	policy.EventPhaseChanged}
 
 // tellLog writes the events of the log, as an alert would see them; one that
 // every run repeats is written once.
@@ -239,7 +242,8 @@ func (d *diary) tellJournal() {
 			answer = "refused: " + e.Error
 		}
 		parts := strings.Split(e.Cluster, "/")
-		fmt.Fprintf(&d.out, "%s  %-16s  > %s %s\n", stamp(e.At), parts[len(parts)-1], strings.TrimSpace(e.Method+" "+e.NodePool), answer)
+		fmt.Fprintf(&d.out, "%s  %-16s  > %s %s\n", stamp(e.At), parts[len(parts)-1],
+			strings.TrimSpace(e.Method+" "+e.NodePool), answer)
 	}
 	d.journal = len(journal)
 }

@@ -26,7 +26,9 @@ func (d *diary) perform(words []string, rest string) error {
 		return d.setClock(words[1])
 	case "settings": // settings NAME=VALUE ...; a value with spaces goes to the end of the line
 		return d.settings(rest)
-	case "cluster": // cluster P/L/C ca=ISSUED/EXPIRES [autopilot] [labels=k:v] pool=NAME:NODES[:blue-green:SOAK] daily=HH:MM weekly=DAYS:HH:MM:HOURS exclusion=NAME:FROM/TO[:SCOPE]
+	// cluster P/L/C ca=ISSUED/EXPIRES [autopilot] [labels=k:v] pool=NAME:NODES[:blue-green:SOAK] daily=HH:MM
+	// weekly=DAYS:HH:MM:HOURS exclusion=NAME:FROM/TO[:SCOPE]
+	case "cluster":
 		return d.cluster(words[1], words[2:])
 	case "play": // play DURATION [quietly]: runs every hour
 		return d.play(words[1])
@@ -141,7 +143,8 @@ func shape(pb *containerpb.Cluster, word string) error {
 		}
 		maintenanceOf(pb).Policy = &containerpb.MaintenanceWindow_RecurringWindow{RecurringWindow: &containerpb.RecurringTimeWindow{
 			Recurrence: "FREQ=WEEKLY;BYDAY=" + parts[0],
-			Window:     &containerpb.TimeWindow{StartTime: timestamppb.New(at), EndTime: timestamppb.New(at.Add(time.Duration(n) * time.Hour))},
+			Window: &containerpb.TimeWindow{StartTime: timestamppb.New(at),
+				EndTime: timestamppb.New(at.Add(time.Duration(n) * time.Hour))},
 		}}
 	case "pool-exclusion": // POOL:FROM/TO
 		from, to, _ := strings.Cut(parts[1], "/")
@@ -180,7 +183,8 @@ func addPool(pb *containerpb.Cluster, parts []string) error {
 		return err
 	}
 	p := &containerpb.NodePool{
-		Name: parts[0], InitialNodeCount: int32(nodes), Version: pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING, Etag: "etag-" + parts[0],
+		Name: parts[0], InitialNodeCount: int32(nodes), Version: pb.GetCurrentMasterVersion(),
+		Status: containerpb.NodePool_RUNNING, Etag: "etag-" + parts[0],
 		Locations:       pb.GetLocations()[:1],
 		Config:          &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
 		UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
@@ -305,7 +309,8 @@ func (d *diary) label(ref fleet.Ref, words []string) error {
 		return err
 	}
 	short := func(id string) string { return id[:min(len(id), 16)] }
-	told := strings.NewReplacer("ATTEMPT", short(contents.Rotations[ref].AttemptID), "CA", short(string(c.Bundle.Oldest().Fingerprint)))
+	told := strings.NewReplacer("ATTEMPT", short(contents.Rotations[ref].AttemptID), "CA",
+		short(string(c.Bundle.Oldest().Fingerprint)))
 	return d.world.Change(ref.Path(), func(pb *containerpb.Cluster) {
 		if pb.ResourceLabels == nil {
 			pb.ResourceLabels = map[string]string{}

@@ -29,7 +29,8 @@ func keep(t *testing.T, file, mark, want string) {
 		return
 	}
 	if !*update {
-		t.Errorf("%s: the part %q is out of date; go test ./job -update writes it:\n%s", file, mark, firstDifference(got, want))
+		t.Errorf("%s: the part %q is out of date; go test ./job -update writes it:\n%s", file, mark,
+			firstDifference(got, want))
 		return
 	}
 	opening := string(text)[len(before) : len(text)-len(rest)]

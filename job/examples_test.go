@@ -57,7 +57,8 @@ func runExample(ts *testscript.TestScript, cmd *cobra.Command, line, now string)
 	}
 	switch {
 	case cmd.Name() == "simulate":
-		line = regexp.MustCompile(` --days \d+`).ReplaceAllString(line, "") + " --days 2" // long ones teach a test nothing
+		// long ones teach a test nothing
+		line = regexp.MustCompile(` --days \d+`).ReplaceAllString(line, "") + " --days 2"
 	case cmd.Flags().Lookup("at") != nil && !strings.Contains(line, "--at "):
 		line += " --at " + now
 	}
@@ -66,7 +67,8 @@ func runExample(ts *testscript.TestScript, cmd *cobra.Command, line, now string)
 	}
 	if err := ts.Exec("bash", "-o", "pipefail", "-c", "cp saved.db store.db\n"+line); err != nil {
 		said := ts.ReadFile("stderr")
-		if circumstances.MatchString(line) && !strings.Contains(said, "--help") && !strings.Contains(said, " is missing") {
+		if circumstances.MatchString(line) && !strings.Contains(said, "--help") &&
+			!strings.Contains(said, " is missing") {
 			return
 		}
 		ts.Fatalf("the example %q: %v\n%s", line, err, said)

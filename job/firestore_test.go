@@ -19,7 +19,8 @@ import (
 // a command that only reads makes nothing in it.
 func TestFirestoreStore(t *testing.T) {
 	host, database := emulator.Start(t), "t-"+strings.ToLower(rand.Text())
-	environ := []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_STATE=firestore://ops-prod/" + database, emulator.EnvHost + "=" + host, "NO_COLOR=1"}
+	environ := []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_STATE=firestore://ops-prod/" +
+		database, emulator.EnvHost + "=" + host, "NO_COLOR=1"}
 	rotator := func(args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
@@ -36,7 +37,8 @@ func TestFirestoreStore(t *testing.T) {
 	collections := func() []string {
 		t.Helper()
 		ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer owner")
-		got, err := pb.NewFirestoreClient(conn).ListCollectionIds(ctx, &pb.ListCollectionIdsRequest{Parent: "projects/ops-prod/databases/" + database + "/documents"})
+		got, err := pb.NewFirestoreClient(conn).ListCollectionIds(ctx,
+			&pb.ListCollectionIdsRequest{Parent: "projects/ops-prod/databases/" + database + "/documents"})
 		if err != nil {
 			t.Fatal(err)
 		}

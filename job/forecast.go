@@ -63,7 +63,8 @@ shows what changes.`,
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
-	fc.form = formatFlag(cmd, "print a table for people, JSON for programs, or iCalendar to subscribe to", "table", "json", "ics")
+	fc.form = formatFlag(cmd, "print a table for people, JSON for programs, or iCalendar to subscribe to",
+		"table", "json", "ics")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case f.Changed("from") && f.Changed("at"):

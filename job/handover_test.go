@@ -20,7 +20,8 @@ import (
 func TestHandOverKeepsItsDate(t *testing.T) {
 	t.Run("defaults", func(t *testing.T) { keepsItsDate(t, 6) })
 	t.Run("freeze, both windows, night owls", func(t *testing.T) {
-		keepsItsDate(t, 6, "ROTATOR_FREEZES=2026-11-26/2026-11-29", "ROTATOR_ZONAL_COMPLETE=both", "ROTATOR_SOAK=30h", "ROTATOR_NODE_GRACE=0", "ROTATOR_COMPLETE_WINDOW=daily 22:00-05:00 America/New_York")
+		keepsItsDate(t, 6, "ROTATOR_FREEZES=2026-11-26/2026-11-29", "ROTATOR_ZONAL_COMPLETE=both",
+			"ROTATOR_SOAK=30h", "ROTATOR_NODE_GRACE=0", "ROTATOR_COMPLETE_WINDOW=daily 22:00-05:00 America/New_York")
 	})
 }
 
@@ -31,7 +32,8 @@ func keepsItsDate(t *testing.T, least int, environ ...string) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	setup := sim.Setup{Policy: s.Policy(), World: gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart}), From: gkesim.SampleStart, Days: 30, Every: time.Hour, Seed: 1}
+	setup := sim.Setup{Policy: s.Policy(), World: gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart}),
+		From: gkesim.SampleStart, Days: 30, Every: time.Hour, Seed: 1}
 	if err := setup.World.AddSample(); err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,8 @@ func watchGKE(t *testing.T, from time.Time, clusters map[string][]*containerpb.C
 		t.Fatal(err)
 	}
 	g.addr = listener.Addr().String()
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+		handle grpc.UnaryHandler) (any, error) {
 		method := info.FullMethod[strings.LastIndex(info.FullMethod, "/")+1:]
 		g.mu.Lock()
 		g.methods = append(g.methods, method)
@@ -77,7 +78,8 @@ func watchGKE(t *testing.T, from time.Time, clusters map[string][]*containerpb.C
 func (g *watchedGKE) environ(t *testing.T, more ...string) []string {
 	t.Helper()
 	return append([]string{
-		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=" + strings.Join(g.world.Projects(), ","), "ROTATOR_GKE_ENDPOINT=" + g.addr, "ROTATOR_RECOMMENDER_ENDPOINT=" + g.addr,
+		"ROTATOR_ENV=test", "ROTATOR_PROJECTS=" + strings.Join(g.world.Projects(), ","), "ROTATOR_GKE_ENDPOINT=" +
+			g.addr, "ROTATOR_RECOMMENDER_ENDPOINT=" + g.addr,
 		"ROTATOR_STATE=file:" + filepath.Join(t.TempDir(), "store.db"),
 	}, more...)
 }
@@ -122,7 +124,8 @@ const (
 func TestNothingMovesTheTerminal(t *testing.T) {
 	m := fleets.At("shop", "europe-west1", "c"+hidden, func(c *containerpb.Cluster) {
 		c.ResourceLabels = map[string]string{"env" + escape: escape}
-		c.NodePools[0].Name, c.NodePools[0].Version, c.NodePools[0].Config.ImageType = "web"+hidden, "1.33.5-gke.1080000"+escape, escape
+		c.NodePools[0].Name, c.NodePools[0].Version, c.NodePools[0].Config.ImageType = "web"+hidden,
+			"1.33.5-gke.1080000"+escape, escape
 		c.Endpoint, c.Etag, c.Id = "1.2.3.4"+escape, escape+hidden, "id"+escape
 		c.StatusMessage = escape //nolint:staticcheck // what old clusters still say
 		c.MaintenancePolicy = nil
@@ -130,15 +133,19 @@ func TestNothingMovesTheTerminal(t *testing.T) {
 	broken := fleets.At("shop", "europe-west1", "broken", func(c *containerpb.Cluster) {
 		fleets.Recurring4h(2, "FREQ="+escape+hidden)(c)
 	})
-	noCA := fleets.At("shop", "europe-west1", "no-ca", func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = escape + hidden })
-	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, broken, noCA}), "other" + hidden: fleets.Of([]fleets.Member{fleets.At("other", "l", "x", nil)})})
+	noCA := fleets.At("shop", "europe-west1", "no-ca",
+		func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = escape + hidden })
+	g := watchGKE(t, fleets.Monday,
+		map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, broken, noCA}),
+			"other" + hidden: fleets.Of([]fleets.Member{fleets.At("other", "l", "x", nil)})})
 	g.world.Projects()
 	if err := g.world.Spoil(m.Path(), "UPGRADE_NODES", "no stock "+escape+hidden, 9); err != nil {
 		t.Fatal(err)
 	}
 	for _, cloud := range []bool{false, true} {
 		var said told
-		environ := g.environ(t, "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0", "ROTATOR_PROJECTS=shop,gone", "ROTATOR_MAX_FAILED=9")
+		environ := g.environ(t, "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0", "ROTATOR_PROJECTS=shop,gone",
+			"ROTATOR_MAX_FAILED=9")
 		run := said.command
 		if cloud {
 			run = said.cloudCommand
@@ -166,20 +173,29 @@ func TestNothingMovesTheTerminal(t *testing.T) {
 		}
 		now := g.world.Now().Format(time.RFC3339)
 		for _, args := range [][]string{
-			{"hold", m.String(), "--by", "ann" + escape + hidden, "--reason", escape + hidden, "--at", now}, {"hold", "all", "--by", "ann" + hidden, "--at", now}, {"release", "all", "--by", "ann" + hidden, "--reason", escape, "--at", now},
-			{"retry", m.String(), "--by", "ann" + escape, "--reason", "why", "--at", now}, {"approve", m.String(), "--at", now}, {"adopt", m.String(), "--by", "ann", "--reason", hidden, "--at", now},
-			{"rotate", m.String(), "--by", "ann", "--reason", "why", "--at", now}, {"close", m.String(), "--by", "ann" + hidden, "--reason", "why", "--at", now},
-			{"hold", "shop/l/" + escape}, {"status", escape + hidden}, {"plan", "--explain", hidden}, {escape}, {"run", "--" + escape}, {"plan", "--at", escape}, {"simulate", "--fleet", escape + hidden}, {"simulate", "--faults", hidden}, {"hold", "all", "--until", hidden},
+			{"hold", m.String(), "--by", "ann" + escape + hidden, "--reason", escape + hidden, "--at", now},
+			{"hold", "all", "--by", "ann" + hidden, "--at", now},
+			{"release", "all", "--by", "ann" + hidden, "--reason", escape, "--at", now},
+			{"retry", m.String(), "--by", "ann" + escape, "--reason", "why", "--at", now},
+			{"approve", m.String(), "--at", now}, {"adopt", m.String(), "--by", "ann", "--reason", hidden, "--at",
+				now},
+			{"rotate", m.String(), "--by", "ann", "--reason", "why", "--at", now},
+			{"close", m.String(), "--by", "ann" + hidden, "--reason", "why", "--at", now},
+			{"hold", "shop/l/" + escape}, {"status", escape + hidden}, {"plan", "--explain", hidden}, {escape},
+			{"run", "--" + escape}, {"plan", "--at", escape}, {"simulate", "--fleet", escape + hidden},
+			{"simulate", "--faults", hidden}, {"hold", "all", "--until", hidden},
 		} {
 			said.command(t, environ, args...)
 		}
 		for _, args := range everything {
 			said.command(t, environ, args...)
 		}
-		for _, bad := range []string{"ROTATOR_ENV=" + hidden, "ROTATOR_WAVES=" + escape, "ROTATOR_" + hidden + "=1", "ROTATOR_STATE=file:" + hidden + "/" + escape, "ROTATOR_SELECTOR=" + hidden} {
+		for _, bad := range []string{"ROTATOR_ENV=" + hidden, "ROTATOR_WAVES=" + escape, "ROTATOR_" + hidden + "=1",
+			"ROTATOR_STATE=file:" + hidden + "/" + escape, "ROTATOR_SELECTOR=" + hidden} {
 			said.command(t, append(slices.Clone(environ), bad), "validate")
 		}
-		if text := said.String(); movesTerminals(text) || !strings.Contains(text, `\u202e`) || !strings.Contains(text, "start") {
+		if text := said.String(); movesTerminals(text) || !strings.Contains(text, `\u202e`) ||
+			!strings.Contains(text, "start") {
 			t.Errorf("on Cloud Run %t:%s", cloud, firstBad(text))
 		}
 	}
@@ -201,10 +217,13 @@ func firstBad(text string) string {
 func TestNamesThatBreakPaths(t *testing.T) {
 	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(fleets.Twelve[:1])})
 	environ := g.environ(t)
-	for _, name := range []string{"shop/europe-west1/..", "../../etc/passwd", "shop/../catalog", "shop/europe-west1/a\nb", "shop/europe-west1/a\x00b", "shop~x/europe-west1/a", "__shop/europe-west1/a__", "shop/-/catalog", "shop/europe-west1/" + strings.Repeat("a", 500)} {
+	for _, name := range []string{"shop/europe-west1/..", "../../etc/passwd", "shop/../catalog",
+		"shop/europe-west1/a\nb", "shop/europe-west1/a\x00b", "shop~x/europe-west1/a", "__shop/europe-west1/a__",
+		"shop/-/catalog", "shop/europe-west1/" + strings.Repeat("a", 500)} {
 		for _, command := range []string{"hold", "approve", "retry", "adopt", "rotate", "close", "release"} {
 			var said told
-			if code := said.command(t, environ, command, name, "--by", "ann", "--reason", "why"); code != 2 || movesTerminals(said.String()) {
+			if code := said.command(t, environ, command, name, "--by", "ann", "--reason", "why"); code != 2 ||
+				movesTerminals(said.String()) {
 				t.Errorf("%s %.60q: exit %d, %q", command, name, code, said.String())
 			}
 		}

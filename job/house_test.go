@@ -27,39 +27,52 @@ var house = map[string]struct {
 		"judge and judged must not share the lifecycle"},
 	"gke/maintenance": {[]string{"policy/window"}, nil,
 		"the one reading of GKE's calendar, for adapter and simulator"},
-	"job": {[]string{"gke", "gke/gkesim", "job/config", "job/pass", "job/sim", "job/notify", "job/view", "job/view/evidence", "job/view/handover", "job/view/html", "job/view/ics", "job/view/terminal", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
+	"job": {[]string{"gke", "gke/gkesim", "job/config", "job/pass", "job/sim", "job/notify", "job/view",
+		"job/view/evidence", "job/view/handover", "job/view/html", "job/view/ics", "job/view/terminal", "job/words",
+		"policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
 		"parses, wires, exits"},
-	"job/config": {[]string{"job/words", "policy", "policy/fleet", "policy/record", "policy/window"}, []string{"github.com/kelseyhightower/envconfig"},
+	"job/config": {[]string{"job/words", "policy", "policy/fleet", "policy/record", "policy/window"},
+		[]string{"github.com/kelseyhightower/envconfig"},
 		"settings into values: it reads texts, and does nothing"},
 	"job/intercept": {[]string{"gke", "policy/fleet", "policy/record", "state"}, []string{},
 		"stands before the ports of a run and knows nothing else"},
-	"job/pass": {[]string{"gke", "policy", "policy/fleet", "policy/reason", "policy/record", "state"}, []string{"golang.org/x/sync"},
+	"job/pass": {[]string{"gke", "policy", "policy/fleet", "policy/reason", "policy/record", "state"},
+		[]string{"golang.org/x/sync"},
 		"a run knows ports, no cloud"},
-	"job/sim": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, []string{"cloud.google.com/go/container", "google.golang.org/grpc", "google.golang.org/protobuf"},
+	"job/sim": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "policy", "policy/fact",
+		"policy/fleet", "policy/reason", "policy/record", "state"},
+		[]string{"cloud.google.com/go/container", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		"the simulation drives production code"},
 	"job/simtest/corpus": {nil, []string{},
 		"the seeds of fuzz targets, for tests alone"},
 	"job/simtest/fleets": {[]string{"gke", "gke/gkesim"}, nil,
 		"clusters for tests alone"},
-	"job/simtest/trial": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "job/sim", "policy", "policy/fleet", "policy/record", "policy/window/windowtest", "state"}, nil,
+	"job/simtest/trial": {[]string{"gke", "gke/gkesim", "job/intercept", "job/pass", "job/sim", "policy",
+		"policy/fleet", "policy/record", "policy/window/windowtest", "state"}, nil,
 		"plays production code under all troubles; its judge takes policy's types and no rule of it"},
-	"job/notify": {[]string{"job/config", "job/pass", "job/words", "policy/fleet", "policy/reason", "policy/record"}, nil,
+	"job/notify": {[]string{"job/config", "job/pass", "job/words", "policy/fleet", "policy/reason",
+		"policy/record"}, nil,
 		"brings notices to people's systems, decides nothing"},
-	"job/view": {[]string{"job/config", "job/pass", "job/sim", "job/words", "policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
+	"job/view": {[]string{"job/config", "job/pass", "job/sim", "job/words", "policy", "policy/fact",
+		"policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
 		"the one model of what is shown; it settles what renderers must not"},
 	"job/view/evidence": {[]string{"job/words", "policy/fleet", "policy/reason", "policy/record"}, []string{},
 		"records into lines for auditors, nothing added"},
 	"job/view/handover": {[]string{"job/words", "policy/fleet", "policy/record"}, []string{},
 		"facts into words and commands: whoever tells people may use it"},
-	"job/view/html": {[]string{"job/pass", "job/sim", "job/view", "job/words", "policy", "policy/fleet", "policy/reason", "policy/record"}, []string{},
+	"job/view/html": {[]string{"job/pass", "job/sim", "job/view", "job/words", "policy", "policy/fleet",
+		"policy/reason", "policy/record"}, []string{},
 		"a view as a page of HTML, no deciding"},
-	"job/view/ics": {[]string{"job/sim", "job/view", "job/words", "policy/record"}, []string{"github.com/arran4/golang-ical"},
+	"job/view/ics": {[]string{"job/sim", "job/view", "job/words", "policy/record"},
+		[]string{"github.com/arran4/golang-ical"},
 		"the calendar of a forecast"},
-	"job/view/terminal": {[]string{"job/pass", "job/sim", "job/view", "job/view/handover", "job/words", "policy", "policy/fleet", "policy/reason", "policy/record"}, []string{},
+	"job/view/terminal": {[]string{"job/pass", "job/sim", "job/view", "job/view/handover", "job/words", "policy",
+		"policy/fleet", "policy/reason", "policy/record"}, []string{},
 		"a view as text for a terminal, no deciding"},
 	"job/words": {nil, []string{"github.com/mattn/go-runewidth"},
 		"text made harmless and folded, a leaf for all that shows"},
-	"policy": {[]string{"policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"}, []string{},
+	"policy": {[]string{"policy/fact", "policy/fleet", "policy/reason", "policy/record", "policy/window"},
+		[]string{},
 		"the rules are pure: values in, values out"},
 	"policy/fact": {nil, []string{},
 		"sentences with typed facts are a leaf"},
@@ -81,12 +94,14 @@ var house = map[string]struct {
 		"stores know what is stored, neither the rules nor GKE"},
 	"state/emulator": {nil, []string{},
 		"starts a program of Google's for tests, knows nothing of ours"},
-	"state/statetest": {[]string{"policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record", "state"}, nil,
+	"state/statetest": {[]string{"policy", "policy/fact", "policy/fleet", "policy/reason", "policy/record",
+		"state"}, nil,
 		"the suite knows the port"},
 }
 
 // pure packages must not even reach for these of the standard library.
-var impure = []string{"os", "net", "net/http", "log", "log/slog", "context", "math/rand", "math/rand/v2", "io/fs", "os/exec"}
+var impure = []string{"os", "net", "net/http", "log", "log/slog", "context", "math/rand", "math/rand/v2",
+	"io/fs", "os/exec"}
 
 func TestArrows(t *testing.T) {
 	fset := token.NewFileSet()
@@ -119,7 +134,8 @@ func TestArrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pkg := range []string{"policy", "policy/window", "gke", "gke/gkesim", "state", "job", "job/pass", "job/sim"} {
+	for _, pkg := range []string{"policy", "policy/window", "gke", "gke/gkesim", "state", "job", "job/pass",
+		"job/sim"} {
 		if !seen[pkg] {
 			t.Errorf("package %s is in the table and not in the tree", pkg)
 		}
@@ -128,7 +144,8 @@ func TestArrows(t *testing.T) {
 
 // isHarness: the package is there for tests alone.
 func isHarness(pkg string) bool {
-	named := []string{"policy/window/windowtest", "state/statetest", "state/emulator", "scripts/cloudfake", "scripts/fastgcloud"}
+	named := []string{"policy/window/windowtest", "state/statetest", "state/emulator", "scripts/cloudfake",
+		"scripts/fastgcloud"}
 	return strings.HasPrefix(pkg, "job/simtest/") || slices.Contains(named, pkg)
 }
 
@@ -164,7 +181,8 @@ func checkImport(t *testing.T, path, pkg, imp string, ours, others []string, why
 // TestOnlyPolicyMovesPhases: no code outside policy assigns a phase.
 func TestOnlyPolicyMovesPhases(t *testing.T) {
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "../policy/") || strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "../policy/") ||
+			strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)

@@ -18,14 +18,16 @@ func TestCloudLog(t *testing.T) {
 		t.Fatalf("not one object in one line: %v\n%s", err, out.String())
 	}
 	for key, want := range map[string]any{
-		"severity": "WARNING", "message": "CA expires", "event": "ca_expiring", "env": "prod", "mode": "act", "cluster": "p/l/c", "days_to_expiry": 12.0,
+		"severity": "WARNING", "message": "CA expires", "event": "ca_expiring", "env": "prod", "mode": "act",
+		"cluster": "p/l/c", "days_to_expiry": 12.0,
 	} {
 		if line[key] != want {
 			t.Errorf("%s is %v, want %v", key, line[key], want)
 		}
 	}
 	labels, _ := line["logging.googleapis.com/labels"].(map[string]any)
-	if labels["event"] != "ca_expiring" || labels["env"] != "prod" || labels["cluster"] != "p/l/c" || len(labels) != 4 {
+	if labels["event"] != "ca_expiring" || labels["env"] != "prod" || labels["cluster"] != "p/l/c" ||
+		len(labels) != 4 {
 		t.Errorf("labels %v", labels)
 	}
 	operation, _ := line["logging.googleapis.com/operation"].(map[string]any)
@@ -40,7 +42,8 @@ func TestCloudLog(t *testing.T) {
 func TestTextLog(t *testing.T) {
 	var out bytes.Buffer
 	log := newLog(&out, false, "").With("env", "prod", "run", "r-1")
-	log.Error("it\nfailed", "event", "action_failed", "cluster", "p/l/c", "project", "p", "reason", "start-failed", "days_to_expiry", 12, "holder", "a b")
+	log.Error("it\nfailed", "event", "action_failed", "cluster", "p/l/c", "project", "p", "reason",
+		"start-failed", "days_to_expiry", 12, "holder", "a b")
 	log.Info("denied", "event", "project_unreadable", "project", "p", "location", "")
 	_, first, _ := strings.Cut(out.String(), " ")
 	want := "ERROR action_failed      p/l/c: it failed [start-failed] days_to_expiry=12 holder=\"a b\"\n"

@@ -19,7 +19,8 @@ func TestToldToStop(t *testing.T) {
 	if code := run(ctx, nil, environ, &out, &errs); code != 1 {
 		t.Errorf("exit status %d, want 1", code)
 	}
-	if lines := strings.Split(strings.TrimSpace(errs.String()), "\n"); !strings.Contains(lines[len(lines)-1], "context canceled") {
+	if lines := strings.Split(strings.TrimSpace(errs.String()), "\n"); !strings.Contains(lines[len(lines)-1],
+		"context canceled") {
 		t.Errorf("the last line does not say why: %q", errs.String())
 	}
 	errs.Reset()

@@ -71,8 +71,10 @@ func TestReads(t *testing.T) {
 	if served.Lists.Load() != 8 || served.Others.Load() != 0 {
 		t.Errorf("%d listings, %d other calls", served.Lists.Load(), served.Others.Load())
 	}
-	if contents.contents != 1 || contents.fleet != 0 || contents.history != 0 || contents.lease != 2 || contents.writes != 1 {
-		t.Errorf("the store was read %d times, the fleet document %d, histories %d; leases %d, writes %d", contents.contents, contents.fleet, contents.history, contents.lease, contents.writes)
+	if contents.contents != 1 || contents.fleet != 0 || contents.history != 0 || contents.lease != 2 ||
+		contents.writes != 1 {
+		t.Errorf("the store was read %d times, the fleet document %d, histories %d; leases %d, writes %d",
+			contents.contents, contents.fleet, contents.history, contents.lease, contents.writes)
 	}
 }
 
@@ -82,8 +84,10 @@ func TestReadsWithReceivers(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 2, Clusters: 5, Due: 0}, 4, nil}
 	contents := &reads{Store: state.NewMemory(true)}
 	look(t, c, contents, c.Serve(t).Address, listener{&diary{}})
-	if contents.outbox != 1 || contents.contents != 1 || contents.fleet != 0 || contents.writes != 1 || contents.lease != 2 {
-		t.Errorf("the outbox was read %d times, the store %d, the fleet document %d; leases %d, writes %d", contents.outbox, contents.contents, contents.fleet, contents.lease, contents.writes)
+	if contents.outbox != 1 || contents.contents != 1 || contents.fleet != 0 || contents.writes != 1 ||
+		contents.lease != 2 {
+		t.Errorf("the outbox was read %d times, the store %d, the fleet document %d; leases %d, writes %d",
+			contents.outbox, contents.contents, contents.fleet, contents.lease, contents.writes)
 	}
 }
 
@@ -95,7 +99,8 @@ func look(t *testing.T, c crowd, contents state.Store, address string, tell ...p
 		Read: cloud, Move: cloud, Store: contents, NewID: randomID, Notify: tell,
 		Now: func() time.Time { return fleets.Monday }, Mono: func() time.Duration { return 0 },
 	}
-	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: config.Act, Parallel: 4}); err != nil {
+	if _, err := pass.Run(t.Context(), world, pass.Options{Policy: c.policyFor(t), Run: "r", Mode: config.Act,
+		Parallel: 4}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,15 +118,18 @@ func (c *calls) count(method string) {
 }
 
 func (c *calls) options() []option.ClientOption {
-	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		c.count(method)
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+		open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		c.count(method)
 		return open(ctx, desc, cc, method, opts...)
 	}
-	return []option.ClientOption{option.WithGRPCDialOption(grpc.WithUnaryInterceptor(unary)), option.WithGRPCDialOption(grpc.WithStreamInterceptor(stream))}
+	return []option.ClientOption{option.WithGRPCDialOption(grpc.WithUnaryInterceptor(unary)),
+		option.WithGRPCDialOption(grpc.WithStreamInterceptor(stream))}
 }
 
 // TestReadsOfFirestore: the same run over Firestore, counted below all
@@ -130,9 +138,10 @@ func (c *calls) options() []option.ClientOption {
 func TestReadsOfFirestore(t *testing.T) {
 	c := crowd{fleets.Crowd{Projects: 8, Clusters: 5, Due: 20}, 4, nil}
 	counted := &calls{by: map[string]int{}}
-	store, err := state.OpenFirestore(t.Context(), "demo-whole", "reads-"+randomID()[:12], state.FirestoreOptions{
-		Emulator: emulator.Start(t), Client: counted.options(),
-	})
+	store, err := state.OpenFirestore(t.Context(), "demo-whole", "reads-"+randomID()[:12],
+		state.FirestoreOptions{
+			Emulator: emulator.Start(t), Client: counted.options(),
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +154,8 @@ func TestReadsOfFirestore(t *testing.T) {
 	}
 	clear(counted.by)
 	look(t, c, store, c.Serve(t).Address)
-	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 3, "Commit": 3}; !maps.Equal(counted.by, want) {
+	if want := map[string]int{"RunQuery": 1, "BatchGetDocuments": 3, "Commit": 3}; !maps.Equal(counted.by,
+		want) {
 		t.Errorf("for a run: %v", counted.by)
 	}
 }

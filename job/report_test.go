@@ -22,7 +22,9 @@ import (
 )
 
 func smallPage() html.Page {
-	return html.Page{Command: "run", Mode: config.Observe, Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}}, Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
+	return html.Page{Command: "run", Mode: config.Observe,
+		Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}},
+		Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
 }
 
 // TestReportIsReplaced: who reads sees the old page or the new one; nothing is
@@ -45,7 +47,8 @@ func TestReportIsReplaced(t *testing.T) {
 		t.Errorf("who was reading the old page saw %q", text)
 	}
 	text, err := os.ReadFile(path)
-	if err != nil || !strings.HasPrefix(string(text), "<!doctype html>") || !strings.HasSuffix(string(text), "</html>\n") {
+	if err != nil || !strings.HasPrefix(string(text), "<!doctype html>") ||
+		!strings.HasSuffix(string(text), "</html>\n") {
 		t.Errorf("the page is not whole: %v", err)
 	}
 	info, err := os.Stat(path)
@@ -119,7 +122,8 @@ func TestReportWithEvidence(t *testing.T) {
 	a := newApp(nil, io.Discard, &errs)
 	at := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	page := a.pageWithEvidence(t.Context(), "plan", s, pass.World{Store: records{n: 3}}, pass.Result{At: at})
-	if len(page.Finished) != 3 || !page.Finished[0].ClosedAt.Equal(at.AddDate(0, 0, -90)) || !strings.Contains(errs.String(), "the report lacks finished rotations: the store is away") {
+	if len(page.Finished) != 3 || !page.Finished[0].ClosedAt.Equal(at.AddDate(0, 0, -90)) ||
+		!strings.Contains(errs.String(), "the report lacks finished rotations: the store is away") {
 		t.Errorf("%d records, %q", len(page.Finished), errs.String())
 	}
 	page = a.pageWithEvidence(t.Context(), "plan", s, pass.World{Store: records{n: 5000}}, pass.Result{At: at})

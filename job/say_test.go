@@ -49,7 +49,8 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		h := &heard{
 			a: newApp(nil, &out, &out), s: s, said: record.Said{By: "ann", At: time.Unix(1e9, 0)},
 			store: &busyStore{Store: contents, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
-				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
+				d.Requests = append(d.Requests,
+					record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
 				return d
 			}},
 		}
@@ -61,7 +62,8 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 			t.Fatal(readErr)
 		}
 		if c.want != "" {
-			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, state.ErrConflict) || len(doc.Holds) != 0 {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, state.ErrConflict) ||
+				len(doc.Holds) != 0 {
 				t.Errorf("%d conflicts: %v, holds %v", c.times, err, doc.Holds)
 			}
 		} else if err != nil || len(doc.Holds) != 1 || len(doc.Requests) != c.times || doc.Env != "test" {
@@ -71,7 +73,8 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 }
 
 func TestClip(t *testing.T) {
-	if got := clip("a\n\tb\x00\xff" + strings.Repeat("é", 200)); len(got) > 210 || strings.ContainsAny(got, "\n\t\x00") || !strings.HasSuffix(got, "…") {
+	if got := clip("a\n\tb\x00\xff" + strings.Repeat("é", 200)); len(got) > 210 ||
+		strings.ContainsAny(got, "\n\t\x00") || !strings.HasSuffix(got, "…") {
 		t.Errorf("%q", got)
 	}
 }

@@ -65,7 +65,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand, "store": storedCommand, "typed": typedCommand,
+			"gke": gkeCommand, "exits": exitsCommand, "examples": examplesCommand, "lease": leaseCommand,
+			"store": storedCommand, "typed": typedCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["gke"] = &servedGKE{}
@@ -111,7 +112,8 @@ func storedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		for i := range n {
 			ref := fleet.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
-			doc.Holds = append(doc.Holds, record.Hold{Cluster: ref, Said: record.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
+			doc.Holds = append(doc.Holds,
+				record.Hold{Cluster: ref, Said: record.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
 		}
 	} else {
 		doc.Holds = nil
@@ -140,7 +142,8 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if at != args[1] {
 			now = now.Add(-5 * time.Minute)
 		}
-		_, err = contents.Lease(context.Background(), state.Lease{Holder: args[0], Now: now, Until: now.Add(5 * time.Minute)})
+		_, err = contents.Lease(context.Background(),
+			state.Lease{Holder: args[0], Now: now, Until: now.Add(5 * time.Minute)})
 		ts.Check(err)
 	}
 }
@@ -290,7 +293,8 @@ func (g *servedGKE) refuse(d denial) {
 }
 
 // intercept refuses what is denied and leaves out what is hidden.
-func (g *servedGKE) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+func (g *servedGKE) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handle grpc.UnaryHandler) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var asked string

@@ -43,14 +43,16 @@ func checkNoSecret(t *testing.T, where, text string) {
 func withSecrets(c *containerpb.Cluster) {
 	m := c.GetMasterAuth()
 	m.ClientKey = base64.StdEncoding.EncodeToString([]byte(plantedKey))
-	m.ClientCertificate = base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n" + plantedWord + "\n-----END CERTIFICATE-----\n"))
+	m.ClientCertificate = base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n" +
+		plantedWord + "\n-----END CERTIFICATE-----\n"))
 	m.Username, m.Password = plantedWord+"-user", plantedWord+"-password" //nolint:staticcheck // what old clusters still show
 	c.NodePools[0].Config.Metadata = map[string]string{"kubeconfig": plantedWord, "token": plantedKey}
 }
 
 // secretEnviron are secrets as a process's environment holds them.
 var secretEnviron = []string{
-	"GOOGLE_OAUTH_ACCESS_TOKEN=ya29." + plantedWord, "CLOUDSDK_AUTH_ACCESS_TOKEN=ya29." + plantedWord, "GOOGLE_CREDENTIALS=" + plantedKey,
+	"GOOGLE_OAUTH_ACCESS_TOKEN=ya29." + plantedWord, "CLOUDSDK_AUTH_ACCESS_TOKEN=ya29." + plantedWord,
+	"GOOGLE_CREDENTIALS=" + plantedKey,
 	"WEBHOOK_URL=https://hooks.example.com/services/" + plantedWord, "VAULT_TOKEN=" + plantedWord,
 }
 
@@ -66,7 +68,8 @@ func TestNothingSecretIsTold(t *testing.T) {
 		c.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString(append(pem, plantedKey...))
 	})
 	for _, cloud := range []bool{false, true} {
-		g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, late})})
+		g := watchGKE(t, fleets.Monday,
+			map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{m, late})})
 		environ := g.environ(t, append(slices.Clone(secretEnviron), "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0")...)
 		var said told
 		for hour := 0; hour < 24*6; hour += 3 {
@@ -78,7 +81,9 @@ func TestNothingSecretIsTold(t *testing.T) {
 				said.command(t, environ, "run", "--at", now)
 			}
 			if hour%12 == 0 {
-				for _, args := range append(slices.Clone(everything), []string{"plan", "--explain", m.String()}, []string{"plan", "--explain", late.String()}, []string{"status", m.String()}, []string{"status", m.String(), "--format", "json"}) {
+				for _, args := range append(slices.Clone(everything), []string{"plan", "--explain", m.String()},
+					[]string{"plan", "--explain", late.String()}, []string{"status", m.String()},
+					[]string{"status", m.String(), "--format", "json"}) {
 					if args[0] == "plan" || args[0] == "forecast" {
 						args = append(slices.Clone(args), "--at", now)
 					}
@@ -86,11 +91,13 @@ func TestNothingSecretIsTold(t *testing.T) {
 				}
 			}
 		}
-		if !strings.Contains(said.String(), "verif") || !strings.Contains(said.String(), "where a CERTIFICATE should be") {
+		if !strings.Contains(said.String(), "verif") ||
+			!strings.Contains(said.String(), "where a CERTIFICATE should be") {
 			t.Errorf("the rotation did not end, or the mixed bundle was not told:\n%.2000s", said.String())
 		}
 		// The name of what stands in the bundle is no secret.
-		text := strings.NewReplacer(`"RSA PRIVATE KEY\" where`, "", `\"RSA PRIVATE KEY\" where`, "", `"RSA PRIVATE KEY" where`, "", `\"RSA PRIVATE KEY\\\" where`, "").Replace(said.String())
+		text := strings.NewReplacer(`"RSA PRIVATE KEY\" where`, "", `\"RSA PRIVATE KEY\" where`, "",
+			`"RSA PRIVATE KEY" where`, "", `\"RSA PRIVATE KEY\\\" where`, "").Replace(said.String())
 		checkNoSecret(t, fmt.Sprintf("Cloud Run %t: the output", cloud), text)
 		contents, err := os.ReadFile(strings.TrimPrefix(environ[4], "ROTATOR_STATE=file:"))
 		if err != nil || len(contents) == 0 {
@@ -109,14 +116,19 @@ func TestSimulationTellsNoSecret(t *testing.T) {
 	}
 	text := string(whole)
 	for name, fleet := range map[string]string{
-		"whole": text, "cut short": text[:len(text)/2], "cut in the key": text[:strings.Index(text, base64.StdEncoding.EncodeToString([]byte(plantedKey))[:40])+20],
-		"a number":              strings.Replace(text, `"clientKey"`, `"clientKey":1,"clientKey"`, 1),
-		"the wrong type":        `{"name":"a","location":"l","masterAuth":{"clientKey":["` + plantedWord + `"]}}`,
-		"auth is a text":        `{"name":"a","location":"l","masterAuth":"` + plantedWord + `"}`,
-		"a password that is no": `{"name":"a","location":"l","masterAuth":{"password":{"x":"` + plantedWord + `"}}}`,
-		"config is a text":      `{"name":"a","location":"l","masterAuth":{"clientCertificateConfig":"` + plantedWord + `"}}`,
-		"a flag is a key":       `{"name":"a","location":"l","masterAuth":{"clientCertificateConfig":{"issueClientCertificate":"` + plantedWord + `"}}}`,
-		"no JSON":               plantedKey, "in a list": `["` + plantedWord + `"]`, "no CA": `{"name":"a","location":"l","masterAuth":{"clusterCaCertificate":"` + base64.StdEncoding.EncodeToString([]byte(plantedWord)) + `"}}`,
+		"whole": text, "cut short": text[:len(text)/2],
+		"cut in the key": text[:strings.Index(text, base64.StdEncoding.EncodeToString([]byte(plantedKey))[:40])+20],
+		"a number":       strings.Replace(text, `"clientKey"`, `"clientKey":1,"clientKey"`, 1),
+		"the wrong type": `{"name":"a","location":"l","masterAuth":{"clientKey":["` + plantedWord + `"]}}`,
+		"auth is a text": `{"name":"a","location":"l","masterAuth":"` + plantedWord + `"}`,
+		"a password that is no": `{"name":"a","location":"l","masterAuth":{"password":{"x":"` + plantedWord +
+			`"}}}`,
+		"config is a text": `{"name":"a","location":"l","masterAuth":{"clientCertificateConfig":"` +
+			plantedWord + `"}}`,
+		"a flag is a key": `{"name":"a","location":"l","masterAuth":{"clientCertificateConfig":{"issueClientCertificate":"` + plantedWord + `"}}}`,
+		"no JSON":         plantedKey, "in a list": `["` + plantedWord + `"]`,
+		"no CA": `{"name":"a","location":"l","masterAuth":{"clusterCaCertificate":"` +
+			base64.StdEncoding.EncodeToString([]byte(plantedWord)) + `"}}`,
 	} {
 		file := filepath.Join(t.TempDir(), "fleet.json")
 		if err := os.WriteFile(file, []byte(fleet), 0o600); err != nil {
@@ -124,7 +136,8 @@ func TestSimulationTellsNoSecret(t *testing.T) {
 		}
 		for _, form := range []string{"table", "json"} {
 			var said told
-			code := said.command(t, secretEnviron, "simulate", "--fleet", file, "--project", "shop", "--days", "8", "--from", "2026-11-21", "--faults", "flaky,crash,outside", "--format", form)
+			code := said.command(t, secretEnviron, "simulate", "--fleet", file, "--project", "shop", "--days", "8",
+				"--from", "2026-11-21", "--faults", "flaky,crash,outside", "--format", form)
 			if played := name == "whole" || name == "no CA"; played != (code == 0) || (!played && code != 2) {
 				t.Errorf("%s: exit %d: %.300s", name, code, said.String())
 			}
@@ -137,9 +150,12 @@ func TestSimulationTellsNoSecret(t *testing.T) {
 // address is not repeated.
 func TestSettingsTellNoSecret(t *testing.T) {
 	for _, bad := range []string{
-		"ROTATOR_NOTIFY_WEBHOOK=http://hooks.example.com/services/" + plantedWord, "ROTATOR_NOTIFY_TOPIC=https://ann:" + plantedWord + "@pubsub.example.com/t",
-		"ROTATOR_WEBHOOK=https://hooks.example.com/services/" + plantedWord, "ROTATOR_TOKEN=" + plantedWord, "ROTATOR_GKE_ENDPOINT=https://ann:" + plantedWord + "@gke.example.com:443",
-		"ROTATOR_RECOMMENDER_ENDPOINT=http://" + plantedWord + "@localhost:80", "ROTATOR_STATE=firestore://ann:" + plantedWord + "@shop-prod/db",
+		"ROTATOR_NOTIFY_WEBHOOK=http://hooks.example.com/services/" + plantedWord,
+		"ROTATOR_NOTIFY_TOPIC=https://ann:" + plantedWord + "@pubsub.example.com/t",
+		"ROTATOR_WEBHOOK=https://hooks.example.com/services/" + plantedWord, "ROTATOR_TOKEN=" + plantedWord,
+		"ROTATOR_GKE_ENDPOINT=https://ann:" + plantedWord + "@gke.example.com:443",
+		"ROTATOR_RECOMMENDER_ENDPOINT=http://" + plantedWord + "@localhost:80", "ROTATOR_STATE=firestore://ann:" +
+			plantedWord + "@shop-prod/db",
 	} {
 		for _, command := range []string{"validate", "plan", "run", "status"} {
 			var said told
@@ -160,7 +176,8 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 		mode     string
 		lookOnly bool
 		moves    bool
-	}{{config.Observe, false, false}, {config.Observe, true, false}, {config.Act, true, false}, {config.Act, false, true}} {
+	}{{config.Observe, false, false}, {config.Observe, true, false}, {config.Act, true, false},
+		{config.Act, false, true}} {
 		environ := g.environ(t, "ROTATOR_MODE="+tt.mode)
 		a := newApp(environ, &told{}, &told{})
 		s, problems := readSettings(environ)
@@ -203,7 +220,8 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 	if journal := g.world.Journal(); len(journal) != 0 {
 		t.Errorf("%d changes were asked for: %+v", len(journal), journal)
 	}
-	said.command(t, append(slices.Clone(environ), "ROTATOR_MODE=act"), "run", "--at", g.world.Now().Format(time.RFC3339))
+	said.command(t, append(slices.Clone(environ), "ROTATOR_MODE=act"), "run", "--at",
+		g.world.Now().Format(time.RFC3339))
 	if asked := g.asked(); !slices.Contains(asked, "StartIPRotation") {
 		t.Errorf("in act it was asked %v: the clusters were not due, so observe proved nothing", asked)
 	}
@@ -220,7 +238,9 @@ func TestFilesAreTheOwners(t *testing.T) {
 	environ := g.environ(t, "ROTATOR_STATE=file:"+filepath.Join(dir, "store.db"))
 	environ = slices.Concat(environ, []string{"ROTATOR_MODE=act"})
 	var said told
-	for _, args := range [][]string{{"run", "--at", fleets.Monday.Format(time.RFC3339)}, {"hold", "all", "--by", "ann", "--at", fleets.Monday.Format(time.RFC3339)}, {"plan"}, {"status"}, {"simulate", "--days", "2"}} {
+	for _, args := range [][]string{{"run", "--at", fleets.Monday.Format(time.RFC3339)},
+		{"hold", "all", "--by", "ann", "--at", fleets.Monday.Format(time.RFC3339)}, {"plan"}, {"status"},
+		{"simulate", "--days", "2"}} {
 		if code := said.command(t, environ, args...); code != 0 {
 			t.Fatal(said.String())
 		}

@@ -42,7 +42,8 @@ func TestServe(t *testing.T) {
 	}
 	var errs bytes.Buffer
 	for _, speed := range []string{"-1", "NaN", "+Inf", "1e300", "1000001"} {
-		if code := run(t.Context(), []string{"simulate", "--serve", "127.0.0.1:0", "--speed", speed}, nil, io.Discard, &errs); code != 2 {
+		if code := run(t.Context(), []string{"simulate", "--serve", "127.0.0.1:0", "--speed", speed}, nil,
+			io.Discard, &errs); code != 2 {
 			t.Errorf("--speed %s: exit %d", speed, code)
 		}
 	}

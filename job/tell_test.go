@@ -100,7 +100,8 @@ func story(t *testing.T, where string, events []notify.Event, ref fleet.Ref) []r
 }
 
 // oneRotation is what is told of a rotation that goes well and starts at once.
-var oneRotation = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeCompletesSoon, record.NoticeCompleted}
+var oneRotation = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone,
+	record.NoticeCompletesSoon, record.NoticeCompleted}
 
 // TestNotificationStory: two rotations by the job's own commands over a served
 // GKE, told to a webhook, which is down for three runs, and to Pub/Sub's emulator.
@@ -116,8 +117,10 @@ func TestNotificationStory(t *testing.T) {
 	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of(members)})
 	hook := newInbox(t, plantedWord+"-and-24-bytes-at-least")
 	topic := newTopic(t, host)
-	environ := g.environ(t, "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0", "ROTATOR_SOAK=24h", "ROTATOR_COMPLETE_WINDOW=always", "ROTATOR_NOTIFY_AHEAD=12h",
-		"ROTATOR_NOTIFY_WEBHOOK=file:"+writeSecret(t, hook.URL+"/services/"+plantedWord), "ROTATOR_NOTIFY_SECRET_FILE="+writeSecret(t, hook.key),
+	environ := g.environ(t, "ROTATOR_MODE=act", "ROTATOR_NODE_GRACE=0", "ROTATOR_SOAK=24h",
+		"ROTATOR_COMPLETE_WINDOW=always", "ROTATOR_NOTIFY_AHEAD=12h",
+		"ROTATOR_NOTIFY_WEBHOOK=file:"+writeSecret(t, hook.URL+"/services/"+plantedWord),
+		"ROTATOR_NOTIFY_SECRET_FILE="+writeSecret(t, hook.key),
 		"ROTATOR_NOTIFY_TOPIC="+topic.name, "PUBSUB_EMULATOR_HOST="+host)
 	var said told
 	waits := 0
@@ -179,7 +182,8 @@ func tellStory(now time.Time, hook *inbox, had int, log string) string {
 		}
 	}
 	for _, e := range hook.had[had:] {
-		lines = append(lines, fmt.Sprintf("webhook <- %s %s of %s (%s)", e.Data.Cluster.Name, e.Data.Kind, e.Time.Format("Mon 15:04"), e.ID[:8]))
+		lines = append(lines, fmt.Sprintf("webhook <- %s %s of %s (%s)", e.Data.Cluster.Name, e.Data.Kind,
+			e.Time.Format("Mon 15:04"), e.ID[:8]))
 	}
 	if len(lines) == 0 {
 		return ""
@@ -196,7 +200,8 @@ type emulated struct {
 
 func newTopic(t *testing.T, host string) *emulated {
 	t.Helper()
-	opts := []option.ClientOption{option.WithEndpoint(host), option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
+	opts := []option.ClientOption{option.WithEndpoint(host), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
 	project := "projects/t-" + randomID()[:12]
 	e := &emulated{t: t, name: project + "/topics/rotations", subs: project + "/subscriptions/people"}
 	topics, err := pubsub.NewTopicAdminClient(t.Context(), opts...)
@@ -211,7 +216,8 @@ func newTopic(t *testing.T, host string) *emulated {
 	if _, err := topics.CreateTopic(t.Context(), &pb.Topic{Name: e.name}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.client.CreateSubscription(t.Context(), &pb.Subscription{Name: e.subs, Topic: e.name, EnableMessageOrdering: true, AckDeadlineSeconds: 60}); err != nil {
+	if _, err := e.client.CreateSubscription(t.Context(), &pb.Subscription{Name: e.subs, Topic: e.name,
+		EnableMessageOrdering: true, AckDeadlineSeconds: 60}); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -232,7 +238,8 @@ func (e *emulated) pull(n int) []notify.Event {
 				e.t.Fatal(err)
 			}
 			out = append(out, event)
-			if err := e.client.Acknowledge(e.t.Context(), &pb.AcknowledgeRequest{Subscription: e.subs, AckIds: []string{m.GetAckId()}}); err != nil {
+			if err := e.client.Acknowledge(e.t.Context(), &pb.AcknowledgeRequest{Subscription: e.subs,
+				AckIds: []string{m.GetAckId()}}); err != nil {
 				e.t.Fatal(err)
 			}
 		}
@@ -243,7 +250,9 @@ func (e *emulated) pull(n int) []notify.Event {
 // TestReceiversThatCannotBeMade: a secret that is not there, or is none, fails no
 // run; it is said without the secret, and all that waits is told once it is there.
 func TestReceiversThatCannotBeMade(t *testing.T) {
-	g := watchGKE(t, fleets.Monday, map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{fleets.At("shop", "europe-west1", "catalog", nil)})})
+	g := watchGKE(t, fleets.Monday,
+		map[string][]*containerpb.Cluster{"shop": fleets.Of([]fleets.Member{fleets.At("shop", "europe-west1",
+			"catalog", nil)})})
 	hook := newInbox(t, plantedWord+"-and-24-bytes-at-least")
 	environ := g.environ(t, "ROTATOR_MODE=act")
 	hour := 0
@@ -253,7 +262,8 @@ func TestReceiversThatCannotBeMade(t *testing.T) {
 		hour++
 		g.world.Advance(now)
 		var said told
-		if code := said.command(t, append(slices.Clone(environ), settings...), "run", "--at", now.Format(time.RFC3339)); code != 0 {
+		if code := said.command(t, append(slices.Clone(environ), settings...), "run", "--at",
+			now.Format(time.RFC3339)); code != 0 {
 			t.Fatalf("%v: exit %d: %s", settings, code, said.String())
 		}
 		checkNoSecret(t, "the output", said.String())
@@ -261,13 +271,19 @@ func TestReceiversThatCannotBeMade(t *testing.T) {
 	}
 	runWith("ROTATOR_NOTIFY_WEBHOOK=" + hook.URL)
 	for says, settings := range map[string][]string{
-		"the file of ROTATOR_NOTIFY_WEBHOOK cannot be opened": {"ROTATOR_NOTIFY_WEBHOOK=file:" + filepath.Join(t.TempDir(), "none")},
-		"the file of ROTATOR_NOTIFY_SECRET_FILE is empty":     {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL, "ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, " ")},
-		"its URL: it is no URL":                               {"ROTATOR_NOTIFY_WEBHOOK=file:" + writeSecret(t, "file:///"+plantedWord)},
-		"has 14 bytes, at least 24":                           {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL, "ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, plantedWord)},
-		"HTTP 401":                                            {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL, "ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, plantedWord+"-of-somebody-else-entirely")},
+		"the file of ROTATOR_NOTIFY_WEBHOOK cannot be opened": {"ROTATOR_NOTIFY_WEBHOOK=file:" +
+			filepath.Join(t.TempDir(), "none")},
+		"the file of ROTATOR_NOTIFY_SECRET_FILE is empty": {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL,
+			"ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, " ")},
+		"its URL: it is no URL": {"ROTATOR_NOTIFY_WEBHOOK=file:" +
+			writeSecret(t, "file:///"+plantedWord)},
+		"has 14 bytes, at least 24": {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL,
+			"ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, plantedWord)},
+		"HTTP 401": {"ROTATOR_NOTIFY_WEBHOOK=" + hook.URL,
+			"ROTATOR_NOTIFY_SECRET_FILE=" + writeSecret(t, plantedWord+"-of-somebody-else-entirely")},
 	} {
-		if said := runWith(settings...); !strings.Contains(said, says) || !strings.Contains(said, "notifications wait") {
+		if said := runWith(settings...); !strings.Contains(said, says) ||
+			!strings.Contains(said, "notifications wait") {
 			t.Errorf("%v: want %q in\n%s", settings, says, said)
 		}
 	}
@@ -290,7 +306,8 @@ func TestSettingsHideTheWebhook(t *testing.T) {
 		"https://ann:" + plantedWord + "@hooks.example.com/x": 0, "https://hooks.example.com/%zz" + plantedWord: 2,
 	} {
 		var said told
-		if got := said.command(t, g.environ(t, "ROTATOR_PROJECTS=shop", "ROTATOR_NOTIFY_WEBHOOK="+value), "validate"); got != code {
+		if got := said.command(t, g.environ(t, "ROTATOR_PROJECTS=shop", "ROTATOR_NOTIFY_WEBHOOK="+value),
+			"validate"); got != code {
 			t.Errorf("%.30s: exit %d, want %d: %s", value, got, code, said.String())
 		}
 		checkNoSecret(t, "validate with "+value[:12], said.String())

@@ -113,7 +113,8 @@ func typedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if first {
 		g.typed = map[string]bool{}
 	}
-	maps.DeleteFunc(g.typed, func(command string, _ bool) bool { return strings.Contains(command, "/") }) // of clusters, that went on
+	// of clusters, that went on
+	maps.DeleteFunc(g.typed, func(command string, _ bool) bool { return strings.Contains(command, "/") })
 	before := len(g.typed)
 	y := &typist{ts: ts, now: args[0], cluster: args[1], typed: g.typed}
 	page := ts.MkAbs("page.html")
@@ -163,7 +164,8 @@ func (y *typist) run(line string) (int, string) {
 	contents := y.ts.MkAbs("typed.db")
 	y.ts.Check(os.WriteFile(contents, text, 0o600))
 	environ := []string{"COLUMNS=160", "NO_COLOR=1", "ROTATOR_STATE=file:" + contents}
-	for _, name := range []string{"ENV", "PROJECTS", "MODE", "GKE_ENDPOINT", "APPROVAL", "OWNER_LABELS", "SOAK", "MAX_FAILED"} {
+	for _, name := range []string{"ENV", "PROJECTS", "MODE", "GKE_ENDPOINT", "APPROVAL", "OWNER_LABELS", "SOAK",
+		"MAX_FAILED"} {
 		if v := y.ts.Getenv("ROTATOR_" + name); v != "" {
 			environ = append(environ, "ROTATOR_"+name+"="+v)
 		}
@@ -236,7 +238,8 @@ func (y *typist) try(screen, command string) {
 	line := regexp.MustCompile(`\b(?:NAME|YOU)\b`).ReplaceAllString(command, "ann")
 	line = regexp.MustCompile(`\bWHY\b`).ReplaceAllString(line, "why")
 	line = regexp.MustCompile(`\bCLUSTER\b`).ReplaceAllString(line, y.cluster)
-	line = strings.NewReplacer("YOUR.json", y.ts.MkAbs("fleet.json"), "NEW.env", y.ts.MkAbs("new.env")).Replace(line)
+	line = strings.NewReplacer("YOUR.json", y.ts.MkAbs("fleet.json"), "NEW.env",
+		y.ts.MkAbs("new.env")).Replace(line)
 	if script, args, ok := strings.Cut(line, " "); ok && strings.HasPrefix(script, "scripts/") {
 		if _, err := os.Stat(filepath.Join(repository, script)); err != nil || args != y.ts.Getenv("ROTATOR_ENV") {
 			y.ts.Fatalf("%s prints %q: %v", screen, command, err)
@@ -245,7 +248,8 @@ func (y *typist) try(screen, command string) {
 	}
 	rest := strings.TrimPrefix(line, "rotator ")
 	if err := accepted(shellWords(y.ts, rest)); err != nil {
-		if _, _, found := newApp(nil, io.Discard, io.Discard).command(nil).Find(strings.Fields(rest)); found == nil && mentioned.MatchString(command) {
+		if _, _, found := newApp(nil, io.Discard,
+			io.Discard).command(nil).Find(strings.Fields(rest)); found == nil && mentioned.MatchString(command) {
 			return
 		}
 		y.ts.Fatalf("%s prints %q, which is not accepted: %v", screen, command, err)
@@ -254,7 +258,8 @@ func (y *typist) try(screen, command string) {
 	if strings.Contains(said, "PermissionDenied") {
 		return
 	}
-	if code != 0 && (!circumstances.MatchString(line) || strings.Contains(said, "--help") || strings.Contains(said, " is missing")) && !mentioned.MatchString(command) {
+	if code != 0 && (!circumstances.MatchString(line) || strings.Contains(said, "--help") ||
+		strings.Contains(said, " is missing")) && !mentioned.MatchString(command) {
 		y.ts.Fatalf("%s prints %q: exit status %d\n%s", screen, command, code, said)
 	}
 	if code != 0 { // that, too, may say what to type

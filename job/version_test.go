@@ -15,7 +15,8 @@ func TestVersion(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			binary := filepath.Join(t.TempDir(), "rotator")
-			if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", tt.ldflags, "-o", binary, ".").CombinedOutput(); err != nil {
+			if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", tt.ldflags, "-o", binary,
+				".").CombinedOutput(); err != nil {
 				t.Fatalf("go build: %v\n%s", err, out)
 			}
 			out, err := exec.Command(binary, "--version").CombinedOutput()

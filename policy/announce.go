@@ -55,7 +55,8 @@ type noticeMaker struct {
 	out    []record.Notice
 }
 
-func (s *noticeMaker) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text) record.Notice {
+func (s *noticeMaker) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code,
+	message fact.Text) record.Notice {
 	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Contents.Fleet.Version)
 	n.Seq = int64(len(s.out))
 	return n
@@ -68,13 +69,15 @@ func (s *noticeMaker) wasSent(name string, kind record.NoticeKind, occasion stri
 
 // stands notes that something stands, and announces it if it is new and there
 // is room to remember it.
-func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion string, make func() record.Notice) {
+func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion string,
+	make func() record.Notice) {
 	if kind.About().Acting && !s.Acts {
 		return
 	}
 	if !s.wasSent(name, kind, occasion) {
 		_, known := s.before.Sent[name]
-		if _, now := s.told[name]; len(s.out) >= record.MaxStandingARun || (!known && !now && max(len(s.told), len(s.before.Sent)) >= record.MaxStanding) {
+		if _, now := s.told[name]; len(s.out) >= record.MaxStandingARun ||
+			(!known && !now && max(len(s.told), len(s.before.Sent)) >= record.MaxStanding) {
 			return
 		}
 		s.out = append(s.out, make())
@@ -84,7 +87,10 @@ func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion strin
 
 // queue finds those that wait for nothing but a slot and get the next ones.
 func (s *noticeMaker) queue() {
-	waiting := ActingOrder(s.Decisions, func(d *Decision) bool { return d.Phase == "" && d.Action == Wait && d.Reason.Info().Queued })
+	waiting := ActingOrder(s.Decisions, func(d *Decision) bool {
+		return d.Phase == "" && d.Action == Wait &&
+			d.Reason.Info().Queued
+	})
 	s.next = map[fleet.Ref]bool{}
 	for i, d := range waiting {
 		if i < s.Policy.MaxActive {
@@ -122,9 +128,11 @@ func (s *noticeMaker) idle(name string, d Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
 	case d.Action == NeedsAction && d.Reason == reason.ApprovalNeeded:
-		s.stands(name, record.NoticeApprovalNeeded, ca, func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, record.NoticeApprovalNeeded, ca,
+			func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
 	case d.Action == NeedsAction && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
-		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, record.NoticeBlocked, string(d.Reason),
+			func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
 	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Compromised {
 		return
@@ -149,7 +157,8 @@ func (s *noticeMaker) startsAt(d Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == Wait && d.Due.Is:
-	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) && !d.Due.At.After(s.Now.Add(s.Ahead)):
+	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) &&
+		!d.Due.At.After(s.Now.Add(s.Ahead)):
 		at = d.Due.At
 	default:
 		return time.Time{}, nil
@@ -182,7 +191,10 @@ func (s *noticeMaker) startsAt(d Decision) (at time.Time, why fact.Text) {
 func (s *noticeMaker) flight(name string, d Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
-	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Reason == reason.ApprovalNeeded && !v.Open && !v.Lifted })
+	i := slices.IndexFunc(d.Gates, func(v Verdict) bool {
+		return v.Reason == reason.ApprovalNeeded && !v.Open &&
+			!v.Lifted
+	})
 	asked := i >= 0
 	switch {
 	case asked && r.Managed:

@@ -26,12 +26,14 @@ func crowd(n int, shape func(i int, c *fleet.Cluster)) Fleet {
 }
 
 func expired(_ int, c *fleet.Cluster) {
-	c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.AddDate(0, 0, -1)}}
+	c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0),
+		Expires: monday.AddDate(0, 0, -1)}}
 }
 
 // announcing is one run's question at now, two days ahead.
 func noticeInput(p *Policy, f Fleet, now time.Time) NoticeInput {
-	return NoticeInput{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true, Run: "run", Now: now}
+	return NoticeInput{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true,
+		Run: "run", Now: now}
 }
 
 func kindsOf(ns []record.Notice) (kinds []record.NoticeKind) {
@@ -64,7 +66,8 @@ func TestAnnouncedWhileItStands(t *testing.T) {
 	unread.Clusters[0].Alpha = false // its place was listed only partly: no more is known
 	m = heard(t, m, noticeInput(p, unread, monday.Add(hours(3))))
 	m = heard(t, m, noticeInput(p, other, monday.Add(hours(4))))
-	away := Fleet{Contents: record.Contents{Known: true}, Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
+	away := Fleet{Contents: record.Contents{Known: true},
+		Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
 	m = heard(t, m, noticeInput(p, away, monday.Add(hours(5))))
 	m = heard(t, m, noticeInput(p, other, monday.Add(hours(6))))
 
@@ -103,7 +106,8 @@ func TestStartsSoon(t *testing.T) {
 	closed.MaxActive = 1
 	dueIn := func(d time.Duration) func(int, *fleet.Cluster) {
 		return func(_ int, c *fleet.Cluster) {
-			c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.Add(hours(24*180) + d)}}
+			c.Bundle.CAs = []fleet.CA{{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0),
+				Expires: monday.Add(hours(24*180) + d)}}
 		}
 	}
 	for what, tt := range map[string]struct {
@@ -111,10 +115,12 @@ func TestStartsSoon(t *testing.T) {
 		want  []record.NoticeKind
 		at    time.Duration
 	}{
-		"it starts now":             {crowd(1, nil), nil, 0},
-		"due tomorrow":              {crowd(1, dueIn(hours(24))), []record.NoticeKind{record.NoticeStartsSoon}, hours(24)},
-		"due in three days":         {crowd(1, dueIn(hours(72))), nil, 0},
-		"due tomorrow, but alpha":   {crowd(1, func(i int, c *fleet.Cluster) { dueIn(hours(24))(i, c); c.Alpha = true }), nil, 0},
+		"it starts now": {crowd(1, nil), nil, 0},
+		"due tomorrow": {crowd(1, dueIn(hours(24))), []record.NoticeKind{record.NoticeStartsSoon},
+			hours(24)},
+		"due in three days": {crowd(1, dueIn(hours(72))), nil, 0},
+		"due tomorrow, but alpha": {crowd(1,
+			func(i int, c *fleet.Cluster) { dueIn(hours(24))(i, c); c.Alpha = true }), nil, 0},
 		"the next one in the queue": {crowd(4, nil), []record.NoticeKind{record.NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -139,7 +145,8 @@ func TestStartsSoon(t *testing.T) {
 // TestBreakerIsTold: once for each opening.
 func TestBreakerIsTold(t *testing.T) {
 	p, f := plain(), crowd(3, nil)
-	f.Contents.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed, At: monday}}
+	f.Contents.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a", What: reason.PoolFailed,
+		At: monday}}
 	m := heard(t, record.Standing{}, noticeInput(p, f, monday), record.NoticeBreakerOpen)
 	m = heard(t, m, noticeInput(p, f, monday.Add(hours(1))))
 	acknowledged := crowd(0, nil)
@@ -155,7 +162,8 @@ func TestDrop(t *testing.T) {
 		if i%100 < 2 {
 			kind = record.NoticeNodesDone
 		}
-		box.Notices = append(box.Notices, record.Notice{ID: fmt.Sprint(i), Kind: kind, At: monday.Add(time.Duration(i) * time.Minute)})
+		box.Notices = append(box.Notices, record.Notice{ID: fmt.Sprint(i), Kind: kind,
+			At: monday.Add(time.Duration(i) * time.Minute)})
 	}
 	keep, old, many := box.Drop(monday.Add(hours(24)))
 	if len(keep) != record.MaxNotices || len(old) != 0 || len(many) != 20 {
@@ -194,9 +202,12 @@ func TestNoticeKinds(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	before := r.Clone()
 	r.Failed = string(reason.PoolFailed)
-	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r, Events: []Event{{EventActionFailed, reason.PoolFailed, fact.Say("recreating pool \"web\" failed: quota")}, {EventActionFailed, reason.PoolFailed, fact.Say("again")}}}
+	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r,
+		Events: []Event{{EventActionFailed, reason.PoolFailed, fact.Say("recreating pool \"web\" failed: quota")},
+			{EventActionFailed, reason.PoolFailed, fact.Say("again")}}}
 	ns := Notices(plain(), &before, d, "run", monday)
-	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck || ns[0].Message.String() != "recreating pool \"web\" failed: quota" {
+	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck ||
+		ns[0].Message.String() != "recreating pool \"web\" failed: quota" {
 		t.Errorf("%+v", ns)
 	}
 	if again := Notices(plain(), &r, d, "run", monday); len(again) != 0 {

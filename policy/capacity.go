@@ -33,7 +33,8 @@ const capacitySample = 200
 func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
 	waves := map[int][]*Case{}
 	for _, d := range ds {
-		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || (d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == record.Verifying {
+		if !d.Due.Is || d.Cluster.Bundle.Problem != "" ||
+			(d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == record.Verifying {
 			continue
 		}
 		k := newCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)
@@ -63,7 +64,8 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		return urgency(&x, &y)
 	})
 	w := WaveCapacity{Wave: name, Due: len(cases)}
-	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{}, locations: map[string][]time.Time{}}
+	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{},
+		locations: map[string][]time.Time{}}
 	var mean, sum time.Duration
 	var first, last time.Time
 	starts := 0

@@ -17,16 +17,20 @@ type Edge struct {
 var Edges = []Edge{
 	{"", record.Starting, "due, and every gate of a start is open: the intent is stored, then sent"},
 	{"", record.RecreatingNodes, "two CAs without a record of ours: foreign, or our own start accepted late"},
-	{record.Starting, record.RecreatingNodes, "old and new CA are in place and the start operation is done: hand-over"},
+	{record.Starting, record.RecreatingNodes,
+		"old and new CA are in place and the start operation is done: hand-over"},
 	{record.Starting, record.Verifying, "one new CA: completed elsewhere"},
 	{record.Starting, "", "the start provably left nothing: not-started"},
 	{record.RecreatingNodes, record.UpdatingClients, "every pool is recreated or gone: hand-over again"},
 	{record.RecreatingNodes, record.Verifying, "one new CA: completed elsewhere"},
 	{record.UpdatingClients, record.RecreatingNodes, "back: an unrecreated pool appears; the approval is void"},
-	{record.UpdatingClients, record.Completing, "soak over, approved if asked, completion window open with room: the intent is stored, then sent"},
+	{record.UpdatingClients, record.Completing,
+		"soak over, approved if asked, completion window open with room: the intent is stored, then sent"},
 	{record.UpdatingClients, record.Verifying, "one new CA: completed elsewhere"},
-	{record.Completing, record.RecreatingNodes, "back: GKE says that a pool requires recreation; its older evidence is void"},
-	{record.Completing, record.UpdatingClients, "back: our completion left nothing, was withdrawn, or its operation failed"},
+	{record.Completing, record.RecreatingNodes,
+		"back: GKE says that a pool requires recreation; its older evidence is void"},
+	{record.Completing, record.UpdatingClients,
+		"back: our completion left nothing, was withdrawn, or its operation failed"},
 	{record.Completing, record.Verifying, "the operation is done and one new CA is left"},
 	{record.Verifying, "", "no worse than the baseline: completed; else after STUCK_AFTER completed-with-findings"},
 }
@@ -67,7 +71,8 @@ func onIllegalMove(refuse func(illegalMove)) {
 
 // refused is the decision in place of one with an illegal move.
 func (k *Case) refused(m illegalMove) Decision {
-	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.text(), Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
+	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.text(),
+		Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
 	if k.Rotation != nil {
 		r := k.Rotation.Clone()
 		d.Rotation, d.Phase = &r, r.Phase

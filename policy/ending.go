@@ -20,7 +20,8 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 	case call.State == record.Accepted && k.running(call.Operation):
 		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v", call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
+		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v",
+			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
 		d.NextChange = call.IntentAt.Add(record.SettleAfter)
 	case k.busySince(*call) != "":
 		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
@@ -162,7 +163,8 @@ func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 	}
 	retry := k.Doc.AskedOf(record.RequestRetry, *r)
 	if retry != nil {
-		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0, time.Time{}, 0
+		r.Failed, r.Stuck, r.Refusals, r.CompleteFailures, r.NotBefore, r.Unexplained = "", false, 0, 0,
+			time.Time{}, 0
 		for name, w := range r.Pools {
 			w.Failures, w.NotBefore, w.LeftToGKE = 0, time.Time{}, ""
 			r.Pools[name] = w

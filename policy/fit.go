@@ -225,7 +225,8 @@ func (k *Case) completionAt(start, t time.Time) time.Time {
 
 // nodesDone is when the pools would be recreated, at most n at once, and which
 // pool or calendar takes longest. Zero: not before limit.
-func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, pools []fleet.Pool) (time.Time, fact.Text) {
+func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time,
+	pools []fleet.Pool) (time.Time, fact.Text) {
 	if len(pools) == 0 {
 		return handedOver, nil
 	}
@@ -252,7 +253,8 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time, 
 		if begin.IsZero() {
 			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v",
 				pool.Name, fleet.Days(k.poolTime(pool)),
-				k.windowText(), k.freezeNote(started, limit), k.exclusionNote(pool, window.Span{Start: started, End: limit}))
+				k.windowText(), k.freezeNote(started, limit),
+				k.exclusionNote(pool, window.Span{Start: started, End: limit}))
 		}
 		end := begin.Add(k.poolTime(pool))
 		lanes[lane] = k.runAt(started, end)
@@ -276,7 +278,8 @@ func (k *Case) windowText() string {
 }
 
 func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
-	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) && pool.Exclusion.Stretch().End.After(in.Start) {
+	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) &&
+		pool.Exclusion.Stretch().End.After(in.Start) {
 		return fact.Sayf(", with an exclusion of its own until %v", pool.Exclusion.Stretch().End)
 	}
 	for _, e := range k.Cluster.Maintenance.Exclusions {

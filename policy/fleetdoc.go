@@ -34,7 +34,8 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 	case d.Slot == SlotTake && !held && len(f.Slots) >= record.MaxSlots:
 		// An adopted one: starts are dealt no slot that is not there.
 	case d.Slot == SlotTake:
-		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency, Compromised: d.Compromised}, true
+		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency,
+			Compromised: d.Compromised}, true
 	case d.Slot == SlotRelease && held:
 		delete(f.Slots, name)
 		changed = true
@@ -56,14 +57,18 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
 		return q.Cluster == r.Cluster && (q.Kind != record.RequestRotate || d.Close != record.NotStarted)
 	})
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Attempt != "" && a.Attempt == r.AttemptID })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
+		return a.Attempt != "" &&
+			a.Attempt == r.AttemptID
+	})
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
 // takenUp drops the requests that this write carries out.
 func dropTaken(f *record.FleetDoc, d Decision) bool {
 	n := len(f.Requests)
-	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool { return slices.Contains(d.Taken, q) })
+	f.Requests = slices.DeleteFunc(f.Requests,
+		func(q record.Request) bool { return slices.Contains(d.Taken, q) })
 	return len(f.Requests) != n
 }
 
@@ -120,7 +125,8 @@ func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
 	if what == "" && r.Stuck {
 		what = reason.IsStuck
 	}
-	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == record.NotStarted && t.Count >= record.FailuresBeforePeople {
+	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == record.NotStarted &&
+		t.Count >= record.FailuresBeforePeople {
 		what = reason.TriesExhausted
 	}
 	at := slices.IndexFunc(f.Failures, func(x record.Failure) bool { return x.Attempt == r.AttemptID })
@@ -128,8 +134,10 @@ func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
 		what = "" // closing it acknowledged it
 	}
 	switch {
-	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures: // more open no breaker wider
-		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what, At: now})
+	// more open no breaker wider
+	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures:
+		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what,
+			At: now})
 		return true
 	case what == "" && at >= 0 && (d.Close == "" || d.Close == record.ClosedByPeople):
 		f.Failures = slices.Delete(f.Failures, at, at+1)
@@ -142,12 +150,19 @@ func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
 func Tidy(f record.FleetDoc, ds []Decision, note record.RunNote) record.FleetDoc {
 	f = f.Clone()
 	now := note.At
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return !h.Until.IsZero() && !now.Before(h.Until) })
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return !a.Until.IsZero() && !now.Before(a.Until) })
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool {
+		return !h.Until.IsZero() &&
+			!now.Before(h.Until)
+	})
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
+		return !a.Until.IsZero() &&
+			!now.Before(a.Until)
+	})
 	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if (d.Action == NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" && len(f.Blocked) < record.MaxBlocked {
+		if (d.Action == NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
+			len(f.Blocked) < record.MaxBlocked {
 			if f.Blocked == nil {
 				f.Blocked = map[string]reason.Code{}
 			}
@@ -175,10 +190,12 @@ func dropMoot(f *record.FleetDoc, ds []Decision) {
 		case q.Attempt != "":
 			return d.Rotation == nil || d.Rotation.AttemptID != q.Attempt
 		}
-		return q.ClusterID != "" && q.ClusterID != d.Cluster.ID || q.CA != "" && q.CA != d.Cluster.Bundle.Oldest().Fingerprint
+		return q.ClusterID != "" && q.ClusterID != d.Cluster.ID || q.CA != "" &&
+			q.CA != d.Cluster.Bundle.Oldest().Fingerprint
 	})
 	for name, t := range f.Tries {
-		if d, ok := seen[name]; ok && (t.ClusterID != d.Cluster.ID || t.CA != d.Cluster.Bundle.Oldest().Fingerprint) {
+		if d, ok := seen[name]; ok &&
+			(t.ClusterID != d.Cluster.ID || t.CA != d.Cluster.Bundle.Oldest().Fingerprint) {
 			delete(f.Tries, name)
 		}
 	}

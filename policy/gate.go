@@ -77,7 +77,8 @@ type Case struct {
 	Fresh bool
 }
 
-func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time) *Case {
+func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string,
+	now time.Time) *Case {
 	k := caseOf(p, c, r, doc, run, now)
 	return &k
 }
@@ -91,7 +92,8 @@ func caseOf(
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
-		k.Compromised = p.Compromised != nil && ca.Issued.Before(p.RotateIssuedBefore) && p.Compromised.Matches(c.Labels)
+		k.Compromised = p.Compromised != nil && ca.Issued.Before(p.RotateIssuedBefore) &&
+			p.Compromised.Matches(c.Labels)
 	}
 	return k
 }

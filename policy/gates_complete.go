@@ -32,7 +32,9 @@ func askManaged(k *Case) Verdict {
 	if k.Rotation.Managed {
 		return isOpen(nil, time.Time{})
 	}
-	return closedBy(reason.AdoptedWatching, fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.autoComplete()), time.Time{})
+	return closedBy(reason.AdoptedWatching,
+		fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.autoComplete()),
+		time.Time{})
 }
 
 // autoComplete is when GKE may complete the rotation by itself.
@@ -239,13 +241,15 @@ func (k *Case) fullWindowAfter(t time.Time) time.Time {
 // approved gives the approval that covers that call of the case.
 func approved(f record.FleetDoc, kind record.CallKind, k *Case) (record.Approval, bool) {
 	for _, a := range slices.Backward(f.Approvals) {
-		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || (!a.Until.IsZero() && !k.Now.Before(a.Until)) {
+		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID ||
+			(!a.Until.IsZero() && !k.Now.Before(a.Until)) {
 			continue
 		}
 		if kind == record.CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
 			return a, true
 		}
-		if kind == record.CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID && a.Entry == k.Rotation.Entries {
+		if kind == record.CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID &&
+			a.Entry == k.Rotation.Entries {
 			return a, true
 		}
 	}

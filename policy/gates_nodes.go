@@ -72,7 +72,9 @@ func (k *Case) autopilotWaits(w record.Work) Verdict {
 	case !at.IsZero():
 		return closedBy(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
-		return closedBy(reason.MaintenanceUnknown, fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem), time.Time{})
+		return closedBy(reason.MaintenanceUnknown,
+			fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem),
+			time.Time{})
 	}
 	return closedBy(reason.NodesPending,
 		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})

@@ -23,13 +23,16 @@ func HandOverOf(p *Policy, d Decision, now time.Time, moment record.HandOverMome
 	seen := d.Cluster.Status != "" // else it could not be read: the record alone speaks
 	c := d.Cluster
 	if !seen {
-		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}, strings.Count(r.Cluster.Location, "-") == 2
+		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}},
+			strings.Count(r.Cluster.Location, "-") == 2
 	}
 	k := newCase(p, c, &r, &record.FleetDoc{}, "", now)
 	k.Emergency, k.Compromised = d.Emergency, d.Compromised
 	h := record.HandOver{
-		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now, Moment: moment, Phase: r.Phase,
-		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA, NewCA: r.New,
+		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now,
+		Moment: moment, Phase: r.Phase,
+		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA,
+		NewCA: r.New,
 		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: k.poolsTold(seen), Watched: !r.Managed,
 	}
 	if c.DNS != "" {
@@ -59,7 +62,8 @@ func CompletionAhead(p *Policy, c fleet.Cluster, r record.Rotation, now time.Tim
 	if c.Status == "" {
 		free := *p
 		free.Window = window.Weekly{}
-		p, c.Zonal, c.Bundle = &free, strings.Count(r.Cluster.Location, "-") == 2, fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}
+		p, c.Zonal, c.Bundle = &free, strings.Count(r.Cluster.Location, "-") == 2,
+			fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}
 	}
 	r = r.Clone()
 	k := newCase(p, c, &r, &record.FleetDoc{}, "", now)

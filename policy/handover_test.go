@@ -43,7 +43,8 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Baseline.Endpoint, c.Endpoint, c.DNS, c.Zonal = "192.0.2.1", "192.0.2.2", "gke-1.example.goog", true
 	h := told(t, weekdays(t), c, r)
-	if h.OldEndpoint != "192.0.2.1" || h.NewEndpoint != "192.0.2.2" || h.DNS != "gke-1.example.goog" || !h.Zonal || h.Watched || h.Approval {
+	if h.OldEndpoint != "192.0.2.1" || h.NewEndpoint != "192.0.2.2" || h.DNS != "gke-1.example.goog" ||
+		!h.Zonal || h.Watched || h.Approval {
 		t.Errorf("%+v", h)
 	}
 	if h.OldCA != oldCA || h.NewCA != newCA || h.AttemptID != "a1" || h.Phase != record.RecreatingNodes {
@@ -70,7 +71,8 @@ func TestHandOverInAnEmergency(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	old := fleet.CA{Fingerprint: "old", Issued: oldCA.Issued, Expires: monday.AddDate(0, 0, 40)}
 	c.Bundle.CAs[0], r.Baseline.CA, r.Emergency = old, old, true
-	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20), End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
+	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20),
+		End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,15 +87,20 @@ func TestHandOverInAnEmergency(t *testing.T) {
 }
 
 func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
-	done := record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	done := record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)),
+		FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {
 		name   string
 		change func(*Policy, *fleet.Cluster, *record.Rotation)
 		check  func(record.HandOver) bool
 	}{
-		{"a person's yes, and then the window", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = ApproveComplete },
+		{"a person's yes, and then the window",
+			func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = ApproveComplete },
 			func(h record.HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
-		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.Origin, r.Managed = record.Foreign, false },
+		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) {
+			r.Origin,
+				r.Managed = record.Foreign, false
+		},
 			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
 		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
 			func(h record.HandOver) bool {
@@ -107,7 +114,8 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 			return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "FREEZES=")
 		}},
 		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *record.Rotation) {
-			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades, Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
+			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades,
+				Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
 		}, func(h record.HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,9 +152,11 @@ func TestNothingToHandOver(t *testing.T) {
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, record.UpdatingClients)
-	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}}, Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
+	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}},
+		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
-	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") || h.NewCA != newCA {
+	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") ||
+		h.NewCA != newCA {
 		t.Errorf("%+v", h)
 	}
 }

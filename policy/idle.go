@@ -96,23 +96,27 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	rec, ours := f.Contents.ClosedOurs(c)
 	switch {
 	case !f.Contents.Known:
-		d.Action, d.Reason, d.Message = NeedsAction, reason.TwoCAs, fact.Say("two CAs are in place; without a store nobody knows whose rotation it is")
+		d.Action, d.Reason, d.Message = NeedsAction, reason.TwoCAs,
+			fact.Say("two CAs are in place; without a store nobody knows whose rotation it is")
 		return
 	case !c.OperationsRead:
-		d.Action, d.Reason, d.Message = Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read")
+		d.Action, d.Reason, d.Message = Wait, reason.NotReadable,
+			fact.Say("two CAs are in place; its operations could not be read")
 		return
 	case c.Partial:
 		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v",
 			sentence(reason.ListedPartly))
 		return
 	case k.clusterBusy() != "":
-		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy())
+		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs",
+			k.clusterBusy())
 		return
 	case ours:
 		k.reopen(d, rec)
 		return
 	case !askSelected(k).Open:
-		d.Action, d.Reason, d.Message = None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted")
+		d.Action, d.Reason, d.Message = None, reason.NotSelected,
+			fact.Say("two CAs are in place; not selected, so not adopted")
 		return
 	}
 	k.adopt(d)
@@ -148,7 +152,8 @@ func (k *Case) adopt(d *Decision) {
 	r := record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: record.Foreign,
 		Managed:  k.Policy.Adopt == AdoptManage || k.Doc.Asked(record.RequestAdopt, c) != nil,
-		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised, LastRead: c.Seen,
+		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency,
+		Compromised: k.Compromised, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
 	d.event(foreignRotation())
@@ -169,7 +174,8 @@ func (k *Case) keep(d *Decision, r *record.Rotation, action Action, reason reaso
 }
 
 func baselineOf(c fleet.Cluster) record.Baseline {
-	b := record.Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status, Version: c.Version, Pools: map[string]fleet.Status{}}
+	b := record.Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
+		Version: c.Version, Pools: map[string]fleet.Status{}}
 	for _, p := range c.Pools {
 		b.Pools[p.Name] = p.Status
 	}

@@ -95,7 +95,8 @@ func AskInsights(f record.FleetDoc, places []record.InsightPlace, now time.Time)
 
 // HearInsights keeps what the answers contradict: per cluster one mismatch,
 // and no more than a document should hold.
-func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.InsightAnswer, now time.Time) record.FleetDoc {
+func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.InsightAnswer,
+	now time.Time) record.FleetDoc {
 	if len(answers) == 0 {
 		return f
 	}
@@ -123,7 +124,8 @@ func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.In
 }
 
 // contradiction compares one cluster with an answer; "" is none.
-func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.InsightAnswer, now time.Time) record.Contradiction {
+func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.InsightAnswer,
+	now time.Time) record.Contradiction {
 	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
 		return "" // while two CAs are there, nobody says which one is meant
 	}
@@ -167,8 +169,10 @@ func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 	if slices.Contains(c.Conditions, caExpiring) && left > InsightBefore && lagOver(c, b, now) {
 		said = append(said, "the cluster has the condition "+caExpiring+", but its CA expires "+day(ca.Expires))
 	}
-	if c.Status == fleet.Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) && left <= DegradedBefore-InsightLag {
-		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+string(fleet.Running)+", not "+string(fleet.Degraded)+" as in GKE's last seven days")
+	if c.Status == fleet.Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) &&
+		left <= DegradedBefore-InsightLag {
+		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+
+			string(fleet.Running)+", not "+string(fleet.Degraded)+" as in GKE's last seven days")
 	}
 	if m, ok := b.Fleet.Mismatches[c.Ref.String()]; ok && m.CA == ca.Fingerprint && len(c.Bundle.CAs) == 1 {
 		read := " (read " + day(b.Fleet.InsightNote(c).At) + ")"
@@ -176,7 +180,8 @@ func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 		case record.InsightMissing:
 			said = append(said, "the CA expires "+day(ca.Expires)+", but Recommender has no insight about it"+read)
 		case record.InsightLingers:
-			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+day(ca.Expires)+read)
+			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+day(ca.Expires)+
+				read)
 		}
 	}
 	return said

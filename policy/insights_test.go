@@ -20,7 +20,8 @@ func expiring(location, name string, days int) fleet.Cluster {
 	at := insightDay.Add(time.Duration(days) * 24 * time.Hour)
 	return fleet.Cluster{
 		Ref: fleet.Ref{Project: "p", Location: location, Name: name}, ID: name, Status: fleet.Running,
-		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: fleet.Fingerprint("fp-" + name), Issued: at.AddDate(-5, 0, 0), Expires: at}}},
+		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: fleet.Fingerprint("fp-" + name),
+			Issued: at.AddDate(-5, 0, 0), Expires: at}}},
 	}
 }
 
@@ -30,17 +31,23 @@ func TestInsightReads(t *testing.T) {
 	p.Selector, _ = fleet.ParseSelector("env!=off")
 	off := expiring("edge", "off", 10)
 	off.Labels = map[string]string{"env": "off"}
-	alpha, theirs, broken := expiring("edge", "alpha", 10), expiring("edge", "theirs", 10), expiring("edge", "broken", 10)
+	alpha, theirs, broken := expiring("edge", "alpha", 10), expiring("edge", "theirs", 10),
+		expiring("edge", "broken", 10)
 	alpha.Alpha, theirs.CustomerCA, broken.Bundle.Problem = true, true, "no PEM"
 	f := Fleet{
 		Clusters: []fleet.Cluster{
-			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181), expiring("old", "d", 180),
-			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs, broken,
+			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181),
+			expiring("old", "d", 180),
+			expiring("new", "e", 30), expiring("elsewhere", "f", 10), expiring("done", "g", 9000), off, alpha, theirs,
+			broken,
 		},
 		Contents: record.Contents{
-			Rotations: map[fleet.Ref]record.Rotation{{Project: "p", Location: "done", Name: "g"}: {Phase: record.Verifying}, {Project: "p", Location: "far", Name: "c"}: {Phase: record.UpdatingClients}},
+			Rotations: map[fleet.Ref]record.Rotation{{Project: "p", Location: "done",
+				Name: "g"}: {Phase: record.Verifying},
+				{Project: "p", Location: "far", Name: "c"}: {Phase: record.UpdatingClients}},
 			Fleet: record.FleetDoc{Insights: map[string]record.InsightNote{
-				"p/old": {At: insightDay.Add(-24 * time.Hour)}, "p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
+				"p/old": {At: insightDay.Add(-24 * time.Hour)},
+				"p/new": {At: insightDay.Add(-24*time.Hour + time.Second)},
 			}},
 		},
 	}
@@ -60,7 +67,8 @@ func TestInsightReads(t *testing.T) {
 func TestInsightBudget(t *testing.T) {
 	var f Fleet
 	for i := range 600 {
-		f.Clusters = append(f.Clusters, expiring(fmt.Sprintf("northamerica-northeast%03d", i), strings.Repeat("n", 40)+fmt.Sprint(i), 10))
+		f.Clusters = append(f.Clusters, expiring(fmt.Sprintf("northamerica-northeast%03d", i),
+			strings.Repeat("n", 40)+fmt.Sprint(i), 10))
 	}
 	p := &Policy{}
 	reads := map[record.InsightPlace][]time.Time{}
@@ -93,8 +101,10 @@ func TestInsightBudget(t *testing.T) {
 	}
 	doc := f.Contents.Fleet
 	text, err := json.Marshal(record.FleetDoc{Insights: doc.Insights, Mismatches: doc.Mismatches})
-	if err != nil || len(doc.Insights) != record.MaxInsightNotes || len(doc.Mismatches) != record.MaxMismatches || len(text) > 40<<10 {
-		t.Errorf("%d notes and %d mismatches remembered in %d bytes, error %v", len(doc.Insights), len(doc.Mismatches), len(text), err)
+	if err != nil || len(doc.Insights) != record.MaxInsightNotes ||
+		len(doc.Mismatches) != record.MaxMismatches || len(text) > 40<<10 {
+		t.Errorf("%d notes and %d mismatches remembered in %d bytes, error %v", len(doc.Insights),
+			len(doc.Mismatches), len(text), err)
 	}
 	for _, note := range doc.Insights {
 		if !note.Answered {
@@ -118,11 +128,15 @@ func TestMismatches(t *testing.T) {
 	with := func(c fleet.Cluster, change func(*fleet.Cluster)) fleet.Cluster { change(&c); return c }
 	condition := func(c *fleet.Cluster) { c.Conditions = []string{"CA_EXPIRING"} }
 	verifying := func(since time.Duration) map[fleet.Ref]record.Rotation {
-		return map[fleet.Ref]record.Rotation{{Project: "p", Location: "l", Name: "c"}: {Phase: record.Verifying, Transitions: []record.Transition{{Phase: record.Verifying, At: insightDay.Add(-since)}}}}
+		return map[fleet.Ref]record.Rotation{{Project: "p", Location: "l", Name: "c"}: {Phase: record.Verifying,
+			Transitions: []record.Transition{{Phase: record.Verifying, At: insightDay.Add(-since)}}}}
 	}
-	insight := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: record.InsightActive}}
-	dismissed := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, State: "DISMISSED"}}
-	other := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "cc"}, State: record.InsightActive}}
+	insight := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"},
+		State: record.InsightActive}}
+	dismissed := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"},
+		State: "DISMISSED"}}
+	other := []record.Insight{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "cc"},
+		State: record.InsightActive}}
 	for _, tt := range []struct {
 		name      string
 		cluster   fleet.Cluster
@@ -134,31 +148,45 @@ func TestMismatches(t *testing.T) {
 		{name: "insight and certificate agree", cluster: expiring("l", "c", 100), found: insight},
 		{name: "a dismissed insight is one", cluster: expiring("l", "c", 100), found: dismissed},
 		{name: "no insight", cluster: expiring("l", "c", 100), found: other, want: "Recommender has no insight"},
-		{name: "no insight, expired", cluster: with(expiring("l", "c", -3), func(c *fleet.Cluster) { c.Status = fleet.Degraded }), want: "Recommender has no insight"},
+		{name: "no insight, expired",
+			cluster: with(expiring("l", "c", -3), func(c *fleet.Cluster) { c.Status = fleet.Degraded }),
+			want:    "Recommender has no insight"},
 		{name: "no insight in this part of the answer", cluster: expiring("l", "c", 100), part: true},
 		{name: "no insight, 180 days just begun", cluster: expiring("l", "c", 179)},
 		{name: "no insight, not near", cluster: expiring("l", "c", 200)},
-		{name: "no insight while rotating", cluster: with(expiring("l", "c", 100), func(c *fleet.Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "new"}) })},
-		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight, want: "Recommender has an insight that"},
+		{name: "no insight while rotating",
+			cluster: with(expiring("l", "c", 100),
+				func(c *fleet.Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "new"}) })},
+		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight,
+			want: "Recommender has an insight that"},
 		{name: "an accepted one may", cluster: fresh(30 * 24 * time.Hour), found: dismissed},
 		{name: "it may for 36 hours after a completion", cluster: fresh(8 * 24 * time.Hour), found: insight},
-		{name: "verifying since 35 h", cluster: fresh(30 * 24 * time.Hour), rotations: verifying(35 * time.Hour), found: insight},
-		{name: "verifying since 36 h", cluster: fresh(8 * 24 * time.Hour), rotations: verifying(36 * time.Hour), found: insight, want: "Recommender has an insight that"},
-		{name: "condition of a CA that lasts", cluster: with(fresh(30*24*time.Hour), condition), want: "the cluster has the condition CA_EXPIRING"},
+		{name: "verifying since 35 h", cluster: fresh(30 * 24 * time.Hour), rotations: verifying(35 * time.Hour),
+			found: insight},
+		{name: "verifying since 36 h", cluster: fresh(8 * 24 * time.Hour), rotations: verifying(36 * time.Hour),
+			found: insight, want: "Recommender has an insight that"},
+		{name: "condition of a CA that lasts", cluster: with(fresh(30*24*time.Hour), condition),
+			want: "the cluster has the condition CA_EXPIRING"},
 		{name: "condition right after completion", cluster: with(fresh(8*24*time.Hour), condition)},
 		{name: "condition of a CA that expires", cluster: with(expiring("l", "c", 100), condition), found: insight},
-		{name: "running five days before expiry", cluster: expiring("l", "c", 5), found: insight, want: "status is RUNNING"},
+		{name: "running five days before expiry", cluster: expiring("l", "c", 5), found: insight,
+			want: "status is RUNNING"},
 		{name: "running, but it says so", cluster: with(expiring("l", "c", 5), condition), found: insight},
-		{name: "degraded five days before expiry", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Status = fleet.Degraded }), found: insight},
+		{name: "degraded five days before expiry",
+			cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Status = fleet.Degraded }),
+			found:   insight},
 		{name: "running six days before expiry", cluster: expiring("l", "c", 6), found: insight},
-		{name: "no certificate", cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
+		{name: "no certificate",
+			cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
 	} {
 		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Contents: record.Contents{Rotations: tt.rotations}}
 		place := record.InsightPlace{Project: "p", Location: "l"}
 		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
+		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f,
+			[]record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
 		got := Mismatches(tt.cluster, f.Contents, insightDay)
-		if (tt.want == "") != (len(got) == 0) || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+		if (tt.want == "") != (len(got) == 0) || tt.want != "" &&
+			(len(got) != 1 || !strings.Contains(got[0], tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 		if read := f.Contents.InsightRead(tt.cluster); read.IsZero() != tt.part {
@@ -175,7 +203,8 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	place := record.InsightPlace{Project: "p", Location: "l"}
 	read := func(found ...record.Insight) {
 		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f, []record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
+		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f,
+			[]record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
 	}
 	read()
 	if got := Mismatches(c, f.Contents, insightDay); len(got) != 1 {
@@ -196,7 +225,8 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	}
 	off := &Policy{}
 	off.Selector, _ = fleet.ParseSelector("env=prod")
-	if doc := HearInsights(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}}, insightDay); len(doc.Mismatches) != 0 {
+	if doc := HearInsights(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}},
+		insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}
 	if !slices.Equal(Mismatches(c, record.Contents{}, insightDay), nil) {

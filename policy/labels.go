@@ -187,7 +187,8 @@ func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
 	if !ok || k.Policy.OwnerLabels != OwnerLabelsBoth {
 		return a, false
 	}
-	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value), At: k.Now, Run: k.Run}
+	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value),
+		At: k.Now, Run: k.Run}
 	if kind == record.CallComplete {
 		if k.Rotation == nil || value != completeLabel(*k.Rotation) {
 			return a, false
@@ -235,7 +236,8 @@ func (k *Case) unapproved(kind record.CallKind) (hint string, changes time.Time)
 	value, given := k.Cluster.Labels[LabelApprove]
 	if k.Policy.OwnerLabels != OwnerLabelsBoth {
 		if given {
-			return fmt.Sprintf("; its label %s does not count, for OWNER_LABELS=%s", labelText(LabelApprove, value), k.Policy.OwnerLabels), time.Time{}
+			return fmt.Sprintf("; its label %s does not count, for OWNER_LABELS=%s", labelText(LabelApprove, value),
+				k.Policy.OwnerLabels), time.Time{}
 		}
 		return "", time.Time{}
 	}
@@ -251,7 +253,8 @@ func (k *Case) unapproved(kind record.CallKind) (hint string, changes time.Time)
 		}
 	}
 	if given {
-		return fmt.Sprintf("; its label %s does not, but this would: %s", labelText(LabelApprove, value), write), changes
+		return fmt.Sprintf("; its label %s does not, but this would: %s", labelText(LabelApprove, value), write),
+			changes
 	}
 	return "; by label: " + write, changes
 }

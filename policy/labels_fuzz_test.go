@@ -18,23 +18,30 @@ import (
 func FuzzLabels(f *testing.F) {
 	c := corpus.Of(f)
 	for _, s := range [][2]string{
-		{"rotator-hold", ""}, {"rotator-hold", "launch"}, {"rotator-hold-until", "2026-12-24"}, {"rotator-hold-until", "2020-01-01"},
-		{"rotator-hold-until", "tomorrow"}, {"rotator_hold_until", "2026-12-24"}, {"rotator-hold-until", "2026-12-24\n"}, {"rotator-holdx", "\x1b[31m"},
-		{"rotator-approve", "yes"}, {"rotator-approve", "complete-attempt-1"}, {"rotator-approve", "start-cafe01-2026-11-30"}, {"rotator-hold", strings.Repeat("ü", 900)}, {"env", "prod"},
+		{"rotator-hold", ""}, {"rotator-hold", "launch"}, {"rotator-hold-until", "2026-12-24"},
+		{"rotator-hold-until", "2020-01-01"},
+		{"rotator-hold-until", "tomorrow"}, {"rotator_hold_until", "2026-12-24"},
+		{"rotator-hold-until", "2026-12-24\n"}, {"rotator-holdx", "\x1b[31m"},
+		{"rotator-approve", "yes"}, {"rotator-approve", "complete-attempt-1"},
+		{"rotator-approve", "start-cafe01-2026-11-30"}, {"rotator-hold", strings.Repeat("ü", 900)}, {"env", "prod"},
 	} {
 		c.Add(s[0], s[1])
 	}
 	c.AtLeast(13, 0)
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	cluster := fleet.Cluster{Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Expires: now.AddDate(0, 0, 100)}}}, Status: fleet.Running}
-	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart, OwnerLabels: policy.OwnerLabelsBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour, NodeTime: 10 * time.Minute}
+	cluster := fleet.Cluster{Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01",
+		Expires: now.AddDate(0, 0, 100)}}}, Status: fleet.Running}
+	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart,
+		OwnerLabels: policy.OwnerLabelsBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour,
+		NodeTime: 10 * time.Minute}
 	f.Fuzz(func(t *testing.T, key, value string) {
 		defer corpus.Watch(key + value)()
 		cluster.Labels = map[string]string{key: value}
 		said := p.LabelHold(cluster, now).String()
 		day, err := time.Parse(time.DateOnly, value)
 		over := key == "rotator-hold-until" && err == nil && !now.Before(day.AddDate(0, 0, 1))
-		if holds := strings.HasPrefix(key, "rotator-hold") && !over; holds && said == "" || !strings.HasPrefix(key, "rotator") && said != "" {
+		if holds := strings.HasPrefix(key, "rotator-hold") && !over; holds && said == "" ||
+			!strings.HasPrefix(key, "rotator") && said != "" {
 			t.Errorf("%q=%q: told %q", key, value, said)
 		}
 		if said != "" && (!corpus.OneShortLine(said, "") || len(said) > record.MaxMessage) {

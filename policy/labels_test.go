@@ -18,29 +18,43 @@ func TestLabelsThatHold(t *testing.T) {
 		opens  time.Time
 	}{
 		{map[string]string{"env": "prod", "rotator": "yes", "rotator-approve": "x"}, "", time.Time{}},
-		{map[string]string{LabelHold: "team-payments"}, "held by its label rotator-hold=team-payments, until it is removed", time.Time{}},
+		{map[string]string{LabelHold: "team-payments"},
+			"held by its label rotator-hold=team-payments, until it is removed", time.Time{}},
 		{map[string]string{LabelHold: ""}, "held by its label rotator-hold, until it is removed", time.Time{}},
-		{map[string]string{LabelHold: "false"}, "held by its label rotator-hold=false, until it is removed", time.Time{}},
-		{map[string]string{LabelHoldUntil: "2026-12-24"}, "held by its label rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", christmas},
+		{map[string]string{LabelHold: "false"}, "held by its label rotator-hold=false, until it is removed",
+			time.Time{}},
+		{map[string]string{LabelHoldUntil: "2026-12-24"},
+			"held by its label rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", christmas},
 		{map[string]string{LabelHoldUntil: "2026-11-22"}, "", time.Time{}}, // yesterday
-		{map[string]string{LabelHoldUntil: "2026-11-23"}, "held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00", monday.Add(hours(24))},
-		{map[string]string{LabelHold: "x", LabelHoldUntil: "2026-12-24"}, "held by its label rotator-hold=x, until it is removed; and by rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", time.Time{}},
-		{map[string]string{LabelHold: "x", LabelHoldUntil: "2026-11-01"}, "held by its label rotator-hold=x, until it is removed", time.Time{}},
-		{map[string]string{LabelHoldUntil: "christmas"}, "held by its label rotator-hold-until=christmas, which is no date: write a day, e.g. rotator-hold-until=2026-12-24, or remove it", time.Time{}},
-		{map[string]string{LabelHoldUntil: ""}, "held by its label rotator-hold-until, which is no date: write a day", time.Time{}},
-		{map[string]string{LabelHoldUntil: "2026-02-30"}, "rotator-hold-until=2026-02-30, which is no date", time.Time{}},
+		{map[string]string{LabelHoldUntil: "2026-11-23"},
+			"held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00", monday.Add(hours(24))},
+		{map[string]string{LabelHold: "x", LabelHoldUntil: "2026-12-24"},
+			"held by its label rotator-hold=x, until it is removed; and by rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", time.Time{}},
+		{map[string]string{LabelHold: "x", LabelHoldUntil: "2026-11-01"},
+			"held by its label rotator-hold=x, until it is removed", time.Time{}},
+		{map[string]string{LabelHoldUntil: "christmas"},
+			"held by its label rotator-hold-until=christmas, which is no date: write a day, e.g. rotator-hold-until=2026-12-24, or remove it", time.Time{}},
+		{map[string]string{LabelHoldUntil: ""},
+			"held by its label rotator-hold-until, which is no date: write a day", time.Time{}},
+		{map[string]string{LabelHoldUntil: "2026-02-30"}, "rotator-hold-until=2026-02-30, which is no date",
+			time.Time{}},
 		{map[string]string{LabelHoldUntil: "24-12-2026"}, "which is no date", time.Time{}},
-		{map[string]string{"rotator_hold": "x"}, "rotator_hold=x, which means nothing: write rotator-hold or rotator-hold-until, or remove it", time.Time{}},
-		{map[string]string{"rotator-hold-til": "2026-12-24"}, "rotator-hold-til=2026-12-24, which means nothing", time.Time{}},
+		{map[string]string{"rotator_hold": "x"},
+			"rotator_hold=x, which means nothing: write rotator-hold or rotator-hold-until, or remove it",
+			time.Time{}},
+		{map[string]string{"rotator-hold-til": "2026-12-24"}, "rotator-hold-til=2026-12-24, which means nothing",
+			time.Time{}},
 	} {
 		p, c := plain(), idleCluster(shopRef)
 		c.Labels = x.labels
 		v := askLabels(newCase(p, c, nil, &record.FleetDoc{}, "", monday))
-		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message.String(), x.held) && !strings.Contains(v.Message.String(), x.held) || !v.OpensAt.Equal(x.opens) {
+		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message.String(), x.held) &&
+			!strings.Contains(v.Message.String(), x.held) || !v.OpensAt.Equal(x.opens) {
 			t.Errorf("%v: open %t, %q, opens %s", x.labels, v.Open, v.Message, v.OpensAt)
 		}
 		d := planOne(t, p, fleetOf(c, nil), monday)
-		if want := map[bool]Action{true: Start, false: Wait}[v.Open]; d.Action != want || !v.Open && d.Reason != reason.HeldByLabel {
+		if want := map[bool]Action{true: Start, false: Wait}[v.Open]; d.Action != want || !v.Open &&
+			d.Reason != reason.HeldByLabel {
 			t.Errorf("%v: the plan is %s (%s)", x.labels, d.Action, d.Reason)
 		}
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
@@ -76,7 +90,8 @@ func TestLabelsAndCommands(t *testing.T) {
 	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel {
 		t.Errorf("after the release: %s", d.Reason)
 	}
-	f.Contents.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}}, map[string]string{LabelApprove: "x"}
+	f.Contents.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}},
+		map[string]string{LabelApprove: "x"}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("hold all, and no label holds: %s", d.Reason)
 	}
@@ -101,12 +116,14 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 		c, r := flying(shopRef, phase)
 		c.Labels = map[string]string{LabelHold: "x"}
 		if phase == record.UpdatingClients {
-			r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
+			r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)),
+				EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 			p.Soak = 0
 		}
 		now := monday.Add(hours(10))
 		d := planOne(t, p, fleetOf(c, &r), now)
-		if d.Action != Wait || d.Reason != reason.HeldByLabel || !strings.Contains(d.Message.String(), "GKE completes by itself from") {
+		if d.Action != Wait || d.Reason != reason.HeldByLabel ||
+			!strings.Contains(d.Message.String(), "GKE completes by itself from") {
 			t.Errorf("%s: %s %s %q", phase, d.Action, d.Reason, d.Message)
 		}
 		if len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
@@ -133,7 +150,8 @@ func TestLabelAfterThePlan(t *testing.T) {
 		t.Fatalf("%s %s, approved %v", d.Action, d.Message, d.Approved)
 	}
 	r := *Intend(d, "a1", "c1", "run", 1, monday).Rotation
-	if use := r.Approvals[0]; use.By != "label rotator-approve on the cluster" || use.Reason != "rotator-approve=start-old-2026-11-30" || use.Run != "run" || !use.At.Equal(monday) {
+	if use := r.Approvals[0]; use.By != "label rotator-approve on the cluster" ||
+		use.Reason != "rotator-approve=start-old-2026-11-30" || use.Run != "run" || !use.At.Equal(monday) {
 		t.Errorf("recorded: %+v", use)
 	}
 	again := func(labels map[string]string) Decision {
@@ -146,7 +164,8 @@ func TestLabelAfterThePlan(t *testing.T) {
 	if d := again(nil); d.Action != Wait || d.Reason != reason.ApprovalNeeded {
 		t.Errorf("the approval is gone: %s %s", d.Action, d.Reason)
 	}
-	if d := again(map[string]string{LabelApprove: "start-old-2026-11-30", LabelHold: ""}); d.Action != Wait || d.Reason != reason.HeldByLabel {
+	if d := again(map[string]string{LabelApprove: "start-old-2026-11-30", LabelHold: ""}); d.Action != Wait ||
+		d.Reason != reason.HeldByLabel {
 		t.Errorf("held: %s %s", d.Action, d.Reason)
 	}
 }
@@ -157,29 +176,34 @@ func TestStartByLabel(t *testing.T) {
 	p.Approval, p.OwnerLabels = ApproveStart, OwnerLabelsBoth
 	for value, want := range map[string]bool{
 		"start-old-2026-11-23": true, "start-old-2026-12-07": true, // 14 days ahead
-		"start-old-2026-12-08": false, "start-old-2026-11-22": false, "start-old-": false, "start-old": false, "start-old-soon": false,
-		"start-new-2026-11-30": false, "yes": false, "": false, "START-OLD-2026-11-30": false, "complete-old-2026-11-30": false,
+		"start-old-2026-12-08": false, "start-old-2026-11-22": false, "start-old-": false, "start-old": false,
+		"start-old-soon":       false,
+		"start-new-2026-11-30": false, "yes": false, "": false, "START-OLD-2026-11-30": false,
+		"complete-old-2026-11-30": false,
 	} {
 		c.Labels = map[string]string{LabelApprove: value}
 		d := planOne(t, p, fleetOf(c, nil), monday)
 		if (d.Action == Start) != want {
 			t.Errorf("%s: %s, %s", value, d.Action, d.Message)
 		}
-		if !want && (!strings.Contains(d.Message.String(), "rotator-approve=start-old-YYYY-MM-DD") || d.Action != NeedsAction) {
+		if !want && (!strings.Contains(d.Message.String(), "rotator-approve=start-old-YYYY-MM-DD") ||
+			d.Action != NeedsAction) {
 			t.Errorf("%s: the way out is not told: %s %s", value, d.Action, d.Message)
 		}
 		if want && !d.NextChange.Before(monday.Add(hours(24*15+1))) {
 			t.Errorf("%s: counts until %s", value, d.NextChange)
 		}
 		p.OwnerLabels = OwnerLabelsHold
-		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start || !strings.Contains(d.Message.String(), "does not count, for OWNER_LABELS=hold") {
+		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start ||
+			!strings.Contains(d.Message.String(), "does not count, for OWNER_LABELS=hold") {
 			t.Errorf("%s with OWNER_LABELS=hold: %s, %s", value, d.Action, d.Message)
 		}
 		p.OwnerLabels = OwnerLabelsBoth
 	}
 	// Too far ahead becomes near enough, and the plan knows when.
 	c.Labels = map[string]string{LabelApprove: "start-old-2026-12-08"}
-	if v := askStartApproval(newCase(p, c, nil, &record.FleetDoc{}, "", monday)); v.Open || !v.Changes.Equal(monday.Add(hours(24))) {
+	if v := askStartApproval(newCase(p, c, nil, &record.FleetDoc{}, "", monday)); v.Open ||
+		!v.Changes.Equal(monday.Add(hours(24))) {
 		t.Errorf("open %t, counts from %s", v.Open, v.Changes)
 	}
 }
@@ -191,10 +215,12 @@ func TestCompletionByLabel(t *testing.T) {
 	p.Approval, p.OwnerLabels, p.Soak = ApproveComplete, OwnerLabelsBoth, 0
 	c, r := flying(shopRef, record.UpdatingClients)
 	r.AttemptID, r.Entries = "0123456789abcdef0123456789abcdef", 2
-	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)), EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)),
+		EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 	const right = "complete-0123456789abcdef-2"
 	for value, want := range map[string]bool{
-		right: true, "complete-0123456789abcdef-1": false, "complete-0123456789abcdef-20": false, "complete-0123456789abcdef": false,
+		right: true, "complete-0123456789abcdef-1": false, "complete-0123456789abcdef-20": false,
+		"complete-0123456789abcdef":   false,
 		"complete-fedcba9876543210-2": false, "yes": false, "": false,
 	} {
 		c.Labels = map[string]string{LabelApprove: value}
@@ -209,11 +235,13 @@ func TestCompletionByLabel(t *testing.T) {
 	c.Labels = map[string]string{LabelApprove: right}
 	d := planOne(t, p, fleetOf(c, &r), monday)
 	sent := *IntendCall(d, map[string]string{"": "c"}, "run-9", monday).Rotation
-	if use := sent.Approvals[0]; use.Kind != record.CallComplete || use.Entry != 2 || use.By != "label rotator-approve on the cluster" || use.Run != "run" {
+	if use := sent.Approvals[0]; use.Kind != record.CallComplete || use.Entry != 2 ||
+		use.By != "label rotator-approve on the cluster" || use.Run != "run" {
 		t.Errorf("recorded: %+v", use)
 	}
 	// An unrecreated pool appears: back, and this yes is void.
-	c.Pools = append(c.Pools, fleet.Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1, Status: fleet.Running})
+	c.Pools = append(c.Pools, fleet.Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1,
+		Status: fleet.Running})
 	r.PoolsSeen = append(r.PoolsSeen, "old")
 	back := planOne(t, p, fleetOf(c, &r), monday)
 	if back.Phase != record.RecreatingNodes {
@@ -222,13 +250,15 @@ func TestCompletionByLabel(t *testing.T) {
 	r = *back.Rotation
 	r.Pools["old"] = r.Pools["web"]
 	r = *planOne(t, p, fleetOf(c, &r), monday).Rotation
-	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == Complete || !strings.Contains(d.Message.String(), "rotator-approve=complete-0123456789abcdef-3") {
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == Complete ||
+		!strings.Contains(d.Message.String(), "rotator-approve=complete-0123456789abcdef-3") {
 		t.Errorf("the old yes: %s, %s", d.Action, d.Message)
 	}
 	// A command's yes goes before a label's in the record.
 	r.Entries = 2
 	f := fleetOf(c, &r)
-	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id", Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
+	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id",
+		Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Approved == nil || d.Approved.By != "ann" {
 		t.Errorf("approved: %+v", d.Approved)
 	}

@@ -15,10 +15,12 @@ import (
 // notice makes one. occasion is what is never the same twice: the version of the
 // document that the write replaces, so that of two writes for one occasion only
 // one can succeed.
-func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text, run string, now time.Time, occasion ...string) record.Notice {
+func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message fact.Text, run string,
+	now time.Time, occasion ...string) record.Notice {
 	n := record.Notice{Kind: kind, Cluster: ref, At: now, Run: run, Reason: reason,
 		Message: message.Clip(record.MaxMessage)}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(kind), ref.String(), string(reason)}, occasion...), "\n")))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(kind), ref.String(), string(reason)},
+		occasion...), "\n")))
 	n.ID = hex.EncodeToString(sum[:16])
 	return n
 }
@@ -55,7 +57,8 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 			tell(record.NoticeStuck, e.Reason, e.Message, "")
 		}
 	}
-	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") && r.Origin != record.Foreign {
+	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") &&
+		r.Origin != record.Foreign {
 		tell(record.NoticeStuck, reason.Code(r.Failed), d.failure(), "")
 	}
 	switch {

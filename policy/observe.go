@@ -31,7 +31,8 @@ func (k *Case) observe(r *record.Rotation) {
 	slices.SortStableFunc(ops, func(a, b fleet.Operation) int { return a.Start.Compare(b.Start) })
 	for _, op := range ops {
 		key := op.Pool
-		if op.Type != fleet.OpUpgradeNodes && (op.Type != fleet.OpUpgradeMaster || !k.Cluster.Autopilot) || op.Start.Before(after) {
+		if op.Type != fleet.OpUpgradeNodes && (op.Type != fleet.OpUpgradeMaster || !k.Cluster.Autopilot) ||
+			op.Start.Before(after) {
 			continue
 		}
 		w := r.Pools[key]
@@ -64,7 +65,8 @@ func (k *Case) observeWork(w *record.Work, op fleet.Operation) {
 		}
 	case op.Done:
 		if op.End.After(w.EndedAt) { // the newest counts: soak begins after the last
-			*w = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now, Counted: w.Counted, VoidBefore: w.VoidBefore}
+			*w = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: k.Now,
+				Counted: w.Counted, VoidBefore: w.VoidBefore}
 		}
 	case w.EndedAt.IsZero():
 		w.Operation, w.StartedAt = op.Name, op.Start
@@ -160,7 +162,9 @@ func (k *Case) busySince(call record.Call) string {
 		return busy
 	}
 	for _, op := range k.Cluster.Operations {
-		if op.Type == fleet.OpUpdateCluster && op.Error == "" && !op.Start.Before(call.IntentAt.Add(-record.Skew)) && k.Cluster.Seen.Before(op.End.Add(record.SettleAfter)) {
+		if op.Type == fleet.OpUpdateCluster && op.Error == "" &&
+			!op.Start.Before(call.IntentAt.Add(-record.Skew)) &&
+			k.Cluster.Seen.Before(op.End.Add(record.SettleAfter)) {
 			return op.Name
 		}
 	}

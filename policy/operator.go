@@ -20,7 +20,8 @@ import (
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
 // the same cluster is replaced.
-func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string, error) {
+func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string,
+	error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
 			fact.Stamp(until))
@@ -28,7 +29,8 @@ func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
 	if len(f.Holds) >= record.MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
-		return f, "", fmt.Errorf("%w; a stop of the whole fleet always has room: rotator hold all --by NAME", tooMany(len(f.Holds), "holds", "release some"))
+		return f, "", fmt.Errorf("%w; a stop of the whole fleet always has room: rotator hold all --by NAME",
+			tooMany(len(f.Holds), "holds", "release some"))
 	}
 	f.Holds = append(f.Holds, record.Hold{Cluster: ref, Until: until, Said: said.Short()})
 	end := "until somebody releases it"
@@ -66,7 +68,8 @@ func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDo
 	all := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() && in(h) })
 	switch {
 	case at < 0 && ref.IsZero():
-		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s", heldNames(f, said.At))
+		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s",
+			heldNames(f, said.At))
 	case at < 0 && all >= 0:
 		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, record.Who(f.Holds[all].Said))
 	case at < 0:
@@ -75,9 +78,11 @@ func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDo
 	was := f.Holds[at]
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At), record.Who(was.Said))
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At),
+		record.Who(was.Said))
 	if !ref.IsZero() && all >= 0 {
-		text += "; all clusters are still held by " + record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
+		text += "; all clusters are still held by " +
+			record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
 	}
 	return f, text, nil
 }
@@ -111,7 +116,8 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
 // at most and by default [StartApprovalLasts].
-func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time, said record.Said) (record.FleetDoc, string, error) {
+func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
+	said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
 			fact.Stamp(until))
@@ -128,7 +134,10 @@ func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, 
 		return f, "", err
 	}
 	f = f.Clone()
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool { return x.Cluster == c.Ref && x.Kind == a.Kind })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool {
+		return x.Cluster == c.Ref &&
+			x.Kind == a.Kind
+	})
 	if len(f.Approvals) >= record.MaxSaid {
 		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
 	}
@@ -182,7 +191,8 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 // Retry acknowledges what failed or is stuck and lets the next run try again;
 // r is nil when no rotation is on record. A call that may still be on its way
 // is settled first: retry cannot clear it.
-func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string,
+	error) {
 	failures, tried := failuresOf(f, ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || anyPoolTrouble(*r))
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
@@ -191,7 +201,8 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	f = f.Clone()
 	acknowledge(&f, ref)
 	if r != nil {
-		if err := request(&f, record.Request{Kind: record.RequestRetry, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+		if err := request(&f, record.Request{Kind: record.RequestRetry, Cluster: ref, ClusterID: r.ClusterID,
+			Attempt: r.AttemptID, Said: said}); err != nil {
 			return f, "", err
 		}
 	}
@@ -205,7 +216,8 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	if len(what) == 0 {
 		what = append(what, "its back-off")
 	}
-	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "), record.Who(said))
+	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "),
+		record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
 			fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
@@ -225,7 +237,8 @@ func (d *Declined) Error() string { return d.Why + d.Next.String() }
 
 // tooMany: the fleet document is one document, and every start reads it.
 func tooMany(n int, what, wayOut string) error {
-	return fmt.Errorf("the store holds %d %s already, and takes no more than %d; %s, or set the policy instead", n, what, record.MaxSaid, wayOut)
+	return fmt.Errorf("the store holds %d %s already, and takes no more than %d; %s, or set the policy instead",
+		n, what, record.MaxSaid, wayOut)
 }
 
 func counted(n int, what string) string {
@@ -246,28 +259,33 @@ func anyPoolTrouble(r record.Rotation) bool {
 
 // Adopt makes a rotation that somebody else started ours to manage to its end;
 // r is nil when it is not on record yet.
-func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+	said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, r, &f, said.Run, said.At)
 	switch v := askSelected(k); {
 	case r != nil && r.Managed:
 		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
 	case !v.Open:
-		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref, v.Message)
+		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref,
+			v.Message)
 	case r == nil && len(c.Bundle.CAs) < 2:
 		return f, "", fmt.Errorf("there is no rotation of %s to adopt: it has one CA", c.Ref)
 	case r != nil && r.ClusterID != c.ID:
 		return f, "", fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record", c.Ref)
 	}
 	f = f.Clone()
-	if err := request(&f, record.Request{Kind: record.RequestAdopt, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	if err := request(&f, record.Request{Kind: record.RequestAdopt, Cluster: c.Ref, ClusterID: c.ID,
+		CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("the next run adopts the rotation of %s and manages it to its end, by %s", c.Ref, record.Who(said)), nil
+	return f, fmt.Sprintf("the next run adopts the rotation of %s and manages it to its end, by %s", c.Ref,
+		record.Who(said)), nil
 }
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+	said record.Said) (record.FleetDoc, string, error) {
 	k := newCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
@@ -284,15 +302,18 @@ func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, s
 		}
 	}
 	f = f.Clone()
-	if err := request(&f, record.Request{Kind: record.RequestRotate, Cluster: c.Ref, ClusterID: c.ID, CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
+	if err := request(&f, record.Request{Kind: record.RequestRotate, Cluster: c.Ref, ClusterID: c.ID,
+		CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold", c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
+	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold",
+		c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
 }
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string, error) {
+func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string,
+	error) {
 	failures := failuresOf(f, ref)
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
@@ -300,9 +321,11 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	f = f.Clone()
 	acknowledge(&f, ref)
 	if r == nil {
-		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What, record.Who(said)), nil
+		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What,
+			record.Who(said)), nil
 	}
-	if err := request(&f, record.Request{Kind: record.RequestClose, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Said: said}); err != nil {
+	if err := request(&f, record.Request{Kind: record.RequestClose, Cluster: ref, ClusterID: r.ClusterID,
+		Attempt: r.AttemptID, Said: said}); err != nil {
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
@@ -319,7 +342,10 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 
 // ask notes a request in place of an older one of its kind.
 func request(f *record.FleetDoc, q record.Request) error {
-	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool { return x.Kind == q.Kind && x.Cluster == q.Cluster })
+	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool {
+		return x.Kind == q.Kind &&
+			x.Cluster == q.Cluster
+	})
 	if len(f.Requests) >= record.MaxSaid {
 		return tooMany(len(f.Requests), "requests", "let runs take them up")
 	}

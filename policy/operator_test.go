@@ -21,13 +21,17 @@ var (
 // asks for every approval.
 func spoken() (*Policy, fleet.Cluster) {
 	always, _ := window.ParseWeekly("always")
-	p := &Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45), Approval: ApproveBoth, Adopt: AdoptWatch, Window: always, MaxFailed: 1}
-	c := fleet.Cluster{Ref: shop, ID: "id-1", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-5, 0, 100), Expires: monday.AddDate(0, 0, 100)}}}}
+	p := &Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
+		Approval: ApproveBoth, Adopt: AdoptWatch, Window: always, MaxFailed: 1}
+	c := fleet.Cluster{Ref: shop, ID: "id-1", Status: fleet.Running,
+		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-5, 0, 100),
+			Expires: monday.AddDate(0, 0, 100)}}}}
 	return p, c
 }
 
 func inPhase(phases ...record.Phase) *record.Rotation {
-	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
+	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours,
+		Managed: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
 		move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
@@ -85,15 +89,19 @@ func TestHoldAndRelease(t *testing.T) {
 
 func TestHoldSaysWhatItCannotStop(t *testing.T) {
 	r := inPhase(record.Starting, record.RecreatingNodes)
-	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: monday.Add(-10 * time.Minute), State: record.Accepted}
-	r.PoolCalls = map[string]record.Call{"web": {Kind: record.CallRecreate, Pool: "web", IntentAt: monday.Add(-5 * time.Minute), State: record.Accepted}}
+	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: monday.Add(-10 * time.Minute),
+		State: record.Accepted}
+	r.PoolCalls = map[string]record.Call{"web": {Kind: record.CallRecreate, Pool: "web",
+		IntentAt: monday.Add(-5 * time.Minute), State: record.Accepted}}
 	got := strings.Join(BeyondHold(*r, monday), "\n")
-	for _, part := range []string{"complete of Sun 2026-11-22 23:50", "recreation of web", "completes it by itself from Sat 2026-11-28", "NO_UPGRADES"} {
+	for _, part := range []string{"complete of Sun 2026-11-22 23:50", "recreation of web",
+		"completes it by itself from Sat 2026-11-28", "NO_UPGRADES"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is not said in:\n%s", part, got)
 		}
 	}
-	if got := BeyondHold(*inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients, record.Completing, record.Verifying), monday); len(got) != 0 {
+	if got := BeyondHold(*inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients,
+		record.Completing, record.Verifying), monday); len(got) != 0 {
 		t.Errorf("nothing is left to stop, but it says %q", got)
 	}
 }
@@ -119,7 +127,8 @@ func TestApproveStart(t *testing.T) {
 		t.Error("the approval holds for a cluster created again")
 	}
 	newer := c
-	newer.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(0, 0, 90)}}}
+	newer.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(0, 0, 90)}}}
 	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
@@ -131,11 +140,13 @@ func TestApproveStart(t *testing.T) {
 	says(t, err, "at most 14d")
 
 	young := c
-	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)}}}
+	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)}}}
 	_, _, err = Approve(doc, p, young, nil, time.Time{}, ann)
 	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
 	two := c
-	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
+	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)})
 	_, _, err = Approve(doc, p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
 	p.Approval = ApproveComplete
@@ -175,7 +186,8 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients)
 	r.Failed = string(reason.CompleteFailed)
-	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.CompleteFailed, At: monday}}}
+	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID,
+		What: reason.CompleteFailed, At: monday}}}
 	other := c
 	other.Ref.Name = "other"
 	if askBreaker(nil, newTally(p, &doc, monday)).Open {
@@ -196,7 +208,8 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	}
 	_, _, err = Retry(after, shop, inPhase(record.Starting), ann)
 	says(t, err, "nothing to retry")
-	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01", Count: 3}}}
+	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01",
+		Count: 3}}}
 	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
@@ -222,7 +235,8 @@ func TestAdopt(t *testing.T) {
 	p, c := spoken()
 	_, _, err := Adopt(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "it has one CA")
-	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday, Expires: monday.AddDate(30, 0, 0)})
+	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)})
 	r := inPhase(record.RecreatingNodes)
 	r.Origin, r.Managed = record.Foreign, false
 	doc, _, err := Adopt(record.FleetDoc{}, p, c, r, ann)
@@ -248,7 +262,8 @@ func TestRotate(t *testing.T) {
 	p, c := spoken()
 	_, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "is due already")
-	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0), Expires: monday.AddDate(29, 0, 0)}}}
+	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0),
+		Expires: monday.AddDate(29, 0, 0)}}}
 	doc, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +288,8 @@ func TestClose(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
-	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck, At: monday}}}
+	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck,
+		At: monday}}}
 	after, text, err := Close(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
@@ -297,9 +313,11 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	p, c := spoken()
 	full := func() record.FleetDoc {
 		return record.FleetDoc{
-			Holds: []record.Hold{{Cluster: shop, Said: ann}}, Approvals: []record.Approval{{Kind: record.CallStart, Cluster: shop}},
-			Requests: []record.Request{{Kind: record.RequestRetry, Cluster: shop}}, Failures: []record.Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
-			Tries: map[string]record.Try{shop.String(): {Count: 3}},
+			Holds:     []record.Hold{{Cluster: shop, Said: ann}},
+			Approvals: []record.Approval{{Kind: record.CallStart, Cluster: shop}},
+			Requests:  []record.Request{{Kind: record.RequestRetry, Cluster: shop}},
+			Failures:  []record.Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
+			Tries:     map[string]record.Try{shop.String(): {Count: 3}},
 		}
 	}
 	doc := full()

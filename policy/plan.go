@@ -68,14 +68,16 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 // stored in r: the same cluster, and the step's own table whole. The gates over the
 // fleet are not asked, for the stored intent already holds their answer. The call
 // may be sent only if the action is still the same.
-func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string, fresh fleet.Cluster, now time.Time) Decision {
+func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string,
+	fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
 	k := newCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
 	if kind != record.CallStart {
 		k.observe(&r) // what the fresh operations prove
 	}
-	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency, Compromised: k.Compromised, Rotation: &r}
+	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency,
+		Compromised: k.Compromised, Rotation: &r}
 	switch {
 	case fresh.ID != r.ClusterID:
 		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
@@ -127,7 +129,8 @@ func (k *Case) pool(name string) *fleet.Pool {
 // decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
 	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
-	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
+	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
+		Compromised: k.Compromised}
 	k.windows(&d)
 	if k.Rotation != nil {
 		k.inFlight(&d)
@@ -179,7 +182,9 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.due(baseline, k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}), k.Now).At
+	return k.Policy.due(baseline,
+		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}),
+		k.Now).At
 }
 
 // holdsWave: due and startable, or on its way, and so not verified yet. excused

@@ -85,7 +85,8 @@ const (
 
 // Asks says whether that kind of call needs an approval.
 func (a ApprovalMode) Asks(k record.CallKind) bool {
-	return a == ApproveBoth || (a == ApproveStart && k == record.CallStart) || (a == ApproveComplete && k == record.CallComplete)
+	return a == ApproveBoth || (a == ApproveStart && k == record.CallStart) ||
+		(a == ApproveComplete && k == record.CallComplete)
 }
 
 // NodesBy says who recreates nodes.
@@ -135,7 +136,8 @@ func (p *Policy) due(b fleet.Bundle, asked *record.Request, now time.Time) Due {
 		}
 	}
 	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
-		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+day(p.RotateIssuedBefore), false
+		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+
+			day(p.RotateIssuedBefore), false
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
 		d.At, d.Why, d.ByExpiry = asked.At, "asked for by "+record.Who(asked.Said), false

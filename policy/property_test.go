@@ -30,18 +30,24 @@ func drawPolicy(t *rapid.T) *Policy {
 	}
 	p := &Policy{
 		Env: "test", Projects: []string{"a", "b"}, RotateBeforeExpiry: hours(24 * 180),
-		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, CompromisedMaxActive: 2, SoakCompromised: hours(4),
-		Window:         weekly("window", "always", "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00 Europe/Paris"),
-		StartWindow:    weekly("start window", "always", "Mon-Wed 00:00-24:00"),
-		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00", "Fri 10:00-11:00 America/New_York"),
-		ZonalComplete:  rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
-		Soak:           hours(rapid.IntRange(0, 96).Draw(t, "soak")),
-		Approval:       rapid.SampledFrom([]ApprovalMode{ApproveNone, ApproveStart, ApproveBoth}).Draw(t, "approval"),
-		OwnerLabels:    rapid.SampledFrom([]OwnerLabels{OwnerLabelsOff, OwnerLabelsHold, OwnerLabelsBoth, OwnerLabelsBoth}).Draw(t, "ownerLabels"),
-		Nodes:          rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
-		NodeGrace:      hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
-		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"), Adopt: rapid.SampledFrom([]AdoptMode{AdoptWatch, AdoptManage}).Draw(t, "adopt"),
-		MaxActive: rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t, "per project"),
+		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, CompromisedMaxActive: 2,
+		SoakCompromised: hours(4),
+		Window:          weekly("window", "always", "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00 Europe/Paris"),
+		StartWindow:     weekly("start window", "always", "Mon-Wed 00:00-24:00"),
+		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00",
+			"Fri 10:00-11:00 America/New_York"),
+		ZonalComplete: rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
+		Soak:          hours(rapid.IntRange(0, 96).Draw(t, "soak")),
+		Approval: rapid.SampledFrom([]ApprovalMode{ApproveNone, ApproveStart, ApproveBoth}).Draw(t,
+			"approval"),
+		OwnerLabels: rapid.SampledFrom([]OwnerLabels{OwnerLabelsOff, OwnerLabelsHold, OwnerLabelsBoth,
+			OwnerLabelsBoth}).Draw(t, "ownerLabels"),
+		Nodes:     rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
+		NodeGrace: hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
+		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"),
+		Adopt:       rapid.SampledFrom([]AdoptMode{AdoptWatch, AdoptManage}).Draw(t, "adopt"),
+		MaxActive:   rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t,
+			"per project"),
 		WaveSoak: hours(24), MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
 	}
 	if rapid.Bool().Draw(t, "age") {
@@ -64,14 +70,19 @@ func drawPolicy(t *rapid.T) *Policy {
 
 // drawCluster makes a cluster somewhere in its life, and its record if any.
 func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotation) {
-	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
+	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), Location: "europe-west1",
+		Name: fmt.Sprintf("c%d", i)}
 	left := time.Duration(rapid.IntRange(-10, 400).Draw(t, "days left")) * 24 * time.Hour
-	old := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("old%d", i)), Issued: now.Add(left - 5*365*24*time.Hour), Expires: now.Add(left)}
-	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("new%d", i)), Issued: now.Add(-hours(30)), Expires: now.Add(30 * 365 * 24 * time.Hour)}
+	old := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("old%d", i)),
+		Issued: now.Add(left - 5*365*24*time.Hour), Expires: now.Add(left)}
+	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("new%d", i)), Issued: now.Add(-hours(30)),
+		Expires: now.Add(30 * 365 * 24 * time.Hour)}
 	c := fleet.Cluster{
-		Ref: ref, ID: "id", Status: rapid.SampledFrom([]fleet.Status{fleet.Running, fleet.Running, fleet.Running, fleet.Reconciling, fleet.Degraded}).Draw(t, "status"),
+		Ref: ref, ID: "id", Status: rapid.SampledFrom([]fleet.Status{fleet.Running, fleet.Running, fleet.Running,
+			fleet.Reconciling, fleet.Degraded}).Draw(t, "status"),
 		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
-		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"), Seen: now, OperationsRead: true,
+		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"),
+		Seen: now, OperationsRead: true,
 	}
 	drawOwnerLabelsing(t, &c, now)
 	if rapid.Bool().Draw(t, "own window") {
@@ -83,10 +94,12 @@ func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotat
 	}
 	if rapid.Bool().Draw(t, "exclusion") {
 		from := now.Add(hours(rapid.IntRange(-48, 48).Draw(t, "exclusion from")))
-		c.Maintenance.Exclusions = []window.Exclusion{{Name: "x", Scope: window.NoUpgrades, Span: window.Span{Start: from, End: from.Add(hours(72))}}}
+		c.Maintenance.Exclusions = []window.Exclusion{{Name: "x", Scope: window.NoUpgrades,
+			Span: window.Span{Start: from, End: from.Add(hours(72))}}}
 	}
 	for j := range rapid.IntRange(0, 3).Draw(t, "pools") {
-		c.Pools = append(c.Pools, fleet.Pool{Name: fmt.Sprintf("p%d", j), Version: "1", Status: fleet.Running, Nodes: rapid.IntRange(0, 40).Draw(t, "nodes"), MaxSurge: 1})
+		c.Pools = append(c.Pools, fleet.Pool{Name: fmt.Sprintf("p%d", j), Version: "1", Status: fleet.Running,
+			Nodes: rapid.IntRange(0, 40).Draw(t, "nodes"), MaxSurge: 1})
 	}
 	switch rapid.IntRange(0, 3).Draw(t, "in flight") {
 	case 0:
@@ -113,7 +126,8 @@ func drawOwnerLabelsing(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	}
 	switch rapid.IntRange(0, 4).Draw(t, "label approves") {
 	case 0:
-		c.Labels[LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" + someDay("start label until")
+		c.Labels[LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" +
+			someDay("start label until")
 	case 1:
 		c.Labels[LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t, "entry"))
 	}
@@ -123,12 +137,18 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 	phase := rapid.SampledFrom(record.Phases).Draw(t, "phase")
 	began := now.Add(-hours(rapid.IntRange(0, 200).Draw(t, "began")))
 	r := &record.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: record.Ours, Managed: rapid.Bool().Draw(t, "manage"),
-		Baseline: record.Baseline{CA: old, Status: fleet.Running}, Phase: phase, Transitions: []record.Transition{{Phase: phase, At: began}},
-		StartOp: record.Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)}, Pools: map[string]record.Work{},
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt", AttemptNo: 1, Origin: record.Ours,
+		Managed:  rapid.Bool().Draw(t, "manage"),
+		Baseline: record.Baseline{CA: old, Status: fleet.Running}, Phase: phase,
+		Transitions: []record.Transition{{Phase: phase, At: began}},
+		StartOp:     record.Work{Operation: "op", StartedAt: began, EndedAt: began.Add(20 * time.Minute)},
+		Pools:       map[string]record.Work{},
 	}
 	if rapid.Bool().Draw(t, "call") {
-		r.Call = &record.Call{ID: "call", Kind: record.CallStart, IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute), State: rapid.SampledFrom([]record.CallState{record.Intended, record.Accepted, record.Refused, record.Unclear}).Draw(t, "state")}
+		r.Call = &record.Call{ID: "call", Kind: record.CallStart,
+			IntentAt: now.Add(-time.Duration(rapid.IntRange(-5, 90).Draw(t, "intent")) * time.Minute),
+			State: rapid.SampledFrom([]record.CallState{record.Intended, record.Accepted, record.Refused,
+				record.Unclear}).Draw(t, "state")}
 	}
 	if phase != record.Starting {
 		c.Bundle.CAs = []fleet.CA{old, fresh}
@@ -136,7 +156,8 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 		for _, p := range c.Pools {
 			r.PoolsSeen = append(r.PoolsSeen, p.Name)
 			if phase != record.RecreatingNodes || rapid.Bool().Draw(t, "pool done") {
-				r.Pools[p.Name] = record.Work{Operation: "n", StartedAt: began.Add(time.Hour), EndedAt: began.Add(2 * time.Hour)}
+				r.Pools[p.Name] = record.Work{Operation: "n", StartedAt: began.Add(time.Hour),
+					EndedAt: began.Add(2 * time.Hour)}
 			}
 		}
 	}
@@ -147,7 +168,10 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 }
 
 func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}, Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{}, Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t, "wave soaks")))}}}}}}
+	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{},
+		Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{},
+			Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t,
+				"wave soaks")))}}}}}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "clusters") {
 		c, r := drawCluster(t, i, now)
 		f.Clusters = append(f.Clusters, c)
@@ -159,7 +183,8 @@ func drawFleet(t *rapid.T, now time.Time) Fleet {
 		}
 	}
 	if rapid.Bool().Draw(t, "hold") {
-		f.Contents.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref, Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
+		f.Contents.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref,
+			Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
 	}
 	return f
 }
@@ -253,7 +278,8 @@ func TestStartsWithinLimits(t *testing.T) {
 				active++
 				started = true
 			}
-			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" && p.OwnerLabels != OwnerLabelsOff {
+			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" &&
+				p.OwnerLabels != OwnerLabelsOff {
 				t.Fatalf("%s is held by its label and would be sent %s", d.Cluster.Ref, d.Action)
 			}
 			for _, h := range f.Contents.Fleet.Holds {
@@ -271,7 +297,8 @@ func TestStartsWithinLimits(t *testing.T) {
 // TestSettleOutlastsDoubt: absence proves something only when no late, stale
 // or skewed answer can contradict it.
 func TestSettleOutlastsDoubt(t *testing.T) {
-	if sum := record.SendWithin + record.CallTimeout + record.Late + record.Stale + record.Skew; record.SettleAfter <= sum {
+	if sum := record.SendWithin + record.CallTimeout + record.Late + record.Stale +
+		record.Skew; record.SettleAfter <= sum {
 		t.Errorf("SettleAfter %s is not larger than the doubts' sum %s", record.SettleAfter, sum)
 	}
 }

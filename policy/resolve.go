@@ -17,10 +17,12 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	c := d.Cluster
 	d.Rotation = &record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Managed: true,
-		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency, Compromised: d.Compromised,
+		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency,
+		Compromised: d.Compromised,
 		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
-		Call:        &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run, State: record.Intended},
-		LastRead:    c.Seen, Reason: reason.StartSent, InForce: d.InForce,
+		Call: &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run,
+			State: record.Intended},
+		LastRead: c.Seen, Reason: reason.StartSent, InForce: d.InForce,
 	}
 	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)
@@ -59,7 +61,8 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 // relyOn records the approval that a call relied on.
 func relyOn(r *record.Rotation, a *record.Approval) {
 	if a != nil {
-		r.Approvals = append(slices.Clone(r.Approvals), record.ApprovalUse{Kind: a.Kind, Entry: a.Entry, Said: a.Said})
+		r.Approvals = append(slices.Clone(r.Approvals), record.ApprovalUse{Kind: a.Kind, Entry: a.Entry,
+			Said: a.Said})
 	}
 }
 
@@ -83,7 +86,8 @@ func move(r *record.Rotation, to record.Phase, now time.Time, run string, reason
 		r.AskedAt = time.Time{} // this entry needs an approval of its own
 	}
 	r.Phase = to
-	r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: to, At: now, Run: run, Reason: reason})
+	r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: to, At: now, Run: run,
+		Reason: reason})
 	if n := len(r.Transitions); n > record.MaxTransitions {
 		r.Transitions = slices.Delete(r.Transitions, 1, n-record.MaxTransitions+1)
 	}
@@ -95,10 +99,12 @@ func move(r *record.Rotation, to record.Phase, now time.Time, run string, reason
 func Resolve(d Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out Decision) {
 	r := d.Rotation.Clone()
 	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
-		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove, m.text()
+		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove,
+			m.text()
 		out.event(actionFailed(reason.IllegalMove, m.text()))
 	})
-	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency, Compromised: d.Compromised, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
+	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency,
+		Compromised: d.Compromised, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
 	if r.Call != nil {
 		if o, ok := outcomes[r.Call.ID]; ok {
 			call := answered(*r.Call, o, now)
@@ -119,7 +125,8 @@ func Resolve(d Decision, outcomes map[string]record.Outcome, run string, now tim
 }
 
 func answered(c record.Call, o record.Outcome, now time.Time) record.Call {
-	c.State, c.Operation, c.AnsweredAt, c.Refusal, c.RawError = o.State, o.Operation, now, o.Refusal, record.Clip(o.Raw)
+	c.State, c.Operation, c.AnsweredAt, c.Refusal, c.RawError = o.State, o.Operation, now, o.Refusal,
+		record.Clip(o.Raw)
 	return c
 }
 
@@ -196,7 +203,8 @@ func resolvePool(r *record.Rotation, pool string, o record.Outcome, now time.Tim
 		r.RetirePool(pool, r.PoolCalls[pool])
 		return
 	}
-	if o.State != record.Refused || o.Refusal == record.OtherOperation || o.Refusal == record.Throttled || o.Refusal == record.StaleEtag {
+	if o.State != record.Refused || o.Refusal == record.OtherOperation || o.Refusal == record.Throttled ||
+		o.Refusal == record.StaleEtag {
 		return
 	}
 	r.Pools = record.CloneMap(r.Pools)

@@ -21,14 +21,19 @@ var (
 
 func plain() *Policy {
 	return &Policy{
-		Env: "test", Projects: []string{"shop-prod"}, RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
-		EmergencyMaxActive: 5, CompromisedMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24), Approval: ApproveNone,
-		Nodes: NodesAuto, NodeTime: 10 * time.Minute, Adopt: AdoptWatch, MaxActive: 5, MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
+		Env: "test", Projects: []string{"shop-prod"}, RotateBeforeExpiry: hours(24 * 180),
+		EmergencyBeforeExpiry: hours(24 * 45),
+		EmergencyMaxActive:    5, CompromisedMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24),
+		Approval: ApproveNone,
+		Nodes:    NodesAuto, NodeTime: 10 * time.Minute, Adopt: AdoptWatch, MaxActive: 5, MaxFailed: 1,
+		StuckAfter: hours(24), Every: time.Hour,
 	}
 }
 
 func idleCluster(ref fleet.Ref) fleet.Cluster {
-	return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{oldCA}}, Seen: monday, OperationsRead: true, Pools: []fleet.Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: fleet.Running}}}
+	return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{oldCA}},
+		Seen: monday, OperationsRead: true,
+		Pools: []fleet.Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: fleet.Running}}}
 }
 
 // flying gives the cluster in the middle of a rotation of ours that began 20 h
@@ -38,16 +43,20 @@ func flying(ref fleet.Ref, phase record.Phase) (fleet.Cluster, record.Rotation) 
 	c.Bundle.CAs = []fleet.CA{oldCA, newCA}
 	began := monday.Add(-hours(20))
 	r := record.Rotation{
-		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
-		Phase: phase, Transitions: []record.Transition{{Phase: record.Starting, At: began}, {Phase: phase, At: began.Add(hours(1))}},
-		StartOp: record.Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)}, HandedOverAt: began.Add(hours(1)),
-		PoolsSeen: []string{"web"}, Pools: map[string]record.Work{}, LastRead: monday,
+		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Managed: true,
+		Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
+		Phase: phase, Transitions: []record.Transition{{Phase: record.Starting, At: began},
+			{Phase: phase, At: began.Add(hours(1))}},
+		StartOp:      record.Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)},
+		HandedOverAt: began.Add(hours(1)),
+		PoolsSeen:    []string{"web"}, Pools: map[string]record.Work{}, LastRead: monday,
 	}
 	return c, r
 }
 
 func fleetOf(c fleet.Cluster, r *record.Rotation) Fleet {
-	f := Fleet{Clusters: []fleet.Cluster{c}, Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
+	f := Fleet{Clusters: []fleet.Cluster{c},
+		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	if r != nil {
 		f.Contents.Rotations[r.Cluster] = *r
 	}
@@ -66,7 +75,8 @@ func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
 func TestAdoptionCountsAgainstStarts(t *testing.T) {
 	p := plain()
 	p.MaxActive, p.Adopt = 1, AdoptManage
-	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"}, record.RecreatingNodes)
+	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"},
+		record.RecreatingNodes)
 	f := fleetOf(idleCluster(shopRef), nil)
 	f.Clusters = append(f.Clusters, foreign)
 	for _, d := range Plan(p, f, "run", monday) {
@@ -78,7 +88,8 @@ func TestAdoptionCountsAgainstStarts(t *testing.T) {
 
 func TestRefusedStartClaimsNothing(t *testing.T) {
 	c, r := flying(shopRef, record.Starting)
-	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: monday.Add(-10 * time.Minute), State: record.Refused, Refusal: record.Denied}
+	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: monday.Add(-10 * time.Minute),
+		State: record.Refused, Refusal: record.Denied}
 	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.Starting || d.Close != "" {
 		t.Errorf("two CAs after a denied start became %s %s", d.Phase, d.Close)
 	}
@@ -91,7 +102,8 @@ func TestRefusedStartClaimsNothing(t *testing.T) {
 func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	c.Autopilot = true
-	r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(1)), EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
+	r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(1)),
+		EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
 	if d.Action != Wait || !d.NextChange.After(monday) {
 		t.Errorf("%s %v until %s", d.Action, d.Pools, d.NextChange)
@@ -107,13 +119,16 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		c, r := flying(shopRef, record.RecreatingNodes)
 		c.Autopilot, c.Maintenance = autopilot, problem
 		if autopilot {
-			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)), FirstSeen: monday}
+			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)),
+				FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
-		if d.Action != NeedsAction || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 || d.Events[0].Name != EventBlocked {
+		if d.Action != NeedsAction || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 ||
+			d.Events[0].Name != EventBlocked {
 			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
 		}
-		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 || again.Action != NeedsAction {
+		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 ||
+			again.Action != NeedsAction {
 			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
 		}
 		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
@@ -148,11 +163,16 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 		t.Fatal(err)
 	}
-	c, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"}, record.UpdatingClients)
+	c, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"},
+		record.UpdatingClients)
 	c.Zonal, c.Bundle.CAs[0].Expires = true, monday.AddDate(0, 0, 44)
-	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
-	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood", Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)), End: monday.AddDate(0, 0, 3)}}}}
-	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait || d.Reason != reason.WindowClosed {
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(19)),
+		EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood",
+		Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)),
+			End: monday.AddDate(0, 0, 3)}}}}
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait ||
+		d.Reason != reason.WindowClosed {
 		t.Errorf("in the exclusion: %s %s", d.Action, d.Message)
 	}
 	c.Maintenance.Exclusions[0].Span.End = monday.AddDate(0, 0, 20)
@@ -166,14 +186,16 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 func TestFitNamesBothCalendars(t *testing.T) {
 	p, c := plain(), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"})
 	c.Zonal, p.ZonalComplete = true, ZonalBoth
-	for text, into := range map[string]*window.Weekly{"Mon-Fri 08:00-16:00": &p.CompleteWindow, "Sat 02:00-06:00": &p.Window} {
+	for text, into := range map[string]*window.Weekly{"Mon-Fri 08:00-16:00": &p.CompleteWindow,
+		"Sat 02:00-06:00": &p.Window} {
 		if err := into.UnmarshalText([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	at := monday.AddDate(0, 0, 5).Add(hours(3))
 	d := planOne(t, p, fleetOf(c, nil), at)
-	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00", "ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
+	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00",
+		"ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
 		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message.String(), want) {
 			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
 		}
@@ -183,11 +205,14 @@ func TestFitNamesBothCalendars(t *testing.T) {
 func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
 	_, r := flying(shopRef, record.Completing)
 	for _, pool := range []string{"", "web"} {
-		r.Pools[pool] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8))}
+		r.Pools[pool] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)),
+			EndedAt: monday.Add(-hours(8))}
 	}
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Intended, IntentAt: monday}
 	for _, named := range []string{"", "web"} {
-		d := Resolve(Decision{Rotation: &r}, map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}}, "run", monday)
+		d := Resolve(Decision{Rotation: &r},
+			map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}},
+			"run", monday)
 		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
 			t.Errorf("named %q: evidence survives: %+v", named, d.Rotation.Pools)
 		}
@@ -201,11 +226,13 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 	c, r := flying(shopRef, record.UpdatingClients)
 	p := plain()
 	p.Soak = hours(12)
-	r.Pools["web"] = record.Work{Operation: "first", StartedAt: monday.Add(-hours(19)), EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
+	r.Pools["web"] = record.Work{Operation: "first", StartedAt: monday.Add(-hours(19)),
+		EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
 	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != Complete {
 		t.Fatalf("%s: %s", d.Action, d.Message)
 	}
-	c.Operations = []fleet.Operation{{Name: "again", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
+	c.Operations = []fleet.Operation{{Name: "again", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true,
+		Start: monday.Add(-hours(2)), End: monday.Add(-hours(1))}}
 	if d := planOne(t, p, fleetOf(c, &r), monday); d.Reason != reason.SoakRuns {
 		t.Errorf("the pool was upgraded an hour ago: %s %s", d.Action, d.Message)
 	}
@@ -214,11 +241,15 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 func TestStartOperationIsNotAnOlderOne(t *testing.T) {
 	c, r := flying(shopRef, record.Starting)
 	intent := monday.Add(-40 * time.Minute)
-	r.StartOp, r.New, r.Call = record.Work{}, fleet.CA{}, &record.Call{ID: "c", Kind: record.CallStart, IntentAt: intent, State: record.Unclear}
+	r.StartOp, r.New, r.Call = record.Work{}, fleet.CA{}, &record.Call{ID: "c", Kind: record.CallStart,
+		IntentAt: intent, State: record.Unclear}
 	c.Operations = []fleet.Operation{
-		{Name: "labels", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)), End: intent.Add(-50 * time.Minute)},
-		{Name: "start", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(time.Second), End: intent.Add(10 * time.Minute)},
-		{Name: "nodes", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute), End: intent.Add(-30 * time.Minute)},
+		{Name: "labels", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(-hours(1)),
+			End: intent.Add(-50 * time.Minute)},
+		{Name: "start", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(time.Second),
+			End: intent.Add(10 * time.Minute)},
+		{Name: "nodes", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute),
+			End: intent.Add(-30 * time.Minute)},
 	}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
 	if d.Rotation.StartOp.Operation != "start" || d.Rotation.Pools["web"].Done() {
@@ -229,7 +260,8 @@ func TestStartOperationIsNotAnOlderOne(t *testing.T) {
 func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Stuck = true
-	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)),
+		EndedAt: monday.Add(-hours(8)), FirstSeen: monday.Add(-hours(8))}
 	f := fleetOf(c, &r)
 	f.Contents.Fleet.Failures = []record.Failure{{Cluster: shopRef, Attempt: "a1", What: reason.IsStuck}}
 	d := planOne(t, plain(), f, monday)
@@ -248,7 +280,8 @@ func TestUnreadCanaryKeepsItsWaveClosed(t *testing.T) {
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"}, record.RecreatingNodes)
+	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"},
+		record.RecreatingNodes)
 	canary.Wave = "env=dev"
 	f := fleetOf(prod, &canary)
 	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
@@ -266,7 +299,8 @@ func TestHeldRotationKeepsNoWaveClosedButIsNamed(t *testing.T) {
 	}
 	prod := idleCluster(shopRef)
 	prod.Labels = map[string]string{"env": "prod"}
-	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"}, record.RecreatingNodes)
+	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"},
+		record.RecreatingNodes)
 	dev.Labels = map[string]string{"env": "dev"}
 	f := fleetOf(prod, &r)
 	f.Clusters = append(f.Clusters, dev)
@@ -293,7 +327,8 @@ func TestDegradedClusterKeepsNoWaveClosed(t *testing.T) {
 	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
 		t.Fatal(err)
 	}
-	prod, dev := idleCluster(shopRef), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"})
+	prod, dev := idleCluster(shopRef),
+		idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"})
 	prod.Labels, dev.Labels = map[string]string{"env": "prod"}, map[string]string{"env": "dev"}
 	dev.Status = fleet.Degraded
 	f := fleetOf(prod, nil)
@@ -332,11 +367,13 @@ func TestBlockedRotationFreesItsSlot(t *testing.T) {
 
 func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
-	r.PoolCalls = map[string]record.Call{"web": {ID: "c", Kind: record.CallRecreate, Pool: "web", State: record.Intended, IntentAt: monday}}
+	r.PoolCalls = map[string]record.Call{"web": {ID: "c", Kind: record.CallRecreate, Pool: "web",
+		State: record.Intended, IntentAt: monday}}
 	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action != Recreate {
 		t.Fatalf("%s %s", d.Action, d.Message)
 	}
-	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
+	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true,
+		Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
 	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action == Recreate {
 		t.Error("a pool that GKE has just recreated would be recreated again")
 	}
@@ -345,7 +382,8 @@ func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 func TestPartialListingProvesNothing(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	c.Partial, c.Pools = true, nil
-	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.RecreatingNodes || d.Reason != reason.ListedPartly {
+	if d := planOne(t, plain(), fleetOf(c, &r), monday); d.Phase != record.RecreatingNodes ||
+		d.Reason != reason.ListedPartly {
 		t.Errorf("%s %s", d.Phase, d.Reason)
 	}
 }
@@ -353,7 +391,8 @@ func TestPartialListingProvesNothing(t *testing.T) {
 func TestCloseMeansOneAttempt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	f := fleetOf(c, &r)
-	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id", Attempt: "an earlier one"}}
+	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id",
+		Attempt: "an earlier one"}}
 	if d := planOne(t, plain(), f, monday); d.Close != "" {
 		t.Error("a request to close an earlier attempt closed this one")
 	}
@@ -384,7 +423,8 @@ func TestExclusionOfAPoolBlocksGKEInTheFit(t *testing.T) {
 	p := plain()
 	p.Nodes = NodesGKE
 	c := idleCluster(shopRef)
-	c.Pools[0].Exclusion = &window.Exclusion{Scope: window.NoMinorOrNodeUpgrades, Span: window.Span{Start: monday, End: monday.AddDate(0, 0, 20)}}
+	c.Pools[0].Exclusion = &window.Exclusion{Scope: window.NoMinorOrNodeUpgrades,
+		Span: window.Span{Start: monday, End: monday.AddDate(0, 0, 20)}}
 	if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start {
 		t.Error("a start was planned although GKE may not touch a pool for 20 days")
 	}
@@ -407,7 +447,8 @@ func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
 func TestSlotWaitsForSettlement(t *testing.T) {
 	c, r := flying(shopRef, record.Verifying)
 	c.Bundle.CAs = []fleet.CA{newCA}
-	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Accepted, IntentAt: monday.Add(-10 * time.Minute)}
+	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Accepted,
+		IntentAt: monday.Add(-10 * time.Minute)}
 	f := fleetOf(c, &r)
 	f.Contents.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
 	if d := planOne(t, plain(), f, monday); d.Slot == SlotRelease || d.Close != "" {

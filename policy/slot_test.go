@@ -14,10 +14,13 @@ import (
 // its own.
 func TestBlockedFreesSlot(t *testing.T) {
 	people := map[reason.Code]bool{
-		reason.Held: true, reason.HeldByLabel: true, reason.ApprovalNeeded: true, reason.MaintenanceUnknown: true, reason.PoolExcluded: true,
+		reason.Held: true, reason.HeldByLabel: true, reason.ApprovalNeeded: true, reason.MaintenanceUnknown: true,
+		reason.PoolExcluded:   true,
 		reason.TriesExhausted: true, reason.AdoptedWatching: true, reason.NotReadable: true,
-		reason.SoakRuns: false, reason.CompleteWindowClosed: false, reason.WindowClosed: false, reason.Frozen: false, reason.NodesRunning: false,
-		reason.NodesLeftToGKE: false, reason.WaveClosed: false, reason.CallWithdrawn: false, reason.CompleteRuns: false,
+		reason.SoakRuns: false, reason.CompleteWindowClosed: false, reason.WindowClosed: false,
+		reason.Frozen: false, reason.NodesRunning: false,
+		reason.NodesLeftToGKE: false, reason.WaveClosed: false, reason.CallWithdrawn: false,
+		reason.CompleteRuns: false,
 	}
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	begin := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)

@@ -106,7 +106,8 @@ func askSlot(c *candidate, t *tally) Verdict {
 		if t.compromised >= p.CompromisedMaxActive {
 			return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 		}
-		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive), time.Time{})
+		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive),
+			time.Time{})
 	case c.emergency:
 		if t.emergency >= p.EmergencyMaxActive {
 			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
@@ -119,7 +120,8 @@ func askSlot(c *candidate, t *tally) Verdict {
 		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Project]))
 		return v
 	case p.MaxActivePerLocation > 0 && t.byLocation[ref.Location] >= p.MaxActivePerLocation:
-		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION")
+		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation,
+			"MAX_ACTIVE_PER_LOCATION")
 		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Location]))
 		return v
 	}

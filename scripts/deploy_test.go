@@ -38,7 +38,8 @@ func deployable(t *testing.T) *world {
 		w.ok(t, "gcloud", "iam", "service-accounts", "create", account, "--project="+platform, "--quiet")
 	}
 	w.AddEntry(map[string]any{"timestamp": "2026-11-23T00:00:01Z", "textPayload": "CLUSTER   PHASE   WHAT NEXT"})
-	w.AddEntry(map[string]any{"timestamp": "2026-11-23T00:00:02Z", "jsonPayload": map[string]any{"event": "run_finished", "message": "1 cluster, \"orders\", due"}})
+	w.AddEntry(map[string]any{"timestamp": "2026-11-23T00:00:02Z",
+		"jsonPayload": map[string]any{"event": "run_finished", "message": "1 cluster, \"orders\", due"}})
 	w.Forget()
 	return w
 }
@@ -109,7 +110,8 @@ func TestDeploy(t *testing.T) {
 		t.Fatalf("the first deploy: %d\n%s", r.status, r.stderr)
 	}
 	says(t, r.stdout, "CLUSTER   PHASE   WHAT NEXT\n", `1 cluster, "orders", due`+"\n")
-	says(t, r.stderr, "== rotator-dev in acme-platform: "+images+"@"+first+", mode observe", "== first run: plan", "17 * * * * UTC", "== rotator-dev runs "+first)
+	says(t, r.stderr, "== rotator-dev in acme-platform: "+images+"@"+first+", mode observe",
+		"== first run: plan", "17 * * * * UTC", "== rotator-dev runs "+first)
 	want := []string{
 		"POST" + jobsPath, "POST" + jobsPath + "/rotator-dev:run",
 		"POST run v1/projects/acme-platform/locations/europe-west1/jobs/rotator-dev:setIamPolicy",
@@ -144,7 +146,8 @@ func TestDeploy(t *testing.T) {
 	if r.status != 1 {
 		t.Errorf("a deploy whose first run fails: status %d", r.status)
 	}
-	says(t, r.stderr, "== the former job again: "+images+"@"+second, "the first run of "+images+"@"+first+" failed: ", "the container exited with 1")
+	says(t, r.stderr, "== the former job again: "+images+"@"+second, "the first run of "+images+"@"+first+
+		" failed: ", "the container exited with 1")
 	says(t, r.stdout, "CLUSTER   PHASE")
 	if got := jobs(w.Mutations()); !slices.Equal(got, []string{images + "@" + first, images + "@" + second}) {
 		t.Errorf("jobs were sent with the images %q", got)
@@ -156,7 +159,8 @@ func TestDeploy(t *testing.T) {
 	w.Forget()
 
 	// A job that Cloud Run refuses.
-	w.Refuse(cloudfake.Fault{Method: "PUT", Path: regexp.MustCompile(`jobs/rotator-dev$`), Error: cloudfake.PermissionDenied("run.jobs.update", "namespaces/acme-platform/jobs/rotator-dev")})
+	w.Refuse(cloudfake.Fault{Method: "PUT", Path: regexp.MustCompile(`jobs/rotator-dev$`),
+		Error: cloudfake.PermissionDenied("run.jobs.update", "namespaces/acme-platform/jobs/rotator-dev")})
 	r = w.run(t, "scripts/deploy", "dev", images+"@"+first)
 	if r.status != 2 {
 		t.Errorf("a deploy without the permission: status %d", r.status)
@@ -263,7 +267,8 @@ func (w *world) cloned(t *testing.T) (commit string) {
 	}
 	w.write(t, "cloudbuild.yaml", string(text))
 	git := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", w.dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "git",
+			append([]string{"-C", w.dir, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
 		cmd.Env = append(slices.Clone(w.env), "GIT_CONFIG_GLOBAL="+os.DevNull)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -282,7 +287,8 @@ func TestDeployBuilds(t *testing.T) {
 	need(t, "git")
 	w := deployable(t)
 	commit := w.cloned(t)
-	w.ok(t, "gcloud", "artifacts", "repositories", "create", "rotator", "--project="+builds, "--location=europe-west1", "--repository-format=docker", "--quiet")
+	w.ok(t, "gcloud", "artifacts", "repositories", "create", "rotator", "--project="+builds,
+		"--location=europe-west1", "--repository-format=docker", "--quiet")
 	w.ok(t, "gcloud", "iam", "service-accounts", "create", "rotator-builder", "--project="+builds, "--quiet")
 	w.Forget()
 	w.write(t, "go.mod", "module changed\n")

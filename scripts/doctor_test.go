@@ -27,7 +27,8 @@ func TestDoctor(t *testing.T) {
 			w.Delete("monitoring", policy)
 		}
 	}
-	w.Edit("cloudscheduler", "projects/"+platform+"/locations/europe-west1/jobs/rotator-dev", func(o map[string]any) { o["state"] = "PAUSED" })
+	w.Edit("cloudscheduler", "projects/"+platform+"/locations/europe-west1/jobs/rotator-dev",
+		func(o map[string]any) { o["state"] = "PAUSED" })
 	w.Edit("iam", "projects/"+targetA+"/roles/gkeCredentialRotatorObserve", func(o map[string]any) {
 		o["includedPermissions"] = append(o["includedPermissions"].([]any)[2:], "container.clusters.delete")
 	})
@@ -36,8 +37,10 @@ func TestDoctor(t *testing.T) {
 	})
 
 	w.settings(t, "dev", "SCHEDULE=27 * * * *")
-	for _, labels := range []string{"managed-by=gke-credential-rotator,environment=dev,alert=old-one", "environment=dev,alert=somebody-elses"} {
-		w.ok(t, "gcloud", "alpha", "monitoring", "policies", "create", "--project="+platform, "--user-labels="+labels,
+	for _, labels := range []string{"managed-by=gke-credential-rotator,environment=dev,alert=old-one",
+		"environment=dev,alert=somebody-elses"} {
+		w.ok(t, "gcloud", "alpha", "monitoring", "policies", "create", "--project="+platform,
+			"--user-labels="+labels,
 			"--policy-from-file="+filepath.Join(w.dir, "deploy/alerts/run-failed.yaml"))
 	}
 
@@ -52,20 +55,24 @@ func TestDoctor(t *testing.T) {
 		told = append(told, m[1])
 		commands = append(commands, m[2])
 	}
-	at := "17 * * * *|Etc/UTC|https://run.googleapis.com/v2/projects/" + platform + "/locations/europe-west1/jobs/rotator-dev:run|POST|" +
+	at := "17 * * * *|Etc/UTC|https://run.googleapis.com/v2/projects/" + platform +
+		"/locations/europe-west1/jobs/rotator-dev:run|POST|" +
 		"rotator-dev-scheduler@" + platform + ".iam.gserviceaccount.com|3|30s|300s|60s"
 	want := []string{
 		"APIs of " + targetA + ": off: recommender.googleapis.com",
-		"role gkeCredentialRotatorObserve (project=" + targetA + ") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.get container.clusters.list ",
+		"role gkeCredentialRotatorObserve (project=" + targetA +
+			") as in deploy/iam/observe.yaml: too much: container.clusters.delete lacks: container.clusters.get container.clusters.list ",
 		"database rotator-dev: delete protection off",
-		"datastore.user for rotator-dev@" + platform + ".iam.gserviceaccount.com on project " + platform + ": not bound",
+		"datastore.user for rotator-dev@" + platform + ".iam.gserviceaccount.com on project " + platform +
+			": not bound",
 		"no alert policy old-one any more: its file is gone",
 		"alert policy run-failed: missing",
 		"schedule rotator-dev: differs: " + at + " instead of " + strings.Replace(at, "17 * ", "27 * ", 1),
 		"schedule rotator-dev starts the job: is PAUSED",
 	}
 	if !slices.Equal(told, want) {
-		t.Errorf("told\n%s\nwant\n%s\nall of it:\n%s%s", strings.Join(told, "\n"), strings.Join(want, "\n"), r.stdout, r.stderr)
+		t.Errorf("told\n%s\nwant\n%s\nall of it:\n%s%s", strings.Join(told, "\n"), strings.Join(want, "\n"),
+			r.stdout, r.stderr)
 	}
 	if !strings.Contains(r.stdout, ", 8 not.") {
 		t.Errorf("the last line has no count:\n%s", r.stdout)
@@ -86,7 +93,8 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, line := range []string{
 		"ok     names in deploy/env/dev.env", "ok     project " + targetA, "ok     database rotator-dev",
-		"ok     job rotator-dev, image rotator@sha256:", "ok     last run: rotator-dev-", "ok     schedule rotator-dev starts the job",
+		"ok     job rotator-dev, image rotator@sha256:", "ok     last run: rotator-dev-",
+		"ok     schedule rotator-dev starts the job",
 	} {
 		if !strings.Contains(r.stdout, line) {
 			t.Errorf("no line %q in\n%s", line, r.stdout)
@@ -112,7 +120,8 @@ func TestDoctorJob(t *testing.T) {
 	w.Refuse(fault("^monitoring ", denied("monitoring.alertPolicies.list")))
 	r = w.run(t, "scripts/doctor", "dev")
 	said(t, r, 1,
-		": was deployed with other settings than deploy/env/dev.env has now; mend: scripts/deploy dev "+images+"@sha256:",
+		": was deployed with other settings than deploy/env/dev.env has now; mend: scripts/deploy dev "+images+
+			"@sha256:",
 		"EXECUTION_FAILED (deploy/RUNBOOK.md: run failed); mend: scripts/run-now dev\n",
 		"WRONG  schedule rotator-dev: missing; mend: gcloud scheduler jobs create http rotator-dev ",
 		"WRONG  notification channel email:oncall@orders.acme.com and more: cannot tell: ",

@@ -24,7 +24,8 @@ func TestFlightInARealStore(t *testing.T) {
 	if got := w.ok(t, "bash", "-c", script); got != "in flight:\n" {
 		t.Errorf("an empty store: %q", got)
 	}
-	store, err := state.OpenFirestore(t.Context(), platform, "rotator-dev", state.FirestoreOptions{Emulator: host})
+	store, err := state.OpenFirestore(t.Context(), platform, "rotator-dev",
+		state.FirestoreOptions{Emulator: host})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	need(t, "gcloud")
 	w := &world{Fake: cloudfake.New(), dir: t.TempDir()}
-	for project, number := range map[string]int64{platform: 100000000001, builds: 100000000002, targetA: 100000000003, targetB: 100000000004} {
+	for project, number := range map[string]int64{platform: 100000000001, builds: 100000000002,
+		targetA: 100000000003, targetB: 100000000004} {
 		w.AddProject(project, number, "folder/200000000001", "organization/300000000001")
 	}
 	if err := w.Start(); err != nil {
@@ -60,7 +61,8 @@ func newWorld(t *testing.T) *world {
 	}
 	// deploy/env is for everybody to edit: what is in it must not decide a test.
 	environments := filepath.Join(w.dir, "deploy/env")
-	if err := errors.Join(os.RemoveAll(environments), os.CopyFS(environments, os.DirFS("testdata/env"))); err != nil {
+	if err := errors.Join(os.RemoveAll(environments),
+		os.CopyFS(environments, os.DirFS("testdata/env"))); err != nil {
 		t.Fatal(err)
 	}
 	token := filepath.Join(t.TempDir(), "token")
@@ -70,7 +72,8 @@ func newWorld(t *testing.T) *world {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		// What the machine is set to must not decide a test.
-		if !strings.HasPrefix(name, "CLOUDSDK_") && !strings.HasPrefix(name, "GOOGLE_") && !strings.HasPrefix(name, "ROTATOR_") && !strings.HasSuffix(strings.ToLower(name), "_proxy") {
+		if !strings.HasPrefix(name, "CLOUDSDK_") && !strings.HasPrefix(name, "GOOGLE_") &&
+			!strings.HasPrefix(name, "ROTATOR_") && !strings.HasSuffix(strings.ToLower(name), "_proxy") {
 			w.env = append(w.env, kv)
 		}
 	}
@@ -185,7 +188,8 @@ func TestHarness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Enable(platform, "pubsub.googleapis.com")
-	w.write(t, "scripts/topics", "#!/bin/sh\nfor t in one two; do gcloud pubsub topics create $t --project=NAME || exit 3; done\n")
+	w.write(t, "scripts/topics",
+		"#!/bin/sh\nfor t in one two; do gcloud pubsub topics create $t --project=NAME || exit 3; done\n")
 	if err := os.Chmod(filepath.Join(w.dir, "scripts/topics"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -195,14 +199,16 @@ func TestHarness(t *testing.T) {
 	if r := w.start(ctx, t, "scripts/topics")(); r.status == 0 {
 		t.Errorf("killed, and yet: %+v", r)
 	}
-	want := "PUT pubsub projects/" + platform + "/topics/one {\"name\":\"projects/" + platform + "/topics/one\"}\n"
+	want := "PUT pubsub projects/" + platform + "/topics/one {\"name\":\"projects/" + platform +
+		"/topics/one\"}\n"
 	if got := cloudfake.Text(w.Mutations()); got != want {
 		t.Errorf("mutations\n%swant\n%s", got, want)
 	}
 	if r := w.run(t, "scripts/topics"); r.status != 3 || !strings.Contains(r.stderr, "already exists") {
 		t.Errorf("a second create: %+v", r)
 	}
-	if got := w.ok(t, "gcloud", "pubsub", "topics", "list", "--project="+platform, "--format=value(name)"); !strings.HasSuffix(strings.TrimSpace(got), "/one") {
+	if got := w.ok(t, "gcloud", "pubsub", "topics", "list", "--project="+platform,
+		"--format=value(name)"); !strings.HasSuffix(strings.TrimSpace(got), "/one") {
 		t.Errorf("topics: %q", got)
 	}
 }
@@ -216,7 +222,8 @@ func (w *world) move(t *testing.T, f *cloudfake.Fake) {
 	t.Cleanup(func() { _ = f.Close() })
 	before, after := strconv.Itoa(w.Port()), strconv.Itoa(f.Port())
 	for i, kv := range w.env {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasSuffix(strings.ToLower(name), "_proxy") || name == "CLOUDSDK_PROXY_PORT" {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasSuffix(strings.ToLower(name), "_proxy") ||
+			name == "CLOUDSDK_PROXY_PORT" {
 			w.env[i] = strings.Replace(kv, before, after, 1)
 		}
 	}

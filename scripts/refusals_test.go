@@ -58,30 +58,39 @@ func TestSetupRefuses(t *testing.T) {
 		}, 2, []string{"nobody is logged in", "do: gcloud auth login"}},
 		{"no-project", func(t *testing.T, w *world) {
 			w.settings(t, "dev", "PROJECT=acme-nowhere")
-		}, 2, []string{"may not do this in project acme-nowhere", "--role=roles/browser", "put your own into deploy/env/dev.env"}},
+		}, 2, []string{"may not do this in project acme-nowhere", "--role=roles/browser",
+			"put your own into deploy/env/dev.env"}},
 		{"permission", every("^serviceusage .*services$", denied("serviceusage.services.list")), 2, []string{
 			"'serviceusage.services.list'", "project " + platform,
-			"gcloud projects add-iam-policy-binding " + platform + " --member=user:YOU@EXAMPLE.COM --role=roles/serviceusage.serviceUsageAdmin --condition=None",
+			"gcloud projects add-iam-policy-binding " + platform +
+				" --member=user:YOU@EXAMPLE.COM --role=roles/serviceusage.serviceUsageAdmin --condition=None",
 		}},
 		{"permission-to-change", post("^iam .*serviceAccounts$", denied("iam.serviceAccounts.create")), 1, []string{
-			"gcloud iam service-accounts create rotator-dev ", "--role=roles/iam.serviceAccountAdmin", "scripts/setup dev goes on from here",
+			"gcloud iam service-accounts create rotator-dev ", "--role=roles/iam.serviceAccountAdmin",
+			"scripts/setup dev goes on from here",
 		}},
 		{"api-off", func(_ *testing.T, w *world) {
 			w.Refuse(fault("^iam ", cloudfake.ServiceDisabled("iam.googleapis.com", 100000000001)))
-		}, 1, []string{"the API iam.googleapis.com is off in project " + platform, "do: gcloud services enable iam.googleapis.com --project=" + platform}},
-		{"quota", post("^serviceusage ", cloudfake.QuotaExceeded("serviceusage.googleapis.com/mutate_requests", "projects/100000000001")), 2, []string{
+		}, 1, []string{"the API iam.googleapis.com is off in project " + platform,
+			"do: gcloud services enable iam.googleapis.com --project=" + platform}},
+		{"quota", post("^serviceusage ", cloudfake.QuotaExceeded("serviceusage.googleapis.com/mutate_requests",
+			"projects/100000000001")), 2, []string{
 			"a quota is used up: ", "mutate_requests", "do: wait a minute and run it again",
 		}},
 		{"name-taken", post("^iam .*serviceAccounts$", cloudfake.AlreadyExists("rotator-dev")), 1, []string{
 			"the name is taken", "'rotator-dev' already exists", "run it again",
 		}},
-		{"billing", post("^serviceusage ", cloudfake.FailedPrecondition("Billing account for project '100000000001' is not found. Billing must be enabled for activation of service(s) 'run.googleapis.com' to proceed.")), 2, []string{
+		{"billing", post("^serviceusage ",
+			cloudfake.FailedPrecondition("Billing account for project '100000000001' is not found. Billing must be enabled for activation of service(s) 'run.googleapis.com' to proceed.")), 2, []string{
 			"project " + platform + " has no billing account", "do: gcloud billing projects link " + platform,
 		}},
-		{"constraint", post("^iam .*serviceAccounts$", cloudfake.FailedPrecondition("Service account creation is not allowed on this project. Violated constraint: constraints/iam.disableServiceAccountCreation")), 1, []string{
-			"an organisation policy forbids it: constraints/iam.disableServiceAccountCreation", "do: ask who owns the organisation's policies",
+		{"constraint", post("^iam .*serviceAccounts$",
+			cloudfake.FailedPrecondition("Service account creation is not allowed on this project. Violated constraint: constraints/iam.disableServiceAccountCreation")), 1, []string{
+			"an organisation policy forbids it: constraints/iam.disableServiceAccountCreation",
+			"do: ask who owns the organisation's policies",
 		}},
-		{"other-words", post("^serviceusage ", cloudfake.InvalidArgument("The moon is in the wrong quarter.")), 2, []string{"The moon is in the wrong quarter."}},
+		{"other-words", post("^serviceusage ", cloudfake.InvalidArgument("The moon is in the wrong quarter.")), 2,
+			[]string{"The moon is in the wrong quarter."}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +112,8 @@ func TestSetupDeletedRole(t *testing.T) {
 	t.Parallel()
 	w := grown(t)
 	w.ok(t, "gcloud", "iam", "roles", "delete", "gkeCredentialRotatorObserve", "--project="+targetA)
-	w.Refuse(cloudfake.Fault{Method: "GET", Path: regexp.MustCompile("roles/gkeCredentialRotatorObserve$"), Error: cloudfake.NotFound("role")})
+	w.Refuse(cloudfake.Fault{Method: "GET", Path: regexp.MustCompile("roles/gkeCredentialRotatorObserve$"),
+		Error: cloudfake.NotFound("role")})
 	w.Forget()
 	said(t, w.run(t, "scripts/setup", "dev"), 2, "was deleted a while ago",
 		"do: gcloud iam roles undelete gkeCredentialRotatorObserve --project="+targetA, "roles/iam.roleAdmin")
@@ -121,7 +131,8 @@ func TestSetupDatabaseElsewhere(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	w.Enable(platform, "firestore.googleapis.com")
-	w.ok(t, "gcloud", "firestore", "databases", "create", "--database=rotator-dev", "--project="+platform, "--location=nam5")
+	w.ok(t, "gcloud", "firestore", "databases", "create", "--database=rotator-dev", "--project="+platform,
+		"--location=nam5")
 	w.Forget()
 	said(t, w.run(t, "scripts/setup", "dev"), 2, "database rotator-dev in project "+platform+" is in nam5",
 		"deploy/env/dev.env wants eur3", "set DATABASE_LOCATION=nam5")
@@ -135,7 +146,8 @@ func TestSetupOverlap(t *testing.T) {
 	w := small(t, "ROTATOR_MODE=act")
 	w.settings(t, "prod", "ROTATOR_PROJECTS=acme-bank-prod, "+targetA)
 	said(t, w.run(t, "scripts/setup", "dev", "--yes"), 2,
-		"project "+targetA+": deploy/env/dev.env (projects) and deploy/env/prod.env", "nothing was changed", "do: leave each project in one file")
+		"project "+targetA+": deploy/env/dev.env (projects) and deploy/env/prod.env", "nothing was changed",
+		"do: leave each project in one file")
 
 	w.settings(t, "prod", "ROTATOR_PROJECTS="+targetB)
 	w.settings(t, "staging", "ROTATOR_PROJECTS="+builds)
@@ -148,7 +160,8 @@ func TestSetupOverlap(t *testing.T) {
 	w.settings(t, "dev", "GRANT=folder:200000000009")
 	said(t, w.run(t, "scripts/setup", "dev"), 2, "folders/200000000009")
 	w.settings(t, "dev", "GRANT=projects")
-	said(t, w.run(t, "scripts/setup", "dev"), 2, "for the first time, in:", "projects "+targetA, "asked on a terminal", "add --yes")
+	said(t, w.run(t, "scripts/setup", "dev"), 2, "for the first time, in:", "projects "+targetA,
+		"asked on a terminal", "add --yes")
 	w.unchanging(t)
 }
 
@@ -159,7 +172,8 @@ func TestSetupActAndBack(t *testing.T) {
 	w := grown(t)
 	const account = "serviceAccount:rotator-dev@" + platform + ".iam.gserviceaccount.com"
 	who := func(role string) string {
-		return strings.Join(w.members("cloudresourcemanager projects/"+targetA, "projects/"+targetA+"/roles/"+role), " ")
+		return strings.Join(w.members("cloudresourcemanager projects/"+targetA, "projects/"+targetA+"/roles/"+role),
+			" ")
 	}
 	alert := ""
 	for _, name := range w.Names() {
@@ -170,13 +184,15 @@ func TestSetupActAndBack(t *testing.T) {
 
 	// A new account or role is not known everywhere at once.
 	late := cloudfake.Fault{Path: regexp.MustCompile("projects/" + targetA + ":setIamPolicy$"), Times: 2,
-		Error: cloudfake.InvalidArgument("Service account rotator-dev@%s.iam.gserviceaccount.com does not exist.", platform)}
+		Error: cloudfake.InvalidArgument("Service account rotator-dev@%s.iam.gserviceaccount.com does not exist.",
+			platform)}
 	w.Refuse(late)
 	w.settings(t, "dev", "ROTATOR_MODE=act")
 	w.Forget()
 	w.ok(t, "scripts/setup", "dev", "--yes")
 	if who("gkeCredentialRotatorAct") != account || who("gkeCredentialRotatorObserve") != "" {
-		t.Errorf("act: %q has act, %q has observe", who("gkeCredentialRotatorAct"), who("gkeCredentialRotatorObserve"))
+		t.Errorf("act: %q has act, %q has observe", who("gkeCredentialRotatorAct"),
+			who("gkeCredentialRotatorObserve"))
 	}
 	// Act's role, two refusals, a binding made and one taken away.
 	if m := w.Mutations(); len(m) != 5 {
@@ -190,14 +206,16 @@ func TestSetupActAndBack(t *testing.T) {
 	w.Forget()
 	w.ok(t, "scripts/setup", "dev")
 	if who("gkeCredentialRotatorAct") != "" || who("gkeCredentialRotatorObserve") != account {
-		t.Errorf("observe: %q has act, %q has observe", who("gkeCredentialRotatorAct"), who("gkeCredentialRotatorObserve"))
+		t.Errorf("observe: %q has act, %q has observe", who("gkeCredentialRotatorAct"),
+			who("gkeCredentialRotatorObserve"))
 	}
 	if m := w.Mutations(); len(m) != 4 {
 		t.Errorf("observe: %d requests\n%s", len(m), cloudfake.Text(m))
 	}
 	now := w.Resource("monitoring", alert)
 	channels, _ := now["notificationChannels"].([]any)
-	if now["enabled"] != true || len(channels) != 2 || !strings.Contains(cloudfake.Text(w.Mutations()), "https://git.acme.com/elsewhere#alert-run-failed") {
+	if now["enabled"] != true || len(channels) != 2 || !strings.Contains(cloudfake.Text(w.Mutations()),
+		"https://git.acme.com/elsewhere#alert-run-failed") {
 		t.Errorf("the alert is now %v", now)
 	}
 }

@@ -19,7 +19,8 @@ func (w *world) deployed(t *testing.T) {
 func (w *world) placed(t *testing.T, env string) {
 	t.Helper()
 	job := w.ok(t, "scripts/deploy", env, images+"@"+w.AddImage(images+":one"), "--dry-run")
-	w.ok(t, "gcloud", "run", "jobs", "replace", w.write(t, "job.yaml", job), "--project="+platform, "--region=europe-west1", "--quiet")
+	w.ok(t, "gcloud", "run", "jobs", "replace", w.write(t, "job.yaml", job), "--project="+platform,
+		"--region=europe-west1", "--quiet")
 	w.Forget()
 }
 
@@ -27,7 +28,8 @@ func TestRunNow(t *testing.T) {
 	t.Parallel()
 	w := deployable(t)
 	w.deployed(t)
-	odd := []string{"approve", "acme-orders/europe-west1/shop", "--by", "Ann, on call", "--reason", `all; clients | "are"  updated ^,^ $HOME`, ""}
+	odd := []string{"approve", "acme-orders/europe-west1/shop", "--by", "Ann, on call", "--reason",
+		`all; clients | "are"  updated ^,^ $HOME`, ""}
 	for _, args := range [][]string{{}, {"plan", "--explain", "shop"}, odd} {
 		r := w.run(t, "scripts/run-now", append([]string{"dev"}, args...)...)
 		if r.status != 0 {
@@ -55,7 +57,9 @@ func TestRunNow(t *testing.T) {
 	says(t, r.stdout, "CLUSTER   PHASE")
 	says(t, r.stderr, "failed: ", "exited with 2", "deploy/RUNBOOK.md")
 
-	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`:run$`), Error: cloudfake.PermissionDenied("run.jobs.runWithOverrides", "namespaces/acme-platform/jobs/rotator-dev")})
+	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`:run$`),
+		Error: cloudfake.PermissionDenied("run.jobs.runWithOverrides",
+			"namespaces/acme-platform/jobs/rotator-dev")})
 	r = w.run(t, "scripts/run-now", "dev", "plan")
 	if r.status != 2 {
 		t.Errorf("run-now without the permission: status %d", r.status)
@@ -70,9 +74,11 @@ func TestSchedule(t *testing.T) {
 	if r.status != 1 {
 		t.Errorf("without a schedule: status %d", r.status)
 	}
-	says(t, r.stderr, "there is no schedule rotator-dev in acme-platform (europe-west3)", "scripts/setup dev makes it")
+	says(t, r.stderr, "there is no schedule rotator-dev in acme-platform (europe-west3)",
+		"scripts/setup dev makes it")
 	w.deployed(t)
-	w.ok(t, "gcloud", "scheduler", "jobs", "create", "http", "rotator-dev", "--project="+platform, "--location=europe-west3",
+	w.ok(t, "gcloud", "scheduler", "jobs", "create", "http", "rotator-dev", "--project="+platform,
+		"--location=europe-west3",
 		"--schedule=17 * * * *", "--uri=https://run.googleapis.com/", "--quiet")
 	w.Forget()
 
@@ -93,7 +99,8 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("resume: status %d, sent %q", r.status, got)
 	}
 	w.Forget()
-	w.Refuse(cloudfake.Fault{Method: "POST", Path: regexp.MustCompile(`:pause$`), Error: cloudfake.PermissionDenied("cloudscheduler.jobs.pause", "rotator-dev")})
+	w.Refuse(cloudfake.Fault{Method: "POST", Path: regexp.MustCompile(`:pause$`),
+		Error: cloudfake.PermissionDenied("cloudscheduler.jobs.pause", "rotator-dev")})
 	r = w.run(t, "scripts/schedule", "dev", "pause")
 	if r.status != 2 {
 		t.Errorf("pause without the permission: status %d", r.status)

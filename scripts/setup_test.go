@@ -23,7 +23,8 @@ func settled(t *testing.T, settings ...string) *world {
 	w.env = append(w.env, "SETUP_PAUSE=0")
 	w.settings(t, "dev", append([]string{
 		"PROJECT=" + platform, "BUILD_PROJECT=" + builds, "ROTATOR_PROJECTS=" + targetA + "," + targetB,
-		"NOTIFY=email:oncall@orders.acme.com,email:platform@acme.com", "RUNBOOK=https://git.acme.com/rotator/deploy/RUNBOOK.md",
+		"NOTIFY=email:oncall@orders.acme.com,email:platform@acme.com",
+		"RUNBOOK=https://git.acme.com/rotator/deploy/RUNBOOK.md",
 	}, settings...)...)
 	return w
 }
@@ -143,7 +144,8 @@ func golden(t *testing.T, name, got string) {
 	a, b := strings.Split(string(want), "\n"), strings.Split(got, "\n")
 	for i := range max(len(a), len(b)) {
 		if i >= len(a) || i >= len(b) || a[i] != b[i] {
-			t.Fatalf("not as in %s from line %d on (go test ./scripts -run %s -update writes it anew):\n%s", path, i+1, t.Name(),
+			t.Fatalf("not as in %s from line %d on (go test ./scripts -run %s -update writes it anew):\n%s", path, i+1,
+				t.Name(),
 				strings.Join(b[min(i, len(b)):min(i+3, len(b))], "\n"))
 		}
 	}
@@ -203,7 +205,8 @@ func TestSetupInterrupted(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	words := []string{"a b", "it's", `--condition=title=x,expression=a == "b"`, "--filter=_A=$(body.message.data.digest)", "$HOME", "*", "^main$", ""}
+	words := []string{"a b", "it's", `--condition=title=x,expression=a == "b"`,
+		"--filter=_A=$(body.message.data.digest)", "$HOME", "*", "^main$", ""}
 	w.write(t, "words", ". scripts/lib/common.sh; . scripts/lib/want.sh; command_line printf '<%s>' \"$@\"")
 	line := w.ok(t, "bash", append([]string{"words"}, words...)...)
 	if got, want := w.ok(t, "bash", "-c", line), "<"+strings.Join(words, "><")+">"; got != want {

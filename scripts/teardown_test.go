@@ -20,7 +20,8 @@ func inhabited(t *testing.T) (w *world, before []string) {
 		"NOTIFY=email:rehearsal@orders.acme.com", "RUNBOOK=https://git.acme.com/rotator/deploy/RUNBOOK.md")
 	w.ok(t, "scripts/setup", "staging")
 	w.placed(t, "staging")
-	w.ok(t, "gcloud", "scheduler", "jobs", "create", "http", "rotator-staging", "--project="+platform, "--location=europe-west1",
+	w.ok(t, "gcloud", "scheduler", "jobs", "create", "http", "rotator-staging", "--project="+platform,
+		"--location=europe-west1",
 		"--schedule=17 * * * *", "--uri=https://run.googleapis.com/", "--quiet")
 	return w, before
 }
@@ -47,13 +48,17 @@ func TestTeardown(t *testing.T) {
 	lift := "gcloud firestore databases update --database=rotator-staging --project=acme-platform --no-delete-protection"
 	rotation := "rotations/acme-ledger~europe-west1~shop"
 
-	w.SetDocument(platform, "rotator-staging", rotation, map[string]any{"phase": map[string]any{"stringValue": "updating-clients"}})
-	w.refused(t, yes, "rotations are in flight: acme-ledger/europe-west1/shop\n", "scripts/run-now staging status", "has its delete protection", "do: "+lift)
+	w.SetDocument(platform, "rotator-staging", rotation,
+		map[string]any{"phase": map[string]any{"stringValue": "updating-clients"}})
+	w.refused(t, yes, "rotations are in flight: acme-ledger/europe-west1/shop\n",
+		"scripts/run-now staging status", "has its delete protection", "do: "+lift)
 	w.ok(t, strings.Fields(lift)[0], append(strings.Fields(lift)[1:], "--quiet")...)
 	w.SetDocument(platform, "rotator-staging", rotation, nil)
 
-	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`documents/rotations`), Error: cloudfake.PermissionDenied("datastore.entities.list", "rotator-staging")})
-	w.refused(t, yes, "the store rotator-staging cannot be read", "HTTP 403", "datastore.entities.list", "roles/datastore.viewer")
+	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`documents/rotations`),
+		Error: cloudfake.PermissionDenied("datastore.entities.list", "rotator-staging")})
+	w.refused(t, yes, "the store rotator-staging cannot be read", "HTTP 403", "datastore.entities.list",
+		"roles/datastore.viewer")
 	w.Heal()
 	w.refused(t, []string{"staging"}, "is asked on a terminal, and this is none", "--yes")
 	w.refused(t, []string{"dev", "staging"}, "one environment at a time")
@@ -73,16 +78,20 @@ func TestTeardown(t *testing.T) {
 	w.FinishExecution(platform, "europe-west1", running[1], nil)
 
 	// Something in the middle fails; the next run goes on.
-	w.Refuse(cloudfake.Fault{Method: "DELETE", Path: regexp.MustCompile(`^europe-west1-run .*/jobs/rotator-staging$`), Error: cloudfake.PermissionDenied("run.jobs.delete", "rotator-staging")})
+	w.Refuse(cloudfake.Fault{Method: "DELETE",
+		Path:  regexp.MustCompile(`^europe-west1-run .*/jobs/rotator-staging$`),
+		Error: cloudfake.PermissionDenied("run.jobs.delete", "rotator-staging")})
 	if r = w.run(t, "scripts/teardown", yes...); r.status != 1 {
 		t.Errorf("without a permission: status %d", r.status)
 	}
-	says(t, r.stderr, "schedule rotator-staging: goes", "run.jobs.delete", "--role=roles/run.admin", "scripts/teardown staging goes on from here")
+	says(t, r.stderr, "schedule rotator-staging: goes", "run.jobs.delete", "--role=roles/run.admin",
+		"scripts/teardown staging goes on from here")
 	w.Heal()
 	if r = w.run(t, "scripts/teardown", yes...); r.status != 0 {
 		t.Fatalf("teardown: status %d\n%s", r.status, r.stderr)
 	}
-	says(t, r.stderr, "== staging is gone; what stays:", "the role gkeCredentialRotatorDeployer of project acme-platform: dev", "rotator-builder")
+	says(t, r.stderr, "== staging is gone; what stays:",
+		"the role gkeCredentialRotatorDeployer of project acme-platform: dev", "rotator-builder")
 	stays(t, before, w.Names())
 
 	w.Forget()
@@ -121,7 +130,9 @@ func TestTeardownCannotTell(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
 	w := deployable(t)
-	w.ok(t, "gcloud", "firestore", "databases", "create", "--project="+platform, "--database=rotator-dev", "--location=eur3", "--quiet")
-	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`documents/rotations`), Error: &cloudfake.Error{Code: 200, Status: "OK", Message: "a page of a proxy"}})
+	w.ok(t, "gcloud", "firestore", "databases", "create", "--project="+platform, "--database=rotator-dev",
+		"--location=eur3", "--quiet")
+	w.Refuse(cloudfake.Fault{Path: regexp.MustCompile(`documents/rotations`),
+		Error: &cloudfake.Error{Code: 200, Status: "OK", Message: "a page of a proxy"}})
 	w.refused(t, []string{"dev", "--yes"}, "cannot be read, so nobody knows", "not understood: ")
 }

@@ -64,7 +64,8 @@ const forStop = 4096
 
 // more is what the document may take beyond [MaxDocument].
 func more(v any) int {
-	if doc, is := v.(*record.FleetDoc); is && slices.ContainsFunc(doc.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() }) {
+	if doc, is := v.(*record.FleetDoc); is &&
+		slices.ContainsFunc(doc.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() }) {
 		return forStop
 	}
 	return 0

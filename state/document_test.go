@@ -10,7 +10,9 @@ import (
 
 func TestDocID(t *testing.T) {
 	seen := map[string]fleet.Ref{}
-	for _, r := range []fleet.Ref{{Project: "p", Location: "l", Name: "c"}, {Project: "p", Location: "l", Name: "c~2"}, {Project: "p", Location: "l-c", Name: "2"}, {Project: "p-l", Location: "c", Name: "2"}} {
+	for _, r := range []fleet.Ref{{Project: "p", Location: "l", Name: "c"},
+		{Project: "p", Location: "l", Name: "c~2"}, {Project: "p", Location: "l-c", Name: "2"},
+		{Project: "p-l", Location: "c", Name: "2"}} {
 		id := DocID(r)
 		if other, taken := seen[id]; taken || strings.Contains(id, "/") {
 			t.Errorf("%s: document id %q, taken by %s", r, id, other)
@@ -26,7 +28,8 @@ func TestKeysThatAreGone(t *testing.T) {
 		"marks":{"shop/us-east1/web":{"attempt":"a1","want":"succeeded","has":"reclaimed","over":true,"at":"2026-11-23T00:00:00Z","tries":3}},
 		"marksSpent":["2026-11-23T00:00:00Z"],"lastRun":{"run":"r1","at":"2026-11-23T01:00:00Z"}}}`
 	var doc record.FleetDoc
-	if version, err := decode("fleet", []byte(old), &doc); err != nil || version != "v" || doc.Env != "prod" || doc.InsightsFrom.IsZero() || doc.LastRun.Run != "r1" {
+	if version, err := decode("fleet", []byte(old), &doc); err != nil || version != "v" || doc.Env != "prod" ||
+		doc.InsightsFrom.IsZero() || doc.LastRun.Run != "r1" {
 		t.Fatalf("%+v, version %q, error %v", doc, version, err)
 	}
 	if text, err := encode("w", doc); err != nil || strings.Contains(string(text), "marks") {

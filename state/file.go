@@ -64,7 +64,8 @@ func (f *File) made() (bool, error) {
 		return true, nil // another trouble comes out on opening
 	}
 	if _, err := os.Stat(filepath.Dir(f.path)); errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("the store %s cannot be made: make the folder %s first", f.path, filepath.Dir(f.path))
+		return false, fmt.Errorf("the store %s cannot be made: make the folder %s first", f.path,
+			filepath.Dir(f.path))
 	}
 	return false, nil
 }
@@ -112,7 +113,8 @@ func (f *File) with(readOnly bool, do func(*bbolt.DB) error) error {
 		return fmt.Errorf("the store %s is in use by %s: wait for it, or stop it", f.path, holder(f.path))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("open the store: %w: it belongs to another user", err)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
+		errors.Is(err, bolterrors.ErrVersionMismatch):
 		return f.damaged(err)
 	case err != nil && !errors.Is(err, errDamaged):
 		return fmt.Errorf("open the store %s: %w", f.path, err)

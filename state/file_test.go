@@ -56,7 +56,8 @@ func TestSharedSideBySide(t *testing.T) {
 // limit of the store, with room for its envelope.
 func TestLargestFits(t *testing.T) {
 	r, doc := statetest.Largest()
-	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc, "record": record.Record{Rotation: r}} {
+	for name, v := range map[string]any{"rotation": r, "many pools": statetest.ManyPools(), "fleet": doc,
+		"record": record.Record{Rotation: r}} {
 		text, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -100,13 +101,15 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, path, want string }{
 		{"a folder", dir, "is a folder"},
-		{"in a missing folder", filepath.Join(dir, "no", "store.db"), "make the folder " + filepath.Join(dir, "no")},
+		{"in a missing folder", filepath.Join(dir, "no", "store.db"),
+			"make the folder " + filepath.Join(dir, "no")},
 		{"text", write("text.db", "these are my notes\n"), "damaged"},
 		{"long text", write("long.db", strings.Repeat("these are my notes\n", 5000)), "damaged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := state.OpenFile(tt.path, state.FileWait)
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %v, want one line that names the file and %q", err, tt.want)
 			}
 		})
@@ -163,7 +166,8 @@ func TestTwoProcesses(t *testing.T) {
 		return string(out)
 	}
 	err := open(t, path).InWrite(func() {
-		if got := second(); !strings.Contains(got, path) || !strings.Contains(got, "in use by the process "+strconv.Itoa(os.Getpid())) {
+		if got := second(); !strings.Contains(got, path) ||
+			!strings.Contains(got, "in use by the process "+strconv.Itoa(os.Getpid())) {
 			t.Errorf("the second was told %q", got)
 		}
 	})
@@ -219,14 +223,16 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 			raw(t, path, "rotations", "p~l~c", tt.text)
 			s := open(t, path)
 			b, err := s.Contents(context.Background())
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "p~l~c") || b.Known {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "p~l~c") ||
+				b.Known {
 				t.Fatalf("store %+v, error %v; want %q", b, err, tt.want)
 			}
 			if errors.Is(err, state.ErrNewer) != tt.newer {
 				t.Errorf("%v: newer is %v", err, !tt.newer)
 			}
 			for _, version := range []string{"", "9", "?"} {
-				r := record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two", Version: version}
+				r := record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}, AttemptID: "two",
+					Version: version}
 				_, err := s.Write(context.Background(), state.Change{Rotation: &r})
 				if tt.name == "wrong type" || tt.name == "bad name" || tt.name == "under another's name" {
 					continue // its envelope is whole: whoever knows its version may replace it
@@ -244,7 +250,8 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		if _, err := s.Fleet(context.Background()); !errors.Is(err, state.ErrNewer) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := s.Write(context.Background(), state.Change{Fleet: &record.FleetDoc{Version: "1"}}); err == nil {
+		if _, err := s.Write(context.Background(),
+			state.Change{Fleet: &record.FleetDoc{Version: "1"}}); err == nil {
 			t.Error("a newer document was overwritten")
 		}
 	})
@@ -288,13 +295,16 @@ func TestDamagedFiles(t *testing.T) {
 		}
 		_, storedErr := s.Contents(t.Context())
 		_, historyErr := s.History(t.Context(), fleet.Ref{})
-		_, writeErr := s.Write(t.Context(), state.Change{Rotation: &record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"}, AttemptID: "x"}})
+		_, writeErr := s.Write(t.Context(),
+			state.Change{Rotation: &record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: "n"},
+				AttemptID: "x"}})
 		for _, err := range []error{storedErr, historyErr, writeErr} {
 			if err == nil {
 				continue
 			}
 			failed++
-			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "copy.db") && !strings.Contains(err.Error(), "document") {
+			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "copy.db") &&
+				!strings.Contains(err.Error(), "document") {
 				t.Errorf("%d: not one clear line: %v", i, err)
 			}
 		}

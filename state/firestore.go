@@ -47,7 +47,8 @@ type FirestoreOptions struct {
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
-	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())} // no service configuration turns them on
+	// no service configuration turns them on
+	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())}
 	if o.Emulator != "" {
 		opts = append(opts, option.WithEndpoint(o.Emulator), option.WithoutAuthentication(),
 			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
@@ -201,7 +202,8 @@ func (f *Firestore) commit(ctx context.Context, b batch) error {
 		}
 	}
 	if len(got.GetWriteResults()) != len(b.writes) {
-		return fmt.Errorf("%s: the commit of %d writes was answered with %d results", f, len(b.writes), len(got.GetWriteResults()))
+		return fmt.Errorf("%s: the commit of %d writes was answered with %d results", f, len(b.writes),
+			len(got.GetWriteResults()))
 	}
 	return nil
 }

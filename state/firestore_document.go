@@ -150,7 +150,8 @@ func (b *batch) checkAttempt(id string) {
 }
 
 func shown(r *record.Rotation) map[string]*pb.Value {
-	return map[string]*pb.Value{fieldCluster: text(r.Cluster.String()), fieldAttempt: text(r.AttemptID), fieldPhase: text(string(r.Phase))}
+	return map[string]*pb.Value{fieldCluster: text(r.Cluster.String()), fieldAttempt: text(r.AttemptID),
+		fieldPhase: text(string(r.Phase))}
 }
 
 // named gives the write the document's full name.
@@ -167,6 +168,7 @@ func (f *Firestore) named(w *pb.Write) *pb.Write {
 // fromDocument reads all but what is in the body.
 func fromDocument(id string, doc *pb.Document) (envelope, error) {
 	fields := doc.GetFields()
-	e := envelope{Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()), Body: []byte(fields[fieldBody].GetStringValue()), Made: doc.GetCreateTime().AsTime()}
+	e := envelope{Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()),
+		Body: []byte(fields[fieldBody].GetStringValue()), Made: doc.GetCreateTime().AsTime()}
 	return e, e.check(id)
 }

@@ -42,7 +42,8 @@ func (f *Firestore) read(ctx context.Context, do func(context.Context) error) er
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || try >= len(pauses) || !slices.Contains(passing, status.Code(err)) || gax.Sleep(ctx, pauses[try]) != nil {
+		if ctx.Err() != nil || try >= len(pauses) || !slices.Contains(passing, status.Code(err)) ||
+			gax.Sleep(ctx, pauses[try]) != nil {
 			return f.explain(err)
 		}
 	}
@@ -53,7 +54,8 @@ func (f *Firestore) read(ctx context.Context, do func(context.Context) error) er
 func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
-	stream, err := f.client.BatchGetDocuments(ctx, &pb.BatchGetDocumentsRequest{Database: f.root(), Documents: []string{f.path(id)}})
+	stream, err := f.client.BatchGetDocuments(ctx, &pb.BatchGetDocumentsRequest{Database: f.root(),
+		Documents: []string{f.path(id)}})
 	if err != nil {
 		return err
 	}
@@ -80,16 +82,20 @@ func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) err
 }
 
 // query reads the documents of a collection, all or those where it says.
-func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter, each func(id string, e envelope) error) error {
-	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}, Where: where}
+func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter,
+	each func(id string, e envelope) error) error {
+	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}},
+		Where: where}
 	return f.ask(ctx, q, func(id string, _ *pb.Document, e envelope) error { return each(id, e) })
 }
 
 // ask reads the documents that a query finds.
-func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery, each func(id string, doc *pb.Document, e envelope) error) error {
+func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery,
+	each func(id string, doc *pb.Document, e envelope) error) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
-	req := &pb.RunQueryRequest{Parent: f.root() + "/documents", QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: q}}
+	req := &pb.RunQueryRequest{Parent: f.root() + "/documents",
+		QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: q}}
 	stream, err := f.client.RunQuery(ctx, req)
 	if err != nil {
 		return err

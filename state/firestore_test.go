@@ -32,7 +32,8 @@ func freshDatabase() string { return "t-" + strings.ToLower(rand.Text()) }
 
 func openFirestore(t *testing.T, database string, opts ...option.ClientOption) *state.Firestore {
 	t.Helper()
-	s, err := state.OpenFirestore(context.Background(), project, database, state.FirestoreOptions{Emulator: emulator.Start(t), Client: opts})
+	s, err := state.OpenFirestore(context.Background(), project, database,
+		state.FirestoreOptions{Emulator: emulator.Start(t), Client: opts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,8 @@ func TestFirestore(t *testing.T) {
 	statetest.Run(t, func(*testing.T) statetest.Opener {
 		database := freshDatabase()
 		return func(t *testing.T) state.Store {
-			s, err := state.OpenFirestore(context.Background(), project, database, state.FirestoreOptions{Emulator: host})
+			s, err := state.OpenFirestore(context.Background(), project, database,
+				state.FirestoreOptions{Emulator: host})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +75,8 @@ func inDatabase(database string) string { return "projects/" + project + "/datab
 
 func document(t *testing.T, database, id string) *pb.Document {
 	t.Helper()
-	doc, err := emulated(t).GetDocument(asOwner(), &pb.GetDocumentRequest{Name: inDatabase(database) + "/documents/" + id})
+	doc, err := emulated(t).GetDocument(asOwner(),
+		&pb.GetDocumentRequest{Name: inDatabase(database) + "/documents/" + id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +84,8 @@ func document(t *testing.T, database, id string) *pb.Document {
 }
 
 func newRotation(name, attempt string) record.Rotation {
-	return record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt, Phase: record.Starting, Origin: record.Ours}
+	return record.Rotation{Cluster: fleet.Ref{Project: "p", Location: "l", Name: name}, AttemptID: attempt,
+		Phase: record.Starting, Origin: record.Ours}
 }
 
 // TestDocumentFields: what queries, Firestore's clean-up and people need stands
@@ -95,11 +99,14 @@ func TestDocumentFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := document(t, database, "rotations/p~l~c").GetFields()
-	if f["schema"].GetIntegerValue() != state.Schema || f["cluster"].GetStringValue() != "p/l/c" || f["phase"].GetStringValue() != "starting" || f["attempt"].GetStringValue() != "one" {
+	if f["schema"].GetIntegerValue() != state.Schema || f["cluster"].GetStringValue() != "p/l/c" ||
+		f["phase"].GetStringValue() != "starting" || f["attempt"].GetStringValue() != "one" {
 		t.Errorf("rotation %v", f)
 	}
 	closed := time.Date(2026, 11, 21, 2, 0, 0, 123456789, time.UTC)
-	if _, err := s.Write(context.Background(), state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: closed}}); err != nil {
+	if _, err := s.Write(context.Background(),
+		state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+			ClosedAt: closed}}); err != nil {
 		t.Fatal(err)
 	}
 	f = document(t, database, "history/one").GetFields()
@@ -121,7 +128,8 @@ func TestUndatedRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(context.Background(), state.Change{Close: &record.Record{Rotation: *got.Rotation}}); err != nil {
+	if _, err := s.Write(context.Background(),
+		state.Change{Close: &record.Record{Rotation: *got.Rotation}}); err != nil {
 		t.Fatal(err)
 	}
 	if f := document(t, database, "history/one").GetFields(); f["expireAt"] != nil {
@@ -159,7 +167,8 @@ func (c *calls) count(method string) {
 }
 
 func (c *calls) options() []option.ClientOption {
-	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		c.count(method)
 		err := invoke(ctx, method, req, reply, cc, opts...)
 		if c.spoil != nil {
@@ -167,7 +176,8 @@ func (c *calls) options() []option.ClientOption {
 		}
 		return err
 	}
-	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+		open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		c.count(method)
 		if c.spoil != nil {
 			if err := c.spoil(method, nil); err != nil {
@@ -176,13 +186,15 @@ func (c *calls) options() []option.ClientOption {
 		}
 		return open(ctx, desc, cc, method, opts...)
 	}
-	return []option.ClientOption{option.WithGRPCDialOption(grpc.WithUnaryInterceptor(unary)), option.WithGRPCDialOption(grpc.WithStreamInterceptor(stream))}
+	return []option.ClientOption{option.WithGRPCDialOption(grpc.WithUnaryInterceptor(unary)),
+		option.WithGRPCDialOption(grpc.WithStreamInterceptor(stream))}
 }
 
 // TestWriteIsSentOnce: a commit whose answer is lost is unclear. Sent again it
 // would meet itself and be told as a conflict, although it was written.
 func TestWriteIsSentOnce(t *testing.T) {
-	for _, code := range []codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.Internal, codes.DeadlineExceeded, codes.Unknown} {
+	for _, code := range []codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.Internal,
+		codes.DeadlineExceeded, codes.Unknown} {
 		c := &calls{spoil: func(_ string, err error) error {
 			if err == nil {
 				return status.Error(code, "the answer is lost")
@@ -199,7 +211,8 @@ func TestWriteIsSentOnce(t *testing.T) {
 		if n := c.commits.Load(); n != 1 || c.others.Load() != 0 {
 			t.Errorf("%s: %d commits and %d other calls were sent, want one commit", code, n, c.others.Load())
 		}
-		if b, err := openFirestore(t, database).Contents(context.Background()); err != nil || len(b.Rotations) != 1 {
+		if b, err := openFirestore(t, database).Contents(context.Background()); err != nil ||
+			len(b.Rotations) != 1 {
 			t.Errorf("%s: it was written: %v, %v", code, b, err)
 		}
 	}
@@ -225,7 +238,8 @@ func TestLargeStore(t *testing.T) {
 		t.Errorf("%d rotations, %v", len(b.Rotations), err)
 	}
 	if c.queries.Load() != 1 || c.gets.Load() != 1 || c.commits.Load()+c.others.Load() != 0 {
-		t.Errorf("%d queries, %d reads, %d commits, %d others; want one query and one read", c.queries.Load(), c.gets.Load(), c.commits.Load(), c.others.Load())
+		t.Errorf("%d queries, %d reads, %d commits, %d others; want one query and one read", c.queries.Load(),
+			c.gets.Load(), c.commits.Load(), c.others.Load())
 	}
 }
 
@@ -261,7 +275,8 @@ func TestFleetIsNeverNewer(t *testing.T) {
 		}
 		for cluster, slot := range b.Fleet.Slots {
 			if ref, err := fleet.ParseRef(cluster); err != nil || b.Rotations[ref].AttemptID != slot.Attempt {
-				t.Fatalf("read %d: the slot of %s is there, its rotation is not (%d are)", reads, cluster, len(b.Rotations))
+				t.Fatalf("read %d: the slot of %s is there, its rotation is not (%d are)", reads, cluster,
+					len(b.Rotations))
 			}
 		}
 		select {
@@ -301,23 +316,32 @@ func TestTroubles(t *testing.T) {
 		conflict bool
 	}{
 		{codes.PermissionDenied, "Missing or insufficient permissions.", "roles/datastore.user", false},
-		{codes.PermissionDenied, "Cloud Firestore API has not been used in project ops-test before or it is disabled.", "gcloud services enable firestore.googleapis.com --project=ops-test", false},
-		{codes.Unauthenticated, "Request had invalid authentication credentials.", "gcloud auth application-default login", false},
-		{codes.NotFound, "The database rotator does not exist for project ops-test", "gcloud firestore databases create --project=ops-test", false},
+		{codes.PermissionDenied,
+			"Cloud Firestore API has not been used in project ops-test before or it is disabled.",
+			"gcloud services enable firestore.googleapis.com --project=ops-test", false},
+		{codes.Unauthenticated, "Request had invalid authentication credentials.",
+			"gcloud auth application-default login", false},
+		{codes.NotFound, "The database rotator does not exist for project ops-test",
+			"gcloud firestore databases create --project=ops-test", false},
 		{codes.NotFound, "", "gcloud firestore databases create", false},
-		{codes.FailedPrecondition, "The Cloud Firestore API is not available for Firestore in Datastore Mode database projects/ops-test/databases/d.", "native mode", false},
-		{codes.FailedPrecondition, "The customer-managed encryption key is not accessible.", "encryption key", false},
+		{codes.FailedPrecondition,
+			"The Cloud Firestore API is not available for Firestore in Datastore Mode database projects/ops-test/databases/d.", "native mode", false},
+		{codes.FailedPrecondition, "The customer-managed encryption key is not accessible.", "encryption key",
+			false},
 		{codes.InvalidArgument, "A document is too large.", "too large", false},
 		{codes.AlreadyExists, "Document already exists: " + doc, "", true},
 		{codes.NotFound, "No document to update: " + doc, "", true},
-		{codes.FailedPrecondition, "the stored version (1564588290152451) does not match the required base version (1564588283158243)", "", true},
+		{codes.FailedPrecondition,
+			"the stored version (1564588290152451) does not match the required base version (1564588283158243)", "",
+			true},
 		{codes.Aborted, "Too much contention on these documents. Please try again.", "", true},
 	} {
 		c := &calls{spoil: func(string, error) error { return status.Error(tt.code, tt.said) }}
 		s := openFirestore(t, freshDatabase(), c.options()...)
 		r := newRotation("c", "one")
 		_, err := s.Write(context.Background(), state.Change{Rotation: &r})
-		if errors.Is(err, state.ErrConflict) != tt.conflict || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "firestore://"+project+"/t-") || strings.Contains(err.Error(), "\n") {
+		if errors.Is(err, state.ErrConflict) != tt.conflict || !strings.Contains(err.Error(), tt.want) ||
+			!strings.Contains(err.Error(), "firestore://"+project+"/t-") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s %q on a write: %v", tt.code, tt.said, err)
 		}
 		if tt.conflict {
@@ -344,7 +368,9 @@ func TestOthersTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := inDatabase(database) + "/documents/fleet/fleet"
-	if _, err := api.GetDocument(ctx, &pb.GetDocumentRequest{Name: name, ConsistencySelector: &pb.GetDocumentRequest_Transaction{Transaction: tx.GetTransaction()}}); err != nil {
+	if _, err := api.GetDocument(ctx,
+		&pb.GetDocumentRequest{Name: name,
+			ConsistencySelector: &pb.GetDocumentRequest_Transaction{Transaction: tx.GetTransaction()}}); err != nil {
 		t.Fatal(err)
 	}
 	next := *got.Fleet
@@ -352,10 +378,12 @@ func TestOthersTransaction(t *testing.T) {
 	if _, err := s.Write(context.Background(), state.Change{Fleet: &next}); !errors.Is(err, state.ErrConflict) {
 		t.Errorf("error %v, want a conflict", err)
 	}
-	if _, err := api.Rollback(ctx, &pb.RollbackRequest{Database: inDatabase(database), Transaction: tx.GetTransaction()}); err != nil {
+	if _, err := api.Rollback(ctx, &pb.RollbackRequest{Database: inDatabase(database),
+		Transaction: tx.GetTransaction()}); err != nil {
 		t.Fatal(err)
 	}
-	if doc, err := s.Fleet(context.Background()); err != nil || doc.Env != "test" || doc.Version != got.Fleet.Version {
+	if doc, err := s.Fleet(context.Background()); err != nil || doc.Env != "test" ||
+		doc.Version != got.Fleet.Version {
 		t.Errorf("fleet document %+v, %v", doc, err)
 	}
 }

@@ -35,7 +35,8 @@ func documents(f *testing.F, each func(kind uint8, body string)) {
 		Call:  &record.Call{ID: "c", Kind: record.CallStart, IntentAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		Pools: map[string]record.Work{"web": {Failures: 1}},
 	}
-	for _, v := range []any{small, doc, record.Record{Rotation: small, ClosedAs: record.Completed}, state.Lease{Holder: "a"}, rotation} {
+	for _, v := range []any{small, doc, record.Record{Rotation: small, ClosedAs: record.Completed},
+		state.Lease{Holder: "a"}, rotation} {
 		body, err := json.Marshal(v)
 		if err != nil {
 			f.Fatal(err)
@@ -48,8 +49,11 @@ func documents(f *testing.F, each func(kind uint8, body string)) {
 		}
 	}
 	for kind := range kinds {
-		for _, s := range []string{`{}`, `null`, ``, `[]`, `{"future":{"a":1},"cluster":"p/l/c"}`, `{"cluster":"p/l/../x"}`, `{"cluster":"p/l/c\n"}`, `{"cluster":"__p/l/c__"}`, `{"pools":{"":null}}`, `{"unexplained":-1,"transitions":[{}]}`, `{"attemptNo":1e300}`,
-			`{"slots":{"p/l/c":{"since":"not a time"}}}`, `{"holds":[{"until":"9999-12-31T23:59:59.999999999+23:59"}]}`, `{"handedOverAt":"0000-01-01T00:00:00Z"}`} {
+		for _, s := range []string{`{}`, `null`, ``, `[]`, `{"future":{"a":1},"cluster":"p/l/c"}`,
+			`{"cluster":"p/l/../x"}`, `{"cluster":"p/l/c\n"}`, `{"cluster":"__p/l/c__"}`, `{"pools":{"":null}}`,
+			`{"unexplained":-1,"transitions":[{}]}`, `{"attemptNo":1e300}`,
+			`{"slots":{"p/l/c":{"since":"not a time"}}}`,
+			`{"holds":[{"until":"9999-12-31T23:59:59.999999999+23:59"}]}`, `{"handedOverAt":"0000-01-01T00:00:00Z"}`} {
 			each(uint8(kind), s)
 		}
 	}
@@ -101,7 +105,8 @@ func refusedRight(t *testing.T, text []byte, err error) {
 		t.Errorf("%s: %v names no document", text, err)
 	}
 	var e struct{ Schema int }
-	if newer := json.Unmarshal(text, &e) == nil && e.Schema > state.Schema; newer != errors.Is(err, state.ErrNewer) {
+	if newer := json.Unmarshal(text, &e) == nil && e.Schema > state.Schema; newer != errors.Is(err,
+		state.ErrNewer) {
 		t.Errorf("%s: schema %d, told as %v", text, e.Schema, err)
 	}
 }
@@ -115,7 +120,8 @@ func checkIDs(t *testing.T, text []byte, v any) {
 	if !ok || r.Cluster.IsZero() {
 		return
 	}
-	if id := state.DocID(r.Cluster); noID.MatchString(id) || len(id) > 1500 || !utf8.ValidString(id) || strings.Count(id, "~") < 2 {
+	if id := state.DocID(r.Cluster); noID.MatchString(id) || len(id) > 1500 || !utf8.ValidString(id) ||
+		strings.Count(id, "~") < 2 {
 		t.Errorf("%s: the id %q cannot be stored", text, id)
 	}
 }
@@ -135,14 +141,16 @@ func FuzzFirestoreDocument(f *testing.F) {
 	c.AtLeast(100, 0)
 	f.Fuzz(func(t *testing.T, kind uint8, schema int64, body, other string, updated int64) {
 		defer corpus.Watch(body)()
-		doc := &pb.Document{UpdateTime: &timestamppb.Timestamp{Seconds: updated % (1 << 36)}, Fields: map[string]*pb.Value{
-			"schema": number(schema), "body": words(body), other: words("something else"),
-		}}
+		doc := &pb.Document{UpdateTime: &timestamppb.Timestamp{Seconds: updated % (1 << 36)},
+			Fields: map[string]*pb.Value{
+				"schema": number(schema), "body": words(body), other: words("something else"),
+			}}
 		fresh := kinds[int(kind)%len(kinds)]
 		first, second := fresh(), fresh()
 		if err := state.DecodeDocument("x", doc, first); err != nil {
 			// Another field may have taken the schema's name.
-			if !strings.Contains(err.Error(), "document x") || errors.Is(err, state.ErrNewer) != (schema > state.Schema && other != "schema") {
+			if !strings.Contains(err.Error(), "document x") ||
+				errors.Is(err, state.ErrNewer) != (schema > state.Schema && other != "schema") {
 				t.Errorf("schema %d, %s: %v", schema, body, err)
 			}
 			return

@@ -38,7 +38,8 @@ type page[T any] struct {
 // NewMemory makes an empty store. With fresh every read is decoded anew: no
 // reader shares anything with another, as with a file.
 func NewMemory(fresh bool) *Memory {
-	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[record.Rotation]{}, history: map[string]page[record.Record]{}}
+	return &Memory{fresh: fresh, flights: map[fleet.Ref]page[record.Rotation]{},
+		history: map[string]page[record.Record]{}}
 }
 
 // MemoryOf makes a store that holds what another store holds, and of its history

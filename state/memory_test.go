@@ -28,7 +28,10 @@ func TestMemoryOf(t *testing.T) {
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	first := state.NewMemory(false)
 	r := record.Rotation{Cluster: ref, ClusterID: "id", AttemptID: "one", AttemptNo: 1, Phase: record.Starting}
-	if _, err := first.Write(ctx, state.Change{Rotation: &r, Fleet: &record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
+	if _, err := first.Write(ctx,
+		state.Change{Rotation: &r,
+			Fleet: &record.FleetDoc{Env: "prod",
+				Slots: map[string]record.Slot{ref.String(): {Attempt: "one"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	contents, err := first.Contents(ctx)
@@ -48,7 +51,8 @@ func TestMemoryOf(t *testing.T) {
 	if kept.AttemptID != "one" || got.Fleet.Env != "prod" || len(got.Fleet.Slots) != 1 {
 		t.Errorf("the copy holds %+v", got)
 	}
-	if _, err := copied.Write(ctx, state.Change{Close: &record.Record{Rotation: closed, ClosedAs: record.Completed}}); err != nil {
+	if _, err := copied.Write(ctx,
+		state.Change{Close: &record.Record{Rotation: closed, ClosedAs: record.Completed}}); err != nil {
 		t.Fatal(err)
 	}
 	if history, err := copied.History(ctx, ref); err != nil || len(history) != 2 {

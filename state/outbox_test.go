@@ -42,7 +42,8 @@ func TestOlderFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), state.Change{Fleet: &doc, Notices: []record.Notice{{ID: "aa"}}}); err != nil {
+	if _, err := s.Write(t.Context(),
+		state.Change{Fleet: &doc, Notices: []record.Notice{{ID: "aa"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if box, err := s.Outbox(t.Context()); err != nil || len(box.Notices) != 1 {
@@ -55,8 +56,10 @@ func TestOlderFile(t *testing.T) {
 func TestOutboxFits(t *testing.T) {
 	told := record.Standing{Sent: map[string][]string{}}
 	for i := range record.MaxStanding {
-		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", strings.Repeat("p", 30), strings.Repeat("c", 36), i)
-		told.Sent[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99", "blocked/complete-window-closed"}
+		name := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", strings.Repeat("p", 30), strings.Repeat("c", 36),
+			i)
+		told.Sent[name] = []string{"approval-needed/12345678.99", "completes-soon/12345678.99",
+			"blocked/complete-window-closed"}
 	}
 	r := statetest.ManyPools()
 	longest := fact.Say("") // nothing but times takes the most room where it is stored
@@ -64,7 +67,8 @@ func TestOutboxFits(t *testing.T) {
 		longest = fact.Sayf("%v%v", longest, time.Unix(0, 0))
 	}
 	longest = longest.Clip(record.MaxMessage)
-	n := record.Notice{ID: strings.Repeat("a", 32), Message: longest, HandOver: &record.HandOver{Waits: longest, Pools: map[string]bool{}}}
+	n := record.Notice{ID: strings.Repeat("a", 32), Message: longest,
+		HandOver: &record.HandOver{Waits: longest, Pools: map[string]bool{}}}
 	for name := range r.Pools {
 		n.HandOver.Pools[name] = true
 	}

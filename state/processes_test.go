@@ -41,7 +41,8 @@ func TestProcess(t *testing.T) {
 		contend(t, named(t, os.Getenv(envStore)), os.Getenv(envName))
 	case "start":
 		one := option.WithGRPCDialOption(grpc.WithUnaryInterceptor(saying))
-		if _, err := named(t, os.Getenv(envStore), one).Write(context.Background(), starting("c", "dead", record.FleetDoc{})); err != nil {
+		if _, err := named(t, os.Getenv(envStore), one).Write(context.Background(),
+			starting("c", "dead", record.FleetDoc{})); err != nil {
 			t.Error(err)
 		}
 	case "hold":
@@ -54,7 +55,8 @@ func TestProcess(t *testing.T) {
 
 // saying says when a request leaves and when its answer is there, and never
 // gives the answer on.
-func saying(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+func saying(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker,
+	opts ...grpc.CallOption) error {
 	_, _ = os.Stdout.WriteString("sending\n")
 	err := invoke(ctx, method, req, reply, cc, opts...)
 	_, _ = fmt.Fprintf(os.Stdout, "answered %v\n", err)
@@ -121,7 +123,8 @@ func process(t *testing.T, role, store, name string) *exec.Cmd {
 // TestProcessesAtOnce: of all that was written nothing is lost, and every
 // process was told when it was too late.
 func TestProcessesAtOnce(t *testing.T) {
-	for kind, store := range map[string]string{"file": filepath.Join(t.TempDir(), "store.db"), "firestore": "firestore:" + freshDatabase()} {
+	for kind, store := range map[string]string{"file": filepath.Join(t.TempDir(), "store.db"),
+		"firestore": "firestore:" + freshDatabase()} {
 		t.Run(kind, func(t *testing.T) {
 			if kind == "firestore" {
 				emulator.Start(t)
@@ -129,7 +132,8 @@ func TestProcessesAtOnce(t *testing.T) {
 			conflicts := raceFor(t, store)
 			b, err := named(t, store).Contents(context.Background())
 			if err != nil || len(b.Rotations) != racers*rounds || len(b.Fleet.Slots) != racers*rounds {
-				t.Errorf("%d rotations and %d slots are left of %d, error %v", len(b.Rotations), len(b.Fleet.Slots), racers*rounds, err)
+				t.Errorf("%d rotations and %d slots are left of %d, error %v", len(b.Rotations), len(b.Fleet.Slots),
+					racers*rounds, err)
 			}
 			if conflicts < racers-1 { // all began with the same version
 				t.Errorf("%d processes were told of %d conflicts", racers, conflicts)

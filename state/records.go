@@ -137,7 +137,8 @@ func (f *Firestore) Records(ctx context.Context, since time.Time) iter.Seq2[reco
 }
 
 // recordsAfter reads the page behind a place, and gives the place of its end.
-func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*pb.Value) (recs []record.Record, last []*pb.Value, err error) {
+func (f *Firestore) recordsAfter(ctx context.Context, since time.Time,
+	after []*pb.Value) (recs []record.Record, last []*pb.Value, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		recs, last = nil, after
 		return f.ask(ctx, f.closedQuery(since, after), func(id string, doc *pb.Document, e envelope) error {
@@ -145,7 +146,8 @@ func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*
 			if err := e.into(id, &rec); err != nil {
 				return err
 			}
-			last = []*pb.Value{doc.GetFields()[fieldClosedAt], {ValueType: &pb.Value_ReferenceValue{ReferenceValue: doc.GetName()}}}
+			last = []*pb.Value{doc.GetFields()[fieldClosedAt],
+				{ValueType: &pb.Value_ReferenceValue{ReferenceValue: doc.GetName()}}}
 			recs = append(recs, rec)
 			return nil
 		})
@@ -156,7 +158,8 @@ func (f *Firestore) recordsAfter(ctx context.Context, since time.Time, after []*
 // closedQuery asks for the next page of what was closed.
 func (f *Firestore) closedQuery(since time.Time, after []*pb.Value) *pb.StructuredQuery {
 	by := func(field string) *pb.StructuredQuery_Order {
-		return &pb.StructuredQuery_Order{Field: &pb.StructuredQuery_FieldReference{FieldPath: field}, Direction: pb.StructuredQuery_ASCENDING}
+		return &pb.StructuredQuery_Order{Field: &pb.StructuredQuery_FieldReference{FieldPath: field},
+			Direction: pb.StructuredQuery_ASCENDING}
 	}
 	q := &pb.StructuredQuery{
 		From:    []*pb.StructuredQuery_CollectionSelector{{CollectionId: colHistory}},

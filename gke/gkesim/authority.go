@@ -27,7 +27,8 @@ const caLife = 30*365*24*time.Hour + time.Hour
 
 func (w *World) issue(name string, at time.Time) authority {
 	notBefore := at.Add(-time.Hour).Truncate(time.Second)
-	return authority{IssueCA(w.opts.Seed, name, notBefore, notBefore.Add(caLife)), notBefore, notBefore.Add(caLife)}
+	return authority{IssueCA(w.opts.Seed, name, notBefore, notBefore.Add(caLife)), notBefore,
+		notBefore.Add(caLife)}
 }
 
 // IssueCA makes a self-signed CA certificate in PEM. It is Ed25519 from the

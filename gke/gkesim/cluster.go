@@ -254,7 +254,8 @@ func (c *cluster) autoComplete() {
 // show makes the API's view agree with the cluster's state.
 func (c *cluster) show() {
 	c.pb.Status, c.pb.Conditions = c.status, c.recorded
-	if exp := c.expires(); !exp.IsZero() && c.status == containerpb.Cluster_RUNNING && exp.Sub(c.clock) <= degradeAt {
+	if exp := c.expires(); !exp.IsZero() && c.status == containerpb.Cluster_RUNNING &&
+		exp.Sub(c.clock) <= degradeAt {
 		c.pb.Status = containerpb.Cluster_DEGRADED
 		if !c.w.opts.DegradedAlone {
 			c.pb.Conditions = append(slices.Clone(c.recorded), &containerpb.StatusCondition{

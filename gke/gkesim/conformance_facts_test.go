@@ -84,8 +84,10 @@ func TestNoFieldTellsOfARotation(t *testing.T) {
 	before := g.cluster()
 	g.must(g.start())
 	during := g.at(time.Hour).cluster()
-	if !slices.Equal(fieldsOf(before), fieldsOf(during)) || before.GetStatus() != during.GetStatus() || len(during.GetConditions()) > 0 {
-		t.Errorf("fields before %q, during %q; %s %v", fieldsOf(before), fieldsOf(during), during.GetStatus(), during.GetConditions())
+	if !slices.Equal(fieldsOf(before), fieldsOf(during)) || before.GetStatus() != during.GetStatus() ||
+		len(during.GetConditions()) > 0 {
+		t.Errorf("fields before %q, during %q; %s %v", fieldsOf(before), fieldsOf(during), during.GetStatus(),
+			during.GetConditions())
 	}
 	for _, op := range g.ops(containerpb.Operation_UPDATE_CLUSTER) {
 		if strings.Contains(strings.ToLower(op.String()), "rotation") || op.GetDetail() != "" {
@@ -99,10 +101,12 @@ func TestNoFieldTellsOfARotation(t *testing.T) {
 func TestBothRotationsRenewTheCA(t *testing.T) {
 	for _, credentials := range []bool{true, false} {
 		g := play(t, lazy, 1000*day)
-		_, err := g.c.StartIPRotation(context.Background(), &containerpb.StartIPRotationRequest{Name: name, RotateCredentials: credentials})
+		_, err := g.c.StartIPRotation(context.Background(), &containerpb.StartIPRotationRequest{Name: name,
+			RotateCredentials: credentials})
 		g.must(err)
 		bundle := fleet.ParseBundle(g.at(time.Hour).cluster().GetMasterAuth().GetClusterCaCertificate())
-		if life := bundle.Newest().Expires.Sub(bundle.Newest().Issued); len(bundle.CAs) != 2 || life != 30*365*day+time.Hour {
+		if life := bundle.Newest().Expires.Sub(bundle.Newest().Issued); len(bundle.CAs) != 2 ||
+			life != 30*365*day+time.Hour {
 			t.Errorf("rotateCredentials %t: %d CAs, the new one lives %s", credentials, len(bundle.CAs), life)
 		}
 		if err := g.complete(); err == nil || !strings.Contains(err.Error(), "requires recreation") {
@@ -138,11 +142,13 @@ func TestExclusionScopes(t *testing.T) {
 	}{
 		{"without options", nil, true},
 		{"no upgrades", scope(containerpb.MaintenanceExclusionOptions_NO_UPGRADES), true},
-		{"no minor or node upgrades", scope(containerpb.MaintenanceExclusionOptions_NO_MINOR_OR_NODE_UPGRADES), true},
+		{"no minor or node upgrades", scope(containerpb.MaintenanceExclusionOptions_NO_MINOR_OR_NODE_UPGRADES),
+			true},
 		{"no minor upgrades", scope(containerpb.MaintenanceExclusionOptions_NO_MINOR_UPGRADES), false},
 	} {
 		g := play(t, gkesim.Options{}, 1000*day, func(c *containerpb.Cluster) {
-			e := &containerpb.TimeWindow{StartTime: timestamppb.New(begin.Add(-day)), EndTime: timestamppb.New(begin.Add(3 * day))}
+			e := &containerpb.TimeWindow{StartTime: timestamppb.New(begin.Add(-day)),
+				EndTime: timestamppb.New(begin.Add(3 * day))}
 			if tt.options != nil {
 				e.Options = tt.options
 			}
@@ -168,7 +174,8 @@ func TestPoolExclusions(t *testing.T) {
 			}
 		})
 		g.must(g.start())
-		if ops := g.at(day).ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 1 || !strings.HasSuffix(ops[0].GetTargetLink(), "/nodePools/batch") {
+		if ops := g.at(day).ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 1 ||
+			!strings.HasSuffix(ops[0].GetTargetLink(), "/nodePools/batch") {
 			t.Errorf("within the exclusion: %v, want batch alone", ops)
 		}
 		if ops := g.at(3 * day).ops(containerpb.Operation_UPGRADE_NODES); (len(ops) == 2) != (end != nil) {

@@ -42,10 +42,12 @@ func gcloudShell(t *testing.T, s *gkeServer, project string) *shell {
 	dir := t.TempDir()
 	return &shell{dir: dir, env: append(os.Environ(), "SIM="+s.url,
 		"CLOUDSDK_CONFIG="+filepath.Join(dir, "config"), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"),
-		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_PROJECT="+project,
+		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_PROJECT="+
+			project,
 		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true",
 		"CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_PYTHON_SITEPACKAGES=",
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER="+s.url+"/", "CLOUDSDK_API_ENDPOINT_OVERRIDES_RECOMMENDER="+s.url+"/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER="+s.url+"/", "CLOUDSDK_API_ENDPOINT_OVERRIDES_RECOMMENDER="+
+			s.url+"/",
 		"USE_GKE_GCLOUD_AUTH_PLUGIN=False")}
 }
 
@@ -108,16 +110,22 @@ func TestGcloudRotates(t *testing.T) {
 	pass := func(by string) { sh.must(t, strings.ReplaceAll(advance, "%s", by), "now") }
 	sh.must(t, `gcloud container clusters list`, "orders", "europe-west3", "RUNNING", "ledger", "NODE_VERSION")
 	sh.must(t, countCAs, "1\n")
-	sh.refused(t, update+`--complete-credential-rotation`+asyncly, "code=400, message=The cluster does not have an IP rotation in progress.")
+	sh.refused(t, update+`--complete-credential-rotation`+asyncly,
+		"code=400, message=The cluster does not have an IP rotation in progress.")
 	sh.must(t, update+`--start-credential-rotation`+asyncly)
-	sh.refused(t, update+`--start-credential-rotation`+asyncly, "code=400, message=Cluster is running incompatible operation operation-")
+	sh.refused(t, update+`--start-credential-rotation`+asyncly,
+		"code=400, message=Cluster is running incompatible operation operation-")
 	pass("15m")
 	sh.must(t, countCAs, "2\n")
-	sh.refused(t, update+`--start-credential-rotation`+asyncly, "code=409, message=The cluster has an IP rotation in progress.")
-	sh.refused(t, update+`--complete-credential-rotation`+asyncly, `code=400, message=Node pool "web" requires recreation.`)
-	version := strings.TrimSpace(sh.must(t, `gcloud container node-pools describe web --cluster orders --location europe-west3 --format 'value(version)'`))
+	sh.refused(t, update+`--start-credential-rotation`+asyncly,
+		"code=409, message=The cluster has an IP rotation in progress.")
+	sh.refused(t, update+`--complete-credential-rotation`+asyncly,
+		`code=400, message=Node pool "web" requires recreation.`)
+	version := strings.TrimSpace(sh.must(t,
+		`gcloud container node-pools describe web --cluster orders --location europe-west3 --format 'value(version)'`))
 	for _, pool := range []string{"web", "batch"} {
-		sh.must(t, `gcloud container clusters upgrade orders --node-pool `+pool+` --cluster-version `+version+asyncly)
+		sh.must(t, `gcloud container clusters upgrade orders --node-pool `+pool+` --cluster-version `+version+
+			asyncly)
 	}
 	sh.must(t, `gcloud container operations list`, "UPDATE_CLUSTER", "DONE", "UPGRADE_NODES", "web", "batch")
 	pass("1h")
@@ -126,10 +134,14 @@ func TestGcloudRotates(t *testing.T) {
 	sh.must(t, `gcloud container operations wait $(gcloud container operations list --filter 'status!=DONE' --format 'value(name)') --location europe-west3`, "DONE")
 	s.step.Store(0)
 	sh.must(t, countCAs, "1\n")
-	sh.must(t, `gcloud container operations list --sort-by startTime`, "UPDATE_CLUSTER", "UPGRADE_NODES", "europe-west3")
-	last := sh.must(t, `gcloud container operations list --sort-by ~startTime --limit 1 --format 'value(name)'`, "operation-")
-	sh.must(t, `gcloud container operations describe `+strings.TrimSpace(last)+` --location europe-west3`, "operationType: UPDATE_CLUSTER", "status: DONE", "endTime:", "clusters/orders")
-	sh.must(t, `gcloud container clusters get-credentials orders --location europe-west3`, "kubeconfig entry generated for orders.")
+	sh.must(t, `gcloud container operations list --sort-by startTime`, "UPDATE_CLUSTER", "UPGRADE_NODES",
+		"europe-west3")
+	last := sh.must(t, `gcloud container operations list --sort-by ~startTime --limit 1 --format 'value(name)'`,
+		"operation-")
+	sh.must(t, `gcloud container operations describe `+strings.TrimSpace(last)+` --location europe-west3`,
+		"operationType: UPDATE_CLUSTER", "status: DONE", "endTime:", "clusters/orders")
+	sh.must(t, `gcloud container clusters get-credentials orders --location europe-west3`,
+		"kubeconfig entry generated for orders.")
 	now, err := clients(t, s)["gRPC"].GetCluster(t.Context(), &containerpb.GetClusterRequest{Name: ordersName})
 	if err != nil {
 		t.Fatal(err)
@@ -138,14 +150,16 @@ func TestGcloudRotates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "kubeconfig", string(kubeconfig), []string{now.GetMasterAuth().GetClusterCaCertificate(), "https://" + now.GetEndpoint()})
+	contains(t, "kubeconfig", string(kubeconfig), []string{now.GetMasterAuth().GetClusterCaCertificate(),
+		"https://" + now.GetEndpoint()})
 	want := slices.Clone(wholeRotation)
 	want[1] = "UpdateCluster orders web"
 	if got := s.accepted(); !slices.Equal(got, want) {
 		t.Errorf("accepted %q, want %q", got, want)
 	}
 	if *sessionFile != "" {
-		if err := os.WriteFile(*sessionFile, []byte(strings.ReplaceAll(sh.log.String(), sh.dir, "DIR")), 0o600); err != nil {
+		if err := os.WriteFile(*sessionFile, []byte(strings.ReplaceAll(sh.log.String(), sh.dir, "DIR")),
+			0o600); err != nil {
 			t.Error(err)
 		}
 	}
@@ -158,7 +172,8 @@ func TestGcloudWaits(t *testing.T) {
 	s := serveSample(t)
 	sh := gcloudShell(t, s, "shop-prod")
 	s.step.Store(int64(5 * time.Minute))
-	sh.must(t, `gcloud container clusters update catalog --location us-central1 --start-credential-rotation`, "kubeconfig entry generated for catalog")
+	sh.must(t, `gcloud container clusters update catalog --location us-central1 --start-credential-rotation`,
+		"kubeconfig entry generated for catalog")
 	s.step.Store(0)
 	kubeconfig, err := os.ReadFile(filepath.Join(sh.dir, "kubeconfig"))
 	if err != nil {
@@ -166,13 +181,16 @@ func TestGcloudWaits(t *testing.T) {
 	}
 	_, encoded, _ := strings.Cut(string(kubeconfig), "certificate-authority-data: ")
 	encoded, _, _ = strings.Cut(encoded, "\n")
-	if pem, err := base64.StdEncoding.DecodeString(encoded); err != nil || bytes.Count(pem, []byte("BEGIN")) != 2 {
+	if pem, err := base64.StdEncoding.DecodeString(encoded); err != nil ||
+		bytes.Count(pem, []byte("BEGIN")) != 2 {
 		t.Errorf("want a kubeconfig with two CAs: %v\n%s", err, kubeconfig)
 	}
 	sh.must(t, `gcloud container clusters upgrade serve --project ml-prod --location europe-west4 --master --async`)
 	sh.must(t, `gcloud container operations list --project ml-prod`, "UPGRADE_MASTER", "serve")
-	sh.must(t, `gcloud container get-server-config --location us-central1`, "validMasterVersions", "defaultClusterVersion")
-	if got, want := s.accepted(), []string{"StartIPRotation catalog", "UpdateCluster serve"}; !slices.Equal(got, want) {
+	sh.must(t, `gcloud container get-server-config --location us-central1`, "validMasterVersions",
+		"defaultClusterVersion")
+	if got, want := s.accepted(), []string{"StartIPRotation catalog", "UpdateCluster serve"}; !slices.Equal(got,
+		want) {
 		t.Errorf("accepted %q, want %q", got, want)
 	}
 }
@@ -188,7 +206,8 @@ func TestGcloudExpiryLoop(t *testing.T) {
 	t.Parallel()
 	s := serveSample(t)
 	sh := gcloudShell(t, s, "bank-prod")
-	if _, err := clients(t, s)["REST"].StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: ordersName, RotateCredentials: true}); err != nil {
+	if _, err := clients(t, s)["REST"].StartIPRotation(t.Context(),
+		&containerpb.StartIPRotationRequest{Name: ordersName, RotateCredentials: true}); err != nil {
 		t.Fatal(err)
 	}
 	s.advance(t, "15m")
@@ -259,7 +278,9 @@ func TestGcloudReadsInsights(t *testing.T) {
 	t.Parallel()
 	sh := gcloudShell(t, serveSample(t), "shop-prod")
 	const insights = ` --project shop-prod --location us-east4 --insight-type google.container.DiagnosisInsight`
-	sh.must(t, `gcloud recommender insights list`+insights, "CLUSTER_CA_EXPIRATION", "ACTIVE", "search", "2027-04-05")
-	id := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+` --format 'value(name.basename())'`))
+	sh.must(t, `gcloud recommender insights list`+insights, "CLUSTER_CA_EXPIRATION", "ACTIVE", "search",
+		"2027-04-05")
+	id := strings.TrimSpace(sh.must(t, `gcloud recommender insights list`+insights+
+		` --format 'value(name.basename())'`))
 	sh.must(t, `gcloud recommender insights describe `+id+insights, "state: ACTIVE", "severity: HIGH", "search")
 }

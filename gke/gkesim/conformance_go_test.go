@@ -35,7 +35,8 @@ func TestGoClientsRotate(t *testing.T) {
 func rotateByGo(t *testing.T, s *gkeServer, c client) {
 	ctx := t.Context()
 	start := func() (*containerpb.Operation, error) {
-		return c.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ordersName, RotateCredentials: true})
+		return c.StartIPRotation(ctx, &containerpb.StartIPRotationRequest{Name: ordersName,
+			RotateCredentials: true})
 	}
 	complete := func() (*containerpb.Operation, error) {
 		return c.CompleteIPRotation(ctx, &containerpb.CompleteIPRotationRequest{Name: ordersName})
@@ -57,10 +58,12 @@ func rotateByGo(t *testing.T, s *gkeServer, c client) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if op.GetOperationType() != kind || op.GetStatus() == containerpb.Operation_DONE || !strings.HasSuffix(op.GetTargetLink(), target) {
+			if op.GetOperationType() != kind || op.GetStatus() == containerpb.Operation_DONE ||
+				!strings.HasSuffix(op.GetTargetLink(), target) {
 				t.Errorf("got %v, want a running %s of %s", op, kind, target)
 			}
-			got, err := c.GetOperation(ctx, &containerpb.GetOperationRequest{Name: ordersLocation + "/operations/" + op.GetName()})
+			got, err := c.GetOperation(ctx, &containerpb.GetOperationRequest{Name: ordersLocation + "/operations/" +
+				op.GetName()})
 			if err != nil || got.GetName() != op.GetName() {
 				t.Errorf("asked for it: %v %v", got, err)
 			}
@@ -98,20 +101,25 @@ func rotateByGo(t *testing.T, s *gkeServer, c client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	update := &containerpb.UpdateNodePoolRequest{Name: ordersName + "/nodePools/web", NodeVersion: web.GetVersion(), ImageType: web.GetConfig().GetImageType(), Etag: "stale"}
+	update := &containerpb.UpdateNodePoolRequest{Name: ordersName + "/nodePools/web",
+		NodeVersion: web.GetVersion(), ImageType: web.GetConfig().GetImageType(), Etag: "stale"}
 	refused("etag")(c.UpdateNodePool(ctx, update))
 	update.Etag = web.GetEtag()
 	begun(containerpb.Operation_UPGRADE_NODES, "nodePools/web")(c.UpdateNodePool(ctx, update))
-	begun(containerpb.Operation_UPGRADE_NODES, "nodePools/batch")(c.UpdateCluster(ctx, &containerpb.UpdateClusterRequest{
-		Name: ordersName, Update: &containerpb.ClusterUpdate{DesiredNodePoolId: "batch", DesiredNodeVersion: web.GetVersion()}}))
+	begun(containerpb.Operation_UPGRADE_NODES,
+		"nodePools/batch")(c.UpdateCluster(ctx, &containerpb.UpdateClusterRequest{
+		Name: ordersName, Update: &containerpb.ClusterUpdate{DesiredNodePoolId: "batch",
+			DesiredNodeVersion: web.GetVersion()}}))
 	s.advance(t, "1h")
 	begun(containerpb.Operation_UPDATE_CLUSTER, "clusters/orders")(complete())
 	s.advance(t, "10m")
 	after := orders(1)
-	if bundle(t, after) == bundle(t, before) || !strings.HasSuffix(bundle(t, during), bundle(t, after)) || after.GetEndpoint() != during.GetEndpoint() {
+	if bundle(t, after) == bundle(t, before) || !strings.HasSuffix(bundle(t, during), bundle(t, after)) ||
+		after.GetEndpoint() != during.GetEndpoint() {
 		t.Error("want the new CA and the new endpoint to be left")
 	}
-	ops, err := c.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/bank-prod/locations/-"})
+	ops, err := c.ListOperations(ctx,
+		&containerpb.ListOperationsRequest{Parent: "projects/bank-prod/locations/-"})
 	if err != nil || len(ops.GetOperations()) != 4 {
 		t.Errorf("operations: %v %v", ops, err)
 	}
@@ -127,7 +135,8 @@ func rotateByGo(t *testing.T, s *gkeServer, c client) {
 
 // wholeRotation is what a rotation of the sample's orders cluster asks for when
 // web is recreated by its own method and batch by gcloud's.
-var wholeRotation = []string{"StartIPRotation orders", "UpdateNodePool orders web", "UpdateCluster orders batch", "CompleteIPRotation orders"}
+var wholeRotation = []string{"StartIPRotation orders", "UpdateNodePool orders web",
+	"UpdateCluster orders batch", "CompleteIPRotation orders"}
 
 // bundle is the cluster's CA bundle as PEM.
 func bundle(t *testing.T, c *containerpb.Cluster) string {
@@ -143,12 +152,14 @@ func bundle(t *testing.T, c *containerpb.Cluster) string {
 // over both protocols.
 func TestGoClientsReadInsights(t *testing.T) {
 	s := serveSample(t)
-	rest, err := recommender.NewRESTClient(t.Context(), option.WithEndpoint(s.url), option.WithoutAuthentication())
+	rest, err := recommender.NewRESTClient(t.Context(), option.WithEndpoint(s.url),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
 	overGRPC, err := recommender.NewClient(t.Context(), option.WithEndpoint(s.addr()),
-		option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+		option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,14 +171,17 @@ func TestGoClientsReadInsights(t *testing.T) {
 			defer func() { _ = tt.c.Close() }()
 			parent := "projects/shop-prod/locations/" + tt.location
 			insight, err := tt.c.ListInsights(t.Context(), &recommenderpb.ListInsightsRequest{
-				Parent: parent + "/insightTypes/google.container.DiagnosisInsight", Filter: "stateInfo.state=ACTIVE"}).Next()
+				Parent: parent + "/insightTypes/google.container.DiagnosisInsight",
+				Filter: "stateInfo.state=ACTIVE"}).Next()
 			if err != nil || insight.GetInsightSubtype() != "CLUSTER_CA_EXPIRATION" {
 				t.Fatalf("insight: %v %v", insight, err)
 			}
-			if again, err := tt.c.GetInsight(t.Context(), &recommenderpb.GetInsightRequest{Name: insight.GetName()}); err != nil || !proto.Equal(again, insight) {
+			if again, err := tt.c.GetInsight(t.Context(),
+				&recommenderpb.GetInsightRequest{Name: insight.GetName()}); err != nil || !proto.Equal(again, insight) {
 				t.Errorf("asked for it: %v %v", again, err)
 			}
-			if other, err := tt.c.GetInsight(t.Context(), &recommenderpb.GetInsightRequest{Name: insight.GetName() + "0"}); err == nil {
+			if other, err := tt.c.GetInsight(t.Context(),
+				&recommenderpb.GetInsightRequest{Name: insight.GetName() + "0"}); err == nil {
 				t.Errorf("asked for one that there is not: %v", other)
 			}
 		})

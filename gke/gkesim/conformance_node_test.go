@@ -51,7 +51,8 @@ func TestNodeRotates(t *testing.T) {
 		{Step: "recreate batch", Type: "UPGRADE_NODES", Status: "RUNNING"},
 		{Step: "complete", Type: "UPDATE_CLUSTER", Status: "RUNNING"},
 		{Step: "after", CAs: 1, Status: "RUNNING"},
-		{Step: "operations", Names: []string{"UPDATE_CLUSTER DONE", "UPGRADE_NODES DONE", "UPGRADE_NODES DONE", "UPDATE_CLUSTER DONE"}},
+		{Step: "operations", Names: []string{"UPDATE_CLUSTER DONE", "UPGRADE_NODES DONE", "UPGRADE_NODES DONE",
+			"UPDATE_CLUSTER DONE"}},
 	}
 	grpcCodes := map[int]int{400: 9, 409: 6} // FAILED_PRECONDITION, ALREADY_EXISTS
 	for _, protocol := range []string{"grpc", "rest"} {
@@ -87,8 +88,10 @@ func TestNodeRotates(t *testing.T) {
 				message := strings.ReplaceAll(got.Message, `\"`, `"`)
 				slices.Sort(got.Names)
 				slices.Sort(w.Names)
-				if got.Step != w.Step || got.CAs != w.CAs || got.Code != code || got.Type != w.Type || got.Status != w.Status ||
-					!strings.Contains(message, w.Message) || (w.Message == "") != (message == "") || !slices.Equal(got.Names, w.Names) {
+				if got.Step != w.Step || got.CAs != w.CAs || got.Code != code || got.Type != w.Type ||
+					got.Status != w.Status ||
+					!strings.Contains(message, w.Message) || (w.Message == "") != (message == "") ||
+					!slices.Equal(got.Names, w.Names) {
 					t.Errorf("got %s\nwant %+v", lines[i], w)
 				}
 			}

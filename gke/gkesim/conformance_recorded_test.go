@@ -112,7 +112,8 @@ func TestRecordedClustersUnchanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			at := slices.IndexFunc(list.GetClusters(), func(c *containerpb.Cluster) bool { return c.GetName() == l.Cluster.GetName() })
+			at := slices.IndexFunc(list.GetClusters(),
+				func(c *containerpb.Cluster) bool { return c.GetName() == l.Cluster.GetName() })
 			if at < 0 {
 				t.Fatalf("%s: %s is not listed", protocol, name)
 			}
@@ -124,15 +125,18 @@ func TestRecordedClustersUnchanged(t *testing.T) {
 	}
 	rest := clients(t, s)["REST"]
 	for _, l := range fleet {
-		name := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
-		if _, err := rest.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: name}); err == nil {
+		name := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" +
+			l.Cluster.GetName()
+		if _, err := rest.StartIPRotation(t.Context(),
+			&containerpb.StartIPRotationRequest{Name: name}); err == nil {
 			rotated++
 		}
 	}
 	s.advance(t, "20m")
 	for protocol, c := range clients(t, s) {
 		for _, l := range fleet {
-			name := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
+			name := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" +
+				l.Cluster.GetName()
 			got, err := c.GetCluster(t.Context(), &containerpb.GetClusterRequest{Name: name})
 			if err != nil {
 				t.Fatal(err)
@@ -164,7 +168,8 @@ func TestRecordedPoliciesUnchanged(t *testing.T) {
 		}
 		name := strings.TrimSuffix(file, ".json")
 		want[name] = m
-		if err := w.Add("p", &containerpb.Cluster{Name: name, Location: "l", Status: containerpb.Cluster_RUNNING, MaintenancePolicy: m}); err != nil {
+		if err := w.Add("p", &containerpb.Cluster{Name: name, Location: "l", Status: containerpb.Cluster_RUNNING,
+			MaintenancePolicy: m}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,7 +180,8 @@ func TestRecordedPoliciesUnchanged(t *testing.T) {
 		}
 		for _, got := range list.GetClusters() {
 			if !proto.Equal(got.GetMaintenancePolicy(), want[got.GetName()]) {
-				t.Errorf("%s %s: got %v, want %v", protocol, got.GetName(), got.GetMaintenancePolicy(), want[got.GetName()])
+				t.Errorf("%s %s: got %v, want %v", protocol, got.GetName(), got.GetMaintenancePolicy(),
+					want[got.GetName()])
 			}
 		}
 	}
@@ -195,14 +201,16 @@ func TestRecordedOperationsUnchanged(t *testing.T) {
 		}
 		location := strings.TrimSuffix(file, ".json")
 		want[location] = op
-		if err := w.Add("p", &containerpb.Cluster{Name: "c", Location: location, Status: containerpb.Cluster_RUNNING}); err != nil {
+		if err := w.Add("p", &containerpb.Cluster{Name: "c", Location: location,
+			Status: containerpb.Cluster_RUNNING}); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.AddOperation("projects/p/locations/"+location+"/clusters/c", op); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := w.AddOperation("projects/p/locations/l/clusters/nope", &containerpb.Operation{Name: "o"}); err == nil {
+	if err := w.AddOperation("projects/p/locations/l/clusters/nope",
+		&containerpb.Operation{Name: "o"}); err == nil {
 		t.Error("an operation on no cluster was taken")
 	}
 	s := serveWorld(t, w)
@@ -222,7 +230,8 @@ func TestRecordedOperationsUnchanged(t *testing.T) {
 				if !proto.Equal(got, want) {
 					t.Errorf("%s %s: got %v, want %v", protocol, location, got, want)
 				}
-				one, err := c.GetOperation(t.Context(), &containerpb.GetOperationRequest{Name: parent + "/operations/" + op.GetName()})
+				one, err := c.GetOperation(t.Context(),
+					&containerpb.GetOperationRequest{Name: parent + "/operations/" + op.GetName()})
 				if err != nil || !proto.Equal(one, want) {
 					t.Errorf("%s %s: asked for it: %v %v", protocol, location, one, err)
 				}
@@ -232,8 +241,11 @@ func TestRecordedOperationsUnchanged(t *testing.T) {
 	check(false)
 	rest := clients(t, s)["REST"]
 	for location, op := range want {
-		_, err := rest.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: "projects/p/locations/" + location + "/clusters/c"})
-		if busy := err != nil && strings.Contains(err.Error(), "incompatible operation "+op.GetName()); busy != (op.GetStatus() != containerpb.Operation_DONE) {
+		_, err := rest.StartIPRotation(t.Context(),
+			&containerpb.StartIPRotationRequest{Name: "projects/p/locations/" + location + "/clusters/c"})
+		if busy := err != nil &&
+			strings.Contains(err.Error(), "incompatible operation "+
+				op.GetName()); busy != (op.GetStatus() != containerpb.Operation_DONE) {
 			t.Errorf("%s beside a recorded %s operation: %v", location, op.GetStatus(), err)
 		}
 	}

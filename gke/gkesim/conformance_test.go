@@ -103,29 +103,41 @@ func program(t *testing.T, name string) string {
 
 // client is what Google's gRPC and REST clients for Go have in common.
 type client interface {
-	ListClusters(context.Context, *containerpb.ListClustersRequest, ...gax.CallOption) (*containerpb.ListClustersResponse, error)
+	ListClusters(context.Context, *containerpb.ListClustersRequest,
+		...gax.CallOption) (*containerpb.ListClustersResponse, error)
 	GetCluster(context.Context, *containerpb.GetClusterRequest, ...gax.CallOption) (*containerpb.Cluster, error)
-	StartIPRotation(context.Context, *containerpb.StartIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	CompleteIPRotation(context.Context, *containerpb.CompleteIPRotationRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	UpdateCluster(context.Context, *containerpb.UpdateClusterRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	UpdateNodePool(context.Context, *containerpb.UpdateNodePoolRequest, ...gax.CallOption) (*containerpb.Operation, error)
-	ListNodePools(context.Context, *containerpb.ListNodePoolsRequest, ...gax.CallOption) (*containerpb.ListNodePoolsResponse, error)
-	GetNodePool(context.Context, *containerpb.GetNodePoolRequest, ...gax.CallOption) (*containerpb.NodePool, error)
-	GetServerConfig(context.Context, *containerpb.GetServerConfigRequest, ...gax.CallOption) (*containerpb.ServerConfig, error)
-	ListOperations(context.Context, *containerpb.ListOperationsRequest, ...gax.CallOption) (*containerpb.ListOperationsResponse, error)
-	GetOperation(context.Context, *containerpb.GetOperationRequest, ...gax.CallOption) (*containerpb.Operation, error)
+	StartIPRotation(context.Context, *containerpb.StartIPRotationRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
+	CompleteIPRotation(context.Context, *containerpb.CompleteIPRotationRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
+	UpdateCluster(context.Context, *containerpb.UpdateClusterRequest, ...gax.CallOption) (*containerpb.Operation,
+		error)
+	UpdateNodePool(context.Context, *containerpb.UpdateNodePoolRequest,
+		...gax.CallOption) (*containerpb.Operation, error)
+	ListNodePools(context.Context, *containerpb.ListNodePoolsRequest,
+		...gax.CallOption) (*containerpb.ListNodePoolsResponse, error)
+	GetNodePool(context.Context, *containerpb.GetNodePoolRequest, ...gax.CallOption) (*containerpb.NodePool,
+		error)
+	GetServerConfig(context.Context, *containerpb.GetServerConfigRequest,
+		...gax.CallOption) (*containerpb.ServerConfig, error)
+	ListOperations(context.Context, *containerpb.ListOperationsRequest,
+		...gax.CallOption) (*containerpb.ListOperationsResponse, error)
+	GetOperation(context.Context, *containerpb.GetOperationRequest, ...gax.CallOption) (*containerpb.Operation,
+		error)
 }
 
 // clients gives Google's own Go clients on the server, by protocol.
 func clients(t *testing.T, s *gkeServer) map[string]client {
 	t.Helper()
-	rest, err := container.NewClusterManagerRESTClient(t.Context(), option.WithEndpoint(s.url), option.WithoutAuthentication())
+	rest, err := container.NewClusterManagerRESTClient(t.Context(), option.WithEndpoint(s.url),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = rest.Close() })
 	overGRPC, err := container.NewClusterManagerClient(t.Context(), option.WithEndpoint(s.addr()),
-		option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+		option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,12 @@ type Direct struct {
 func (w *World) Direct() Direct { return Direct{s: &server{w: w}} }
 
 // through calls the service's method as a served request does.
-func through[Q, A any](ctx context.Context, d Direct, method string, req *Q, do func(context.Context, *Q) (*A, error)) (*A, error) {
+func through[Q, A any](ctx context.Context, d Direct, method string, req *Q,
+	do func(context.Context, *Q) (*A, error)) (*A, error) {
 	info := &grpc.UnaryServerInfo{FullMethod: method}
 	serve := func(ctx context.Context, _ any) (any, error) {
-		return d.s.w.intercept(ctx, req, info, func(ctx context.Context, _ any) (any, error) { return do(ctx, req) })
+		return d.s.w.intercept(ctx, req, info,
+			func(ctx context.Context, _ any) (any, error) { return do(ctx, req) })
 	}
 	call := serve
 	if d.Around != nil {
@@ -39,37 +41,44 @@ func through[Q, A any](ctx context.Context, d Direct, method string, req *Q, do 
 }
 
 // ListClusters is as Google's client has it, and so are the others.
-func (d Direct) ListClusters(ctx context.Context, req *containerpb.ListClustersRequest, _ ...gax.CallOption) (*containerpb.ListClustersResponse, error) {
+func (d Direct) ListClusters(ctx context.Context, req *containerpb.ListClustersRequest,
+	_ ...gax.CallOption) (*containerpb.ListClustersResponse, error) {
 	return through(ctx, d, "ListClusters", req, d.s.ListClusters)
 }
 
 // GetCluster reads one cluster.
-func (d Direct) GetCluster(ctx context.Context, req *containerpb.GetClusterRequest, _ ...gax.CallOption) (*containerpb.Cluster, error) {
+func (d Direct) GetCluster(ctx context.Context, req *containerpb.GetClusterRequest,
+	_ ...gax.CallOption) (*containerpb.Cluster, error) {
 	return through(ctx, d, "GetCluster", req, d.s.GetCluster)
 }
 
 // ListOperations lists the operations of a project.
-func (d Direct) ListOperations(ctx context.Context, req *containerpb.ListOperationsRequest, _ ...gax.CallOption) (*containerpb.ListOperationsResponse, error) {
+func (d Direct) ListOperations(ctx context.Context, req *containerpb.ListOperationsRequest,
+	_ ...gax.CallOption) (*containerpb.ListOperationsResponse, error) {
 	return through(ctx, d, "ListOperations", req, d.s.ListOperations)
 }
 
 // StartIPRotation starts a rotation.
-func (d Direct) StartIPRotation(ctx context.Context, req *containerpb.StartIPRotationRequest, _ ...gax.CallOption) (*containerpb.Operation, error) {
+func (d Direct) StartIPRotation(ctx context.Context, req *containerpb.StartIPRotationRequest,
+	_ ...gax.CallOption) (*containerpb.Operation, error) {
 	return through(ctx, d, "StartIPRotation", req, d.s.StartIPRotation)
 }
 
 // CompleteIPRotation completes one.
-func (d Direct) CompleteIPRotation(ctx context.Context, req *containerpb.CompleteIPRotationRequest, _ ...gax.CallOption) (*containerpb.Operation, error) {
+func (d Direct) CompleteIPRotation(ctx context.Context, req *containerpb.CompleteIPRotationRequest,
+	_ ...gax.CallOption) (*containerpb.Operation, error) {
 	return through(ctx, d, "CompleteIPRotation", req, d.s.CompleteIPRotation)
 }
 
 // UpdateCluster upgrades a control plane.
-func (d Direct) UpdateCluster(ctx context.Context, req *containerpb.UpdateClusterRequest, _ ...gax.CallOption) (*containerpb.Operation, error) {
+func (d Direct) UpdateCluster(ctx context.Context, req *containerpb.UpdateClusterRequest,
+	_ ...gax.CallOption) (*containerpb.Operation, error) {
 	return through(ctx, d, "UpdateCluster", req, d.s.UpdateCluster)
 }
 
 // UpdateNodePool upgrades a node pool.
-func (d Direct) UpdateNodePool(ctx context.Context, req *containerpb.UpdateNodePoolRequest, _ ...gax.CallOption) (*containerpb.Operation, error) {
+func (d Direct) UpdateNodePool(ctx context.Context, req *containerpb.UpdateNodePoolRequest,
+	_ ...gax.CallOption) (*containerpb.Operation, error) {
 	return through(ctx, d, "UpdateNodePool", req, d.s.UpdateNodePool)
 }
 

@@ -35,7 +35,8 @@ func TestRotationRefusalCodes(t *testing.T) {
 		{0, 0, codes.AlreadyExists, codes.FailedPrecondition},
 		{codes.Aborted, codes.InvalidArgument, codes.Aborted, codes.InvalidArgument},
 	} {
-		g := play(t, gkesim.Options{RefuseStart: tt.start, RefuseComplete: tt.complete, GKEWaits: 1000 * day}, 1000*day)
+		g := play(t, gkesim.Options{RefuseStart: tt.start, RefuseComplete: tt.complete, GKEWaits: 1000 * day},
+			1000*day)
 		g.refused(g.complete(), tt.wantComplete, "does not have an IP rotation in progress")
 		g.must(g.start())
 		g.at(time.Hour)
@@ -71,7 +72,8 @@ func TestPrivateAndDNSEndpoints(t *testing.T) {
 		c.PrivateClusterConfig = &containerpb.PrivateClusterConfig{EnablePrivateEndpoint: true, PrivateEndpoint: "10.0.0.2", PublicEndpoint: "34.1.1.1"} //nolint:staticcheck // what older clusters have
 		c.ControlPlaneEndpointsConfig = &containerpb.ControlPlaneEndpointsConfig{
 			DnsEndpointConfig: &containerpb.ControlPlaneEndpointsConfig_DNSEndpointConfig{Endpoint: dns},
-			IpEndpointsConfig: &containerpb.ControlPlaneEndpointsConfig_IPEndpointsConfig{PublicEndpoint: "34.1.1.1", PrivateEndpoint: "10.0.0.2"},
+			IpEndpointsConfig: &containerpb.ControlPlaneEndpointsConfig_IPEndpointsConfig{PublicEndpoint: "34.1.1.1",
+				PrivateEndpoint: "10.0.0.2"},
 		}
 	}
 	for _, switches := range []bool{false, true} {
@@ -85,8 +87,10 @@ func TestPrivateAndDNSEndpoints(t *testing.T) {
 		if ip.GetPublicEndpoint() == "34.1.1.1" || c.GetPrivateClusterConfig().GetPublicEndpoint() != ip.GetPublicEndpoint() { //nolint:staticcheck // likewise
 			t.Error("the public endpoint stayed", ip)
 		}
-		if (ip.GetPrivateEndpoint() != "10.0.0.2") != switches || c.GetEndpoint() != ip.GetPrivateEndpoint() || !strings.HasPrefix(c.GetEndpoint(), "10.") {
-			t.Errorf("switches %v: private endpoint %s, endpoint %s", switches, ip.GetPrivateEndpoint(), c.GetEndpoint())
+		if (ip.GetPrivateEndpoint() != "10.0.0.2") != switches || c.GetEndpoint() != ip.GetPrivateEndpoint() ||
+			!strings.HasPrefix(c.GetEndpoint(), "10.") {
+			t.Errorf("switches %v: private endpoint %s, endpoint %s", switches, ip.GetPrivateEndpoint(),
+				c.GetEndpoint())
 		}
 	}
 }
@@ -105,7 +109,8 @@ func TestDegradedMayStandAlone(t *testing.T) {
 // Fact 2.5, 9.10: whether pools without nodes need recreation.
 func TestEmptyPools(t *testing.T) {
 	for _, exempt := range []bool{false, true} {
-		g := play(t, gkesim.Options{EmptyPoolsExempt: exempt, GKEWaits: 1000 * day}, 1000*day, func(c *containerpb.Cluster) { c.NodePools[1].InitialNodeCount = 0 })
+		g := play(t, gkesim.Options{EmptyPoolsExempt: exempt, GKEWaits: 1000 * day}, 1000*day,
+			func(c *containerpb.Cluster) { c.NodePools[1].InitialNodeCount = 0 })
 		g.must(g.start())
 		g.at(time.Hour).must(g.upgrade("web", "1.32", ""))
 		err := g.at(2 * time.Hour).complete()
@@ -143,7 +148,8 @@ func TestOnlyZonalClustersLoseTheAPIServer(t *testing.T) {
 	easy := g.cluster()
 	easy.Name, easy.Autopilot = "a", &containerpb.Autopilot{Enabled: true}
 	g.must(g.w.Add("p", easy))
-	for _, at := range []string{name, strings.TrimSuffix(name, "c") + "a", "projects/p/locations/europe-west1/clusters/r"} {
+	for _, at := range []string{name, strings.TrimSuffix(name, "c") + "a",
+		"projects/p/locations/europe-west1/clusters/r"} {
 		_, err := g.c.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: at})
 		g.must(err)
 	}
@@ -182,13 +188,15 @@ func TestCustomerManagedCAsAndAlphaClusters(t *testing.T) {
 func TestConcurrentPoolUpgrades(t *testing.T) {
 	g := play(t, gkesim.Options{GKEWaits: 1000 * day}, 1000*day, func(c *containerpb.Cluster) {
 		for i := range 4 {
-			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: fmt.Sprint("p", i), InitialNodeCount: 1, Version: "1.32"})
+			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: fmt.Sprint("p", i), InitialNodeCount: 1,
+				Version: "1.32"})
 		}
 	})
 	for _, pool := range []string{"web", "batch", "p0", "p1", "p2"} {
 		g.must(g.upgrade(pool, "1.32", ""))
 	}
-	g.refused(g.upgrade("p3", "1.32", ""), codes.ResourceExhausted, `Too many operations: cluster "c" hits the concurrent operations quota 5`)
+	g.refused(g.upgrade("p3", "1.32", ""), codes.ResourceExhausted,
+		`Too many operations: cluster "c" hits the concurrent operations quota 5`)
 	g.refused(g.upgrade("web", "1.32", ""), codes.FailedPrecondition, "incompatible operation operation-")
 	g.refused(g.start(), codes.FailedPrecondition, "incompatible operation operation-")
 	g.at(time.Hour).must(g.upgrade("p3", "1.32", ""))

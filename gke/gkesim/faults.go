@@ -29,7 +29,10 @@ const (
 //	  "outsideEvery": "24h0m0s",
 //	  "missingZones": {"PROJECT": ["europe-west1-b"]},
 //	  "denied": {"PROJECT": "permission"},
-//	  "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES", "message": "stockout", "times": 1}]
+//	  "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES", "message":
+//
+// "stockout", "times": 1}]
+//
 //	}
 type Faults struct {
 	// Words are flaky and outside, in any order.

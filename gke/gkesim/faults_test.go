@@ -32,13 +32,16 @@ func TestMissingZones(t *testing.T) {
 		g.must(err)
 		return got
 	}
-	if got := list("projects/p/locations/-"); len(got.GetClusters()) != 1 || !slices.Equal(got.GetMissingZones(), []string{"europe-west1-b"}) {
+	if got := list("projects/p/locations/-"); len(got.GetClusters()) != 1 ||
+		!slices.Equal(got.GetMissingZones(), []string{"europe-west1-b"}) {
 		t.Error(got)
 	}
-	if got := list("projects/p/locations/europe-west1-c"); len(got.GetClusters()) != 1 || len(got.GetMissingZones()) != 0 {
+	if got := list("projects/p/locations/europe-west1-c"); len(got.GetClusters()) != 1 ||
+		len(got.GetMissingZones()) != 0 {
 		t.Error(got)
 	}
-	if got := g.operations("projects/p/locations/-"); len(got.GetOperations()) != 0 || len(got.GetMissingZones()) != 1 {
+	if got := g.operations("projects/p/locations/-"); len(got.GetOperations()) != 0 ||
+		len(got.GetMissingZones()) != 1 {
 		t.Error(got)
 	}
 	g.refused(g.start(), codes.Unavailable, "unavailable")
@@ -53,9 +56,11 @@ func TestDeniedProjects(t *testing.T) {
 	g := play(t, gkesim.Options{}, 1000*day)
 	g.must(g.w.Suffer(gkesim.Faults{Denied: map[string]string{"p": "permission"}}))
 	_, err := g.c.ListClusters(t.Context(), &containerpb.ListClustersRequest{Parent: "projects/p/locations/-"})
-	g.refused(err, codes.PermissionDenied, `Required "container.clusters.list" permission(s) for "projects/p/locations/-"`)
+	g.refused(err, codes.PermissionDenied,
+		`Required "container.clusters.list" permission(s) for "projects/p/locations/-"`)
 	g.refused(g.start(), codes.PermissionDenied, `"container.clusters.update"`)
-	if j := g.w.Journal(); len(j) != 1 || j[0].Accepted || j[0].Cluster != name || j[0].Method != "StartIPRotation" {
+	if j := g.w.Journal(); len(j) != 1 || j[0].Accepted || j[0].Cluster != name ||
+		j[0].Method != "StartIPRotation" {
 		t.Error(j)
 	}
 	g.must(g.w.Suffer(gkesim.Faults{Denied: map[string]string{"p": "api-disabled"}}))
@@ -105,7 +110,8 @@ func TestOutside(t *testing.T) {
 	g.at(60 * day)
 	n, pools := g.w.Suffered()[gkesim.Outside], len(g.cluster().GetNodePools())
 	if n < 10 || pools != 3 || len(g.ops(containerpb.Operation_UPDATE_CLUSTER)) < 2 || len(g.w.Journal()) != 0 {
-		t.Errorf("%d deeds, %d pools, %d starts and completions, %d in the journal", n, pools, len(g.ops(containerpb.Operation_UPDATE_CLUSTER)), len(g.w.Journal()))
+		t.Errorf("%d deeds, %d pools, %d starts and completions, %d in the journal", n, pools,
+			len(g.ops(containerpb.Operation_UPDATE_CLUSTER)), len(g.w.Journal()))
 	}
 }
 
@@ -117,7 +123,8 @@ func TestFaultsContract(t *testing.T) {
 	if code != http.StatusOK {
 		t.Fatal(code, text)
 	}
-	if code, _ := get(t, "GET", url+"/v1/projects/bank-prod/locations/-/clusters", ""); code != http.StatusForbidden {
+	if code, _ := get(t, "GET", url+"/v1/projects/bank-prod/locations/-/clusters",
+		""); code != http.StatusForbidden {
 		t.Error("the denied project answers", code)
 	}
 	_, text = get(t, "GET", url+"/sim/faults", "")
@@ -131,8 +138,10 @@ func TestFaultsContract(t *testing.T) {
 	if err != nil || string(want) != text {
 		t.Errorf("%v\n got %s\nwant %s", err, text, want)
 	}
-	for _, bad := range []string{``, `[]`, `{"words":["crash"]}`, `{"rate":2}`, `{"outsideEvery":"soon"}`, `{"denied":{"p":"mood"}}`, `{"fail":[{"cluster":"x","kind":"k","message":"m","times":1}]}`, `{"word":[]}`} {
-		if code, text := get(t, "POST", url+"/sim/faults", bad); code != http.StatusBadRequest || !strings.Contains(text, "error") {
+	for _, bad := range []string{``, `[]`, `{"words":["crash"]}`, `{"rate":2}`, `{"outsideEvery":"soon"}`,
+		`{"denied":{"p":"mood"}}`, `{"fail":[{"cluster":"x","kind":"k","message":"m","times":1}]}`, `{"word":[]}`} {
+		if code, text := get(t, "POST", url+"/sim/faults", bad); code != http.StatusBadRequest ||
+			!strings.Contains(text, "error") {
 			t.Errorf("%s: %d %s", bad, code, text)
 		}
 	}

@@ -18,7 +18,8 @@ type filter func(fields map[string][]string) bool
 // tightly than AND. known are the fields that may be asked for.
 func parseFilter(text string, known ...string) (filter, error) {
 	if len(text) > longestFilter {
-		return nil, status.Errorf(codes.InvalidArgument, "The filter has %d characters; at most %d are allowed.", len(text), longestFilter)
+		return nil, status.Errorf(codes.InvalidArgument, "The filter has %d characters; at most %d are allowed.",
+			len(text), longestFilter)
 	}
 	if strings.Count(text, `"`)%2 != 0 {
 		return nil, status.Errorf(codes.InvalidArgument, "Invalid filter %q: a quote is not closed.", text)

@@ -15,8 +15,11 @@ import (
 // round.
 func FuzzFilter(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"", "stateInfo.state = ACTIVE", `severity = "CRITICAL" OR severity != HIGH`, "NOT state = ACTIVE", "(state = ACTIVE", "state : ACTIVE AND severity = LOW", `state = "`, "state", "colour = red",
-		strings.Repeat("(", 250) + strings.Repeat(")", 250), strings.Repeat("NOT ", 120), "state = ACTIVE state != ACTIVE", "AND", "= = ="} {
+	for _, s := range []string{"", "stateInfo.state = ACTIVE", `severity = "CRITICAL" OR severity != HIGH`,
+		"NOT state = ACTIVE", "(state = ACTIVE", "state : ACTIVE AND severity = LOW", `state = "`, "state",
+		"colour = red",
+		strings.Repeat("(", 250) + strings.Repeat(")", 250), strings.Repeat("NOT ", 120),
+		"state = ACTIVE state != ACTIVE", "AND", "= = ="} {
 		c.Add(s, "ACTIVE")
 	}
 	c.AtLeast(14, 0)
@@ -29,7 +32,8 @@ func FuzzFilter(f *testing.F) {
 			}
 			return
 		}
-		for _, fields := range []map[string][]string{nil, {"state": {value}}, {"state": {value, "ACTIVE"}, "severity": {"LOW"}}} {
+		for _, fields := range []map[string][]string{nil, {"state": {value}},
+			{"state": {value, "ACTIVE"}, "severity": {"LOW"}}} {
 			if strings.TrimSpace(text) == "" {
 				continue // all, which has no opposite
 			}

@@ -26,9 +26,15 @@ import (
 // taken by the world, and read as the same fleet when they are written again.
 func FuzzFleet(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"", "[]", "{}", "null", "[null]", `{"clusters":[]}`, `{"clusters":[{"name":"a","location":"l"},{"name":"a","location":"l"},{"name":"a~2","location":"l"}]}`,
-		`{"name":"../a","location":"l"}`, `{"name":"a\nb","location":"l"}`, `{"name":"a__","location":"l","selfLink":"projects/__x/zones/y"}`, `{"name":"a","location":"__l__","selfLink":"projects/x/zones/y"}`, `{"name":"a","selfLink":"https://h/v1/projects/p/zones/z/clusters/a"}`,
-		"\xff\xfe[", "\xef\xbb\xbf[{\"name\":\"a\",\"zone\":\"z\"}]", `[{"name":"a","location":"l","masterAuth":{"clientKey":7}}]`, `{"name":"` + strings.Repeat("a", 300) + `","location":"l"}`} {
+	for _, s := range []string{"", "[]", "{}", "null", "[null]", `{"clusters":[]}`,
+		`{"clusters":[{"name":"a","location":"l"},{"name":"a","location":"l"},{"name":"a~2","location":"l"}]}`,
+		`{"name":"../a","location":"l"}`, `{"name":"a\nb","location":"l"}`,
+		`{"name":"a__","location":"l","selfLink":"projects/__x/zones/y"}`,
+		`{"name":"a","location":"__l__","selfLink":"projects/x/zones/y"}`,
+		`{"name":"a","selfLink":"https://h/v1/projects/p/zones/z/clusters/a"}`,
+		"\xff\xfe[", "\xef\xbb\xbf[{\"name\":\"a\",\"zone\":\"z\"}]",
+		`[{"name":"a","location":"l","masterAuth":{"clientKey":7}}]`, `{"name":"` + strings.Repeat("a", 300) +
+			`","location":"l"}`} {
 		c.Add([]byte(s), "some-project")
 	}
 	c.Add([]byte(`{"name":"a","location":"l"}`), "")
@@ -47,7 +53,8 @@ func FuzzFleet(f *testing.F) {
 		var list []json.RawMessage
 		var names []string
 		for _, l := range loaded {
-			l.Cluster.SelfLink = "https://container.googleapis.com/v1/projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
+			l.Cluster.SelfLink = "https://container.googleapis.com/v1/projects/" + l.Project + "/locations/" +
+				l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
 			one, err := protojson.Marshal(l.Cluster)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +69,8 @@ func FuzzFleet(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i, l := range loadText(t, again, "another") {
-			if got := "https://container.googleapis.com/v1/projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName(); got != names[i] {
+			if got := "https://container.googleapis.com/v1/projects/" + l.Project + "/locations/" +
+				l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName(); got != names[i] {
 				t.Errorf("%s: %s reads again as %s", text, names[i], got)
 			}
 		}
@@ -81,7 +89,8 @@ func loadText(t *testing.T, text []byte, project string) []gkesim.Loaded {
 		t.Errorf("%s: %d clusters, %d problems, error %v", text, len(loaded), len(problems), err)
 	}
 	for _, p := range problems {
-		if p.File != file || p.What == "" || strings.ContainsAny(p.String(), "\n\r\x00\x1b") || len(p.String()) > 2000+len(file) {
+		if p.File != file || p.What == "" || strings.ContainsAny(p.String(), "\n\r\x00\x1b") ||
+			len(p.String()) > 2000+len(file) {
 			t.Errorf("%s: the problem is not one short line: %q", text, p)
 		}
 	}
@@ -108,7 +117,8 @@ func requests(t *testing.T, script, below string, keep bool) []*http.Request {
 		if len(parts) < 2 || strings.HasPrefix(parts[1], below) != keep {
 			continue
 		}
-		req, err := http.NewRequestWithContext(t.Context(), parts[0], "http://sim"+parts[1], strings.NewReader(strings.Join(parts[2:], "")))
+		req, err := http.NewRequestWithContext(t.Context(), parts[0], "http://sim"+parts[1],
+			strings.NewReader(strings.Join(parts[2:], "")))
 		if err == nil {
 			out = append(out, req)
 		}
@@ -120,7 +130,10 @@ func requests(t *testing.T, script, below string, keep bool) []*http.Request {
 func small(t *testing.T) (*gkesim.Served, *gkesim.World) {
 	t.Helper()
 	w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
-	pb := &containerpb.Cluster{Name: "c", Location: "europe-west1", NodePools: []*containerpb.NodePool{{Name: "web", InitialNodeCount: 3, Version: "1.33.5-gke.1080000"}}, CurrentMasterVersion: "1.33.5-gke.1080000"}
+	pb := &containerpb.Cluster{Name: "c", Location: "europe-west1",
+		NodePools: []*containerpb.NodePool{{Name: "web", InitialNodeCount: 3,
+			Version: "1.33.5-gke.1080000"}},
+		CurrentMasterVersion: "1.33.5-gke.1080000"}
 	if err := w.Add("p-1", pb); err != nil {
 		t.Fatal(err)
 	}
@@ -149,12 +162,19 @@ func askFor(s http.Handler, path string) string {
 // back and no jump in time takes long.
 func FuzzSim(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{`{"advance":"6h"}`, `{"now":"2026-11-28T02:00:00Z"}`, `{"now":"9999-12-31T23:59:59Z"}`, `{"advance":"2562047h"}`, `{"advance":"-1h"}`, `{}`, `[]`, ``, `{"advance":"1h","now":"2027-01-01T00:00:00Z"}`, `{"now":"0000-01-01T00:00:00+23:59"}`} {
+	for _, s := range []string{`{"advance":"6h"}`, `{"now":"2026-11-28T02:00:00Z"}`,
+		`{"now":"9999-12-31T23:59:59Z"}`, `{"advance":"2562047h"}`, `{"advance":"-1h"}`, `{}`, `[]`, ``,
+		`{"advance":"1h","now":"2027-01-01T00:00:00Z"}`, `{"now":"0000-01-01T00:00:00+23:59"}`} {
 		c.Add("POST /sim/clock " + s + "\nPOST /sim/clock " + s)
 	}
-	for _, s := range []string{`{"words":["flaky","outside"],"rate":0.5,"outsideEvery":"1m"}`, `{"words":["crash"]}`, `{"rate":2}`, `{"rate":-0.0}`, `{"outsideEvery":"1ns"}`, `{"outsideEvery":"2562047h47m16.854775807s","words":["outside"]}`, `{"missingZones":{"p-1":["europe-west1"]}}`,
-		`{"denied":{"p-1":"permission"}}`, `{"denied":{"p-1":"no"}}`, `{"fail":[{"cluster":"projects/p-1/locations/europe-west1/clusters/c","kind":"UPGRADE_NODES","message":"stockout","times":1}]}`, `{"fail":[{"cluster":"x","kind":"","message":"","times":-1}]}`} {
-		c.Add("POST /sim/faults " + s + "\nPOST /v1/projects/p-1/locations/europe-west1/clusters/c:startIpRotation {}\nPOST /sim/clock {\"advance\":\"9000h\"}\nGET /sim/journal")
+	for _, s := range []string{`{"words":["flaky","outside"],"rate":0.5,"outsideEvery":"1m"}`,
+		`{"words":["crash"]}`, `{"rate":2}`, `{"rate":-0.0}`, `{"outsideEvery":"1ns"}`,
+		`{"outsideEvery":"2562047h47m16.854775807s","words":["outside"]}`,
+		`{"missingZones":{"p-1":["europe-west1"]}}`,
+		`{"denied":{"p-1":"permission"}}`, `{"denied":{"p-1":"no"}}`,
+		`{"fail":[{"cluster":"projects/p-1/locations/europe-west1/clusters/c","kind":"UPGRADE_NODES","message":"stockout","times":1}]}`, `{"fail":[{"cluster":"x","kind":"","message":"","times":-1}]}`} {
+		c.Add("POST /sim/faults " + s +
+			"\nPOST /v1/projects/p-1/locations/europe-west1/clusters/c:startIpRotation {}\nPOST /sim/clock {\"advance\":\"9000h\"}\nGET /sim/journal")
 	}
 	c.Add("GET /sim/\nGET /sim/../v1\nPUT /sim/clock {}\nGET /sim/downtimes\nDELETE /sim/faults")
 	c.AtLeast(20, 0)
@@ -182,7 +202,8 @@ func FuzzSim(f *testing.F) {
 			}
 			now = w.Now()
 			var clock struct{ Now time.Time }
-			if err := json.Unmarshal([]byte(askFor(s, "/sim/clock")), &clock); err != nil || !clock.Now.Equal(now.Truncate(time.Second)) {
+			if err := json.Unmarshal([]byte(askFor(s, "/sim/clock")), &clock); err != nil ||
+				!clock.Now.Equal(now.Truncate(time.Second)) {
 				t.Errorf("%s: the clock says %v (%v), the world %s", script, clock, err, now)
 			}
 		}
@@ -194,10 +215,19 @@ func FuzzSim(f *testing.F) {
 func FuzzREST(f *testing.F) {
 	c := corpus.Of(f)
 	const cluster = "/v1/projects/p-1/locations/europe-west1/clusters/c"
-	for _, s := range []string{"GET /v1/projects/p-1/locations/-/clusters", "GET " + cluster, "GET " + cluster + "?fields=name&$alt=json", "GET " + cluster + "?name=x&a.b.c=1", "POST " + cluster + `:startIpRotation {"rotateCredentials":true}`, "POST " + cluster + ":completeIpRotation {}",
-		"PUT " + cluster + `/nodePools/web {"nodeVersion":"1.33.5-gke.1080000","imageType":"cos","etag":"x"}`, "PUT " + cluster + ` {"update":{"desiredMasterVersion":"-"}}`, "DELETE " + cluster, "POST " + cluster + ":setLabels {\"resourceLabels\":{\"a\":\"b\"}}",
-		"GET /v1/projects/p-1/zones/europe-west1/operations", "POST /v1/projects/p-1/zones/europe-west1/clusters/c:startIpRotation", "GET /v1/projects/p-1/locations/europe-west1/serverConfig", "GET /v1/projects/p-1/locations/europe-west1/insightTypes/google.container.DiagnosisInsight/insights?filter=state%3DACTIVE&pageSize=-1&pageToken=x",
-		"GET /v1/%2e%2e/x", "POST " + cluster + ":startIpRotation [" + strings.Repeat("[", 1000), "PATCH /", "GET /v1/projects/p-1/locations/europe-west1/operations/x"} {
+	for _, s := range []string{"GET /v1/projects/p-1/locations/-/clusters", "GET " + cluster,
+		"GET " + cluster + "?fields=name&$alt=json", "GET " + cluster + "?name=x&a.b.c=1",
+		"POST " + cluster + `:startIpRotation {"rotateCredentials":true}`,
+		"POST " + cluster + ":completeIpRotation {}",
+		"PUT " + cluster + `/nodePools/web {"nodeVersion":"1.33.5-gke.1080000","imageType":"cos","etag":"x"}`,
+		"PUT " + cluster + ` {"update":{"desiredMasterVersion":"-"}}`, "DELETE " + cluster,
+		"POST " + cluster + ":setLabels {\"resourceLabels\":{\"a\":\"b\"}}",
+		"GET /v1/projects/p-1/zones/europe-west1/operations",
+		"POST /v1/projects/p-1/zones/europe-west1/clusters/c:startIpRotation",
+		"GET /v1/projects/p-1/locations/europe-west1/serverConfig",
+		"GET /v1/projects/p-1/locations/europe-west1/insightTypes/google.container.DiagnosisInsight/insights?filter=state%3DACTIVE&pageSize=-1&pageToken=x",
+		"GET /v1/%2e%2e/x", "POST " + cluster + ":startIpRotation [" + strings.Repeat("[", 1000), "PATCH /",
+		"GET /v1/projects/p-1/locations/europe-west1/operations/x"} {
 		c.Add(s + "\n" + s)
 	}
 	c.Recorded("operations", func(_ string, text []byte) {
@@ -226,7 +256,8 @@ func FuzzREST(f *testing.F) {
 					Message, Status string
 				}
 			}
-			if err := json.Unmarshal([]byte(text), &refused); err != nil || refused.Error.Code != code || refused.Error.Status == "" {
+			if err := json.Unmarshal([]byte(text), &refused); err != nil || refused.Error.Code != code ||
+				refused.Error.Status == "" {
 				t.Errorf("%s: %s %s: %d %s", script, req.Method, req.URL.Path, code, text)
 			}
 			if n := len(w.Journal()); req.Method == http.MethodGet && n != before {

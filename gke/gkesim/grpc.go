@@ -27,7 +27,8 @@ func (w *World) Register(s *grpc.Server) {
 	recommenderpb.RegisterRecommenderServer(s, &recommender{w: w})
 }
 
-func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
+func (s *server) ListClusters(_ context.Context,
+	req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListClustersResponse{MissingZones: s.w.missing(parentOf(req))}
@@ -41,7 +42,8 @@ func (s *server) ListClusters(_ context.Context, req *containerpb.ListClustersRe
 	return out, nil
 }
 
-func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster, error) {
+func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster,
+	error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	c, err := s.find(clusterOf(req))
@@ -62,7 +64,8 @@ func (s *server) find(name string) (*cluster, error) {
 	return nil, status.Errorf(codes.NotFound, "Not found: %s.", name)
 }
 
-func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
+func (s *server) ListOperations(_ context.Context,
+	req *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	out := &containerpb.ListOperationsResponse{MissingZones: s.w.missing(parentOf(req))}
@@ -79,7 +82,8 @@ func (s *server) ListOperations(_ context.Context, req *containerpb.ListOperatio
 	return out, nil
 }
 
-func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRequest) (*containerpb.Operation, error) {
+func (s *server) GetOperation(_ context.Context,
+	req *containerpb.GetOperationRequest) (*containerpb.Operation, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	parent, id, named := strings.Cut(req.GetName(), "/operations/")
@@ -98,15 +102,18 @@ func (s *server) GetOperation(_ context.Context, req *containerpb.GetOperationRe
 	return nil, status.Errorf(codes.NotFound, "Not found: %s.", req.GetName())
 }
 
-func (s *server) StartIPRotation(_ context.Context, req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
+func (s *server) StartIPRotation(_ context.Context,
+	req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
 	return s.mutate("StartIPRotation", clusterOf(req), "", (*cluster).tryStart)
 }
 
-func (s *server) CompleteIPRotation(_ context.Context, req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
+func (s *server) CompleteIPRotation(_ context.Context,
+	req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
 	return s.mutate("CompleteIPRotation", clusterOf(req), "", (*cluster).tryComplete)
 }
 
-func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
+func (s *server) UpdateNodePool(_ context.Context,
+	req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
 	name, pool, named := strings.Cut(req.GetName(), "/nodePools/")
 	if !named {
 		name, pool = clusterOf(req), req.GetNodePoolId() //nolint:staticcheck // the old form
@@ -116,7 +123,8 @@ func (s *server) UpdateNodePool(_ context.Context, req *containerpb.UpdateNodePo
 	})
 }
 
-func (s *server) CompleteNodePoolUpgrade(_ context.Context, req *containerpb.CompleteNodePoolUpgradeRequest) (*emptypb.Empty, error) {
+func (s *server) CompleteNodePoolUpgrade(_ context.Context,
+	req *containerpb.CompleteNodePoolUpgradeRequest) (*emptypb.Empty, error) {
 	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
 	_, err := s.mutate("CompleteNodePoolUpgrade", name, pool, func(c *cluster) (*operation, error) {
 		op := c.runningOn(pool)
@@ -125,27 +133,30 @@ func (s *server) CompleteNodePoolUpgrade(_ context.Context, req *containerpb.Com
 	return &emptypb.Empty{}, err
 }
 
-func (s *server) UpdateCluster(_ context.Context, req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
+func (s *server) UpdateCluster(_ context.Context,
+	req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
 	up := req.GetUpdate()
-	return s.mutate("UpdateCluster", clusterOf(req), up.GetDesiredNodePoolId(), func(c *cluster) (*operation, error) {
-		switch {
-		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
-			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
-		case up.GetDesiredMasterVersion() != "":
-			return c.upgradeMaster(up.GetDesiredMasterVersion())
-		case up.GetDesiredNodeVersion() != "":
-			pool := up.GetDesiredNodePoolId()
-			if pool == "" && len(c.pb.GetNodePools()) == 1 {
-				pool = c.pb.GetNodePools()[0].GetName()
+	return s.mutate("UpdateCluster", clusterOf(req), up.GetDesiredNodePoolId(),
+		func(c *cluster) (*operation, error) {
+			switch {
+			case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
+				return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
+			case up.GetDesiredMasterVersion() != "":
+				return c.upgradeMaster(up.GetDesiredMasterVersion())
+			case up.GetDesiredNodeVersion() != "":
+				pool := up.GetDesiredNodePoolId()
+				if pool == "" && len(c.pb.GetNodePools()) == 1 {
+					pool = c.pb.GetNodePools()[0].GetName()
+				}
+				return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
 			}
-			return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
-		}
-		return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
-	})
+			return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
+		})
 }
 
 // mutate answers a changing request and writes it into the journal.
-func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
+func (s *server) mutate(method, name, pool string,
+	do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	entry := Entry{At: s.w.now, Method: method, Cluster: name, NodePool: pool}
@@ -169,7 +180,8 @@ func (s *server) mutate(method, name, pool string, do func(*cluster) (*operation
 
 // busy is how GKE refuses a change while another operation runs.
 func busy(op *operation) error {
-	return detailed(status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.", op.name),
+	return detailed(status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.",
+		op.name),
 		&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
 }
 

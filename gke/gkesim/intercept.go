@@ -21,7 +21,8 @@ func (w *World) newServer() *grpc.Server {
 
 // intercept refuses a request, or loses the answer of one that was accepted,
 // as the world's faults have it.
-func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handle grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
 	if err := w.refuse(method, req); err != nil {
 		return nil, err
@@ -43,7 +44,8 @@ func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerIn
 }
 
 func isRead(method string) bool {
-	return strings.HasPrefix(method, "Get") || strings.HasPrefix(method, "List") || strings.HasPrefix(method, "Fetch")
+	return strings.HasPrefix(method, "Get") || strings.HasPrefix(method, "List") ||
+		strings.HasPrefix(method, "Fetch")
 }
 
 // refuse says why a request does not even arrive.
@@ -65,11 +67,13 @@ func (w *World) refuse(method string, req any) error {
 		err = status.Error(codes.Unavailable, "The service is currently unavailable.")
 	default:
 		w.faults.struck("quota")
-		err = status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
+		err = status.Error(codes.ResourceExhausted,
+			"Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
 	}
 	if !isRead(method) {
 		cluster, pool, _ := strings.Cut(name, "/nodePools/")
-		w.journal = append(w.journal, Entry{At: w.now, Method: method, Cluster: cluster, NodePool: pool, Error: status.Convert(err).Message()})
+		w.journal = append(w.journal, Entry{At: w.now, Method: method, Cluster: cluster, NodePool: pool,
+			Error: status.Convert(err).Message()})
 	}
 	return err
 }
@@ -97,9 +101,11 @@ func nameOf(req any) string {
 // others.
 var permissions = map[string]string{
 	"ListClusters": "container.clusters.list", "GetServerConfig": "container.clusters.list",
-	"GetCluster": "container.clusters.get", "GetNodePool": "container.clusters.get", "ListNodePools": "container.clusters.get",
+	"GetCluster": "container.clusters.get", "GetNodePool": "container.clusters.get",
+	"ListNodePools":  "container.clusters.get",
 	"ListOperations": "container.operations.list", "GetOperation": "container.operations.get",
-	"ListInsights": "recommender.containerDiagnosisInsights.list", "GetInsight": "recommender.containerDiagnosisInsights.get",
+	"ListInsights": "recommender.containerDiagnosisInsights.list",
+	"GetInsight":   "recommender.containerDiagnosisInsights.get",
 }
 
 // denial is the 403 of a project, or nil.
@@ -116,12 +122,15 @@ func (w *World) denial(method, name string) error {
 			permission = "container.clusters.update"
 		}
 		return detailed(status.Newf(codes.PermissionDenied, "Required %q permission(s) for %q.", permission, name),
-			&errdetails.ErrorInfo{Reason: "IAM_PERMISSION_DENIED", Domain: "container.googleapis.com", Metadata: map[string]string{"permission": permission}})
+			&errdetails.ErrorInfo{Reason: "IAM_PERMISSION_DENIED", Domain: "container.googleapis.com",
+				Metadata: map[string]string{"permission": permission}})
 	case "api-disabled":
 		number := projectNumber(project)
 		url := "https://console.developers.google.com/apis/api/container.googleapis.com/overview?project=" + number
-		return detailed(status.Newf(codes.PermissionDenied, "Kubernetes Engine API has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.", number, url),
-			&errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com", Metadata: map[string]string{"service": "container.googleapis.com", "consumer": "projects/" + number}})
+		return detailed(status.Newf(codes.PermissionDenied,
+			"Kubernetes Engine API has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.", number, url),
+			&errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com",
+				Metadata: map[string]string{"service": "container.googleapis.com", "consumer": "projects/" + number}})
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ func LoadFleet(path, project string) ([]Loaded, []Problem, error) {
 		l.file(file)
 	}
 	if len(l.clusters) == 0 {
-		return nil, l.problems, fmt.Errorf("%s holds no cluster that can be read; write one with: gcloud container clusters list --format=json > fleet.json", path)
+		return nil, l.problems,
+			fmt.Errorf("%s holds no cluster that can be read; write one with: gcloud container clusters list --format=json > fleet.json", path)
 	}
 	return l.clusters, l.problems, nil
 }
@@ -201,25 +202,34 @@ func (l *loader) element(file, label string, text []byte) {
 	}
 	pb := &containerpb.Cluster{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, pb); err != nil {
-		l.problem(Problem{File: file, What: at("is no cluster of the GKE API: " + plain(err)), Do: "Correct that field, or remove it", LeftOut: true})
+		l.problem(Problem{File: file, What: at("is no cluster of the GKE API: " + plain(err)),
+			Do: "Correct that field, or remove it", LeftOut: true})
 		return
 	}
 	if pb.GetName() == "" {
-		l.problem(Problem{File: file, What: at("names no cluster: the field \"name\" is missing"), Do: asGcloud, LeftOut: true})
+		l.problem(Problem{File: file, What: at("names no cluster: the field \"name\" is missing"), Do: asGcloud,
+			LeftOut: true})
 		return
 	}
 	project := l.place(pb)
 	if pb.GetLocation() == "" {
-		l.problem(Problem{File: file, What: at("says in no field where it is: \"location\", \"zone\" and \"selfLink\" are missing"), Do: "Add \"location\"", LeftOut: true})
+		l.problem(Problem{File: file,
+			What: at("says in no field where it is: \"location\", \"zone\" and \"selfLink\" are missing"),
+			Do:   "Add \"location\"", LeftOut: true})
 		return
 	}
 	if project == "" {
 		project = UnnamedProject
-		l.problem(Problem{File: file, What: at(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project)), Do: "Name one with --project"})
+		l.problem(Problem{File: file,
+			What: at(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project)),
+			Do:   "Name one with --project"})
 	}
 	for i, part := range []string{project, pb.GetLocation(), pb.GetName()} {
-		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) || (i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName || !utf8.ValidString(part) {
-			l.problem(Problem{File: file, What: at(fmt.Sprintf("the name %q would break a path or a document id", part)), Do: "Rename it in the file", LeftOut: true})
+		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) ||
+			(i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName || !utf8.ValidString(part) {
+			l.problem(Problem{File: file,
+				What: at(fmt.Sprintf("the name %q would break a path or a document id", part)),
+				Do:   "Rename it in the file", LeftOut: true})
 			return
 		}
 	}
@@ -230,7 +240,8 @@ func (l *loader) element(file, label string, text []byte) {
 		if l.seen[again] == 0 {
 			l.seen[full], l.seen[again] = n, 1
 			pb.Name = fmt.Sprintf("%s~%d", pb.GetName(), n)
-			l.problem(Problem{File: file, What: at(fmt.Sprintf("%s is there already, so this one plays as %s", full, again))})
+			l.problem(Problem{File: file,
+				What: at(fmt.Sprintf("%s is there already, so this one plays as %s", full, again))})
 			break
 		}
 	}

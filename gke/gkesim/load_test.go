@@ -106,9 +106,12 @@ func TestLoadRecordedFleet(t *testing.T) {
 
 // TestLoadWithProject: --project is for those whose link names none.
 func TestLoadWithProject(t *testing.T) {
-	loaded, problems, err := gkesim.LoadFleet(filepath.Join(fixtures(t, "clusters"), "libcloud-cluster-1-3.json"), "mist")
-	if err != nil || len(problems) > 0 || len(loaded) != 1 || loaded[0].Project != "mist" || loaded[0].Cluster.GetLocation() != "us-central1-a" {
-		t.Errorf("got %v, problems %v, error %v; want one cluster in project mist, zone us-central1-a", loaded, problems, err)
+	loaded, problems, err := gkesim.LoadFleet(filepath.Join(fixtures(t, "clusters"),
+		"libcloud-cluster-1-3.json"), "mist")
+	if err != nil || len(problems) > 0 || len(loaded) != 1 || loaded[0].Project != "mist" ||
+		loaded[0].Cluster.GetLocation() != "us-central1-a" {
+		t.Errorf("got %v, problems %v, error %v; want one cluster in project mist, zone us-central1-a", loaded,
+			problems, err)
 	}
 }
 
@@ -120,20 +123,30 @@ func TestLoadShapes(t *testing.T) {
 		want       []string // project/location/name
 		problem    string   // in the first problem
 	}{
-		{"a list", `[{"name":"a","location":"l",` + link + `},{"name":"b","location":"l"}]`, []string{"p/l/a", "given/l/b"}, ""},
-		{"the API's reply", `{"clusters":[{"name":"a","location":"l"}],"missingZones":["z"]}`, []string{"given/l/a"}, ""},
+		{"a list", `[{"name":"a","location":"l",` + link + `},{"name":"b","location":"l"}]`,
+			[]string{"p/l/a", "given/l/b"}, ""},
+		{"the API's reply", `{"clusters":[{"name":"a","location":"l"}],"missingZones":["z"]}`,
+			[]string{"given/l/a"}, ""},
 		{"one cluster", `{"name":"a","location":"l"}`, []string{"given/l/a"}, ""},
 		{"with a byte order mark", "\xef\xbb\xbf" + `{"name":"a","location":"l"}`, []string{"given/l/a"}, ""},
 		{"zone only", `{"name":"a","zone":"us-east1-b"}`, []string{"given/us-east1-b/a"}, ""},
 		{"place from the link", `{"name":"a",` + link + `}`, []string{"p/us-east1-b/a"}, ""},
 		{"project by number", `{"name":"a","location":"l","selfLink":"https://container.googleapis.com/v1/projects/123456/locations/l/clusters/a"}`, []string{"123456/l/a"}, ""},
-		{"original field names", `{"name":"a","self_link":"https://x/projects/p/locations/l/clusters/a","location":"l"}`, []string{"p/l/a"}, ""},
+		{"original field names",
+			`{"name":"a","self_link":"https://x/projects/p/locations/l/clusters/a","location":"l"}`, []string{"p/l/a"},
+			""},
 		{"unknown fields", `{"name":"a","location":"l","fromTheFuture":{"x":[1]}}`, []string{"given/l/a"}, ""},
 		{"unknown status", `{"name":"a","location":"l","status":"MELTING"}`, []string{"given/l/a"}, ""},
-		{"odd names", `{"name":"${uniqueId} CLUSTER_NAME","location":"l"}`, []string{"given/l/${uniqueId} CLUSTER_NAME"}, ""},
-		{"three times", `[{"name":"a","location":"l"},{"name":"a","location":"l"},{"name":"a","location":"l"}]`, []string{"given/l/a", "given/l/a~2", "given/l/a~3"}, "cluster 2 of 3 (\"a\"): given/l/a is there already, so this one plays as given/l/a~2"},
-		{"the new name is taken", `[{"name":"a~2","location":"l"},{"name":"a","location":"l"},{"name":"a","location":"l"}]`, []string{"given/l/a~2", "given/l/a", "given/l/a~3"}, "plays as given/l/a~3"},
-		{"one of two is wrong", `[{"name":"a","location":7},{"name":"b","location":"l"}]`, []string{"given/l/b"}, `cluster 1 of 2 ("a"): is no cluster of the GKE API`},
+		{"odd names", `{"name":"${uniqueId} CLUSTER_NAME","location":"l"}`,
+			[]string{"given/l/${uniqueId} CLUSTER_NAME"}, ""},
+		{"three times", `[{"name":"a","location":"l"},{"name":"a","location":"l"},{"name":"a","location":"l"}]`,
+			[]string{"given/l/a", "given/l/a~2", "given/l/a~3"},
+			"cluster 2 of 3 (\"a\"): given/l/a is there already, so this one plays as given/l/a~2"},
+		{"the new name is taken",
+			`[{"name":"a~2","location":"l"},{"name":"a","location":"l"},{"name":"a","location":"l"}]`,
+			[]string{"given/l/a~2", "given/l/a", "given/l/a~3"}, "plays as given/l/a~3"},
+		{"one of two is wrong", `[{"name":"a","location":7},{"name":"b","location":"l"}]`, []string{"given/l/b"},
+			`cluster 1 of 2 ("a"): is no cluster of the GKE API`},
 		{"no name", `{"location":"l"}`, nil, `"name" is missing`},
 		{"no place", `{"name":"a"}`, nil, "says in no field where it is"},
 		{"a slash", `{"name":"a/b","location":"l"}`, nil, `"a/b" would break a path`},
@@ -181,11 +194,13 @@ func TestLoadShapes(t *testing.T) {
 func TestLoadFolders(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{"nowhere", "."} {
-		if _, _, err := gkesim.LoadFleet(filepath.Join(dir, path), ""); err == nil || !strings.Contains(err.Error(), dir) {
+		if _, _, err := gkesim.LoadFleet(filepath.Join(dir, path), ""); err == nil ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: error %v, want one that names it", path, err)
 		}
 	}
-	for name, text := range map[string]string{"b.json": `{"name":"b","location":"l"}`, "a/z.JSON": `{"name":"z","location":"l"}`, "notes.txt": "x", "bad.json": "x"} {
+	for name, text := range map[string]string{"b.json": `{"name":"b","location":"l"}`,
+		"a/z.JSON": `{"name":"z","location":"l"}`, "notes.txt": "x", "bad.json": "x"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -195,7 +210,8 @@ func TestLoadFolders(t *testing.T) {
 		}
 	}
 	loaded, problems, err := gkesim.LoadFleet(dir, "p")
-	if err != nil || len(loaded) != 2 || loaded[0].Cluster.GetName() != "z" || len(problems) != 1 || !strings.HasSuffix(problems[0].File, "bad.json") {
+	if err != nil || len(loaded) != 2 || loaded[0].Cluster.GetName() != "z" || len(problems) != 1 ||
+		!strings.HasSuffix(problems[0].File, "bad.json") {
 		t.Errorf("got %v, %v, %v; want z then b, and bad.json left out", loaded, problems, err)
 	}
 }
@@ -203,7 +219,8 @@ func TestLoadFolders(t *testing.T) {
 func TestAddRefusesTwice(t *testing.T) {
 	w := gkesim.New(gkesim.Options{Now: gkesim.SampleStart})
 	one := gkesim.Loaded{File: "f.json", Project: "p", Cluster: &containerpb.Cluster{Name: "a", Location: "l"}}
-	if err := w.AddFleet([]gkesim.Loaded{one, one}); err == nil || !strings.Contains(err.Error(), "f.json: there is already a cluster") {
+	if err := w.AddFleet([]gkesim.Loaded{one, one}); err == nil ||
+		!strings.Contains(err.Error(), "f.json: there is already a cluster") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -18,12 +18,15 @@ func (c *cluster) tryStart() (*operation, error) {
 	case c.running() != nil:
 		return nil, busy(c.running())
 	case c.status != containerpb.Cluster_RUNNING && c.status != containerpb.Cluster_DEGRADED:
-		return nil, status.Error(codes.FailedPrecondition, "Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
+		return nil, status.Error(codes.FailedPrecondition,
+			"Cluster is currently being created, deleted, updated or repaired and cannot be updated.")
 	case c.pb.GetUserManagedKeysConfig().GetClusterCa() != "":
-		return nil, status.Error(codes.FailedPrecondition, "The cluster uses customer-managed keys and certificate authorities; its credentials cannot be rotated by GKE.")
+		return nil, status.Error(codes.FailedPrecondition,
+			"The cluster uses customer-managed keys and certificate authorities; its credentials cannot be rotated by GKE.")
 	case len(c.cas) == 0:
 		// A recording whose CA was removed or redacted: one cannot make it up.
-		return nil, status.Error(codes.FailedPrecondition, "gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
+		return nil, status.Error(codes.FailedPrecondition,
+			"gkesim: the recorded cluster shows no CA that can be read, so there is none to rotate.")
 	}
 	return c.start(), nil
 }
@@ -82,7 +85,8 @@ func (c *cluster) addPool() error {
 	c.added++
 	c.w.faults.pools++
 	c.pb.NodePools = append(c.pb.NodePools, &containerpb.NodePool{
-		Name: fmt.Sprintf("added-%d", c.w.faults.pools), InitialNodeCount: 1, Version: c.pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING,
+		Name: fmt.Sprintf("added-%d", c.w.faults.pools), InitialNodeCount: 1,
+		Version: c.pb.GetCurrentMasterVersion(), Status: containerpb.NodePool_RUNNING,
 	})
 	c.touch(c.pb.GetNodePools()[len(c.pb.GetNodePools())-1].GetName())
 	return nil

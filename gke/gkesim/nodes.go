@@ -170,7 +170,8 @@ func (c *cluster) blueGreenSteps(nodes int, s *containerpb.BlueGreenSettings) []
 		if a.GetWaitForDrainDuration() != nil {
 			wait = a.GetWaitForDrainDuration().AsDuration()
 		}
-		steps = append(steps, step{takes: wait, waits: true, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CORDONING_BLUE_POOL})
+		steps = append(steps, step{takes: wait, waits: true,
+			phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CORDONING_BLUE_POOL})
 	}
 	r, batch := s.GetStandardRolloutPolicy(), max(nodes, 1)
 	if n := int(r.GetBatchNodeCount()); n > 0 {
@@ -178,10 +179,12 @@ func (c *cluster) blueGreenSteps(nodes int, s *containerpb.BlueGreenSettings) []
 	} else if part := r.GetBatchPercentage(); part > 0 && part < 1 {
 		batch = max(int(float64(nodes)*float64(part)), 1)
 	}
-	drain := step{takes: max(takes*time.Duration(min(batch, max(nodes, 1)))/time.Duration(max(nodes, 1)), time.Minute), phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_DRAINING_BLUE_POOL}
+	drain := step{takes: max(takes*time.Duration(min(batch, max(nodes, 1)))/time.Duration(max(nodes, 1)),
+		time.Minute), phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_DRAINING_BLUE_POOL}
 	steps = c.groups(steps, nodes, batch, drain, r.GetBatchSoakDuration().AsDuration())
 	return append(steps, step{
-		takes: s.GetNodePoolSoakDuration().AsDuration(), waits: true, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING,
+		takes: s.GetNodePoolSoakDuration().AsDuration(), waits: true,
+		phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING,
 	})
 }
 
@@ -208,7 +211,8 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 	case c.w.retired[version]:
 		return nil, status.Errorf(codes.InvalidArgument, "Node version %q is unsupported.", version)
 	case newer(version, c.pb.GetCurrentMasterVersion()):
-		return nil, status.Errorf(codes.InvalidArgument, "Node version %q must not be newer than the control plane's %q.", version, c.pb.GetCurrentMasterVersion())
+		return nil, status.Errorf(codes.InvalidArgument,
+			"Node version %q must not be newer than the control plane's %q.", version, c.pb.GetCurrentMasterVersion())
 	}
 	running := 0
 	for _, op := range c.ops {
@@ -220,7 +224,8 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 		}
 	}
 	if running >= mostOperations {
-		return nil, status.Errorf(codes.ResourceExhausted, "Too many operations: cluster %q hits the concurrent operations quota %d", c.pb.GetName(), mostOperations)
+		return nil, status.Errorf(codes.ResourceExhausted,
+			"Too many operations: cluster %q hits the concurrent operations quota %d", c.pb.GetName(), mostOperations)
 	}
 	return c.recreate(name, version, false), nil
 }
@@ -228,7 +233,8 @@ func (c *cluster) upgradePool(name, version, etag string) (*operation, error) {
 // endSoak ends the soak of a blue-green upgrade: its old nodes go at once.
 func (c *cluster) endSoak(name string) error {
 	op := c.runningOn(name)
-	if op == nil || op.at(c.clock) == nil || op.at(c.clock).phase != containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING {
+	if op == nil || op.at(c.clock) == nil ||
+		op.at(c.clock).phase != containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING {
 		return status.Errorf(codes.FailedPrecondition, "Node pool %q has no blue-green upgrade that soaks.", name)
 	}
 	op.end = c.clock
@@ -260,7 +266,8 @@ func (c *cluster) upgradeMaster(version string) (*operation, error) {
 	case c.w.retired[version]:
 		return nil, status.Errorf(codes.InvalidArgument, "Master version %q is unsupported.", version)
 	case newer(c.pb.GetCurrentMasterVersion(), version):
-		return nil, status.Errorf(codes.InvalidArgument, "Master cannot be upgraded to %q: it is older than %q.", version, c.pb.GetCurrentMasterVersion())
+		return nil, status.Errorf(codes.InvalidArgument, "Master cannot be upgraded to %q: it is older than %q.",
+			version, c.pb.GetCurrentMasterVersion())
 	}
 	return c.begin("UPGRADE_MASTER", "", c.w.opts.StartTakes, func() {
 		c.pb.CurrentMasterVersion = version

@@ -147,7 +147,8 @@ func (op *operation) progress(now time.Time) *containerpb.OperationProgress {
 	for _, m := range []struct {
 		name string
 		n    int
-	}{{"NODES_TOTAL", total}, {"NODES_FAILED", bad}, {"NODES_COMPLETE", good}, {"NODES_DONE", good + bad}, {"NODE_PDB_DELAY_SECONDS", 0}} {
+	}{{"NODES_TOTAL", total}, {"NODES_FAILED", bad}, {"NODES_COMPLETE", good}, {"NODES_DONE", good + bad},
+		{"NODE_PDB_DELAY_SECONDS", 0}} {
 		out.Metrics = append(out.Metrics, &containerpb.OperationProgress_Metric{
 			Name: m.name, Value: &containerpb.OperationProgress_Metric_IntValue{IntValue: int64(m.n)},
 		})
@@ -210,6 +211,7 @@ func (w *World) Downtimes() []Downtime {
 // down notes that the API server was away until now.
 func (c *cluster) down() {
 	if c.zonal() && !c.pb.GetAutopilot().GetEnabled() {
-		c.w.downtimes = append(c.w.downtimes, Downtime{Cluster: c.name, From: c.clock.Add(-c.w.opts.DownTakes), To: c.clock})
+		c.w.downtimes = append(c.w.downtimes, Downtime{Cluster: c.name, From: c.clock.Add(-c.w.opts.DownTakes),
+			To: c.clock})
 	}
 }

@@ -25,7 +25,8 @@ func (g *game) operations(parent string) *containerpb.ListOperationsResponse {
 }
 
 func (g *game) masterTo(version string) error {
-	_, err := g.c.UpdateCluster(g.t.Context(), &containerpb.UpdateClusterRequest{Name: name, Update: &containerpb.ClusterUpdate{DesiredMasterVersion: version}})
+	_, err := g.c.UpdateCluster(g.t.Context(), &containerpb.UpdateClusterRequest{Name: name,
+		Update: &containerpb.ClusterUpdate{DesiredMasterVersion: version}})
 	return err
 }
 
@@ -59,7 +60,8 @@ func TestOperationsHaveTheFieldsOfRecordedOnes(t *testing.T) {
 	shown["kcc-update-cluster-done-zonal-1"] = g.ops(containerpb.Operation_UPDATE_CLUSTER)[0]
 	g.must(g.upgrade("web", "1.32", ""))
 	shown["kcc-upgrade-nodes-pending-zonal-1"] = g.ops(containerpb.Operation_UPGRADE_NODES)[0]
-	if got := g.at(time.Hour + 10*time.Second).ops(containerpb.Operation_UPGRADE_NODES)[0]; got.GetStatus() != containerpb.Operation_RUNNING {
+	if got := g.at(time.Hour +
+		10*time.Second).ops(containerpb.Operation_UPGRADE_NODES)[0]; got.GetStatus() != containerpb.Operation_RUNNING {
 		t.Errorf("after the pending time: %s", got.GetStatus())
 	}
 	g.at(2 * time.Hour)
@@ -92,7 +94,8 @@ func TestOperationLinks(t *testing.T) {
 	regional.Name, regional.Location = "r", "europe-west1"
 	g.must(g.w.Add("p", regional))
 	g.must(g.start())
-	_, err := g.c.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: "projects/p/locations/europe-west1/clusters/r"})
+	_, err := g.c.StartIPRotation(t.Context(),
+		&containerpb.StartIPRotationRequest{Name: "projects/p/locations/europe-west1/clusters/r"})
 	g.must(err)
 	ops := g.operations("projects/p/locations/-").GetOperations()
 	if len(ops) != 2 {
@@ -104,19 +107,23 @@ func TestOperationLinks(t *testing.T) {
 		link := ops[i].GetTargetLink()
 		rest, ok := strings.CutPrefix(link, "https://container.googleapis.com/v1/projects/")
 		number, _, _ = strings.Cut(rest, "/")
-		if !ok || strings.Trim(number, "0123456789") != "" || !strings.HasSuffix(link, want) || !strings.HasSuffix(ops[i].GetSelfLink(), "/operations/"+ops[i].GetName()) {
+		if !ok || strings.Trim(number, "0123456789") != "" || !strings.HasSuffix(link, want) ||
+			!strings.HasSuffix(ops[i].GetSelfLink(), "/operations/"+ops[i].GetName()) {
 			t.Errorf("target %s, self %s", link, ops[i].GetSelfLink())
 		}
 	}
 	if got := g.operations("projects/" + number + "/locations/-").GetOperations(); len(got) != 2 {
 		t.Errorf("%d operations by project number", len(got))
 	}
-	if got, err := g.c.GetCluster(t.Context(), &containerpb.GetClusterRequest{Name: strings.Replace(name, "/p/", "/"+number+"/", 1)}); err != nil || got.GetName() != "c" {
+	if got, err := g.c.GetCluster(t.Context(),
+		&containerpb.GetClusterRequest{Name: strings.Replace(name, "/p/", "/"+number+"/", 1)}); err != nil ||
+		got.GetName() != "c" {
 		t.Error(got, err)
 	}
 	g = play(t, gkesim.Options{LinksByID: true}, 1000*day)
 	g.must(g.start())
-	if link := g.ops(containerpb.Operation_UPDATE_CLUSTER)[0].GetTargetLink(); !strings.Contains(link, "/projects/p/zones/") {
+	if link := g.ops(containerpb.Operation_UPDATE_CLUSTER)[0].GetTargetLink(); !strings.Contains(link,
+		"/projects/p/zones/") {
 		t.Error(link)
 	}
 }
@@ -139,9 +146,11 @@ func TestProgressCountsNodes(t *testing.T) {
 		pool          int
 		total, failed int64
 		complete      int64
-	}{{7 * time.Minute, 1, 3, 0, 0}, {8 * time.Minute, 1, 3, 0, 1}, {17 * time.Minute, 1, 3, 0, 2}, {time.Hour, 1, 3, 0, 3}, {time.Hour, 0, 3, 1, 2}} {
+	}{{7 * time.Minute, 1, 3, 0, 0}, {8 * time.Minute, 1, 3, 0, 1}, {17 * time.Minute, 1, 3, 0, 2},
+		{time.Hour, 1, 3, 0, 3}, {time.Hour, 0, 3, 1, 2}} {
 		m := metrics(g.at(tt.at).ops(containerpb.Operation_UPGRADE_NODES)[tt.pool])
-		if m["NODES_TOTAL"] != tt.total || m["NODES_FAILED"] != tt.failed || m["NODES_COMPLETE"] != tt.complete || m["NODES_DONE"] != tt.failed+tt.complete {
+		if m["NODES_TOTAL"] != tt.total || m["NODES_FAILED"] != tt.failed || m["NODES_COMPLETE"] != tt.complete ||
+			m["NODES_DONE"] != tt.failed+tt.complete {
 			t.Errorf("at %s: %v", tt.at, m)
 		}
 	}
@@ -179,11 +188,13 @@ func TestBlueGreenSoakIsNotPausedByAClosingWindowButDrainingIs(t *testing.T) {
 	if g.at(36 * time.Hour); phase() != containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING {
 		t.Error("on the second day at 14:00:", phase())
 	}
-	if g.at(46*time.Hour - time.Minute); len(g.ops(containerpb.Operation_UPGRADE_NODES)) != 1 || g.ops(containerpb.Operation_UPGRADE_NODES)[0].GetStatus() != containerpb.Operation_RUNNING {
+	if g.at(46*time.Hour - time.Minute); len(g.ops(containerpb.Operation_UPGRADE_NODES)) != 1 ||
+		g.ops(containerpb.Operation_UPGRADE_NODES)[0].GetStatus() != containerpb.Operation_RUNNING {
 		t.Error("the soak ended early")
 	}
 	op := g.at(46 * time.Hour).ops(containerpb.Operation_UPGRADE_NODES)[0]
-	if op.GetStatus() != containerpb.Operation_DONE || op.GetEndTime() != "2026-11-23T00:00:00Z" || phase() != 0 {
+	if op.GetStatus() != containerpb.Operation_DONE || op.GetEndTime() != "2026-11-23T00:00:00Z" ||
+		phase() != 0 {
 		t.Errorf("the soak of ten hours, midnight among them, ended with %s at %s", op.GetStatus(), op.GetEndTime())
 	}
 }
@@ -192,7 +203,8 @@ func TestBlueGreenSoakIsNotPausedByAClosingWindowButDrainingIs(t *testing.T) {
 func TestSoakEndsEarlyOnRequest(t *testing.T) {
 	g := play(t, gkesim.Options{GKEWaits: 1000 * day}, 1000*day, blueGreenPool(5*day))
 	end := func() error {
-		return g.c.CompleteNodePoolUpgrade(t.Context(), &containerpb.CompleteNodePoolUpgradeRequest{Name: name + "/nodePools/web"})
+		return g.c.CompleteNodePoolUpgrade(t.Context(),
+			&containerpb.CompleteNodePoolUpgradeRequest{Name: name + "/nodePools/web"})
 	}
 	g.refused(end(), codes.FailedPrecondition, "soaks")
 	g.must(g.upgrade("web", "1.32", ""))
@@ -210,7 +222,8 @@ func TestManualUpgradesPauseAtTheWindowsEndOnlyByOption(t *testing.T) {
 		pauses bool
 		want   string
 	}{{false, "2026-11-21T15:00:00Z"}, {true, "2026-11-22T13:00:00Z"}} {
-		g := play(t, gkesim.Options{NodeTakes: time.Hour, GKEWaits: 1000 * day, ManualPauses: tt.pauses}, 1000*day, daily("10:00"))
+		g := play(t, gkesim.Options{NodeTakes: time.Hour, GKEWaits: 1000 * day, ManualPauses: tt.pauses}, 1000*day,
+			daily("10:00"))
 		g.at(10 * time.Hour).must(g.upgrade("web", "1.32", "")) // 12:00; open until 14:00; three hours of work
 		g.at(10 * day)
 		want := tt.want
@@ -221,7 +234,8 @@ func TestManualUpgradesPauseAtTheWindowsEndOnlyByOption(t *testing.T) {
 			t.Errorf("pauses %v: ended %s, want %s", tt.pauses, op.GetEndTime(), want)
 		}
 	}
-	g := play(t, gkesim.Options{NodeTakes: time.Hour, GKEWaits: 1000 * day, ManualPauses: true}, 1000*day, daily("10:00"))
+	g := play(t, gkesim.Options{NodeTakes: time.Hour, GKEWaits: 1000 * day, ManualPauses: true}, 1000*day,
+		daily("10:00"))
 	g.must(g.upgrade("web", "1.32", "")) // 02:00, closed: nothing closes on it
 	if op := g.at(day).ops(containerpb.Operation_UPGRADE_NODES)[0]; op.GetEndTime() != "2026-11-21T05:00:00Z" {
 		t.Error(op.GetEndTime())
@@ -285,7 +299,8 @@ func TestOperationsAreForgottenAfterATime(t *testing.T) {
 		keep time.Duration
 		at   time.Duration
 		want int
-	}{{0, 13 * day, 1}, {0, 15 * day, 0}, {time.Hour, time.Hour, 1}, {time.Hour, 2 * time.Hour, 0}, {-1, 400 * day, 1}} {
+	}{{0, 13 * day, 1}, {0, 15 * day, 0}, {time.Hour, time.Hour, 1}, {time.Hour, 2 * time.Hour, 0},
+		{-1, 400 * day, 1}} {
 		g := play(t, gkesim.Options{ForgetOperations: tt.keep}, 1000*day)
 		g.must(g.upgrade("web", "1.32", ""))
 		if got := len(g.at(tt.at).operations("projects/p/locations/-").GetOperations()); got != tt.want {

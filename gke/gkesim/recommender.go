@@ -33,7 +33,8 @@ func (s *recommender) spend() error {
 		s.w.readDay, s.w.reads = day, 0
 	}
 	if s.w.reads >= s.w.opts.InsightReads {
-		return status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per day' of service 'recommender.googleapis.com'.")
+		return status.Error(codes.ResourceExhausted,
+			"Quota exceeded for quota metric 'Read requests' and limit 'Read requests per day' of service 'recommender.googleapis.com'.")
 	}
 	s.w.reads++
 	return nil
@@ -44,7 +45,8 @@ func (s *recommender) collect(parent string) ([]*recommenderpb.Insight, error) {
 	place, named, ok := strings.Cut(parent, "/insightTypes/")
 	switch parts := strings.Split(place, "/"); {
 	case !ok || len(parts) != 4 || parts[0] != "projects" || parts[2] != "locations":
-		return nil, status.Errorf(codes.InvalidArgument, "Invalid parent %q: this simulation knows projects/*/locations/*/insightTypes/*.", parent)
+		return nil, status.Errorf(codes.InvalidArgument,
+			"Invalid parent %q: this simulation knows projects/*/locations/*/insightTypes/*.", parent)
 	case named != insightType:
 		return nil, nil // another type of finding, of which there is none
 	case parts[3] == "-" && !s.w.opts.InsightsAnywhere:
@@ -61,7 +63,8 @@ func (s *recommender) collect(parent string) ([]*recommenderpb.Insight, error) {
 }
 
 // page cuts a page out of what was found. Tokens say where the next begins.
-func page(found []*recommenderpb.Insight, size int32, token string) (cut []*recommenderpb.Insight, next string, err error) {
+func page(found []*recommenderpb.Insight, size int32, token string) (cut []*recommenderpb.Insight,
+	next string, err error) {
 	from := 0
 	if token != "" {
 		text, err := base64.RawURLEncoding.DecodeString(token)
@@ -86,10 +89,12 @@ func page(found []*recommenderpb.Insight, size int32, token string) (cut []*reco
 	return found[from:to], next, nil
 }
 
-func (s *recommender) ListInsights(_ context.Context, req *recommenderpb.ListInsightsRequest) (*recommenderpb.ListInsightsResponse, error) {
+func (s *recommender) ListInsights(_ context.Context,
+	req *recommenderpb.ListInsightsRequest) (*recommenderpb.ListInsightsResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	wanted, err := parseFilter(req.GetFilter(), "stateInfo.state", "insightSubtype", "severity", "targetResources")
+	wanted, err := parseFilter(req.GetFilter(), "stateInfo.state", "insightSubtype", "severity",
+		"targetResources")
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +118,8 @@ func (s *recommender) ListInsights(_ context.Context, req *recommenderpb.ListIns
 	return &recommenderpb.ListInsightsResponse{Insights: cut, NextPageToken: next}, nil
 }
 
-func (s *recommender) GetInsight(_ context.Context, req *recommenderpb.GetInsightRequest) (*recommenderpb.Insight, error) {
+func (s *recommender) GetInsight(_ context.Context,
+	req *recommenderpb.GetInsightRequest) (*recommenderpb.Insight, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if err := s.spend(); err != nil {

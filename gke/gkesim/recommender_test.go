@@ -67,7 +67,8 @@ func TestInsightAppears180DaysBeforeExpiryAndLagsBehindCompletion(t *testing.T) 
 		g.at(20*day - time.Second)
 		g.wantInsights(c, 0)
 		got := g.at(20*day).wantInsights(c, 1)[0]
-		if got.GetInsightSubtype() != "CLUSTER_CA_EXPIRATION" || got.GetStateInfo().GetState() != recommenderpb.InsightStateInfo_ACTIVE ||
+		if got.GetInsightSubtype() != "CLUSTER_CA_EXPIRATION" ||
+			got.GetStateInfo().GetState() != recommenderpb.InsightStateInfo_ACTIVE ||
 			got.GetTargetResources()[0] != "//container.googleapis.com/"+name {
 			t.Error(got)
 		}
@@ -112,7 +113,8 @@ func TestInsightFilters(t *testing.T) {
 			t.Errorf("%q: %d insights, %v; want %d", filter, len(got), err, want)
 		}
 	}
-	for _, bad := range []string{"state", "stateInfo.state =", "(stateInfo.state = ACTIVE", "owner = me", "stateInfo.state < ACTIVE", "stateInfo.state = ACTIVE )", strings.Repeat("x", 501)} {
+	for _, bad := range []string{"state", "stateInfo.state =", "(stateInfo.state = ACTIVE", "owner = me",
+		"stateInfo.state < ACTIVE", "stateInfo.state = ACTIVE )", strings.Repeat("x", 501)} {
 		_, err := g.insights(c, insights, bad)
 		g.refused(err, codes.InvalidArgument, "ilter")
 	}
@@ -142,7 +144,8 @@ func TestInsightPagesHaveTokens(t *testing.T) {
 		t.Errorf("pages of %v", sizes)
 	}
 	for _, bad := range []string{"!!", "OTk5"} {
-		_, err := c.ListInsights(t.Context(), &recommenderpb.ListInsightsRequest{Parent: insights, PageToken: bad}).Next()
+		_, err := c.ListInsights(t.Context(), &recommenderpb.ListInsightsRequest{Parent: insights,
+			PageToken: bad}).Next()
 		g.refused(err, codes.InvalidArgument, "page token")
 	}
 }

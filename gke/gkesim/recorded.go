@@ -33,7 +33,8 @@ func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
 func (c *cluster) record(pb *containerpb.Operation) *operation {
 	op := &operation{
 		name: pb.GetName(), kind: pb.GetOperationType().String(), recorded: proto.CloneOf(pb),
-		start: c.clock, end: c.clock.Add(c.w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE, effect: func() {},
+		start: c.clock, end: c.clock.Add(c.w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE,
+		effect: func() {},
 	}
 	_, op.pool, _ = strings.Cut(pb.GetTargetLink(), "/nodePools/")
 	for _, at := range []struct {

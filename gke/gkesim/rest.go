@@ -171,7 +171,8 @@ func (r *rest) call(req *http.Request, rt route, values []string) (proto.Message
 }
 
 // systemParameters are understood by every Google API and are no fields.
-var systemParameters = []string{"alt", "prettyPrint", "fields", "key", "quotaUser", "$alt", "$.xgafv", "access_token", "callback"}
+var systemParameters = []string{"alt", "prettyPrint", "fields", "key", "quotaUser", "$alt", "$.xgafv",
+	"access_token", "callback"}
 
 func newMessage(d protoreflect.MessageDescriptor) (proto.Message, error) {
 	t, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName())
@@ -201,7 +202,8 @@ func readBody(req *http.Request, rt route, in proto.Message) error {
 		into = in.ProtoReflect().Mutable(field).Message().Interface()
 	}
 	if err := protojson.Unmarshal(text, into); err != nil {
-		return status.Errorf(codes.InvalidArgument, "Invalid JSON payload received. %s", strings.ReplaceAll(err.Error(), "\u00a0", " "))
+		return status.Errorf(codes.InvalidArgument, "Invalid JSON payload received. %s",
+			strings.ReplaceAll(err.Error(), "\u00a0", " "))
 	}
 	return nil
 }
@@ -212,7 +214,8 @@ func setField(m protoreflect.Message, name, value string) error {
 	field := fieldOf(m, first)
 	switch {
 	case field == nil:
-		return status.Errorf(codes.InvalidArgument, "Invalid JSON payload received. Unknown name %q: Cannot bind query parameter.", name)
+		return status.Errorf(codes.InvalidArgument,
+			"Invalid JSON payload received. Unknown name %q: Cannot bind query parameter.", name)
 	case !utf8.ValidString(value): // a message of gRPC could not hold it
 		return status.Errorf(codes.InvalidArgument, "Invalid value at '%s': %q is not UTF-8", name, value)
 	case nested && field.Message() != nil:
@@ -251,7 +254,8 @@ func fieldOf(m protoreflect.Message, name string) protoreflect.FieldDescriptor {
 var httpCodes = map[codes.Code]int{
 	codes.InvalidArgument: 400, codes.FailedPrecondition: 400, codes.OutOfRange: 400, codes.Unauthenticated: 401,
 	codes.PermissionDenied: 403, codes.NotFound: 404, codes.AlreadyExists: 409, codes.Aborted: 409,
-	codes.ResourceExhausted: 429, codes.Canceled: 499, codes.Unimplemented: 501, codes.Unavailable: 503, codes.DeadlineExceeded: 504,
+	codes.ResourceExhausted: 429, codes.Canceled: 499, codes.Unimplemented: 501, codes.Unavailable: 503,
+	codes.DeadlineExceeded: 504,
 }
 
 // codeNames are the names that Google's JSON uses.

@@ -50,7 +50,8 @@ func (c *cluster) goOn(m Midway) {
 	if c.status == containerpb.Cluster_RECONCILING || c.status == containerpb.Cluster_PROVISIONING {
 		c.status = containerpb.Cluster_RUNNING // once what runs has ended
 	}
-	if exp := c.expires(); c.status == containerpb.Cluster_DEGRADED && !exp.IsZero() && exp.Sub(c.clock) <= degradeAt {
+	if exp := c.expires(); c.status == containerpb.Cluster_DEGRADED && !exp.IsZero() &&
+		exp.Sub(c.clock) <= degradeAt {
 		c.status, c.recorded = containerpb.Cluster_RUNNING, nil // it is its CA that degrades it
 	}
 	if r := c.rotation; r != nil {
@@ -80,7 +81,8 @@ func (c *cluster) goOn(m Midway) {
 
 // recall takes in what a done operation has done to the rotation under way.
 func (c *cluster) recall(op *operation, pb *containerpb.Operation) {
-	if c.rotation != nil && op.kind == "UPGRADE_NODES" && pb.GetError() == nil && op.start.After(c.rotation.started) {
+	if c.rotation != nil && op.kind == "UPGRADE_NODES" && pb.GetError() == nil &&
+		op.start.After(c.rotation.started) {
 		delete(c.rotation.pending, op.pool)
 	}
 }
@@ -98,7 +100,8 @@ func (c *cluster) carryOn(op *operation, brings Effect) {
 			}
 			c.endPool(op.pool, containerpb.NodePool_RUNNING, containerpb.NodePool_RUNNING)
 		}
-	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == StartsRotation && c.rotation == nil && len(c.cas) == 1:
+	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == StartsRotation && c.rotation == nil &&
+		len(c.cas) == 1:
 		op.effect = c.started
 	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == EndsRotation:
 		op.effect = c.completed

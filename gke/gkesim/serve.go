@@ -45,10 +45,12 @@ func (c *Clock) Set(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.now(); t.Before(now) {
-		return fmt.Errorf("%s is before the clock's %s: simulated time never goes back", t.Format(time.RFC3339), now.Format(time.RFC3339))
+		return fmt.Errorf("%s is before the clock's %s: simulated time never goes back", t.Format(time.RFC3339),
+			now.Format(time.RFC3339))
 	}
 	if t.After(window.Forever) {
-		return fmt.Errorf("%s is after %s, where calendars end", t.Format(time.RFC3339), window.Forever.Format(time.RFC3339))
+		return fmt.Errorf("%s is after %s, where calendars end", t.Format(time.RFC3339),
+			window.Forever.Format(time.RFC3339))
 	}
 	c.at, c.since = t, c.real()
 	return nil
@@ -74,7 +76,8 @@ func (w *World) Serve(clock *Clock) (*Served, error) {
 		return nil, err
 	}
 	s.stop = stop
-	if s.rest, err = newREST(conn, "google.container.v1.ClusterManager", "google.cloud.recommender.v1.Recommender"); err != nil {
+	if s.rest, err = newREST(conn, "google.container.v1.ClusterManager",
+		"google.cloud.recommender.v1.Recommender"); err != nil {
 		stop()
 		return nil, err
 	}
@@ -133,7 +136,8 @@ func (s *Served) setClock(rw http.ResponseWriter, req *http.Request) {
 		err = s.clock.Set(to)
 	}
 	if err != nil {
-		writeJSON(rw, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf(`%v; send {"advance":"6h"} or {"now":"2026-11-28T02:00:00Z"}`, err)})
+		writeJSON(rw, http.StatusBadRequest,
+			map[string]any{"error": fmt.Sprintf(`%v; send {"advance":"6h"} or {"now":"2026-11-28T02:00:00Z"}`, err)})
 		return
 	}
 	s.w.Advance(to)
@@ -173,7 +177,9 @@ func (s *Served) setFaults(rw http.ResponseWriter, req *http.Request) {
 		err = s.w.Suffer(f)
 	}
 	if err != nil {
-		writeJSON(rw, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf(`%v; send e.g. {"words":["flaky"],"rate":0.1}, or {} to end all`, err)})
+		writeJSON(rw, http.StatusBadRequest,
+			map[string]any{"error": fmt.Sprintf(`%v; send e.g. {"words":["flaky"],"rate":0.1}, or {} to end all`,
+				err)})
 		return
 	}
 	s.getFaults(rw, req)

@@ -63,12 +63,15 @@ func get(t *testing.T, method, url, body string) (int, string) {
 // and a rotation started over one is refused over the other.
 func TestOnePort(t *testing.T) {
 	url, _, _ := served(t, 0)
-	rest, err := container.NewClusterManagerRESTClient(t.Context(), option.WithEndpoint(url), option.WithoutAuthentication())
+	rest, err := container.NewClusterManagerRESTClient(t.Context(), option.WithEndpoint(url),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
-	overGRPC, err := container.NewClusterManagerClient(t.Context(), option.WithEndpoint(strings.TrimPrefix(url, "http://")),
-		option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	overGRPC, err := container.NewClusterManagerClient(t.Context(),
+		option.WithEndpoint(strings.TrimPrefix(url, "http://")),
+		option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,17 +89,24 @@ func TestOnePort(t *testing.T) {
 		t.Errorf("REST and gRPC differ:\n%v\n%v", a, b)
 	}
 	name := "projects/shop-prod/locations/us-east4/clusters/search"
-	op, err := rest.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: name, RotateCredentials: true})
+	op, err := rest.StartIPRotation(t.Context(), &containerpb.StartIPRotationRequest{Name: name,
+		RotateCredentials: true})
 	if err != nil || op.GetOperationType() != containerpb.Operation_UPDATE_CLUSTER {
 		t.Fatalf("%v %v", op, err)
 	}
-	if got, err := rest.GetOperation(t.Context(), &containerpb.GetOperationRequest{Name: "projects/shop-prod/locations/us-east4/operations/" + op.GetName()}); err != nil || got.GetName() != op.GetName() {
+	if got, err := rest.GetOperation(t.Context(),
+		&containerpb.GetOperationRequest{Name: "projects/shop-prod/locations/us-east4/operations/" +
+			op.GetName()}); err != nil || got.GetName() != op.GetName() {
 		t.Errorf("the operation: %v %v", got, err)
 	}
-	if _, err := overGRPC.CompleteIPRotation(t.Context(), &containerpb.CompleteIPRotationRequest{Name: name}); err == nil || !strings.Contains(err.Error(), "incompatible operation") {
+	if _, err := overGRPC.CompleteIPRotation(t.Context(),
+		&containerpb.CompleteIPRotationRequest{Name: name}); err == nil ||
+		!strings.Contains(err.Error(), "incompatible operation") {
 		t.Errorf("completing while the start runs: %v", err)
 	}
-	if _, err := rest.CompleteIPRotation(t.Context(), &containerpb.CompleteIPRotationRequest{Name: name}); err == nil || !strings.Contains(err.Error(), "incompatible operation") {
+	if _, err := rest.CompleteIPRotation(t.Context(),
+		&containerpb.CompleteIPRotationRequest{Name: name}); err == nil ||
+		!strings.Contains(err.Error(), "incompatible operation") {
 		t.Errorf("over REST: %v", err)
 	}
 }
@@ -111,17 +121,25 @@ func TestOldPaths(t *testing.T) {
 		want                     string
 	}{
 		{"zonal list", "GET", "/v1/projects/shop-dev/zones/-/clusters", "", 200, `"dev-1"`},
-		{"query parameters of every API", "GET", "/v1/projects/shop-dev/locations/-/clusters?alt=json&prettyPrint=true", "", 200, `"dev-1"`},
+		{"query parameters of every API", "GET",
+			"/v1/projects/shop-dev/locations/-/clusters?alt=json&prettyPrint=true", "", 200, `"dev-1"`},
 		{"unknown parameter", "GET", "/v1/projects/shop-dev/locations/-/clusters?colour=red", "", 400, "colour"},
-		{"unknown field", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:startIpRotation", `{"rotate":true}`, 400, "INVALID_ARGUMENT"},
-		{"no such cluster", "GET", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/nope", "", 404, "NOT_FOUND"},
+		{"unknown field", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:startIpRotation",
+			`{"rotate":true}`, 400, "INVALID_ARGUMENT"},
+		{"no such cluster", "GET", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/nope", "", 404,
+			"NOT_FOUND"},
 		{"no such method", "GET", "/v1/projects/shop-dev/everything", "", 404, "NOT_FOUND"},
-		{"not simulated", "DELETE", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1", "", 501, "UNIMPLEMENTED"},
-		{"not rotating", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:completeIpRotation", `{}`, 400, "does not have an IP rotation in progress"},
-		{"start", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:startIpRotation", `{"rotateCredentials":true}`, 200, "UPDATE_CLUSTER"},
-		{"busy", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:completeIpRotation", `{}`, 400, "CLUSTER_ALREADY_HAS_OPERATION"},
+		{"not simulated", "DELETE", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1", "", 501,
+			"UNIMPLEMENTED"},
+		{"not rotating", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:completeIpRotation",
+			`{}`, 400, "does not have an IP rotation in progress"},
+		{"start", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:startIpRotation",
+			`{"rotateCredentials":true}`, 200, "UPDATE_CLUSTER"},
+		{"busy", "POST", "/v1/projects/shop-dev/locations/europe-west1-b/clusters/dev-1:completeIpRotation", `{}`,
+			400, "CLUSTER_ALREADY_HAS_OPERATION"},
 	} {
-		if code, text := get(t, tt.method, url+tt.path, tt.body); code != tt.code || !strings.Contains(text, tt.want) {
+		if code, text := get(t, tt.method, url+tt.path, tt.body); code != tt.code ||
+			!strings.Contains(text, tt.want) {
 			t.Errorf("%s: %d %s", tt.name, code, text)
 		}
 	}
@@ -143,13 +161,15 @@ func TestClock(t *testing.T) {
 	if _, text := get(t, "GET", url+"/sim/clock", ""); !strings.Contains(text, "2026-11-23T01:00:00Z") {
 		t.Errorf("after a real minute at speed 60: %s", text)
 	}
-	if code, at := clock(`{"advance":"6h"}`); code != 200 || !at.Equal(gkesim.SampleStart.Add(7*time.Hour)) || !w.Now().Equal(at) {
+	if code, at := clock(`{"advance":"6h"}`); code != 200 || !at.Equal(gkesim.SampleStart.Add(7*time.Hour)) ||
+		!w.Now().Equal(at) {
 		t.Errorf("%d %s, the world is at %s", code, at, w.Now())
 	}
 	if code, at := clock(`{"now":"2026-12-01T00:00:00Z"}`); code != 200 || at.Day() != 1 {
 		t.Errorf("%d %s", code, at)
 	}
-	for _, bad := range []string{`{"now":"2026-11-01T00:00:00Z"}`, `{"advance":"-1h"}`, `{"advance":"soon"}`, `{}`, `{"advance":"1h","now":"2027-01-01T00:00:00Z"}`, `[]`, ``, `{"speed":9}`} {
+	for _, bad := range []string{`{"now":"2026-11-01T00:00:00Z"}`, `{"advance":"-1h"}`, `{"advance":"soon"}`,
+		`{}`, `{"advance":"1h","now":"2027-01-01T00:00:00Z"}`, `[]`, ``, `{"speed":9}`} {
 		if code, _ := clock(bad); code != 400 {
 			t.Errorf("%s: %d", bad, code)
 		}

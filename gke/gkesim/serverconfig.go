@@ -17,7 +17,8 @@ const sampleVersion = "1.33.5-gke.1080000"
 
 // GetServerConfig lists the versions that can be asked for: those that the
 // location's clusters run. gcloud reads it before every upgrade.
-func (s *server) GetServerConfig(_ context.Context, req *containerpb.GetServerConfigRequest) (*containerpb.ServerConfig, error) {
+func (s *server) GetServerConfig(_ context.Context,
+	req *containerpb.GetServerConfigRequest) (*containerpb.ServerConfig, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	location := req.GetName()
@@ -69,7 +70,8 @@ func numbers(version string) []int {
 }
 
 // ListNodePools lists a cluster's pools.
-func (s *server) ListNodePools(_ context.Context, req *containerpb.ListNodePoolsRequest) (*containerpb.ListNodePoolsResponse, error) {
+func (s *server) ListNodePools(_ context.Context,
+	req *containerpb.ListNodePoolsRequest) (*containerpb.ListNodePoolsResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	name := req.GetParent()
@@ -89,7 +91,8 @@ func (s *server) ListNodePools(_ context.Context, req *containerpb.ListNodePools
 }
 
 // GetNodePool gives one pool, with the etag that an upgrade may send back.
-func (s *server) GetNodePool(_ context.Context, req *containerpb.GetNodePoolRequest) (*containerpb.NodePool, error) {
+func (s *server) GetNodePool(_ context.Context, req *containerpb.GetNodePoolRequest) (*containerpb.NodePool,
+	error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	name, pool, named := strings.Cut(req.GetName(), "/nodePools/")

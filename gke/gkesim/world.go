@@ -86,7 +86,8 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 		location = pb.GetZone() //nolint:staticcheck // old recordings
 	}
 	if project == "" || location == "" || pb.GetName() == "" {
-		return fmt.Errorf("a cluster needs project, location and name; got %q, %q, %q", project, location, pb.GetName())
+		return fmt.Errorf("a cluster needs project, location and name; got %q, %q, %q", project, location,
+			pb.GetName())
 	}
 	for _, part := range []string{project, location, pb.GetName()} {
 		if breaksNames.MatchString(part) {

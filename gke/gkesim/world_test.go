@@ -44,11 +44,13 @@ func play(t *testing.T, o gkesim.Options, life time.Duration, shape ...func(*con
 	w := gkesim.New(o)
 	ca := gkesim.IssueCA(1, "old", begin.Add(-life), begin.Add(life))
 	pb := &containerpb.Cluster{
-		Name: "c", Location: "europe-west1-b", Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.1.1", CurrentMasterVersion: "1.33", Etag: "etag",
+		Name: "c", Location: "europe-west1-b", Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.1.1",
+		CurrentMasterVersion: "1.33", Etag: "etag",
 		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ca))},
 	}
 	for _, pool := range []string{"web", "batch"} {
-		pb.NodePools = append(pb.NodePools, &containerpb.NodePool{Name: pool, InitialNodeCount: 3, Version: "1.32", Etag: "etag-" + pool, Status: containerpb.NodePool_RUNNING})
+		pb.NodePools = append(pb.NodePools, &containerpb.NodePool{Name: pool, InitialNodeCount: 3, Version: "1.32",
+			Etag: "etag-" + pool, Status: containerpb.NodePool_RUNNING})
 	}
 	for _, s := range shape {
 		s(pb)
@@ -85,15 +87,18 @@ func (g *game) cluster() *containerpb.Cluster {
 
 func (g *game) ops(kind containerpb.Operation_Type) []*containerpb.Operation {
 	g.t.Helper()
-	got, err := g.c.ListOperations(context.Background(), &containerpb.ListOperationsRequest{Parent: "projects/p/locations/-"})
+	got, err := g.c.ListOperations(context.Background(),
+		&containerpb.ListOperationsRequest{Parent: "projects/p/locations/-"})
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return slices.DeleteFunc(got.GetOperations(), func(op *containerpb.Operation) bool { return op.GetOperationType() != kind })
+	return slices.DeleteFunc(got.GetOperations(),
+		func(op *containerpb.Operation) bool { return op.GetOperationType() != kind })
 }
 
 func (g *game) start() error {
-	_, err := g.c.StartIPRotation(context.Background(), &containerpb.StartIPRotationRequest{Name: name, RotateCredentials: true})
+	_, err := g.c.StartIPRotation(context.Background(), &containerpb.StartIPRotationRequest{Name: name,
+		RotateCredentials: true})
 	return err
 }
 
@@ -103,12 +108,14 @@ func (g *game) complete() error {
 }
 
 func (g *game) upgrade(pool, version, etag string) error {
-	_, err := g.c.UpdateNodePool(context.Background(), &containerpb.UpdateNodePoolRequest{Name: name + "/nodePools/" + pool, NodeVersion: version, Etag: etag})
+	_, err := g.c.UpdateNodePool(context.Background(),
+		&containerpb.UpdateNodePoolRequest{Name: name + "/nodePools/" + pool, NodeVersion: version, Etag: etag})
 	return err
 }
 
 func (g *game) master(etag string) error {
-	_, err := g.c.UpdateCluster(context.Background(), &containerpb.UpdateClusterRequest{Name: name, Update: &containerpb.ClusterUpdate{DesiredMasterVersion: "1.33", Etag: etag}})
+	_, err := g.c.UpdateCluster(context.Background(), &containerpb.UpdateClusterRequest{Name: name,
+		Update: &containerpb.ClusterUpdate{DesiredMasterVersion: "1.33", Etag: etag}})
 	return err
 }
 
@@ -145,7 +152,8 @@ func daily(start string) func(*containerpb.Cluster) {
 
 func never(c *containerpb.Cluster) {
 	c.MaintenancePolicy = &containerpb.MaintenancePolicy{Window: &containerpb.MaintenanceWindow{MaintenanceExclusions: map[string]*containerpb.TimeWindow{
-		"always": {StartTime: timestamppb.New(begin.AddDate(-1, 0, 0)), EndTime: timestamppb.New(begin.AddDate(20, 0, 0))},
+		"always": {StartTime: timestamppb.New(begin.AddDate(-1, 0, 0)),
+			EndTime: timestamppb.New(begin.AddDate(20, 0, 0))},
 	}}}
 }
 
@@ -161,15 +169,18 @@ func TestRotation(t *testing.T) {
 	before := g.cluster()
 	g.refused(g.complete(), codes.FailedPrecondition, "does not have an IP rotation in progress")
 	g.must(g.start())
-	if c := g.cluster(); g.cas() != 1 || c.GetStatus() != containerpb.Cluster_RECONCILING || c.GetEndpoint() != before.GetEndpoint() {
+	if c := g.cluster(); g.cas() != 1 || c.GetStatus() != containerpb.Cluster_RECONCILING ||
+		c.GetEndpoint() != before.GetEndpoint() {
 		t.Errorf("while the start runs: %d CAs, %s, %s", g.cas(), c.GetStatus(), c.GetEndpoint())
 	}
 	g.at(time.Hour)
-	if c := g.cluster(); g.cas() != 2 || c.GetStatus() != containerpb.Cluster_RUNNING || c.GetEndpoint() == before.GetEndpoint() {
+	if c := g.cluster(); g.cas() != 2 || c.GetStatus() != containerpb.Cluster_RUNNING ||
+		c.GetEndpoint() == before.GetEndpoint() {
 		t.Errorf("after the start: %d CAs, %s, %s", g.cas(), c.GetStatus(), c.GetEndpoint())
 	}
 	bundle := fleet.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
-	if !bundle.Has(fleet.ParseBundle(before.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint) || bundle.Newest().Expires.Before(begin.Add(29*365*day)) {
+	if !bundle.Has(fleet.ParseBundle(before.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint) ||
+		bundle.Newest().Expires.Before(begin.Add(29*365*day)) {
 		t.Errorf("bundle %+v", bundle)
 	}
 	g.refused(g.start(), codes.AlreadyExists, "The cluster has an IP rotation in progress.")
@@ -183,14 +194,18 @@ func TestRotation(t *testing.T) {
 		t.Error("the old CA is gone before the completion has ended")
 	}
 	g.at(4 * time.Hour)
-	if c := g.cluster(); g.cas() != 1 || fleet.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint != bundle.Newest().Fingerprint {
+	if c := g.cluster(); g.cas() != 1 ||
+		fleet.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint != bundle.Newest().Fingerprint {
 		t.Error("the CA that is left is not the new one")
 	}
 	g.refused(g.complete(), codes.FailedPrecondition, "does not have an IP rotation in progress")
-	if ops := g.ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 2 || !strings.HasSuffix(ops[0].GetTargetLink(), "/nodePools/web") || ops[0].GetStatus() != containerpb.Operation_DONE {
+	if ops := g.ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 2 ||
+		!strings.HasSuffix(ops[0].GetTargetLink(), "/nodePools/web") ||
+		ops[0].GetStatus() != containerpb.Operation_DONE {
 		t.Errorf("node operations: %v", ops)
 	}
-	if j := g.w.Journal(); len(j) != 9 || j[0].Accepted || j[1].Method != "StartIPRotation" || !j[1].Accepted || j[3].Error == "" || j[4].NodePool != "web" {
+	if j := g.w.Journal(); len(j) != 9 || j[0].Accepted || j[1].Method != "StartIPRotation" || !j[1].Accepted ||
+		j[3].Error == "" || j[4].NodePool != "web" {
 		t.Errorf("journal: %+v", j)
 	}
 }
@@ -200,7 +215,8 @@ func TestRotation(t *testing.T) {
 func TestBusy(t *testing.T) {
 	g := play(t, lazy, 1000*day)
 	g.must(g.start())
-	for what, err := range map[string]error{"start": g.start(), "complete": g.complete(), "pool": g.upgrade("web", "1.32", ""), "control plane": g.master("")} {
+	for what, err := range map[string]error{"start": g.start(), "complete": g.complete(),
+		"pool": g.upgrade("web", "1.32", ""), "control plane": g.master("")} {
 		g.refused(err, codes.FailedPrecondition, "Cluster is running incompatible operation operation-")
 		if api, ok := apierror.FromError(err); !ok || api.Reason() != "CLUSTER_ALREADY_HAS_OPERATION" {
 			t.Errorf("%s: reason of %v", what, err)
@@ -210,7 +226,8 @@ func TestBusy(t *testing.T) {
 	g.must(g.upgrade("batch", "1.32", ""))
 	g.refused(g.upgrade("web", "1.32", ""), codes.FailedPrecondition, "incompatible operation")
 	g.refused(g.complete(), codes.FailedPrecondition, "incompatible operation")
-	if c := g.cluster(); c.GetStatus() != containerpb.Cluster_RECONCILING || c.GetNodePools()[1].GetStatus() != containerpb.NodePool_RECONCILING {
+	if c := g.cluster(); c.GetStatus() != containerpb.Cluster_RECONCILING ||
+		c.GetNodePools()[1].GetStatus() != containerpb.NodePool_RECONCILING {
 		t.Errorf("while pools are upgraded: %s, %s", c.GetStatus(), c.GetNodePools()[1].GetStatus())
 	}
 	if p := g.at(2 * time.Hour).cluster().GetNodePools()[1]; p.GetStatus() != containerpb.NodePool_RUNNING {
@@ -221,7 +238,8 @@ func TestBusy(t *testing.T) {
 func TestOperationQuota(t *testing.T) {
 	g := play(t, lazy, 1000*day, func(c *containerpb.Cluster) {
 		for i := range 6 {
-			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: fmt.Sprintf("n%d", i), InitialNodeCount: 1, Version: "1.32"})
+			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: fmt.Sprintf("n%d", i), InitialNodeCount: 1,
+				Version: "1.32"})
 		}
 	})
 	for i := range 5 {
@@ -242,14 +260,16 @@ func TestWindows(t *testing.T) {
 	}
 	g.at(60 * time.Hour)
 	ops := g.ops(containerpb.Operation_UPGRADE_NODES)
-	want := [][2]string{{"2026-11-21T05:00:00Z", "2026-11-22T09:00:00Z"}, {"2026-11-23T05:00:00Z", "2026-11-23T05:24:00Z"}}
+	want := [][2]string{{"2026-11-21T05:00:00Z", "2026-11-22T09:00:00Z"},
+		{"2026-11-23T05:00:00Z", "2026-11-23T05:24:00Z"}}
 	for i, w := range want {
 		if i >= len(ops) || ops[i].GetStartTime() != w[0] || ops[i].GetEndTime() != w[1] {
 			t.Fatalf("operations %v, want %v", ops, want)
 		}
 	}
 	g.must(g.upgrade("web", "1.32", "")) // 14:00, closed
-	if ops := g.ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 3 || ops[2].GetStartTime() != "2026-11-23T14:00:00Z" {
+	if ops := g.ops(containerpb.Operation_UPGRADE_NODES); len(ops) != 3 ||
+		ops[2].GetStartTime() != "2026-11-23T14:00:00Z" {
 		t.Errorf("manual work: %v", ops)
 	}
 }
@@ -334,7 +354,8 @@ func TestExpired(t *testing.T) {
 			t.Errorf("%s: error %v, want x509", op.GetTargetLink(), op.GetError())
 		}
 	}
-	if c := g.cluster(); g.cas() != 2 || c.GetNodePools()[0].GetStatus() != containerpb.NodePool_RUNNING_WITH_ERROR {
+	if c := g.cluster(); g.cas() != 2 ||
+		c.GetNodePools()[0].GetStatus() != containerpb.NodePool_RUNNING_WITH_ERROR {
 		t.Errorf("%d CAs, pool %s", g.cas(), c.GetNodePools()[0].GetStatus())
 	}
 }
@@ -427,14 +448,17 @@ func TestTimeAlwaysPasses(t *testing.T) {
 		"no CA":       func(c *containerpb.Cluster) { c.MasterAuth = nil },
 		"no status":   func(c *containerpb.Cluster) { c.Status = 0 },
 		"two CAs": func(c *containerpb.Cluster) {
-			two := gkesim.IssueCA(1, "b", begin, begin.Add(100*day)) + gkesim.IssueCA(1, "a", begin.Add(-day), begin.Add(50*day))
+			two := gkesim.IssueCA(1, "b", begin, begin.Add(100*day)) + gkesim.IssueCA(1, "a", begin.Add(-day),
+				begin.Add(50*day))
 			c.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(two))
 		},
 		"a policy nobody knows": daily("99:99"),
 		"endless nodes":         func(c *containerpb.Cluster) { c.NodePools[0].InitialNodeCount = 1 << 30 },
 	}
 	for what, shape := range shapes {
-		for _, o := range []gkesim.Options{{}, {StartTakes: time.Nanosecond, CompleteTakes: time.Nanosecond, NodeTakes: time.Nanosecond, RetryComplete: time.Minute}, {StartTakes: -1, NodeTakes: -1, RetryComplete: -1}} {
+		for _, o := range []gkesim.Options{{}, {StartTakes: time.Nanosecond, CompleteTakes: time.Nanosecond,
+			NodeTakes: time.Nanosecond, RetryComplete: time.Minute},
+			{StartTakes: -1, NodeTakes: -1, RetryComplete: -1}} {
 			for _, life := range []time.Duration{-day, 0, 10 * day, 40 * day, 1000 * day} {
 				g := play(t, o, max(life, time.Hour), shape)
 				_ = g.start() // refused for some
@@ -469,9 +493,11 @@ func TestDeterminism(t *testing.T) {
 		for h := range 200 {
 			w.Advance(gkesim.SampleStart.Add(time.Duration(h) * 5 * time.Hour))
 			for _, p := range w.Projects() {
-				list, err := g.c.ListClusters(context.Background(), &containerpb.ListClustersRequest{Parent: "projects/" + p + "/locations/-"})
+				list, err := g.c.ListClusters(context.Background(),
+					&containerpb.ListClustersRequest{Parent: "projects/" + p + "/locations/-"})
 				g.must(err)
-				ops, err := g.c.ListOperations(context.Background(), &containerpb.ListOperationsRequest{Parent: "projects/" + p + "/locations/-"})
+				ops, err := g.c.ListOperations(context.Background(),
+					&containerpb.ListOperationsRequest{Parent: "projects/" + p + "/locations/-"})
 				g.must(err)
 				for _, m := range []proto.Message{list, ops} {
 					text, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -514,7 +540,8 @@ func TestRecordingsStayAsTheyAre(t *testing.T) {
 	for _, hours := range []int{0, 24 * 30} {
 		w.Advance(begin.Add(time.Duration(hours) * time.Hour))
 		for _, l := range fleet {
-			full := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" + l.Cluster.GetName()
+			full := "projects/" + l.Project + "/locations/" + l.Cluster.GetLocation() + "/clusters/" +
+				l.Cluster.GetName()
 			got, err := c.GetCluster(context.Background(), &containerpb.GetClusterRequest{Name: full})
 			if err != nil {
 				t.Fatal(err)

@@ -20,9 +20,12 @@ import (
 // what is read twice answers twice the same.
 func FuzzMaintenance(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{`{}`, `{"window":{}}`, `{"window":{"dailyMaintenanceWindow":{"startTime":"03:00"}}}`, `{"window":{"dailyMaintenanceWindow":{"startTime":"25:00"}}}`,
+	for _, s := range []string{`{}`, `{"window":{}}`,
+		`{"window":{"dailyMaintenanceWindow":{"startTime":"03:00"}}}`,
+		`{"window":{"dailyMaintenanceWindow":{"startTime":"25:00"}}}`,
 		`{"window":{"recurringWindow":{"window":{"startTime":"2026-01-03T02:00:00Z","endTime":"2026-01-03T06:00:00Z"},"recurrence":"FREQ=WEEKLY;BYDAY=SA,SU"}}}`,
-		`{"window":{"recurringWindow":{"recurrence":"FREQ=DAILY"}}}`, `{"window":{"maintenanceExclusions":{"a":{"startTime":"2026-11-20T00:00:00Z","endTime":"2026-12-20T00:00:00Z","maintenanceExclusionOptions":{"scope":"NO_MINOR_OR_NODE_UPGRADES"}},"b":{}}}}`,
+		`{"window":{"recurringWindow":{"recurrence":"FREQ=DAILY"}}}`,
+		`{"window":{"maintenanceExclusions":{"a":{"startTime":"2026-11-20T00:00:00Z","endTime":"2026-12-20T00:00:00Z","maintenanceExclusionOptions":{"scope":"NO_MINOR_OR_NODE_UPGRADES"}},"b":{}}}}`,
 		`{"window":{"maintenanceExclusions":{"back":{"startTime":"2026-12-20T00:00:00Z","endTime":"2026-11-20T00:00:00Z"}}}}`,
 		`{"window":{"recurringMaintenanceWindow":{"delayUntil":{"year":2026,"month":13,"day":40},"windowStartTime":{"hours":99},"windowDuration":"-1s","recurrence":"FREQ=DAILY"}}}`} {
 		c.Add([]byte(s), int64(1_795_000_000))
@@ -39,7 +42,8 @@ func FuzzMaintenance(f *testing.F) {
 		at := time.Unix(unix%(1<<36), 0).UTC()
 		m, twin := maintenance.Of(pb), maintenance.Of(proto.CloneOf(pb))
 		s, ok := m.Open(window.Always()).Next(at)
-		if again, okAgain := twin.Open(window.Always()).Next(at); again != s || okAgain != ok || twin.Problem != m.Problem || twin.Text != m.Text {
+		if again, okAgain := twin.Open(window.Always()).Next(at); again != s || okAgain != ok ||
+			twin.Problem != m.Problem || twin.Text != m.Text {
 			t.Errorf("%s: %v (%t) and, read again, %v (%t)", text, s, ok, again, okAgain)
 		}
 		if m.Problem != "" {

@@ -46,11 +46,13 @@ func recurring(r *containerpb.RecurringMaintenanceWindow) (window.Schedule, stri
 	if d := r.GetDelayUntil(); d.GetYear() != 0 || d.GetMonth() != 0 || d.GetDay() != 0 {
 		delayUntil = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
 		if y, m, day := delayUntil.Date(); y != int(d.GetYear()) || int32(m) != d.GetMonth() || day != int(d.GetDay()) { //nolint:gosec // a month fits
-			return nil, "", fmt.Errorf("delay_until %04d-%02d-%02d is not a date", d.GetYear(), d.GetMonth(), d.GetDay())
+			return nil, "", fmt.Errorf("delay_until %04d-%02d-%02d is not a date", d.GetYear(), d.GetMonth(),
+				d.GetDay())
 		}
 	}
 	tod := r.GetWindowStartTime()
-	start := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second
+	start := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute +
+		time.Duration(tod.GetSeconds())*time.Second
 	return window.RecurringSince(delayUntil, start, r.GetWindowDuration().AsDuration(), r.GetRecurrence())
 }
 

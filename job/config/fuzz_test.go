@@ -35,7 +35,8 @@ func checkProblems(t *testing.T, environ []string, problems []config.Problem) {
 	t.Helper()
 	for _, p := range problems {
 		_, isVariable := config.Variables(environ)[p.Setting]
-		if (!strings.HasPrefix(p.Setting, config.Prefix) && !isVariable) || p.What == "" || strings.ContainsAny(p.String(), "\n\r") {
+		if (!strings.HasPrefix(p.Setting, config.Prefix) && !isVariable) || p.What == "" ||
+			strings.ContainsAny(p.String(), "\n\r") {
 			t.Errorf("%q: a problem without a name, a reason or on several lines: %q", environ, p)
 		}
 	}
@@ -45,8 +46,10 @@ func checkProblems(t *testing.T, environ []string, problems []config.Problem) {
 func checkPolicy(t *testing.T, environ []string, s config.Settings) {
 	t.Helper()
 	p := s.Policy()
-	if p.Soak > config.MaxSoak || p.SoakCompromised > config.MaxSoak || p.MaxActive < 1 || p.MaxFailed < 1 || p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= policy.DeadlineBefore ||
-		p.RotateBeforeExpiry <= p.EmergencyBeforeExpiry || len(p.Projects) == 0 || p.Env == "" || s.Deadline.V > p.Every || (p.Compromised != nil && p.RotateIssuedBefore.IsZero()) {
+	if p.Soak > config.MaxSoak || p.SoakCompromised > config.MaxSoak || p.MaxActive < 1 || p.MaxFailed < 1 ||
+		p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= policy.DeadlineBefore ||
+		p.RotateBeforeExpiry <= p.EmergencyBeforeExpiry || len(p.Projects) == 0 || p.Env == "" ||
+		s.Deadline.V > p.Every || (p.Compromised != nil && p.RotateIssuedBefore.IsZero()) {
 		t.Errorf("%q is accepted: %+v", environ, p)
 	}
 	var settings []view.Setting
@@ -54,8 +57,10 @@ func checkPolicy(t *testing.T, environ []string, s config.Settings) {
 		settings = append(settings, view.Setting(f))
 	}
 	var out bytes.Buffer
-	err := terminal.Policy(&out, p, settings, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), terminal.Options{Width: 80})
-	if text := out.String(); err != nil || words.Harmless(strings.ReplaceAll(text, "\n", " ")) != strings.ReplaceAll(text, "\n", " ") {
+	err := terminal.Policy(&out, p, settings, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
+		terminal.Options{Width: 80})
+	if text := out.String(); err != nil ||
+		words.Harmless(strings.ReplaceAll(text, "\n", " ")) != strings.ReplaceAll(text, "\n", " ") {
 		t.Errorf("%q: validate prints %q, error %v", environ, text, err)
 	}
 	if text := config.PolicyJSON(p); !json.Valid(text) {
@@ -82,7 +87,8 @@ func FuzzSettings(f *testing.F) {
 		if strings.ContainsAny(name+value, "\x00\n=") || !strings.HasPrefix(name, config.Prefix) {
 			t.Skip("no process has such a variable")
 		}
-		environ := slices.DeleteFunc(slices.Clone(config.Enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+		environ := slices.DeleteFunc(slices.Clone(config.Enough),
+			func(e string) bool { return strings.HasPrefix(e, name+"=") })
 		environ = append(environ, name+"="+value)
 		s, problems := config.Read(environ)
 		checkProblems(t, environ, problems)
@@ -103,10 +109,15 @@ func FuzzEnvironment(f *testing.F) {
 		}
 	}
 	base := strings.Join(config.Enough, "\n")
-	for _, s := range []string{"", base, strings.Join(all, "\n"), base + "\nROTATOR_SOKA=1", base + "\nROTATOR_MODE=act\nROTATOR_STATE=file:x", base + "\nROTATOR_COMPROMISED=all\nROTATOR_ROTATE_ISSUED_BEFORE=2026-01-01",
-		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)", base + "\nROTATOR_EVERY=5m\nROTATOR_DEADLINE=5m", base + "\nROTATOR_EMERGENCY_BEFORE_EXPIRY=179d23h59m\nROTATOR_MAX_CA_AGE=30d",
+	for _, s := range []string{"", base, strings.Join(all, "\n"), base + "\nROTATOR_SOKA=1",
+		base + "\nROTATOR_MODE=act\nROTATOR_STATE=file:x",
+		base + "\nROTATOR_COMPROMISED=all\nROTATOR_ROTATE_ISSUED_BEFORE=2026-01-01",
+		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)",
+		base + "\nROTATOR_EVERY=5m\nROTATOR_DEADLINE=5m",
+		base + "\nROTATOR_EMERGENCY_BEFORE_EXPIRY=179d23h59m\nROTATOR_MAX_CA_AGE=30d",
 		base + "\nCLOUD_RUN_JOB=j\nROTATOR_STATE=firestore://shop-prod/(default)\nROTATOR_GKE_ENDPOINT=127.0.0.1:9\nFIRESTORE_EMULATOR_HOST=x\nGOOGLE_CLOUD_UNIVERSE_DOMAIN=x.example\nSSL_CERT_FILE=/proc/self/environ",
-		base + "\nROTATOR_ENV=\nROTATOR_ENV=a", "ROTATOR_=x\nROTATOR_ENV", base + "\nROTATOR_WINDOW=Sat 00:00-24:00\nROTATOR_START_WINDOW=Sun 02:00-02:16\nROTATOR_COMPLETE_WINDOW=daily 00:00-00:00", base + "\nrotator_mode=act\nROTATOR_mode=act"} {
+		base + "\nROTATOR_ENV=\nROTATOR_ENV=a", "ROTATOR_=x\nROTATOR_ENV",
+		base + "\nROTATOR_WINDOW=Sat 00:00-24:00\nROTATOR_START_WINDOW=Sun 02:00-02:16\nROTATOR_COMPLETE_WINDOW=daily 00:00-00:00", base + "\nrotator_mode=act\nROTATOR_mode=act"} {
 		c.Add(s)
 	}
 	c.AtLeast(14, 0)
@@ -128,7 +139,8 @@ func FuzzEnvironment(f *testing.F) {
 		}
 		checkProblems(t, environ, problems)
 		for name := range config.Variables(environ) {
-			known := slices.ContainsFunc(config.Rows(), func(f config.Row) bool { return config.Prefix+f.Name == name })
+			known := slices.ContainsFunc(config.Rows(),
+				func(f config.Row) bool { return config.Prefix+f.Name == name })
 			told := slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Setting == name })
 			if strings.HasPrefix(name, config.Prefix) && !known && !told {
 				t.Errorf("%q: nothing is said about %s", environ, name)

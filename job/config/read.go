@@ -248,7 +248,8 @@ func PolicyJSON(p *policy.Policy) json.RawMessage {
 	before := "{"
 	for r, field := range rules(&Settings{}, p) {
 		b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
-		_ = out.Encode(inWords(field.Interface(), r.tag("zero"))) // texts, lists of them and numbers: none is refused
+		// texts, lists of them and numbers: none is refused
+		_ = out.Encode(inWords(field.Interface(), r.tag("zero")))
 		before = ","
 	}
 	b.WriteByte('}')

@@ -65,11 +65,13 @@ func configReference(t *testing.T) string {
 			def = "`" + f.Default + "`"
 		}
 		short, _, _ := strings.Cut(comment, ". ")
-		fmt.Fprintf(&table, "| [`%s%s`](#%s) | %s | %s. |\n", Prefix, f.Name, strings.ToLower(Prefix+f.Name), def, strings.TrimSuffix(short, "."))
+		fmt.Fprintf(&table, "| [`%s%s`](#%s) | %s | %s. |\n", Prefix, f.Name, strings.ToLower(Prefix+f.Name), def,
+			strings.TrimSuffix(short, "."))
 		if h := headings[f.field.Name]; h != "" {
 			fmt.Fprintf(&text, "\n## %s\n", h)
 		}
-		fmt.Fprintf(&text, "\n### %s%s\n\n%s\n\n- Default: %s\n- Form: %s\n", Prefix, f.Name, strings.ReplaceAll(comment, "WARNING:", "**Warning:**"), def, f.form())
+		fmt.Fprintf(&text, "\n### %s%s\n\n%s\n\n- Default: %s\n- Form: %s\n", Prefix, f.Name,
+			strings.ReplaceAll(comment, "WARNING:", "**Warning:**"), def, f.form())
 	}
 	return configIntro + table.String() + text.String()
 }

@@ -57,7 +57,8 @@ type Settings struct {
 	// newer.
 	RotateIssuedBefore Value[time.Time] `split_words:"true" default:"none" zero:"none"`
 	// The clusters for which ROTATE_ISSUED_BEFORE cannot wait: windows, exclusions, freezes, waves and slots
-	// are lifted, the soak is SOAK_COMPROMISED. WARNING: node pools of these clusters are recreated in the middle
+	// are lifted, the soak is SOAK_COMPROMISED. WARNING: node pools of these clusters are recreated in the
+	// middle
 	// of the working day. Only together with ROTATE_ISSUED_BEFORE.
 	Compromised Value[*fleet.Selector] `split_words:"true" default:"none" zero:"none"`
 	// The time that clients get in a compromised rotation. At most 5d.

@@ -77,7 +77,8 @@ var badSettings = []struct{ Set, says string }{
 	{"ROTATOR_SOAK_COMPROMISED=6d", "more than 5d"},
 	{"ROTATOR_EMERGENCY_BEFORE_EXPIRY=31d", "not above 31d"},
 	{"ROTATOR_EMERGENCY_MAX_ACTIVE=0", "not between 1 and"},
-	{"ROTATOR_COMPROMISED_MAX_ACTIVE=981", "with ROTATOR_EMERGENCY_MAX_ACTIVE=10 and ROTATOR_MAX_ACTIVE=10 it allows 1001 rotations at once, and the store has room for 1000. Write at most 980"},
+	{"ROTATOR_COMPROMISED_MAX_ACTIVE=981",
+		"with ROTATOR_EMERGENCY_MAX_ACTIVE=10 and ROTATOR_MAX_ACTIVE=10 it allows 1001 rotations at once, and the store has room for 1000. Write at most 980"},
 	{"ROTATOR_MAX_FAILED=201", "more than the 200 failures"},
 	{"ROTATOR_WINDOW=Sat,Sun 2am-6am", "time of day"},
 	{"ROTATOR_WINDOW=Sat 02:00-06:00 Europe/Pari", "unknown time zone"},
@@ -120,7 +121,8 @@ func TestWrongSettings(t *testing.T) {
 	for _, c := range badSettings {
 		t.Run(c.Set, func(t *testing.T) {
 			name, _, _ := strings.Cut(c.Set, "=")
-			environ := slices.DeleteFunc(slices.Clone(enough), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+			environ := slices.DeleteFunc(slices.Clone(enough),
+				func(e string) bool { return strings.HasPrefix(e, name+"=") })
 			_, problems := Read(append(environ, c.Set))
 			t.Log(problems) // go test -v prints what people read
 			if len(problems) != 1 || !strings.Contains(problems[0].String(), c.says) {
@@ -138,7 +140,8 @@ func TestWrongSettings(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	for _, f := range rowsOf(&Settings{}) {
 		const nonsense = "(nonsense, 1-"
-		_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", Prefix + f.Name + "=" + nonsense})
+		_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", Prefix + f.Name + "=" +
+			nonsense})
 		if !slices.ContainsFunc(problems, func(p Problem) bool {
 			return p.Setting == Prefix+f.Name && (p.Text == nonsense || p.Text == hidden)
 		}) {
@@ -151,7 +154,8 @@ func TestEverySettingIsRead(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x", "ROTATOR_MAX_ACTIVE=0"})
+	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x",
+		"ROTATOR_MAX_ACTIVE=0"})
 	var got []string
 	for _, p := range problems {
 		got = append(got, p.Setting)
@@ -189,7 +193,8 @@ func TestEmptyMeansNothing(t *testing.T) {
 	}
 	got, problems := Read(environ)
 	want, _ := Read(enough)
-	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) || got.GKEEndpoint.V != want.GKEEndpoint.V {
+	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) ||
+		got.GKEEndpoint.V != want.GKEEndpoint.V {
 		t.Errorf("problems %v, policy %+v", problems, got.Policy())
 	}
 	if len(environ) < len(enough)+10 {
@@ -198,14 +203,16 @@ func TestEmptyMeansNothing(t *testing.T) {
 }
 
 func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
-	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
+	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act",
+		"ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
 	if len(problems) > 0 {
 		t.Error(problems)
 	}
 }
 
 func TestSimulationHasItsOwn(t *testing.T) {
-	s, problems := Read(Simulation([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d", "CLOUD_RUN_JOB=rotator"}))
+	s, problems := Read(Simulation([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d",
+		"CLOUD_RUN_JOB=rotator"}))
 	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || s.cloudRun != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
 	}
@@ -228,7 +235,8 @@ func TestEveryRuleIsASetting(t *testing.T) {
 		}
 	}
 	if n := fields.NumField() - 1; len(shown) != n || len(p.InForce.Settings) != n+2 {
-		t.Errorf("of %d rules %d are shown and %d audited, with MODE and RECOMMENDER", n, len(shown), len(p.InForce.Settings))
+		t.Errorf("of %d rules %d are shown and %d audited, with MODE and RECOMMENDER", n, len(shown),
+			len(p.InForce.Settings))
 	}
 }
 
@@ -246,8 +254,10 @@ func TestAudited(t *testing.T) {
 	for i := range 100 {
 		many += fmt.Sprintf("project-%03d,", i)
 	}
-	plain, other, long, longer := read(), read("ROTATOR_SOAK=4d"), read(strings.TrimSuffix(many, ",")), read(many+"project-100")
-	if plain.Settings["SOAK"] != "72h" || other.Settings["SOAK"] != "4d" || plain.Digest == other.Digest || plain.Digest != read("ROTATOR_PARALLEL=3").Digest {
+	plain, other, long, longer := read(), read("ROTATOR_SOAK=4d"), read(strings.TrimSuffix(many, ",")),
+		read(many+"project-100")
+	if plain.Settings["SOAK"] != "72h" || other.Settings["SOAK"] != "4d" || plain.Digest == other.Digest ||
+		plain.Digest != read("ROTATOR_PARALLEL=3").Digest {
 		t.Errorf("%+v %+v", plain, other)
 	}
 	if n := len(long.Settings["PROJECTS"]); n > mostKept+30 || long.Digest == longer.Digest {
@@ -264,9 +274,12 @@ func TestAudited(t *testing.T) {
 // TestWebhookURLs: TLS, but for this machine itself; no error repeats what was given.
 func TestWebhookURLs(t *testing.T) {
 	for url, ok := range map[string]bool{
-		"https://hooks.example.com/x": true, "http://localhost:8080/x": true, "http://127.0.0.1/x": true, "http://[::1]:80/x": true,
-		"http://hooks.example.com/secret": false, "ftp://example.com/secret": false, "hooks.example.com/secret": false, "https://": false, "https:///secret": false,
-		"": false, "https://exa mple/secret": false, "http://127.0.0.1.example.com/secret": false, "https://%zz/secret": false, "secret": false,
+		"https://hooks.example.com/x": true, "http://localhost:8080/x": true, "http://127.0.0.1/x": true,
+		"http://[::1]:80/x":               true,
+		"http://hooks.example.com/secret": false, "ftp://example.com/secret": false,
+		"hooks.example.com/secret": false, "https://": false, "https:///secret": false,
+		"": false, "https://exa mple/secret": false, "http://127.0.0.1.example.com/secret": false,
+		"https://%zz/secret": false, "secret": false,
 	} {
 		if err := CheckWebhook(url); (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", url, err)

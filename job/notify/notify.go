@@ -55,7 +55,8 @@ func EventOf(env string, n record.Notice) Event {
 		SpecVersion: "1.0", ID: n.ID, Source: "/gke-credential-rotator/" + env, Type: TypePrefix + string(n.Kind),
 		Time: n.At.UTC(), DataContentType: "application/json",
 		Data: Data{
-			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(), Next: next(env, n),
+			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(),
+			Next:     next(env, n),
 			Expected: n.Expected, Run: n.Run,
 		},
 	}

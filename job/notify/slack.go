@@ -71,7 +71,8 @@ func facts(n record.Notice) []string {
 		out = append(out, fmt.Sprintf("endpoint %s becomes %s", h.OldEndpoint, h.NewEndpoint))
 	}
 	if h.NewCA.Fingerprint != "" {
-		out = append(out, fmt.Sprintf("new CA sha256 %s, expires %s", h.NewCA.Fingerprint, h.NewCA.Expires.UTC().Format(time.DateOnly)))
+		out = append(out, fmt.Sprintf("new CA sha256 %s, expires %s", h.NewCA.Fingerprint,
+			h.NewCA.Expires.UTC().Format(time.DateOnly)))
 	}
 	if left := undone(h.Pools); left > 0 {
 		out = append(out, fmt.Sprintf("%d of %d node pools are still to be recreated", left, len(h.Pools)))

@@ -54,7 +54,8 @@ func (t *Topic) Notify(ctx context.Context, n record.Notice) error {
 	_, err = t.client.Publish(ctx, &pb.PublishRequest{Topic: t.topic, Messages: []*pb.PubsubMessage{{
 		Data: body, OrderingKey: orderingKey(n),
 		// Subscriptions filter on attributes alone.
-		Attributes: map[string]string{"content-type": contentType, "id": n.ID, "kind": string(n.Kind), "env": t.env, "cluster": n.Subject()},
+		Attributes: map[string]string{"content-type": contentType, "id": n.ID, "kind": string(n.Kind), "env": t.env,
+			"cluster": n.Subject()},
 	}}})
 	if err != nil {
 		return within(ctx, t.explain(err))

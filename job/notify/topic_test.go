@@ -38,7 +38,8 @@ func newBoard(t *testing.T) *board {
 	t.Helper()
 	project := "projects/t-" + strings.ToLower(rand.Text())
 	b := &board{t: t, topic: project + "/topics/rotations", subscription: project + "/subscriptions/people"}
-	b.opts = []option.ClientOption{option.WithEndpoint(emulator.PubSub(t)), option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
+	b.opts = []option.ClientOption{option.WithEndpoint(emulator.PubSub(t)), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
 	topics, err := pubsub.NewTopicAdminClient(t.Context(), b.opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,8 @@ func newBoard(t *testing.T) *board {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.subs.Close() })
-	if _, err := b.subs.CreateSubscription(t.Context(), &pb.Subscription{Name: b.subscription, Topic: b.topic, EnableMessageOrdering: true, AckDeadlineSeconds: 60}); err != nil {
+	if _, err := b.subs.CreateSubscription(t.Context(), &pb.Subscription{Name: b.subscription, Topic: b.topic,
+		EnableMessageOrdering: true, AckDeadlineSeconds: 60}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -64,7 +66,8 @@ func (b *board) pull(n int) []*pb.PubsubMessage {
 	defer cancel()
 	var out []*pb.PubsubMessage
 	for len(out) < n {
-		res, err := b.subs.Pull(ctx, &pb.PullRequest{Subscription: b.subscription, MaxMessages: int32(n - len(out))})
+		res, err := b.subs.Pull(ctx, &pb.PullRequest{Subscription: b.subscription,
+			MaxMessages: int32(n - len(out))})
 		if err != nil {
 			b.t.Fatalf("after %d of %d messages: %v", len(out), n, err)
 		}
@@ -73,7 +76,8 @@ func (b *board) pull(n int) []*pb.PubsubMessage {
 			out, acks = append(out, m.GetMessage()), append(acks, m.GetAckId())
 		}
 		if len(acks) > 0 {
-			if err := b.subs.Acknowledge(ctx, &pb.AcknowledgeRequest{Subscription: b.subscription, AckIds: acks}); err != nil {
+			if err := b.subs.Acknowledge(ctx, &pb.AcknowledgeRequest{Subscription: b.subscription,
+				AckIds: acks}); err != nil {
 				b.t.Fatal(err)
 			}
 		}
@@ -108,7 +112,8 @@ func TestTopic(t *testing.T) {
 		if err := json.Unmarshal(m.GetData(), &e); err != nil || e.ID != m.GetAttributes()["id"] {
 			t.Fatalf("%s: %v", m.GetData(), err)
 		}
-		if a := m.GetAttributes(); a["content-type"] != "application/cloudevents+json" || a["env"] != "prod" || a["kind"] != string(e.Data.Kind) {
+		if a := m.GetAttributes(); a["content-type"] != "application/cloudevents+json" || a["env"] != "prod" ||
+			a["kind"] != string(e.Data.Kind) {
 			t.Errorf("attributes %v", a)
 		}
 		got[m.GetOrderingKey()] = append(got[m.GetOrderingKey()], e.ID)
@@ -154,7 +159,8 @@ func TestTopicOutOfReach(t *testing.T) {
 				defer cancel()
 				ctx = other
 			}
-			if err = topic.Notify(ctx, n); err == nil || errors.Is(err, pass.ErrRefused) != tt.refused || !strings.Contains(err.Error(), tt.says) {
+			if err = topic.Notify(ctx, n); err == nil || errors.Is(err, pass.ErrRefused) != tt.refused ||
+				!strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %.300v", err)
 			}
 		})

@@ -81,7 +81,8 @@ func signingKey(secret string) ([]byte, error) {
 		}
 	}
 	if len(key) < leastKey {
-		return nil, fmt.Errorf("the signing secret has %d bytes, at least %d are needed: openssl rand -base64 32", len(key), leastKey)
+		return nil, fmt.Errorf("the signing secret has %d bytes, at least %d are needed: openssl rand -base64 32",
+			len(key), leastKey)
 	}
 	return key, nil
 }
@@ -136,12 +137,15 @@ func (w *Webhook) Sign(h http.Header, id string, body []byte) {
 
 // refusals are the answers that speak of this one notice. All others but 2xx
 // speak of the receiver: a wrong secret or a moved address loses nothing.
-var refusals = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+var refusals = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+	http.StatusUnprocessableEntity}
 
 // hints are what to look at.
 var hints = map[int]string{
-	http.StatusUnauthorized: ": look at NOTIFY_SECRET_FILE, or at the token in the URL", http.StatusForbidden: ": look at NOTIFY_SECRET_FILE, or at the token in the URL",
-	http.StatusNotFound: ": look at NOTIFY_WEBHOOK", http.StatusGone: ": look at NOTIFY_WEBHOOK", http.StatusMethodNotAllowed: ": look at NOTIFY_WEBHOOK",
+	http.StatusUnauthorized: ": look at NOTIFY_SECRET_FILE, or at the token in the URL",
+	http.StatusForbidden:    ": look at NOTIFY_SECRET_FILE, or at the token in the URL",
+	http.StatusNotFound:     ": look at NOTIFY_WEBHOOK", http.StatusGone: ": look at NOTIFY_WEBHOOK",
+	http.StatusMethodNotAllowed: ": look at NOTIFY_WEBHOOK",
 }
 
 func answer(code int) error {

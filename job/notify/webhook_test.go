@@ -33,13 +33,19 @@ var (
 	noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	// full is a notice in which everything is said.
 	full = record.Notice{
-		ID: "00112233445566778899aabbccddeeff", Kind: record.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p", Phase: record.UpdatingClients, Reason: reason.NodesDone,
-		Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, Message: fact.Say("3 of 3 pools recreated"),
+		ID: "00112233445566778899aabbccddeeff", Kind: record.NoticeNodesDone, At: noon, Run: "rotator-prod-x7k2p",
+		Phase: record.UpdatingClients, Reason: reason.NodesDone,
+		Cluster:  fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"},
+		Message:  fact.Say("3 of 3 pools recreated"),
 		Expected: noon.Add(72 * time.Hour), HandOver: &record.HandOver{
-			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, At: noon, Moment: record.AtNodesDone,
-			Phase: record.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2", OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
-			NewCA: fleet.CA{Fingerprint: "bb", Issued: noon, Expires: noon.AddDate(30, 0, 0)}, Zonal: true, Pools: map[string]bool{"web": true, "batch": true, "gpu": false},
-			SoakEnds: noon.Add(70 * time.Hour), Completes: noon.Add(72 * time.Hour), GKECompletes: noon.Add(160 * time.Hour), Approval: true,
+			Cluster: fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "catalog"}, AttemptID: "a1",
+			AttemptNo: 1, Origin: record.Ours, At: noon, Moment: record.AtNodesDone,
+			Phase: record.UpdatingClients, OldEndpoint: "192.0.2.1", NewEndpoint: "192.0.2.2",
+			OldCA: fleet.CA{Fingerprint: "aa", Issued: noon.AddDate(-5, 0, 0), Expires: noon.AddDate(0, 3, 0)},
+			NewCA: fleet.CA{Fingerprint: "bb", Issued: noon, Expires: noon.AddDate(30, 0, 0)}, Zonal: true,
+			Pools:    map[string]bool{"web": true, "batch": true, "gpu": false},
+			SoakEnds: noon.Add(70 * time.Hour), Completes: noon.Add(72 * time.Hour),
+			GKECompletes: noon.Add(160 * time.Hour), Approval: true,
 		},
 	}
 )
@@ -48,7 +54,8 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // of the examples of St
 
 func hook(t *testing.T, url string, change func(*notify.WebhookOptions)) *notify.Webhook {
 	t.Helper()
-	o := notify.WebhookOptions{URL: url, Secret: secret, Format: notify.CloudEvents, Env: "prod", Now: func() time.Time { return noon }}
+	o := notify.WebhookOptions{URL: url, Secret: secret, Format: notify.CloudEvents, Env: "prod",
+		Now: func() time.Time { return noon }}
 	if change != nil {
 		change(&o)
 	}
@@ -97,12 +104,15 @@ func TestCloudEvent(t *testing.T) {
 	if err := got.Validate(); err != nil {
 		t.Error(err)
 	}
-	if got.SpecVersion() != "1.0" || got.ID() != full.ID || got.Type() != "gke-credential-rotator.nodes-done" || got.Source() != "/gke-credential-rotator/prod" ||
-		got.Subject() != full.Cluster.Path() || !got.Time().Equal(noon) || got.DataContentType() != "application/json" {
+	if got.SpecVersion() != "1.0" || got.ID() != full.ID || got.Type() != "gke-credential-rotator.nodes-done" ||
+		got.Source() != "/gke-credential-rotator/prod" ||
+		got.Subject() != full.Cluster.Path() || !got.Time().Equal(noon) ||
+		got.DataContentType() != "application/json" {
 		t.Errorf("%s", got)
 	}
 	var data notify.Data
-	if err := got.DataAs(&data); err != nil || data.Cluster != full.Cluster || !data.HandOver.Completes.Equal(full.HandOver.Completes) || data.Run != full.Run {
+	if err := got.DataAs(&data); err != nil || data.Cluster != full.Cluster ||
+		!data.HandOver.Completes.Equal(full.HandOver.Completes) || data.Run != full.Run {
 		t.Errorf("%+v, %v", data, err)
 	}
 	var shown strings.Builder
@@ -118,27 +128,36 @@ func TestCloudEvent(t *testing.T) {
 // with, and then each of ours.
 func TestSignature(t *testing.T) {
 	h := http.Header{}
-	w := hook(t, "https://example.com/", func(o *notify.WebhookOptions) { o.Now = func() time.Time { return time.Unix(1614265330, 0) } })
+	w := hook(t, "https://example.com/",
+		func(o *notify.WebhookOptions) { o.Now = func() time.Time { return time.Unix(1614265330, 0) } })
 	w.Sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", []byte(`{"test": 2432232314}`))
-	if got := h.Get("webhook-signature"); got != "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" || h.Get("webhook-timestamp") != "1614265330" || h.Get("webhook-id") != "msg_p5jXN8AQM9LWM0D4loKWxJek" {
+	if got := h.Get("webhook-signature"); got != "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" ||
+		h.Get("webhook-timestamp") != "1614265330" || h.Get("webhook-id") != "msg_p5jXN8AQM9LWM0D4loKWxJek" {
 		t.Errorf("%v", h)
 	}
 	var seen []http.Header
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = append(seen, r.Header) }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		seen = append(seen, r.Header)
+	}))
 	defer server.Close()
-	for _, o := range []func(*notify.WebhookOptions){nil, func(o *notify.WebhookOptions) { o.Secret = "" }, func(o *notify.WebhookOptions) { o.Format = notify.Slack }} {
+	for _, o := range []func(*notify.WebhookOptions){nil, func(o *notify.WebhookOptions) { o.Secret = "" },
+		func(o *notify.WebhookOptions) { o.Format = notify.Slack }} {
 		if err := hook(t, server.URL, o).Notify(t.Context(), full); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if seen[0].Get("webhook-id") != full.ID || !strings.HasPrefix(seen[0].Get("webhook-signature"), "v1,") || seen[0].Get("content-type") != "application/cloudevents+json" {
+	if seen[0].Get("webhook-id") != full.ID || !strings.HasPrefix(seen[0].Get("webhook-signature"), "v1,") ||
+		seen[0].Get("content-type") != "application/cloudevents+json" {
 		t.Errorf("signed: %v", seen[0])
 	}
 	if seen[1].Get("webhook-signature") != "" || seen[2].Get("content-type") != "application/json" {
 		t.Errorf("unsigned: %v; for Slack: %v", seen[1], seen[2])
 	}
-	for _, bad := range []string{"short", "whsec_", "whsec_!!!!", "whsec_" + base64.StdEncoding.EncodeToString([]byte("short"))} {
-		if _, err := notify.NewWebhook(notify.WebhookOptions{URL: "https://example.com/", Secret: bad}); err == nil || strings.Contains(err.Error(), bad) && bad != "whsec_" {
+	for _, bad := range []string{"short", "whsec_", "whsec_!!!!",
+		"whsec_" + base64.StdEncoding.EncodeToString([]byte("short"))} {
+		if _, err := notify.NewWebhook(notify.WebhookOptions{URL: "https://example.com/",
+			Secret: bad}); err == nil || strings.Contains(err.Error(), bad) && bad != "whsec_" {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -172,7 +191,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		for _, code = range tt.codes {
 			err := w.Notify(t.Context(), full)
-			if (err == nil) != tt.delivered || errors.Is(err, pass.ErrRefused) != tt.refused || err != nil && !strings.Contains(err.Error(), tt.says) {
+			if (err == nil) != tt.delivered || errors.Is(err, pass.ErrRefused) != tt.refused || err != nil &&
+				!strings.Contains(err.Error(), tt.says) {
 				t.Errorf("HTTP %d: %v", code, err)
 			}
 			if err != nil && strings.Contains(err.Error(), token) {
@@ -218,7 +238,8 @@ func TestOutOfReach(t *testing.T) {
 				go func() { <-hanging; cancel() }()
 			}
 			err := hook(t, tt.url+"/services/"+token+"?key="+token, nil).Notify(ctx, full)
-			if err == nil || errors.Is(err, pass.ErrRefused) || strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), tt.says) {
+			if err == nil || errors.Is(err, pass.ErrRefused) || strings.Contains(err.Error(), token) ||
+				!strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -229,8 +250,10 @@ func TestOutOfReach(t *testing.T) {
 func TestSlack(t *testing.T) {
 	hostile := full
 	hostile.HandOver = nil
-	hostile.Kind, hostile.Message = record.NoticeBlocked, fact.Say("held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*")
-	fleet := record.Notice{ID: "aa", Kind: record.NoticeBreakerOpen, At: noon, Message: fact.Say("1 failed or stuck rotations reach MAX_FAILED=1"), Reason: reason.BreakerOpen}
+	hostile.Kind, hostile.Message = record.NoticeBlocked,
+		fact.Say("held by <!channel> & <https://evil.example|click>\nNext: rm -rf\x1b[2J \u202e*b*")
+	fleet := record.Notice{ID: "aa", Kind: record.NoticeBreakerOpen, At: noon,
+		Message: fact.Say("1 failed or stuck rotations reach MAX_FAILED=1"), Reason: reason.BreakerOpen}
 	long := hostile
 	long.Message = fact.Say(strings.Repeat("ä", 5000))
 	var shown strings.Builder
@@ -257,7 +280,8 @@ func slackText(t *testing.T, n record.Notice) string {
 		}
 	}))
 	defer server.Close()
-	if err := hook(t, server.URL, func(o *notify.WebhookOptions) { o.Format = notify.Slack }).Notify(t.Context(), n); err != nil {
+	if err := hook(t, server.URL, func(o *notify.WebhookOptions) { o.Format = notify.Slack }).Notify(t.Context(),
+		n); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := m["text"].(string)

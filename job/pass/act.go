@@ -39,8 +39,11 @@ type actor struct {
 }
 
 // act carries out what was planned: what is in flight first, then starts.
-func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, begun time.Duration, res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last, planned: res.Fleet.Contents.Fleet, doc: res.Fleet.Contents.Fleet, res: res, active: map[fleet.Ref]record.Rotation{}}
+func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, begun time.Duration,
+	res *Result) error {
+	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last,
+		planned: res.Fleet.Contents.Fleet, doc: res.Fleet.Contents.Fleet, res: res,
+		active: map[fleet.Ref]record.Rotation{}}
 	maps.Copy(a.active, res.Fleet.Contents.Rotations)
 	a.doc.Env = o.Policy.Env
 	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {

@@ -167,7 +167,8 @@ func (c *chaos) forgive() {
 	c.edit(func(d *record.FleetDoc) {
 		d.Failures, d.Tries = nil, nil
 		for ref := range b.Rotations {
-			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: ref, Said: record.Said{By: "ann", At: c.now}})
+			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: ref,
+				Said: record.Said{By: "ann", At: c.now}})
 		}
 	})
 }

@@ -51,7 +51,8 @@ func TestCrashAfterIntent(t *testing.T) {
 		return nil
 	}
 	p.must()
-	if closing.Close == nil || closing.Close.ClosedAs != record.NotStarted || closing.Fleet == nil || len(closing.Fleet.Slots) != 0 {
+	if closing.Close == nil || closing.Close.ClosedAs != record.NotStarted || closing.Fleet == nil ||
+		len(closing.Fleet.Slots) != 0 {
 		t.Errorf("the attempt must close and free its slot in one write: %+v", closing)
 	}
 	s.wantSent("StartIPRotation", 0)
@@ -69,7 +70,8 @@ func TestAnswerLost(t *testing.T) {
 		return record.Outcome{State: record.Unclear, Raw: "connection reset"}
 	}
 	p.must()
-	if m := p.line(policy.EventActionFailed); m["reason"] != string(reason.CallUnsettled) || m["level"] != "ERROR" {
+	if m := p.line(policy.EventActionFailed); m["reason"] != string(reason.CallUnsettled) ||
+		m["level"] != "ERROR" {
 		t.Errorf("silence is told as %v", m)
 	}
 	s.pass(time.Hour)
@@ -91,7 +93,8 @@ func TestRequiresRecreation(t *testing.T) {
 	s.pass(time.Hour)
 	p := s.process()
 	p.answer = func(record.Outcome) record.Outcome {
-		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "b", Raw: `Node pool "b" requires recreation.`}
+		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "b",
+			Raw: `Node pool "b" requires recreation.`}
 	}
 	// GKE refuses: the request must not take effect.
 	p.network = refusing
@@ -122,7 +125,8 @@ func TestWithdrawn(t *testing.T) {
 	}{
 		"a hold is placed": {func(_ *testing.T, s *stage) {
 			s.edit(func(d *record.FleetDoc) {
-				d.Holds = append(d.Holds, record.Hold{Cluster: shop, Said: record.Said{By: "ann", Reason: "sale", At: s.now}})
+				d.Holds = append(d.Holds,
+					record.Hold{Cluster: shop, Said: record.Said{By: "ann", Reason: "sale", At: s.now}})
 			})
 		}, "held by ann"},
 		"everything is held": {func(_ *testing.T, s *stage) {
@@ -131,14 +135,16 @@ func TestWithdrawn(t *testing.T) {
 			})
 		}, "held by ann"},
 		"its owners set a label": {func(t *testing.T, s *stage) {
-			if err := s.gke.Change(shop.Path(), func(pb *containerpb.Cluster) { pb.ResourceLabels = map[string]string{"rotator-hold": "launch"} }); err != nil {
+			if err := s.gke.Change(shop.Path(),
+				func(pb *containerpb.Cluster) { pb.ResourceLabels = map[string]string{"rotator-hold": "launch"} }); err != nil {
 				t.Fatal(err)
 			}
 		}, "held by its label rotator-hold=launch"},
 		"the window closes": {func(_ *testing.T, s *stage) { s.now = s.now.Add(2 * time.Minute) }, "window"},
 		"too much time":     {func(_ *testing.T, s *stage) { s.mono += record.SendWithin }, "since the intent"},
 		"another operation": {func(t *testing.T, s *stage) {
-			if o := s.cloud.Recreate(t.Context(), shop, fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != record.Accepted {
+			if o := s.cloud.Recreate(t.Context(), shop,
+				fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != record.Accepted {
 				t.Fatalf("%+v", o)
 			}
 		}, "RECONCILING"},
@@ -165,7 +171,8 @@ func TestWithdrawn(t *testing.T) {
 			s.pass(3*time.Hour + 42*time.Minute) // 18 minutes of window are left, a call needs 17
 			p := s.process()
 			calls := 0
-			p.after(record.CallStart, func() { calls = len(s.gke.Journal()); c.change(t, s); calls = len(s.gke.Journal()) })
+			p.after(record.CallStart,
+				func() { calls = len(s.gke.Journal()); c.change(t, s); calls = len(s.gke.Journal()) })
 			res := p.must()
 			if len(s.gke.Journal()) != calls {
 				t.Error("a call reached GKE")
@@ -178,10 +185,12 @@ func TestWithdrawn(t *testing.T) {
 				t.Fatalf("history %+v, in flight %+v", h, s.rotation())
 			}
 			d := s.doc()
-			if tried := d.Tries[shop.String()]; len(d.Slots) != 0 || tried.Count != 0 || tried.Withdrawals != 1 || len(d.Failures) != 0 {
+			if tried := d.Tries[shop.String()]; len(d.Slots) != 0 || tried.Count != 0 || tried.Withdrawals != 1 ||
+				len(d.Failures) != 0 {
 				t.Errorf("slots %v, tries %v, failures %v", d.Slots, d.Tries, d.Failures)
 			}
-			if m := p.line("call_withdrawn"); m["level"] != "WARN" || m["cluster"] != shop.String() || !strings.Contains(m["msg"].(string), c.why) {
+			if m := p.line("call_withdrawn"); m["level"] != "WARN" || m["cluster"] != shop.String() ||
+				!strings.Contains(m["msg"].(string), c.why) {
 				t.Errorf("told %v", m)
 			}
 			if slices.ContainsFunc(p.lines(), func(m map[string]any) bool { return m["reason"] == "start-sent" }) {
@@ -208,7 +217,8 @@ func TestOutcomeUnstored(t *testing.T) {
 		t.Fatalf("unstored %d, error %v", res.Unstored, err)
 	}
 	line := p.line(policy.EventActionFailed)
-	if line["reason"] != string(reason.OutcomeUnstored) || line["cluster"] != shop.String() || line["level"] != "ERROR" {
+	if line["reason"] != string(reason.OutcomeUnstored) || line["cluster"] != shop.String() ||
+		line["level"] != "ERROR" {
 		t.Errorf("the line: %v", line)
 	}
 	var r record.Rotation
@@ -400,7 +410,8 @@ func TestDeliveredTwice(t *testing.T) {
 	p := s.process()
 	p.network = doubling
 	p.must()
-	if r := s.rotation(); r.Call == nil || r.Call.State != record.Refused || r.Call.Refusal != record.OtherOperation {
+	if r := s.rotation(); r.Call == nil || r.Call.State != record.Refused ||
+		r.Call.Refusal != record.OtherOperation {
 		t.Fatalf("in the store: %+v", r.Call)
 	}
 	s.pass(time.Hour)

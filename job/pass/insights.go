@@ -39,7 +39,8 @@ type insightReads struct {
 // beside this one, cannot spend them again. What is heard is stored with the
 // run's note.
 func (a *actor) readInsights(ctx context.Context) {
-	if a.Insights == nil || a.lease.gone() || ctx.Err() != nil || (a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline) {
+	if a.Insights == nil || a.lease.gone() || ctx.Err() != nil ||
+		(a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, insightsTimeout)
@@ -61,7 +62,8 @@ func (a *actor) readInsights(ctx context.Context) {
 	_ = g.Wait() // what failed is counted
 	a.heard = r
 	if r.failed > 0 {
-		a.Log.Warn("insights could not be read; nothing else depends on them", "failed", r.failed, "of", len(places), attrError, r.first.Error())
+		a.Log.Warn("insights could not be read; nothing else depends on them", "failed", r.failed, "of",
+			len(places), attrError, r.first.Error())
 	}
 }
 

@@ -56,7 +56,8 @@ func (s *stage) advised(a *adviser) *process {
 func TestInsightBudgetOverDays(t *testing.T) {
 	s := newStage(t)
 	for i := range 200 {
-		s.add(fleet.Ref{Project: fmt.Sprintf("p-%d", i%10), Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
+		s.add(fleet.Ref{Project: fmt.Sprintf("p-%d", i%10), Location: fmt.Sprintf("x-%03d", i), Name: "web"},
+			"2027-03-11", nil)
 	}
 	s.add(fleet.Ref{Project: "p-0", Location: "far", Name: "quiet"}, "2054-01-01", nil)
 	a := &adviser{}
@@ -83,8 +84,10 @@ func TestInsightBudgetOverDays(t *testing.T) {
 			}
 		}
 	}
-	if _, far := a.asked[record.InsightPlace{Project: "p-0", Location: "far"}]; far || len(a.asked) != 200 || len(a.all) != 5*50 {
-		t.Errorf("%d reads of %d locations in five days, want 250 of 200, and none where nothing expires", len(a.all), len(a.asked))
+	if _, far := a.asked[record.InsightPlace{Project: "p-0", Location: "far"}]; far || len(a.asked) != 200 ||
+		len(a.all) != 5*50 {
+		t.Errorf("%d reads of %d locations in five days, want 250 of 200, and none where nothing expires",
+			len(a.all), len(a.asked))
 	}
 	s.wantSent("StartIPRotation", 0)
 }
@@ -109,7 +112,8 @@ func TestInsightsAreToldAndKept(t *testing.T) {
 	p.Move = nil
 	res := p.must()
 	m := p.line(EventClusterEvaluated)
-	if said, ok := m["mismatches"].([]any); !ok || len(said) != 1 || !strings.Contains(said[0].(string), "no insight") || m["cluster"] != shop.String() {
+	if said, ok := m["mismatches"].([]any); !ok || len(said) != 1 ||
+		!strings.Contains(said[0].(string), "no insight") || m["cluster"] != shop.String() {
 		t.Errorf("told %v", m)
 	}
 	if len(a.all) != 1 || res.Decisions[0].Action != policy.Start {
@@ -145,7 +149,8 @@ func TestVerifyingIsRead(t *testing.T) {
 // again on that day; no more than one read goes out when the first fails.
 func TestDeadRecommender(t *testing.T) {
 	for name, err := range map[string]error{
-		"dead": fmt.Errorf("%w: connection refused", gke.ErrNoAnswer), "used up": fmt.Errorf("%w: 429", gke.ErrUsedUp),
+		"dead":    fmt.Errorf("%w: connection refused", gke.ErrNoAnswer),
+		"used up": fmt.Errorf("%w: 429", gke.ErrUsedUp),
 	} {
 		without, with := newStage(t), newStage(t)
 		for _, s := range []*stage{without, with} {
@@ -160,7 +165,10 @@ func TestDeadRecommender(t *testing.T) {
 			if len(want.Done) != len(got.Done) || got.Stopped != want.Stopped || got.Unstored != 0 {
 				t.Errorf("%s, hour %d: %d done, want %d", name, hour, len(got.Done), len(want.Done))
 			}
-			extra := slices.DeleteFunc(p.lines(), func(m map[string]any) bool { return m["event"] != nil || m["level"] != "WARN" })
+			extra := slices.DeleteFunc(p.lines(), func(m map[string]any) bool {
+				return m["event"] != nil ||
+					m["level"] != "WARN"
+			})
 			if wantLines := map[bool]int{true: 1}[hour == 0]; len(extra) != wantLines {
 				t.Errorf("%s, hour %d: %d lines, want %d: %v", name, hour, len(extra), wantLines, extra)
 			}
@@ -168,7 +176,8 @@ func TestDeadRecommender(t *testing.T) {
 			with.pass(time.Hour)
 		}
 		if len(a.all) != 1 || len(with.gke.Journal()) != len(without.gke.Journal()) {
-			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all), len(with.gke.Journal()), len(without.gke.Journal()))
+			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all), len(with.gke.Journal()),
+				len(without.gke.Journal()))
 		}
 		// On the next day it is asked again.
 		a.answer = nil
@@ -213,7 +222,8 @@ func TestOneProjectRefuses(t *testing.T) {
 	}}
 	s.advised(a).must()
 	doc := s.doc()
-	if len(a.all) != 2 || !doc.Insights["shop/europe-west1"].Answered || doc.Insights["other/europe-west1"].Answered {
+	if len(a.all) != 2 || !doc.Insights["shop/europe-west1"].Answered ||
+		doc.Insights["other/europe-west1"].Answered {
 		t.Errorf("%d reads, %+v", len(a.all), doc.Insights)
 	}
 }
@@ -314,7 +324,8 @@ func TestInsightsOverARotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	r := &simulated{adviser: adviser{asked: map[record.InsightPlace][]time.Time{}, now: func() time.Time { return s.now }}}
+	r := &simulated{adviser: adviser{asked: map[record.InsightPlace][]time.Time{},
+		now: func() time.Time { return s.now }}}
 	if r.cloud, err = gke.DialRecommender(t.Context(), gke.InsightRetry(), opts...); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +345,8 @@ func TestInsightsOverARotation(t *testing.T) {
 		t.Errorf("%d rotations, %d reads in eight days, store %+v", len(h), len(r.all), s.doc().Insights)
 	}
 	found, complete, err := r.cloud.Insights(t.Context(), "shop", "europe-west1")
-	if err != nil || !complete || len(found) != 1 || found[0] != (record.Insight{Cluster: yard, State: record.InsightActive}) {
+	if err != nil || !complete || len(found) != 1 ||
+		found[0] != (record.Insight{Cluster: yard, State: record.InsightActive}) {
 		t.Errorf("at the end Recommender says %+v, complete %v, error %v", found, complete, err)
 	}
 }

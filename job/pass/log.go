@@ -83,7 +83,8 @@ func newRunLog(w World, o Options) *runLog {
 
 func (t *runLog) line(event, message string, attrs ...slog.Attr) {
 	if t.on {
-		t.log.LogAttrs(context.Background(), severity[event], message, append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
+		t.log.LogAttrs(context.Background(), severity[event], message,
+			append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
 	}
 }
 
@@ -91,7 +92,8 @@ func (t *runLog) line(event, message string, attrs ...slog.Attr) {
 func (t *runLog) about(d policy.Decision, reason reason.Code) []slog.Attr {
 	ref := d.Cluster.Ref
 	attrs := []slog.Attr{
-		slog.String(attrCluster, ref.String()), slog.String(attrProject, ref.Project), slog.String(attrLocation, ref.Location),
+		slog.String(attrCluster, ref.String()), slog.String(attrProject, ref.Project),
+		slog.String(attrLocation, ref.Location),
 		slog.String(attrPhase, string(d.Phase)), slog.String(attrReason, string(reason)),
 	}
 	expires := d.Cluster.Bundle.Oldest().Expires
@@ -125,7 +127,8 @@ func (t *runLog) fleet(res Result) {
 		return
 	}
 	for _, u := range append(slices.Clone(res.Fleet.Unread), res.blind...) {
-		t.line(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project), slog.String(attrLocation, u.Location), slog.String(attrReason, string(reason.NotReadable)))
+		t.line(EventProjectUnreadable, u.Reason, slog.String(attrProject, u.Project),
+			slog.String(attrLocation, u.Location), slog.String(attrReason, string(reason.NotReadable)))
 	}
 	doc := res.Fleet.Contents.Fleet
 	newDay := !sameDay(doc.LastRun.At, res.At)
@@ -174,7 +177,8 @@ func (t *runLog) evaluated(d policy.Decision, res Result) {
 func (t *runLog) capacity(res Result) {
 	for _, w := range policy.Capacity(t.policy, res.Fleet, res.Decisions, res.At) {
 		if w.Short {
-			t.line(EventCapacityShort, fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
+			t.line(EventCapacityShort,
+				fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
 				slog.String(attrCluster, w.Late.String()), slog.String("wave", w.Wave), slog.Int("due", w.Due),
 				slog.Time("done_about", w.DoneAbout), slog.Time("latest_safe", w.LatestSafe))
 		}
@@ -203,7 +207,8 @@ func (t *runLog) event(d policy.Decision, e policy.Event) {
 
 // skipped tells why a decision was not carried out; the next run decides anew.
 func (t *runLog) skipped(d policy.Decision, why string) {
-	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why, append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
+	t.log.LogAttrs(context.Background(), slog.LevelInfo, "not done this run: "+why,
+		append(t.about(d, d.Reason), slog.String("action", string(d.Action)))...)
 }
 
 // withdrawn tells why a call was taken back before it was sent.
@@ -218,8 +223,10 @@ func (t *runLog) withdrawn(sent policy.Decision, why string) {
 func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record.Outcome, err error) {
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
-	t.line(policy.EventActionFailed, "an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
-		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
+	t.line(policy.EventActionFailed,
+		"an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
+		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()),
+			slog.String("outcomes", string(answers)),
 			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
 }
 
@@ -227,8 +234,11 @@ func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record
 func (t *runLog) breaker(doc record.FleetDoc) {
 	if f, open := policy.Breaker(doc, t.policy); open {
 		n := len(doc.Failures)
-		t.line(EventBreakerOpen, fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n, t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
-			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project), slog.String(attrLocation, f.Cluster.Location),
+		t.line(EventBreakerOpen,
+			fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n,
+				t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
+			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project),
+			slog.String(attrLocation, f.Cluster.Location),
 			slog.String(attrReason, string(f.What)))
 	}
 }
@@ -299,7 +309,10 @@ func (t *runLog) finished(res Result) {
 		}
 	}
 	n := count(res)
-	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started), slog.Int("recreated", n.recreated),
-		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),
-		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle), slog.String("stopped", res.Stopped))
+	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started),
+		slog.Int("recreated", n.recreated),
+		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_action", n.people),
+		slog.Int("withdrawn", n.withdrawn),
+		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle),
+		slog.String("stopped", res.Stopped))
 }

@@ -18,17 +18,22 @@ import (
 // TestEventNames pins the names that deploy/ filters on, and how loud each is.
 func TestEventNames(t *testing.T) {
 	want := map[string]string{
-		"run_started": "INFO", "run_finished": "INFO", "cluster_evaluated": "INFO", "phase_changed": "INFO", "handed_over": "INFO",
-		"approval_needed": "WARN", "rotation_stuck": "ERROR", "ca_expiring": "WARN", "blocked": "ERROR", "foreign_rotation": "WARN",
-		"completed_externally": "ERROR", "action_failed": "ERROR", "breaker_open": "ERROR", "capacity_short": "WARN",
+		"run_started": "INFO", "run_finished": "INFO", "cluster_evaluated": "INFO", "phase_changed": "INFO",
+		"handed_over":     "INFO",
+		"approval_needed": "WARN", "rotation_stuck": "ERROR", "ca_expiring": "WARN", "blocked": "ERROR",
+		"foreign_rotation":     "WARN",
+		"completed_externally": "ERROR", "action_failed": "ERROR", "breaker_open": "ERROR",
+		"capacity_short":     "WARN",
 		"project_unreadable": "WARN", "lease_busy": "INFO", "call_withdrawn": "WARN",
 		"notifications_wait": "WARN", "notifications_dropped": "ERROR",
 	}
 	got := map[string]string{}
 	for _, name := range []string{
 		EventRunStarted, EventRunFinished, EventClusterEvaluated, policy.EventPhaseChanged, policy.EventHandedOver,
-		policy.EventApprovalNeeded, policy.EventRotationStuck, policy.EventCAExpiring, policy.EventBlocked, policy.EventForeignRotation,
-		policy.EventCompletedExternally, policy.EventActionFailed, EventBreakerOpen, EventCapacityShort, EventProjectUnreadable, EventLeaseBusy, EventCallWithdrawn,
+		policy.EventApprovalNeeded, policy.EventRotationStuck, policy.EventCAExpiring, policy.EventBlocked,
+		policy.EventForeignRotation,
+		policy.EventCompletedExternally, policy.EventActionFailed, EventBreakerOpen, EventCapacityShort,
+		EventProjectUnreadable, EventLeaseBusy, EventCallWithdrawn,
 		EventNotificationsWait, EventNotificationsDropped,
 	} {
 		got[name] = severity[name].String()
@@ -52,7 +57,8 @@ func TestAttributes(t *testing.T) {
 	p.must()
 	m := p.line(EventClusterEvaluated)
 	want := map[string]any{
-		"event": "cluster_evaluated", "env": "test", "mode": "act", "run": "run-2", "cluster": shop.String(), "project": "shop", "location": "europe-west1",
+		"event": "cluster_evaluated", "env": "test", "mode": "act", "run": "run-2", "cluster": shop.String(),
+		"project": "shop", "location": "europe-west1",
 		"phase": "recreating-nodes", "reason": "both-cas", "days_to_expiry": 107.0,
 	}
 	for k, v := range want {
@@ -120,7 +126,8 @@ func TestBlockedOnce(t *testing.T) {
 	if got := told(); len(got) != 0 {
 		t.Errorf("again: %q", got)
 	}
-	if err := s.gke.Change(shop.Path(), func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = "!" }); err != nil {
+	if err := s.gke.Change(shop.Path(),
+		func(c *containerpb.Cluster) { c.MasterAuth.ClusterCaCertificate = "!" }); err != nil {
 		t.Fatal(err)
 	}
 	if got := told(); !slices.Equal(got, []string{"ca-unreadable"}) {

@@ -54,7 +54,8 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 	}
 	box, err := a.Store.Outbox(ctx)
 	if err != nil {
-		a.log.line(EventNotificationsWait, "what is to be told could not be read; the next run tries again", slog.String(attrError, err.Error()))
+		a.log.line(EventNotificationsWait, "what is to be told could not be read; the next run tries again",
+			slog.String(attrError, err.Error()))
 		return false
 	}
 	a.waiting = box
@@ -66,7 +67,8 @@ func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Contents.Fleet = doc
 	after, news := policy.StandingNotices(a.waiting.Standing, policy.NoticeInput{
-		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run, Now: a.Now(),
+		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run,
+		Now: a.Now(),
 	})
 	c.Notices = news
 	if !after.Same(a.waiting.Standing) {
@@ -85,7 +87,8 @@ func (a *actor) deliver(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{}, closedBy: map[string]map[fleet.Ref]bool{}}
+	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{},
+		closedBy: map[string]map[fleet.Ref]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
@@ -113,7 +116,8 @@ type delivery struct {
 // goesOn says whether there is still time, a lease and somebody to tell.
 func (t *delivery) goesOn(ctx context.Context) bool {
 	now := t.Mono()
-	return ctx.Err() == nil && len(t.down) < len(t.Notify) && now-t.since < tellWithin && (t.Deadline <= 0 || now-t.begun < t.Deadline) &&
+	return ctx.Err() == nil && len(t.down) < len(t.Notify) && now-t.since < tellWithin &&
+		(t.Deadline <= 0 || now-t.begun < t.Deadline) &&
 		t.lease.keep(ctx) == ""
 }
 
@@ -156,7 +160,8 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > record.RefusedLasts:
-		t.log.line(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), fleet.Days(record.RefusedLasts)),
+		t.log.line(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind,
+			r.Name(), fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 		return true // so that those after it can be told
 	case errors.Is(err, ErrRefused):
@@ -164,7 +169,8 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 			t.closedBy[r.Name()] = map[fleet.Ref]bool{}
 		}
 		t.closedBy[r.Name()][n.Cluster] = true
-		t.log.line(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, fleet.Days(record.RefusedLasts)),
+		t.log.line(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind,
+			fleet.Days(record.RefusedLasts)),
 			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
 	default:
 		t.down[r.Name()] = err.Error()
@@ -183,7 +189,8 @@ func (t *delivery) drop(ctx context.Context, gone []record.Notice, why string) {
 		n++
 	}
 	if n > 0 {
-		t.log.line(EventNotificationsDropped, fmt.Sprintf("%d notifications were given up: %s", n, why), slog.Int("dropped", n))
+		t.log.line(EventNotificationsDropped, fmt.Sprintf("%d notifications were given up: %s", n, why),
+			slog.Int("dropped", n))
 	}
 }
 
@@ -204,5 +211,6 @@ func (t *delivery) report() {
 	if len(why) == 0 {
 		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
 	}
-	t.log.line(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left, strings.Join(why, "; ")), slog.Int("waiting", t.left))
+	t.log.line(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left,
+		strings.Join(why, "; ")), slog.Int("waiting", t.left))
 }

@@ -147,7 +147,8 @@ func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
 			s.gone = append(s.gone, ref)
 		case err != nil:
 			s.unread = append(s.unread, fleet.Unread{Project: project, Location: ref.Location,
-				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v", ref.Name, err)})
+				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v",
+					ref.Name, err)})
 		default:
 			s.clusters = append(s.clusters, c)
 		}
@@ -161,7 +162,8 @@ func (ob *observer) operations(ctx context.Context, project string) (map[fleet.R
 	if err != nil {
 		ob.mu.Lock()
 		defer ob.mu.Unlock()
-		ob.res.blind = append(ob.res.blind, fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
+		ob.res.blind = append(ob.res.blind,
+			fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
 	}
 	return ops, err == nil
 }
@@ -197,7 +199,8 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 
 // readAgain reads a cluster after its operations; when it cannot, they count
 // as unread.
-func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fleet.Ref][]fleet.Operation, seen time.Time) {
+func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fleet.Ref][]fleet.Operation,
+	seen time.Time) {
 	fresh, err := ob.Read.Cluster(ctx, c.Ref)
 	if err != nil {
 		return
@@ -212,7 +215,8 @@ func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fle
 func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {
-		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
+		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError,
+			err.Error())
 		c.OperationsRead = false
 		return
 	}

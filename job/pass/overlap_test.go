@@ -128,7 +128,8 @@ func TestFleetConflict(t *testing.T) {
 		if c.Fleet != nil && !edited {
 			edited = true
 			s.edit(func(d *record.FleetDoc) {
-				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop, Said: record.Said{By: "ann", At: s.now}})
+				d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop,
+					Said: record.Said{By: "ann", At: s.now}})
 			})
 		}
 		return nil
@@ -179,7 +180,8 @@ func TestStartsInOneRun(t *testing.T) {
 // is no error. The lease is given back at the end and runs out after a crash.
 func TestLease(t *testing.T) {
 	s := newStage(t, shop)
-	held, err := s.contents.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now, Until: s.now.Add(state.LeaseLasts)})
+	held, err := s.contents.Lease(t.Context(), state.Lease{Holder: "somebody/0/x", Now: s.now,
+		Until: s.now.Add(state.LeaseLasts)})
 	if err != nil || held.Holder != "somebody/0/x" {
 		t.Fatalf("%+v, %v", held, err)
 	}
@@ -315,7 +317,8 @@ func TestRefusalOvertaken(t *testing.T) {
 		if s.phase() != record.Verifying {
 			t.Fatalf("phase %q", s.phase())
 		}
-		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "a", Raw: "a stale answer"}
+		return record.Outcome{State: record.Refused, Refusal: record.RequiresRecreation, Pool: "a",
+			Raw: "a stale answer"}
 	}
 	if res := first.must(); res.Unstored != 0 || s.phase() != record.Verifying {
 		t.Errorf("unstored %d, phase %q", res.Unstored, s.phase())
@@ -343,7 +346,8 @@ func TestOutcomeOutrun(t *testing.T) {
 			return o
 		}
 		res := p.must()
-		if call := s.rotation().Call; res.Unstored != unstored || (call.State == record.Accepted) != (unstored == 0) {
+		if call := s.rotation().Call; res.Unstored != unstored ||
+			(call.State == record.Accepted) != (unstored == 0) {
 			t.Errorf("%d others: unstored %d, call %+v", others, res.Unstored, call)
 		}
 	}
@@ -357,7 +361,8 @@ func TestRequestDuringRun(t *testing.T) {
 	p.after(record.CallStart, func() {
 		s.mono += record.SendWithin // the attempt is withdrawn, and closed
 		s.edit(func(d *record.FleetDoc) {
-			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop, Said: record.Said{By: "ann", At: s.now}})
+			d.Requests = append(d.Requests, record.Request{Kind: record.RequestRetry, Cluster: shop,
+				Said: record.Said{By: "ann", At: s.now}})
 		})
 	})
 	p.must()

@@ -144,7 +144,8 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 		return res, err
 	}
 	log.fleet(res)
-	if w.Move == nil && w.Store != nil && slices.ContainsFunc(res.Decisions, func(d policy.Decision) bool { return d.Write }) {
+	if w.Move == nil && w.Store != nil &&
+		slices.ContainsFunc(res.Decisions, func(d policy.Decision) bool { return d.Write }) {
 		if res.Busy, err = lease.take(ctx); err != nil || res.Busy != "" {
 			log.leaseBusy(res.Busy)
 			return res, err

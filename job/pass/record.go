@@ -127,7 +127,8 @@ func withdrawn(outcomes map[string]record.Outcome) string {
 
 // settleAgain looks at what is stored, after a write that conflicted or whose
 // end nobody knows, and stores the outcomes if they are not in the store yet.
-func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision, error) {
+func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision,
+	error) {
 	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
 	contents, err := a.readStore()
 	if err != nil {

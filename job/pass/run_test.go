@@ -69,7 +69,8 @@ func TestCostModel(t *testing.T) {
 	p = s.process()
 	p.must()
 	want = []string{"store", "clusters idle", "operations shop", "clusters shop", "write"}
-	if got := slices.DeleteFunc(slices.Clone(p.calls), func(c string) bool { return c == "write" }); !slices.Equal(got, want[:4]) {
+	if got := slices.DeleteFunc(slices.Clone(p.calls),
+		func(c string) bool { return c == "write" }); !slices.Equal(got, want[:4]) {
 		t.Errorf("a run that waits reads\n%q\nwant\n%q", got, want[:4])
 	}
 }
@@ -98,7 +99,8 @@ func TestPoolsInOneDecision(t *testing.T) {
 	s.pass(30 * time.Minute)
 	p := s.process()
 	p.must()
-	want := []string{"store", "operations shop", "clusters shop", "write", "fleet", "operations shop", "cluster web", "recreate a", "recreate b", "write", "write"}
+	want := []string{"store", "operations shop", "clusters shop", "write", "fleet", "operations shop",
+		"cluster web", "recreate a", "recreate b", "write", "write"}
 	if !slices.Equal(p.calls, want) {
 		t.Errorf("calls\n%q\nwant\n%q", p.calls, want)
 	}
@@ -147,7 +149,8 @@ func TestSecondCAIsReadOnce(t *testing.T) {
 	s.pass(time.Hour)
 	p := s.process()
 	p.must()
-	want := []string{"store", "clusters shop", "operations shop", "cluster web", "cluster yard", "history", "history"}
+	want := []string{"store", "clusters shop", "operations shop", "cluster web", "cluster yard", "history",
+		"history"}
 	if got := p.calls[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("two at once\n%q\nwant\n%q", got, want)
 	}

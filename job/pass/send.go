@@ -13,7 +13,8 @@ import (
 // send reads again under the stored intents, asks the policy again and makes
 // the calls in order, each at most once and soon. What may not be sent after
 // all is withdrawn.
-func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, begun time.Duration) map[string]record.Outcome {
+func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent,
+	begun time.Duration) map[string]record.Outcome {
 	outcomes := map[string]record.Outcome{}
 	doc, docErr := a.Store.Fleet(ctx) // holds and approvals of this minute
 	fresh, readErr := ReadCluster(ctx, a.Read, d.Cluster.Ref, a.Now())
@@ -34,7 +35,8 @@ func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent, b
 }
 
 // mayNot says why an intended call may not be sent, or "".
-func (a *actor) mayNot(d policy.Decision, in intent, doc record.FleetDoc, fresh fleet.Cluster, readErr error, begun time.Duration) string {
+func (a *actor) mayNot(d policy.Decision, in intent, doc record.FleetDoc, fresh fleet.Cluster, readErr error,
+	begun time.Duration) string {
 	if readErr != nil {
 		return "the read under the intent failed: " + readErr.Error()
 	}

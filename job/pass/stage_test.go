@@ -46,15 +46,19 @@ var shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "web"}
 
 func newStage(t *testing.T, clusters ...fleet.Ref) *stage {
 	t.Helper()
-	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}), contents: state.NewMemory(true), now: monday}
+	s := &stage{t: t, gke: gkesim.New(gkesim.Options{Seed: 1, Now: monday, GKEWaits: 8 * 24 * time.Hour}),
+		contents: state.NewMemory(true), now: monday}
 	complete, err := window.ParseWeekly("Mon-Sun 00:00-24:00")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.policy = &policy.Policy{
-		Env: "test", RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 24 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch, MaxActive: 10,
+		Env: "test", RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour,
+		EmergencyMaxActive: 10,
+		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
+		ZonalComplete: policy.ZonalPeople, Soak: 24 * time.Hour, Approval: policy.ApproveNone,
+		Nodes: policy.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch,
+		MaxActive: 10,
 		MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
 	for _, ref := range clusters {
@@ -80,14 +84,17 @@ func (s *stage) add(ref fleet.Ref, expires string, shape func(*containerpb.Clust
 	}
 	pem := gkesim.IssueCA(1, ref.String(), end.AddDate(-5, 0, 0), end)
 	pb := &containerpb.Cluster{
-		Name: ref.Name, Location: ref.Location, Id: "id-" + ref.Name, Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
+		Name: ref.Name, Location: ref.Location, Id: "id-" + ref.Name, Status: containerpb.Cluster_RUNNING,
+		Endpoint:             "34.1.2.3",
 		CurrentMasterVersion: "1.33.5-gke.1080000", Locations: []string{ref.Location + "-b"},
 		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
 	}
 	for _, name := range []string{"a", "b"} {
 		pb.NodePools = append(pb.NodePools, &containerpb.NodePool{
-			Name: name, InitialNodeCount: 2, Version: pb.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING, Etag: "etag-" + name,
-			Config: &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"}, UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
+			Name: name, InitialNodeCount: 2, Version: pb.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING,
+			Etag:            "etag-" + name,
+			Config:          &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
+			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
 		})
 	}
 	if shape != nil {
@@ -131,8 +138,9 @@ func (s *stage) process() *process {
 	s.runs++
 	p := &process{stage: s}
 	p.World = World{
-		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept), Store: intercept.Store(s.contents, p.intercept),
-		Now: func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
+		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept),
+		Store: intercept.Store(s.contents, p.intercept),
+		Now:   func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
 		NewID: func() string { p.mu.Lock(); defer p.mu.Unlock(); s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
 		Log:   slog.New(slog.NewJSONHandler(&p.logged, nil)),
 	}

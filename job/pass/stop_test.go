@@ -94,7 +94,8 @@ func TestDeadline(t *testing.T) {
 	if r := s.rotation(); r.Call.State != record.Accepted {
 		t.Errorf("in the store: %+v", r)
 	}
-	if !strings.Contains(res.Stopped, "DEADLINE") || len(res.Done) != 2 || res.Done[1].Ref != yard || res.Done[1].Skipped == "" {
+	if !strings.Contains(res.Stopped, "DEADLINE") || len(res.Done) != 2 || res.Done[1].Ref != yard ||
+		res.Done[1].Skipped == "" {
 		t.Errorf("stopped %q, done %+v", res.Stopped, res.Done)
 	}
 }
@@ -165,7 +166,11 @@ func TestObserveBusy(t *testing.T) {
 func TestLookWritesNothing(t *testing.T) {
 	s := newStage(t, shop)
 	p := s.process()
-	p.lease = func(state.Lease) (state.Lease, bool) { t.Error("the lease was asked for"); return state.Lease{}, false }
+	p.lease = func(state.Lease) (state.Lease, bool) {
+		t.Error("the lease was asked for")
+		return state.Lease{},
+			false
+	}
 	res, err := Look(t.Context(), p.World, p.Options)
 	if err != nil || len(res.Decisions) != 1 || res.Decisions[0].Action != policy.Start {
 		t.Fatalf("%+v, %v", res.Decisions, err)

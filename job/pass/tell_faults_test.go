@@ -15,7 +15,8 @@ import (
 // TestHangingReceiver: each delivery has a deadline, a receiver that does not
 // keep it is tried once a run, and slow ones end with the time for all.
 func TestHangingReceiver(t *testing.T) {
-	s := newStage(t, shop, yard, fleet.Ref{Project: "other", Location: "europe-west1", Name: "o"}, fleet.Ref{Project: "other", Location: "europe-west1", Name: "p"})
+	s := newStage(t, shop, yard, fleet.Ref{Project: "other", Location: "europe-west1", Name: "o"},
+		fleet.Ref{Project: "other", Location: "europe-west1", Name: "p"})
 	hangs, slow := &ear{name: "hangs"}, &ear{name: "slow"}
 	bounded := func(ctx context.Context) {
 		if end, ok := ctx.Deadline(); !ok || time.Until(end) > tellTimeout { //nolint:forbidigo // a context's deadline is on the real clock
@@ -39,7 +40,8 @@ func TestHangingReceiver(t *testing.T) {
 		t.Fatalf("done: %+v", res.Done)
 	}
 	if hangs.tries != 1 || len(slow.had) != 3 {
-		t.Errorf("%d tries of the one, %d deliveries to the other: want 1 and 3, which take 20 s together", hangs.tries, len(slow.had))
+		t.Errorf("%d tries of the one, %d deliveries to the other: want 1 and 3, which take 20 s together",
+			hangs.tries, len(slow.had))
 	}
 	if m := p.line(EventNotificationsWait); m["waiting"] != float64(4) {
 		t.Errorf("told %v", m)

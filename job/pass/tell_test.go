@@ -59,7 +59,8 @@ func (s *stage) delivery(ears ...*ear) *process {
 
 // wholeStory is what is told of a rotation that goes well: the soak of a day is
 // longer than what is announced ahead.
-var wholeStory = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeCompletesSoon, record.NoticeCompleted}
+var wholeStory = []record.NoticeKind{record.NoticeHandedOver, record.NoticeNodesDone,
+	record.NoticeCompletesSoon, record.NoticeCompleted}
 
 func (s *stage) wantTold(e *ear, want ...record.NoticeKind) {
 	s.t.Helper()
@@ -106,7 +107,8 @@ func TestToldOnce(t *testing.T) {
 	}
 	s.wantTold(e, wholeStory...)
 	for _, n := range e.had {
-		if withFacts := n.Kind != record.NoticeCompleted; (n.HandOver != nil) != withFacts || len(n.Message) == 0 || (n.Next() == "") == withFacts {
+		if withFacts := n.Kind != record.NoticeCompleted; (n.HandOver != nil) != withFacts || len(n.Message) == 0 ||
+			(n.Next() == "") == withFacts {
 			t.Errorf("%s: %+v", n.Kind, n)
 		}
 	}
@@ -160,7 +162,8 @@ func TestReceiverDown(t *testing.T) {
 		}
 		if down {
 			m := p.line(EventNotificationsWait)
-			if run++; m["waiting"] != float64(waiting) || !strings.Contains(m["msg"].(string), "ear: connection refused") || m["level"] != "WARN" {
+			if run++; m["waiting"] != float64(waiting) ||
+				!strings.Contains(m["msg"].(string), "ear: connection refused") || m["level"] != "WARN" {
 				t.Errorf("told %v, %d wait", m, waiting)
 			}
 		} else if waiting != 0 {
@@ -279,7 +282,8 @@ func TestApprovalIsAskedForOnce(t *testing.T) {
 		s.delivery(e).must()
 		s.pass(time.Hour)
 	}
-	s.wantTold(e, record.NoticeApprovalNeeded, record.NoticeHandedOver, record.NoticeNodesDone, record.NoticeApprovalNeeded)
+	s.wantTold(e, record.NoticeApprovalNeeded, record.NoticeHandedOver, record.NoticeNodesDone,
+		record.NoticeApprovalNeeded)
 	s.approve(record.CallComplete)
 	for range 5 {
 		s.delivery(e).must()

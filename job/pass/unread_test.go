@@ -38,7 +38,8 @@ func TestUnreadableInFlight(t *testing.T) {
 		t.Errorf("%d starts, want the other project's too", n)
 	}
 	m := p.line(EventProjectUnreadable)
-	if m["project"] != "shop" || m["level"] != "WARN" || !strings.Contains(m["msg"].(string), "container.clusters.list") {
+	if m["project"] != "shop" || m["level"] != "WARN" ||
+		!strings.Contains(m["msg"].(string), "container.clusters.list") {
 		t.Errorf("told %v", m)
 	}
 	if len(res.Fleet.Unread) != 1 || res.Fleet.Unread[0].Project != "shop" {
@@ -72,7 +73,8 @@ func TestOperationsUnreadable(t *testing.T) {
 	if d := res.Decisions[0]; d.Reason != reason.NotReadable {
 		t.Errorf("reason %s", d.Reason)
 	}
-	if m := p.line(EventProjectUnreadable); m["project"] != "shop" || !strings.Contains(m["msg"].(string), "operations") {
+	if m := p.line(EventProjectUnreadable); m["project"] != "shop" ||
+		!strings.Contains(m["msg"].(string), "operations") {
 		t.Errorf("told %v", m)
 	}
 }

@@ -76,7 +76,8 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 		t.Errorf("blocked, by hour: %v; want 10 at the second and then daily", blocked)
 	}
 	ref := fleet.Ref{Project: "bad-0", Location: "europe-west1", Name: "b0"}
-	if h, err := s.contents.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 || !strings.Contains(h[0].Findings[0], "48 times in a row") {
+	if h, err := s.contents.History(t.Context(), ref); err != nil || len(h) != 1 || len(h[0].Findings) != 1 ||
+		!strings.Contains(h[0].Findings[0], "48 times in a row") {
 		t.Errorf("history %+v, error %v", h, err)
 	}
 	if got := e.kinds(ref); !slices.Contains(got, record.NoticeBlocked) {
@@ -104,7 +105,8 @@ func TestWithdrawnStarvesNobody(t *testing.T) {
 // closed, also where a slot became free.
 func TestWithdrawnCanary(t *testing.T) {
 	s := newStage(t)
-	canary, prod := fleet.Ref{Project: "dev", Location: "europe-west1", Name: "c"}, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "p"}
+	canary, prod := fleet.Ref{Project: "dev", Location: "europe-west1", Name: "c"},
+		fleet.Ref{Project: "shop", Location: "europe-west1", Name: "p"}
 	s.add(canary, "2027-02-20", nil)
 	s.add(prod, "2027-03-11", nil)
 	var waves fleet.Waves
@@ -112,7 +114,8 @@ func TestWithdrawnCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.policy.Waves = waves
-	if err := s.gke.Change(prod.Path(), func(pb *containerpb.Cluster) { pb.ResourceLabels = map[string]string{"prod": "yes"} }); err != nil {
+	if err := s.gke.Change(prod.Path(),
+		func(pb *containerpb.Cluster) { pb.ResourceLabels = map[string]string{"prod": "yes"} }); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {

@@ -62,7 +62,8 @@ func (c Comparison) Shifts() []Shift {
 				y = after[ref][i]
 			}
 			if !x.Start.Equal(y.Start) || !x.Completed.Equal(y.Completed) {
-				s.StartBefore, s.StartAfter, s.CompletedBefore, s.CompletedAfter = x.Start, y.Start, x.Completed, y.Completed
+				s.StartBefore, s.StartAfter, s.CompletedBefore, s.CompletedAfter = x.Start, y.Start, x.Completed,
+					y.Completed
 				s.differentRotation = true
 				break
 			}

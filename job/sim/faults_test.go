@@ -37,9 +37,11 @@ func TestFaultsEndWell(t *testing.T) {
 func TestFaultsRepeat(t *testing.T) {
 	words := []string{gkesim.Flaky, Crash, gkesim.Outside}
 	a, b := playWith(t, 8, 1, words, nil), playWith(t, 8, 1, words, nil)
-	if a.Faults != b.Faults || a.Mutations != b.Mutations || !slices.EqualFunc(a.Changes, b.Changes, func(x, y Change) bool {
-		return x.At.Equal(y.At) && x.Cluster == y.Cluster && x.Phase == y.Phase && x.Message.String() == y.Message.String()
-	}) {
+	if a.Faults != b.Faults || a.Mutations != b.Mutations ||
+		!slices.EqualFunc(a.Changes, b.Changes, func(x, y Change) bool {
+			return x.At.Equal(y.At) && x.Cluster == y.Cluster && x.Phase == y.Phase &&
+				x.Message.String() == y.Message.String()
+		}) {
 		t.Errorf("%d and %d faults, %d and %d changes", a.Faults, b.Faults, len(a.Changes), len(b.Changes))
 	}
 }

@@ -52,9 +52,11 @@ func byAge(t *testing.T, w *gkesim.World) *policy.Policy {
 	}
 	return &policy.Policy{
 		Env: "test", Projects: w.Projects(), RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day,
-		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10, SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20,
-		CompleteWindow: people, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10, SoakCompromised: 4 * time.Hour,
+		CompromisedMaxActive: 20,
+		CompleteWindow:       people, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour,
+		Approval: policy.ApproveNone,
+		Nodes:    policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
 		MaxActive: 1000, WaveSoak: 72 * time.Hour, MaxFailed: 1000, StuckAfter: day, Every: time.Hour,
 	}
 }
@@ -95,7 +97,8 @@ func TestRecordedFleet(t *testing.T) {
 	}
 	p := byAge(t, w)
 	p.Every = fleetEvery
-	story, err := sim.Play(context.Background(), sim.Setup{Policy: p, World: w, From: from, Days: 45, Every: fleetEvery, Seed: 1}, nil)
+	story, err := sim.Play(context.Background(), sim.Setup{Policy: p, World: w, From: from, Days: 45,
+		Every: fleetEvery, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +120,8 @@ func TestRecordedFleet(t *testing.T) {
 			t.Errorf("%s: %s: %s (%s: %s), want %s", l.File, c.Cluster, c.Outcome, c.Reason, c.Message, want)
 		case want != sim.Verified && len(c.Message) == 0:
 			t.Errorf("%s: %s says nothing of why", l.File, c.Outcome)
-		case want == sim.Verified && (c.NewCA.Fingerprint == c.OldCA.Fingerprint || !c.NewCA.Expires.After(c.OldCA.Expires)):
+		case want == sim.Verified && (c.NewCA.Fingerprint == c.OldCA.Fingerprint ||
+			!c.NewCA.Expires.After(c.OldCA.Expires)):
 			t.Errorf("%s: old CA %v, new CA %v", l.File, c.OldCA, c.NewCA)
 		}
 	}
@@ -138,8 +142,10 @@ func table(story sim.Story) string {
 	}
 	fmt.Fprintln(tw, "CLUSTER\tOUTCOME\tOLD CA\tNEW CA\tSTARTED\tNODES DONE\tCOMPLETED\tREASON\tMESSAGE")
 	for _, c := range story.Clusters {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Outcome, c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short(),
-			at(c.Entered[record.Starting]), at(c.Entered[record.UpdatingClients]), at(c.Entered[record.Completing]), c.Reason, c.Message)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Outcome, c.OldCA.Fingerprint.Short(),
+			c.NewCA.Fingerprint.Short(),
+			at(c.Entered[record.Starting]), at(c.Entered[record.UpdatingClients]), at(c.Entered[record.Completing]),
+			c.Reason, c.Message)
 	}
 	_ = tw.Flush()
 	return b.String()

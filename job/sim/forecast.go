@@ -156,8 +156,9 @@ func (c *scheduler) left() []Left {
 		}
 		_, wave := c.Policy.Waves.Of(x.cluster.Labels)
 		l := Left{
-			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At, Deadline: x.d.Due.Deadline,
-			Expires: x.cluster.Bundle.Oldest().Expires, Reason: end.Reason, Message: end.Message,
+			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At,
+			Deadline: x.d.Due.Deadline,
+			Expires:  x.cluster.Bundle.Oldest().Expires, Reason: end.Reason, Message: end.Message,
 		}
 		l.Late = end.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {
@@ -167,7 +168,8 @@ func (c *scheduler) left() []Left {
 		}
 		out = append(out, l)
 	}
-	slices.SortStableFunc(out, func(a, b Left) int { return cmp.Or(a.Deadline.Compare(b.Deadline), a.Cluster.Compare(b.Cluster)) })
+	slices.SortStableFunc(out,
+		func(a, b Left) int { return cmp.Or(a.Deadline.Compare(b.Deadline), a.Cluster.Compare(b.Cluster)) })
 	return out
 }
 

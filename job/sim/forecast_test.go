@@ -19,9 +19,10 @@ import (
 const day = 24 * time.Hour
 
 var (
-	crowdClusters = flag.Int("crowd", 0, "TestForecastOfCrowd: how many clusters to play in full beside their forecast")
-	crowdDays     = flag.Int("crowd-days", 365, "TestForecastOfCrowd: how many days")
-	forecasts     = flag.Int64("forecasts", mostForecasts, "TestForecastIsTheSimulation: how many seeds")
+	crowdClusters = flag.Int("crowd", 0,
+		"TestForecastOfCrowd: how many clusters to play in full beside their forecast")
+	crowdDays = flag.Int("crowd-days", 365, "TestForecastOfCrowd: how many days")
+	forecasts = flag.Int64("forecasts", mostForecasts, "TestForecastIsTheSimulation: how many seeds")
 )
 
 // crowdStart is a Monday.
@@ -31,9 +32,12 @@ var crowdStart = time.Date(2026, 11, 23, 0, 17, 0, 0, time.UTC)
 func careful(tb testing.TB) *policy.Policy {
 	tb.Helper()
 	p := &policy.Policy{
-		Env: "sim", RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
-		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 30, MaxActivePerProject: 2,
+		Env: "sim", RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day, EmergencyBeforeExpiry: 45 * day,
+		EmergencyMaxActive: 10,
+		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: policy.ZonalPeople,
+		Soak: 72 * time.Hour, Approval: policy.ApproveNone,
+		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		MaxActive: 30, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 100, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
 	settle(tb, &p.CompleteWindow, "Mon-Thu 09:00-15:00")
@@ -55,8 +59,10 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 	p.MaxActivePerLocation, p.EmergencyMaxActive = pick(dice, 0, 0, 2), pick(dice, 1, 10)
 	p.MaxCAAge, p.Soak = pick(dice, 0, 90*day, 365*day), pick(dice, 0, day, 72*time.Hour)
 	p.WaveSoak, p.MaxFailed, p.PoolsAtOnce = pick(dice, 0, 3*day), pick(dice, 1, 100), pick(dice, 0, 0, 1, 2)
-	p.Nodes, p.Adopt = pick(dice, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE), pick(dice, policy.AdoptWatch, policy.AdoptManage)
-	p.Approval = pick(dice, policy.ApproveNone, policy.ApproveNone, policy.ApproveNone, policy.ApproveComplete, policy.ApproveStart)
+	p.Nodes, p.Adopt = pick(dice, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE),
+		pick(dice, policy.AdoptWatch, policy.AdoptManage)
+	p.Approval = pick(dice, policy.ApproveNone, policy.ApproveNone, policy.ApproveNone, policy.ApproveComplete,
+		policy.ApproveStart)
 	p.ZonalComplete = pick(dice, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth)
 	p.Every = pick(dice, time.Hour, time.Hour, 2*time.Hour)
 	settle(t, (*fleet.Waves)(&p.Waves), pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
@@ -106,17 +112,21 @@ func same(t *testing.T, f Forecast, s Story) {
 	if !slices.Equal(some, all) {
 		for i := range max(len(some), len(all)) {
 			if i >= len(some) || i >= len(all) || some[i] != all[i] {
-				t.Errorf("%d and %d phase changes, the first that differs:\n%v\n%v", len(some), len(all), some[i:min(i+2, len(some))], all[i:min(i+2, len(all))])
+				t.Errorf("%d and %d phase changes, the first that differs:\n%v\n%v", len(some), len(all),
+					some[i:min(i+2, len(some))], all[i:min(i+2, len(all))])
 				break
 			}
 		}
 	}
 	if f.MostInFlight != s.MostInFlight || f.MostSlots != s.MostSlots || f.Mutations != s.Mutations {
-		t.Errorf("at most %d in flight, %d slots, %d requests; in full %d, %d, %d", f.MostInFlight, f.MostSlots, f.Mutations, s.MostInFlight, s.MostSlots, s.Mutations)
+		t.Errorf("at most %d in flight, %d slots, %d requests; in full %d, %d, %d", f.MostInFlight, f.MostSlots,
+			f.Mutations, s.MostInFlight, s.MostSlots, s.Mutations)
 	}
 	for i, c := range s.Clusters {
-		if g := f.Clusters[i]; g.Cluster != c.Cluster || g.Outcome != c.Outcome || g.Reason != c.Reason || g.Due != c.Due || g.Closed != c.Closed {
-			t.Errorf("%s ends %s (%s), due %s; in full %s (%s), due %s", g.Cluster, g.Outcome, g.Reason, g.Due, c.Outcome, c.Reason, c.Due)
+		if g := f.Clusters[i]; g.Cluster != c.Cluster || g.Outcome != c.Outcome || g.Reason != c.Reason ||
+			g.Due != c.Due || g.Closed != c.Closed {
+			t.Errorf("%s ends %s (%s), due %s; in full %s (%s), due %s", g.Cluster, g.Outcome, g.Reason, g.Due,
+				c.Outcome, c.Reason, c.Due)
 		}
 	}
 }
@@ -161,13 +171,15 @@ func TestForecastOfCrowd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("forecast: %s, %d runs, %d left out, %d rotations, peak %d at %s, %d left, %d late", clock().Sub(begun), f.Runs, f.Skipped, len(f.Turns), f.Peak, f.PeakAt, len(f.Left), f.Late)
+	t.Logf("forecast: %s, %d runs, %d left out, %d rotations, peak %d at %s, %d left, %d late",
+		clock().Sub(begun), f.Runs, f.Skipped, len(f.Turns), f.Peak, f.PeakAt, len(f.Left), f.Late)
 	begun = clock()
 	s, err := Play(context.Background(), crowdSetup(t, p, *crowdClusters, *crowdDays, 1), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("simulate: %s, %d runs, %d phase changes, at most %d in flight", clock().Sub(begun), s.Runs, len(s.Changes), s.MostInFlight)
+	t.Logf("simulate: %s, %d runs, %d phase changes, at most %d in flight", clock().Sub(begun), s.Runs,
+		len(s.Changes), s.MostInFlight)
 	same(t, f, s)
 }
 

@@ -41,13 +41,17 @@ func withPolicies(t *testing.T) map[string]*containerpb.Cluster {
 			t.Fatalf("%s: %v", file, err)
 		}
 		name := strings.TrimSuffix(filepath.Base(file), ".json")
-		ca := gkesim.IssueCA(1, name, time.Date(2022, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2052, 3, 1, 0, 0, 0, 0, time.UTC))
+		ca := gkesim.IssueCA(1, name, time.Date(2022, 3, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(2052, 3, 1, 0, 0, 0, 0, time.UTC))
 		c := &containerpb.Cluster{
-			Name: name, Location: "europe-west1-b", Id: name, Status: containerpb.Cluster_RUNNING, CurrentMasterVersion: "1.33.5-gke.1080000",
-			MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ca))}, MaintenancePolicy: p,
+			Name: name, Location: "europe-west1-b", Id: name, Status: containerpb.Cluster_RUNNING,
+			CurrentMasterVersion: "1.33.5-gke.1080000",
+			MasterAuth:           &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ca))},
+			MaintenancePolicy:    p,
 		}
 		for _, pool := range []string{"web", "batch"} {
-			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: pool, InitialNodeCount: 2, Version: c.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING})
+			c.NodePools = append(c.NodePools, &containerpb.NodePool{Name: pool, InitialNodeCount: 2,
+				Version: c.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING})
 		}
 		out[name] = c
 	}
@@ -67,7 +71,8 @@ func TestRecordedPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	story, err := sim.Play(context.Background(), sim.Setup{Policy: byAge(t, w), World: w, From: from, Days: 50, Every: time.Hour, Seed: 1}, nil)
+	story, err := sim.Play(context.Background(), sim.Setup{Policy: byAge(t, w), World: w, From: from, Days: 50,
+		Every: time.Hour, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +81,8 @@ func TestRecordedPolicies(t *testing.T) {
 	journal := w.Journal()
 	for _, c := range story.Clusters {
 		read := naive{clusters[c.Cluster.Name].GetMaintenancePolicy()}
-		mine := slices.DeleteFunc(slices.Clone(journal), func(e gkesim.Entry) bool { return !strings.HasSuffix(e.Cluster, "/"+c.Cluster.Name) })
+		mine := slices.DeleteFunc(slices.Clone(journal),
+			func(e gkesim.Entry) bool { return !strings.HasSuffix(e.Cluster, "/"+c.Cluster.Name) })
 		open, opens := read.opensWithin(from, story.To)
 		switch {
 		case c.Outcome == sim.Verified:
@@ -135,7 +141,8 @@ func (n naive) checkWork(t *testing.T, c sim.Chapter, journal []gkesim.Entry, op
 		}
 		pools[op.Pool] = true
 		if !n.open(op.Start) || (!sent[op.Start] && !n.open(op.End.Add(-time.Second))) {
-			t.Errorf("%s: pool %s was recreated from %s until %s, outside its windows", c.Cluster, op.Pool, op.Start, op.End)
+			t.Errorf("%s: pool %s was recreated from %s until %s, outside its windows", c.Cluster, op.Pool, op.Start,
+				op.End)
 		}
 	}
 	if len(pools) != 2 {
@@ -178,7 +185,8 @@ func (n naive) open(t time.Time) bool {
 	if r == nil {
 		return true
 	}
-	first, length := r.GetWindow().GetStartTime().AsTime(), r.GetWindow().GetEndTime().AsTime().Sub(r.GetWindow().GetStartTime().AsTime())
+	first, length := r.GetWindow().GetStartTime().AsTime(),
+		r.GetWindow().GetEndTime().AsTime().Sub(r.GetWindow().GetStartTime().AsTime())
 	rule := parts(r.GetRecurrence())
 	// Every day on which an occurrence may begin that still lasts at t.
 	for d := t.Add(-length - day); !d.After(t.Add(day)); d = d.Add(day) {

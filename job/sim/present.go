@@ -26,7 +26,8 @@ type Present struct {
 
 // Read reads the fleet of these projects and the store; store is nil without
 // one. An error means that there is nothing to go on from.
-func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents record.Contents, projects []string) (*Present, error) {
+func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents record.Contents,
+	projects []string) (*Present, error) {
 	p := &Present{Contents: contents}
 	asked := slices.Clone(projects)
 	for ref := range contents.Rotations {
@@ -74,7 +75,9 @@ func (p *Present) forgetUnread() {
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
 			delete(p.Contents.Rotations, ref)
 			delete(p.Contents.Fleet.Slots, ref.String())
-			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"})
+			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location,
+				Reason: ref.String() +
+					" is in flight and could not be read: it is left out, and its slot counts as free"})
 		}
 	}
 }
@@ -86,7 +89,8 @@ func (p *Present) readHistory(ctx context.Context, store state.Store) error {
 		return nil
 	}
 	for _, seen := range p.Clusters {
-		if _, onRecord := p.Contents.Rotations[seen.Ref]; onRecord || len(fleet.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
+		if _, onRecord := p.Contents.Rotations[seen.Ref]; onRecord ||
+			len(fleet.ParseBundle(seen.Cluster.GetMasterAuth().GetClusterCaCertificate()).CAs) < 2 {
 			continue
 		}
 		records, err := store.History(ctx, seen.Ref)

@@ -36,7 +36,8 @@ func sampleGame(t *testing.T, hours int) *Game {
 		t.Fatal(err)
 	}
 	p := samplePolicy(t, w)
-	g, err := NewGame(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Every: time.Hour, Seed: 1})
+	g, err := NewGame(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart,
+		Every: time.Hour, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,8 @@ func step(t *testing.T, g *Game, h int) []string {
 	var out []string
 	for _, d := range res.Done {
 		if d.Action == policy.Start || d.Action == policy.Complete || d.After.Close != "" {
-			out = append(out, res.At.Format(time.DateTime)+" "+d.Ref.String()+" "+string(d.Action)+string(d.After.Close))
+			out = append(out, res.At.Format(time.DateTime)+" "+d.Ref.String()+" "+string(d.Action)+
+				string(d.After.Close))
 		}
 	}
 	return out
@@ -69,7 +71,8 @@ func present(t *testing.T, g *Game) *Present {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Read(context.Background(), gke.Over(g.World.Direct(), gke.NoRetry()), g.Store, contents, g.Policy.Projects)
+	p, err := Read(context.Background(), gke.Over(g.World.Direct(), gke.NoRetry()), g.Store, contents,
+		g.Policy.Projects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +97,14 @@ func TestForecastGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		var foreseen, played []string
-		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: from, Days: days, Every: time.Hour, Seed: 1, Contents: p.Contents, History: p.History}, nil)
+		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: from, Days: days,
+			Every: time.Hour, Seed: 1, Contents: p.Contents, History: p.History}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, turn := range f.Turns {
-			for what, at := range map[string]time.Time{"start": turn.Start, "complete": turn.Completed, "update" + string(turn.Closed): turn.Verified} {
+			for what, at := range map[string]time.Time{"start": turn.Start, "complete": turn.Completed,
+				"update" + string(turn.Closed): turn.Verified} {
 				if !at.Before(from) {
 					foreseen = append(foreseen, at.UTC().Format(time.DateTime)+" "+turn.Cluster.String()+" "+what)
 				}
@@ -111,7 +116,8 @@ func TestForecastGoesOn(t *testing.T) {
 		slices.Sort(foreseen)
 		slices.Sort(played)
 		if !slices.Equal(foreseen, played) {
-			t.Errorf("from hour %d:\nforeseen\n%s\nplayed\n%s", hours, strings.Join(foreseen, "\n"), strings.Join(played, "\n"))
+			t.Errorf("from hour %d:\nforeseen\n%s\nplayed\n%s", hours, strings.Join(foreseen, "\n"),
+				strings.Join(played, "\n"))
 		}
 		if len(played) < 6 {
 			t.Errorf("from hour %d only %d things happened", hours, len(played))
@@ -130,11 +136,13 @@ func TestForecastChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10, Every: time.Hour, Contents: before.Contents}, nil); err != nil {
+	if _, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10,
+		Every: time.Hour, Contents: before.Contents}, nil); err != nil {
 		t.Fatal(err)
 	}
 	after := present(t, g)
-	if len(g.World.Journal()) != sent || after.Contents.Fleet.Version != before.Contents.Fleet.Version || len(after.Contents.Rotations) != len(before.Contents.Rotations) {
+	if len(g.World.Journal()) != sent || after.Contents.Fleet.Version != before.Contents.Fleet.Version ||
+		len(after.Contents.Rotations) != len(before.Contents.Rotations) {
 		t.Error("a forecast has changed the fleet or the store that it began with")
 	}
 }
@@ -160,23 +168,28 @@ func TestForecastOfUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Contents.Rotations) >= len(contents.Rotations) || len(p.Contents.Fleet.Slots) >= len(contents.Fleet.Slots) {
-		t.Errorf("%d of %d rotations and %d of %d slots are left", len(p.Contents.Rotations), len(contents.Rotations), len(p.Contents.Fleet.Slots), len(contents.Fleet.Slots))
+	if len(p.Contents.Rotations) >= len(contents.Rotations) ||
+		len(p.Contents.Fleet.Slots) >= len(contents.Fleet.Slots) {
+		t.Errorf("%d of %d rotations and %d of %d slots are left", len(p.Contents.Rotations),
+			len(contents.Rotations), len(p.Contents.Fleet.Slots), len(contents.Fleet.Slots))
 	}
 	told := ""
 	for _, u := range p.Unread {
 		told += u.Project + ": " + u.Reason + "\n"
 	}
-	if !strings.Contains(told, errLame.Error()) || !strings.Contains(told, "catalog is in flight and could not be read") {
+	if !strings.Contains(told, errLame.Error()) ||
+		!strings.Contains(told, "catalog is in flight and could not be read") {
 		t.Errorf("told: %s", told)
 	}
-	if _, err := Read(context.Background(), cloud, state.NewMemory(false), record.Contents{}, []string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
+	if _, err := Read(context.Background(), cloud, state.NewMemory(false), record.Contents{},
+		[]string{"shop-prod"}); err == nil || !strings.Contains(err.Error(), errLame.Error()) {
 		t.Errorf("nothing could be read, and yet: %v", err)
 	}
 }
 
 // ListClusters fails for the project.
-func (l lame) ListClusters(ctx context.Context, req *containerpb.ListClustersRequest, o ...gax.CallOption) (*containerpb.ListClustersResponse, error) {
+func (l lame) ListClusters(ctx context.Context, req *containerpb.ListClustersRequest,
+	o ...gax.CallOption) (*containerpb.ListClustersResponse, error) {
 	if strings.HasPrefix(req.GetParent(), "projects/"+l.project+"/") {
 		return nil, errLame
 	}
@@ -192,9 +205,14 @@ func TestWhatPrevents(t *testing.T) {
 		want    reason.Code
 	}{
 		{"checkout", func(p *policy.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, reason.Frozen},
-		{"search", func(p *policy.Policy) { p.MaxActivePerProject = 1; settle(t, &p.CompleteWindow, "Mon 09:00-10:00") }, reason.BudgetProject},
+		{"search", func(p *policy.Policy) {
+			p.MaxActivePerProject = 1
+			settle(t, &p.CompleteWindow,
+				"Mon 09:00-10:00")
+		}, reason.BudgetProject},
 		{"orders", func(p *policy.Policy) { p.Approval = policy.ApproveStart }, reason.ApprovalNeeded},
-		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") }, reason.DoesNotFit},
+		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") },
+			reason.DoesNotFit},
 		{"legacy", func(*policy.Policy) {}, reason.CAExpired},
 	} {
 		w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
@@ -203,7 +221,8 @@ func TestWhatPrevents(t *testing.T) {
 		}
 		p := *samplePolicy(t, w)
 		tt.change(&p)
-		f, err := Foresee(context.Background(), Setup{Policy: &p, World: w, From: gkesim.SampleStart, Days: 7, Every: time.Hour, Seed: 1}, nil)
+		f, err := Foresee(context.Background(), Setup{Policy: &p, World: w, From: gkesim.SampleStart, Days: 7,
+			Every: time.Hour, Seed: 1}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -84,6 +84,7 @@ func (t *rotations) list() []Turn {
 	for _, id := range slices.Sorted(maps.Keys(t.all)) {
 		out = append(out, *t.all[id])
 	}
-	slices.SortStableFunc(out, func(a, b Turn) int { return cmp.Or(a.Start.Compare(b.Start), a.Cluster.Compare(b.Cluster)) })
+	slices.SortStableFunc(out,
+		func(a, b Turn) int { return cmp.Or(a.Start.Compare(b.Start), a.Cluster.Compare(b.Cluster)) })
 	return out
 }

@@ -249,7 +249,8 @@ func (c *scheduler) choose(contents record.Contents, all bool) bool {
 // presses: for emergencies and compromises other limits hold.
 func (c *scheduler) presses(x *row) bool {
 	ca := x.cluster.Bundle.Oldest()
-	return x.d.Compromised || ca.Fingerprint != "" && !c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
+	return x.d.Compromised || ca.Fingerprint != "" &&
+		!c.now.Before(ca.Expires.Add(-c.Policy.EmergencyBeforeExpiry))
 }
 
 // rests says that for a rotation in flight nothing happens by itself: no time

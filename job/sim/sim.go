@@ -156,7 +156,8 @@ func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
 		g.crash.begin()
 	}
 	res, err := pass.Run(ctx, g.Pass, pass.Options{
-		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour, Ahead: g.Ahead,
+		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
+		Ahead: g.Ahead,
 	})
 	if g.crash != nil && g.crash.cut() {
 		return res, errCut

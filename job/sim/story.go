@@ -97,7 +97,8 @@ type recorder struct {
 
 func newStory(s Setup) *recorder {
 	return &recorder{
-		Story:     Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every, Seed: s.Seed},
+		Story: Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every,
+			Seed: s.Seed},
 		byCluster: map[fleet.Ref]*Chapter{},
 		noted:     map[string]int{},
 		open:      map[fleet.Ref]record.Rotation{},
@@ -156,14 +157,16 @@ func (t *recorder) recall(res pass.Result) {
 
 // showsNew says whether GKE shows the cluster with its new CA alone.
 func showsNew(f policy.Fleet, c *Chapter) bool {
-	i, ok := slices.BinarySearchFunc(f.Clusters, c.Cluster, func(x fleet.Cluster, ref fleet.Ref) int { return x.Ref.Compare(ref) })
+	i, ok := slices.BinarySearchFunc(f.Clusters, c.Cluster,
+		func(x fleet.Cluster, ref fleet.Ref) int { return x.Ref.Compare(ref) })
 	return ok && c.NewCA.Fingerprint != "" && f.Clusters[i].Bundle.Oldest().Fingerprint == c.NewCA.Fingerprint
 }
 
 func (t *recorder) of(d policy.Decision) *Chapter {
 	c := t.byCluster[d.Cluster.Ref]
 	if c == nil {
-		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[record.Phase]time.Time{}}
+		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(),
+			Entered: map[record.Phase]time.Time{}}
 		t.byCluster[d.Cluster.Ref] = c
 	}
 	return c
@@ -219,7 +222,8 @@ func (t *recorder) end(c *Chapter, as record.ClosedAs, reason reason.Code, messa
 	if isVerified(as) {
 		c.Closed = at
 	}
-	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason, Message: message})
+	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason,
+		Message: message})
 }
 
 func isVerified(as record.ClosedAs) bool {

@@ -32,12 +32,16 @@ func playWith(t *testing.T, days int, seed int64, faults []string, each func(pas
 		t.Fatal(err)
 	}
 	p := &policy.Policy{
-		Env: "sim", Projects: w.Projects(), RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 10, MaxActivePerProject: 2,
+		Env: "sim", Projects: w.Projects(), RotateBeforeExpiry: 180 * 24 * time.Hour,
+		EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
+		ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
+		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
-	s, err := Play(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Days: days, Every: time.Hour, Seed: seed, Faults: faults}, each)
+	s, err := Play(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart, Days: days,
+		Every: time.Hour, Seed: seed, Faults: faults}, each)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +84,10 @@ func TestStoryOfSample(t *testing.T) {
 		}
 		if c.Outcome == Verified {
 			verified++
-			if !slices.Equal(entered, record.Phases) || closed != record.Completed || c.Closed.IsZero() || c.NewCA.Fingerprint == "" || c.NewCA == c.OldCA {
-				t.Errorf("%s: verified by way of %v, closed %q at %v, CA %s -> %s", c.Cluster, entered, closed, c.Closed, c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short())
+			if !slices.Equal(entered, record.Phases) || closed != record.Completed || c.Closed.IsZero() ||
+				c.NewCA.Fingerprint == "" || c.NewCA == c.OldCA {
+				t.Errorf("%s: verified by way of %v, closed %q at %v, CA %s -> %s", c.Cluster, entered, closed, c.Closed,
+					c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short())
 			}
 		} else if len(entered) > 0 && c.Outcome != InFlight {
 			t.Errorf("%s: %s, and yet %v", c.Cluster, c.Outcome, entered)
@@ -100,8 +106,10 @@ func TestStoryOfSample(t *testing.T) {
 			t.Errorf("%s: %s, due since %v", c.Cluster, c.Outcome, c.Due)
 		}
 	}
-	if verified == 0 || s.Runs != 20*24+1 || s.MostInFlight == 0 || s.MostSlots == 0 || s.MostSlots > s.MostInFlight || s.Mutations == 0 {
-		t.Errorf("verified %d, runs %d, in flight %d, slots %d, requests %d", verified, s.Runs, s.MostInFlight, s.MostSlots, s.Mutations)
+	if verified == 0 || s.Runs != 20*24+1 || s.MostInFlight == 0 || s.MostSlots == 0 ||
+		s.MostSlots > s.MostInFlight || s.Mutations == 0 {
+		t.Errorf("verified %d, runs %d, in flight %d, slots %d, requests %d", verified, s.Runs, s.MostInFlight,
+			s.MostSlots, s.Mutations)
 	}
 }
 
@@ -115,16 +123,19 @@ func TestStoryEndsEarly(t *testing.T) {
 			t.Errorf("%s in flight, phase %q, closed %v", c.Cluster, c.Phase, c.Closed)
 		}
 	}
-	if count[InFlight] == 0 || count[Waiting] == 0 || count[NotDue] == 0 || count[NeedsAction] == 0 || count[Verified] > 0 {
+	if count[InFlight] == 0 || count[Waiting] == 0 || count[NotDue] == 0 || count[NeedsAction] == 0 ||
+		count[Verified] > 0 {
 		t.Errorf("after one day: %v", count)
 	}
 }
 
 // result is one run that saw one cluster.
-func result(at time.Time, d policy.Decision, contents map[fleet.Ref]record.Rotation, done ...pass.Done) pass.Result {
+func result(at time.Time, d policy.Decision, contents map[fleet.Ref]record.Rotation,
+	done ...pass.Done) pass.Result {
 	return pass.Result{
-		At:    at,
-		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster}, Contents: record.Contents{Known: true, Rotations: contents}}, Decisions: []policy.Decision{d}, Done: done,
+		At: at,
+		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster},
+			Contents: record.Contents{Known: true, Rotations: contents}}, Decisions: []policy.Decision{d}, Done: done,
 	}
 }
 
@@ -134,7 +145,8 @@ func TestLostAnswers(t *testing.T) {
 	from := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	old, fresh := fleet.CA{Fingerprint: "aaaa"}, fleet.CA{Fingerprint: "bbbb"}
-	idle := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}}, Action: policy.Start, Due: policy.Due{Is: true}}
+	idle := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}},
+		Action: policy.Start, Due: policy.Due{Is: true}}
 	r := record.Rotation{
 		Cluster: ref, AttemptID: "one", Phase: record.Starting, New: fresh,
 		Transitions: []record.Transition{{Phase: record.Starting, At: from, Reason: reason.IsDue}},
@@ -142,7 +154,8 @@ func TestLostAnswers(t *testing.T) {
 	tell := newStory(Setup{From: from, Days: 1, Every: time.Hour})
 	after := idle
 	after.Rotation = &r
-	tell.add(result(from, idle, nil, pass.Done{Ref: ref, Action: policy.Start, After: after, Skipped: "commit unclear"}))
+	tell.add(result(from, idle, nil, pass.Done{Ref: ref, Action: policy.Start, After: after,
+		Skipped: "commit unclear"}))
 	if len(tell.Changes) != 0 {
 		t.Errorf("told what may not be stored: %+v", tell.Changes)
 	}
@@ -154,11 +167,13 @@ func TestLostAnswers(t *testing.T) {
 	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || len(tell.Changes[0].Message) == 0 {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
-	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}}, Action: policy.None, Reason: reason.NotDue}
+	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}},
+		Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
 	tell.finish(nil)
 	c := tell.Clusters[0]
-	if c.Outcome != Verified || c.Closed.IsZero() || tell.Changes[len(tell.Changes)-1].Closed != record.Completed {
+	if c.Outcome != Verified || c.Closed.IsZero() ||
+		tell.Changes[len(tell.Changes)-1].Closed != record.Completed {
 		t.Errorf("the lost end is not told: %+v, %+v", c, tell.Changes)
 	}
 	if len(c.Waited) != 1 || c.Waited[0].Time != 2*time.Hour || c.Waited[0].Reason != reason.StartRuns {
@@ -172,14 +187,17 @@ func TestWaitsOnlyWhileDue(t *testing.T) {
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	for i := range 5 { // the last run is at the very end: nothing follows it
 		d := policy.Decision{
-			Cluster: fleet.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed, Due: policy.Due{Is: i >= 2},
-			Gates: []policy.Verdict{{Gate: "freeze", Reason: reason.Frozen, Lifted: true}, {Gate: "window", Reason: reason.WindowClosed}},
+			Cluster: fleet.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed,
+			Due: policy.Due{Is: i >= 2},
+			Gates: []policy.Verdict{{Gate: "freeze", Reason: reason.Frozen, Lifted: true},
+				{Gate: "window", Reason: reason.WindowClosed}},
 		}
 		tell.add(result(from.Add(time.Duration(i)*6*time.Hour), d, nil))
 	}
 	tell.finish(nil)
 	c := tell.Clusters[0]
-	if len(c.Waited) != 1 || c.Waited[0].Gate != "window" || c.Waited[0].Time != 12*time.Hour || !c.Due.Equal(from.Add(12*time.Hour)) {
+	if len(c.Waited) != 1 || c.Waited[0].Gate != "window" || c.Waited[0].Time != 12*time.Hour ||
+		!c.Due.Equal(from.Add(12*time.Hour)) {
 		t.Errorf("waited %+v since %v; want 12 h at the window", c.Waited, c.Due)
 	}
 }

@@ -28,10 +28,12 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 		return ends[0], nil
 	}
 	if len(ends) > 1 {
-		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", words.Harmless(text), len(ends), alternatives(ends))
+		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", words.Harmless(text), len(ends),
+			alternatives(ends))
 	}
 	if near := nearest(known, text); len(near) > 0 {
-		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", words.Harmless(text), alternatives(near))
+		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", words.Harmless(text),
+			alternatives(near))
 	}
 	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", words.Harmless(text))
 }

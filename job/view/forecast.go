@@ -205,7 +205,8 @@ func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
 	for _, s := range c.Shifts() {
 		out.Clusters = append(out.Clusters, Shift{
 			s.Cluster.String(), Change[Time]{Time{s.StartBefore}, Time{s.StartAfter}},
-			Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}}, Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
+			Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}},
+			Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
 		})
 	}
 	f.Compare = out

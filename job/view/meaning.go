@@ -51,7 +51,8 @@ func whichClusters(p *policy.Policy, mode string) []string {
 	if s := p.Selector.String(); s != "all" {
 		which = "clusters whose labels match " + s
 	}
-	lines := []string{fmt.Sprintf("%s (%s), %s, %s.", words.Plural(len(p.Projects), "project", "projects"), words.Few(p.Projects, 5), where, which)}
+	lines := []string{fmt.Sprintf("%s (%s), %s, %s.", words.Plural(len(p.Projects), "project", "projects"),
+		words.Few(p.Projects, 5), where, which)}
 	switch mode {
 	case "observe":
 		lines = append(lines, "MODE=observe: nothing is ever sent to GKE; the rotator only reports.")
@@ -72,7 +73,8 @@ func whenDue(p *policy.Policy) []string {
 		lines = append(lines, "Never by age: MAX_CA_AGE is off. The CAs that GKE issues today live 30 years, so a cluster rotates about once in 30 years.")
 	}
 	if !p.RotateIssuedBefore.IsZero() {
-		lines = append(lines, "Or when it was issued before "+dateOr(p.RotateIssuedBefore)+" (ROTATE_ISSUED_BEFORE).")
+		lines = append(lines, "Or when it was issued before "+dateOr(p.RotateIssuedBefore)+
+			" (ROTATE_ISSUED_BEFORE).")
 	}
 	if p.Compromised != nil {
 		lines = append(lines, fmt.Sprintf("Of those, %s are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_COMPROMISED=%s.",
@@ -88,7 +90,8 @@ func whenWork(p *policy.Policy) []string {
 		lines = append(lines, "Starts also wait for START_WINDOW="+s+".")
 	}
 	if s := p.Freezes.String(); s != "" {
-		lines = append(lines, "Nothing is started, recreated or completed by us on "+s+" (FREEZES). GKE knows no freeze: it may complete a rotation that a freeze catches.")
+		lines = append(lines, "Nothing is started, recreated or completed by us on "+s+
+			" (FREEZES). GKE knows no freeze: it may complete a rotation that a freeze catches.")
 	}
 	switch {
 	case p.Nodes == policy.NodesGKE:
@@ -96,7 +99,8 @@ func whenWork(p *policy.Policy) []string {
 	case p.NodeGrace == 0:
 		lines = append(lines, "Nodes are recreated by us at once (NODES=auto, NODE_GRACE=0).")
 	default:
-		lines = append(lines, "Nodes are recreated by GKE, or by us what GKE has not begun after "+fleet.Days(p.NodeGrace)+" of open window (NODES=auto, NODE_GRACE).")
+		lines = append(lines, "Nodes are recreated by GKE, or by us what GKE has not begun after "+
+			fleet.Days(p.NodeGrace)+" of open window (NODES=auto, NODE_GRACE).")
 	}
 	lines = append(lines, fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", fleet.Days(p.Soak), p.CompleteWindow))
 	switch p.ZonalComplete {
@@ -123,7 +127,8 @@ func howMany(p *policy.Policy) []string {
 	} else {
 		lines = append(lines, "In one wave, by deadline: no canaries go first (WAVES).")
 	}
-	return append(lines, fmt.Sprintf("After %s that nobody has acknowledged, no new one starts (MAX_FAILED).", words.Plural(p.MaxFailed, "failed or stuck rotation", "failed or stuck rotations")))
+	return append(lines, fmt.Sprintf("After %s that nobody has acknowledged, no new one starts (MAX_FAILED).",
+		words.Plural(p.MaxFailed, "failed or stuck rotation", "failed or stuck rotations")))
 }
 
 func aboutPeople(p *policy.Policy) []string {
@@ -147,7 +152,8 @@ func aboutPeople(p *policy.Policy) []string {
 		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).")
 	}
 	return append(lines, "People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
-		"A rotation that stays in a phase "+fleet.Days(p.StuckAfter)+" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
+		"A rotation that stays in a phase "+fleet.Days(p.StuckAfter)+
+			" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
 }
 
 // Warnings are settings that are allowed and probably not meant.
@@ -157,7 +163,8 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 		out = append(out, "MODE=observe: no CA is rotated until it is act.")
 	}
 	if n := p.MaxActivePerProject; n > 0 && n*len(p.Projects) < p.MaxActive {
-		out = append(out, fmt.Sprintf("MAX_ACTIVE=%d is never reached: %s times MAX_ACTIVE_PER_PROJECT=%d.", p.MaxActive, words.Plural(len(p.Projects), "project", "projects"), n))
+		out = append(out, fmt.Sprintf("MAX_ACTIVE=%d is never reached: %s times MAX_ACTIVE_PER_PROJECT=%d.",
+			p.MaxActive, words.Plural(len(p.Projects), "project", "projects"), n))
 	}
 	if len(p.Waves) == 0 && p.MaxCAAge > 0 {
 		out = append(out, "No WAVES: production is as early as everything else. For instance WAVES=env=dev > env=staging > env=prod.")
@@ -173,7 +180,8 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 		out = append(out, "START_WINDOW never opens outside FREEZES within 400 days: no rotation starts.")
 	}
 	if p.Soak > 3*24*time.Hour {
-		out = append(out, "SOAK="+fleet.Days(p.Soak)+" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit.")
+		out = append(out, "SOAK="+fleet.Days(p.Soak)+
+			" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit.")
 	}
 	if p.Compromised != nil && p.RotateIssuedBefore.IsZero() {
 		out = append(out, "COMPROMISED without ROTATE_ISSUED_BEFORE does nothing.")

@@ -127,7 +127,8 @@ func filled[V any](m map[string]V) map[string]V {
 
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
 func StoryOf(
-	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time, p *policy.Policy,
+	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time,
+	p *policy.Policy,
 ) Story {
 	s := Story{
 		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref), Approved: []record.Approval{},

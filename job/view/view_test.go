@@ -29,24 +29,34 @@ func TestStand(t *testing.T) {
 		plan, after Stand
 		needs       reason.Code
 	}{
-		{d: policy.Decision{Action: policy.None, Reason: reason.NotSelected}, plan: NotSelected, after: NotSelected},
+		{d: policy.Decision{Action: policy.None, Reason: reason.NotSelected}, plan: NotSelected,
+			after: NotSelected},
 		{d: policy.Decision{Action: policy.None, Reason: reason.NotDue}, plan: NotDue, after: NotDue},
 		{d: policy.Decision{Action: policy.Start, Reason: reason.IsDue}, plan: DoNow, after: DoNow},
 		{d: policy.Decision{Action: policy.Wait, Reason: reason.WindowClosed}, plan: Waiting, after: Waiting},
-		{d: policy.Decision{Action: policy.Wait, Reason: reason.WindowClosed, Phase: record.RecreatingNodes}, plan: InFlight, after: InFlight},
-		{d: policy.Decision{Action: policy.NeedsAction, Reason: reason.CAExpired}, plan: NeedsAction, after: NeedsAction},
+		{d: policy.Decision{Action: policy.Wait, Reason: reason.WindowClosed, Phase: record.RecreatingNodes},
+			plan: InFlight, after: InFlight},
+		{d: policy.Decision{Action: policy.NeedsAction, Reason: reason.CAExpired}, plan: NeedsAction,
+			after: NeedsAction},
 		// What opened the breaker needs action, and what waits behind it does not.
 		{d: policy.Decision{Action: policy.NeedsAction, Reason: reason.BreakerOpen}, plan: Waiting, after: Waiting},
-		{d: policy.Decision{Action: policy.Update, Reason: reason.BothCAs, Phase: record.RecreatingNodes}, plan: DoNow, after: InFlight},
-		{d: policy.Decision{Action: policy.Update, Reason: reason.Verified, Close: record.Completed}, plan: DoNow, after: Rotated},
-		{d: policy.Decision{Action: policy.Wait, Reason: reason.BackingOff, Tried: often}, plan: NeedsAction, after: NeedsAction, needs: reason.CallWithdrawn},
-		{d: policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: record.RecreatingNodes, Rotation: failed}, plan: NeedsAction, after: NeedsAction, needs: reason.PoolFailed},
-		{d: policy.Decision{Action: policy.Wait, Reason: reason.SoakRuns, Phase: record.UpdatingClients, Rotation: stuck}, plan: NeedsAction, after: NeedsAction, needs: reason.IsStuck},
+		{d: policy.Decision{Action: policy.Update, Reason: reason.BothCAs, Phase: record.RecreatingNodes},
+			plan: DoNow, after: InFlight},
+		{d: policy.Decision{Action: policy.Update, Reason: reason.Verified, Close: record.Completed}, plan: DoNow,
+			after: Rotated},
+		{d: policy.Decision{Action: policy.Wait, Reason: reason.BackingOff, Tried: often}, plan: NeedsAction,
+			after: NeedsAction, needs: reason.CallWithdrawn},
+		{d: policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: record.RecreatingNodes,
+			Rotation: failed}, plan: NeedsAction, after: NeedsAction, needs: reason.PoolFailed},
+		{d: policy.Decision{Action: policy.Wait, Reason: reason.SoakRuns, Phase: record.UpdatingClients,
+			Rotation: stuck}, plan: NeedsAction, after: NeedsAction, needs: reason.IsStuck},
 	} {
 		res := pass.Result{At: now, Decisions: []policy.Decision{tt.d}}
-		c, after := PlanOf(res, &policy.Policy{}).Clusters[0], PlanAfter(res, &policy.Policy{}, nil, true).Clusters[0]
+		c, after := PlanOf(res, &policy.Policy{}).Clusters[0],
+			PlanAfter(res, &policy.Policy{}, nil, true).Clusters[0]
 		if c.Stand != tt.plan || after.Stand != tt.after || c.Trouble != tt.needs {
-			t.Errorf("%s, %s: %s in a plan, %s after a run, %q; want %s, %s, %q", tt.d.Action, tt.d.Reason, c.Stand, after.Stand, c.Trouble, tt.plan, tt.after, tt.needs)
+			t.Errorf("%s, %s: %s in a plan, %s after a run, %q; want %s, %s, %q", tt.d.Action, tt.d.Reason, c.Stand,
+				after.Stand, c.Trouble, tt.plan, tt.after, tt.needs)
 		}
 	}
 }
@@ -54,7 +64,8 @@ func TestStand(t *testing.T) {
 // TestIn: the most pressing comes first; of those that are not due the next.
 func TestIn(t *testing.T) {
 	due := func(name string, deadline, at int) policy.Decision {
-		d := policy.Decision{Cluster: fleet.Cluster{Ref: ref(name)}, Action: policy.Wait, Reason: reason.WindowClosed, Due: policy.Due{At: in(at), Deadline: in(deadline)}}
+		d := policy.Decision{Cluster: fleet.Cluster{Ref: ref(name)}, Action: policy.Wait,
+			Reason: reason.WindowClosed, Due: policy.Due{At: in(at), Deadline: in(deadline)}}
 		if deadline == 0 {
 			d.Due.Deadline = time.Time{}
 		}
@@ -63,7 +74,8 @@ func TestIn(t *testing.T) {
 	compromised, emergency, idle, next := due("u", 90, 0), due("e", 80, 0), due("i", 0, 9), due("n", 0, 8)
 	compromised.Compromised, emergency.Emergency = true, true
 	idle.Reason, next.Reason = reason.NotDue, reason.NotDue
-	p := PlanOf(pass.Result{At: now, Decisions: []policy.Decision{due("none", 0, 0), due("b", 20, 0), due("a", 20, 0), due("first", 10, 0), emergency, compromised, idle, next}}, &policy.Policy{})
+	p := PlanOf(pass.Result{At: now, Decisions: []policy.Decision{due("none", 0, 0), due("b", 20, 0),
+		due("a", 20, 0), due("first", 10, 0), emergency, compromised, idle, next}}, &policy.Policy{})
 	var got []string
 	for _, c := range slices.Concat(p.In(Waiting), p.In(NotDue)) {
 		got = append(got, c.Decision.Cluster.Ref.Name)
@@ -76,7 +88,10 @@ func TestIn(t *testing.T) {
 // TestOpens: of several gates that bind the last counts, and who ends one that no
 // time opens.
 func TestOpens(t *testing.T) {
-	closedBy := func(r reason.Code, at time.Time) policy.Verdict { return policy.Verdict{Reason: r, OpensAt: at} }
+	closedBy := func(r reason.Code, at time.Time) policy.Verdict {
+		return policy.Verdict{Reason: r,
+			OpensAt: at}
+	}
 	for _, tt := range []struct {
 		gates  []policy.Verdict
 		opens  time.Time
@@ -85,13 +100,17 @@ func TestOpens(t *testing.T) {
 		on     string
 	}{
 		{nil, time.Time{}, true, 0, "open end"},
-		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.Frozen, in(9)), {Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, "open end"},
-		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.BudgetFleet, time.Time{})}, in(5), false, 1, "on the next runs"},
+		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.Frozen, in(9)),
+			{Open: true, OpensAt: in(99)}, {Lifted: true, OpensAt: in(99)}}, in(9), true, 1, "open end"},
+		{[]policy.Verdict{closedBy(reason.WindowClosed, in(5)), closedBy(reason.BudgetFleet, time.Time{})}, in(5),
+			false, 1, "on the next runs"},
 		{[]policy.Verdict{closedBy(reason.ApprovalNeeded, time.Time{})}, time.Time{}, false, 1, "on people"},
 	} {
 		c := Cluster{Decision: policy.Decision{Reason: reason.WindowClosed, Gates: tt.gates}}
-		if !c.Opens().Equal(tt.opens) || c.OpensByTime() != tt.known || c.OtherGates() != tt.others || c.WaitsFor() != tt.on {
-			t.Errorf("%v: opens %s, known %v, %d others, waits on %q", tt.gates, c.Opens(), c.OpensByTime(), c.OtherGates(), c.WaitsFor())
+		if !c.Opens().Equal(tt.opens) || c.OpensByTime() != tt.known || c.OtherGates() != tt.others ||
+			c.WaitsFor() != tt.on {
+			t.Errorf("%v: opens %s, known %v, %d others, waits on %q", tt.gates, c.Opens(), c.OpensByTime(),
+				c.OtherGates(), c.WaitsFor())
 		}
 	}
 }
@@ -100,13 +119,18 @@ func TestOpens(t *testing.T) {
 // which its decision does.
 func TestStoreAndPlanAgree(t *testing.T) {
 	for _, r := range []record.Rotation{
-		{Cluster: ref("c"), Phase: record.RecreatingNodes, Failed: string(reason.PoolFailed)}, {Cluster: ref("c"), Phase: record.RecreatingNodes, Stuck: true},
-		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2}, {Cluster: ref("c"), Phase: record.UpdatingClients},
-		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2, Stuck: true, Failed: string(reason.PoolFailed)},
+		{Cluster: ref("c"), Phase: record.RecreatingNodes, Failed: string(reason.PoolFailed)},
+		{Cluster: ref("c"), Phase: record.RecreatingNodes, Stuck: true},
+		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2},
+		{Cluster: ref("c"), Phase: record.UpdatingClients},
+		{Cluster: ref("c"), Phase: record.RecreatingNodes, Withdrawals: 2, Stuck: true,
+			Failed: string(reason.PoolFailed)},
 	} {
 		contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}}
-		d := policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: r.Phase, Rotation: &r, Message: fact.Say("m")}
-		f, c := StatusOf(contents, nil, now, &policy.Policy{}).InFlight[0], PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &policy.Policy{}).Clusters[0]
+		d := policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: r.Phase, Rotation: &r,
+			Message: fact.Say("m")}
+		f, c := StatusOf(contents, nil, now, &policy.Policy{}).InFlight[0],
+			PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &policy.Policy{}).Clusters[0]
 		if f.Needs != c.Trouble || (f.Needs != "") != (c.Stand == NeedsAction) {
 			t.Errorf("%+v: %q by its record, %q and %s in the plan", r, f.Needs, c.Trouble, c.Stand)
 		}

@@ -72,7 +72,8 @@ func OneLine(s string) string { return strings.Join(strings.Fields(Harmless(s)),
 // aside and not named yet.
 func Harmful(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) ||
-		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' || r == unicode.ReplacementChar
+		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.IsLetter(r) || r == '\u00a0' ||
+		r == unicode.ReplacementChar
 }
 
 // terminal is how wide characters are, the same whatever the locale says.

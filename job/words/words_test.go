@@ -23,7 +23,8 @@ func TestCells(t *testing.T) {
 	if got := strings.Join(Wrap("一二三四五六七八九十", 11), "|"); got != "一二三四五|六七八九十" {
 		t.Errorf("folded as %q", got)
 	}
-	if got := []string{Cut("日本語", 4), CutLeft("日本語", 5), Cut("abc", 3), CutLeft("abc", 2), Pad("日本", 5) + "|"}; !slices.Equal(got, []string{"日…", "…本語", "abc", "…c", "日本 |"}) {
+	if got := []string{Cut("日本語", 4), CutLeft("日本語", 5), Cut("abc", 3), CutLeft("abc", 2),
+		Pad("日本", 5) + "|"}; !slices.Equal(got, []string{"日…", "…本語", "abc", "…c", "日本 |"}) {
 		t.Errorf("%q", got)
 	}
 }

@@ -87,11 +87,13 @@ func parsePEM(text []byte) Bundle {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return Bundle{Problem: fmt.Sprintf("the CA bundle holds a %.64q where a CERTIFICATE should be", block.Type)}
+			return Bundle{Problem: fmt.Sprintf("the CA bundle holds a %.64q where a CERTIFICATE should be",
+				block.Type)}
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return Bundle{Problem: fmt.Sprintf("certificate %d of the CA bundle cannot be read: %v", len(b.CAs)+1, err)}
+			return Bundle{Problem: fmt.Sprintf("certificate %d of the CA bundle cannot be read: %v", len(b.CAs)+1,
+				err)}
 		}
 		sum := sha256.Sum256(cert.Raw)
 		ca := CA{Fingerprint(hex.EncodeToString(sum[:])), cert.NotBefore.UTC(), cert.NotAfter.UTC()}
@@ -105,10 +107,12 @@ func parsePEM(text []byte) Bundle {
 	if begun := bytes.Count(text, []byte("-----BEGIN")); begun != blocks {
 		// A damaged certificate before a whole one is skipped in silence, and a
 		// rotation would look complete.
-		return Bundle{Problem: fmt.Sprintf("the CA bundle holds %d certificates, of which %d can be read", begun, blocks)}
+		return Bundle{Problem: fmt.Sprintf("the CA bundle holds %d certificates, of which %d can be read", begun,
+			blocks)}
 	}
 	slices.SortFunc(b.CAs, func(x, y CA) int {
-		return cmp.Or(x.Issued.Compare(y.Issued), x.Expires.Compare(y.Expires), cmp.Compare(x.Fingerprint, y.Fingerprint))
+		return cmp.Or(x.Issued.Compare(y.Issued), x.Expires.Compare(y.Expires),
+			cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})
 	if len(b.CAs) > 2 {
 		b.Problem = fmt.Sprintf("the CA bundle holds %d certificates; a rotation knows one or two", len(b.CAs))

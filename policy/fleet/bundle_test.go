@@ -21,7 +21,8 @@ import (
 func certificate(t testing.TB, seed byte, issued, expires time.Time) []byte {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
-	c := &x509.Certificate{SerialNumber: big.NewInt(int64(seed)), Subject: pkix.Name{CommonName: "ca"}, NotBefore: issued, NotAfter: expires, IsCA: true, BasicConstraintsValid: true}
+	c := &x509.Certificate{SerialNumber: big.NewInt(int64(seed)), Subject: pkix.Name{CommonName: "ca"},
+		NotBefore: issued, NotAfter: expires, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(nil, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,8 @@ func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(t
 func TestBundles(t *testing.T) {
 	y := func(year int) time.Time { return time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC) }
 	oldDER, newDER := certificate(t, 1, y(2022), y(2027)), certificate(t, 2, y(2026), y(2056))
-	oldest, newest, third := armour("CERTIFICATE", oldDER), armour("CERTIFICATE", newDER), armour("CERTIFICATE", certificate(t, 3, y(2024), y(2054)))
+	oldest, newest, third := armour("CERTIFICATE", oldDER), armour("CERTIFICATE", newDER),
+		armour("CERTIFICATE", certificate(t, 3, y(2024), y(2054)))
 	twin := armour("CERTIFICATE", certificate(t, 4, y(2022), y(2027)))
 	_, private, err := ed25519.GenerateKey(strings.NewReader(strings.Repeat("x", 64)))
 	if err != nil {
@@ -61,7 +63,8 @@ func TestBundles(t *testing.T) {
 		{"new then old", b64(newest + oldest), []int{2022, 2026}, ""},
 		{"the same twice", b64(oldest + oldest), []int{2022}, ""},
 		{"issued at one moment", b64(oldest + twin), []int{2022, 2022}, ""},
-		{"without a newline between", b64(strings.TrimSpace(oldest) + "\n" + strings.TrimSpace(newest)), []int{2022, 2026}, ""},
+		{"without a newline between", b64(strings.TrimSpace(oldest) + "\n" + strings.TrimSpace(newest)),
+			[]int{2022, 2026}, ""},
 		{"Windows line ends", b64(strings.ReplaceAll(oldest, "\n", "\r\n")), []int{2022}, ""},
 		{"words before it", b64("subject=CN = ca\n" + oldest), []int{2022}, ""},
 		{"wrapped base64", b64(oldest)[:64] + "\n" + b64(oldest)[64:] + "\n", []int{2022}, ""},
@@ -75,10 +78,12 @@ func TestBundles(t *testing.T) {
 		{"REDACTED", "REDACTED", nil, "no PEM"},
 		{"text", b64("hello"), nil, "no PEM"},
 		{"armour cut short", b64(oldest[:len(oldest)/2]), nil, "cut short or damaged"},
-		{"body cut short", b64(armour("CERTIFICATE", oldDER[:len(oldDER)/2])), nil, "certificate 1 of the CA bundle cannot be read"},
+		{"body cut short", b64(armour("CERTIFICATE", oldDER[:len(oldDER)/2])), nil,
+			"certificate 1 of the CA bundle cannot be read"},
 		{"empty body", b64(armour("CERTIFICATE", nil)), nil, "cannot be read"},
 		{"the second cut short", b64(oldest + newest[:len(newest)/2]), nil, "cut short or damaged"},
-		{"the first damaged", b64(strings.Replace(oldest, "MII", "M!!", 1) + strings.Replace(oldest, "MI", "!!", 1) + newest), nil, "can be read"},
+		{"the first damaged", b64(strings.Replace(oldest, "MII", "M!!", 1) + strings.Replace(oldest, "MI", "!!",
+			1) + newest), nil, "can be read"},
 		{"garbage after it", b64(oldest + "and more"), nil, "no PEM"},
 		{"a private key", b64(key), nil, `"PRIVATE KEY" where a CERTIFICATE`},
 		{"a private key after it", b64(oldest + key), nil, `"PRIVATE KEY" where a CERTIFICATE`},
@@ -101,12 +106,14 @@ func TestBundles(t *testing.T) {
 			if strings.Contains(b.Problem, pkcs8Secret(pkcs8)) {
 				t.Error("the message tells the key")
 			}
-			if len(tt.years) > 1 && (b.Oldest() != b.CAs[0] || b.Newest() != b.CAs[len(b.CAs)-1] || !b.Has(b.Newest().Fingerprint)) {
+			if len(tt.years) > 1 && (b.Oldest() != b.CAs[0] || b.Newest() != b.CAs[len(b.CAs)-1] ||
+				!b.Has(b.Newest().Fingerprint)) {
 				t.Errorf("oldest %v, newest %v of %v", b.Oldest(), b.Newest(), b.CAs)
 			}
 		})
 	}
-	if one, other := fleet.ParseBundle(b64(oldest+twin)), fleet.ParseBundle(b64(twin+oldest)); one.Oldest() != other.Oldest() {
+	if one, other := fleet.ParseBundle(b64(oldest+twin)),
+		fleet.ParseBundle(b64(twin+oldest)); one.Oldest() != other.Oldest() {
 		t.Error("which of two alike is the older depends on their order")
 	}
 }
@@ -115,7 +122,8 @@ func pkcs8Secret(der []byte) string { return base64.StdEncoding.EncodeToString(d
 
 func TestEmptyBundle(t *testing.T) {
 	var b fleet.Bundle
-	if b.Oldest() != (fleet.CA{}) || b.Newest() != (fleet.CA{}) || b.Has("") || b.Oldest().Fingerprint.Short() != "" {
+	if b.Oldest() != (fleet.CA{}) || b.Newest() != (fleet.CA{}) || b.Has("") ||
+		b.Oldest().Fingerprint.Short() != "" {
 		t.Error("an empty bundle has certificates")
 	}
 }
@@ -155,14 +163,17 @@ func TestRecordedCAs(t *testing.T) {
 		}
 		read(t, file, &f)
 		if filepath.Base(file) == "rotation-pair-istio-default.json" {
-			before, after := fleet.ParseBundle(f.Before.ClusterCaCertificate), fleet.ParseBundle(f.After.ClusterCaCertificate)
-			if before.Problem+after.Problem != "" || before.Oldest().Fingerprint == after.Oldest().Fingerprint || !after.Oldest().Issued.Before(before.Oldest().Expires) {
+			before, after := fleet.ParseBundle(f.Before.ClusterCaCertificate),
+				fleet.ParseBundle(f.After.ClusterCaCertificate)
+			if before.Problem+after.Problem != "" || before.Oldest().Fingerprint == after.Oldest().Fingerprint ||
+				!after.Oldest().Issued.Before(before.Oldest().Expires) {
 				t.Errorf("%s: before %+v, after %+v", file, before, after)
 			}
 			continue
 		}
 		b := fleet.ParseBundle(f.ClusterCaCertificate)
-		if b.Problem != "" || len(b.CAs) != 1 || !b.Oldest().Expires.After(b.Oldest().Issued.AddDate(4, 11, 0)) || len(b.Oldest().Fingerprint) != 64 {
+		if b.Problem != "" || len(b.CAs) != 1 || !b.Oldest().Expires.After(b.Oldest().Issued.AddDate(4, 11, 0)) ||
+			len(b.Oldest().Fingerprint) != 64 {
 			t.Errorf("%s: %+v", filepath.Base(file), b)
 		}
 	}

@@ -64,14 +64,16 @@ var badPart = regexp.MustCompile(`[/\x00-\x1f\x7f]|^\.\.?$|^__.*__$`)
 // ParseRef reads P/L/C or projects/P/locations/L/clusters/C (zones/ too).
 func ParseRef(s string) (Ref, error) {
 	parts := strings.Split(s, "/")
-	if len(parts) == 6 && parts[0] == "projects" && (parts[2] == "locations" || parts[2] == "zones") && parts[4] == "clusters" {
+	if len(parts) == 6 && parts[0] == "projects" && (parts[2] == "locations" || parts[2] == "zones") &&
+		parts[4] == "clusters" {
 		parts = []string{parts[1], parts[3], parts[5]}
 	}
 	if len(parts) != 3 || slices.Contains(parts, "") || parts[1] == "-" {
 		return Ref{}, fmt.Errorf("%q does not name a cluster: write PROJECT/LOCATION/CLUSTER", s)
 	}
 	for i, p := range parts {
-		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) || (i == 0 && strings.HasPrefix(p, "__")) || len(p) > 200 || !utf8.ValidString(p) {
+		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) ||
+			(i == 0 && strings.HasPrefix(p, "__")) || len(p) > 200 || !utf8.ValidString(p) {
 			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
 		}
 	}
@@ -187,7 +189,8 @@ type Unread struct {
 // Covers reports whether the place holds the cluster or a part of it: a region
 // stands for its zones, and in a zone lies a part of a regional cluster.
 func (u Unread) Covers(ref Ref) bool {
-	return u.Project == ref.Project && (u.Location == "" || within(ref.Location, u.Location) || within(u.Location, ref.Location))
+	return u.Project == ref.Project && (u.Location == "" || within(ref.Location, u.Location) ||
+		within(u.Location, ref.Location))
 }
 
 // In reports whether the cluster lies in one of the locations: a region stands for

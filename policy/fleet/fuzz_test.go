@@ -19,8 +19,11 @@ func FuzzBundle(f *testing.F) {
 	c := corpus.Of(f)
 	one := armour("CERTIFICATE", certificate(f, 1, time.Unix(1e9, 0), time.Unix(2e9, 0)))
 	two := armour("CERTIFICATE", certificate(f, 2, time.Unix(1.1e9, 0), time.Unix(2.1e9, 0)))
-	for _, s := range []string{"", "x", one, one + two, two + one, one + one, one + two[:90], one[:90] + two, one[:len(one)-30] + two, "words\n" + one,
-		one + armour("PRIVATE KEY", []byte("secret")), armour("CERTIFICATE", []byte("no DER")), strings.ReplaceAll(one, "\n", "\r\n"), "-----BEGIN " + strings.Repeat("A", 3000) + "-----\n-----END " + strings.Repeat("A", 3000) + "-----\n"} {
+	for _, s := range []string{"", "x", one, one + two, two + one, one + one, one + two[:90], one[:90] + two,
+		one[:len(one)-30] + two, "words\n" + one,
+		one + armour("PRIVATE KEY", []byte("secret")), armour("CERTIFICATE", []byte("no DER")),
+		strings.ReplaceAll(one, "\n", "\r\n"), "-----BEGIN " + strings.Repeat("A", 3000) + "-----\n-----END " +
+			strings.Repeat("A", 3000) + "-----\n"} {
 		c.Add(s)
 	}
 	c.Recorded("certs", func(_ string, text []byte) {
@@ -35,7 +38,8 @@ func FuzzBundle(f *testing.F) {
 		for _, in := range []string{text, b64(text)} {
 			b := fleet.ParseBundle(in)
 			checkBundle(t, in, b)
-			if again := fleet.ParseBundle(" " + in + "\n"); again.Problem != b.Problem || !slices.Equal(again.CAs, b.CAs) {
+			if again := fleet.ParseBundle(" " + in + "\n"); again.Problem != b.Problem ||
+				!slices.Equal(again.CAs, b.CAs) {
 				t.Errorf("%q: white space around it changes %+v to %+v", in, b, again)
 			}
 		}
@@ -54,7 +58,8 @@ func checkBundle(t *testing.T, in string, b fleet.Bundle) {
 		t.Errorf("%q: the problem is not one short line: %q", in, b.Problem)
 	}
 	for i, ca := range b.CAs {
-		if len(ca.Fingerprint) != 64 || !b.Has(ca.Fingerprint) || (i > 0 && (ca.Issued.Before(b.CAs[i-1].Issued) || ca.Fingerprint == b.CAs[i-1].Fingerprint)) {
+		if len(ca.Fingerprint) != 64 || !b.Has(ca.Fingerprint) ||
+			(i > 0 && (ca.Issued.Before(b.CAs[i-1].Issued) || ca.Fingerprint == b.CAs[i-1].Fingerprint)) {
 			t.Errorf("%q: %+v is out of order, there twice or without a fingerprint", in, b.CAs)
 		}
 	}
@@ -78,7 +83,8 @@ func distinct(text string) int {
 // each of its terms and all of them together agree.
 func FuzzSelector(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"env=prod,tier in (a,b),!x", "a notin (,)", "((", "a!=", "all", "", " all ", "a==b", "a=b=c", "a in (b", "a,b,c", "!", ",", "a in (b),c notin (d,e)", "ä=ö", "a\x00=b", "(a,b)"} {
+	for _, s := range []string{"env=prod,tier in (a,b),!x", "a notin (,)", "((", "a!=", "all", "", " all ",
+		"a==b", "a=b=c", "a in (b", "a,b,c", "!", ",", "a in (b),c notin (d,e)", "ä=ö", "a\x00=b", "(a,b)"} {
 		c.Add(s, "env=prod;tier=a;x=")
 	}
 	c.Recorded("clusters", func(_ string, text []byte) {
@@ -103,7 +109,8 @@ func FuzzSelector(f *testing.F) {
 		}
 		s, err := fleet.ParseSelector(text)
 		if err != nil {
-			if !strings.Contains(err.Error(), "write e.g.") || s.String() != "all" || !corpus.OneShortLine(err.Error(), text) {
+			if !strings.Contains(err.Error(), "write e.g.") || s.String() != "all" ||
+				!corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %q", text, err, s)
 			}
 			return
@@ -112,7 +119,8 @@ func FuzzSelector(f *testing.F) {
 		if err != nil || again.String() != s.String() {
 			t.Fatalf("%q written as %q reads as %q, error %v", text, s, again, err)
 		}
-		if !strings.ContainsAny(text, "()") && !strings.Contains(text, "all") { // then commas part terms, and all of them must match
+		// then commas part terms, and all of them must match
+		if !strings.ContainsAny(text, "()") && !strings.Contains(text, "all") {
 			and := true
 			for _, part := range strings.Split(s.String(), ",") {
 				one, err := fleet.ParseSelector(part)
@@ -132,7 +140,8 @@ func FuzzSelector(f *testing.F) {
 // what is refused leaves nothing half read.
 func FuzzWaves(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"", "one", "none", "env=dev > env=staging > env=prod", ">", "env=dev >", "env=dev > all", "env=dev > env=dev", "rest > env=dev",
+	for _, s := range []string{"", "one", "none", "env=dev > env=staging > env=prod", ">", "env=dev >",
+		"env=dev > all", "env=dev > env=dev", "rest > env=dev",
 		"a in (b,c)>!d", "env=dev > (", "a > a ", strings.Repeat("a>", 200) + "b", "one > two", "none > env=dev"} {
 		c.Add(s)
 	}
@@ -167,7 +176,8 @@ func FuzzWaves(f *testing.F) {
 // FuzzDuration: within its bounds, and written so that it reads as the same.
 func FuzzDuration(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"180d", "2w3d4h", "1d500ms", "36500d", "36501d", "-1h", "1.5h", "off", "none", "0", "1h1d", "99999999999999999999d", "0.000000001ns", "1d\x00", "9223372036854775807ns"} {
+	for _, s := range []string{"180d", "2w3d4h", "1d500ms", "36500d", "36501d", "-1h", "1.5h", "off", "none",
+		"0", "1h1d", "99999999999999999999d", "0.000000001ns", "1d\x00", "9223372036854775807ns"} {
 		c.Add(s)
 	}
 	c.AtLeast(14, 0)
@@ -194,7 +204,9 @@ func FuzzDuration(f *testing.F) {
 // and the document's own read as the same cluster.
 func FuzzRef(f *testing.F) {
 	c := corpus.Of(f)
-	for _, s := range []string{"p/l/c", "projects/p/zones/l/clusters/c", "p/l/c~2", "p/../c", "//", "p/l/..", "__p/l/c__", "p/l/\x1b[2J", "p/l/c\n", "p/-/c", "example.com:p/l/c", "p/l/\u202ec", "p/l/\u009b31m", strings.Repeat("p", 201) + "/l/c"} {
+	for _, s := range []string{"p/l/c", "projects/p/zones/l/clusters/c", "p/l/c~2", "p/../c", "//", "p/l/..",
+		"__p/l/c__", "p/l/\x1b[2J", "p/l/c\n", "p/-/c", "example.com:p/l/c", "p/l/\u202ec", "p/l/\u009b31m",
+		strings.Repeat("p", 201) + "/l/c"} {
 		c.Add(s)
 	}
 	c.Recorded("clusters", func(_ string, text []byte) {
@@ -209,7 +221,8 @@ func FuzzRef(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := fleet.ParseRef(text)
 		if err != nil {
-			if !r.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") || !corpus.OneShortLine(err.Error(), text) {
+			if !r.IsZero() || !strings.Contains(err.Error(), "does not name a cluster") ||
+				!corpus.OneShortLine(err.Error(), text) {
 				t.Errorf("%q: %v with %v", text, err, r)
 			}
 			return
@@ -220,7 +233,8 @@ func FuzzRef(f *testing.F) {
 			}
 		}
 		for _, part := range []string{r.Project, r.Location, r.Name} {
-			if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "/\x00\n\r\x1b") || !utf8.ValidString(part) || len(part) > 200 {
+			if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "/\x00\n\r\x1b") ||
+				!utf8.ValidString(part) || len(part) > 200 {
 				t.Errorf("%q: the part %q would break a path, a line or an id", text, part)
 			}
 		}

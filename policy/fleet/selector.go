@@ -78,7 +78,8 @@ func ParseSelector(text string) (Selector, error) {
 	for _, part := range splitTerms(text) {
 		t, err := parseTerm(strings.TrimSpace(part))
 		if err != nil {
-			return Selector{}, fmt.Errorf("selector %q: %w; write e.g. \"env=prod,tier in (web,api),!legacy\"", text, err)
+			return Selector{}, fmt.Errorf("selector %q: %w; write e.g. \"env=prod,tier in (web,api),!legacy\"", text,
+				err)
 		}
 		s.terms = append(s.terms, t)
 	}

@@ -41,7 +41,8 @@ func (w *Waves) UnmarshalText(text []byte) error {
 		case name == LastWave:
 			return fmt.Errorf("waves %q: %q is the name of the last wave; to select by a label of that name write e.g. \"%s=yes\"", s, name, name)
 		case slices.ContainsFunc(waves, func(o Wave) bool { return o.Name == name }):
-			return fmt.Errorf("waves %q: %q is there twice; a cluster belongs to the first wave that it matches", s, name)
+			return fmt.Errorf("waves %q: %q is there twice; a cluster belongs to the first wave that it matches", s,
+				name)
 		}
 		waves = append(waves, Wave{Name: name, Selector: sel})
 	}

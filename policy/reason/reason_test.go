@@ -31,16 +31,20 @@ func TestTable(t *testing.T) {
 func TestWaitsOn(t *testing.T) {
 	want := map[WaitsOn][]Code{
 		OnPeople: {
-			"adopted-watching", "alpha-cluster", "approval-needed", "blocked", "breaker-open", "ca-expired", "ca-unreadable", "complete-failed",
-			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost", "maintenance-unknown", "outcome-unstored", "pool-excluded",
+			"adopted-watching", "alpha-cluster", "approval-needed", "blocked", "breaker-open", "ca-expired",
+			"ca-unreadable", "complete-failed",
+			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost",
+			"maintenance-unknown", "outcome-unstored", "pool-excluded",
 			"pool-failed", "start-failed", "stuck", "tries-exhausted", "unreadable", "worse-than-baseline",
 		},
 		OnGKE: {
-			"complete-running", "foreign", "listed-partly", "nodes-left-to-gke", "nodes-running", "operation-running", "pools-at-once",
+			"complete-running", "foreign", "listed-partly", "nodes-left-to-gke", "nodes-running", "operation-running",
+			"pools-at-once",
 			"start-running", "status", "two-cas",
 		},
 		OnRuns: {
-			"budget-emergency", "budget-fleet", "budget-location", "budget-project", "call-withdrawn", "pools-not-recreated", "stale-read", "wave",
+			"budget-emergency", "budget-fleet", "budget-location", "budget-project", "call-withdrawn",
+			"pools-not-recreated", "stale-read", "wave",
 		},
 	}
 	got := map[WaitsOn][]Code{}

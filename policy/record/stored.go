@@ -172,10 +172,12 @@ func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
-		if r.Cluster != c.Ref || r.ClusterID != c.ID || r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Managed {
+		if r.Cluster != c.Ref || r.ClusterID != c.ID ||
+			r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Managed {
 			continue
 		}
-		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && MayHaveStarted(r)) {
+		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost ||
+			(rec.ClosedAs == NotStarted && MayHaveStarted(r)) {
 			return rec, true
 		}
 	}
@@ -220,7 +222,8 @@ func (f *FleetDoc) NoteWave(wave string, note WaveNote) {
 	for len(f.Waves) > fleet.MaxWaves {
 		oldest := wave
 		for name, notes := range f.Waves {
-			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) && name < oldest && name != wave) {
+			if notes.Last().Before(f.Waves[oldest].Last()) || (notes.Last().Equal(f.Waves[oldest].Last()) &&
+				name < oldest && name != wave) {
 				oldest = name
 			}
 		}

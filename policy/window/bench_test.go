@@ -42,10 +42,13 @@ func benchSchedules(tb testing.TB) map[string]window.Schedule {
 	return map[string]window.Schedule{
 		"weekend since 1970": recurring(tb, "1970-01-03 02:00", "1970-01-03 06:00", "FREQ=WEEKLY;BYDAY=SA,SU"),
 		"every day, all day": recurring(tb, "1970-01-01 00:00", "1970-01-02 00:00", "FREQ=DAILY"),
-		"first weekend":      recurring(tb, "2019-01-05 00:00", "2019-01-07 23:59", "FREQ=MONTHLY;BYSETPOS=1;BYDAY=SA"),
-		"two years, monthly": recurring(tb, "2023-01-01 09:00", "2025-01-01 17:00", "FREQ=MONTHLY;INTERVAL=6;BYDAY=1TU"),
-		"policy in Paris":    weekly(tb, "Mon-Thu 09:00-15:00 Europe/Paris"),
-		"window and freeze": window.All(recurring(tb, "2023-01-07 00:00", "2023-01-08 00:00", "FREQ=WEEKLY;BYDAY=SA,SU"),
+		"first weekend": recurring(tb, "2019-01-05 00:00", "2019-01-07 23:59",
+			"FREQ=MONTHLY;BYSETPOS=1;BYDAY=SA"),
+		"two years, monthly": recurring(tb, "2023-01-01 09:00", "2025-01-01 17:00",
+			"FREQ=MONTHLY;INTERVAL=6;BYDAY=1TU"),
+		"policy in Paris": weekly(tb, "Mon-Thu 09:00-15:00 Europe/Paris"),
+		"window and freeze": window.All(recurring(tb, "2023-01-07 00:00", "2023-01-08 00:00",
+			"FREQ=WEEKLY;BYDAY=SA,SU"),
 			window.Except(window.Span{Start: at("2026-11-20"), End: at("2027-01-10")})),
 	}
 }

@@ -21,7 +21,8 @@ func Example() {
 	}
 	cluster := window.Maintenance{Window: own, Text: text, Exclusions: []window.Exclusion{{
 		Name: "black friday", Scope: window.NoUpgrades,
-		Span: window.Span{Start: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)},
+		Span: window.Span{Start: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC),
+			End: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC)},
 	}}}
 	var freezes window.Freezes
 	if err := freezes.UnmarshalText([]byte("2026-12-05 Europe/Paris, 2026-12-18/2027-01-04")); err != nil {
@@ -66,13 +67,16 @@ func ExampleParseWeekly() {
 }
 
 func ExampleRecurring_refused() {
-	first := window.Span{Start: time.Date(2026, 1, 1, 2, 0, 0, 0, time.UTC), End: time.Date(2026, 1, 1, 6, 0, 0, 0, time.UTC)}
+	first := window.Span{Start: time.Date(2026, 1, 1, 2, 0, 0, 0, time.UTC),
+		End: time.Date(2026, 1, 1, 6, 0, 0, 0, time.UTC)}
 	for _, rule := range []string{"FREQ=HOURLY", "FREQ=WEEKLY;BYDAY=1SA", "every weekend"} {
 		_, _, err := window.Recurring(first, rule)
 		fmt.Println(err)
 	}
 	// Output:
-	// recurrence "FREQ=HOURLY": FREQ=HOURLY: GKE accepts no windows within the day; write FREQ=DAILY and a longer window
-	// recurrence "FREQ=WEEKLY;BYDAY=1SA": BYDAY=1SA: only months and years have an nth weekday; write FREQ=MONTHLY
+	// recurrence "FREQ=HOURLY": FREQ=HOURLY: GKE accepts no windows within the day; write FREQ=DAILY and a
+	// longer window
+	// recurrence "FREQ=WEEKLY;BYDAY=1SA": BYDAY=1SA: only months and years have an nth weekday; write
+	// FREQ=MONTHLY
 	// recurrence "every weekend": "EVERY WEEKEND" is not NAME=VALUE; write e.g. FREQ=WEEKLY;BYDAY=SA,SU
 }

@@ -39,7 +39,8 @@ func (f *Freezes) UnmarshalText(text []byte) error {
 	for _, part := range strings.Split(all, ",") {
 		span, err := parseFreeze(part)
 		if err != nil {
-			return fmt.Errorf("freeze %q: %w; write e.g. \"2026-12-18/2027-01-04\" or \"2026-12-24 Europe/Paris\"", strings.TrimSpace(part), err)
+			return fmt.Errorf("freeze %q: %w; write e.g. \"2026-12-18/2027-01-04\" or \"2026-12-24 Europe/Paris\"",
+				strings.TrimSpace(part), err)
 		}
 		spans = append(spans, span)
 	}

@@ -14,7 +14,8 @@ import (
 // agree asks both the same questions, along a few years.
 func agree(t *testing.T, what string, a, b window.Schedule) {
 	t.Helper()
-	for _, now := range []time.Time{{}, at("2020-02-28 23:59"), at("2026-03-29 01:30"), at("2026-11-21 14:05"), window.Forever.Add(-time.Hour), window.Forever.AddDate(1, 0, 0)} {
+	for _, now := range []time.Time{{}, at("2020-02-28 23:59"), at("2026-03-29 01:30"), at("2026-11-21 14:05"),
+		window.Forever.Add(-time.Hour), window.Forever.AddDate(1, 0, 0)} {
 		x, okX := a.Next(now)
 		y, okY := b.Next(now)
 		if x != y || okX != okY {
@@ -32,9 +33,12 @@ func agree(t *testing.T, what string, a, b window.Schedule) {
 // what is refused is said with an example.
 func FuzzParseWeekly(f *testing.F) {
 	c := corpus.Of(f)
-	for _, seed := range []string{"always", "Sat,Sun 02:00-06:00 Europe/Paris", "Mon-Thu 09:00-15:00; Fri-Mon 22:00-02:00 Asia/Kolkata",
-		"daily 00:00-24:00", "Sun 02:15-02:45 Australia/Lord_Howe", "Fri 00:00-00:00 Pacific/Apia", "mon 24:00-01:00", ";", "Sat", "Sat 1-2 Local", "Sat-Foo 02:00-03:00",
-		strings.Repeat("Sat 02:00-03:00;", 24) + "Sun 02:00-03:00", "daily 23:59-23:58 America/St_Johns", "Sat 02:00-06:00 ../../etc/passwd"} {
+	for _, seed := range []string{"always", "Sat,Sun 02:00-06:00 Europe/Paris",
+		"Mon-Thu 09:00-15:00; Fri-Mon 22:00-02:00 Asia/Kolkata",
+		"daily 00:00-24:00", "Sun 02:15-02:45 Australia/Lord_Howe", "Fri 00:00-00:00 Pacific/Apia",
+		"mon 24:00-01:00", ";", "Sat", "Sat 1-2 Local", "Sat-Foo 02:00-03:00",
+		strings.Repeat("Sat 02:00-03:00;", 24) + "Sun 02:00-03:00", "daily 23:59-23:58 America/St_Johns",
+		"Sat 02:00-06:00 ../../etc/passwd"} {
 		c.Add(seed)
 	}
 	c.AtLeast(14, 0)
@@ -60,8 +64,10 @@ func FuzzParseWeekly(f *testing.F) {
 // first and last minute of each lie in no open stretch.
 func FuzzFreezes(f *testing.F) {
 	c := corpus.Of(f)
-	for _, seed := range []string{"", "none", "2026-12-18/2027-01-04, 2027-04-02 Europe/Paris", "2026-02-30", "2027-01-04/2026-12-18",
-		"0001-01-01/9999-12-31", "2011-12-30 Pacific/Apia", "2026-03-29/2026-03-29 Australia/Lord_Howe,", "/", "2026-12-18/", strings.Repeat("2026-12-18,", 300) + "2027-01-01"} {
+	for _, seed := range []string{"", "none", "2026-12-18/2027-01-04, 2027-04-02 Europe/Paris", "2026-02-30",
+		"2027-01-04/2026-12-18",
+		"0001-01-01/9999-12-31", "2011-12-30 Pacific/Apia", "2026-03-29/2026-03-29 Australia/Lord_Howe,", "/",
+		"2026-12-18/", strings.Repeat("2026-12-18,", 300) + "2027-01-01"} {
 		c.Add(seed)
 	}
 	c.AtLeast(11, 0)
@@ -130,10 +136,15 @@ func numbersTo(n int) string {
 // same; no window begins before the first; and no rule takes long.
 func FuzzRecurring(f *testing.F) {
 	c := corpus.Of(f)
-	for i, rule := range []string{"RRULE:FREQ=MONTHLY;BYSETPOS=1;BYDAY=SA,SU", "FREQ=YEARLY;BYDAY=-53SU;WKST=SU;INTERVAL=4;", "freq=daily;count=10000",
-		"FREQ=MONTHLY;BYDAY=5MO,-5FR;UNTIL=20301231", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29,-29;BYDAY=SU", "FREQ=WEEKLY;UNTIL=20230101T000000Z", "FREQ=HOURLY", "FREQ=A\nB", "FREQ=DAILY;\x1b[2J=1", "freq=daıly", " FREQ=DAILY\r\n",
-		"FREQ=YEARLY;BYSETPOS=-366;BYMONTH=1,2,3,4,5,6,7,8,9,10,11,12", "FREQ=DAILY;INTERVAL=99999999999999999999", "FREQ=;=", "FREQ=MONTHLY;BYMONTHDAY=31;BYMONTH=2", "FREQ=DAILY;BYEASTER=400",
-		"FREQ=YEARLY;COUNT=1000000;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=" + numbersTo(366), "FREQ=MONTHLY;COUNT=1000000;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=" + numbersTo(31)} {
+	for i, rule := range []string{"RRULE:FREQ=MONTHLY;BYSETPOS=1;BYDAY=SA,SU",
+		"FREQ=YEARLY;BYDAY=-53SU;WKST=SU;INTERVAL=4;", "freq=daily;count=10000",
+		"FREQ=MONTHLY;BYDAY=5MO,-5FR;UNTIL=20301231", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29,-29;BYDAY=SU",
+		"FREQ=WEEKLY;UNTIL=20230101T000000Z", "FREQ=HOURLY", "FREQ=A\nB", "FREQ=DAILY;\x1b[2J=1", "freq=daıly",
+		" FREQ=DAILY\r\n",
+		"FREQ=YEARLY;BYSETPOS=-366;BYMONTH=1,2,3,4,5,6,7,8,9,10,11,12", "FREQ=DAILY;INTERVAL=99999999999999999999",
+		"FREQ=;=", "FREQ=MONTHLY;BYMONTHDAY=31;BYMONTH=2", "FREQ=DAILY;BYEASTER=400",
+		"FREQ=YEARLY;COUNT=1000000;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=" + numbersTo(366),
+		"FREQ=MONTHLY;COUNT=1000000;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=" + numbersTo(31)} {
 		c.Add(rule, int64(i)*1e8, uint32(i*90+1))
 	}
 	c.Recorded("maintenance", func(_ string, text []byte) {
@@ -149,7 +160,8 @@ func FuzzRecurring(f *testing.F) {
 			f.Fatal(err)
 		}
 		if w := policy.Window.RecurringWindow; w.Recurrence != "" {
-			c.AddRecorded(w.Recurrence, w.Window.StartTime.Unix(), uint32(w.Window.EndTime.Sub(w.Window.StartTime)/time.Minute))
+			c.AddRecorded(w.Recurrence, w.Window.StartTime.Unix(),
+				uint32(w.Window.EndTime.Sub(w.Window.StartTime)/time.Minute))
 		}
 	})
 	c.AtLeast(14, 15)

@@ -22,7 +22,8 @@ const (
 
 // clockChanges are days on which the test zones change their clocks: forward
 // and back, by an hour and by half an hour.
-var clockChanges = []string{"2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-04-05", "2026-10-04"}
+var clockChanges = []string{"2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-04-05",
+	"2026-10-04"}
 
 var zones = []string{"UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"}
 
@@ -68,7 +69,8 @@ func drawWeekly(t *rapid.T, from time.Time) (window.Schedule, *windowtest.Strip)
 		if len(days) == 0 {
 			w.Days, days = [7]bool{true, true, true, true, true, true, true}, []string{"daily"}
 		}
-		parts = append(parts, fmt.Sprintf("%s %02d:%02d-%02d:%02d %s", strings.Join(days, ","), w.Start/60, w.Start%60, w.End/60, w.End%60, w.Zone))
+		parts = append(parts, fmt.Sprintf("%s %02d:%02d-%02d:%02d %s", strings.Join(days, ","), w.Start/60,
+			w.Start%60, w.End/60, w.End%60, w.Zone))
 		strip.Or(w.Strip(from, stripMins))
 	}
 	text := strings.Join(parts, "; ")
@@ -88,7 +90,8 @@ func drawDaily(t *rapid.T, from time.Time) (window.Schedule, *windowtest.Strip) 
 		t.Fatal(err)
 	}
 	t.Log(text)
-	every := windowtest.Weekly{Days: [7]bool{true, true, true, true, true, true, true}, Start: start, End: (start + 240) % 1440, Zone: time.UTC}
+	every := windowtest.Weekly{Days: [7]bool{true, true, true, true, true, true, true}, Start: start,
+		End: (start + 240) % 1440, Zone: time.UTC}
 	return s, every.Strip(from, stripMins)
 }
 
@@ -97,7 +100,8 @@ var codes = []string{"MO", "TU", "WE", "TH", "FR", "SA", "SU"}
 // drawRule gives a recurrence rule that GKE might hold.
 func drawRule(t *rapid.T, first time.Time) windowtest.Rule {
 	r := windowtest.Rule{
-		Freq:      rapid.SampledFrom([]string{"DAILY", "WEEKLY", "WEEKLY", "MONTHLY", "MONTHLY", "YEARLY"}).Draw(t, "freq"),
+		Freq: rapid.SampledFrom([]string{"DAILY", "WEEKLY", "WEEKLY", "MONTHLY", "MONTHLY", "YEARLY"}).Draw(t,
+			"freq"),
 		Interval:  rapid.SampledFrom([]int{1, 1, 1, 2, 3, 6}).Draw(t, "interval"),
 		WeekStart: rapid.SampledFrom([]string{"MO", "SU", "WE"}).Draw(t, "weekStart"),
 	}
@@ -119,7 +123,8 @@ func drawRule(t *rapid.T, first time.Time) windowtest.Rule {
 		r.ByMonth = rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 1, 8, rapid.ID[int]).Draw(t, "months")
 	}
 	if len(r.ByDay)+len(r.ByMonthDay) > 0 && rapid.IntRange(0, 2).Draw(t, "bySetPos") == 0 {
-		r.BySetPos = rapid.SliceOfNDistinct(rapid.SampledFrom([]int{1, 2, 3, -1, -2}), 1, 3, rapid.ID[int]).Draw(t, "positions")
+		r.BySetPos = rapid.SliceOfNDistinct(rapid.SampledFrom([]int{1, 2, 3, -1, -2}), 1, 3, rapid.ID[int]).Draw(t,
+			"positions")
 	}
 	switch rapid.IntRange(0, 5).Draw(t, "ends") {
 	case 0:
@@ -134,10 +139,12 @@ func drawRule(t *rapid.T, first time.Time) windowtest.Rule {
 func drawRecurring(t *rapid.T, from time.Time) (window.Schedule, *windowtest.Strip) {
 	first := from.Truncate(24*time.Hour).AddDate(0, 0, -rapid.IntRange(-30, 400).Draw(t, "age")).
 		Add(time.Duration(rapid.IntRange(0, 24*60-1).Draw(t, "first")) * time.Minute)
-	length := rapid.OneOf(rapid.IntRange(1, 12*60), rapid.IntRange(12*60, 50*60), rapid.Just(24*60), rapid.IntRange(1, 20*24*60)).Draw(t, "minutes")
+	length := rapid.OneOf(rapid.IntRange(1, 12*60), rapid.IntRange(12*60, 50*60), rapid.Just(24*60),
+		rapid.IntRange(1, 20*24*60)).Draw(t, "minutes")
 	r := drawRule(t, first)
 	t.Logf("%s from %s for %d minutes", r, first.Format(time.RFC3339), length)
-	s, text, err := window.Recurring(window.Span{Start: first, End: first.Add(time.Duration(length) * time.Minute)}, r.String())
+	s, text, err := window.Recurring(window.Span{Start: first,
+		End: first.Add(time.Duration(length) * time.Minute)}, r.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +159,10 @@ func cut(t *rapid.T, s window.Schedule, strip *windowtest.Strip) window.Schedule
 	for range rapid.IntRange(0, 3).Draw(t, "exclusions") {
 		start := strip.From.Add(time.Duration(rapid.IntRange(0, stripMins).Draw(t, "from")) * time.Minute)
 		e := window.Exclusion{
-			Span:              window.Span{Start: start, End: start.Add(time.Duration(rapid.IntRange(-10, 6*24*60).Draw(t, "for")) * time.Minute)},
-			Scope:             rapid.SampledFrom([]window.Scope{window.NoUpgrades, window.NoMinorUpgrades, window.NoMinorOrNodeUpgrades}).Draw(t, "scope"),
+			Span: window.Span{Start: start,
+				End: start.Add(time.Duration(rapid.IntRange(-10, 6*24*60).Draw(t, "for")) * time.Minute)},
+			Scope: rapid.SampledFrom([]window.Scope{window.NoUpgrades, window.NoMinorUpgrades,
+				window.NoMinorOrNodeUpgrades}).Draw(t, "scope"),
 			UntilEndOfSupport: rapid.IntRange(0, 9).Draw(t, "endOfSupport") == 0,
 		}
 		if e.Scope != window.NoMinorUpgrades {
@@ -173,7 +182,8 @@ func cut(t *rapid.T, s window.Schedule, strip *windowtest.Strip) window.Schedule
 		last := first.AddDate(0, 0, rapid.IntRange(0, 5).Draw(t, "days"))
 		strip.Freeze(first.Format(time.DateOnly), last.Format(time.DateOnly), zone)
 		var f window.Freezes
-		if err := f.UnmarshalText(fmt.Appendf(nil, "%s/%s %s", first.Format(time.DateOnly), last.Format(time.DateOnly), zone)); err != nil {
+		if err := f.UnmarshalText(fmt.Appendf(nil, "%s/%s %s", first.Format(time.DateOnly),
+			last.Format(time.DateOnly), zone)); err != nil {
 			t.Fatal(err)
 		}
 		of = append(of, f)
@@ -187,7 +197,8 @@ func TestEveryQuestionAgreesWithTheMinutes(t *testing.T) {
 	for name, draw := range map[string]func(*rapid.T, time.Time) (window.Schedule, *windowtest.Strip){
 		"weekly": drawWeekly, "recurring": drawRecurring,
 		"two together": func(t *rapid.T, from time.Time) (window.Schedule, *windowtest.Strip) {
-			kinds := rapid.SampledFrom([]func(*rapid.T, time.Time) (window.Schedule, *windowtest.Strip){drawWeekly, drawDaily, drawRecurring, drawRecurring})
+			kinds := rapid.SampledFrom([]func(*rapid.T, time.Time) (window.Schedule, *windowtest.Strip){drawWeekly,
+				drawDaily, drawRecurring, drawRecurring})
 			a, as := kinds.Draw(t, "kind")(t, from)
 			b, bs := kinds.Draw(t, "kind")(t, from)
 			return window.All(a, b), as.And(bs)
@@ -229,7 +240,8 @@ func compareNext(t *rapid.T, s window.Schedule, strip *windowtest.Strip, at time
 	if open != strip.OpenAt(at) {
 		t.Fatalf("OpenAt(%s) = %t", at, open)
 	}
-	if !changes.IsZero() && changes.Before(strip.Until()) && (!changes.After(at) || strip.OpenAt(changes) == open || strip.OpenAt(changes.Add(-1)) != open) {
+	if !changes.IsZero() && changes.Before(strip.Until()) &&
+		(!changes.After(at) || strip.OpenAt(changes) == open || strip.OpenAt(changes.Add(-1)) != open) {
 		t.Fatalf("OpenAt(%s) changes %s, which the strip does not show", at, changes)
 	}
 }

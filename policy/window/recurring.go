@@ -47,7 +47,8 @@ func Recurring(first Span, rule string) (s Schedule, text string, err error) {
 // means no delay; a rule that has to be counted from a first day (INTERVAL,
 // COUNT, or no BYDAY or BYMONTHDAY in a longer period) then is an error, as it
 // is for GKE.
-func RecurringSince(delayUntil time.Time, start, length time.Duration, rule string) (s Schedule, text string, err error) {
+func RecurringSince(delayUntil time.Time, start, length time.Duration, rule string) (s Schedule, text string,
+	err error) {
 	if start < 0 || start >= 24*time.Hour {
 		return nil, "", fmt.Errorf("the window's start time %s is not within a day; write 00:00 to 23:59", start)
 	}

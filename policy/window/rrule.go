@@ -34,7 +34,8 @@ var dayCodes = []string{"SU", "MO", "TU", "WE", "TH", "FR", "SA"}
 // that names the part and the way out.
 func parseRecurrence(text string) (recurrence, error) {
 	r := recurrence{rule: rule{freq: -1, interval: 1, weekStart: time.Monday}}
-	if at := strings.IndexFunc(text, func(c rune) bool { return c > '~' || (c < ' ' && !unicode.IsSpace(c)) }); at >= 0 {
+	if at := strings.IndexFunc(text,
+		func(c rune) bool { return c > '~' || (c < ' ' && !unicode.IsSpace(c)) }); at >= 0 {
 		return r, fmt.Errorf("%.8q is not a part of any rule; write e.g. FREQ=WEEKLY;BYDAY=SA,SU", text[at:])
 	}
 	upper := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
@@ -101,7 +102,8 @@ func (r *recurrence) part(name, value string) (err error) {
 	case "BYHOUR", "BYMINUTE", "BYSECOND":
 		err = fmt.Errorf("%s=%s: the window's start says the time of day; leave %s out", name, value, name)
 	case "BYYEARDAY", "BYWEEKNO":
-		err = fmt.Errorf("%s=%s is not a part that GKE documents; write BYMONTH with BYMONTHDAY or BYDAY", name, value)
+		err = fmt.Errorf("%s=%s is not a part that GKE documents; write BYMONTH with BYMONTHDAY or BYDAY", name,
+			value)
 	default:
 		err = fmt.Errorf("%s is no part of a recurrence rule; known are FREQ, INTERVAL, COUNT, UNTIL, WKST, BYDAY, BYMONTHDAY, BYMONTH, BYSETPOS", name)
 	}
@@ -111,7 +113,8 @@ func (r *recurrence) part(name, value string) (err error) {
 func (r *recurrence) setFreq(value string) error {
 	switch value {
 	case "HOURLY", "MINUTELY", "SECONDLY":
-		return fmt.Errorf("FREQ=%s: GKE accepts no windows within the day; write FREQ=DAILY and a longer window", value)
+		return fmt.Errorf("FREQ=%s: GKE accepts no windows within the day; write FREQ=DAILY and a longer window",
+			value)
 	}
 	f := slices.Index(frequencies, value)
 	if f < 0 {
@@ -132,7 +135,8 @@ func (r *recurrence) check(seen map[string]bool) error {
 	case seen["COUNT"] && seen["UNTIL"]:
 		return errors.New("COUNT and UNTIL exclude each other; keep one")
 	case numbered && r.freq < monthly:
-		return fmt.Errorf("BYDAY=%s: only months and years have an nth weekday; write FREQ=MONTHLY", r.weekdayText())
+		return fmt.Errorf("BYDAY=%s: only months and years have an nth weekday; write FREQ=MONTHLY",
+			r.weekdayText())
 	case five && (r.freq == monthly || r.months != 0):
 		return fmt.Errorf("BYDAY=%s: a month has at most 5 of a weekday; write -1 to 5", r.weekdayText())
 	case seen["BYMONTHDAY"] && r.freq == weekly:
@@ -165,7 +169,8 @@ func (r *recurrence) since(first time.Time) {
 
 // needsFirst says whether the rule means nothing certain without its first day.
 func (r *recurrence) needsFirst() bool {
-	return r.interval > 1 || r.count > 0 || (r.freq != daily && len(r.weekdays) == 0 && r.monthDays|r.lastDays == 0)
+	return r.interval > 1 || r.count > 0 ||
+		(r.freq != daily && len(r.weekdays) == 0 && r.monthDays|r.lastDays == 0)
 }
 
 // countedDays is how far a rule with COUNT is followed, more than 500 years.

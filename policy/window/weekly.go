@@ -38,7 +38,8 @@ func ParseWeekly(text string) (Weekly, error) {
 	for _, part := range parts {
 		w, err := parseWindow(part)
 		if err != nil {
-			return Weekly{}, fmt.Errorf("window %q: %w; write e.g. \"Sat,Sun 02:00-06:00 Europe/Paris\"", strings.TrimSpace(part), err)
+			return Weekly{}, fmt.Errorf("window %q: %w; write e.g. \"Sat,Sun 02:00-06:00 Europe/Paris\"",
+				strings.TrimSpace(part), err)
 		}
 		of = append(of, w)
 	}

@@ -33,7 +33,8 @@ func TestRoomIsAskedToTheLastInstant(t *testing.T) {
 	if open, changes := window.RoomAt(s, at("2026-11-21"), 5*time.Hour); open || !changes.IsZero() {
 		t.Errorf("no window has five hours: %t, %s", open, changes)
 	}
-	if open, changes := window.RoomAt(s, at("2026-11-21 05:59"), 0); !open || !changes.Equal(at("2026-11-21 06:00")) {
+	if open, changes := window.RoomAt(s, at("2026-11-21 05:59"), 0); !open ||
+		!changes.Equal(at("2026-11-21 06:00")) {
 		t.Errorf("no need is OpenAt: %t, %s", open, changes)
 	}
 	if open, _ := window.RoomAt(window.Always(), at("2026-11-21"), window.Horizon+1); open {
@@ -44,7 +45,8 @@ func TestRoomIsAskedToTheLastInstant(t *testing.T) {
 // TestRoomIsNotPromisedBeyondWhatWasSeen: a stretch that begins just within
 // Horizon and ends beyond it is told as Forever, yet its room is known.
 func TestRoomIsNotPromisedBeyondWhatWasSeen(t *testing.T) {
-	s := window.All(window.Always(), window.Except(span("0001-01-01", "2027-12-20"), span("2027-12-28", "2100-01-01")))
+	s := window.All(window.Always(), window.Except(span("0001-01-01", "2027-12-20"),
+		span("2027-12-28", "2100-01-01")))
 	now := at("2026-11-21") // Horizon ends on 2027-12-26
 	if got := show(s.Next(now)); got != "2027-12-20 00:00 to forever" {
 		t.Error(got)
@@ -68,11 +70,14 @@ func TestOpenTimeAddsUp(t *testing.T) {
 		in      window.Span
 		want    time.Duration
 	}{
-		{"parts of stretches", weekly(t, "Sat,Sun 02:00-06:00"), span("2026-11-21 04:00", "2026-11-22 03:00"), 3 * time.Hour},
-		{"the hour that a zone loses", weekly(t, "Sun 00:00-24:00 Europe/Paris"), span("2026-03-27", "2026-04-01"), 23 * time.Hour},
+		{"parts of stretches", weekly(t, "Sat,Sun 02:00-06:00"), span("2026-11-21 04:00", "2026-11-22 03:00"),
+			3 * time.Hour},
+		{"the hour that a zone loses", weekly(t, "Sun 00:00-24:00 Europe/Paris"), span("2026-03-27", "2026-04-01"),
+			23 * time.Hour},
 		{"years", weekly(t, "Sat 02:00-06:00"), span("2020-01-01", "2030-01-01"), 522 * 4 * time.Hour},
 		{"years, always", window.Always(), span("2020-01-01", "2030-01-01"), 3653 * day},
-		{"years after nothing", window.Except(span("2000-01-01", "2029-12-01")), span("2020-01-01", "2030-01-01"), 31 * day},
+		{"years after nothing", window.Except(span("2000-01-01", "2029-12-01")), span("2020-01-01", "2030-01-01"),
+			31 * day},
 		{"an empty span", window.Always(), span("2026-01-02", "2026-01-01"), 0},
 		{"never", window.Never(), window.Span{End: window.Forever}, 0},
 		{"more than a Duration holds", window.Always(), window.Span{End: window.Forever}, math.MaxInt64},
@@ -93,13 +98,20 @@ func TestCombinations(t *testing.T) {
 	}{
 		{"all of none is always", window.All(), "2026-11-21", "long ago to forever"},
 		{"all of two that never meet is never", window.All(sat, sun), "2026-11-21", "never"},
-		{"all keeps what is common", window.All(sat, weekly(t, "Sat 20:00-04:00")), "2026-11-21", "2026-11-21 20:00 to 2026-11-22 00:00"},
-		{"all is told from when all were open", window.All(sat, window.Except(span("2026-11-21", "2026-11-21 06:00"))), "2026-11-21 07:00", "2026-11-21 06:00 to 2026-11-22 00:00"},
-		{"all skips nothing, be it short", window.All(weekly(t, "Sat 01:20-01:40; Sat 02:00-02:10"), window.Except(span("2026-11-21", "2026-11-21 01:50"))), "2026-11-21 01:30", "2026-11-21 02:00 to 2026-11-21 02:10"},
+		{"all keeps what is common", window.All(sat, weekly(t, "Sat 20:00-04:00")), "2026-11-21",
+			"2026-11-21 20:00 to 2026-11-22 00:00"},
+		{"all is told from when all were open",
+			window.All(sat, window.Except(span("2026-11-21", "2026-11-21 06:00"))), "2026-11-21 07:00",
+			"2026-11-21 06:00 to 2026-11-22 00:00"},
+		{"all skips nothing, be it short", window.All(weekly(t, "Sat 01:20-01:40; Sat 02:00-02:10"),
+			window.Except(span("2026-11-21", "2026-11-21 01:50"))), "2026-11-21 01:30",
+			"2026-11-21 02:00 to 2026-11-21 02:10"},
 		{"with never, never", window.All(window.Always(), window.Never()), "2026-11-21", "never"},
-		{"except: overlapping, touching, empty and turned spans", window.Except(span("2026-11-22", "2026-11-24"), span("2026-11-20", "2026-11-22"), span("2026-11-23", "2026-11-25"), span("2026-12-02", "2026-12-01")),
+		{"except: overlapping, touching, empty and turned spans", window.Except(span("2026-11-22", "2026-11-24"),
+			span("2026-11-20", "2026-11-22"), span("2026-11-23", "2026-11-25"), span("2026-12-02", "2026-12-01")),
 			"2026-11-21", "2026-11-25 00:00 to forever"},
-		{"except to the end of time", window.Except(window.Span{Start: at("2026-11-20"), End: window.Forever}), "2026-11-21", "never"},
+		{"except to the end of time", window.Except(window.Span{Start: at("2026-11-20"), End: window.Forever}),
+			"2026-11-21", "never"},
 	} {
 		t.Run(row.teaches, func(t *testing.T) {
 			if got := show(row.s.Next(at(row.now))); got != row.want {
@@ -126,9 +138,11 @@ func (crumbs) Next(t time.Time) (window.Span, bool) {
 // TestEveryQuestionEnds: walks are bounded, whatever the schedules are, and
 // what was not looked at counts as closed.
 func TestEveryQuestionEnds(t *testing.T) {
-	for name, s := range map[string]window.Schedule{"stuck": stuck{}, "crumbs": crumbs{}, "both": window.All(stuck{}, crumbs{}),
+	for name, s := range map[string]window.Schedule{"stuck": stuck{}, "crumbs": crumbs{},
+		"both":     window.All(stuck{}, crumbs{}),
 		"by turns": window.All(weekly(t, "Mon,Wed,Fri,Sun 00:00-24:00"), weekly(t, "Tue,Thu,Sat 00:00-24:00"))} {
-		if open, changes := window.RoomAt(s, at("2026-11-23"), time.Hour); open || !changes.IsZero() && name != "by turns" {
+		if open, changes := window.RoomAt(s, at("2026-11-23"), time.Hour); open || !changes.IsZero() &&
+			name != "by turns" {
 			t.Errorf("%s has room (%t) or will (%s)", name, open, changes)
 		}
 		if got := window.OpenTime(s, span("2026-01-01", "2040-01-01")); got > time.Second {
@@ -200,15 +214,29 @@ func TestMaintenanceIsClosedWhenInDoubt(t *testing.T) {
 		now     string
 		want    string
 	}{
-		{"its own window comes first", window.Maintenance{Window: daily, Text: text}, "2026-11-23 05:00", "2026-11-23 02:00 to 2026-11-23 06:00"},
-		{"without one, the policy's", window.Maintenance{}, "2026-11-23 05:00", "2026-11-28 02:00 to 2026-11-28 06:00"},
-		{"NO_UPGRADES blocks", window.Maintenance{Window: daily, Exclusions: exclusion(window.NoUpgrades)}, "2026-12-18 02:00", "2027-01-05 02:00 to 2027-01-05 06:00"},
-		{"NO_MINOR_OR_NODE_UPGRADES blocks: recreation is a node upgrade", window.Maintenance{Window: daily, Exclusions: exclusion(window.NoMinorOrNodeUpgrades)}, "2026-12-18 02:00", "2027-01-05 02:00 to 2027-01-05 06:00"},
-		{"NO_MINOR_UPGRADES does not", window.Maintenance{Window: daily, Exclusions: exclusion(window.NoMinorUpgrades)}, "2026-12-18 02:00", "2026-12-18 02:00 to 2026-12-18 06:00"},
-		{"a scope that is newer than this program blocks", window.Maintenance{Window: daily, Exclusions: exclusion("NO_COFFEE")}, "2026-12-18 02:00", "2027-01-05 02:00 to 2027-01-05 06:00"},
-		{"until the end of support has no end, whatever is told", window.Maintenance{Exclusions: []window.Exclusion{{Span: holidays, UntilEndOfSupport: true}}}, "2026-12-18 02:00", "never"},
-		{"nor has an exclusion of which no end is told", window.Maintenance{Exclusions: []window.Exclusion{{Span: window.Span{Start: holidays.Start}}}}, "2026-12-18 02:00", "never"},
-		{"a policy that is not understood is closed", window.Maintenance{Window: daily, Problem: "a kind that is not known"}, "2026-12-18 02:00", "never"},
+		{"its own window comes first", window.Maintenance{Window: daily, Text: text}, "2026-11-23 05:00",
+			"2026-11-23 02:00 to 2026-11-23 06:00"},
+		{"without one, the policy's", window.Maintenance{}, "2026-11-23 05:00",
+			"2026-11-28 02:00 to 2026-11-28 06:00"},
+		{"NO_UPGRADES blocks", window.Maintenance{Window: daily, Exclusions: exclusion(window.NoUpgrades)},
+			"2026-12-18 02:00", "2027-01-05 02:00 to 2027-01-05 06:00"},
+		{"NO_MINOR_OR_NODE_UPGRADES blocks: recreation is a node upgrade",
+			window.Maintenance{Window: daily, Exclusions: exclusion(window.NoMinorOrNodeUpgrades)}, "2026-12-18 02:00",
+			"2027-01-05 02:00 to 2027-01-05 06:00"},
+		{"NO_MINOR_UPGRADES does not",
+			window.Maintenance{Window: daily, Exclusions: exclusion(window.NoMinorUpgrades)}, "2026-12-18 02:00",
+			"2026-12-18 02:00 to 2026-12-18 06:00"},
+		{"a scope that is newer than this program blocks",
+			window.Maintenance{Window: daily, Exclusions: exclusion("NO_COFFEE")}, "2026-12-18 02:00",
+			"2027-01-05 02:00 to 2027-01-05 06:00"},
+		{"until the end of support has no end, whatever is told",
+			window.Maintenance{Exclusions: []window.Exclusion{{Span: holidays, UntilEndOfSupport: true}}},
+			"2026-12-18 02:00", "never"},
+		{"nor has an exclusion of which no end is told",
+			window.Maintenance{Exclusions: []window.Exclusion{{Span: window.Span{Start: holidays.Start}}}},
+			"2026-12-18 02:00", "never"},
+		{"a policy that is not understood is closed",
+			window.Maintenance{Window: daily, Problem: "a kind that is not known"}, "2026-12-18 02:00", "never"},
 	} {
 		t.Run(row.teaches, func(t *testing.T) {
 			if got := show(row.m.Open(policy).Next(at(row.now))); got != row.want {

@@ -28,8 +28,10 @@ func buildRoutes() []route {
 		{"storage", get, "storage/v1/b/*/o", "", emptyList},
 		{"storage", get, "storage/v1/b/*/o/*", "", getMedia},
 	}
-	for _, path := range []string{"upload/storage/v1/b/*/o", "resumable/upload/storage/v1/b/*/o", "storage/v1/upload/storage/v1/b/*/o"} {
-		list = append(list, route{"storage", post, path, "", upload}, route{"storage", http.MethodPut, path, "", upload})
+	for _, path := range []string{"upload/storage/v1/b/*/o", "resumable/upload/storage/v1/b/*/o",
+		"storage/v1/upload/storage/v1/b/*/o"} {
+		list = append(list, route{"storage", post, path, "", upload},
+			route{"storage", http.MethodPut, path, "", upload})
 	}
 	for _, parent := range []string{"v1/projects/*/", "v1/projects/*/locations/*/"} {
 		list = append(list,
@@ -53,7 +55,8 @@ func (f *Fake) startBuild(collection string, b object) (any, error) {
 	segs := strings.Split(collection, "/")
 	project := segs[1]
 	id := fmt.Sprintf("00000000-0000-4000-b000-%012d", f.next())
-	builtins := object{"PROJECT_ID": project, "PROJECT_NUMBER": fmt.Sprint(f.find(project).number), "BUILD_ID": id, "LOCATION": "global"}
+	builtins := object{"PROJECT_ID": project, "PROJECT_NUMBER": fmt.Sprint(f.find(project).number),
+		"BUILD_ID": id, "LOCATION": "global"}
 	if len(segs) > 3 {
 		builtins["LOCATION"] = segs[3]
 	}
@@ -87,7 +90,8 @@ func (f *Fake) startBuild(collection string, b object) (any, error) {
 	}
 	return object{
 		"name": "operations/build/" + project + "/" + id, "done": true, "response": b,
-		"metadata": object{"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": b},
+		"metadata": object{"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata",
+			"build": b},
 	}, nil
 }
 
@@ -152,12 +156,15 @@ func (f *Fake) addImage(name string) string {
 	}
 	path, _, _ := strings.Cut(name, ":")
 	image := pkg[strings.Index(pkg, "/packages/")+len("/packages/"):]
-	f.put("artifactregistry/"+pkg+"/versions/"+digest, object{"name": pkg + "/versions/" + digest, "createTime": f.now()})
+	f.put("artifactregistry/"+pkg+"/versions/"+digest,
+		object{"name": pkg + "/versions/" + digest, "createTime": f.now()})
 	f.put("artifactregistry/"+repo+"/dockerImages/"+image+"@"+digest, object{
-		"name": repo + "/dockerImages/" + image + "@" + digest, "uri": path + "@" + digest, "tags": []any{tag}, "uploadTime": f.now(),
+		"name": repo + "/dockerImages/" + image + "@" + digest, "uri": path + "@" + digest, "tags": []any{tag},
+		"uploadTime": f.now(),
 	})
 	if tag != "" {
-		f.put("artifactregistry/"+pkg+"/tags/"+tag, object{"name": pkg + "/tags/" + tag, "version": pkg + "/versions/" + digest})
+		f.put("artifactregistry/"+pkg+"/tags/"+tag,
+			object{"name": pkg + "/tags/" + tag, "version": pkg + "/versions/" + digest})
 	}
 	return digest
 }
@@ -210,7 +217,8 @@ func runTrigger(f *Fake, c *call) (any, error) {
 		return nil, NotFound(path)
 	}
 	collection, _, _ := strings.Cut(name, "/triggers/")
-	b := object{"buildTriggerId": o["id"], "substitutions": o["substitutions"], "serviceAccount": o["serviceAccount"], "options": object{"logging": "CLOUD_LOGGING_ONLY"}}
+	b := object{"buildTriggerId": o["id"], "substitutions": o["substitutions"],
+		"serviceAccount": o["serviceAccount"], "options": object{"logging": "CLOUD_LOGGING_ONLY"}}
 	return f.startBuild(collection+"/builds", b)
 }
 

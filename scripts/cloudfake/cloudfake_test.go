@@ -20,7 +20,8 @@ func ask(f *Fake, method, url, body string) (status int, answer string) {
 }
 
 func TestFilter(t *testing.T) {
-	policy := object{"displayName": "Run failed", "enabled": false, "userLabels": object{"managed-by": "rotator", "environment": "dev"}}
+	policy := object{"displayName": "Run failed", "enabled": false, "userLabels": object{"managed-by": "rotator",
+		"environment": "dev"}}
 	tests := map[string]bool{
 		`user_labels.managed-by="rotator"`:                              true,
 		`user_labels."managed-by"='rotator'`:                            true,
@@ -49,7 +50,8 @@ func TestFilter(t *testing.T) {
 
 func TestMerge(t *testing.T) {
 	old := object{"a": "1", "b": object{"c": "2", "d": "3"}, "e": "4"}
-	got := merge(old, object{"b": object{"c": "5"}, "e": "6", "longName": "7"}, strings.Split("a,b.c,b.d,long_name", ","))
+	got := merge(old, object{"b": object{"c": "5"}, "e": "6", "longName": "7"},
+		strings.Split("a,b.c,b.d,long_name", ","))
 	want := object{"b": object{"c": "5"}, "e": "4", "longName": "7"}
 	if !reflect.DeepEqual(got, want) || old["b"].(object)["c"] != "2" {
 		t.Errorf("%v of %v, want %v", got, old, want)
@@ -59,19 +61,22 @@ func TestMerge(t *testing.T) {
 func TestStrict(t *testing.T) {
 	type policy = monitoring.AlertPolicy
 	good := object{
-		"displayName": "x", "enabled": true, "userLabels": object{"any": "x"}, "documentation": object{"content": "x"},
-		"conditions": []any{object{"conditionThreshold": object{"thresholdValue": 1.5, "aggregations": []any{object{"groupByFields": []any{"x"}}}}}},
+		"displayName": "x", "enabled": true, "userLabels": object{"any": "x"},
+		"documentation": object{"content": "x"},
+		"conditions": []any{object{"conditionThreshold": object{"thresholdValue": 1.5,
+			"aggregations": []any{object{"groupByFields": []any{"x"}}}}}},
 	}
 	if err := strict(good, reflect.TypeFor[policy](), ""); err != nil {
 		t.Error(err)
 	}
 	bad := map[string]object{
-		"displayname":                         {"displayname": "only the case is wrong"},
-		"'displayName'":                       {"displayName": 1.0},
-		"'enabled'":                           {"enabled": "true"},
-		"'userLabels.a'":                      {"userLabels": object{"a": 1.0}},
-		"'conditions'":                        {"conditions": object{}},
-		"conditions[1].conditionAbsent'":      {"conditions": []any{object{}, object{"conditionAbsent": object{"x": "y"}}}},
+		"displayname":    {"displayname": "only the case is wrong"},
+		"'displayName'":  {"displayName": 1.0},
+		"'enabled'":      {"enabled": "true"},
+		"'userLabels.a'": {"userLabels": object{"a": 1.0}},
+		"'conditions'":   {"conditions": object{}},
+		"conditions[1].conditionAbsent'": {"conditions": []any{object{},
+			object{"conditionAbsent": object{"x": "y"}}}},
 		"'conditions[0].conditionAbsent'":     {"conditions": []any{object{"conditionAbsent": "x"}}},
 		"'documentation': Cannot find field.": {"documentation": object{"text": "x"}},
 	}
@@ -88,7 +93,8 @@ func TestRecord(t *testing.T) {
 	f.AddProject("p", 111)
 	f.Enable("p", "pubsub.googleapis.com")
 	const topics = "http://pubsub.fake.invalid/v1/projects/p/topics"
-	f.Refuse(Fault{Method: http.MethodPut, Path: regexp.MustCompile("^pubsub .*/topics/a$"), Times: 1, Error: QuotaExceeded("m", "projects/p")})
+	f.Refuse(Fault{Method: http.MethodPut, Path: regexp.MustCompile("^pubsub .*/topics/a$"), Times: 1,
+		Error: QuotaExceeded("m", "projects/p")})
 	hooked := 0
 	f.AfterMutation(2, func() { hooked = len(f.Requests()) })
 	for _, topic := range []string{"a", "a", "b", "c"} {
@@ -97,21 +103,25 @@ func TestRecord(t *testing.T) {
 	if hooked != 3 {
 		t.Errorf("the hook ran after %d requests, want 3", hooked)
 	}
-	if status, answer := ask(f, http.MethodGet, topics+"?pageSize=2", ""); status != 200 || !strings.Contains(answer, `"nextPageToken":"2"`) || strings.Contains(answer, "topics/c") {
+	if status, answer := ask(f, http.MethodGet, topics+"?pageSize=2", ""); status != 200 ||
+		!strings.Contains(answer, `"nextPageToken":"2"`) || strings.Contains(answer, "topics/c") {
 		t.Errorf("first page: %d %s", status, answer)
 	}
-	if status, answer := ask(f, http.MethodGet, topics+"?pageSize=2&pageToken=2", ""); status != 200 || strings.Contains(answer, "nextPageToken") || !strings.Contains(answer, "topics/c") {
+	if status, answer := ask(f, http.MethodGet, topics+"?pageSize=2&pageToken=2", ""); status != 200 ||
+		strings.Contains(answer, "nextPageToken") || !strings.Contains(answer, "topics/c") {
 		t.Errorf("second page: %d %s", status, answer)
 	}
 	got := Text(f.Mutations()[:2])
-	want := `PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"} -> 429` + "\n" + `PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"}` + "\n"
+	want := `PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"} -> 429` + "\n" +
+		`PUT pubsub projects/p/topics/a?x=y {"kmsKeyName":"<&>"}` + "\n"
 	if got != want || len(f.Mutations()) != 4 || len(f.Requests()) != 6 {
 		t.Errorf("%d of %d requests are\n%s", len(f.Mutations()), len(f.Requests()), got)
 	}
 	f.Forget()
 	f.Edit("pubsub", "projects/p/topics/b", func(topic map[string]any) { topic["labels"] = "edited" })
 	f.Delete("pubsub", "projects/p/topics/c")
-	if f.Resource("pubsub", "projects/p/topics/b")["labels"] != "edited" || f.Resource("pubsub", "projects/p/topics/c") != nil || len(f.Requests()) != 0 {
+	if f.Resource("pubsub", "projects/p/topics/b")["labels"] != "edited" ||
+		f.Resource("pubsub", "projects/p/topics/c") != nil || len(f.Requests()) != 0 {
 		t.Errorf("edited: %v", f.Names())
 	}
 	f.Refuse(Fault{Error: Unauthenticated()})
@@ -146,7 +156,8 @@ func TestPolicies(t *testing.T) {
 		{"role":"roles/viewer","members":["user:a@b.c","user:a@b.c"]},{"role":"roles/viewer","members":["user:d@b.c"]},
 		{"role":"roles/viewer","members":["user:a@b.c"],"condition":{"expression":"x"}},{"role":"roles/editor","members":[]}]}}`)
 	want := []string{
-		"cloudresourcemanager projects/p roles/viewer user:a@b.c", "cloudresourcemanager projects/p roles/viewer user:a@b.c if x",
+		"cloudresourcemanager projects/p roles/viewer user:a@b.c",
+		"cloudresourcemanager projects/p roles/viewer user:a@b.c if x",
 		"cloudresourcemanager projects/p roles/viewer user:d@b.c",
 	}
 	if got := f.Names(); !reflect.DeepEqual(got, want) {
@@ -160,9 +171,12 @@ func TestBuild(t *testing.T) {
 		f := New()
 		f.AllEnabled = true
 		f.AddProject("b", 112)
-		ask(f, http.MethodPost, "http://artifactregistry.fake.invalid/v1/projects/b/locations/us/repositories?repositoryId=r", `{"format":"DOCKER","dockerConfig":{"immutableTags":true}}`)
+		ask(f, http.MethodPost,
+			"http://artifactregistry.fake.invalid/v1/projects/b/locations/us/repositories?repositoryId=r",
+			`{"format":"DOCKER","dockerConfig":{"immutableTags":true}}`)
 		f.AddImage("us-docker.pkg.dev/b/r/i:taken")
-		return ask(f, http.MethodPost, "http://cloudbuild.fake.invalid/v1/projects/112/locations/us-central1/builds", template)
+		return ask(f, http.MethodPost,
+			"http://cloudbuild.fake.invalid/v1/projects/112/locations/us-central1/builds", template)
 	}
 	good := map[string]string{
 		`{"images":["us-docker.pkg.dev/$PROJECT_ID/r/i:${_T}"],"substitutions":{"_T":"new"}}`:                                        `"name":"us-docker.pkg.dev/b/r/i:new"`,
@@ -203,9 +217,11 @@ func TestLimits(t *testing.T) {
 	ask(f, http.MethodPost, "http://iam.fake.invalid/v1/projects/q/serviceAccounts", `{"accountId":"elsewhere"}`)
 	condition := `{"displayName":"c","conditionThreshold":{"filter":"x"}}`
 	policy := `{"displayName":"x","combiner":"OR","userLabels":{%q:%q},"documentation":{"content":%q},"alertStrategy":{%s},"conditions":[%s]}`
-	const policies, jobs = "monitoring.fake.invalid/v3/projects/p/alertPolicies", "cloudscheduler.fake.invalid/v1/projects/p/locations/l/jobs"
+	const policies, jobs = "monitoring.fake.invalid/v3/projects/p/alertPolicies",
+		"cloudscheduler.fake.invalid/v1/projects/p/locations/l/jobs"
 	const limit = `"notificationRateLimit":{"period":"60s"}`
-	match, promql := `{"conditionMatchedLog":{"filter":"x"}}`, `{"conditionPrometheusQueryLanguage":{"query":"x"}}`
+	match, promql := `{"conditionMatchedLog":{"filter":"x"}}`,
+		`{"conditionPrometheusQueryLanguage":{"query":"x"}}`
 	for _, x := range []struct {
 		url, body string
 		ok        bool
@@ -225,7 +241,8 @@ func TestLimits(t *testing.T) {
 		{jobs, `{"name":"y","schedule":"1 2 * *","httpTarget":{}}`, false},
 		{jobs, `{"name":"y","schedule":"1 2 * * *"}`, false},
 		{jobs, `{"name":"y","schedule":"1 2 * * *","httpTarget":{"oauthToken":{"serviceAccountEmail":"elsewhere@q.iam.gserviceaccount.com"}}}`, false},
-		{"iam.fake.invalid/v1/projects/p/roles", `{"roleId":"r","role":{"title":"` + strings.Repeat("x", 101) + `"}}`, false},
+		{"iam.fake.invalid/v1/projects/p/roles", `{"roleId":"r","role":{"title":"` + strings.Repeat("x", 101) +
+			`"}}`, false},
 		{"iam.fake.invalid/v1/projects/p/serviceAccounts", `{"accountId":"short"}`, false},
 	} {
 		if status, answer := ask(f, http.MethodPost, "http://"+x.url, x.body); (status == 200) != x.ok {

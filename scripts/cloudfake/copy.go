@@ -24,7 +24,8 @@ func (f *Fake) Copy() *Fake {
 		}
 	}
 	for id, p := range f.projects {
-		other.projects[id] = &project{id: p.id, number: p.number, deleted: p.deleted, parents: slices.Clone(p.parents), enabled: maps.Clone(p.enabled)}
+		other.projects[id] = &project{id: p.id, number: p.number, deleted: p.deleted,
+			parents: slices.Clone(p.parents), enabled: maps.Clone(p.enabled)}
 	}
 	for _, e := range f.entries {
 		other.entries = append(other.entries, clone(e).(object))

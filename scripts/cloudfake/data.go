@@ -18,7 +18,8 @@ func dataRoutes() []route {
 		{"logging", post, "v2/entries:list", "", listEntries},
 	}
 	for _, verb := range []string{"pause", "resume", "run"} {
-		list = append(list, route{"cloudscheduler", post, "v1/projects/*/locations/*/jobs/*:" + verb, "cloudscheduler.googleapis.com",
+		list = append(list, route{"cloudscheduler", post, "v1/projects/*/locations/*/jobs/*:" + verb,
+			"cloudscheduler.googleapis.com",
 			func(f *Fake, c *call) (any, error) {
 				name, _ := cutVerb(joinFrom(c.path, 1))
 				o, ok := f.objects["cloudscheduler/"+name]
@@ -41,10 +42,13 @@ func databaseCreated(f *Fake, _ string, o object) error {
 	if o["locationId"] == nil || o["type"] == nil {
 		return InvalidArgument("A database needs locationId and type.")
 	}
-	o["uid"], o["etag"], o["createTime"] = fmt.Sprintf("00000000-0000-4000-8000-%012d", f.next()), f.etag(), f.now()
+	o["uid"], o["etag"], o["createTime"] = fmt.Sprintf("00000000-0000-4000-8000-%012d", f.next()), f.etag(),
+		f.now()
 	for key, value := range map[string]string{
-		"deleteProtectionState": "DELETE_PROTECTION_DISABLED", "pointInTimeRecoveryEnablement": "POINT_IN_TIME_RECOVERY_DISABLED",
-		"databaseEdition": "STANDARD", "concurrencyMode": "PESSIMISTIC", "versionRetentionPeriod": "3600s",
+		"deleteProtectionState":         "DELETE_PROTECTION_DISABLED",
+		"pointInTimeRecoveryEnablement": "POINT_IN_TIME_RECOVERY_DISABLED",
+		"databaseEdition":               "STANDARD", "concurrencyMode": "PESSIMISTIC",
+		"versionRetentionPeriod": "3600s",
 	} {
 		if o[key] == nil {
 			o[key] = value
@@ -105,7 +109,8 @@ func getDocuments(f *Fake, c *call) (any, error) {
 	name := joinFrom(c.path, 1)
 	database := strings.Join(c.path[1:5], "/")
 	if f.objects["firestore/"+database] == nil {
-		return nil, denied(http.StatusNotFound, "NOT_FOUND", "The database %s does not exist for project %s", c.vars[1], c.vars[0])
+		return nil, denied(http.StatusNotFound, "NOT_FOUND", "The database %s does not exist for project %s",
+			c.vars[1], c.vars[0])
 	}
 	if len(c.path)%2 == 0 { // v1, projects P, databases D, documents, and pairs: a document
 		if o, ok := f.documents[name]; ok {
@@ -138,7 +143,8 @@ func masked(o object, paths []string) object {
 			fields[p] = v
 		}
 	}
-	return object{"name": o["name"], "fields": fields, "createTime": o["createTime"], "updateTime": o["updateTime"]}
+	return object{"name": o["name"], "fields": fields, "createTime": o["createTime"],
+		"updateTime": o["updateTime"]}
 }
 
 func scheduleCreated(f *Fake, name string, o object) error {
@@ -154,7 +160,8 @@ func scheduleCreated(f *Fake, name string, o object) error {
 			if err := f.memberExists("serviceAccount:" + email); err != nil {
 				return err
 			}
-			if m := userAccount.FindStringSubmatch("serviceAccount:" + email); m != nil && !strings.HasPrefix(name, "projects/"+m[2]+"/") {
+			if m := userAccount.FindStringSubmatch("serviceAccount:" + email); m != nil &&
+				!strings.HasPrefix(name, "projects/"+m[2]+"/") {
 				return InvalidArgument("The service account %s is not of the job's project.", email)
 			}
 		}
@@ -179,7 +186,8 @@ func numbered(f *Fake, _ *call, _ object) string { return fmt.Sprint(1000000000 
 func alertCreated(f *Fake, name string, o object) error {
 	conditions, _ := o["conditions"].([]any)
 	documentation, _ := o["documentation"].(object)
-	if text, ok := documentation["content"].(string); ok && utf8.RuneCountInString(text) > 8192 || len(conditions) > 6 {
+	if text, ok := documentation["content"].(string); ok && utf8.RuneCountInString(text) > 8192 ||
+		len(conditions) > 6 {
 		return InvalidArgument("Field alert_policy: no more than 6 conditions and 8192 characters of documentation.")
 	}
 	if len(conditions) == 0 || o["combiner"] == nil || o["displayName"] == nil {
@@ -232,7 +240,8 @@ func channelDeleted(f *Fake, name string, _ object) (object, error) {
 	for _, policy := range f.under("monitoring/" + project + "/alertPolicies/") {
 		channels, _ := policy["notificationChannels"].([]any)
 		if slices.Contains(channels, any(name)) {
-			return nil, FailedPrecondition("Cannot delete notification channel %s: it is used by %s.", name, policy["name"])
+			return nil, FailedPrecondition("Cannot delete notification channel %s: it is used by %s.", name,
+				policy["name"])
 		}
 	}
 	return object{}, nil
@@ -257,7 +266,8 @@ func dashboardCreated(f *Fake, _ string, o object) error {
 // dashboardChanged wants the etag of the dashboard as it is.
 func dashboardChanged(f *Fake, _ *call, old, o object) error {
 	if o["etag"] != old["etag"] {
-		return denied(http.StatusConflict, "ABORTED", "The etag of the dashboard is missing or not the current one.")
+		return denied(http.StatusConflict, "ABORTED",
+			"The etag of the dashboard is missing or not the current one.")
 	}
 	return dashboardCreated(f, "", o)
 }
@@ -270,7 +280,8 @@ func sinkCreated(f *Fake, name string, o object) error {
 	if p := f.find(id); kind == "projects" && p != nil {
 		id = fmt.Sprint(p.number)
 	}
-	prefix := map[string]string{"projects": "service-", "folders": "service-folder-", "organizations": "service-org-"}[kind]
+	prefix := map[string]string{"projects": "service-", "folders": "service-folder-",
+		"organizations": "service-org-"}[kind]
 	o["writerIdentity"] = "serviceAccount:" + prefix + id + "@gcp-sa-logging.iam.gserviceaccount.com"
 	o["name"] = name[strings.LastIndex(name, "/")+1:]
 	o["resourceName"] = name
@@ -297,7 +308,8 @@ func listEntries(f *Fake, c *call) (any, error) {
 	}
 	var list []any
 	for _, name := range names {
-		if err := f.gate("logging.googleapis.com", append(strings.Split(fmt.Sprint(name), "/"), "entries")); err != nil {
+		if err := f.gate("logging.googleapis.com", append(strings.Split(fmt.Sprint(name), "/"),
+			"entries")); err != nil {
 			return nil, err
 		}
 		for _, e := range f.entries {

@@ -34,7 +34,8 @@ func PermissionDenied(permission, resource string) *Error {
 	e := denied(http.StatusForbidden, "PERMISSION_DENIED",
 		"Permission '%s' denied on resource '%s' (or it may not exist).", permission, resource)
 	e.Details = []any{object{
-		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com",
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
+		"domain":   "iam.googleapis.com",
 		"metadata": object{"permission": permission, "resource": resource},
 	}}
 	return e
@@ -50,7 +51,8 @@ func ServiceDisabled(service string, number int64) *Error {
 	e.Details = []any{
 		object{"@type": "type.googleapis.com/google.rpc.Help", "links": []any{
 			object{"description": "Google developers console API activation", "url": page}}},
-		object{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
+		object{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
+			"domain":   "googleapis.com",
 			"metadata": object{"service": service, "consumer": fmt.Sprintf("projects/%d", number)}},
 	}
 	return e
@@ -59,9 +61,11 @@ func ServiceDisabled(service string, number int64) *Error {
 // QuotaExceeded is what a caller gets that asks too often.
 func QuotaExceeded(metric, consumer string) *Error {
 	e := denied(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED",
-		"Quota exceeded for quota metric '%s' and limit '%s per minute' of consumer '%s'.", metric, metric, consumer)
+		"Quota exceeded for quota metric '%s' and limit '%s per minute' of consumer '%s'.", metric, metric,
+		consumer)
 	e.Details = []any{object{
-		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com",
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED",
+		"domain":   "googleapis.com",
 		"metadata": object{"quota_metric": metric, "consumer": consumer},
 	}}
 	return e
@@ -99,7 +103,8 @@ func BillingDisabled(number int64) *Error {
 		"This API method requires billing to be enabled. Please enable billing on project #%d by visiting "+
 			"https://console.developers.google.com/billing/enable?project=%d then retry.", number, number)
 	e.Details = []any{object{
-		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED", "domain": "googleapis.com",
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED",
+		"domain":   "googleapis.com",
 		"metadata": object{"consumer": fmt.Sprintf("projects/%d", number)},
 	}}
 	return e
@@ -110,7 +115,8 @@ func Unauthenticated() *Error {
 	e := denied(http.StatusUnauthorized, "UNAUTHENTICATED",
 		"Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.")
 	e.Details = []any{object{
-		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ACCESS_TOKEN_TYPE_UNSUPPORTED", "domain": "googleapis.com",
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+		"domain": "googleapis.com",
 	}}
 	return e
 }

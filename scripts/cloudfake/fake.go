@@ -115,7 +115,8 @@ func (f *Fake) Env(dir, tokenFile string) []string {
 		env = append(env, fmt.Sprintf("%s=http://127.0.0.1:%d", proxy, f.Port()))
 	}
 	for _, api := range apis {
-		env = append(env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+strings.ToUpper(api)+"=http://"+api+Domain+overridePath[api])
+		env = append(env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+strings.ToUpper(api)+"=http://"+api+Domain+
+			overridePath[api])
 	}
 	return env
 }
@@ -223,7 +224,8 @@ func (f *Fake) serve(c *call, label string, ours bool) (text []byte, status int,
 
 // now is a clock of the fake's own: a second for every request.
 func (f *Fake) now() string {
-	return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.ticks) * time.Second).Format(time.RFC3339)
+	return time.Date(2026, 11, 23, 0, 0, 0, 0,
+		time.UTC).Add(time.Duration(f.ticks) * time.Second).Format(time.RFC3339)
 }
 
 // next numbers what needs a number or an id.

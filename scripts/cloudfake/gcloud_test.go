@@ -97,9 +97,11 @@ func state(ts *testscript.TestScript, neg bool, args []string) {
 func seed(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "document":
-		fake(ts).SetDocument("p", "rotator-dev", args[1], map[string]any{"phase": map[string]any{"stringValue": args[2]}})
+		fake(ts).SetDocument("p", "rotator-dev", args[1],
+			map[string]any{"phase": map[string]any{"stringValue": args[2]}})
 	case "entry":
-		fake(ts).AddEntry(map[string]any{"logName": "projects/p/logs/run", "timestamp": "2026-11-23T00:00:00Z", "textPayload": args[1]})
+		fake(ts).AddEntry(map[string]any{"logName": "projects/p/logs/run", "timestamp": "2026-11-23T00:00:00Z",
+			"textPayload": args[1]})
 	case "image":
 		ts.Setenv("DIGEST", fake(ts).AddImage(args[1]))
 	default:

@@ -23,15 +23,16 @@ func iamRoutes() []route {
 			route{api, post, "v1/" + parent + "/*/roles/*:undelete", service, undeleteRole})
 	}
 	for _, verb := range []string{"disable", "enable"} {
-		list = append(list, route{api, post, "v1/projects/*/serviceAccounts/*:" + verb, service, func(f *Fake, c *call) (any, error) {
-			name := accountAlias(f, "projects/"+c.vars[0]+"/serviceAccounts/"+c.vars[1])
-			o, ok := f.objects["iam/"+name]
-			if !ok {
-				return nil, NotFound(name)
-			}
-			o["disabled"] = verb == "disable"
-			return object{}, nil
-		}})
+		list = append(list, route{api, post, "v1/projects/*/serviceAccounts/*:" + verb, service,
+			func(f *Fake, c *call) (any, error) {
+				name := accountAlias(f, "projects/"+c.vars[0]+"/serviceAccounts/"+c.vars[1])
+				o, ok := f.objects["iam/"+name]
+				if !ok {
+					return nil, NotFound(name)
+				}
+				o["disabled"] = verb == "disable"
+				return object{}, nil
+			}})
 	}
 	return list
 }
@@ -87,7 +88,8 @@ func createRole(f *Fake, c *call) (any, error) {
 			return nil, FailedPrecondition("You can't create a role with role_id (%s) where there is an existing role with that role_id in a deleted state.", id)
 		}
 		owner, _, _ := strings.Cut(name, "/roles/")
-		return nil, denied(http.StatusConflict, "ALREADY_EXISTS", "A role named %s in %s already exists.", id, owner)
+		return nil, denied(http.StatusConflict, "ALREADY_EXISTS", "A role named %s in %s already exists.", id,
+			owner)
 	}
 	for _, k := range iamKinds() {
 		if _, ok := match(k.version+"/"+k.parent, c.path); ok {
@@ -104,7 +106,8 @@ func permitted(name string, o object) error {
 	for _, p := range list {
 		text := fmt.Sprint(p)
 		// resourcemanager.projects.list is for organisations' roles only.
-		if !permission.MatchString(text) || strings.HasPrefix(name, "projects/") && text == "resourcemanager.projects.list" {
+		if !permission.MatchString(text) || strings.HasPrefix(name, "projects/") &&
+			text == "resourcemanager.projects.list" {
 			return InvalidArgument("Permission %s is not valid.", text)
 		}
 	}

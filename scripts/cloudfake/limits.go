@@ -33,10 +33,12 @@ func limits(k *kind, body object) error {
 		parent, field string
 		most          int
 	}{
-		{"/roles", "title", 100}, {"/serviceAccounts", "displayName", 100}, {"/serviceAccounts", "description", 256},
+		{"/roles", "title", 100}, {"/serviceAccounts", "displayName", 100},
+		{"/serviceAccounts", "description", 256},
 		{"/alertPolicies", "displayName", 512}, {"/sinks", "filter", 20000}, {"/jobs", "description", 500},
 	} {
-		if text, ok := body[x.field].(string); ok && strings.HasSuffix(k.parent, x.parent) && utf8.RuneCountInString(text) > x.most {
+		if text, ok := body[x.field].(string); ok && strings.HasSuffix(k.parent, x.parent) &&
+			utf8.RuneCountInString(text) > x.most {
 			return InvalidArgument("Field %s has more than %d characters.", x.field, x.most)
 		}
 	}

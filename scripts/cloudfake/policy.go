@@ -39,7 +39,8 @@ func (f *Fake) policy(key string, c *call, verb string) (any, error) {
 		return nil, err
 	}
 	if etag, ok := wanted["etag"]; ok && etag != f.policyOf(key)["etag"] {
-		return nil, denied(http.StatusConflict, "ABORTED", "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
+		return nil, denied(http.StatusConflict, "ABORTED",
+			"There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
 	}
 	bindings, err := f.bindings(key, wanted)
 	if err != nil {
@@ -126,7 +127,9 @@ func (f *Fake) bindable(key, role string) error {
 	if !ok || o["deleted"] == true {
 		return InvalidArgument("Role %s is not supported for this resource.", role)
 	}
-	if owner, _, _ := strings.Cut(role, "/roles/"); strings.HasPrefix(owner, "projects/") && !strings.Contains(key+"/", "/"+owner+"/") && !strings.Contains(key, "/namespaces/"+strings.TrimPrefix(owner, "projects/")+"/") {
+	if owner, _, _ := strings.Cut(role, "/roles/"); strings.HasPrefix(owner, "projects/") &&
+		!strings.Contains(key+"/", "/"+owner+"/") &&
+		!strings.Contains(key, "/namespaces/"+strings.TrimPrefix(owner, "projects/")+"/") {
 		return InvalidArgument("Role %s is not supported for this resource.", role)
 	}
 	return nil

@@ -202,7 +202,8 @@ func (f *Fake) serviceJSON(p *project, service string) object {
 		state = "ENABLED"
 	}
 	return object{
-		"name": fmt.Sprintf("projects/%d/services/%s", p.number, service), "parent": fmt.Sprintf("projects/%d", p.number),
+		"name":   fmt.Sprintf("projects/%d/services/%s", p.number, service),
+		"parent": fmt.Sprintf("projects/%d", p.number),
 		"config": object{"name": service, "title": service}, "state": state,
 	}
 }
@@ -237,8 +238,10 @@ func makeAgent(f *Fake, c *call) (any, error) {
 	if !p.enabled[c.vars[1]] && !f.AllEnabled {
 		return nil, ServiceDisabled(c.vars[1], p.number)
 	}
-	email := fmt.Sprintf("service-%d@%s.iam.gserviceaccount.com", p.number, strings.TrimSuffix(c.vars[1], ".googleapis.com"))
-	return f.operation(c, "", "google.api.serviceusage.v1beta1.ServiceIdentity", object{"email": email, "uniqueId": fmt.Sprint(f.next())}), nil
+	email := fmt.Sprintf("service-%d@%s.iam.gserviceaccount.com", p.number,
+		strings.TrimSuffix(c.vars[1], ".googleapis.com"))
+	return f.operation(c, "", "google.api.serviceusage.v1beta1.ServiceIdentity",
+		object{"email": email, "uniqueId": fmt.Sprint(f.next())}), nil
 }
 
 func enableServices(f *Fake, c *call) (any, error) {

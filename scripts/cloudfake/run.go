@@ -38,7 +38,9 @@ func jobChanged(f *Fake, c *call, old, o object) error {
 	meta := old["metadata"].(object)
 	sent, _ := o["metadata"].(object)
 	if version, ok := sent["resourceVersion"]; ok && version != meta["resourceVersion"] {
-		return denied(http.StatusConflict, "ABORTED", "Conflict for resource '%s': version '%s' was specified but current version is '%s'.", name, version, meta["resourceVersion"])
+		return denied(http.StatusConflict, "ABORTED",
+			"Conflict for resource '%s': version '%s' was specified but current version is '%s'.", name, version,
+			meta["resourceVersion"])
 	}
 	if err := f.completeJob(c.region+"/"+name, o, meta); err != nil {
 		return err
@@ -75,7 +77,8 @@ func (f *Fake) completeJob(name string, o, was object) error {
 	}
 	o["metadata"] = meta
 	o["status"] = object{
-		"observedGeneration": generation + 1, "conditions": []any{object{"type": "Ready", "status": "True", "lastTransitionTime": f.now()}},
+		"observedGeneration": generation + 1,
+		"conditions":         []any{object{"type": "Ready", "status": "True", "lastTransitionTime": f.now()}},
 	}
 	return nil
 }
@@ -170,7 +173,8 @@ func (f *Fake) endExecution(e object, err error) {
 
 func executionReference(e object) object {
 	meta, status := e["metadata"].(object), e["status"].(object)
-	ref := object{"name": meta["name"], "creationTimestamp": meta["creationTimestamp"], "completionStatus": "EXECUTION_RUNNING"}
+	ref := object{"name": meta["name"], "creationTimestamp": meta["creationTimestamp"],
+		"completionStatus": "EXECUTION_RUNNING"}
 	if at, ok := status["completionTime"]; ok {
 		ref["completionTimestamp"], ref["completionStatus"] = at, "EXECUTION_SUCCEEDED"
 		if status["succeededCount"] == nil {
@@ -208,7 +212,8 @@ func (f *Fake) finish(e object, err error) {
 	meta := e["metadata"].(object)
 	labels := meta["labels"].(object)
 	p := f.find(fmt.Sprint(meta["namespace"]))
-	key := fmt.Sprintf("run/%s/namespaces/%s/jobs/%s", labels["cloud.googleapis.com/location"], p.id, labels["run.googleapis.com/job"])
+	key := fmt.Sprintf("run/%s/namespaces/%s/jobs/%s", labels["cloud.googleapis.com/location"], p.id,
+		labels["run.googleapis.com/job"])
 	job, ok := f.objects[key]
 	if !ok {
 		return
@@ -239,13 +244,16 @@ func (f *Fake) addExecution(prefix, job string, of object) object {
 	e := object{
 		"apiVersion": "run.googleapis.com/v1", "kind": "Execution",
 		"metadata": object{
-			"name": name, "namespace": meta["namespace"], "uid": fmt.Sprintf("00000000-0000-4000-a000-%012d", f.next()),
+			"name": name, "namespace": meta["namespace"], "uid": fmt.Sprintf("00000000-0000-4000-a000-%012d",
+				f.next()),
 			"creationTimestamp": f.now(), "generation": 1,
-			"labels":      object{"run.googleapis.com/job": job, "run.googleapis.com/jobUid": meta["uid"], "cloud.googleapis.com/location": region},
+			"labels": object{"run.googleapis.com/job": job, "run.googleapis.com/jobUid": meta["uid"],
+				"cloud.googleapis.com/location": region},
 			"annotations": object{},
 		},
-		"spec":   template["spec"],
-		"status": object{"observedGeneration": 1, "startTime": f.now(), "logUri": "https://console.cloud.google.com/logs/" + name},
+		"spec": template["spec"],
+		"status": object{"observedGeneration": 1, "startTime": f.now(),
+			"logUri": "https://console.cloud.google.com/logs/" + name},
 	}
 	f.put("run/"+prefix+"/executions/"+name, e)
 	return e

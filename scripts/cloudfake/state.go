@@ -39,7 +39,8 @@ func (f *Fake) Names() []string {
 	var all []string
 	for key, o := range f.objects {
 		api, name, _ := strings.Cut(key, "/")
-		if api == "operation" || api == "media" || strings.Contains(name, "/builds/") || strings.Contains(name, "/executions/") {
+		if api == "operation" || api == "media" || strings.Contains(name, "/builds/") ||
+			strings.Contains(name, "/executions/") {
 			continue
 		}
 		if o["deleted"] == true {

@@ -114,7 +114,8 @@ func (f *Fake) dispatch(c *call) (any, error) {
 		}
 	}
 	// Not 501, after which gcloud would try again for half a minute.
-	return nil, denied(http.StatusBadRequest, "UNIMPLEMENTED", "cloudfake does not know %s %s %s", c.method, c.api, strings.Join(c.path, "/"))
+	return nil, denied(http.StatusBadRequest, "UNIMPLEMENTED", "cloudfake does not know %s %s %s", c.method,
+		c.api, strings.Join(c.path, "/"))
 }
 
 // name is the resource's name in the request's path.
@@ -160,7 +161,8 @@ func (f *Fake) collection(k *kind, c *call) (any, error) {
 		}
 		return f.create(k, c, parent+"/"+id, body)
 	}
-	return nil, denied(http.StatusMethodNotAllowed, "INVALID_ARGUMENT", "%s is not a method of %s", c.method, parent)
+	return nil, denied(http.StatusMethodNotAllowed, "INVALID_ARGUMENT", "%s is not a method of %s", c.method,
+		parent)
 }
 
 func (f *Fake) create(k *kind, c *call, name string, body object) (any, error) {
@@ -220,7 +222,8 @@ func (f *Fake) item(k *kind, c *call) (any, error) {
 	case http.MethodDelete:
 		return f.remove(k, c, name, old)
 	}
-	return nil, denied(http.StatusMethodNotAllowed, "INVALID_ARGUMENT", "%s is not a method of %s", c.method, name)
+	return nil, denied(http.StatusMethodNotAllowed, "INVALID_ARGUMENT", "%s is not a method of %s", c.method,
+		name)
 }
 
 func (f *Fake) update(k *kind, c *call, name string, old object) (any, error) {

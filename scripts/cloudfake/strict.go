@@ -37,7 +37,8 @@ func strict(value any, t reflect.Type, at string) error {
 		}
 	case string:
 		// 64-bit integers are strings in Google's JSON.
-		if t.Kind() == reflect.String || t.Kind() == reflect.Int64 || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+		if t.Kind() == reflect.String || t.Kind() == reflect.Int64 || t.Kind() == reflect.Uint64 ||
+			t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
 			return nil
 		}
 	case bool:
@@ -62,7 +63,8 @@ func strictAll(v object, typeOf func(string) (reflect.Type, bool), at string) er
 	for _, name := range names {
 		t, ok := typeOf(name)
 		if !ok {
-			return InvalidArgument("Invalid JSON payload received. Unknown name \"%s\" at '%s': Cannot find field.", name, at)
+			return InvalidArgument("Invalid JSON payload received. Unknown name \"%s\" at '%s': Cannot find field.",
+				name, at)
 		}
 		if err := strict(v[name], t, strings.TrimPrefix(at+"."+name, ".")); err != nil {
 			return err

@@ -76,7 +76,8 @@ func (f *Fake) substitute(b object, builtins object) error {
 		b[key] = changed
 	}
 	for name := range values {
-		if strings.HasPrefix(name, "_") && !used[name] && options["substitutionOption"] != "ALLOW_LOOSE" && options["automapSubstitutions"] != true {
+		if strings.HasPrefix(name, "_") && !used[name] && options["substitutionOption"] != "ALLOW_LOOSE" &&
+			options["automapSubstitutions"] != true {
 			return InvalidArgument("invalid value for 'build.substitutions': key %q in the substitution data is not matched in the template", name)
 		}
 	}

@@ -75,7 +75,8 @@ func operationRoutes() []route {
 	var list []route
 	for _, api := range apis {
 		for _, path := range []string{
-			"v1/operations/*", "v1/projects/*/operations/*", "v1/projects/*/locations/*/operations/*", "v1/projects/*/databases/*/operations/*",
+			"v1/operations/*", "v1/projects/*/operations/*", "v1/projects/*/locations/*/operations/*",
+			"v1/projects/*/databases/*/operations/*",
 		} {
 			list = append(list, route{api, get, path, "", func(f *Fake, c *call) (any, error) {
 				name := joinFrom(c.path, 1)
@@ -92,7 +93,8 @@ func operationRoutes() []route {
 
 // locations are where the fake's clouds are. Any other region works as well;
 // gcloud only checks some commands' regions against this list.
-var locations = []string{"europe", "europe-west1", "europe-west3", "europe-west4", "us", "us-central1", "us-east1"}
+var locations = []string{"europe", "europe-west1", "europe-west3", "europe-west4", "us", "us-central1",
+	"us-east1"}
 
 func listLocations(_ *Fake, c *call) (any, error) {
 	var list []any
@@ -112,8 +114,10 @@ func storedKinds() []*kind {
 	}
 	return []*kind{
 		{
-			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories", service: "artifactregistry.googleapis.com",
-			schema: reflect.TypeFor[artifacts.Repository](), idQuery: "repositoryId", op: "google.devtools.artifactregistry.v1.Repository", iam: true,
+			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories",
+			service: "artifactregistry.googleapis.com",
+			schema:  reflect.TypeFor[artifacts.Repository](), idQuery: "repositoryId",
+			op: "google.devtools.artifactregistry.v1.Repository", iam: true,
 			created: func(f *Fake, _ string, o object) error {
 				o["createTime"], o["updateTime"] = f.now(), f.now()
 				return nil
@@ -124,30 +128,39 @@ func storedKinds() []*kind {
 			},
 		},
 		{
-			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories/*/packages/*/tags", service: "artifactregistry.googleapis.com",
-			schema: reflect.TypeFor[artifacts.Tag](), idQuery: "tagId",
+			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories/*/packages/*/tags",
+			service: "artifactregistry.googleapis.com",
+			schema:  reflect.TypeFor[artifacts.Tag](), idQuery: "tagId",
 		},
 		{
-			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories/*/packages/*/versions", service: "artifactregistry.googleapis.com",
+			api: "artifactregistry", version: "v1",
+			parent:  "projects/*/locations/*/repositories/*/packages/*/versions",
+			service: "artifactregistry.googleapis.com",
 		},
 		{
-			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories/*/dockerImages", service: "artifactregistry.googleapis.com",
+			api: "artifactregistry", version: "v1", parent: "projects/*/locations/*/repositories/*/dockerImages",
+			service: "artifactregistry.googleapis.com",
 		},
 		{
-			api: "cloudscheduler", version: "v1", parent: "projects/*/locations/*/jobs", service: "cloudscheduler.googleapis.com",
-			schema: reflect.TypeFor[scheduler.Job](), created: scheduleCreated, changed: scheduleChanged,
+			api: "cloudscheduler", version: "v1", parent: "projects/*/locations/*/jobs",
+			service: "cloudscheduler.googleapis.com",
+			schema:  reflect.TypeFor[scheduler.Job](), created: scheduleCreated, changed: scheduleChanged,
 		},
 		{
 			api: "monitoring", version: "v3", parent: "projects/*/alertPolicies", service: "monitoring.googleapis.com",
-			schema: reflect.TypeFor[monitoring.AlertPolicy](), id: numbered, created: alertCreated, changed: alertChanged,
+			schema: reflect.TypeFor[monitoring.AlertPolicy](), id: numbered, created: alertCreated,
+			changed: alertChanged,
 		},
 		{
-			api: "monitoring", version: "v3", parent: "projects/*/notificationChannels", service: "monitoring.googleapis.com",
-			schema: reflect.TypeFor[monitoring.NotificationChannel](), id: numbered, created: channelCreated, deleted: channelDeleted,
+			api: "monitoring", version: "v3", parent: "projects/*/notificationChannels",
+			service: "monitoring.googleapis.com",
+			schema:  reflect.TypeFor[monitoring.NotificationChannel](), id: numbered, created: channelCreated,
+			deleted: channelDeleted,
 		},
 		{
 			api: "monitoring", version: "v1", parent: "projects/*/dashboards", service: "monitoring.googleapis.com",
-			schema: reflect.TypeFor[dashboards.Dashboard](), id: dashboardID, created: dashboardCreated, changed: dashboardChanged,
+			schema: reflect.TypeFor[dashboards.Dashboard](), id: dashboardID, created: dashboardCreated,
+			changed: dashboardChanged,
 		},
 		{
 			api: "pubsub", version: "v1", parent: "projects/*/topics", service: "pubsub.googleapis.com",
@@ -162,12 +175,14 @@ func firestoreKinds() []*kind {
 	return []*kind{
 		{
 			api: "firestore", version: "v1", parent: "projects/*/databases", service: "firestore.googleapis.com",
-			schema: reflect.TypeFor[firestore.GoogleFirestoreAdminV1Database](), idQuery: "databaseId", op: admin + "Database",
+			schema: reflect.TypeFor[firestore.GoogleFirestoreAdminV1Database](), idQuery: "databaseId",
+			op:      admin + "Database",
 			created: databaseCreated, changed: databaseChanged, deleted: databaseDeleted,
 		},
 		{
-			api: "firestore", version: "v1", parent: "projects/*/databases/*/collectionGroups/*/fields", service: "firestore.googleapis.com",
-			schema: reflect.TypeFor[firestore.GoogleFirestoreAdminV1Field](), op: admin + "Field",
+			api: "firestore", version: "v1", parent: "projects/*/databases/*/collectionGroups/*/fields",
+			service: "firestore.googleapis.com",
+			schema:  reflect.TypeFor[firestore.GoogleFirestoreAdminV1Field](), op: admin + "Field",
 			missing: fieldMissing, changed: fieldChanged,
 		},
 	}
@@ -176,12 +191,15 @@ func firestoreKinds() []*kind {
 func runKinds() []*kind {
 	return []*kind{
 		{
-			api: "run", version: "apis/run.googleapis.com/v1", parent: "namespaces/*/jobs", service: "run.googleapis.com",
-			schema: reflect.TypeFor[run.Job](), id: metadataName, list: "items", ownName: true, created: jobCreated, changed: jobChanged, deleted: jobDeleted,
+			api: "run", version: "apis/run.googleapis.com/v1", parent: "namespaces/*/jobs",
+			service: "run.googleapis.com",
+			schema:  reflect.TypeFor[run.Job](), id: metadataName, list: "items", ownName: true, created: jobCreated,
+			changed: jobChanged, deleted: jobDeleted,
 		},
 		{
-			api: "run", version: "apis/run.googleapis.com/v1", parent: "namespaces/*/executions", service: "run.googleapis.com",
-			list: "items", hidden: otherJobs,
+			api: "run", version: "apis/run.googleapis.com/v1", parent: "namespaces/*/executions",
+			service: "run.googleapis.com",
+			list:    "items", hidden: otherJobs,
 		},
 	}
 }
@@ -189,14 +207,17 @@ func runKinds() []*kind {
 func iamKinds() []*kind {
 	roles := func(parent, service string) *kind {
 		return &kind{
-			api: "iam", version: "v1", parent: parent + "/*/roles", service: service, schema: reflect.TypeFor[iam.Role](),
-			id: roleID, wrap: "role", created: roleCreated, changed: roleChanged, deleted: roleDeleted, hidden: roleHidden,
+			api: "iam", version: "v1", parent: parent + "/*/roles", service: service,
+			schema: reflect.TypeFor[iam.Role](),
+			id:     roleID, wrap: "role", created: roleCreated, changed: roleChanged, deleted: roleDeleted,
+			hidden: roleHidden,
 		}
 	}
 	return []*kind{
 		{
 			api: "iam", version: "v1", parent: "projects/*/serviceAccounts", service: "iam.googleapis.com",
-			schema: reflect.TypeFor[iam.ServiceAccount](), list: "accounts", id: accountID, wrap: "serviceAccount", iam: true,
+			schema: reflect.TypeFor[iam.ServiceAccount](), list: "accounts", id: accountID, wrap: "serviceAccount",
+			iam:     true,
 			created: accountCreated, deleted: accountDeleted, alias: accountAlias,
 		},
 		roles("projects", "iam.googleapis.com"), roles("organizations", ""),
@@ -209,8 +230,9 @@ func buildKinds() []*kind {
 	for _, parent := range []string{"projects/*/locations/*/", "projects/*/"} {
 		list = append(list,
 			&kind{
-				api: "cloudbuild", version: "v1", parent: parent + "triggers", service: service, schema: reflect.TypeFor[build.BuildTrigger](),
-				id: triggerID, alias: triggerAlias, created: triggerCreated, changed: triggerChanged, ownName: true,
+				api: "cloudbuild", version: "v1", parent: parent + "triggers", service: service,
+				schema: reflect.TypeFor[build.BuildTrigger](),
+				id:     triggerID, alias: triggerAlias, created: triggerCreated, changed: triggerChanged, ownName: true,
 			},
 			&kind{api: "cloudbuild", version: "v1", parent: parent + "builds", service: service},
 		)

@@ -79,7 +79,8 @@ func start(program string) (input io.Closer, cmd *exec.Cmd, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	return input, cmd, os.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return input, cmd, os.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+
+		os.Getenv("PATH"))
 }
 
 // install makes of dir an installation of gcloud, with what else is found beside one.

@@ -62,13 +62,15 @@ func TestFork(t *testing.T) {
 		} {
 			cmd := exec.CommandContext(t.Context(), program, strings.Fields(line)...)
 			cmd.Dir, cmd.Stdin = dir, strings.NewReader("kind: Job\n")
-			cmd.Env = append(f.Env(filepath.Join(dir, "config"), filepath.Join(dir, "token")), "PATH="+rest, "HOME="+dir)
+			cmd.Env = append(f.Env(filepath.Join(dir, "config"), filepath.Join(dir, "token")), "PATH="+rest,
+				"HOME="+dir)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Run(); cmd.ProcessState == nil {
 				t.Fatal(err)
 			}
-			all.WriteString("$ gcloud " + line + "\n" + stdout.String() + stderr.String() + cmd.ProcessState.String() + "\n")
+			all.WriteString("$ gcloud " + line + "\n" + stdout.String() + stderr.String() + cmd.ProcessState.String() +
+				"\n")
 		}
 		return all.String() + cloudfake.Text(f.Requests())
 	}

@@ -33,8 +33,10 @@ type program struct {
 
 var (
 	firestore = program{
-		env: EnvHost, component: "cloud-firestore-emulator", jar: "cloud-firestore-emulator/cloud-firestore-emulator.jar",
-		main: []string{"com.google.cloud.datastore.emulator.firestore.CloudFirestore", "start", "--database-mode=firestore-native"}, ready: "now running",
+		env: EnvHost, component: "cloud-firestore-emulator",
+		jar: "cloud-firestore-emulator/cloud-firestore-emulator.jar",
+		main: []string{"com.google.cloud.datastore.emulator.firestore.CloudFirestore", "start",
+			"--database-mode=firestore-native"}, ready: "now running",
 	}
 	pubsub = program{
 		env: EnvPubSub, component: "pubsub-emulator", jar: "pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
@@ -138,7 +140,8 @@ func (p program) launch(java, jar, host string) error {
 	}
 	args := append([]string{"-c", guard, "sh", java, "-Xmx768m", "-Duser.language=en", "-cp", jar}, p.main...)
 	cmd := exec.Command("sh", append(args, "--host=127.0.0.1", "--port="+port)...) //nolint:gosec // a test's own command line
-	hold, err := cmd.StdinPipe()                                                   // never closed by us: see guard
+	// never closed by us: see guard
+	hold, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}

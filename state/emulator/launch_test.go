@@ -18,7 +18,8 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := firestore.launch(java, jar, l.Addr().String()); err == nil || !strings.Contains(err.Error(), "the emulator ended") {
+	if err := firestore.launch(java, jar, l.Addr().String()); err == nil ||
+		!strings.Contains(err.Error(), "the emulator ended") {
 		t.Errorf("on a taken port: %v", err)
 	}
 }

@@ -29,7 +29,8 @@ func full(t *testing.T, s state.Store) {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
 	got = write(t, s, state.Change{Fleet: &doc})
-	doc = policy.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe", Version: long(40), Summary: long(record.MaxMessage)})
+	doc = policy.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe",
+		Version: long(40), Summary: long(record.MaxMessage)})
 	doc.Blocked = got.Fleet.Blocked
 	write(t, s, state.Change{Fleet: &doc})
 	if b := contents(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
@@ -39,12 +40,14 @@ func full(t *testing.T, s state.Store) {
 
 // wordy is somebody who says much, in letters that take two bytes in JSON.
 func wordy(i int) record.Said {
-	return record.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900), At: begin, Run: long(63)}
+	return record.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900),
+		At: begin, Run: long(63)}
 }
 
 // longest is the i-th of clusters with names as long as GKE allows.
 func longest(i int) fleet.Ref {
-	return fleet.Ref{Project: long(30), Location: "northamerica-northeast1-a", Name: fmt.Sprintf("%s-%04d", long(35), i)}
+	return fleet.Ref{Project: long(30), Location: "northamerica-northeast1-a",
+		Name: fmt.Sprintf("%s-%04d", long(35), i)}
 }
 
 // filled gives a fleet document into which more was put than it takes.
@@ -58,7 +61,8 @@ func filled(t *testing.T) record.FleetDoc {
 		ref := longest(i)
 		c := fleet.Cluster{Ref: ref, ID: long(40), Seen: begin}
 		r := record.Rotation{
-			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Managed: true, Origin: record.Ours, Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
+			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Managed: true, Origin: record.Ours,
+			Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
 		for _, say := range []func() (record.FleetDoc, string, error){
@@ -75,17 +79,22 @@ func filled(t *testing.T) record.FleetDoc {
 			}
 		}
 		if len(doc.Slots) < record.MaxSlots {
-			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r, Emergency: true, Compromised: true}, begin)
+			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r,
+				Emergency: true, Compromised: true}, begin)
 		}
 		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
 		lost := record.Rotation{
-			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: record.Ours, Phase: record.Starting,
+			Cluster: other.Ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", many+i), Origin: record.Ours,
+			Phase:    record.Starting,
 			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
 			Settled:  []record.Call{{Kind: record.CallStart, State: record.Refused}},
 		}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost, Findings: []string{strings.Repeat(`"`, 900)}}, begin)
-		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true, Wave: r.Wave, DueAt: r.DueAt}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster}, Close: record.Completed, Rotation: &done}, begin)
+		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost,
+			Findings: []string{strings.Repeat(`"`, 900)}}, begin)
+		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true, Wave: r.Wave,
+			DueAt: r.DueAt}
+		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster},
+			Close: record.Completed, Rotation: &done}, begin)
 		ds = append(ds, policy.Decision{Cluster: c, Action: policy.NeedsAction, Reason: reason.MaintenanceUnknown})
 	}
 	blocked := policy.Tidy(doc, ds, record.RunNote{At: begin})

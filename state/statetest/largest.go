@@ -27,7 +27,8 @@ func ManyPools() record.Rotation { return rotationOf(200, false) }
 func rotationOf(pools int, failing bool) record.Rotation {
 	name := func(i int) string { return fmt.Sprintf("pool-%03d-%s", i, long(31)) } // 40 letters
 	call := func(pool string) record.Call {
-		c := record.Call{ID: long(32), Kind: record.CallRecreate, Pool: pool, IntentAt: begin, Run: long(63), State: record.Accepted, Operation: long(60), AnsweredAt: begin}
+		c := record.Call{ID: long(32), Kind: record.CallRecreate, Pool: pool, IntentAt: begin, Run: long(63),
+			State: record.Accepted, Operation: long(60), AnsweredAt: begin}
 		if failing {
 			c.State, c.RawError = record.Refused, long(record.MaxMessage)
 		}
@@ -36,10 +37,12 @@ func rotationOf(pools int, failing bool) record.Rotation {
 	r := rotation("largest", long(32))
 	one := call("")
 	r.Call = &one
-	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]fleet.Status{}, map[string]record.Work{}, map[string]record.Call{}
+	r.Baseline.Pools, r.Pools, r.PoolCalls = map[string]fleet.Status{}, map[string]record.Work{},
+		map[string]record.Call{}
 	r.Transitions = nil
 	for range record.MaxTransitions {
-		r.Transitions = append(r.Transitions, record.Transition{Phase: record.RecreatingNodes, At: begin, Run: long(63), Reason: reason.CompleteLeftNone})
+		r.Transitions = append(r.Transitions, record.Transition{Phase: record.RecreatingNodes, At: begin,
+			Run: long(63), Reason: reason.CompleteLeftNone})
 	}
 	for i := range record.MaxSettled {
 		r.Settled = append(r.Settled, call(name(i)))
@@ -62,21 +65,25 @@ func rotationOf(pools int, failing bool) record.Rotation {
 }
 
 func largestFleet() record.FleetDoc {
-	doc := record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{}, Blocked: map[string]reason.Code{}, Tries: map[string]record.Try{}}
+	doc := record.FleetDoc{Env: "prod", Slots: map[string]record.Slot{}, Blocked: map[string]reason.Code{},
+		Tries: map[string]record.Try{}}
 	for i := range record.MaxBlocked {
 		cluster := fmt.Sprintf("%s/northamerica-northeast1/%s-%03d", long(30), long(36), i)
 		doc.Blocked[cluster] = reason.MaintenanceUnknown
 		if i < 100 {
 			doc.Slots[cluster] = record.Slot{Attempt: long(32), Since: begin, Emergency: true}
-			doc.Tries[cluster] = record.Try{ClusterID: long(32), CA: fleet.Fingerprint(long(64)), Count: 2, NotBefore: begin, LastError: long(record.MaxMessage)}
+			doc.Tries[cluster] = record.Try{ClusterID: long(32), CA: fleet.Fingerprint(long(64)), Count: 2,
+				NotBefore: begin, LastError: long(record.MaxMessage)}
 		}
 	}
 	doc.Insights, doc.Mismatches = map[string]record.InsightNote{}, map[string]record.Mismatch{}
 	for i := range 300 {
-		place := record.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i), Location: "northamerica-northeast1"}
+		place := record.InsightPlace{Project: fmt.Sprintf("%s-%03d", long(26), i),
+			Location: "northamerica-northeast1"}
 		doc.Insights[place.String()] = record.InsightNote{At: begin, Answered: true}
 		if i < 50 {
-			doc.Mismatches[place.String()+"/"+long(40)] = record.Mismatch{What: record.InsightMissing, CA: fleet.Fingerprint(long(64))}
+			doc.Mismatches[place.String()+"/"+long(40)] = record.Mismatch{What: record.InsightMissing,
+				CA: fleet.Fingerprint(long(64))}
 		}
 	}
 	return doc
@@ -89,10 +96,12 @@ func badNames(t *testing.T, s state.Store) {
 	if _, err := s.Write(context.Background(), state.Change{Rotation: &good}); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"a/b", "..", "a\nb", "__a__", "", "\xff", "a\x00", long(201), "../../fleet/fleet"} {
+	for _, bad := range []string{"a/b", "..", "a\nb", "__a__", "", "\xff", "a\x00", long(201),
+		"../../fleet/fleet"} {
 		r := rotation("x", "two")
 		r.Cluster.Name = bad
-		if _, err := s.Write(context.Background(), state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) || strings.Contains(err.Error(), "\n") {
+		if _, err := s.Write(context.Background(), state.Change{Rotation: &r}); err == nil ||
+			errors.Is(err, state.ErrConflict) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.20q was stored, or the error is odd: %v", bad, err)
 		}
 	}

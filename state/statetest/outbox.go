@@ -55,19 +55,23 @@ func notices(t *testing.T, s state.Store) {
 		t.Errorf("an empty outbox: %+v", box)
 	}
 	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test"}
-	one, two, three, four := note(1, record.NoticeForeign), note(2, record.NoticeHandedOver), note(3, record.NoticeNodesDone), note(4, record.NoticeBlocked)
+	one, two, three, four := note(1, record.NoticeForeign), note(2, record.NoticeHandedOver),
+		note(3, record.NoticeNodesDone), note(4, record.NoticeBlocked)
 	two.Seq = 1
 	got := write(t, s, state.Change{Rotation: &r, Notices: []record.Notice{one, two}})
-	conflicts(t, s, state.Change{Rotation: &r, Notices: []record.Notice{three}}, "a notice of a write that conflicts")
+	conflicts(t, s, state.Change{Rotation: &r, Notices: []record.Notice{three}},
+		"a notice of a write that conflicts")
 	waits(t, s, "after a conflict", one, two)
 	write(t, s, state.Change{Fleet: &doc, Notices: []record.Notice{four}})
-	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}, Notices: []record.Notice{three}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+		ClosedAt: begin}, Notices: []record.Notice{three}})
 	waits(t, s, "after four", one, two, four, three)
 	if len(got.Notices) != 2 || got.Notices[0].Version == "" || one.Version != "" {
 		t.Errorf("given back: %+v", got.Notices)
 	}
 	box := outbox(t, s)
-	if n := box.Notices[1]; n.Version == "" || n.Kind != two.Kind || !n.At.Equal(two.At) || n.Cluster != two.Cluster {
+	if n := box.Notices[1]; n.Version == "" || n.Kind != two.Kind || !n.At.Equal(two.At) ||
+		n.Cluster != two.Cluster {
 		t.Errorf("read %+v, want %+v", n, two)
 	}
 	first := got.Notices[0]
@@ -75,7 +79,8 @@ func notices(t *testing.T, s state.Store) {
 	for _, told := range []struct {
 		n   record.Notice
 		all bool
-	}{{first, false}, {box.Notices[2], true}, {box.Notices[2], true}, {box.Notices[2], false}} { // by two runs at once, too
+		// by two runs at once, too
+	}{{first, false}, {box.Notices[2], true}, {box.Notices[2], true}, {box.Notices[2], false}} {
 		if err := s.Delivered(ctx, told.n, told.all); err != nil {
 			t.Error(err)
 		}
@@ -97,7 +102,8 @@ func sameNotice(t *testing.T, s state.Store) {
 	waits(t, s, "written twice", n)
 	for _, bad := range []string{"", "a/b", "..", "announced", "0g", "__a__"} {
 		n.ID = bad
-		if _, err := s.Write(ctx, state.Change{Fleet: &record.FleetDoc{Env: "test"}, Notices: []record.Notice{n}}); err == nil || errors.Is(err, state.ErrConflict) {
+		if _, err := s.Write(ctx, state.Change{Fleet: &record.FleetDoc{Env: "test"},
+			Notices: []record.Notice{n}}); err == nil || errors.Is(err, state.ErrConflict) {
 			t.Errorf("a notice with the id %q: %v", bad, err)
 		}
 	}
@@ -117,11 +123,13 @@ func announced(t *testing.T, s state.Store) {
 	if box := outbox(t, s); !reflect.DeepEqual(box.Standing, *got.Standing) || len(box.Notices) != 0 {
 		t.Errorf("read %+v, want %+v", box.Standing, *got.Standing)
 	}
-	conflicts(t, s, state.Change{Fleet: got.Fleet, Standing: &m, Notices: []record.Notice{note(1, record.NoticeBlocked)}}, "an old note")
+	conflicts(t, s, state.Change{Fleet: got.Fleet, Standing: &m,
+		Notices: []record.Notice{note(1, record.NoticeBlocked)}}, "an old note")
 	waits(t, s, "after a conflict")
 	next := *got.Standing
 	next.Sent = map[string][]string{"p/l/b": {"starts-soon/aa"}}
-	again := write(t, s, state.Change{Fleet: got.Fleet, Standing: &next, Notices: []record.Notice{note(2, record.NoticeStartsSoon)}})
+	again := write(t, s, state.Change{Fleet: got.Fleet, Standing: &next,
+		Notices: []record.Notice{note(2, record.NoticeStartsSoon)}})
 	if again.Standing.Version == got.Standing.Version {
 		t.Error("a replaced note keeps its version")
 	}

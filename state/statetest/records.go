@@ -15,7 +15,8 @@ func closedBy(t *testing.T, s state.Store, name, attempt string, at time.Time) {
 	t.Helper()
 	r := rotation(name, attempt)
 	got := write(t, s, state.Change{Rotation: &r})
-	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: at}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+		ClosedAt: at}})
 }
 
 // attempts lists what the store gives.
@@ -69,7 +70,8 @@ func records(t *testing.T, s state.Store) {
 func recordsMeanwhile(t *testing.T, s state.Store) {
 	const n = 210
 	for i := range n {
-		closedBy(t, s, fmt.Sprintf("c-%03d", i), fmt.Sprintf("attempt-%03d", i), begin.Add(time.Duration(i/3)*time.Millisecond))
+		closedBy(t, s, fmt.Sprintf("c-%03d", i), fmt.Sprintf("attempt-%03d", i),
+			begin.Add(time.Duration(i/3)*time.Millisecond))
 	}
 	var got []string
 	for rec, err := range s.Records(ctx, time.Time{}) {

@@ -75,9 +75,12 @@ func ref(name string) fleet.Ref {
 
 func rotation(name, attempt string) record.Rotation {
 	return record.Rotation{
-		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours, Managed: true,
-		Phase: record.Starting, Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
-		Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0), Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
+		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours,
+		Managed:     true,
+		Phase:       record.Starting,
+		Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
+		Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0),
+			Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
 	}
 }
 
@@ -139,7 +142,8 @@ func replace(t *testing.T, s state.Store) {
 	if second.Rotation.Version == first.Rotation.Version {
 		t.Error("a replaced document keeps its version")
 	}
-	if got := contents(t, s).Rotations[ref("a")]; got.Phase != record.RecreatingNodes || got.Version != second.Rotation.Version {
+	if got := contents(t, s).Rotations[ref("a")]; got.Phase != record.RecreatingNodes ||
+		got.Version != second.Rotation.Version {
 		t.Errorf("read %+v", got)
 	}
 	conflicts(t, s, state.Change{Rotation: &next}, "the version before")
@@ -179,18 +183,21 @@ func atomic(t *testing.T, s state.Store) {
 }
 
 func closing(t *testing.T, s state.Store) {
-	r, doc := rotation("a", "one"), record.FleetDoc{Env: "test", Slots: map[string]record.Slot{"p/europe-west1/a": {Attempt: "one"}}}
+	r, doc := rotation("a", "one"),
+		record.FleetDoc{Env: "test", Slots: map[string]record.Slot{"p/europe-west1/a": {Attempt: "one"}}}
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	after := *got.Fleet
 	after.Slots = nil
-	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin, CompletedBy: "us", Findings: []string{"pool web is worse"}}
+	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin, CompletedBy: "us",
+		Findings: []string{"pool web is worse"}}
 	write(t, s, state.Change{Close: &rec, Fleet: &after})
 	b := contents(t, s)
 	if len(b.Rotations) != 0 || len(b.Fleet.Slots) != 0 {
 		t.Errorf("after closing: %+v", b)
 	}
 	h, err := s.History(ctx, ref("a"))
-	if err != nil || len(h) != 1 || h[0].ClosedAs != record.Completed || h[0].Rotation.AttemptID != "one" || !h[0].ClosedAt.Equal(begin) || h[0].CompletedBy != "us" || len(h[0].Findings) != 1 {
+	if err != nil || len(h) != 1 || h[0].ClosedAs != record.Completed || h[0].Rotation.AttemptID != "one" ||
+		!h[0].ClosedAt.Equal(begin) || h[0].CompletedBy != "us" || len(h[0].Findings) != 1 {
 		t.Errorf("history %+v, error %v", h, err)
 	}
 	if h, err := s.History(ctx, ref("b")); err != nil || len(h) != 0 {
@@ -227,26 +234,30 @@ func aba(t *testing.T, s state.Store) {
 			seen[got.Rotation.Version] = true
 			for _, old := range stale {
 				conflicts(t, s, state.Change{Rotation: &old}, "a version of a document that is gone")
-				conflicts(t, s, state.Change{Close: &record.Record{Rotation: old, ClosedAs: record.Gone, ClosedAt: begin}}, "closing by a version of a document that is gone")
+				conflicts(t, s, state.Change{Close: &record.Record{Rotation: old, ClosedAs: record.Gone,
+					ClosedAt: begin}}, "closing by a version of a document that is gone")
 			}
 			stale = append(stale, *got.Rotation)
 			got = write(t, s, state.Change{Rotation: got.Rotation})
 		}
-		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}})
+		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+			ClosedAt: begin}})
 	}
 }
 
 func reopen(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
 	got := write(t, s, state.Change{Rotation: &r})
-	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted, ClosedAt: begin}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted,
+		ClosedAt: begin}})
 	claimed := rotation("a", "one")
 	claimed.Origin = record.Reclaimed
 	got = write(t, s, state.Change{Rotation: &claimed})
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 0 {
 		t.Errorf("the attempt is on record twice: %v, %v", h, err)
 	}
-	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin.Add(time.Hour)}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+		ClosedAt: begin.Add(time.Hour)}})
 	if h, err := s.History(ctx, ref("a")); err != nil || len(h) != 1 || h[0].ClosedAs != record.Completed {
 		t.Errorf("history %v, error %v", h, err)
 	}
@@ -256,14 +267,16 @@ func replaces(t *testing.T, s state.Store) {
 	for i := range 3 {
 		r := rotation("a", fmt.Sprintf("attempt-%d", i))
 		got := write(t, s, state.Change{Rotation: &r})
-		c := state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted, ClosedAt: begin.Add(time.Duration(i) * time.Hour)}}
+		c := state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.NotStarted,
+			ClosedAt: begin.Add(time.Duration(i) * time.Hour)}}
 		if i == 2 {
 			c.Replaces = "attempt-1"
 		}
 		write(t, s, c)
 	}
 	h, err := s.History(ctx, ref("a"))
-	if err != nil || len(h) != 2 || h[0].Rotation.AttemptID != "attempt-2" || h[1].Rotation.AttemptID != "attempt-0" {
+	if err != nil || len(h) != 2 || h[0].Rotation.AttemptID != "attempt-2" ||
+		h[1].Rotation.AttemptID != "attempt-0" {
 		t.Errorf("history %v, error %v; want attempts 2 and 0", h, err)
 	}
 }
@@ -272,10 +285,12 @@ func history(t *testing.T, s state.Store) {
 	for i, hours := range []int{2, 0, 1} {
 		r := rotation("a", fmt.Sprintf("attempt-%d", i))
 		got := write(t, s, state.Change{Rotation: &r})
-		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin.Add(time.Duration(hours) * time.Hour)}})
+		write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+			ClosedAt: begin.Add(time.Duration(hours) * time.Hour)}})
 	}
 	h, err := s.History(ctx, ref("a"))
-	if err != nil || len(h) != 3 || h[0].Rotation.AttemptID != "attempt-0" || h[1].Rotation.AttemptID != "attempt-2" || h[2].Rotation.AttemptID != "attempt-1" {
+	if err != nil || len(h) != 3 || h[0].Rotation.AttemptID != "attempt-0" ||
+		h[1].Rotation.AttemptID != "attempt-2" || h[2].Rotation.AttemptID != "attempt-1" {
 		t.Errorf("history %v, error %v; want attempts 0, 2, 1: newest first", h, err)
 	}
 }
@@ -328,7 +343,8 @@ func lease(t *testing.T, s state.Store) {
 		}
 	}
 	held, err := s.Holder(ctx)
-	if err != nil || held.Holder != "h" || !held.Since.Equal(begin.Add(13*time.Minute-time.Second)) || !held.Until.Equal(begin.Add(22*time.Minute)) {
+	if err != nil || held.Holder != "h" || !held.Since.Equal(begin.Add(13*time.Minute-time.Second)) ||
+		!held.Until.Equal(begin.Add(22*time.Minute)) {
 		t.Errorf("the lease is %+v, error %v; want that of h, with the time at which it was first taken", held, err)
 	}
 	if got := ask("h", 18*time.Minute, five, true); got.Holder != "h" {
@@ -352,13 +368,15 @@ func largest(t *testing.T, s state.Store) {
 	if !reflect.DeepEqual(b.Fleet, *got.Fleet) {
 		t.Error("the largest fleet document comes back changed")
 	}
-	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin}})
+	write(t, s, state.Change{Close: &record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed,
+		ClosedAt: begin}})
 }
 
 func tooLarge(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
 	r.Caught = []string{strings.Repeat("x", state.MaxDocument)}
-	if _, err := s.Write(ctx, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "bytes") {
+	if _, err := s.Write(ctx, state.Change{Rotation: &r}); err == nil || errors.Is(err, state.ErrConflict) ||
+		!strings.Contains(err.Error(), "bytes") {
 		t.Errorf("error %v, want one that names the size", err)
 	}
 	if b := contents(t, s); len(b.Rotations) != 0 {
@@ -420,13 +438,17 @@ func cancelled(t *testing.T, s state.Store) {
 // fields: what the rules store they find again, to the nanosecond.
 func fields(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
-	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: begin.Add(123456789), State: record.Unclear, Refusal: record.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
-	r.PoolCalls = map[string]record.Call{"web": {ID: "d", Kind: record.CallRecreate, Pool: "web", State: record.Accepted}}
+	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: begin.Add(123456789), State: record.Unclear,
+		Refusal: record.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
+	r.PoolCalls = map[string]record.Call{"web": {ID: "d", Kind: record.CallRecreate, Pool: "web",
+		State: record.Accepted}}
 	r.Pools = map[string]record.Work{"": {Operation: "op", Failures: 2}}
-	r.Approvals = []record.ApprovalUse{{Kind: record.CallComplete, Entry: 2, Said: record.Said{By: "eve", At: begin}}}
+	r.Approvals = []record.ApprovalUse{{Kind: record.CallComplete, Entry: 2,
+		Said: record.Said{By: "eve", At: begin}}}
 	r.Unexplained = 90 * time.Minute
 	doc := record.FleetDoc{
-		Env: "test", Holds: []record.Hold{{Said: record.Said{By: "eve", Reason: "all", At: begin}}, {Cluster: ref("a"), Until: begin.Add(time.Hour)}},
+		Env: "test", Holds: []record.Hold{{Said: record.Said{By: "eve", Reason: "all", At: begin}},
+			{Cluster: ref("a"), Until: begin.Add(time.Hour)}},
 		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("a"), CA: "aa"}},
 		Failures: []record.Failure{{Cluster: ref("a"), Attempt: "one", What: reason.IsStuck, At: begin}},
 		LastRun:  record.RunNote{Run: "run-1", At: begin, Mode: "act"},

@@ -45,7 +45,8 @@ func (c *Corpus) Recorded(folder string, use func(file string, text []byte)) {
 	}
 	if root == "" {
 		c.absent = true
-		c.f.Logf("no recorded data: ../shared/fixtures/%s is absent, so the generated seeds alone are played", folder)
+		c.f.Logf("no recorded data: ../shared/fixtures/%s is absent, so the generated seeds alone are played",
+			folder)
 		return
 	}
 	err = filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
@@ -69,7 +70,8 @@ func (c *Corpus) AtLeast(generated, recorded int) {
 	c.f.Helper()
 	c.f.Logf("%d generated seeds, %d recorded", c.generated, c.recorded)
 	if c.generated < generated || (c.recorded < recorded && !c.absent) {
-		c.f.Fatalf("the corpus has %d generated and %d recorded seeds, want at least %d and %d", c.generated, c.recorded, generated, recorded)
+		c.f.Fatalf("the corpus has %d generated and %d recorded seeds, want at least %d and %d", c.generated,
+			c.recorded, generated, recorded)
 	}
 }
 

@@ -20,7 +20,8 @@ var targets = []string{
 	"job/FuzzLog", "job/FuzzSimulate", "job/config/FuzzEnvironment", "job/config/FuzzSettings",
 	"job/view/terminal/FuzzClean",
 	"policy/FuzzLabels",
-	"policy/fleet/FuzzBundle", "policy/fleet/FuzzDuration", "policy/fleet/FuzzRef", "policy/fleet/FuzzSelector", "policy/fleet/FuzzWaves",
+	"policy/fleet/FuzzBundle", "policy/fleet/FuzzDuration", "policy/fleet/FuzzRef", "policy/fleet/FuzzSelector",
+	"policy/fleet/FuzzWaves",
 	"policy/window/FuzzFreezes", "policy/window/FuzzParseWeekly", "policy/window/FuzzRecurring",
 	"state/FuzzDocument", "state/FuzzFirestoreDocument",
 }

@@ -60,19 +60,24 @@ func (c Crowd) Cluster(n int) *containerpb.Cluster {
 	pb := m.Cluster(0)
 	pb.Id = fmt.Sprintf("%064x", n)
 	pb.MasterAuth = caOf(gkesim.IssueCA(1, m.Name, issued, expires))
-	pb.ResourceLabels = map[string]string{"env": []string{"dev", "staging", "prod"}[n%3], "team": fmt.Sprintf("team-%d", n%40), "cost-center": fmt.Sprint(n % 300)}
+	pb.ResourceLabels = map[string]string{"env": []string{"dev", "staging", "prod"}[n%3],
+		"team": fmt.Sprintf("team-%d", n%40), "cost-center": fmt.Sprint(n % 300)}
 	addPool(pb, "spare", 1)
 	for _, p := range pb.GetNodePools() { // recorded clusters take 3.6 KB, the largest 12
 		const apis = "https://www.googleapis.com/"
 		p.SelfLink = apis + "container/v1/" + m.Path() + "/nodePools/" + p.GetName()
 		for _, zone := range []string{"b", "c", "d"} {
-			p.InstanceGroupUrls = append(p.InstanceGroupUrls, fmt.Sprintf("%scompute/v1/projects/p/zones/europe-west1-%s/instanceGroupManagers/gke-%s-%s-%08x-grp", apis, zone, m.Name, p.GetName(), n))
+			p.InstanceGroupUrls = append(p.InstanceGroupUrls,
+				fmt.Sprintf("%scompute/v1/projects/p/zones/europe-west1-%s/instanceGroupManagers/gke-%s-%s-%08x-grp",
+					apis, zone, m.Name, p.GetName(), n))
 		}
-		for _, scope := range []string{"devstorage.read_only", "logging.write", "monitoring", "service.management.readonly", "servicecontrol", "trace.append"} {
+		for _, scope := range []string{"devstorage.read_only", "logging.write", "monitoring",
+			"service.management.readonly", "servicecontrol", "trace.append"} {
 			p.Config.OauthScopes = append(p.Config.OauthScopes, apis+"auth/"+scope)
 		}
 		p.Config.Metadata = map[string]string{"disable-legacy-endpoints": "true", "cluster": m.Name}
-		p.Config.MachineType, p.Config.ServiceAccount = "e2-standard-8", "nodes-of-"+m.Name+"@some-project.iam.gserviceaccount.com"
+		p.Config.MachineType, p.Config.ServiceAccount = "e2-standard-8",
+			"nodes-of-"+m.Name+"@some-project.iam.gserviceaccount.com"
 		pb.InstanceGroupUrls = append(pb.InstanceGroupUrls, p.GetInstanceGroupUrls()...) //nolint:staticcheck // real listings have it
 	}
 	switch n % 4 {
@@ -101,7 +106,8 @@ func (c Crowd) Serve(tb testing.TB) *Served {
 	tb.Helper()
 	w := c.World(tb)
 	out, answers := &Served{}, sync.Map{}
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
+		handle grpc.UnaryHandler) (any, error) {
 		list, ok := req.(*containerpb.ListClustersRequest)
 		if !ok {
 			out.Others.Add(1)
@@ -136,7 +142,8 @@ func (c Crowd) Serve(tb testing.TB) *Served {
 // Dial connects to what is served.
 func (c Crowd) Dial(tb testing.TB, at string) *gke.Cloud {
 	tb.Helper()
-	cloud, err := gke.DialWith(tb.Context(), gke.NoRetry(), option.WithEndpoint(at), option.WithoutAuthentication(),
+	cloud, err := gke.DialWith(tb.Context(), gke.NoRetry(), option.WithEndpoint(at),
+		option.WithoutAuthentication(),
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if err != nil {
 		tb.Fatal(err)

@@ -45,7 +45,8 @@ func (m Member) Cluster(n int) *containerpb.Cluster {
 	issued := time.Date(2022, 3, 15+n, 0, 0, 0, 0, time.UTC)
 	ca := gkesim.IssueCA(7, m.String(), issued, issued.AddDate(5, 0, 0))
 	c := &containerpb.Cluster{
-		Name: m.Name, Location: m.Location, Id: fmt.Sprintf("id-%d", n), Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
+		Name: m.Name, Location: m.Location, Id: fmt.Sprintf("id-%d", n), Status: containerpb.Cluster_RUNNING,
+		Endpoint:             "34.1.2.3",
 		SelfLink:             "https://container.googleapis.com/v1/" + m.Path(),
 		CurrentMasterVersion: version, Locations: []string{m.Location},
 		MasterAuth: caOf(ca),
@@ -107,7 +108,8 @@ func Recurring(hour, hours int, rule string) func(*containerpb.Cluster) {
 		from := time.Date(2026, 1, 3, hour, 0, 0, 0, time.UTC) // a Saturday
 		to := from.Add(time.Duration(hours) * time.Hour)
 		WindowOf(c).Policy = &containerpb.MaintenanceWindow_RecurringWindow{RecurringWindow: &containerpb.RecurringTimeWindow{
-			Recurrence: rule, Window: &containerpb.TimeWindow{StartTime: timestamppb.New(from), EndTime: timestamppb.New(to)},
+			Recurrence: rule, Window: &containerpb.TimeWindow{StartTime: timestamppb.New(from),
+				EndTime: timestamppb.New(to)},
 		}}
 	}
 }
@@ -134,7 +136,8 @@ func Autopilot(c *containerpb.Cluster) { c.Autopilot = &containerpb.Autopilot{En
 // Twelve is the fleet of the long story: three clusters in each project.
 var Twelve = []Member{
 	{"shop", "europe-west1", "catalog", nil, Always},
-	{"shop", "europe-west1", "checkout", Recurring4h(2, "FREQ=WEEKLY;BYDAY=SA,SU"), Nightly(time.Saturday, time.Sunday)},
+	{"shop", "europe-west1", "checkout", Recurring4h(2, "FREQ=WEEKLY;BYDAY=SA,SU"),
+		Nightly(time.Saturday, time.Sunday)},
 	{"shop", "us-east4", "search", DailyAt2, Nightly()},
 	{"bank", "europe-west3", "orders", DailyAt2, Nightly()},
 	{"bank", "europe-west3-a", "ledger", Recurring4h(2, "FREQ=WEEKLY;BYDAY=SA"), Nightly(time.Saturday)},
@@ -142,7 +145,11 @@ var Twelve = []Member{
 	{"ml", "europe-west4", "serve", Autopilot, Always},
 	{"ml", "us-central1-a", "train", BlueGreen, Always},
 	{"ml", "us-central1", "sale", ClosedInNovember, func(t time.Time) bool { return !t.Before(December) }},
-	{"dev", "asia-east1", "one", Recurring4h(2, "FREQ=WEEKLY;BYDAY=TU,TH"), Nightly(time.Tuesday, time.Thursday)},
-	{"dev", "asia-east1", "two", Recurring4h(22, "FREQ=DAILY"), func(t time.Time) bool { return t.Hour() >= 22 || t.Hour() < 2 }},
+	{"dev", "asia-east1", "one", Recurring4h(2, "FREQ=WEEKLY;BYDAY=TU,TH"),
+		Nightly(time.Tuesday, time.Thursday)},
+	{"dev", "asia-east1", "two", Recurring4h(22, "FREQ=DAILY"), func(t time.Time) bool {
+		return t.Hour() >= 22 ||
+			t.Hour() < 2
+	}},
 	{"dev", "asia-east1-a", "three", nil, Always},
 }

@@ -40,7 +40,8 @@ func (d draw) cluster(i int, seed int64, now time.Time) *containerpb.Cluster {
 		issued = now.Add(-time.Duration(d.IntN(500)) * day).Truncate(time.Hour)
 		expires = issued.Add(30*year + time.Hour)
 	}
-	places := []string{"europe-west1", "europe-west4", "us-central1", "us-east1-b", "europe-west1-c", "asia-south1-a"}
+	places := []string{"europe-west1", "europe-west4", "us-central1", "us-east1-b", "europe-west1-c",
+		"asia-south1-a"}
 	c := &containerpb.Cluster{
 		Name: name, Id: "id-" + name, Location: d.pick(places...),
 		Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3", CurrentMasterVersion: version,
@@ -75,7 +76,8 @@ func (d draw) windows(c *containerpb.Cluster, now time.Time) {
 	case 3:
 		Recurring(hour, 12, "FREQ=MONTHLY;BYDAY=1SU,3SU")(c)
 	default:
-		rules := []string{"FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=WEEKLY;BYDAY=SA", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH", "FREQ=DAILY"}
+		rules := []string{"FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=WEEKLY;BYDAY=SA", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH",
+			"FREQ=DAILY"}
 		Recurring(hour, 4+2*d.IntN(3), d.pick(rules...))(c)
 	}
 	if d.IntN(6) == 0 {

@@ -28,7 +28,8 @@ func aways(t *testing.T, rotator *program) *away {
 	host := emulator.Start(t)
 	a := &away{}
 	a.between = standBetween(t, host, a.see)
-	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address, "ROTATOR_STATE=firestore://demo-away/store-" + strings.ToLower(rand.Text())})
+	a.rig = rigged(t, rotator, []string{emulator.EnvHost + "=" + a.address,
+		"ROTATOR_STATE=firestore://demo-away/store-" + strings.ToLower(rand.Text())})
 	a.program = a.with("ROTATOR_PARALLEL=3")
 	return a
 }
@@ -51,13 +52,15 @@ func (a *away) tricked(trick func(x *exchange) bool) {
 // has that state.
 func stores(x *exchange, state string) bool {
 	text := string(x.message)
-	return x.method == "Commit" && strings.Contains(text, "/documents/rotations/") && strings.Contains(text, `"state":"`+state+`"`)
+	return x.method == "Commit" && strings.Contains(text, "/documents/rotations/") &&
+		strings.Contains(text, `"state":"`+state+`"`)
 }
 
 // notes says whether an exchange is a commit of the fleet document alone.
 func notes(x *exchange) bool {
 	text := string(x.message)
-	return x.method == "Commit" && strings.Contains(text, "/documents/fleet/fleet") && !strings.Contains(text, "/documents/rotations/")
+	return x.method == "Commit" && strings.Contains(text, "/documents/fleet/fleet") &&
+		!strings.Contains(text, "/documents/rotations/")
 }
 
 // fails runs a command that must end with that exit status, and say the words
@@ -105,7 +108,9 @@ func awayBefore(t *testing.T, a *away) {
 	a.cut()
 	var all sync.WaitGroup
 	for _, args := range [][]string{
-		{"run", "--at", a.at()}, {"plan", "--at", a.at()}, {"status", "--at", a.at()}, {"approve", few[0].String(), "--by", "ann", "--reason", "why", "--at", a.at()}, {"hold", "all", "--by", "ann", "--reason", "why", "--at", a.at()},
+		{"run", "--at", a.at()}, {"plan", "--at", a.at()}, {"status", "--at", a.at()},
+		{"approve", few[0].String(), "--by", "ann", "--reason", "why", "--at", a.at()},
+		{"hold", "all", "--by", "ann", "--reason", "why", "--at", a.at()},
 	} {
 		all.Go(func() {
 			a.fails(t, 1, []string{"firestore://demo-away/", "Firestore says Unavailable"}, args...)
@@ -240,7 +245,8 @@ func personWrites(t *testing.T, a *away) {
 	if code := ps.wait(t); code != 0 {
 		t.Errorf("exit status %d: %s", code, ps.stderr.String())
 	}
-	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "accepted" || calls["audit"] != "accepted" {
+	if calls := a.calls(); len(calls) != len(few) || calls["catalog"] != "accepted" ||
+		calls["audit"] != "accepted" {
 		t.Errorf("in the store: %v", calls)
 	}
 	if said, _ := a.run(t, "status", "--at", a.at()); !strings.Contains(said, "moving house") {

@@ -47,12 +47,14 @@ func BenchmarkRun(b *testing.B) {
 var crowds = map[string]crowd{
 	"few-due": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 3, AnswersAfter: latency}, 16, nil},
 	"all-due": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100, AnswersAfter: latency}, 16, nil},
-	"waves":   {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100, AnswersAfter: latency}, 16, []string{"ROTATOR_WAVES=env=dev > env=staging"}},
+	"waves": {fleets.Crowd{Projects: 200, Clusters: 50, Due: 100, AnswersAfter: latency}, 16,
+		[]string{"ROTATOR_WAVES=env=dev > env=staging"}},
 }
 
 // TestRunScales is the benchmark, tiny, so that it cannot rot.
 func TestRunScales(t *testing.T) {
-	measure(t, crowd{fleets.Crowd{Projects: 20, Clusters: 5, Due: 20, AnswersAfter: time.Millisecond}, 4, []string{"ROTATOR_WAVES=env=dev > env=staging"}})
+	measure(t, crowd{fleets.Crowd{Projects: 20, Clusters: 5, Due: 20, AnswersAfter: time.Millisecond}, 4,
+		[]string{"ROTATOR_WAVES=env=dev > env=staging"}})
 }
 
 // measure makes runs over the crowd and reports what each cost. The limits are
@@ -178,11 +180,13 @@ func late(to, from net.Conn, by time.Duration) {
 
 // run makes one run in a process with a new store, and watches how much memory
 // it ever held.
-func (c crowd) run(tb testing.TB, rotator *program, address string) (ps *process, took time.Duration, peak int64) {
+func (c crowd) run(tb testing.TB, rotator *program, address string) (ps *process, took time.Duration,
+	peak int64) {
 	tb.Helper()
 	rotator = rotator.with("ROTATOR_ENV=crowd", "ROTATOR_MODE=act", "ROTATOR_GKE_ENDPOINT="+address,
 		"ROTATOR_PROJECTS="+strings.Join(c.Names(), ","), "ROTATOR_FREEZES=2026-11-01/2026-12-31",
-		"ROTATOR_STATE=file:"+filepath.Join(tb.TempDir(), "store.db"), fmt.Sprintf("ROTATOR_PARALLEL=%d", c.parallel)).with(c.settings...)
+		"ROTATOR_STATE=file:"+filepath.Join(tb.TempDir(), "store.db"),
+		fmt.Sprintf("ROTATOR_PARALLEL=%d", c.parallel)).with(c.settings...)
 	begun := time.Now()
 	ps = rotator.start(tb, "run", "--at", fleets.Monday.Format(time.RFC3339))
 	ended := make(chan struct{})

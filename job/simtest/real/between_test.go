@@ -86,7 +86,8 @@ func (b *between) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	on := req.Clone(context.WithoutCancel(req.Context()))
-	on.URL, on.Body, on.RequestURI = &url.URL{Scheme: "http", Host: b.to, Path: req.URL.Path}, io.NopCloser(bytes.NewReader(body)), ""
+	on.URL, on.Body, on.RequestURI = &url.URL{Scheme: "http", Host: b.to, Path: req.URL.Path},
+		io.NopCloser(bytes.NewReader(body)), ""
 	res, err := b.line.RoundTrip(on)
 	if err != nil {
 		panic(http.ErrAbortHandler)

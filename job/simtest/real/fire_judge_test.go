@@ -78,7 +78,8 @@ func (f *fire) play(seed uint64, most int) (killed int) {
 	}
 	f.judge()
 	f.t.Logf("seed %d: %d runs, %d killed (%s), %d started again, %d told to stop, %d writes too late; what the dead had sent: %v; killed until %s, verified by %s; %.1f s",
-		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates, fought.Sub(fleets.Monday), f.now.Sub(fleets.Monday), time.Since(began).Seconds())
+		seed, f.runs, f.killed(), tallied(f.kills), f.restarts, f.stops, f.clashes, f.fates,
+		fought.Sub(fleets.Monday), f.now.Sub(fleets.Monday), time.Since(began).Seconds())
 	return f.killed()
 }
 
@@ -204,11 +205,13 @@ func (f *fire) judge() {
 		if start != 1 || complete != 1 {
 			f.t.Errorf("%s: GKE took %d starts and %d completes", m, start, complete)
 		}
-		if ended[record.Completed] != 1 || ended[record.Completed]+ended[record.NotStarted] != len(history[m.String()]) {
+		if ended[record.Completed] != 1 || ended[record.Completed]+
+			ended[record.NotStarted] != len(history[m.String()]) {
 			f.t.Errorf("%s: on record are %v", m, ended)
 		}
 		for kind, methods := range map[record.CallKind][]string{
-			record.CallStart: {"StartIPRotation"}, record.CallComplete: {"CompleteIPRotation"}, record.CallRecreate: {"UpdateNodePool", "UpdateCluster"},
+			record.CallStart: {"StartIPRotation"}, record.CallComplete: {"CompleteIPRotation"},
+			record.CallRecreate: {"UpdateNodePool", "UpdateCluster"},
 		} {
 			n := 0
 			for _, method := range methods {

@@ -52,9 +52,12 @@ func newFire(t *testing.T, seed uint64, rotator *program, settings []string, mem
 	t.Helper()
 	f := &fire{
 		t: t, Rand: rand.New(rand.NewPCG(seed, 5)), settings: settings, members: members, now: fleets.Monday,
-		program: rotator.with("ROTATOR_ENV=fire", "ROTATOR_PROJECTS=shop,bank,ml,dev", "ROTATOR_MODE=act", "ROTATOR_COMPLETE_WINDOW=always",
-			"ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "ROTATOR_MAX_ACTIVE_PER_PROJECT=off", "ROTATOR_MAX_FAILED=200").with(settings...),
-		kills: map[string]int{}, fates: map[string]int{}, intents: map[string]string{}, attempts: map[string]string{},
+		program: rotator.with("ROTATOR_ENV=fire", "ROTATOR_PROJECTS=shop,bank,ml,dev", "ROTATOR_MODE=act",
+			"ROTATOR_COMPLETE_WINDOW=always",
+			"ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "ROTATOR_MAX_ACTIVE_PER_PROJECT=off",
+			"ROTATOR_MAX_FAILED=200").with(settings...),
+		kills: map[string]int{}, fates: map[string]int{}, intents: map[string]string{},
+		attempts: map[string]string{},
 	}
 	f.step = func() time.Duration { return time.Duration(5+f.IntN(40)) * time.Minute }
 	f.gke = rotator.simulator(t, fleets.Monday, fleets.Of(members))
@@ -75,10 +78,12 @@ func (f *fire) host() string {
 // launch starts a process; it is under way when it returns.
 func (f *fire) launch(execution string, attempt int, end moment, gate *muster) *runner {
 	f.t.Helper()
-	r := &runner{fire: f, execution: execution, attempt: attempt, end: end, gate: gate, ended: make(chan struct{}), last: "begun", passed: map[string]int{}, intents: map[string]bool{}}
+	r := &runner{fire: f, execution: execution, attempt: attempt, end: end, gate: gate,
+		ended: make(chan struct{}), last: "begun", passed: map[string]int{}, intents: map[string]bool{}}
 	gke := standBetween(f.t, f.gke.address, r.toGKE)
 	r.wires = append(r.wires, gke)
-	p := f.with("ROTATOR_GKE_ENDPOINT="+gke.address, "CLOUD_RUN_EXECUTION="+execution, fmt.Sprint("CLOUD_RUN_TASK_ATTEMPT=", attempt))
+	p := f.with("ROTATOR_GKE_ENDPOINT="+gke.address, "CLOUD_RUN_EXECUTION="+execution,
+		fmt.Sprint("CLOUD_RUN_TASK_ATTEMPT=", attempt))
 	if host := f.host(); host != "" {
 		contents := standBetween(f.t, host, r.toStore)
 		r.wires = append(r.wires, contents)

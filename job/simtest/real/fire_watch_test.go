@@ -27,7 +27,8 @@ type moment struct {
 
 // places are where a run can be caught; see runner.at. GKE's and the store's.
 var places = []string{
-	"lease asked", "store asked", "store answered", "list asked", "list answered", "read under intent asked", "read under intent answered", "other write asked", "end asked",
+	"lease asked", "store asked", "store answered", "list asked", "list answered", "read under intent asked",
+	"read under intent answered", "other write asked", "end asked",
 	"intent asked", "intent answered", "call asked", "call answered", "outcome asked", "outcome answered",
 }
 

@@ -65,7 +65,8 @@ func newInternet(t *testing.T, gke string) *internet {
 func (in *internet) environ(t *testing.T) []string {
 	return []string{
 		"HOME=" + t.TempDir(), // and not the credentials of whoever runs the tests
-		"GCE_METADATA_HOST=" + strings.TrimPrefix(in.metadata.URL, "http://"), "HTTPS_PROXY=" + in.proxy.URL, "SSL_CERT_FILE=" + in.roots,
+		"GCE_METADATA_HOST=" + strings.TrimPrefix(in.metadata.URL, "http://"), "HTTPS_PROXY=" + in.proxy.URL,
+		"SSL_CERT_FILE=" + in.roots,
 	}
 }
 
@@ -140,7 +141,8 @@ func (in *internet) answering(gke string) http.Handler {
 			in.tokenAt = append(in.tokenAt, r.Host)
 		}
 		in.mu.Unlock()
-		if strings.HasPrefix(r.URL.Path, "/google.container.") || strings.HasPrefix(r.URL.Path, "/google.cloud.recommender.") {
+		if strings.HasPrefix(r.URL.Path, "/google.container.") ||
+			strings.HasPrefix(r.URL.Path, "/google.cloud.recommender.") {
 			simulated.ServeHTTP(w, r)
 			return
 		}
@@ -161,7 +163,8 @@ func authority(t *testing.T, file string) func(*tls.ClientHelloInfo) (*tls.Certi
 	template := func(n int64) *x509.Certificate {
 		return &x509.Certificate{
 			SerialNumber: big.NewInt(n), Subject: pkix.Name{CommonName: "authority of a test"},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), BasicConstraintsValid: true,
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+			BasicConstraintsValid: true,
 		}
 	}
 	root := template(1)
@@ -170,7 +173,8 @@ func authority(t *testing.T, file string) func(*tls.ClientHelloInfo) (*tls.Certi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -200,7 +204,9 @@ func (in *internet) play(t *testing.T, p *program, args ...string) seen {
 	code := ps.wait(t)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	s := seen{code, ps.stdout.String(), ps.stderr.String(), in.asked, slices.Clone(in.reached), slices.Clone(in.tokenAt), slices.Clone(in.requests)}
-	t.Logf("exit status %d, token asked %d times\nreached %q\ntoken at %q\nrequests %q\n%s", s.code, s.asked, s.reached, s.tokenAt, s.requests, s.stderr)
+	s := seen{code, ps.stdout.String(), ps.stderr.String(), in.asked, slices.Clone(in.reached),
+		slices.Clone(in.tokenAt), slices.Clone(in.requests)}
+	t.Logf("exit status %d, token asked %d times\nreached %q\ntoken at %q\nrequests %q\n%s", s.code, s.asked,
+		s.reached, s.tokenAt, s.requests, s.stderr)
 	return s
 }

@@ -32,7 +32,8 @@ type rig struct {
 func rigged(t *testing.T, rotator *program, contents []string) *rig {
 	gke := rotator.simulator(t, fleets.Monday, fleets.Of(few))
 	d := gke.delayed(t)
-	return &rig{t, rotator.with(settings(d.address)...).with(contents...).with("ROTATOR_PARALLEL=1"), gke, d, fleets.Monday}
+	return &rig{t, rotator.with(settings(d.address)...).with(contents...).with("ROTATOR_PARALLEL=1"), gke, d,
+		fleets.Monday}
 }
 
 func (r *rig) at() string { return r.now.Format(time.RFC3339) }

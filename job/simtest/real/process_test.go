@@ -169,7 +169,8 @@ func (p *program) simulator(t testing.TB, from time.Time, fleet []*containerpb.C
 // clock puts the simulated time to now.
 func (s simulator) clock(t testing.TB, now time.Time) {
 	t.Helper()
-	res, err := http.Post("http://"+s.address+"/sim/clock", "application/json", strings.NewReader(`{"now":"`+now.Format(time.RFC3339)+`"}`))
+	res, err := http.Post("http://"+s.address+"/sim/clock", "application/json",
+		strings.NewReader(`{"now":"`+now.Format(time.RFC3339)+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,8 @@ func fieldOf(t *testing.T, line, name string) string {
 // be stored. The one line tells what happened, and a person who enters it as
 // the runbook says goes on from there.
 func outcomesEntered(t *testing.T, a *away) {
-	a.program = a.with("ROTATOR_MAX_ACTIVE=1", "ROTATOR_PARALLEL=1", "ROTATOR_NODE_GRACE=0", "ROTATOR_POOLS_AT_ONCE=2", "CLOUD_RUN_EXECUTION=rotator-test-x1")
+	a.program = a.with("ROTATOR_MAX_ACTIVE=1", "ROTATOR_PARALLEL=1", "ROTATOR_NODE_GRACE=0",
+		"ROTATOR_POOLS_AT_ONCE=2", "CLOUD_RUN_EXECUTION=rotator-test-x1")
 	firestore, documents := a.raw(t)
 	for _, call := range []struct {
 		action, method string
@@ -71,15 +72,19 @@ func outcomesEntered(t *testing.T, a *away) {
 		if r.Call != nil && call.kind != record.CallRecreate {
 			c = *r.Call
 		}
-		if !strings.Contains(line.Line, " ERROR "+policy.EventActionFailed+" ") || !strings.Contains(line.Line, " "+few[0].String()+": ") ||
+		if !strings.Contains(line.Line, " ERROR "+policy.EventActionFailed+" ") ||
+			!strings.Contains(line.Line, " "+few[0].String()+": ") ||
 			r.Phase != call.phase || line.Close != "" || !strings.Contains(line.Error, "Firestore says Unavailable") {
 			t.Errorf("the line: %+v", line)
 		}
-		if c.ID != id || c.Kind != call.kind || (c.Pool == "") != (call.kind != record.CallRecreate) || !c.IntentAt.Equal(a.now) || !c.AnsweredAt.Equal(a.now) ||
-			c.Run != "rotator-test-x1" || c.State != record.Accepted || c.Operation == "" || r.AttemptID == "" || r.AttemptNo != 1 {
+		if c.ID != id || c.Kind != call.kind || (c.Pool == "") != (call.kind != record.CallRecreate) ||
+			!c.IntentAt.Equal(a.now) || !c.AnsweredAt.Equal(a.now) ||
+			c.Run != "rotator-test-x1" || c.State != record.Accepted || c.Operation == "" || r.AttemptID == "" ||
+			r.AttemptNo != 1 {
 			t.Errorf("the call: %+v of attempt %s", c, r.AttemptID)
 		}
-		t.Logf("%s of pool %q in attempt %s: intent %s, answered %s, operation %s", c.Kind, c.Pool, r.AttemptID, c.IntentAt.Format(time.RFC3339), c.AnsweredAt.Format(time.RFC3339), c.Operation)
+		t.Logf("%s of pool %q in attempt %s: intent %s, answered %s, operation %s", c.Kind, c.Pool, r.AttemptID,
+			c.IntentAt.Format(time.RFC3339), c.AnsweredAt.Format(time.RFC3339), c.Operation)
 		a.enter(t, firestore, documents, line, r, id)
 		text, _ := a.run(t, "status", few[0].String(), "--at", a.at(), "--format", "json")
 		if !strings.Contains(text, c.Operation) || strings.Contains(text, `"intended"`) {
@@ -108,7 +113,8 @@ func (a *away) unstored(t *testing.T, method string) (line unstored, r record.Ro
 	for text := range strings.Lines(ps.stderr.String()) {
 		if strings.Contains(text, "[outcome-unstored]") {
 			n++
-			line = unstored{text, fieldOf(t, text, "error"), fieldOf(t, text, "close"), fieldOf(t, text, "outcomes"), fieldOf(t, text, "rotation")}
+			line = unstored{text, fieldOf(t, text, "error"), fieldOf(t, text, "close"), fieldOf(t, text, "outcomes"),
+				fieldOf(t, text, "rotation")}
 		}
 	}
 	outcomes := map[string]record.Outcome{}
@@ -144,21 +150,26 @@ func (a *away) raw(t *testing.T) (firestore pb.FirestoreClient, documents string
 }
 
 // enter does what the runbook says under "Entering an unstored outcome".
-func (a *away) enter(t *testing.T, firestore pb.FirestoreClient, documents string, line unstored, r record.Rotation, id string) {
+func (a *away) enter(t *testing.T, firestore pb.FirestoreClient, documents string, line unstored,
+	r record.Rotation, id string) {
 	t.Helper()
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer owner")
-	doc, err := firestore.GetDocument(ctx, &pb.GetDocumentRequest{Name: documents + "/rotations/" + state.DocID(r.Cluster)})
+	doc, err := firestore.GetDocument(ctx,
+		&pb.GetDocumentRequest{Name: documents + "/rotations/" + state.DocID(r.Cluster)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	body := doc.GetFields()["body"].GetStringValue()
-	for _, want := range []string{`"attemptId":"` + r.AttemptID + `"`, `"id":"` + id + `"`, `"state":"intended"`} {
+	for _, want := range []string{`"attemptId":"` + r.AttemptID + `"`, `"id":"` + id + `"`,
+		`"state":"intended"`} {
 		if !strings.Contains(body, want) {
 			t.Fatalf("the stored body lacks %s: %s", want, body)
 		}
 	}
 	doc.Fields = map[string]*pb.Value{"body": {ValueType: &pb.Value_StringValue{StringValue: line.Rotation}}}
-	if _, err := firestore.UpdateDocument(ctx, &pb.UpdateDocumentRequest{Document: doc, UpdateMask: &pb.DocumentMask{FieldPaths: []string{"body"}}}); err != nil {
+	if _, err := firestore.UpdateDocument(ctx,
+		&pb.UpdateDocumentRequest{Document: doc,
+			UpdateMask: &pb.DocumentMask{FieldPaths: []string{"body"}}}); err != nil {
 		t.Fatal(err)
 	}
 }

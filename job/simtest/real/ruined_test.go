@@ -29,8 +29,10 @@ type ruin struct {
 
 // ruins are of a file; all but the documents' would be a database's own.
 var ruins = []ruin{
-	{"text", overwrite([]byte(strings.Repeat("these are my notes\n", 3000))), 1, 1, 1, []string{"damaged, or no store", "restore a copy"}},
-	{"another program's file", overwrite(append([]byte("SQLite format 3\x00"), make([]byte, 70000)...)), 1, 1, 1, []string{"damaged, or no store"}},
+	{"text", overwrite([]byte(strings.Repeat("these are my notes\n", 3000))), 1, 1, 1,
+		[]string{"damaged, or no store", "restore a copy"}},
+	{"another program's file", overwrite(append([]byte("SQLite format 3\x00"), make([]byte, 70000)...)), 1, 1, 1,
+		[]string{"damaged, or no store"}},
 	{"cut to a half", cutTo(0.5), 1, 1, 1, []string{"damaged, or no store", "cut short"}},
 	{"cut to a page", cutTo(0.05), 1, 1, 1, []string{"damaged, or no store"}},
 	{"a folder", func(t *testing.T, path string) {
@@ -39,13 +41,22 @@ var ruins = []ruin{
 	{"no folder", func(t *testing.T, path string) {
 		must(t, os.RemoveAll(filepath.Dir(path)))
 	}, 1, 0, 1, []string{"make the folder"}},
-	{"a newer rotation", document("rotations", "shop~europe-west1~catalog", `{"schema":2}`), 1, 1, 1, []string{"shop~europe-west1~catalog has schema 2", "newer version of rotator"}},
-	{"a newer fleet document", document("fleet", "fleet", `{"schema":2}`), 1, 1, 1, []string{"fleet has schema 2", "newer version of rotator"}},
-	{"a newer lease", document("fleet", "lease", `{"schema":2}`), 1, 0, 0, []string{"lease has schema 2", "newer version of rotator"}},
-	{"a newer record", document("history", "some", `{"schema":2}`), 0, 0, 0, nil}, // asked for before a start only: see TestRuinedDatabase
-	{"half a rotation", document("rotations", "shop~europe-west1~catalog", `{"schema":1,"version":"9","body":{"clus`), 1, 1, 1, []string{"shop~europe-west1~catalog cannot be read"}},
-	{"an older rotation", document("rotations", "shop~europe-west1~catalog", `{"schema":1,"version":"9","body":{"cluster":"shop/europe-west1/catalog","attemptId":"old"}}`), 0, 0, 0, nil},
-	{"fields of a younger sister", document("fleet", "fleet", `{"schema":1,"version":"9","body":{"env":"whole","holds":[{"by":"ann","at":"2026-11-23T00:00:00Z","colour":"red"}],"more":{"a":1}}}`), 0, 0, 0, nil},
+	{"a newer rotation", document("rotations", "shop~europe-west1~catalog", `{"schema":2}`), 1, 1, 1,
+		[]string{"shop~europe-west1~catalog has schema 2", "newer version of rotator"}},
+	{"a newer fleet document", document("fleet", "fleet", `{"schema":2}`), 1, 1, 1,
+		[]string{"fleet has schema 2", "newer version of rotator"}},
+	{"a newer lease", document("fleet", "lease", `{"schema":2}`), 1, 0, 0,
+		[]string{"lease has schema 2", "newer version of rotator"}},
+	// asked for before a start only: see TestRuinedDatabase
+	{"a newer record", document("history", "some", `{"schema":2}`), 0, 0, 0, nil},
+	{"half a rotation", document("rotations", "shop~europe-west1~catalog",
+		`{"schema":1,"version":"9","body":{"clus`), 1, 1, 1, []string{"shop~europe-west1~catalog cannot be read"}},
+	{"an older rotation", document("rotations", "shop~europe-west1~catalog",
+		`{"schema":1,"version":"9","body":{"cluster":"shop/europe-west1/catalog","attemptId":"old"}}`), 0, 0, 0,
+		nil},
+	{"fields of a younger sister",
+		document("fleet", "fleet",
+			`{"schema":1,"version":"9","body":{"env":"whole","holds":[{"by":"ann","at":"2026-11-23T00:00:00Z","colour":"red"}],"more":{"a":1}}}`), 0, 0, 0, nil},
 }
 
 func must(t *testing.T, errs ...error) {
@@ -72,7 +83,10 @@ func document(bucket, key, text string) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
 		db, err := bbolt.Open(path, 0o600, nil)
 		must(t, err)
-		must(t, db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(key), []byte(text)) }), db.Close())
+		must(t, db.Update(func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte(bucket)).Put([]byte(key),
+				[]byte(text))
+		}), db.Close())
 	}
 }
 
@@ -132,7 +146,8 @@ func TestRuinedFile(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good.db")
 	at := fleets.Monday.Format(time.RFC3339)
 	p := rotator.with(settings(gke.address)...)
-	p.with("ROTATOR_STATE=file:"+good).run(t, "hold", "all", "--by", "ann", "--reason", "nothing may start", "--at", at)
+	p.with("ROTATOR_STATE=file:"+good).run(t, "hold", "all", "--by", "ann", "--reason", "nothing may start",
+		"--at", at)
 	whole, err := os.ReadFile(good)
 	must(t, err)
 	for _, r := range ruins {
@@ -161,16 +176,21 @@ func TestRuinedDatabase(t *testing.T) {
 	words := func(s string) *pb.Value { return &pb.Value{ValueType: &pb.Value_StringValue{StringValue: s}} }
 	newer := map[string]*pb.Value{"schema": number(2), "cluster": words(few[0].String())}
 	for id, r := range map[string]ruin{
-		"rotations/shop~europe-west1~catalog": {"a newer rotation", nil, 1, 1, 1, []string{"rotations/shop~europe-west1~catalog has schema 2", "newer version of rotator"}},
-		"fleet/fleet":                         {"a newer fleet document", nil, 1, 1, 1, []string{"fleet/fleet has schema 2", "newer version of rotator"}},
-		"fleet/lease":                         {"a newer lease", nil, 1, 0, 0, []string{"fleet/lease has schema 2", "newer version of rotator"}},
-		"history/newer":                       {"a newer record", nil, 0, 0, 0, nil},
+		"rotations/shop~europe-west1~catalog": {"a newer rotation", nil, 1, 1, 1,
+			[]string{"rotations/shop~europe-west1~catalog has schema 2", "newer version of rotator"}},
+		"fleet/fleet": {"a newer fleet document", nil, 1, 1, 1,
+			[]string{"fleet/fleet has schema 2", "newer version of rotator"}},
+		"fleet/lease": {"a newer lease", nil, 1, 0, 0,
+			[]string{"fleet/lease has schema 2", "newer version of rotator"}},
+		"history/newer": {"a newer record", nil, 0, 0, 0, nil},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			a := aways(t, rotator)
 			firestore, documents := a.raw(t)
 			as := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer owner")
-			if _, err := firestore.UpdateDocument(as, &pb.UpdateDocumentRequest{Document: &pb.Document{Name: documents + "/" + id, Fields: newer}}); err != nil {
+			if _, err := firestore.UpdateDocument(as,
+				&pb.UpdateDocumentRequest{Document: &pb.Document{Name: documents + "/" + id,
+					Fields: newer}}); err != nil {
 				t.Fatal(err)
 			}
 			r.ends(t, a.program, a.at())
@@ -181,7 +201,8 @@ func TestRuinedDatabase(t *testing.T) {
 			a.want("StartIPRotation", 1) // the third cluster is held by then
 			a.run(t, "release", few[2].String(), "--by", "ann", "--reason", "moved", "--at", a.at())
 			_, said := a.run(t, "run", "--at", a.at())
-			if !strings.Contains(said, few[0].String()+": not done this run: read the history") || !strings.Contains(said, "has schema 2") {
+			if !strings.Contains(said, few[0].String()+": not done this run: read the history") ||
+				!strings.Contains(said, "has schema 2") {
 				t.Errorf("said %s", said)
 			}
 			a.want("StartIPRotation", len(few)-1)
@@ -211,8 +232,10 @@ func TestForeignFile(t *testing.T) {
 	p.with("ROTATOR_STATE=file:"+path).run(t, "hold", "all", "--by", "ann", "--reason", "mine", "--at", at)
 	other := p.with()
 	other.as = &syscall.Credential{Uid: nobody, Gid: nobody}
-	ruin{"another user's", nil, 1, 1, 1, []string{"open the store", "permission denied", "belongs to another user"}}.ends(t, other.with("ROTATOR_STATE=file:"+path), at)
-	ruin{"a folder of another user's", nil, 1, 0, 1, []string{"permission denied"}}.ends(t, other.with("ROTATOR_STATE=file:"+filepath.Join(dir, "new.db")), at)
+	ruin{"another user's", nil, 1, 1, 1, []string{"open the store", "permission denied",
+		"belongs to another user"}}.ends(t, other.with("ROTATOR_STATE=file:"+path), at)
+	ruin{"a folder of another user's", nil, 1, 0, 1, []string{"permission denied"}}.ends(t,
+		other.with("ROTATOR_STATE=file:"+filepath.Join(dir, "new.db")), at)
 	if entries := gke.journal(t); len(entries) != 0 {
 		t.Errorf("sent: %+v", entries)
 	}
@@ -224,7 +247,8 @@ func TestForeignFile(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	rotator := build(t)
-	for name, spoil := range map[string]func(t *testing.T, dir string) (mend func()){"no space left on device": fill, "read-only file system": freeze} {
+	for name, spoil := range map[string]func(t *testing.T,
+		dir string) (mend func()){"no space left on device": fill, "read-only file system": freeze} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=80k"); err != nil {

@@ -18,10 +18,11 @@ import (
 // dueNow is a cluster that is due by the clock on the wall, which is the one
 // that a run has that does not follow a simulated GKE's.
 func dueNow(now time.Time) []*containerpb.Cluster {
-	return fleets.Of([]fleets.Member{fleets.At("shop-prod", "europe-west1", "catalog", func(c *containerpb.Cluster) {
-		ca := gkesim.IssueCA(7, c.GetName(), now.AddDate(-5, 0, 60), now.AddDate(0, 0, 60))
-		c.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(ca))
-	})})
+	return fleets.Of([]fleets.Member{fleets.At("shop-prod", "europe-west1", "catalog",
+		func(c *containerpb.Cluster) {
+			ca := gkesim.IssueCA(7, c.GetName(), now.AddDate(-5, 0, 60), now.AddDate(0, 0, 60))
+			c.MasterAuth.ClusterCaCertificate = base64.StdEncoding.EncodeToString([]byte(ca))
+		})})
 }
 
 // googles says whether the host, with or without a port, is Google's.
@@ -83,7 +84,8 @@ func TestTokenGoesToGoogle(t *testing.T) {
 		}
 	}
 	s := in.play(t, rotator, "run")
-	if s.code != 0 || !slices.ContainsFunc(s.requests, func(r string) bool { return strings.HasPrefix(r, "recommender.googleapis.com") }) {
+	if s.code != 0 || !slices.ContainsFunc(s.requests,
+		func(r string) bool { return strings.HasPrefix(r, "recommender.googleapis.com") }) {
 		t.Errorf("Recommender was not asked: %q\n%s", s.requests, s.stderr)
 	}
 }
@@ -97,7 +99,8 @@ func TestNoTokenLeaves(t *testing.T) {
 	in := newInternet(t, gke.address)
 	host, connections := silentEmulator(t)
 	local := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod")
-	cloud := local.with("SSL_CERT_FILE=", "CLOUD_RUN_JOB=rotator-token", "CLOUD_RUN_EXECUTION=rotator-token-x1", "ROTATOR_STATE=firestore://shop-prod/rotator", "GCE_METADATA_HOST=")
+	cloud := local.with("SSL_CERT_FILE=", "CLOUD_RUN_JOB=rotator-token", "CLOUD_RUN_EXECUTION=rotator-token-x1",
+		"ROTATOR_STATE=firestore://shop-prod/rotator", "GCE_METADATA_HOST=")
 	const usual = "gke.attacker.example:443"
 	for _, c := range []struct {
 		what string
@@ -109,25 +112,31 @@ func TestNoTokenLeaves(t *testing.T) {
 		{"GKE", local, "plan", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"GKE, a run", local, "run", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"GKE as a URL", local, "plan", "ROTATOR_GKE_ENDPOINT=https://gke.attacker.example/", "google"},
-		{"GKE, its own name in front", local, "plan", "ROTATOR_GKE_ENDPOINT=container.googleapis.com.attacker.example:443", "google"},
+		{"GKE, its own name in front", local, "plan",
+			"ROTATOR_GKE_ENDPOINT=container.googleapis.com.attacker.example:443", "google"},
 		{"GKE, its own name behind", local, "plan", "ROTATOR_GKE_ENDPOINT=notgoogleapis.com:443", "google"},
 		{"GKE, a label too few", local, "plan", "ROTATOR_GKE_ENDPOINT=googleapis.com:443", "google"},
-		{"GKE, the status of one", local, "status shop-prod/europe-west1/catalog", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
+		{"GKE, the status of one", local, "status shop-prod/europe-west1/catalog", "ROTATOR_GKE_ENDPOINT=" + usual,
+			"google"},
 		{"GKE, the forecast", local, "forecast --days 7", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
-		{"GKE, somebody's word", local, "rotate shop-prod/europe-west1/catalog --by ann --reason leaked", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
+		{"GKE, somebody's word", local, "rotate shop-prod/europe-west1/catalog --by ann --reason leaked",
+			"ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"Recommender", local, "run", "ROTATOR_RECOMMENDER_ENDPOINT=recommender.attacker.example:443", "google"},
 		{"another universe", local, "plan", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
-		{"another universe, with a store", local.with("ROTATOR_STATE=firestore://shop-prod/rotator"), "status", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
+		{"another universe, with a store", local.with("ROTATOR_STATE=firestore://shop-prod/rotator"), "status",
+			"GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example", "Remove"},
 		{"roots out of the process itself", local, "plan", "SSL_CERT_FILE=/proc/self/environ", "Remove"},
 		{"on Cloud Run, GKE", cloud, "plan", "ROTATOR_GKE_ENDPOINT=" + usual, "google"},
 		{"on Cloud Run, a GKE beside us", cloud, "plan", "ROTATOR_GKE_ENDPOINT=127.0.0.1:9", "google"},
 		{"on Cloud Run, Recommender", cloud, "run", "ROTATOR_RECOMMENDER_ENDPOINT=" + usual, "google"},
 		{"on Cloud Run, a store elsewhere", cloud, "status", "FIRESTORE_EMULATOR_HOST=" + host, "Remove"},
-		{"on Cloud Run, a topic elsewhere", cloud.with("ROTATOR_NOTIFY_TOPIC=projects/shop-prod/topics/notices"), "run", "PUBSUB_EMULATOR_HOST=" + host, "Remove"},
+		{"on Cloud Run, a topic elsewhere", cloud.with("ROTATOR_NOTIFY_TOPIC=projects/shop-prod/topics/notices"),
+			"run", "PUBSUB_EMULATOR_HOST=" + host, "Remove"},
 		{"on Cloud Run, roots", cloud, "plan", "SSL_CERT_FILE=" + in.roots, "Remove"},
 		{"on Cloud Run, more roots", cloud, "plan", "SSL_CERT_DIR=/tmp", "Remove"},
 		{"on Cloud Run, another metadata server", cloud, "plan", "GCE_METADATA_HOST=" + host, "Remove"},
-		{"on Cloud Run, another account", cloud, "plan", "GOOGLE_APPLICATION_CREDENTIALS=/mnt/reports/a.json", "Remove"},
+		{"on Cloud Run, another account", cloud, "plan", "GOOGLE_APPLICATION_CREDENTIALS=/mnt/reports/a.json",
+			"Remove"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			before := connections.Load()
@@ -143,7 +152,8 @@ func TestNoTokenLeaves(t *testing.T) {
 				t.Error("the token is printed")
 			}
 			if n := connections.Load() - before; n > 0 || len(s.reached) > 0 || s.asked > 0 {
-				t.Errorf("somebody was spoken to: the token was asked for %d times, %q reached, the emulator %d times", s.asked, s.reached, n)
+				t.Errorf("somebody was spoken to: the token was asked for %d times, %q reached, the emulator %d times",
+					s.asked, s.reached, n)
 			}
 			name, value, _ := strings.Cut(c.set, "=")
 			if s.code != 2 || strings.Count(s.stderr, "\n") != 1 {
@@ -164,13 +174,19 @@ func TestCloudRunTellsAllAtOnce(t *testing.T) {
 	t.Parallel()
 	gke := build(t).simulator(t, time.Now(), dueNow(time.Now()))
 	in := newInternet(t, gke.address)
-	wrong := append(in.environ(t), "ROTATOR_GKE_ENDPOINT=container.googleapis.com:443", "ROTATOR_RECOMMENDER_ENDPOINT=127.0.0.1:9",
-		"FIRESTORE_EMULATOR_HOST=127.0.0.1:9", "PUBSUB_EMULATOR_HOST=127.0.0.1:9", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example")
-	s := in.play(t, build(t).with(wrong...).with("CLOUD_RUN_JOB=rotator-token", "ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_STATE=firestore://shop-prod/rotator"), "plan")
+	wrong := append(in.environ(t), "ROTATOR_GKE_ENDPOINT=container.googleapis.com:443",
+		"ROTATOR_RECOMMENDER_ENDPOINT=127.0.0.1:9",
+		"FIRESTORE_EMULATOR_HOST=127.0.0.1:9", "PUBSUB_EMULATOR_HOST=127.0.0.1:9",
+		"GOOGLE_CLOUD_UNIVERSE_DOMAIN=attacker.example")
+	s := in.play(t, build(t).with(wrong...).with("CLOUD_RUN_JOB=rotator-token", "ROTATOR_ENV=token",
+		"ROTATOR_PROJECTS=shop-prod", "ROTATOR_STATE=firestore://shop-prod/rotator"), "plan")
 	if s.code != 2 || s.asked > 0 || len(s.reached) > 0 || strings.Count(s.stderr, "\n") != 7 {
-		t.Errorf("exit status %d, want 2 and seven lines; the token was asked for %d times, %q reached\n%s", s.code, s.asked, s.reached, s.stderr)
+		t.Errorf("exit status %d, want 2 and seven lines; the token was asked for %d times, %q reached\n%s", s.code,
+			s.asked, s.reached, s.stderr)
 	}
-	for _, name := range []string{"GCE_METADATA_HOST", "SSL_CERT_FILE", "ROTATOR_GKE_ENDPOINT", "ROTATOR_RECOMMENDER_ENDPOINT", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"} {
+	for _, name := range []string{"GCE_METADATA_HOST", "SSL_CERT_FILE", "ROTATOR_GKE_ENDPOINT",
+		"ROTATOR_RECOMMENDER_ENDPOINT", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST",
+		"GOOGLE_CLOUD_UNIVERSE_DOMAIN"} {
 		if !strings.Contains(s.stderr, name+"=") {
 			t.Errorf("%s is not told", name)
 		}
@@ -183,12 +199,14 @@ func TestNoTokenInTheLog(t *testing.T) {
 	t.Parallel()
 	gke := build(t).simulator(t, time.Now(), dueNow(time.Now()))
 	in := newInternet(t, gke.address)
-	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "GOOGLE_SDK_GO_LOGGING=true",
+	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod",
+		"GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "GOOGLE_SDK_GO_LOGGING=true",
 		"GODEBUG=http2debug=2", "GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99")
 	for _, command := range []string{"plan", "run"} {
 		s := in.play(t, rotator, command)
 		if s.code != 0 || len(s.tokenAt) == 0 || strings.Contains(s.stdout+s.stderr, theToken) {
-			t.Errorf("%s: exit status %d, the token at %q, and printed: %t", command, s.code, s.tokenAt, strings.Contains(s.stdout+s.stderr, theToken))
+			t.Errorf("%s: exit status %d, the token at %q, and printed: %t", command, s.code, s.tokenAt,
+				strings.Contains(s.stdout+s.stderr, theToken))
 		}
 	}
 }
@@ -199,7 +217,8 @@ func TestProxyAloneReadsNothing(t *testing.T) {
 	t.Parallel()
 	gke := build(t).simulator(t, time.Now(), dueNow(time.Now()))
 	in := newInternet(t, gke.address)
-	ps := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "SSL_CERT_FILE=").start(t, "plan")
+	ps := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod",
+		"SSL_CERT_FILE=").start(t, "plan")
 	select {
 	case <-in.distrusted:
 	case <-time.After(30 * time.Second):
@@ -221,7 +240,8 @@ func TestWebhookGetsNoToken(t *testing.T) {
 	posts := 0
 	gke := build(t).simulator(t, time.Now(), dueNow(time.Now()))
 	in := newInternet(t, gke.address)
-	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store",
+	rotator := build(t).with(in.environ(t)...).with("ROTATOR_ENV=token", "ROTATOR_PROJECTS=shop-prod",
+		"ROTATOR_MODE=act", "ROTATOR_STATE=file:store",
 		"ROTATOR_NOTIFY_WEBHOOK=https://hooks.receiver.example/x", "ROTATOR_APPROVAL=start")
 	s := in.play(t, rotator, "run")
 	for _, r := range s.requests {

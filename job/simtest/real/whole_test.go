@@ -25,7 +25,8 @@ func bothStores(t *testing.T, play func(t *testing.T, settings []string)) {
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
 		host := emulator.Start(t)
-		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/store-" + strings.ToLower(rand.Text())})
+		play(t, []string{emulator.EnvHost + "=" + host, "ROTATOR_STATE=firestore://demo-whole/store-" +
+			strings.ToLower(rand.Text())})
 	})
 }
 
@@ -87,7 +88,8 @@ func (pl planned) next(now time.Time) time.Time {
 		if c.Phase != "" && c.Phase != "updating-clients" {
 			return now.Add(time.Hour)
 		}
-		if change := c.NextChangeAt.Add(time.Hour - time.Second).Truncate(time.Hour); change.After(now) && change.Before(at) {
+		if change := c.NextChangeAt.Add(time.Hour - time.Second).Truncate(time.Hour); change.After(now) &&
+			change.Before(at) {
 			at = change
 		}
 	}
@@ -154,14 +156,16 @@ func (p *program) remembers(t *testing.T, m fleets.Member, now time.Time) {
 	if err := json.Unmarshal([]byte(text), &status); err != nil {
 		t.Fatal(err)
 	}
-	if status.InFlight != nil || len(status.History) != 1 || status.History[0].ClosedAs != "completed" || status.History[0].CompletedBy != "us" {
+	if status.InFlight != nil || len(status.History) != 1 || status.History[0].ClosedAs != "completed" ||
+		status.History[0].CompletedBy != "us" {
 		t.Fatalf("%s", text)
 	}
 	var phases []string
 	for _, tr := range status.History[0].Rotation.Transitions {
 		phases = append(phases, tr.Phase)
 	}
-	if got := strings.Join(phases, " "); got != "starting recreating-nodes updating-clients completing verifying" {
+	if got := strings.Join(phases,
+		" "); got != "starting recreating-nodes updating-clients completing verifying" {
 		t.Errorf("%s went through %s", m, got)
 	}
 }

@@ -164,7 +164,8 @@ func starting(starts []time.Time, length time.Duration) calendar {
 // holds what that walk does not know.
 func ruleOf(text string) (r windowtest.Rule, ok bool) {
 	r = windowtest.Rule{Interval: 1, WeekStart: "MO"}
-	for _, part := range strings.Split(strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:"), ";") {
+	for _, part := range strings.Split(strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:"),
+		";") {
 		name, value, _ := strings.Cut(part, "=")
 		switch name {
 		case "FREQ":

@@ -70,7 +70,8 @@ func (g *gkeCalendars) read(p *containerpb.MaintenancePolicy) gkeCalendar {
 // recurring lists the windows of a rule. A rule that the naive walk does not
 // know, or a first window without times, allows everything here: whether the
 // product reads it rightly is for the fuzz tests of policy/window.
-func (g *gkeCalendars) recurring(first time.Time, length time.Duration, text string) (c calendar, vague bool) {
+func (g *gkeCalendars) recurring(first time.Time, length time.Duration, text string) (c calendar,
+	vague bool) {
 	rule, ok := ruleOf(text)
 	if !ok || length <= 0 || first.Year() < 1990 {
 		return always, true
@@ -80,7 +81,8 @@ func (g *gkeCalendars) recurring(first time.Time, length time.Duration, text str
 
 func (g *gkeCalendars) sinceDelay(w *containerpb.RecurringMaintenanceWindow) (c calendar, vague bool) {
 	tod := w.GetWindowStartTime()
-	at := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute + time.Duration(tod.GetSeconds())*time.Second
+	at := time.Duration(tod.GetHours())*time.Hour + time.Duration(tod.GetMinutes())*time.Minute +
+		time.Duration(tod.GetSeconds())*time.Second
 	first := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	if d := w.GetDelayUntil(); d.GetYear() > 0 {
 		first = time.Date(int(d.GetYear()), time.Month(d.GetMonth()), int(d.GetDay()), 0, 0, 0, 0, time.UTC)
@@ -105,7 +107,8 @@ func exclusionsOf(in map[string]*containerpb.TimeWindow) calendar {
 		if o.GetScope() == containerpb.MaintenanceExclusionOptions_NO_MINOR_UPGRADES {
 			continue
 		}
-		endless := w.GetEndTime() == nil || o.GetEndTimeBehavior() != containerpb.MaintenanceExclusionOptions_END_TIME_BEHAVIOR_UNSPECIFIED
+		endless := w.GetEndTime() == nil ||
+			o.GetEndTimeBehavior() != containerpb.MaintenanceExclusionOptions_END_TIME_BEHAVIOR_UNSPECIFIED
 		c = both(c, outside(timeOf(w.GetStartTime()), timeOf(w.GetEndTime()), endless))
 	}
 	return c

@@ -193,7 +193,8 @@ func clusterFirst(w pass.World, _ Process) pass.World {
 }
 
 // ignoresVersions writes over what somebody else wrote.
-func ignoresVersions(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change, error) {
+func ignoresVersions(ctx context.Context, s state.Store, c, now state.Change, err error) (state.Change,
+	error) {
 	if !errors.Is(err, state.ErrConflict) {
 		return now, err
 	}
@@ -242,7 +243,8 @@ func approving(w pass.World, about Process) pass.World {
 		contents: func(b *record.Contents) {
 			all = nil
 			for ref, r := range b.Rotations {
-				all = append(all, record.Approval{Kind: record.CallComplete, Cluster: ref, ClusterID: r.ClusterID, Attempt: r.AttemptID, Entry: r.Entries})
+				all = append(all, record.Approval{Kind: record.CallComplete, Cluster: ref, ClusterID: r.ClusterID,
+					Attempt: r.AttemptID, Entry: r.Entries})
 			}
 		},
 		fleet: func(d *record.FleetDoc) { d.Approvals = append(slices.Clone(d.Approvals), all...) },

@@ -38,7 +38,8 @@ var planted = []struct {
 	{"maintenance policies are not seen", 1, 0, 1, short, lying(func(c *fleet.Cluster) {
 		c.Maintenance.Window, c.Maintenance.Exclusions, c.Maintenance.Problem = policy.Policy{}.Window, nil, ""
 	})},
-	{"labels are not seen", 1, 0, 2, short, lying(func(c *fleet.Cluster) { c.Labels = map[string]string{"env": "dev"} })},
+	{"labels are not seen", 1, 0, 2, short,
+		lying(func(c *fleet.Cluster) { c.Labels = map[string]string{"env": "dev"} })},
 	{"a run sends the intents of others that it finds", 2, 1, 1, short, sendsOthers},
 	{"a write of which nobody knows the end counts as done", 2, 1, 3, short, keeping(badStore{
 		wrote: func(_ context.Context, _ state.Store, c, now state.Change, err error) (state.Change, error) {
@@ -51,26 +52,30 @@ var planted = []struct {
 	{"the transport repeats what stayed without an answer", 2, 2, 4, short, sendsTwice},
 	{"the monotonic clock stands still", 2, 2, 9, short, frozen},
 	{"a wall clock is 31 minutes ahead", 5, 3, 15, short, ahead},
-	{"intents are read as half an hour older", 5, 3, 18, short, keeping(badStore{contents: func(b *record.Contents) {
-		for ref, r := range b.Rotations {
-			if r.Call != nil {
-				r = copyOf(r)
-				r.Call.IntentAt = r.Call.IntentAt.Add(-30 * time.Minute)
-				b.Rotations[ref] = r
+	{"intents are read as half an hour older", 5, 3, 18, short,
+		keeping(badStore{contents: func(b *record.Contents) {
+			for ref, r := range b.Rotations {
+				if r.Call != nil {
+					r = copyOf(r)
+					r.Call.IntentAt = r.Call.IntentAt.Add(-30 * time.Minute)
+					b.Rotations[ref] = r
+				}
 			}
-		}
-	}})},
+		}})},
 	{"the read under the intent is from before it", 2, 4, 1, short, fromBefore},
 	{"the cluster is read before its operations", 2, 5, 1, short, clusterFirst},
-	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short, lying(func(c *fleet.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] })},
+	{"a read that shows less is believed: the second CA is not seen", 5, 5, 10, short,
+		lying(func(c *fleet.Cluster) { c.Bundle.CAs = c.Bundle.CAs[:min(1, len(c.Bundle.CAs))] })},
 	{"a refusal clears the call", 5, 6, 3, short, keeping(badStore{write: func(c *state.Change) {
 		if r := c.Rotation; r != nil && r.Call != nil && r.Call.State == record.Refused {
 			r.Call = nil
 		}
 	}})},
-	{"slots of others are not seen", 4, 7, 1, short, keeping(badStore{fleet: func(d *record.FleetDoc) { d.Slots = nil }})},
+	{"slots of others are not seen", 4, 7, 1, short,
+		keeping(badStore{fleet: func(d *record.FleetDoc) { d.Slots = nil }})},
 	{"a slot is not stored with its start", 4, 7, 1, short, keeping(badStore{write: func(c *state.Change) {
-		if c.Fleet != nil && c.Rotation != nil && c.Rotation.Call != nil && c.Rotation.Call.State == record.Intended && len(c.Rotation.Transitions) == 1 {
+		if c.Fleet != nil && c.Rotation != nil && c.Rotation.Call != nil &&
+			c.Rotation.Call.State == record.Intended && len(c.Rotation.Transitions) == 1 {
 			delete(c.Fleet.Slots, c.Rotation.Cluster.String())
 		}
 	}})},
@@ -79,28 +84,31 @@ var planted = []struct {
 			r.HandedOverAt = r.HandedOverAt.Add(-6 * day)
 		}
 	}})},
-	{"pools count as recreated that are not", 3, 8, 1, short, keeping(badStore{contents: func(b *record.Contents) {
-		for ref, r := range b.Rotations {
-			r.PoolsSeen = nil
-			b.Rotations[ref] = r
-		}
-	}})},
+	{"pools count as recreated that are not", 3, 8, 1, short,
+		keeping(badStore{contents: func(b *record.Contents) {
+			for ref, r := range b.Rotations {
+				r.PoolsSeen = nil
+				b.Rotations[ref] = r
+			}
+		}})},
 	{"every completion seems approved", 3, 0, 10, short, approving},
-	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 4, tardy, keeping(badStore{history: func([]record.Record) []record.Record { return nil }})},
+	{"the second CA of a late start is not remembered as ours: history is hidden", 5, 9, 4, tardy,
+		keeping(badStore{history: func([]record.Record) []record.Record { return nil }})},
 	{"nobody gets the lease", 8, 10, 1, short, keeping(badStore{lease: func(l state.Lease) state.Lease {
 		l.Holder = "somebody else"
 		return l
 	}})},
 	{"writes go over what others wrote", 6, 6, 10, short, keeping(badStore{wrote: ignoresVersions})},
-	{"an old phase is read with the newest version", 6, 0, 1, short, keeping(badStore{contents: func(b *record.Contents) {
-		for ref, r := range b.Rotations {
-			if r.Phase == record.RecreatingNodes && r.Call != nil && len(r.Transitions) > 1 {
-				r.Transitions = r.Transitions[:1]
-				r.Phase = r.Transitions[0].Phase
-				b.Rotations[ref] = r
+	{"an old phase is read with the newest version", 6, 0, 1, short,
+		keeping(badStore{contents: func(b *record.Contents) {
+			for ref, r := range b.Rotations {
+				if r.Phase == record.RecreatingNodes && r.Call != nil && len(r.Transitions) > 1 {
+					r.Transitions = r.Transitions[:1]
+					r.Phase = r.Transitions[0].Phase
+					b.Rotations[ref] = r
+				}
 			}
-		}
-	}})},
+		}})},
 	{"a plan writes", 7, 0, 1, short, planWrites},
 	{"observe sends", 7, 0, 2, short, observeSends},
 	{"holds are not seen", 7, 0, 6, short, keeping(badStore{fleet: func(d *record.FleetDoc) { d.Holds = nil }})},
@@ -184,7 +192,8 @@ func seedFor(o Options, promise int, name string, world func(pass.World, Process
 	for seed := range uint64(*hunt) {
 		o.Seed = seed + 1
 		found := promisesBroken(o, name, world)
-		if len(found) > 0 && (found[0] == promise || seed > 8 && slices.Contains(found, promise)) && len(promisesBroken(o, "", nil)) == 0 {
+		if len(found) > 0 && (found[0] == promise || seed > 8 && slices.Contains(found, promise)) &&
+			len(promisesBroken(o, "", nil)) == 0 {
 			return fmt.Sprintf("%d: %v; before: %s", o.Seed, found, also)
 		}
 		if len(found) > 0 {

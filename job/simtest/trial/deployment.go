@@ -38,7 +38,8 @@ func (p *play) deploy() error {
 		return err
 	}
 	first.Projects = slices.Clone(p.fleet.projects)
-	p.deployments = []*deployment{{p: p, policy: first, mode: "act", contents: state.NewMemory(p.Seed%4 == 0), minute: p.between(0, time.Hour)}}
+	p.deployments = []*deployment{{p: p, policy: first, mode: "act", contents: state.NewMemory(p.Seed%4 == 0),
+		minute: p.between(0, time.Hour)}}
 	if p.rates.moods && p.likely(0.3) {
 		p.deployments[0].mode = "observe"
 	}
@@ -50,7 +51,8 @@ func (p *play) deploy() error {
 		return err
 	}
 	other.Projects = p.fleet.projects[:1]
-	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"), contents: state.NewMemory(false), minute: p.between(0, time.Hour)})
+	p.deployments = append(p.deployments, &deployment{p: p, policy: other, mode: pick(p, "act", "observe"),
+		contents: state.NewMemory(false), minute: p.between(0, time.Hour)})
 	p.fault("second deployment")
 	return nil
 }
@@ -202,7 +204,8 @@ func (p *play) stir() {
 // quiet takes in a run that ended by itself: until when nothing changes.
 func (d *deployment) quiet(x *process) {
 	d.quietUntil = time.Time{}
-	if !d.p.skips || x.err != nil || x.Look || x.res.Busy != "" || x.res.Stopped != "" || len(x.res.Done) > 0 || len(x.res.Fleet.Unread) > 0 || x.Policy != d.policy || x.Mode != d.mode {
+	if !d.p.skips || x.err != nil || x.Look || x.res.Busy != "" || x.res.Stopped != "" || len(x.res.Done) > 0 ||
+		len(x.res.Fleet.Unread) > 0 || x.Policy != d.policy || x.Mode != d.mode {
 		return
 	}
 	until := d.p.End
@@ -235,12 +238,14 @@ func (d *deployment) wrote(c state.Change) {
 }
 
 // say is a person who says something to the store, as the commands do.
-func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Contents, said record.Said) (record.FleetDoc, string, error)) bool {
+func (d *deployment) say(what string, ref fleet.Ref,
+	change func(b record.Contents, said record.Said) (record.FleetDoc, string, error)) bool {
 	b, err := d.contents.Contents(context.Background())
 	if err != nil {
 		return false
 	}
-	said := record.Said{By: "ann", Reason: what, At: d.p.now.Add(d.p.between(-record.Skew/2, record.Skew/2)), Run: fmt.Sprintf("said-%d", d.p.events)}
+	said := record.Said{By: "ann", Reason: what, At: d.p.now.Add(d.p.between(-record.Skew/2, record.Skew/2)),
+		Run: fmt.Sprintf("said-%d", d.p.events)}
 	doc, text, err := change(b, said)
 	if err != nil {
 		return false
@@ -252,6 +257,7 @@ func (d *deployment) say(what string, ref fleet.Ref, change func(b record.Conten
 		return false
 	}
 	d.quietUntil = time.Time{}
-	d.p.tell(&Event{Kind: Person, Env: d.policy.Env, Cluster: ref, Text: what + ": " + text, Write: &Write{Asked: c, Now: now, Applied: true}})
+	d.p.tell(&Event{Kind: Person, Env: d.policy.Env, Cluster: ref, Text: what + ": " + text,
+		Write: &Write{Asked: c, Now: now, Applied: true}})
 	return true
 }

@@ -15,7 +15,8 @@ import (
 )
 
 var places = []string{
-	"europe-west1", "europe-west1-b", "europe-west1-c", "us-central1", "us-central1-a", "asia-south1", "asia-south1-b", "europe-north1-a",
+	"europe-west1", "europe-west1-b", "europe-west1-c", "us-central1", "us-central1-a", "asia-south1",
+	"asia-south1-b", "europe-north1-a",
 }
 
 // fleetMaker makes clusters.
@@ -37,7 +38,8 @@ func (p *play) drawFleet() fleetMaker {
 // add makes one cluster more. env is its label; "": any.
 func (f *fleetMaker) add(p *play, env string) (fleet.Ref, error) {
 	f.made++
-	ref := fleet.Ref{Project: pick(p, f.projects...), Location: pick(p, places...), Name: fmt.Sprintf("c%02d", f.made)}
+	ref := fleet.Ref{Project: pick(p, f.projects...), Location: pick(p, places...),
+		Name: fmt.Sprintf("c%02d", f.made)}
 	p.out.Clusters++
 	p.out.ClusterDays += p.End.Sub(p.now).Hours() / 24
 	return ref, f.make(p, ref, env)
@@ -50,8 +52,9 @@ func (f *fleetMaker) make(p *play, ref fleet.Ref, env string) error {
 	pem := gkesim.IssueCA(int64(p.Seed), ref.String()+id, issued, expires) //nolint:gosec // any mapping will do
 	pb := &containerpb.Cluster{
 		Name: ref.Name, Location: ref.Location, Id: id, Status: containerpb.Cluster_RUNNING, Endpoint: "34.1.2.3",
-		CurrentMasterVersion: pick(p, "1.33.5-gke.1080000", "1.32.9-gke.1000000"), ResourceLabels: p.labels(), MaintenancePolicy: p.maintenance(),
-		MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
+		CurrentMasterVersion: pick(p, "1.33.5-gke.1080000", "1.32.9-gke.1000000"), ResourceLabels: p.labels(),
+		MaintenancePolicy: p.maintenance(),
+		MasterAuth:        &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(pem))},
 	}
 	if env != "" {
 		pb.ResourceLabels["env"] = env
@@ -108,7 +111,8 @@ func (p *play) nature(pb *containerpb.Cluster) {
 		pb.ControlPlaneEndpointsConfig = &containerpb.ControlPlaneEndpointsConfig{DnsEndpointConfig: &containerpb.ControlPlaneEndpointsConfig_DNSEndpointConfig{Endpoint: "gke-" + pb.GetName() + ".example"}}
 	}
 	for i := range pick(p, 0, 1, 1, 1, 2, 2, 3, 4) {
-		pb.NodePools = append(pb.NodePools, p.pool(fmt.Sprintf("pool-%d", i), pb.GetCurrentMasterVersion(), pick(p, 0, 1, 1, 2, 3, 6, 12)))
+		pb.NodePools = append(pb.NodePools, p.pool(fmt.Sprintf("pool-%d", i), pb.GetCurrentMasterVersion(),
+			pick(p, 0, 1, 1, 2, 3, 6, 12)))
 	}
 }
 
@@ -122,13 +126,14 @@ func (p *play) pool(name, version string, nodes int) *containerpb.NodePool {
 	switch p.dice.IntN(12) {
 	case 0:
 		strategy := containerpb.NodePoolUpdateStrategy_BLUE_GREEN
-		pool.UpgradeSettings = &containerpb.NodePool_UpgradeSettings{Strategy: &strategy, BlueGreenSettings: &containerpb.BlueGreenSettings{
-			NodePoolSoakDuration: durationpb.New(p.between(0, 12*time.Hour)),
-			RolloutPolicy: &containerpb.BlueGreenSettings_StandardRolloutPolicy_{StandardRolloutPolicy: &containerpb.BlueGreenSettings_StandardRolloutPolicy{
-				UpdateBatchSize:   &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 1},
-				BatchSoakDuration: durationpb.New(p.between(0, 30*time.Minute)),
-			}},
-		}}
+		pool.UpgradeSettings = &containerpb.NodePool_UpgradeSettings{Strategy: &strategy,
+			BlueGreenSettings: &containerpb.BlueGreenSettings{
+				NodePoolSoakDuration: durationpb.New(p.between(0, 12*time.Hour)),
+				RolloutPolicy: &containerpb.BlueGreenSettings_StandardRolloutPolicy_{StandardRolloutPolicy: &containerpb.BlueGreenSettings_StandardRolloutPolicy{
+					UpdateBatchSize:   &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 1},
+					BatchSoakDuration: durationpb.New(p.between(0, 30*time.Minute)),
+				}},
+			}}
 	case 1:
 		pool.Autoscaling = &containerpb.NodePoolAutoscaling{Enabled: true, MinNodeCount: 1, MaxNodeCount: 10}
 	case 2:
@@ -155,7 +160,9 @@ func (p *play) maintenance() *containerpb.MaintenancePolicy {
 	w := &containerpb.MaintenanceWindow{}
 	first := p.now.Truncate(day).Add(-30 * day).Add(time.Duration(p.dice.IntN(96)) * 15 * time.Minute)
 	length := pick(p, 4*time.Hour, 4*time.Hour, 6*time.Hour, 12*time.Hour, 30*time.Hour)
-	rule := pick(p, "FREQ=DAILY", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=WEEKLY;BYDAY=SA", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH", "FREQ=DAILY;INTERVAL=3", "FREQ=MONTHLY;BYDAY=1SU,3SU", "FREQ=WEEKLY;INTERVAL=2;BYDAY=WE")
+	rule := pick(p, "FREQ=DAILY", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=WEEKLY;BYDAY=SA",
+		"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH", "FREQ=DAILY;INTERVAL=3", "FREQ=MONTHLY;BYDAY=1SU,3SU",
+		"FREQ=WEEKLY;INTERVAL=2;BYDAY=WE")
 	switch p.dice.IntN(6) {
 	case 0, 1:
 		if p.likely(0.5) {
@@ -173,7 +180,8 @@ func (p *play) maintenance() *containerpb.MaintenancePolicy {
 			length = 6 * time.Hour
 		}
 		w.Policy = &containerpb.MaintenanceWindow_RecurringWindow{RecurringWindow: &containerpb.RecurringTimeWindow{
-			Window: &containerpb.TimeWindow{StartTime: timestamppb.New(first), EndTime: timestamppb.New(first.Add(length))}, Recurrence: rule,
+			Window: &containerpb.TimeWindow{StartTime: timestamppb.New(first),
+				EndTime: timestamppb.New(first.Add(length))}, Recurrence: rule,
 		}}
 	}
 	if p.likely(0.2) {
@@ -185,10 +193,13 @@ func (p *play) maintenance() *containerpb.MaintenancePolicy {
 // exclusion draws one that has ended before the calm part is half over.
 func (p *play) exclusion() *containerpb.TimeWindow {
 	from := p.now.Add(p.between(-5*day, 20*day))
-	w := &containerpb.TimeWindow{StartTime: timestamppb.New(from), EndTime: timestamppb.New(from.Add(p.between(time.Hour, 12*day)))}
+	w := &containerpb.TimeWindow{StartTime: timestamppb.New(from),
+		EndTime: timestamppb.New(from.Add(p.between(time.Hour, 12*day)))}
 	if p.likely(0.6) {
 		w.Options = &containerpb.TimeWindow_MaintenanceExclusionOptions{MaintenanceExclusionOptions: &containerpb.MaintenanceExclusionOptions{
-			Scope: pick(p, containerpb.MaintenanceExclusionOptions_NO_UPGRADES, containerpb.MaintenanceExclusionOptions_NO_MINOR_UPGRADES, containerpb.MaintenanceExclusionOptions_NO_MINOR_OR_NODE_UPGRADES),
+			Scope: pick(p, containerpb.MaintenanceExclusionOptions_NO_UPGRADES,
+				containerpb.MaintenanceExclusionOptions_NO_MINOR_UPGRADES,
+				containerpb.MaintenanceExclusionOptions_NO_MINOR_OR_NODE_UPGRADES),
 		}}
 	}
 	return w

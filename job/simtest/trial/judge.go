@@ -35,12 +35,14 @@ var promises = []struct {
 	says   string
 	judge  func(*judge, *Event)
 }{
-	{1, "a start is sent only if the read under its intent and the transaction that stored it allowed it", (*judge).startsAllowed},
+	{1, "a start is sent only if the read under its intent and the transaction that stored it allowed it",
+		(*judge).startsAllowed},
 	{1, "a node call is sent only inside window, exclusions and freezes", (*judge).nodesAllowed},
 	{2, "no start or complete is sent while an earlier one is unsettled; the sender stored the intent itself and read under it", (*judge).sentOnce},
 	{3, "a complete is sent only if every pool was recreated, the soak is over, it is approved and the window has room", (*judge).completesAllowed},
 	{4, "starts of ours hold slots, and a start adds one only within its run's limits", (*judge).slotsHold},
-	{5, "a call that was sent is in one document; not-started and foreign are said only where they are true", (*judge).callsKept},
+	{5, "a call that was sent is in one document; not-started and foreign are said only where they are true",
+		(*judge).callsKept},
 	{6, "phases go back only by the three edges, and transitions are only added", (*judge).phasesForward},
 	{7, "plan does nothing, observe sends nothing, and nothing is sent for a held cluster", (*judge).stopsStop},
 	{8, "once it is calm, every due cluster is verified in time, every call settles and every slot has its rotation", (*judge).endsWell},
@@ -74,7 +76,8 @@ func NewJudge(s Setup) Judge {
 	return &judge{
 		setup: s, ledgers: map[string]*ledger{}, passes: map[int]*runner{}, clusters: map[fleet.Ref]*truth{},
 		calls: map[string]*call{}, requests: map[int]*call{},
-		calendars: gkeCalendars{until: s.End.Add(farAhead), known: map[*containerpb.MaintenancePolicy]gkeCalendar{}},
+		calendars: gkeCalendars{until: s.End.Add(farAhead),
+			known: map[*containerpb.MaintenancePolicy]gkeCalendar{}},
 	}
 }
 
@@ -91,7 +94,8 @@ func (j *judge) Event(e *Event) []Violation {
 
 // accuse says that the promise being judged is broken.
 func (j *judge) accuse(e *Event, cluster fleet.Ref, format string, args ...any) {
-	j.found = append(j.found, Violation{Promise: j.promise, At: e.At, Cluster: cluster, Text: fmt.Sprintf(format, args...)})
+	j.found = append(j.found, Violation{Promise: j.promise, At: e.At, Cluster: cluster,
+		Text: fmt.Sprintf(format, args...)})
 }
 
 // runner is what the judge knows of one pass.
@@ -225,7 +229,8 @@ func (j *judge) truth(ref fleet.Ref) *truth {
 func (j *judge) pass(e *Event) *runner {
 	p := j.passes[e.Pass]
 	if p == nil {
-		p = &runner{run: &Run{}, begun: e.At, intents: map[fleet.Ref]*Event{}, ops: map[string]*Event{}, reads: map[fleet.Ref]*Event{}}
+		p = &runner{run: &Run{}, begun: e.At, intents: map[fleet.Ref]*Event{}, ops: map[string]*Event{},
+			reads: map[fleet.Ref]*Event{}}
 		j.passes[e.Pass] = p
 	}
 	return p

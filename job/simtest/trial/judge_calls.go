@@ -25,18 +25,22 @@ func (j *judge) sentOnce(e *Event) {
 	case ops == nil || read == nil || read.N < ops.N:
 		j.accuse(e, ref, "a %s was sent without a read of operations, then cluster, under its intent", kind)
 	case read.At.Sub(c.intent.At) >= sendWithin:
-		j.accuse(e, ref, "a %s was sent although its read alone ended %s after the intent", kind, read.At.Sub(c.intent.At))
+		j.accuse(e, ref, "a %s was sent although its read alone ended %s after the intent", kind,
+			read.At.Sub(c.intent.At))
 	}
 	if kind == record.CallRecreate {
-		if earlier := j.ledger(e.Env).nodes[ref.String()+" "+c.pool]; earlier != c && earlier.unsettled(e.At) && !j.ended(earlier) {
-			j.accuse(e, ref, "pool %q was called for while the call of %s is unsettled", c.pool, stampOf(earlier.sentAt))
+		if earlier := j.ledger(e.Env).nodes[ref.String()+" "+c.pool]; earlier != c && earlier.unsettled(e.At) &&
+			!j.ended(earlier) {
+			j.accuse(e, ref, "pool %q was called for while the call of %s is unsettled", c.pool,
+				stampOf(earlier.sentAt))
 		}
 		return
 	}
 	b := j.ledger(e.Env)
 	for _, earlier := range []*call{b.starts[ref], b.finals[ref]} {
 		if earlier != c && earlier.unsettled(e.At) {
-			j.accuse(e, ref, "a %s was sent while the %s of %s is unsettled", kind, earlier.kind, stampOf(earlier.sentAt))
+			j.accuse(e, ref, "a %s was sent while the %s of %s is unsettled", kind, earlier.kind,
+				stampOf(earlier.sentAt))
 		}
 	}
 }

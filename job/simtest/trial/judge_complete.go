@@ -36,7 +36,10 @@ func (j *judge) completesAllowed(e *Event) {
 	if over := v.soakOver(t, a); e.At.Before(over) {
 		j.accuse(e, ref, "a complete was sent although the soak is not over before %s", stampOf(over))
 	}
-	if why := v.never(func(at time.Time) string { return v.mayComplete(at, a, j.ledger(e.Env).approved) }); why != "" {
+	if why := v.never(func(at time.Time) string {
+		return v.mayComplete(at, a,
+			j.ledger(e.Env).approved)
+	}); why != "" {
 		j.accuse(e, ref, "a complete was sent although %s", why)
 	}
 }
@@ -52,7 +55,8 @@ func (j *judge) recreated(t *truth, v showing, a *attempt, pool string) bool {
 		if !op.Done || op.Error != "" || op.Start.Before(after) {
 			continue
 		}
-		if op.Type == "UPGRADE_NODES" && op.Pool == pool && (a.void[pool].IsZero() || op.Start.After(a.void[pool])) {
+		if op.Type == "UPGRADE_NODES" && op.Pool == pool &&
+			(a.void[pool].IsZero() || op.Start.After(a.void[pool])) {
 			return true
 		}
 		if op.Type == "UPGRADE_MASTER" && v.cluster.Autopilot {
@@ -80,11 +84,15 @@ func (v showing) soakOver(t *truth, a *attempt) time.Time {
 	for _, op := range t.ops {
 		// Work that began within an hour of the new CA may not count as the
 		// rotation's; the later work that does is counted itself.
-		if op.Type == "UPGRADE_NODES" && op.Done && op.Error == "" && op.Start.After(thereSince(v.cluster).Add(time.Hour)) && op.End.After(nodes) && v.shows(op) {
+		if op.Type == "UPGRADE_NODES" && op.Done && op.Error == "" &&
+			op.Start.After(thereSince(v.cluster).Add(time.Hour)) && op.End.After(nodes) && v.shows(op) {
 			nodes = op.End
 		}
 	}
-	after := func(soak time.Duration) time.Time { return laterOf(handed.Add(soak), nodes.Add(min(soak, afterNodes))) }
+	after := func(soak time.Duration) time.Time {
+		return laterOf(handed.Add(soak),
+			nodes.Add(min(soak, afterNodes)))
+	}
 	over := after(p.Soak)
 	switch rest := oldest(v.cluster).Expires.Add(-emergencyRest); {
 	case v.compromised():
@@ -116,7 +124,8 @@ func (v showing) mayComplete(t time.Time, a *attempt, given map[approvalKey]bool
 		return "it is held"
 	case !v.completeApproved(t, a, given):
 		return "nobody approved it for this attempt and entry"
-	case (!inZone || v.policy.ZonalComplete != policy.ZonalWindow) && v.awaits(weekly(v.policy.CompleteWindow.String()), t, ca.Expires.Add(-emergencyRest)):
+	case (!inZone || v.policy.ZonalComplete != policy.ZonalWindow) &&
+		v.awaits(weekly(v.policy.CompleteWindow.String()), t, ca.Expires.Add(-emergencyRest)):
 		return "COMPLETE_WINDOW had no room"
 	case v.awaits(freezes(v.policy.Freezes.String()), t, last):
 		return "freezes had no room"

@@ -54,7 +54,8 @@ func (j *judge) endsWell(e *Event) {
 // flightEnds: a rotation that we manage ends in time, and its calls settle.
 func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *record.Rotation) {
 	t, a := j.truth(ref), j.ledger(s.Env).attempts[r.AttemptID]
-	if !r.Managed || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha || !e.At.Before(oldest(t.fact.Cluster).Expires) {
+	if !r.Managed || a == nil || t.fact == nil || t.busy() || t.fact.Cluster.Alpha ||
+		!e.At.Before(oldest(t.fact.Cluster).Expires) {
 		return // of an alpha cluster nobody recreates nodes, and once the old CA has expired, new ones fail
 	}
 	calmSince := laterOf(j.closing.calm, a.moved)
@@ -65,7 +66,8 @@ func (j *judge) flightEnds(e *Event, s *Event, ref fleet.Ref, r *record.Rotation
 	if c := t.fact.Cluster; c.Alpha || c.CustomerCA {
 		return // nodes of an alpha cluster cannot be recreated
 	}
-	if e.At.Sub(laterOf(j.closing.calm, a.since)) > rotates && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
+	if e.At.Sub(laterOf(j.closing.calm, a.since)) > rotates && j.easy(t.fact, s.Policy, e.At.Add(-rotates),
+		e.At) {
 		j.accuse(e, ref, "its rotation of %s is still %s", stampOf(a.since), r.Phase)
 	}
 }
@@ -91,12 +93,15 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 	}
 	for ref, f := range j.closing.began {
 		t := j.truth(ref)
-		if t.fact == nil || b.active[ref] != nil || t.busy() || oldest(t.fact.Cluster).Fingerprint != oldest(f.Cluster).Fingerprint || len(t.fact.Cluster.Bundle.CAs) != 1 {
+		if t.fact == nil || b.active[ref] != nil || t.busy() ||
+			oldest(t.fact.Cluster).Fingerprint != oldest(f.Cluster).Fingerprint ||
+			len(t.fact.Cluster.Bundle.CAs) != 1 {
 			continue
 		}
 		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
 		since := laterOf(j.closing.since[ref], j.closing.calm)
-		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) && j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
+		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) &&
+			j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
 			j.accuse(e, ref, "it is due, nothing is in its way, and nothing was started for %s", rotates)
 		}
 	}
@@ -105,7 +110,8 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 // mayEver: due and eligible by what does not pass.
 func (v showing) mayEver(t time.Time) bool {
 	c := v.cluster
-	return v.selected() && !labelHolds(v.policy, c.Labels, t) && v.due(t) && !c.Alpha && !c.CustomerCA && c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
+	return v.selected() && !labelHolds(v.policy, c.Labels, t) && v.due(t) && !c.Alpha && !c.CustomerCA &&
+		c.Status == "RUNNING" && t.Before(oldest(c).Expires) && len(c.Pools) > 0
 }
 
 // easy: calendars leave the cluster eight hours of every four days for starts
@@ -206,7 +212,8 @@ func (n *ending) meet(e *Event, f *Fact) {
 // changedInTime looks at a CA that has gone just now.
 func (j *judge) changedInTime(e *Event, now *Fact) {
 	t := j.truth(now.Ref)
-	if was := t.fact; was != nil && was.Cluster.ID == now.Cluster.ID && !has(now.Cluster, oldest(was.Cluster).Fingerprint) {
+	if was := t.fact; was != nil && was.Cluster.ID == now.Cluster.ID &&
+		!has(now.Cluster, oldest(was.Cluster).Fingerprint) {
 		j.inTime(e, was)
 	}
 }
@@ -221,11 +228,14 @@ func (j *judge) inTime(e *Event, f *Fact) {
 		p, ca := s.Policy, oldest(f.Cluster)
 		v := showing{policy: p, cluster: f.Cluster, doc: &record.FleetDoc{}}
 		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
-		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]), ca.Expires.Add(-p.RotateBeforeExpiry))
-		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) || !j.ample(p, f) || !v.mayEver(from) {
+		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]),
+			ca.Expires.Add(-p.RotateBeforeExpiry))
+		if ca.Fingerprint == "" || s.Mode != "act" || e.At.Before(reached) || reached.Sub(from) < needs(p) ||
+			!j.ample(p, f) || !v.mayEver(from) {
 			continue
 		}
-		if b := j.ledger(env); len(b.fleet.Failures)+len(b.fleet.Tries) == 0 && j.easy(f, p, reached.Add(-needs(p)), reached) {
+		if b := j.ledger(env); len(b.fleet.Failures)+len(b.fleet.Tries) == 0 &&
+			j.easy(f, p, reached.Add(-needs(p)), reached) {
 			j.accuse(e, f.Ref, "its CA is in place when the emergency has begun, %s, although it could be rotated since %s", stampOf(reached), stampOf(from))
 		}
 	}
@@ -242,5 +252,6 @@ func (j *judge) ample(p *policy.Policy, f *Fact) bool {
 	n := len(j.clusters)
 	enough := func(limit int) bool { return limit == 0 || limit >= n }
 	first := len(p.Waves) == 0 || matches(p.Waves[0].Selector.String(), f.Cluster.Labels)
-	return first && p.MaxActive >= n && enough(p.MaxActivePerProject) && enough(p.MaxActivePerLocation) && p.Every <= time.Hour
+	return first && p.MaxActive >= n && enough(p.MaxActivePerProject) && enough(p.MaxActivePerLocation) &&
+		p.Every <= time.Hour
 }

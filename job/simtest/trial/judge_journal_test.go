@@ -110,9 +110,11 @@ func (p *journal) run(name string, later time.Duration, pol *policy.Policy) {
 // fresh is the read under an intent.
 func (p *journal) fresh(name string, f *Fact, doc record.FleetDoc, ops ...fleet.Operation) {
 	p.add(name+" fleet", Event{Kind: FleetRead, Fleet: &doc})
-	p.add(name+" ops", Event{Kind: OperationsRead, Look: &Look{Project: "shop", Operations: map[fleet.Ref][]fleet.Operation{f.Ref: ops}}})
+	p.add(name+" ops", Event{Kind: OperationsRead,
+		Look: &Look{Project: "shop", Operations: map[fleet.Ref][]fleet.Operation{f.Ref: ops}}})
 	p.add(name+" read", Event{Kind: ClusterRead, Cluster: f.Ref, Look: &Look{
-		Project: "shop", Clusters: []fleet.Cluster{f.Cluster}, Raw: map[fleet.Ref]*containerpb.Cluster{f.Ref: f.Raw},
+		Project: "shop", Clusters: []fleet.Cluster{f.Cluster},
+		Raw: map[fleet.Ref]*containerpb.Cluster{f.Ref: f.Raw},
 	}})
 }
 
@@ -138,10 +140,12 @@ func (p *journal) store(name string, kind Kind, c state.Change) {
 // factOf is the cluster with these CAs.
 func factOf(ref fleet.Ref, cas ...fleet.CA) *Fact {
 	return &Fact{
-		Ref: ref, Raw: &containerpb.Cluster{Name: ref.Name, MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ref.Name))}},
+		Ref: ref, Raw: &containerpb.Cluster{Name: ref.Name,
+			MasterAuth: &containerpb.MasterAuth{ClusterCaCertificate: base64.StdEncoding.EncodeToString([]byte(ref.Name))}},
 		Cluster: fleet.Cluster{
-			Ref: ref, ID: "id-" + ref.Name, Status: "RUNNING", Bundle: fleet.Bundle{CAs: cas}, Labels: map[string]string{"env": "prod"},
-			Pools: []fleet.Pool{{Name: "a", Version: "1.33"}},
+			Ref: ref, ID: "id-" + ref.Name, Status: "RUNNING", Bundle: fleet.Bundle{CAs: cas},
+			Labels: map[string]string{"env": "prod"},
+			Pools:  []fleet.Pool{{Name: "a", Version: "1.33"}},
 		},
 	}
 }
@@ -150,8 +154,10 @@ func factOf(ref fleet.Ref, cas ...fleet.CA) *Fact {
 func handPolicy(t *testing.T) *policy.Policy {
 	t.Helper()
 	p := &policy.Policy{
-		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 2, CompromisedMaxActive: 2,
-		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveComplete, Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute,
+		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day,
+		EmergencyMaxActive: 2, CompromisedMaxActive: 2,
+		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveComplete, Nodes: policy.NodesAuto,
+		NodeTime:  10 * time.Minute,
 		MaxActive: 1, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
 	for text, into := range map[string]interface{ UnmarshalText([]byte) error }{
@@ -172,7 +178,8 @@ func newJournal(t *testing.T) *journal {
 	p.add("begin", Event{Kind: Begin, Facts: []Fact{*idle}})
 	p.add("settings", Event{Kind: Settings, Policy: pol, Mode: "act"})
 	r := record.Rotation{
-		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: record.Ours, Managed: true, Baseline: record.Baseline{CA: oldCA}, Pools: map[string]record.Work{}, PoolCalls: map[string]record.Call{},
+		Cluster: shopWeb, ClusterID: "id-web", AttemptID: "one", Origin: record.Ours, Managed: true,
+		Baseline: record.Baseline{CA: oldCA}, Pools: map[string]record.Work{}, PoolCalls: map[string]record.Call{},
 	}
 	doc := record.FleetDoc{Env: "one", Slots: map[string]record.Slot{shopWeb.String(): {Attempt: "one"}}}
 	enter := func(phase record.Phase) {
@@ -186,7 +193,8 @@ func newJournal(t *testing.T) *journal {
 	p.store("start intent", IntentStored, state.Change{Fleet: &doc, Rotation: &r})
 	p.fresh("start", idle, doc)
 	p.call("start", 1, Request{Kind: record.CallStart, Cluster: shopWeb, Intent: "c1"})
-	r.Call = &record.Call{ID: "c1", Kind: record.CallStart, State: record.Accepted, IntentAt: p.now, Operation: "op-start"}
+	r.Call = &record.Call{ID: "c1", Kind: record.CallStart, State: record.Accepted, IntentAt: p.now,
+		Operation: "op-start"}
 	p.store("start outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("start end", Event{Kind: RunEnd})
 
@@ -196,12 +204,14 @@ func newJournal(t *testing.T) *journal {
 	p.run("nodes", 45*time.Minute, pol)
 	enter(record.RecreatingNodes)
 	r.HandedOverAt, r.PoolsSeen = p.now, []string{"a"}
-	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a", State: record.Intended, IntentAt: p.now}}
+	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a",
+		State: record.Intended, IntentAt: p.now}}
 	p.store("nodes intent", IntentStored, state.Change{Rotation: &r})
 	p.fresh("nodes", two, doc)
 	p.call("nodes", 2, Request{Kind: record.CallRecreate, Cluster: shopWeb, Pool: "a", Intent: "c2"})
 	op := fleet.Operation{Name: "op-nodes", Type: "UPGRADE_NODES", Pool: "a", Start: p.now}
-	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a", State: record.Accepted, IntentAt: p.now, Operation: op.Name}}
+	r.PoolCalls = map[string]record.Call{"a": {ID: "c2", Kind: record.CallRecreate, Pool: "a",
+		State: record.Accepted, IntentAt: p.now, Operation: op.Name}}
 	p.store("nodes outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("nodes end", Event{Kind: RunEnd})
 
@@ -209,14 +219,16 @@ func newJournal(t *testing.T) *journal {
 	op.Done, op.End = true, p.now.Add(-20*time.Minute)
 	p.fresh("done", two, doc, op)
 	r.Settled = []record.Call{{ID: "c2", Kind: record.CallRecreate, State: record.Settled}}
-	r.PoolCalls, r.Pools, r.Entries = nil, map[string]record.Work{"a": {Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: p.now}}, 1
+	r.PoolCalls, r.Pools, r.Entries = nil,
+		map[string]record.Work{"a": {Operation: op.Name, StartedAt: op.Start, EndedAt: op.End, FirstSeen: p.now}}, 1
 	enter(record.UpdatingClients)
 	p.store("nodes done", Stored, state.Change{Rotation: &r})
 	p.add("done end", Event{Kind: RunEnd})
 
 	pass := p.pass
 	p.now, p.pass = at("2026-11-25 12:00"), 0
-	doc.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopWeb, ClusterID: "id-web", Attempt: "one", Entry: 1}}
+	doc.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopWeb, ClusterID: "id-web",
+		Attempt: "one", Entry: 1}}
 	p.store("approval", Person, state.Change{Fleet: &doc})
 	p.now, p.pass = at("2026-11-26 10:00"), pass
 	p.run("complete", 0, pol)
@@ -226,7 +238,8 @@ func newJournal(t *testing.T) *journal {
 	p.store("complete intent", IntentStored, state.Change{Rotation: &r})
 	p.fresh("complete", two, doc, op)
 	p.call("complete", 3, Request{Kind: record.CallComplete, Cluster: shopWeb, Intent: "c3"})
-	r.Call = &record.Call{ID: "c3", Kind: record.CallComplete, State: record.Accepted, IntentAt: p.now, Operation: "op-complete"}
+	r.Call = &record.Call{ID: "c3", Kind: record.CallComplete, State: record.Accepted, IntentAt: p.now,
+		Operation: "op-complete"}
 	p.store("complete outcome", OutcomeStored, state.Change{Rotation: &r})
 	p.add("complete end", Event{Kind: RunEnd})
 
@@ -240,7 +253,8 @@ func newJournal(t *testing.T) *journal {
 	p.add("verify end", Event{Kind: RunEnd})
 	p.run("close", time.Hour, pol)
 	r.Settled, r.Call = append(slices.Clone(r.Settled), *r.Call), nil
-	p.store("closed", Stored, state.Change{Fleet: &free, Close: &record.Record{Rotation: r, ClosedAs: record.Completed, ClosedAt: p.now}})
+	p.store("closed", Stored,
+		state.Change{Fleet: &free, Close: &record.Record{Rotation: r, ClosedAs: record.Completed, ClosedAt: p.now}})
 	p.add("close end", Event{Kind: RunEnd})
 	p.pass = 0
 	p.add("calm", Event{Kind: Calm})

@@ -37,6 +37,7 @@ func (v showing) labelApproves(t time.Time, a *attempt) bool {
 	if a != nil {
 		return value == fmt.Sprintf("complete-%.16s-%d", a.id, a.entries)
 	}
-	last, err := time.Parse("2006-01-02", strings.TrimPrefix(value, fmt.Sprintf("start-%.16s-", oldest(v.cluster).Fingerprint)))
+	last, err := time.Parse("2006-01-02",
+		strings.TrimPrefix(value, fmt.Sprintf("start-%.16s-", oldest(v.cluster).Fingerprint)))
 	return err == nil && t.Before(last.Add(24*time.Hour)) && !t.Before(last.Add(-14*24*time.Hour))
 }

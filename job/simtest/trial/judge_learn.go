@@ -81,7 +81,8 @@ func (j *judge) learnFact(e *Event, f *Fact, seen bool) {
 		t.end()
 		return
 	}
-	if was != nil && len(was.Cluster.Bundle.CAs) == 2 && newest(was.Cluster).Fingerprint == newest(f.Cluster).Fingerprint {
+	if was != nil && len(was.Cluster.Bundle.CAs) == 2 &&
+		newest(was.Cluster).Fingerprint == newest(f.Cluster).Fingerprint {
 		return
 	}
 	t.end()
@@ -125,7 +126,8 @@ func (j *judge) learnIntents(e *Event) {
 		known := j.calls[c.ID]
 		switch {
 		case known == nil:
-			j.calls[c.ID] = &call{id: c.ID, attempt: r.AttemptID, pool: c.Pool, kind: c.Kind, cluster: r.Cluster, env: e.Env, pass: e.Pass, intent: e}
+			j.calls[c.ID] = &call{id: c.ID, attempt: r.AttemptID, pool: c.Pool, kind: c.Kind, cluster: r.Cluster,
+				env: e.Env, pass: e.Pass, intent: e}
 		case known.pass == e.Pass && !known.intent.Write.Applied && e.Write.Applied:
 			known.intent = e
 		default:
@@ -195,7 +197,8 @@ func (j *judge) learnWrite(e *Event, w *Write) {
 	}
 	a := b.attempts[r.AttemptID]
 	if a == nil {
-		a = &attempt{id: r.AttemptID, cluster: r.Cluster, baseline: r.Baseline.CA.Fingerprint, since: e.At, void: map[string]time.Time{}}
+		a = &attempt{id: r.AttemptID, cluster: r.Cluster, baseline: r.Baseline.CA.Fingerprint, since: e.At,
+			void: map[string]time.Time{}}
 		b.attempts[r.AttemptID] = a
 	}
 	j.learnMove(e, b, a, r)

@@ -43,7 +43,8 @@ func (j *judge) phasesForward(e *Event) {
 	}
 	n := len(old)
 	if len(r.Transitions) < n || n > 0 && !same(r.Transitions[n-1], old[n-1]) {
-		j.accuse(e, r.Cluster, "transitions were lost: %d, the last %s, became %d", n, old[n-1].Phase, len(r.Transitions))
+		j.accuse(e, r.Cluster, "transitions were lost: %d, the last %s, became %d", n, old[n-1].Phase,
+			len(r.Transitions))
 		return
 	}
 	from := record.Phase("")

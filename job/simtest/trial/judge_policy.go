@@ -40,8 +40,10 @@ func (j *judge) look(e *Event) (v showing, ok bool) {
 		return showing{}, false
 	}
 	v = showing{
-		policy: p.run.Policy, cluster: read.Look.Clusters[0], gke: j.calendars.of(read.Look.Raw[ref].GetMaintenancePolicy()),
-		ops: ops.Look.Operations[ref], from: read.Clock, to: e.Clock, rotation: j.ledger(e.Env).active[ref], doc: &record.FleetDoc{},
+		policy: p.run.Policy, cluster: read.Look.Clusters[0],
+		gke: j.calendars.of(read.Look.Raw[ref].GetMaintenancePolicy()),
+		ops: ops.Look.Operations[ref], from: read.Clock, to: e.Clock, rotation: j.ledger(e.Env).active[ref],
+		doc: &record.FleetDoc{},
 	}
 	switch {
 	case fleet == nil:
@@ -74,7 +76,8 @@ func (v showing) due(t time.Time) bool {
 		return false
 	}
 	asked := slices.ContainsFunc(v.doc.Requests, func(q record.Request) bool {
-		return q.Kind == record.RequestRotate && q.Cluster == v.cluster.Ref && (q.CA == "" || q.CA == ca.Fingerprint)
+		return q.Kind == record.RequestRotate && q.Cluster == v.cluster.Ref &&
+			(q.CA == "" || q.CA == ca.Fingerprint)
 	})
 	return asked || !t.Before(ca.Expires.Add(-p.RotateBeforeExpiry)) ||
 		p.MaxCAAge > 0 && !t.Before(ca.Issued.Add(p.MaxCAAge)) ||
@@ -87,7 +90,8 @@ func (v showing) emergency(t time.Time) bool {
 
 func (v showing) compromised() bool {
 	p := v.policy
-	return p.Compromised != nil && oldest(v.cluster).Issued.Before(p.RotateIssuedBefore) && matches(p.Compromised.String(), v.cluster.Labels)
+	return p.Compromised != nil && oldest(v.cluster).Issued.Before(p.RotateIssuedBefore) &&
+		matches(p.Compromised.String(), v.cluster.Labels)
 }
 
 // selected: its project, location and labels are those of the settings.
@@ -170,7 +174,8 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 	ask := []struct {
 		name string
 		open calendar
-	}{{"its window", window}, {"its exclusions", v.gke.exclusions}, {"freezes", freezes(v.policy.Freezes.String())}}
+	}{{"its window", window}, {"its exclusions", v.gke.exclusions},
+		{"freezes", freezes(v.policy.Freezes.String())}}
 	if pool == nil {
 		ask = append(ask, struct {
 			name string

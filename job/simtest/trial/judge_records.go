@@ -72,7 +72,8 @@ func (j *judge) recordKept(e *Event, w *Write) {
 		case !holds(r, c.id):
 			j.accuse(e, r.Cluster, "the %s sent %s is no longer on record", c.kind, stampOf(c.sentAt))
 		case closed != "" && c.unsettled(e.At):
-			j.accuse(e, r.Cluster, "attempt %s was closed as %s while its %s of %s is unsettled", a.id, closed, c.kind, stampOf(c.sentAt))
+			j.accuse(e, r.Cluster, "attempt %s was closed as %s while its %s of %s is unsettled", a.id, closed, c.kind,
+				stampOf(c.sentAt))
 		}
 	}
 	j.closedRightly(e, a, closed)
@@ -85,7 +86,8 @@ func (j *judge) ownedRightly(e *Event, r *record.Rotation) {
 	}
 	if by := j.truth(r.Cluster).by; by != nil && by.env == e.Env {
 		if a := j.ledger(e.Env).attempts[by.attempt]; a != nil && a.baseline == r.Baseline.CA.Fingerprint {
-			j.accuse(e, r.Cluster, "the rotation that our start of %s began is on record as foreign", stampOf(by.sentAt))
+			j.accuse(e, r.Cluster, "the rotation that our start of %s began is on record as foreign",
+				stampOf(by.sentAt))
 		}
 	}
 }
@@ -124,7 +126,8 @@ func has(c fleet.Cluster, f fleet.Fingerprint) bool {
 func (j *judge) tookAfterAll(e *Event) {
 	t := j.truth(e.Cluster)
 	c := t.accepted
-	if e.Fact == nil || c == nil || c.failed || len(e.Fact.Cluster.Bundle.CAs) != 2 || e.At.Sub(c.accepted) > takesEffect {
+	if e.Fact == nil || c == nil || c.failed || len(e.Fact.Cluster.Bundle.CAs) != 2 ||
+		e.At.Sub(c.accepted) > takesEffect {
 		return
 	}
 	a := j.ledger(c.env).attempts[c.attempt]

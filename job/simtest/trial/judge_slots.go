@@ -19,12 +19,14 @@ func (j *judge) slotsHold(e *Event) {
 	switch e.Kind {
 	case Sent:
 		c := j.calls[e.Request.Intent]
-		if c != nil && c.kind == record.CallStart && j.ledger(e.Env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
+		if c != nil && c.kind == record.CallStart &&
+			j.ledger(e.Env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
 			j.accuse(e, c.cluster, "a start was sent without a slot of its own")
 		}
 	case Delivered:
 		c := j.requests[e.Request.N]
-		if c == nil || c.kind != record.CallStart || e.Outcome == nil || e.Outcome.State != record.Accepted || c.late(e.At) {
+		if c == nil || c.kind != record.CallStart || e.Outcome == nil || e.Outcome.State != record.Accepted ||
+			c.late(e.At) {
 			return
 		}
 		if j.ledger(c.env).fleet.Slots[c.cluster.String()].Attempt != c.attempt {
@@ -54,7 +56,8 @@ func (j *judge) slotsGiven(e *Event, w *Write) {
 		case start.unsettled(e.At):
 			j.accuse(e, ref, "the slot was given back while the start of %s is unsettled", stampOf(start.sentAt))
 		case b.finals[ref].unsettled(e.At):
-			j.accuse(e, ref, "the slot was given back while the complete of %s is unsettled", stampOf(b.finals[ref].sentAt))
+			j.accuse(e, ref, "the slot was given back while the complete of %s is unsettled",
+				stampOf(b.finals[ref].sentAt))
 		case start.took && !start.over && !b.mayRelease(e, w, ref):
 			j.accuse(e, ref, "the slot was given back although the rotation that GKE accepted goes on")
 		}
@@ -75,14 +78,16 @@ func (b *ledger) mayRelease(e *Event, w *Write, ref fleet.Ref) bool {
 		return true
 	}
 	a := b.attempts[r.AttemptID]
-	return !r.BlockedSince.IsZero() && a != nil && !a.blocked.IsZero() && e.At.Sub(a.blocked) > blockedFrees-2*time.Hour
+	return !r.BlockedSince.IsZero() && a != nil && !a.blocked.IsZero() &&
+		e.At.Sub(a.blocked) > blockedFrees-2*time.Hour
 }
 
 // slotsTaken: the transaction that stores a start intent adds its slot, and
 // leaves slots of that kind within the limits that its run was given.
 func (j *judge) slotsTaken(e *Event, w *Write) {
 	r, p := w.Now.Rotation, j.pass(e).run.Policy
-	if e.Kind != IntentStored || p == nil || r == nil || r.Call == nil || r.Call.Kind != record.CallStart || j.ledger(e.Env).active[r.Cluster] != nil {
+	if e.Kind != IntentStored || p == nil || r == nil || r.Call == nil || r.Call.Kind != record.CallStart ||
+		j.ledger(e.Env).active[r.Cluster] != nil {
 		return
 	}
 	slots := w.Now.Fleet.Slots
@@ -151,7 +156,9 @@ func (j *judge) rightly(e *Event, own record.Slot, r *record.Rotation) {
 		j.accuse(e, r.Cluster, "a start took a compromised slot without COMPROMISED")
 	}
 	// A rotate request, too, can make it due: then only the date is asked.
-	if own.Emergency && !own.Compromised && e.At.Add(2*skewBy).Before(oldest(v.cluster).Expires.Add(-p.EmergencyBeforeExpiry)) {
-		j.accuse(e, r.Cluster, "a start took an emergency's slot, but its CA expires only %s", stampOf(oldest(v.cluster).Expires))
+	if own.Emergency && !own.Compromised &&
+		e.At.Add(2*skewBy).Before(oldest(v.cluster).Expires.Add(-p.EmergencyBeforeExpiry)) {
+		j.accuse(e, r.Cluster, "a start took an emergency's slot, but its CA expires only %s",
+			stampOf(oldest(v.cluster).Expires))
 	}
 }

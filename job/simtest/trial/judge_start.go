@@ -32,11 +32,13 @@ func (j *judge) startsAllowed(e *Event) {
 // startIntended: the transaction itself must not show a hold.
 func (j *judge) startIntended(e *Event) {
 	w, ok := written(e)
-	if !ok || w.Now.Fleet == nil || w.Now.Rotation == nil || w.Now.Rotation.Call == nil || w.Now.Rotation.Call.Kind != record.CallStart {
+	if !ok || w.Now.Fleet == nil || w.Now.Rotation == nil || w.Now.Rotation.Call == nil ||
+		w.Now.Rotation.Call.Kind != record.CallStart {
 		return
 	}
 	// A hold that ran out while the transaction was on its way is none.
-	if ref := w.Now.Rotation.Cluster; held(w.Now.Fleet, ref, e.Clock.Add(time.Hour)) && held(&j.ledger(e.Env).fleet, ref, e.Clock.Add(time.Hour)) && j.heldSince(e, ref) {
+	if ref := w.Now.Rotation.Cluster; held(w.Now.Fleet, ref, e.Clock.Add(time.Hour)) &&
+		held(&j.ledger(e.Env).fleet, ref, e.Clock.Add(time.Hour)) && j.heldSince(e, ref) {
 		j.accuse(e, ref, "a start intent was stored with a fleet document that holds the cluster")
 	}
 }
@@ -46,7 +48,8 @@ func (j *judge) startIntended(e *Event) {
 // intent on.
 func (j *judge) heldSince(e *Event, ref fleet.Ref) bool {
 	f := j.pass(e).fleet
-	return f != nil && (f.Contents != nil && held(&f.Contents.Fleet, ref, e.Clock.Add(time.Hour)) || f.Fleet != nil && held(f.Fleet, ref, e.Clock.Add(time.Hour)))
+	return f != nil && (f.Contents != nil && held(&f.Contents.Fleet, ref, e.Clock.Add(time.Hour)) ||
+		f.Fleet != nil && held(f.Fleet, ref, e.Clock.Add(time.Hour)))
 }
 
 // mayStart says why a start is not allowed at t, or "".

@@ -37,7 +37,8 @@ func (j *judge) notHeld(e *Event) {
 	if held(doc, ref, e.Clock) {
 		j.accuse(e, ref, "a %s was sent for a held cluster", e.Request.Kind)
 	}
-	if p := j.pass(e).run.Policy; p != nil && read != nil && len(read.Look.Clusters) == 1 && labelHolds(p, read.Look.Clusters[0].Labels, e.Clock) {
+	if p := j.pass(e).run.Policy; p != nil && read != nil && len(read.Look.Clusters) == 1 &&
+		labelHolds(p, read.Look.Clusters[0].Labels, e.Clock) {
 		j.accuse(e, ref, "a %s was sent for a cluster that its owners' label holds", e.Request.Kind)
 	}
 }

@@ -56,12 +56,15 @@ func TestJudge(t *testing.T) {
 		{0, "a hold has run out", func(p *journal) {
 			p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopWeb, Until: p.step("start").At}}
 		}},
-		{0, "another cluster is held", func(p *journal) { p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopBlog}} }},
-		{0, "the sender was paused before it sent, for less than a call takes", func(p *journal) { p.delay("start sent", 40*time.Second) }},
+		{0, "another cluster is held",
+			func(p *journal) { p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopBlog}} }},
+		{0, "the sender was paused before it sent, for less than a call takes",
+			func(p *journal) { p.delay("start sent", 40*time.Second) }},
 
 		{1, "not due", func(p *journal) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{newCA} }},
 		{1, "not selected", func(p *journal) { shownBy(p, "start read").Labels = map[string]string{"env": "dev"} }},
-		{1, "two CAs were shown", func(p *journal) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{oldCA, newCA} }},
+		{1, "two CAs were shown",
+			func(p *journal) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{oldCA, newCA} }},
 		{1, "status", func(p *journal) { shownBy(p, "start read").Status = "RECONCILING" }},
 		{1, "an operation ran", func(p *journal) {
 			p.step("start ops").Look.Operations[shopWeb] = []fleet.Operation{{Name: "x", Type: "UPDATE_CLUSTER"}}
@@ -69,25 +72,30 @@ func TestJudge(t *testing.T) {
 		{1, "outside the window", func(p *journal) { p.delay("start", 5*time.Hour) }},
 		{1, "too little window left", func(p *journal) { p.delay("start", 3*time.Hour+45*time.Minute) }},
 		{1, "the cluster's own window", func(p *journal) {
-			p.step("start read").Look.Raw[shopWeb].MaintenancePolicy = recurringPolicy(at("2026-11-21 02:00"), at("2026-11-21 06:00"), "FREQ=WEEKLY;BYDAY=SA")
+			p.step("start read").Look.Raw[shopWeb].MaintenancePolicy = recurringPolicy(at("2026-11-21 02:00"),
+				at("2026-11-21 06:00"), "FREQ=WEEKLY;BYDAY=SA")
 		}},
 		{1, "a freeze", func(p *journal) {
 			if err := p.step("start").Run.Policy.Freezes.UnmarshalText([]byte("2026-11-23")); err != nil {
 				p.t.Fatal(err)
 			}
 		}},
-		{1, "a start without the approval that is asked for", func(p *journal) { p.step("start").Run.Policy.Approval = policy.ApproveBoth }},
+		{1, "a start without the approval that is asked for",
+			func(p *journal) { p.step("start").Run.Policy.Approval = policy.ApproveBoth }},
 		{1, "held, by the transaction", func(p *journal) {
 			p.step("start store").Contents.Fleet.Holds = []record.Hold{hold}
 			rotationOf(p, "start intent")
 			p.step("start intent").Write.Now.Fleet.Holds = []record.Hold{hold}
-			p.insert("start", "hold", Event{Kind: Person, Env: "one", Write: &Write{Applied: true, Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
+			p.insert("start", "hold",
+				Event{Kind: Person, Env: "one",
+					Write: &Write{Applied: true, Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
 		}},
 		{1, "nodes outside the window", func(p *journal) { p.delay("nodes", 5*time.Hour) }},
 
 		{2, "no intent", func(p *journal) { p.step("start sent").Request.Intent = "" }},
 		{2, "somebody else's intent", func(p *journal) { p.step("start intent").Pass = 9 }},
-		{2, "nobody knew whether the intent was stored", func(p *journal) { p.step("start intent").Write.Delivered = "unavailable" }},
+		{2, "nobody knew whether the intent was stored",
+			func(p *journal) { p.step("start intent").Write.Delivered = "unavailable" }},
 		{2, "no operations read", func(p *journal) { p.drop("start ops") }},
 		{2, "no cluster read", func(p *journal) { p.drop("start read") }},
 		{2, "read before the intent", func(p *journal) { p.move("start read", "start intent") }},
@@ -121,46 +129,57 @@ func TestJudge(t *testing.T) {
 		{3, "the soak runs", func(p *journal) { p.step("complete").Run.Policy.Soak = 5 * day }},
 		{3, "nodes were done an hour ago", func(p *journal) {
 			p.step("complete ops").Look.Operations[shopWeb] = append(p.step("complete ops").Look.Operations[shopWeb],
-				fleet.Operation{Name: "later", Type: "UPGRADE_NODES", Pool: "a", Done: true, Start: at("2026-11-26 08:00"), End: at("2026-11-26 09:00")})
+				fleet.Operation{Name: "later", Type: "UPGRADE_NODES", Pool: "a", Done: true,
+					Start: at("2026-11-26 08:00"), End: at("2026-11-26 09:00")})
 		}},
 		{3, "no approval", func(p *journal) { p.step("complete fleet").Fleet.Approvals = nil }},
 		{3, "approved by nobody", func(p *journal) { p.drop("approval") }},
-		{3, "approved for another attempt", func(p *journal) { p.step("complete fleet").Fleet.Approvals[0].Attempt = "zero" }},
-		{3, "approved for another entry", func(p *journal) { p.step("complete fleet").Fleet.Approvals[0].Entry = 2 }},
+		{3, "approved for another attempt",
+			func(p *journal) { p.step("complete fleet").Fleet.Approvals[0].Attempt = "zero" }},
+		{3, "approved for another entry",
+			func(p *journal) { p.step("complete fleet").Fleet.Approvals[0].Entry = 2 }},
 		{3, "COMPLETE_WINDOW is closed", func(p *journal) { p.delay("complete", 5*time.Hour) }},
 
-		{4, "a start without a slot", func(p *journal) { rotationOf(p, "start intent"); p.step("start intent").Write.Now.Fleet.Slots = nil }},
+		{4, "a start without a slot",
+			func(p *journal) { rotationOf(p, "start intent"); p.step("start intent").Write.Now.Fleet.Slots = nil }},
 		{4, "one slot too many", func(p *journal) {
 			rotationOf(p, "start intent")
 			p.step("start intent").Write.Now.Fleet.Slots[shopBlog.String()] = record.Slot{Attempt: "other"}
 		}},
 		{4, "an emergency's slot without emergency", func(p *journal) {
 			rotationOf(p, "start intent")
-			p.step("start intent").Write.Now.Fleet.Slots[shopWeb.String()] = record.Slot{Attempt: "one", Emergency: true}
+			p.step("start intent").Write.Now.Fleet.Slots[shopWeb.String()] = record.Slot{Attempt: "one",
+				Emergency: true}
 		}},
 		{4, "the slot is given back at once", func(p *journal) {
 			p.step("start outcome").Write.Now.Fleet = &record.FleetDoc{}
 		}},
-		{4, "the slot is given back on the way", func(p *journal) { p.step("nodes done").Write.Now.Fleet = &record.FleetDoc{} }},
+		{4, "the slot is given back on the way",
+			func(p *journal) { p.step("nodes done").Write.Now.Fleet = &record.FleetDoc{} }},
 
 		{5, "no document holds what is sent", func(p *journal) { p.step("start intent").Write.Applied = false }},
 		{5, "the call is lost from the document", func(p *journal) { rotationOf(p, "start outcome").Call = nil }},
 		{5, "the call is not in the record", func(p *journal) { rotationOf(p, "closed").Settled = nil }},
 		{5, "closed while unsettled", func(p *journal) {
 			r := *rotationOf(p, "start outcome")
-			p.step("start outcome").Write.Now = state.Change{Close: &record.Record{Rotation: r, ClosedAs: record.ClosedByPeople}}
+			p.step("start outcome").Write.Now = state.Change{Close: &record.Record{Rotation: r,
+				ClosedAs: record.ClosedByPeople}}
 		}},
 		{5, "not-started of what started", func(p *journal) {
 			r := *rotationOf(p, "nodes outcome")
-			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{
-				Close: &record.Record{Rotation: *startedOnly(r), ClosedAs: record.NotStarted},
-			}}})
+			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb,
+				Write: &Write{Applied: true, Now: state.Change{
+					Close: &record.Record{Rotation: *startedOnly(r), ClosedAs: record.NotStarted},
+				}}})
 		}},
 		{5, "ours is on record as foreign", func(p *journal) {
 			r := *startedOnly(*rotationOf(p, "nodes outcome"))
-			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{Close: &record.Record{Rotation: r, ClosedAs: record.ClosedByPeople}}}})
+			p.insert("nodes", "gives up", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb,
+				Write: &Write{Applied: true,
+					Now: state.Change{Close: &record.Record{Rotation: r, ClosedAs: record.ClosedByPeople}}}})
 			r.AttemptID, r.Origin = "two", record.Foreign
-			p.insert("nodes", "adopts", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb, Write: &Write{Applied: true, Now: state.Change{Rotation: &r}}})
+			p.insert("nodes", "adopts", Event{Kind: Stored, Pass: 9, Env: "one", Cluster: shopWeb,
+				Write: &Write{Applied: true, Now: state.Change{Rotation: &r}}})
 			p.cut("nodes")
 		}},
 		{5, "replaced without being closed", func(p *journal) { rotationOf(p, "nodes done").AttemptID = "two" }},
@@ -178,7 +197,8 @@ func TestJudge(t *testing.T) {
 			r := rotationOf(p, "nodes done")
 			r.Transitions = r.Transitions[1:]
 		}},
-		{6, "the phase is not the last transition's", func(p *journal) { rotationOf(p, "verifying").Phase = record.Completing }},
+		{6, "the phase is not the last transition's",
+			func(p *journal) { rotationOf(p, "verifying").Phase = record.Completing }},
 
 		{7, "a plan sends", func(p *journal) { p.step("start").Run.Look = true }},
 		{7, "a plan takes the lease", func(p *journal) {
@@ -198,7 +218,8 @@ func TestJudge(t *testing.T) {
 		{8, "a start that never settles", func(p *journal) { p.only("start outcome", 10*day) }},
 		{8, "a rotation that never ends", func(p *journal) { p.only("nodes done", 40*day) }},
 		{8, "nothing is ever started", func(p *journal) { p.only("settings", 40*day) }},
-		{0, "nothing is to be started", func(p *journal) { p.step("begin").Facts = []Fact{*factOf(shopWeb, newCA)}; p.only("settings", 40*day) }},
+		{0, "nothing is to be started",
+			func(p *journal) { p.step("begin").Facts = []Fact{*factOf(shopWeb, newCA)}; p.only("settings", 40*day) }},
 
 		{9, "an emergency that was not to be", func(p *journal) { p.only("settings", 80*day) }},
 		{9, "the CA is replaced, but late", func(p *journal) {
@@ -233,7 +254,9 @@ func startedOnly(r record.Rotation) *record.Rotation {
 // only keeps the steps up to one, then it is calm for that long.
 func (p *journal) only(last string, calm time.Duration) {
 	facts := p.step("begin").Facts
-	if i := slices.IndexFunc(p.steps, func(s *step) bool { return s.name == last }); i > slices.IndexFunc(p.steps, func(s *step) bool { return s.name == "two CAs" }) && last != "settings" {
+	if i := slices.IndexFunc(p.steps,
+		func(s *step) bool { return s.name == last }); i > slices.IndexFunc(p.steps,
+		func(s *step) bool { return s.name == "two CAs" }) && last != "settings" {
 		facts = []Fact{*p.step("two CAs").Fact}
 	}
 	i := slices.IndexFunc(p.steps, func(s *step) bool { return s.name == last })

@@ -64,7 +64,8 @@ var deeds = []deed{
 				return false
 			}
 			p.fleet.added++
-			pb.NodePools = append(pb.NodePools, p.pool(fmt.Sprintf("added-%d", p.fleet.added), pb.GetCurrentMasterVersion(), 1))
+			pb.NodePools = append(pb.NodePools, p.pool(fmt.Sprintf("added-%d", p.fleet.added),
+				pb.GetCurrentMasterVersion(), 1))
 			return true
 		})
 	}},

@@ -29,7 +29,8 @@ func (o *owners) allowed() policy.OwnerLabels {
 	if !o.busy {
 		return policy.OwnerLabelsHold
 	}
-	return []policy.OwnerLabels{policy.OwnerLabelsOff, policy.OwnerLabelsHold, policy.OwnerLabelsBoth, policy.OwnerLabelsBoth}[o.dice.IntN(4)]
+	return []policy.OwnerLabels{policy.OwnerLabelsOff, policy.OwnerLabelsHold, policy.OwnerLabelsBoth,
+		policy.OwnerLabelsBoth}[o.dice.IntN(4)]
 }
 
 // approve says whether the yes is left to owners' labels: nobody says it by
@@ -75,10 +76,12 @@ func (o *owners) say(ref fleet.Ref) (what string, labels map[string]string) {
 		b, err := d.contents.Contents(nobody)
 		if r, flies := b.Rotations[ref]; err == nil && flies {
 			entry := r.Entries - o.dice.IntN(2)*o.dice.IntN(2) // now and then an older one's
-			return "approve the completion", map[string]string{"rotator-approve": fmt.Sprintf("complete-%.16s-%d", r.AttemptID, entry)}
+			return "approve the completion",
+				map[string]string{"rotator-approve": fmt.Sprintf("complete-%.16s-%d", r.AttemptID, entry)}
 		}
 	}
-	return "approve the start", map[string]string{"rotator-approve": fmt.Sprintf("start-%.16s-%s", oldest(c).Fingerprint, day(-1, 17))}
+	return "approve the start",
+		map[string]string{"rotator-approve": fmt.Sprintf("start-%.16s-%s", oldest(c).Fingerprint, day(-1, 17))}
 }
 
 // set puts labels in place of those that steered before.

@@ -37,7 +37,8 @@ func (d *deployment) people() {
 		flights := slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare)
 		ref = pick(p, flights...)
 	}
-	deed := pick(p, "hold", "hold", "hold all", "release", "release", "retry", "retry", "adopt", "rotate", "rotate", "close")
+	deed := pick(p, "hold", "hold", "hold all", "release", "release", "retry", "retry", "adopt", "rotate",
+		"rotate", "close")
 	if d.deed(deed, ref) {
 		p.fault("person: " + deed)
 	}
@@ -88,7 +89,8 @@ func (d *deployment) answer() {
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare) {
 		r := b.Rotations[ref]
-		if r.Phase == record.UpdatingClients && d.policy.Approval.Asks(record.CallComplete) && !approved(b.Fleet, r) && !d.p.owners.approve(d) {
+		if r.Phase == record.UpdatingClients && d.policy.Approval.Asks(record.CallComplete) &&
+			!approved(b.Fleet, r) && !d.p.owners.approve(d) {
 			d.approve(ref, &r)
 		}
 		if d.p.calm && d.hopeless(ref) {
@@ -163,7 +165,8 @@ func (d *deployment) approveStarts(b record.Contents) {
 		c := d.p.cache.Now(ref).Cluster
 		_, flies := b.Rotations[ref]
 		already := slices.ContainsFunc(b.Fleet.Approvals, func(a record.Approval) bool {
-			return a.Kind == record.CallStart && a.Cluster == ref && a.ClusterID == c.ID && a.CA == c.Bundle.Oldest().Fingerprint && d.p.now.Before(a.Until.Add(-time.Hour))
+			return a.Kind == record.CallStart && a.Cluster == ref && a.ClusterID == c.ID &&
+				a.CA == c.Bundle.Oldest().Fingerprint && d.p.now.Before(a.Until.Add(-time.Hour))
 		})
 		if !flies && !already && slices.Contains(d.policy.Projects, ref.Project) && len(c.Bundle.CAs) == 1 {
 			d.approve(ref, nil)

@@ -240,7 +240,8 @@ func (x *process) sort(c state.Change) (Kind, fleet.Ref) {
 	for _, call := range calls {
 		mine := intentKey{call.Kind, r.Cluster, call.Pool}
 		switch {
-		case call.State == record.Intended && call.Run == x.Name && x.intents[mine] != call.ID && strings.HasPrefix(call.ID, x.prefix()):
+		case call.State == record.Intended && call.Run == x.Name && x.intents[mine] != call.ID &&
+			strings.HasPrefix(call.ID, x.prefix()):
 			x.intents[mine], x.unsent[call.ID] = call.ID, true
 			kind = IntentStored
 		case call.State != record.Intended && x.intents[mine] == call.ID:

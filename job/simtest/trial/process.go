@@ -55,8 +55,9 @@ type intentKey struct {
 func (p *play) begin(d *deployment, look bool, name string, attempt int) {
 	p.passes++
 	x := &process{
-		play: p, dep: d, n: p.passes, wake: make(chan struct{}), intents: map[intentKey]string{}, unsent: map[string]bool{},
-		mono: p.between(0, 1000*time.Hour),
+		play: p, dep: d, n: p.passes, wake: make(chan struct{}), intents: map[intentKey]string{},
+		unsent: map[string]bool{},
+		mono:   p.between(0, 1000*time.Hour),
 	}
 	if name == "" {
 		name = fmt.Sprintf("%s-%05d", d.policy.Env, x.n)
@@ -104,7 +105,8 @@ func (x *process) work() {
 	if x.Defect != nil && x.Defect.World != nil {
 		w = x.Defect.World(w, about)
 	}
-	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1, Deadline: min(50*time.Minute, x.Policy.Every), Ahead: 2 * day}
+	o := pass.Options{Policy: x.Policy, Run: x.Name, Attempt: x.Attempt, Mode: x.Mode, Parallel: 1,
+		Deadline: min(50*time.Minute, x.Policy.Every), Ahead: 2 * day}
 	if x.Look {
 		x.res, x.err = pass.Look(x.ctx, w, o)
 	} else {

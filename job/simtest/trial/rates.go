@@ -34,7 +34,8 @@ func (p *play) drawRates() rates {
 		storedAway: share(0.01), writeLost: share(0.03), answerLost: share(0.05),
 		network: share(0.6), alone: share(0.5), together: share(0.15), plan: share(0.05),
 		outside: p.between(12*time.Hour, 10*day), people: p.between(6*time.Hour, 5*day),
-		skipDays: p.likely(0.4), growing: p.likely(0.2), oneWeek: p.likely(0.12), moods: p.likely(0.5), second: p.likely(0.25),
+		skipDays: p.likely(0.4), growing: p.likely(0.2), oneWeek: p.likely(0.12), moods: p.likely(0.5),
+		second: p.likely(0.25),
 	}
 	if !p.Faults {
 		r.growing, r.moods, r.second = false, false, false
@@ -47,10 +48,14 @@ func (p *play) drawOptions() gkesim.Options {
 	yes := func() bool { return p.likely(0.5) }
 	o := gkesim.Options{
 		Seed: int64(p.Seed), Now: p.now, //nolint:gosec // any mapping will do
-		StartTakes: p.between(3*time.Minute, 40*time.Minute), CompleteTakes: p.between(2*time.Minute, 30*time.Minute),
-		NodeTakes: p.between(2*time.Minute, 12*time.Minute), GKEWaits: pick(p, time.Hour, day, 3*day, 8*day, 8*day),
-		RetryComplete: p.between(2*time.Hour, 36*time.Hour), ForgetOperations: pick(p, -1, 6*time.Hour, 2*day, 14*day),
-		LinksByID: yes(), NewFirst: yes(), EndpointLate: yes(), PrivateEndpointSwitches: yes(), DegradedAlone: yes(),
+		StartTakes:    p.between(3*time.Minute, 40*time.Minute),
+		CompleteTakes: p.between(2*time.Minute, 30*time.Minute),
+		NodeTakes:     p.between(2*time.Minute, 12*time.Minute), GKEWaits: pick(p, time.Hour, day, 3*day, 8*day,
+			8*day),
+		RetryComplete: p.between(2*time.Hour, 36*time.Hour), ForgetOperations: pick(p, -1, 6*time.Hour, 2*day,
+			14*day),
+		LinksByID: yes(), NewFirst: yes(), EndpointLate: yes(), PrivateEndpointSwitches: yes(),
+		DegradedAlone:    yes(),
 		EmptyPoolsExempt: yes(), ManualPauses: yes(),
 		RefuseStart:    pick(p, codes.AlreadyExists, codes.Aborted),
 		RefuseComplete: pick(p, codes.FailedPrecondition, codes.InvalidArgument),

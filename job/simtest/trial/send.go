@@ -100,7 +100,8 @@ func (x *process) deliver(req Request, f fate, do func() record.Outcome) []recor
 			answers[i] = do()
 			copied := req
 			copied.Copy = i + 1
-			x.play.tell(&Event{Kind: Delivered, Pass: x.n, Env: x.dep.policy.Env, Cluster: req.Cluster, Request: &copied, Outcome: &answers[i]})
+			x.play.tell(&Event{Kind: Delivered, Pass: x.n, Env: x.dep.policy.Env, Cluster: req.Cluster,
+				Request: &copied, Outcome: &answers[i]})
 			x.count(req.Kind, answers[i])
 			x.refresh()
 		})
@@ -158,10 +159,12 @@ func (x *process) fate(left time.Duration) fate {
 		f.delivered = []time.Duration{first, x.between(first, last)}
 	case n < 18:
 		f.fault, f.delivered, f.by = "throttled", nil, 0
-		f.fail = status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
+		f.fail = status.Error(codes.ResourceExhausted,
+			"Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
 	case n < 19:
 		f.fault, f.delivered, f.by = "denied", nil, 0
-		f.fail = status.Error(codes.PermissionDenied, fmt.Sprintf("Required %q permission(s).", "container.clusters.update"))
+		f.fail = status.Error(codes.PermissionDenied,
+			fmt.Sprintf("Required %q permission(s).", "container.clusters.update"))
 	case x.Late:
 		f.fault, f.by, f.answered = "delivered later than LATE", 0, impatient
 		f.delivered = []time.Duration{last + x.between(time.Minute, 6*time.Hour)}

@@ -33,7 +33,10 @@ func milestones(t *testing.T, o Options) (Verdict, []milestone) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(found, func(a, b milestone) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at.Compare(b.at)) })
+	slices.SortFunc(found, func(a, b milestone) int {
+		return cmp.Or(cmp.Compare(a.what, b.what),
+			a.at.Compare(b.at))
+	})
 	return v, found
 }
 
@@ -48,12 +51,14 @@ func TestSkippedRunsChangeNothing(t *testing.T) {
 		o.Hourly = true
 		all, long := milestones(t, o)
 		if all.Skipped != 0 || some.Skipped+some.Passes < all.Passes-some.Plans-all.Plans {
-			t.Errorf("seed %d: skipped %d of %d runs, and %d of %d", o.Seed, some.Skipped, some.Passes, all.Skipped, all.Passes)
+			t.Errorf("seed %d: skipped %d of %d runs, and %d of %d", o.Seed, some.Skipped, some.Passes, all.Skipped,
+				all.Passes)
 		}
 		skipped, happened = skipped+some.Skipped, happened+len(long)
 		same := func(a, b milestone) bool { return a.what == b.what && a.at.Sub(b.at).Abs() < 2*time.Minute }
 		if !slices.EqualFunc(short, long, same) {
-			t.Errorf("seed %d: leaving runs out changes what happens:\nsome runs %v\nall runs  %v", o.Seed, short, long)
+			t.Errorf("seed %d: leaving runs out changes what happens:\nsome runs %v\nall runs  %v", o.Seed, short,
+				long)
 		}
 	}
 	if skipped < 500 || happened < 20 {

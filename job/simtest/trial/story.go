@@ -32,7 +32,8 @@ func (e *Event) String() string {
 		fmt.Fprintf(&b, " %s/%d %s look=%t", e.Run.Name, e.Run.Attempt, e.Run.Mode, e.Run.Look)
 	}
 	if e.Request != nil {
-		fmt.Fprintf(&b, " #%d %s %s intent=%s copy=%d", e.Request.N, e.Request.Kind, e.Request.Pool, e.Request.Intent, e.Request.Copy)
+		fmt.Fprintf(&b, " #%d %s %s intent=%s copy=%d", e.Request.N, e.Request.Kind, e.Request.Pool,
+			e.Request.Intent, e.Request.Copy)
 	}
 	if e.Outcome != nil {
 		fmt.Fprintf(&b, " %s %s %s %s", e.Outcome.State, e.Outcome.Operation, e.Outcome.Refusal, e.Outcome.Raw)
@@ -93,7 +94,8 @@ func (w *Write) line() string {
 		fmt.Fprintf(&s, " closed as %s: %s", c.Close.ClosedAs, rotation(c.Close.Rotation))
 	}
 	if c.Fleet != nil {
-		fmt.Fprintf(&s, " fleet slots=%d holds=%d tries=%d failures=%d", len(c.Fleet.Slots), len(c.Fleet.Holds), len(c.Fleet.Tries), len(c.Fleet.Failures))
+		fmt.Fprintf(&s, " fleet slots=%d holds=%d tries=%d failures=%d", len(c.Fleet.Slots), len(c.Fleet.Holds),
+			len(c.Fleet.Tries), len(c.Fleet.Failures))
 	}
 	if !w.Applied {
 		s.WriteString(" NOT APPLIED")

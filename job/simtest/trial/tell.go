@@ -71,7 +71,8 @@ func (h Heard) Wrong() (wrong []string) {
 		case stored[n.ID]:
 			wrong = append(wrong, fmt.Sprintf("%s of %s was stored twice", n.Kind, n.Subject()))
 		case !came:
-			wrong = append(wrong, fmt.Sprintf("%s of %s, stored %s, never came", n.Kind, n.Subject(), n.At.Format(time.RFC3339)))
+			wrong = append(wrong, fmt.Sprintf("%s of %s, stored %s, never came", n.Kind, n.Subject(),
+				n.At.Format(time.RFC3339)))
 		case at < last[n.Cluster]:
 			wrong = append(wrong, fmt.Sprintf("%s of %s came before an earlier one", n.Kind, n.Subject()))
 		default:

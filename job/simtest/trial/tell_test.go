@@ -45,11 +45,13 @@ func TestHeardWrong(t *testing.T) {
 		h     Heard
 		wrong int
 	}{
-		"well":                  {Heard{Stored: []record.Notice{a, other, b}, Delivered: []record.Notice{a, b, other}}, 0},
-		"again":                 {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{a, a, b, a}}, 0},
-		"lost":                  {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b}}, 1},
-		"in the wrong order":    {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b, a}}, 1},
-		"before it was stored":  {Heard{Stored: []record.Notice{a}, Delivered: []record.Notice{a}, Early: []record.Notice{a}}, 1},
+		"well": {Heard{Stored: []record.Notice{a, other, b},
+			Delivered: []record.Notice{a, b, other}}, 0},
+		"again":              {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{a, a, b, a}}, 0},
+		"lost":               {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b}}, 1},
+		"in the wrong order": {Heard{Stored: []record.Notice{a, b}, Delivered: []record.Notice{b, a}}, 1},
+		"before it was stored": {Heard{Stored: []record.Notice{a}, Delivered: []record.Notice{a},
+			Early: []record.Notice{a}}, 1},
 		"stored under two keys": {Heard{Stored: []record.Notice{a, a}, Delivered: []record.Notice{a}}, 1},
 	} {
 		if got := tt.h.Wrong(); len(got) != tt.wrong {

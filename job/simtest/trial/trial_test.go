@@ -21,8 +21,10 @@ var (
 	from     = flag.Uint64("from", 1, "the first of them")
 	clusters = flag.Int("clusters", 12, "how many clusters each fleet begins with")
 	days     = flag.Int("days", 45, "how many days each play lasts")
-	digests  = flag.String("digests", "", "a file for a line with seed and digest of every play, in the order of seeds")
-	late     = flag.Bool("late", false, "let requests be delivered later than LATE: what only that can cause is then excused")
+	digests  = flag.String("digests", "",
+		"a file for a line with seed and digest of every play, in the order of seeds")
+	late = flag.Bool("late", false,
+		"let requests be delivered later than LATE: what only that can cause is then excused")
 )
 
 // TestTrial plays fleets under all troubles; no promise may be broken.
@@ -74,7 +76,8 @@ func try(t *testing.T, o Options) Verdict {
 	}
 	first := v.Violations[0]
 	t.Errorf("seed %d, commit %s: promise %d is broken at %s, %s: %s (%d violations; play it with -run TestTrial -seeds 1 -from %d -clusters %d -days %d)",
-		o.Seed, commit(t), first.Promise, first.At.Format(time.RFC3339), first.Cluster, first.Text, v.Totals.Violations, o.Seed, o.Clusters, o.Days)
+		o.Seed, commit(t), first.Promise, first.At.Format(time.RFC3339), first.Cluster, first.Text,
+		v.Totals.Violations, o.Seed, o.Clusters, o.Days)
 	lines, err := Story(o, first.Cluster)
 	if err != nil {
 		t.Error(err)
@@ -85,7 +88,8 @@ func try(t *testing.T, o Options) Verdict {
 
 // commit is what the seed was played on: another commit may draw another play.
 func commit(t *testing.T) string {
-	out, err := exec.CommandContext(t.Context(), "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	out, err := exec.CommandContext(t.Context(), "git", "describe", "--always", "--dirty",
+		"--abbrev=12").Output()
 	if err != nil {
 		return "unknown (no git here)"
 	}
@@ -96,7 +100,8 @@ func commit(t *testing.T) string {
 func (t Totals) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seeds %d, clusters %d, cluster-days %.0f, passes %d (plans %d), runs skipped %d, kills %d\n", t.Seeds, t.Clusters, t.ClusterDays, t.Passes, t.Plans, t.Skipped, t.Kills)
-	fmt.Fprintf(&b, "accepted: starts %d, completes %d, recreations %d; events %d; violations %d\n", t.Starts, t.Completes, t.Recreates, t.Events, t.Violations)
+	fmt.Fprintf(&b, "accepted: starts %d, completes %d, recreations %d; events %d; violations %d\n", t.Starts,
+		t.Completes, t.Recreates, t.Events, t.Violations)
 	for _, as := range slices.Sorted(maps.Keys(t.Closed)) {
 		fmt.Fprintf(&b, "closed as %s: %d\n", as, t.Closed[as])
 	}

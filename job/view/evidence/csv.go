@@ -178,7 +178,9 @@ func (t *Table) Flush() error {
 // run when the file is opened, so it gets the apostrophe that makes it text.
 func cell(text string) string {
 	text = words.Harmless(text)
-	if begin := strings.TrimLeft(text, " \"'"); begin != "" && strings.ContainsAny(begin[:1], "=+-@") || strings.HasPrefix(begin, "＝") || strings.HasPrefix(begin, "＋") || strings.HasPrefix(begin, "－") || strings.HasPrefix(begin, "＠") {
+	if begin := strings.TrimLeft(text, " \"'"); begin != "" && strings.ContainsAny(begin[:1], "=+-@") ||
+		strings.HasPrefix(begin, "＝") || strings.HasPrefix(begin, "＋") || strings.HasPrefix(begin, "－") ||
+		strings.HasPrefix(begin, "＠") {
 		return "'" + text
 	}
 	return text

@@ -20,14 +20,15 @@ import (
 
 // Entry is one finished attempt. Fields are only ever added.
 type Entry struct {
-	Cluster   fleet.Ref       `json:"cluster"`
-	ClusterID string          `json:"clusterId"`
-	AttemptID string          `json:"attemptId"`
-	Attempt   int             `json:"attempt"`
-	Origin    record.Origin   `json:"origin"`  // ours, foreign (somebody else started it) or reclaimed (ours, accepted late)
-	Managed   bool            `json:"managed"` // by this tool, to its end
-	ClosedAs  record.ClosedAs `json:"closedAs"`
-	ClosedAt  time.Time       `json:"closedAt"`
+	Cluster   fleet.Ref `json:"cluster"`
+	ClusterID string    `json:"clusterId"`
+	AttemptID string    `json:"attemptId"`
+	Attempt   int       `json:"attempt"`
+	// ours, foreign (somebody else started it) or reclaimed (ours, accepted late)
+	Origin   record.Origin   `json:"origin"`
+	Managed  bool            `json:"managed"` // by this tool, to its end
+	ClosedAs record.ClosedAs `json:"closedAs"`
+	ClosedAt time.Time       `json:"closedAt"`
 	// CompletedBy is us, other or unknown; "" when the old CA was not seen to go.
 	CompletedBy string   `json:"completedBy"`
 	Findings    []string `json:"findings"`
@@ -114,9 +115,11 @@ type Operation struct {
 func Of(rec record.Record) Entry {
 	r := rec.Rotation
 	e := Entry{
-		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin, Managed: r.Managed,
-		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy, Findings: append([]string{}, rec.Findings...),
-		OldCA: r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
+		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin,
+		Managed:  r.Managed,
+		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy,
+		Findings: append([]string{}, rec.Findings...),
+		OldCA:    r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
 		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
 		Wave: r.Wave, Emergency: r.Emergency, Compromised: r.Compromised,
 		Phases: phases(rec), Approvals: []Approval{}, Calls: calls(r), Operations: operations(r),
@@ -161,7 +164,8 @@ func calls(r record.Rotation) []Call {
 	slices.SortStableFunc(all, func(a, b record.Call) int { return a.IntentAt.Compare(b.IntentAt) })
 	out := []Call{}
 	for _, c := range all {
-		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal, c.RawError})
+		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation,
+			c.Refusal, c.RawError})
 	}
 	return out
 }

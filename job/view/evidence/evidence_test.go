@@ -27,27 +27,40 @@ func at(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0
 // rotated is an attempt that was refused once, approved and completed.
 func rotated() record.Record {
 	return record.Record{
-		ClosedAs: record.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"},
+		ClosedAs: record.CompletedWithFindings, ClosedAt: at(25, 11), CompletedBy: "us",
+		Findings: []string{"pool web ERROR, before RUNNING"},
 		Rotation: record.Rotation{
-			Cluster: fleet.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1", AttemptID: "5f0c9d2e", AttemptNo: 2,
+			Cluster: fleet.Ref{Project: "shop-prod", Location: "us-central1", Name: "catalog"}, ClusterID: "c1",
+			AttemptID: "5f0c9d2e", AttemptNo: 2,
 			Origin: record.Ours, Managed: true, Phase: record.Verifying, Wave: "env=prod", DueAt: at(1, 0),
-			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0), Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
-			New:      fleet.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)}, Endpoint: "203.0.113.20",
+			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "3f9a", Issued: at(1, 0).AddDate(-4, 0, 0),
+				Expires: at(1, 0).AddDate(1, 0, 0)}, Endpoint: "203.0.113.7"},
+			New:      fleet.CA{Fingerprint: "b07e", Issued: at(20, 1), Expires: at(20, 1).AddDate(30, 0, 0)},
+			Endpoint: "203.0.113.20",
 			Transitions: []record.Transition{
-				{Phase: record.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue}, {Phase: record.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
-				{Phase: record.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone}, {Phase: record.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},
+				{Phase: record.Starting, At: at(20, 2), Run: "run-1", Reason: reason.IsDue},
+				{Phase: record.RecreatingNodes, At: at(20, 3), Run: "run-2", Reason: reason.BothCAs},
+				{Phase: record.UpdatingClients, At: at(20, 5), Run: "run-3", Reason: reason.NodesDone},
+				{Phase: record.Completing, At: at(25, 9), Run: "run-4", Reason: reason.CompleteSent},
 				{Phase: record.Verifying, At: at(25, 10), Run: "run-5", Reason: reason.OneNewCA},
 			},
 			Settled: []record.Call{
-				{ID: "secret-id", Kind: record.CallStart, IntentAt: at(20, 2), Run: "run-1", State: record.Accepted, Operation: "operation-1", AnsweredAt: at(20, 2)},
-				{ID: "x", Kind: record.CallRecreate, Pool: "web", IntentAt: at(20, 3), Run: "run-2", State: record.Refused, Refusal: record.OtherOperation, RawError: "Cluster is running incompatible operation.", AnsweredAt: at(20, 3)},
+				{ID: "secret-id", Kind: record.CallStart, IntentAt: at(20, 2), Run: "run-1", State: record.Accepted,
+					Operation: "operation-1", AnsweredAt: at(20, 2)},
+				{ID: "x", Kind: record.CallRecreate, Pool: "web", IntentAt: at(20, 3), Run: "run-2",
+					State: record.Refused, Refusal: record.OtherOperation,
+					RawError: "Cluster is running incompatible operation.", AnsweredAt: at(20, 3)},
 			},
-			Call:         &record.Call{ID: "y", Kind: record.CallComplete, IntentAt: at(25, 9), Run: "run-4", State: record.Unclear},
-			StartOp:      record.Work{Operation: "operation-1", StartedAt: at(20, 2), EndedAt: at(20, 2).Add(12 * time.Minute)},
-			Pools:        map[string]record.Work{"web": {Operation: "operation-2", StartedAt: at(20, 4), EndedAt: at(20, 5), FirstSeen: at(20, 5)}},
+			Call: &record.Call{ID: "y", Kind: record.CallComplete, IntentAt: at(25, 9), Run: "run-4",
+				State: record.Unclear},
+			StartOp: record.Work{Operation: "operation-1", StartedAt: at(20, 2),
+				EndedAt: at(20, 2).Add(12 * time.Minute)},
+			Pools: map[string]record.Work{"web": {Operation: "operation-2", StartedAt: at(20, 4),
+				EndedAt: at(20, 5), FirstSeen: at(20, 5)}},
 			HandedOverAt: at(20, 3),
-			Approvals:    []record.ApprovalUse{{Kind: record.CallComplete, Said: record.Said{By: "ann", Reason: "clients are updated", At: at(25, 8), Run: "run-now-7"}}},
-			InForce:      &record.InForce{Tool: "v1", Digest: "d1", Settings: map[string]string{"SOAK": "72h"}},
+			Approvals: []record.ApprovalUse{{Kind: record.CallComplete,
+				Said: record.Said{By: "ann", Reason: "clients are updated", At: at(25, 8), Run: "run-now-7"}}},
+			InForce: &record.InForce{Tool: "v1", Digest: "d1", Settings: map[string]string{"SOAK": "72h"}},
 		},
 	}
 }
@@ -110,7 +123,8 @@ func TestEmptyTable(t *testing.T) {
 // TestNoFormula: nothing that a person or GKE said is run by a spreadsheet, and
 // nothing controls a terminal.
 func TestNoFormula(t *testing.T) {
-	for _, evil := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "'=1", `"=1`, "\n=1", "＝1", "\u200b=1", "\x1b[31m=1", "=cmd|' /C calc'!A0"} {
+	for _, evil := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "'=1", `"=1`, "\n=1",
+		"＝1", "\u200b=1", "\x1b[31m=1", "=cmd|' /C calc'!A0"} {
 		rec := rotated()
 		rec.Findings, rec.CompletedBy = []string{evil}, evil
 		rec.Rotation.Wave, rec.Rotation.Endpoint, rec.Rotation.ClusterID = evil, evil, evil
@@ -127,12 +141,14 @@ func TestNoFormula(t *testing.T) {
 			if words.Harmless(cell) != cell {
 				t.Errorf("%q stays harmful in %q", evil, cell)
 			}
-			if first := strings.TrimLeft(cell, " \t"); first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) {
+			if first := strings.TrimLeft(cell, " \t"); first != "" &&
+				strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) {
 				t.Errorf("%q begins a formula in %q", evil, cell)
 			}
 		}
 		b.Reset()
-		if err := evidence.WriteJSON(&b, evidence.Of(rec)); err != nil || !json.Valid(b.Bytes()) || strings.Count(b.String(), "\n") != 1 {
+		if err := evidence.WriteJSON(&b, evidence.Of(rec)); err != nil || !json.Valid(b.Bytes()) ||
+			strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%q: %v in JSON", evil, err)
 		}
 	}

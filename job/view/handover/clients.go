@@ -9,7 +9,8 @@ import (
 // order in which to see to them.
 func clients(h record.HandOver) []Step {
 	s := shell{h}
-	steps := []Step{s.check(), s.tokens(), s.caBundleStep(), s.kubeconfigs(), s.pipelines(), s.managers(), s.vault(), s.terraform(), s.certificates()}
+	steps := []Step{s.check(), s.tokens(), s.caBundleStep(), s.kubeconfigs(), s.pipelines(), s.managers(),
+		s.vault(), s.terraform(), s.certificates()}
 	if moved(h) {
 		steps = append(steps, s.network())
 	}
@@ -59,7 +60,8 @@ func (s shell) kubeconfigs() Step {
 		get = []Command{{"fetch endpoint and bundle anew", s.getCredentials(" --internal-ip")}}
 	}
 	if s.h.DNS != "" {
-		get = append(get, Command{"or by DNS, which no later rotation changes", s.getCredentials(" --dns-endpoint")})
+		get = append(get, Command{"or by DNS, which no later rotation changes",
+			s.getCredentials(" --dns-endpoint")})
 	}
 	get = append(get, Command{"which CA the kubeconfig has", `kubectl config view --raw --minify --flatten --context=` + s.context() + ` \
   -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d | which_ca`},
@@ -73,9 +75,11 @@ func (s shell) kubeconfigs() Step {
 }
 
 func (s shell) pipelines() Step {
-	st := Step{"ci", "CI and CD", "GitLab, Jenkins, GitHub Actions, Spinnaker, Tekton: variables and secrets with the endpoint, the CA or a token. Run one pipeline after the change.", nil}
+	st := Step{"ci", "CI and CD",
+		"GitLab, Jenkins, GitHub Actions, Spinnaker, Tekton: variables and secrets with the endpoint, the CA or a token. Run one pipeline after the change.", nil}
 	if moved(s.h) {
-		st.Commands = []Command{{"in each repository: the old endpoint", "git grep -nF -e " + words.Quote(s.h.OldEndpoint)}}
+		st.Commands = []Command{{"in each repository: the old endpoint",
+			"git grep -nF -e " + words.Quote(s.h.OldEndpoint)}}
 	}
 	return st
 }
@@ -91,7 +95,8 @@ func (s shell) managers() Step {
   -o go-template='{{range .items}}{{.metadata.name}} {{base64decode .data.server}}{{"\n"}}{{end}}' | grep -F -e ` + words.Quote(s.h.OldEndpoint)}},
 			st.Commands...)
 	}
-	st.Commands = append(st.Commands, Command{"Argo CD: add it anew", "argocd cluster add " + s.context() + " --upsert"})
+	st.Commands = append(st.Commands, Command{"Argo CD: add it anew", "argocd cluster add " + s.context() +
+		" --upsert"})
 	return st
 }
 
@@ -105,7 +110,8 @@ func (s shell) vault() Step {
 		[]Command{
 			{"what it has", "vault read auth/kubernetes/config"},
 			{"old and new CA into a file", s.bundle() + " > cluster-ca.crt"},
-			{"write all three", "vault write auth/kubernetes/config kubernetes_host=" + words.Quote("https://"+host) + " \\\n  kubernetes_ca_cert=@cluster-ca.crt token_reviewer_jwt=@reviewer.jwt"},
+			{"write all three", "vault write auth/kubernetes/config kubernetes_host=" + words.Quote("https://"+host) +
+				" \\\n  kubernetes_ca_cert=@cluster-ca.crt token_reviewer_jwt=@reviewer.jwt"},
 		}}
 }
 
@@ -114,7 +120,8 @@ func (s shell) terraform() Step {
 		"States keep endpoint and CA in attributes and outputs; kubernetes and helm providers made from them fail until they are refreshed. The state that has the cluster first, then those that read it.",
 		[]Command{
 			{"who reads them", "grep -rnE --include='*.tf' --include='*.tfvars' 'cluster_ca_certificate|client_key|kubernetes_host' ."},
-			{"what a refresh changes, then the refresh", "terraform plan -refresh-only\nterraform apply -refresh-only"},
+			{"what a refresh changes, then the refresh",
+				"terraform plan -refresh-only\nterraform apply -refresh-only"},
 		}}
 }
 
@@ -124,19 +131,24 @@ func (s shell) certificates() Step {
 		[]Command{
 			{"recent requests", s.kubectl("get certificatesigningrequests") + ` \
   -o custom-columns='NAME:.metadata.name,SIGNER:.spec.signerName,USER:.spec.username,CREATED:.metadata.creationTimestamp'`},
-			{"users of a kubeconfig that have one", `kubectl config view -o jsonpath='{range .users[*]}{.name}{"\t"}{.user.client-certificate-data}{"\n"}{end}' | awk -F '\t' '$2 != "" {print $1}'`},
-			{"was the cluster made with a legacy one? (True: yes)", "gcloud container clusters describe " + s.name() + " " + s.where() + " \\\n  --format='value(masterAuth.clientCertificateConfig.issueClientCertificate)'"},
+			{"users of a kubeconfig that have one",
+				`kubectl config view -o jsonpath='{range .users[*]}{.name}{"\t"}{.user.client-certificate-data}{"\n"}{end}' | awk -F '\t' '$2 != "" {print $1}'`},
+			{"was the cluster made with a legacy one? (True: yes)", "gcloud container clusters describe " + s.name() +
+				" " + s.where() + " \\\n  --format='value(masterAuth.clientCertificateConfig.issueClientCertificate)'"},
 		}}
 }
 
 func (s shell) network() Step {
 	old, project := words.Quote(s.h.OldEndpoint), words.Quote(s.h.Cluster.Project)
 	return Step{"network", "Firewalls, egress rules, allow-lists, DNS, probes",
-		"Whatever names the old address " + code(s.h.OldEndpoint) + " must let " + code(s.h.NewEndpoint) + " through, before the completion: firewall and egress rules, proxies, NetworkPolicies, hosts files, private DNS records, monitoring. " +
+		"Whatever names the old address " + code(s.h.OldEndpoint) + " must let " + code(s.h.NewEndpoint) +
+			" through, before the completion: firewall and egress rules, proxies, NetworkPolicies, hosts files, private DNS records, monitoring. " +
 			"Authorized networks of the cluster itself stay as they are.",
 		[]Command{
-			{"VPC firewall rules of the project", "gcloud compute firewall-rules list --project=" + project + " \\\n  --format='csv[no-heading](name,direction,destinationRanges.list(),sourceRanges.list())' | grep -F -e " + old},
-			{"records of private and public zones", "gcloud dns managed-zones list --project=" + project + " --format='value(name)' |\n  while read -r zone; do\n    gcloud dns record-sets list --zone=\"$zone\" --project=" + project + " \\\n      --format='value(name,type,rrdatas.list())' </dev/null | grep -F -e " + old + "\n  done"},
+			{"VPC firewall rules of the project", "gcloud compute firewall-rules list --project=" + project +
+				" \\\n  --format='csv[no-heading](name,direction,destinationRanges.list(),sourceRanges.list())' | grep -F -e " + old},
+			{"records of private and public zones", "gcloud dns managed-zones list --project=" + project +
+				" --format='value(name)' |\n  while read -r zone; do\n    gcloud dns record-sets list --zone=\"$zone\" --project=" + project + " \\\n      --format='value(name,type,rrdatas.list())' </dev/null | grep -F -e " + old + "\n  done"},
 			{"NetworkPolicies", s.kubectl("get networkpolicies --all-namespaces -o yaml") + " | grep -nF -e " + old},
 		}}
 }
@@ -150,12 +162,14 @@ func (s shell) verifiers() Step {
 func (s shell) inside() Step {
 	return Step{"inside", "Long-lived clients inside the cluster",
 		"metrics-server, konnectivity-agent and controllers that keep connections open: restart what logs x509 errors. Recreated nodes bring the rest.",
-		[]Command{{"those that complain (write the NAMESPACE and DEPLOYMENT)", s.kubectl("--namespace=NAMESPACE logs deployment/DEPLOYMENT --since=1h") + " | grep -c x509"},
+		[]Command{{"those that complain (write the NAMESPACE and DEPLOYMENT)",
+			s.kubectl("--namespace=NAMESPACE logs deployment/DEPLOYMENT --since=1h") + " | grep -c x509"},
 			{"restart", s.kubectl("--namespace=NAMESPACE rollout restart deployment/DEPLOYMENT")}}}
 }
 
 func (s shell) dnsUsers() Step {
 	return Step{"dns-endpoint", "Users of the DNS endpoint",
-		"Nothing is to be done for address and CA: " + code(s.h.DNS) + " outlives rotations, and Google's own certificate vouches for it. " +
+		"Nothing is to be done for address and CA: " + code(s.h.DNS) +
+			" outlives rotations, and Google's own certificate vouches for it. " +
 			"Static tokens and client certificates end there as well.", nil}
 }

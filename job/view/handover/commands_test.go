@@ -84,7 +84,8 @@ func TestCommandsAreShell(t *testing.T) {
 	}
 	// The first alone is linted whole, but for the dollars of awk and of templates
 	// (SC2016); of the others what would run a name counts.
-	for _, args := range [][]string{{"--exclude=SC2016", files[0]}, append([]string{"--severity=error"}, files[1:]...)} {
+	for _, args := range [][]string{{"--exclude=SC2016", files[0]},
+		append([]string{"--severity=error"}, files[1:]...)} {
 		if out, err := exec.CommandContext(t.Context(), "shellcheck", args...).CombinedOutput(); err != nil {
 			t.Errorf("%s", out)
 		}
@@ -130,11 +131,12 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	external := true
-	if err := w.Change("projects/bank-prod/locations/europe-west3/clusters/orders", func(c *containerpb.Cluster) {
-		c.ControlPlaneEndpointsConfig = &containerpb.ControlPlaneEndpointsConfig{DnsEndpointConfig: &containerpb.ControlPlaneEndpointsConfig_DNSEndpointConfig{
-			Endpoint: "gke-0a1b2c.europe-west3.gke.goog", AllowExternalTraffic: &external,
-		}}
-	}); err != nil {
+	if err := w.Change("projects/bank-prod/locations/europe-west3/clusters/orders",
+		func(c *containerpb.Cluster) {
+			c.ControlPlaneEndpointsConfig = &containerpb.ControlPlaneEndpointsConfig{DnsEndpointConfig: &containerpb.ControlPlaneEndpointsConfig_DNSEndpointConfig{
+				Endpoint: "gke-0a1b2c.europe-west3.gke.goog", AllowExternalTraffic: &external,
+			}}
+		}); err != nil {
 		t.Fatal(err)
 	}
 	handler, err := w.Serve(gkesim.NewClock(gkesim.SampleStart, 0, func() time.Time { return time.Unix(0, 0) }))
@@ -146,9 +148,12 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
 	return &bench{t: t, url: server.URL, env: append(os.Environ(),
-		"CLOUDSDK_CONFIG="+filepath.Join(dir, "config"), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"), "HOME="+dir,
-		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
-		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_PYTHON_SITEPACKAGES=",
+		"CLOUDSDK_CONFIG="+filepath.Join(dir, "config"), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"),
+		"HOME="+dir,
+		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
+		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_SURVEY_DISABLE_PROMPTS=true",
+		"CLOUDSDK_PYTHON_SITEPACKAGES=",
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER="+server.URL+"/", "USE_GKE_GCLOUD_AUTH_PLUGIN=False",
 	)}
 }
@@ -216,16 +221,19 @@ func TestKubeconfigCommands(t *testing.T) {
 	old, before := b.cluster()
 	b.run("gcloud container clusters get-credentials orders --location=europe-west3 --project=bank-prod")
 	var ignored map[string]any
-	b.call(http.MethodPost, "/v1/projects/bank-prod/locations/europe-west3/clusters/orders:startIpRotation", `{"rotateCredentials":true}`, &ignored)
+	b.call(http.MethodPost, "/v1/projects/bank-prod/locations/europe-west3/clusters/orders:startIpRotation",
+		`{"rotateCredentials":true}`, &ignored)
 	b.call(http.MethodPost, "/sim/clock", `{"advance":"30m"}`, &ignored)
 	both, after := b.cluster()
-	h.OldEndpoint, h.NewEndpoint, h.OldCA, h.NewCA, h.DNS = before, after, old.Oldest(), both.Newest(), "gke-0a1b2c.europe-west3.gke.goog"
+	h.OldEndpoint, h.NewEndpoint, h.OldCA, h.NewCA, h.DNS = before, after, old.Oldest(), both.Newest(),
+		"gke-0a1b2c.europe-west3.gke.goog"
 	if before == after || len(both.CAs) != 2 {
 		t.Fatalf("the simulated GKE started nothing: %s, %d CAs", after, len(both.CAs))
 	}
 
 	c := steps(h)
-	get, dns, which, server := c["kubeconfigs"][0].Run, c["kubeconfigs"][1].Run, c["kubeconfigs"][2].Run, c["kubeconfigs"][3].Run
+	get, dns, which, server := c["kubeconfigs"][0].Run, c["kubeconfigs"][1].Run, c["kubeconfigs"][2].Run,
+		c["kubeconfigs"][3].Run
 	b.pre = c["check"][0].Run
 	b.wants(which, "old CA\n") // the file from before the start
 	b.wants(server, "https://"+before+"\n")
@@ -250,7 +258,8 @@ func fakeAPI(t *testing.T, lists map[string]string) string {
 			w.WriteHeader(http.StatusNotFound)
 			answer = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"` + r.URL.Path + `"}`
 		}
-		if want := "type=kubernetes.io/service-account-token"; strings.HasSuffix(r.URL.Path, "/secrets") && r.URL.Query().Get("fieldSelector") != want {
+		if want := "type=kubernetes.io/service-account-token"; strings.HasSuffix(r.URL.Path, "/secrets") &&
+			r.URL.Query().Get("fieldSelector") != want {
 			answer = `{"kind":"SecretList","apiVersion":"v1","items":[]}`
 		}
 		_, _ = w.Write([]byte(answer))
@@ -267,7 +276,8 @@ func resources(group string, kinds ...string) string {
 		namespaced := strings.HasPrefix(kind, "+")
 		list = append(list, fmt.Sprintf(`{"name":%q,"singularName":"","namespaced":%v,"kind":%q,"verbs":["get","list"]}`, plural, namespaced, strings.TrimPrefix(kind, "+")))
 	}
-	return `{"kind":"APIResourceList","groupVersion":"` + group + `","resources":[` + strings.Join(list, ",") + `]}`
+	return `{"kind":"APIResourceList","groupVersion":"` + group + `","resources":[` + strings.Join(list, ",") +
+		`]}`
 }
 
 // TestKubectlCommands runs what looks for tokens and copied CAs with the real
@@ -291,15 +301,21 @@ func TestKubectlCommands(t *testing.T) {
 	two := twoOf(t, old, shown.MasterAuth.CA)
 
 	url := fakeAPI(t, map[string]string{
-		"/api":                                  `{"kind":"APIVersions","versions":["v1"]}`,
-		"/apis":                                 groups("admissionregistration.k8s.io", "apiregistration.k8s.io", "apiextensions.k8s.io", "certificates.k8s.io", "networking.k8s.io"),
-		"/api/v1":                               resources("v1", "secrets/+Secret"),
-		"/apis/admissionregistration.k8s.io/v1": resources("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations/ValidatingWebhookConfiguration", "mutatingwebhookconfigurations/MutatingWebhookConfiguration"),
-		"/apis/apiregistration.k8s.io/v1":       resources("apiregistration.k8s.io/v1", "apiservices/APIService"),
-		"/apis/apiextensions.k8s.io/v1":         resources("apiextensions.k8s.io/v1", "customresourcedefinitions/CustomResourceDefinition"),
-		"/apis/certificates.k8s.io/v1":          resources("certificates.k8s.io/v1", "certificatesigningrequests/CertificateSigningRequest"),
-		"/apis/networking.k8s.io/v1":            resources("networking.k8s.io/v1", "networkpolicies/+NetworkPolicy"),
-		"/api/v1/secrets":                       `{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"deployer-token","namespace":"ci","creationTimestamp":"2023-01-02T03:04:05Z","annotations":{"kubernetes.io/service-account.name":"deployer"},"labels":{"kubernetes.io/legacy-token-last-used":"2026-11-19"}},"type":"kubernetes.io/service-account-token"}]}`,
+		"/api": `{"kind":"APIVersions","versions":["v1"]}`,
+		"/apis": groups("admissionregistration.k8s.io", "apiregistration.k8s.io",
+			"apiextensions.k8s.io", "certificates.k8s.io", "networking.k8s.io"),
+		"/api/v1": resources("v1", "secrets/+Secret"),
+		"/apis/admissionregistration.k8s.io/v1": resources("admissionregistration.k8s.io/v1",
+			"validatingwebhookconfigurations/ValidatingWebhookConfiguration",
+			"mutatingwebhookconfigurations/MutatingWebhookConfiguration"),
+		"/apis/apiregistration.k8s.io/v1": resources("apiregistration.k8s.io/v1", "apiservices/APIService"),
+		"/apis/apiextensions.k8s.io/v1": resources("apiextensions.k8s.io/v1",
+			"customresourcedefinitions/CustomResourceDefinition"),
+		"/apis/certificates.k8s.io/v1": resources("certificates.k8s.io/v1",
+			"certificatesigningrequests/CertificateSigningRequest"),
+		"/apis/networking.k8s.io/v1": resources("networking.k8s.io/v1",
+			"networkpolicies/+NetworkPolicy"),
+		"/api/v1/secrets": `{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"deployer-token","namespace":"ci","creationTimestamp":"2023-01-02T03:04:05Z","annotations":{"kubernetes.io/service-account.name":"deployer"},"labels":{"kubernetes.io/legacy-token-last-used":"2026-11-19"}},"type":"kubernetes.io/service-account-token"}]}`,
 		"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": `{"kind":"ValidatingWebhookConfigurationList","apiVersion":"admissionregistration.k8s.io/v1","items":[
 			{"metadata":{"name":"guard"},"webhooks":[{"name":"a.guard","clientConfig":{"caBundle":"` + old + `"}},{"name":"b.guard","clientConfig":{}}]},
 			{"metadata":{"name":"ready"},"webhooks":[{"name":"a.ready","clientConfig":{"caBundle":"` + two + `"}}]}]}`,
@@ -314,15 +330,18 @@ func TestKubectlCommands(t *testing.T) {
 		"/openid/v1/jwks": `{"keys":[]}`,
 	})
 	const name = "gke_bank-prod_europe-west3_orders"
-	b.run("kubectl config set-cluster c --server=" + url + " >&2 && kubectl config set-context " + name + " --cluster=c >&2")
+	b.run("kubectl config set-cluster c --server=" + url + " >&2 && kubectl config set-context " + name +
+		" --cluster=c >&2")
 	c := steps(h)
 	b.pre = c["check"][0].Run
 	got := strings.Join(strings.Fields(b.run(c["static-tokens"][0].Run)), " ")
 	if want := "NAMESPACE SECRET ACCOUNT USED CREATED ci deployer-token deployer 2026-11-19 2023-01-02T03:04:05Z"; got != want {
 		t.Errorf("tokens: %q", got)
 	}
-	b.wants(c["ca-bundles"][0].Run, "ValidatingWebhookConfiguration/guard: old CA\nAPIService/v1beta1.metrics: old CA\nCRD/carts.shop: old CA\n")
-	if got := b.run(c["client-certificates"][0].Run); !strings.Contains(got, "kubernetes.io/kube-apiserver-client") {
+	b.wants(c["ca-bundles"][0].Run,
+		"ValidatingWebhookConfiguration/guard: old CA\nAPIService/v1beta1.metrics: old CA\nCRD/carts.shop: old CA\n")
+	if got := b.run(c["client-certificates"][0].Run); !strings.Contains(got,
+		"kubernetes.io/kube-apiserver-client") {
 		t.Errorf("requests: %q", got)
 	}
 	if got := b.run(c["network"][2].Run); !strings.Contains(got, "cidr: 203.0.113.7/32") {
@@ -397,7 +416,8 @@ func TestGcloudAccepts(t *testing.T) {
 	} {
 		b.wants(tt.run, tt.want)
 	}
-	for _, want := range []string{`"rotation-clients"`, `"NO_UPGRADES"`, "2026-11-20T03:00:00", "2026-11-30T00:00:00", "e3b0c442"} {
+	for _, want := range []string{`"rotation-clients"`, `"NO_UPGRADES"`, "2026-11-20T03:00:00",
+		"2026-11-30T00:00:00", "e3b0c442"} {
 		if !strings.Contains(sent, want) {
 			t.Errorf("the exclusion that was sent lacks %s: %s", want, sent)
 		}

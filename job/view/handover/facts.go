@@ -50,7 +50,8 @@ func ca(c fleet.CA) string {
 	if c.Fingerprint == "" {
 		return "unknown"
 	}
-	return fmt.Sprintf("SHA-256 %s, %s to %s", code(string(c.Fingerprint)), c.Issued.UTC().Format(time.DateOnly), c.Expires.UTC().Format(time.DateOnly))
+	return fmt.Sprintf("SHA-256 %s, %s to %s", code(string(c.Fingerprint)), c.Issued.UTC().Format(time.DateOnly),
+		c.Expires.UTC().Format(time.DateOnly))
 }
 
 func pools(h record.HandOver) string {
@@ -69,7 +70,8 @@ func pools(h record.HandOver) string {
 	if len(left) == 0 {
 		return fmt.Sprintf("%d of %d pools recreated", len(h.Pools), len(h.Pools))
 	}
-	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools), words.Few(left, 8))
+	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools),
+		words.Few(left, 8))
 }
 
 // ends says when the old credentials end, by us and by GKE.

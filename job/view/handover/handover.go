@@ -54,7 +54,8 @@ type Command struct {
 // Of makes the pack of the facts.
 func Of(h record.HandOver) Pack {
 	h.Waits = h.Waits.Plain()
-	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h), Forgotten: forgotten(h)}
+	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h),
+		Forgotten: forgotten(h)}
 	if oddName(h.Cluster) {
 		// GKE gives no such name, and a program would take it for an option.
 		p.Impact = append(p.Impact, "The cluster's name begins with a dash, so no commands are printed.")
@@ -80,7 +81,8 @@ func WriteJSON(w io.Writer, p Pack) error {
 }
 
 func oddName(r fleet.Ref) bool {
-	return strings.HasPrefix(r.Project, "-") || strings.HasPrefix(r.Location, "-") || strings.HasPrefix(r.Name, "-")
+	return strings.HasPrefix(r.Project, "-") || strings.HasPrefix(r.Location, "-") ||
+		strings.HasPrefix(r.Name, "-")
 }
 
 // over says whether the old credentials have ended already.

@@ -29,10 +29,14 @@ func at(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0
 func example() record.HandOver {
 	return record.HandOver{
 		Cluster:   fleet.Ref{Project: "shop-prod", Location: "us-central1-a", Name: "catalog"},
-		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: record.Ours, At: at(20, 3), Moment: record.AtStartDone, Phase: record.RecreatingNodes,
+		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: record.Ours, At: at(20, 3), Moment: record.AtStartDone,
+		Phase:       record.RecreatingNodes,
 		OldEndpoint: "203.0.113.7", NewEndpoint: "203.0.113.20", DNS: "gke-0a1b2c.us-central1-a.gke.goog",
-		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)), Issued: time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC), Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
-		NewCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("b07e", 16)), Issued: at(20, 1), Expires: time.Date(2056, 11, 12, 0, 0, 0, 0, time.UTC)},
+		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)),
+			Issued:  time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC),
+			Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
+		NewCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("b07e", 16)), Issued: at(20, 1),
+			Expires: time.Date(2056, 11, 12, 0, 0, 0, 0, time.UTC)},
 		Zonal: true, Pools: map[string]bool{"web": true, "batch": false},
 		SoakEnds: at(23, 3), Completes: at(23, 9), GKECompletes: at(27, 2),
 	}
@@ -86,22 +90,40 @@ func TestMoments(t *testing.T) {
 		want   []string
 		not    []string
 	}{
-		{"start done", func(*record.HandOver) {}, []string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch", "about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC", "API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"}, []string{"rotator approve", "earlier one"}},
+		{"start done", func(*record.HandOver) {},
+			[]string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch",
+				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC",
+				"API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"},
+			[]string{"rotator approve", "earlier one"}},
 		{"nodes done", func(h *record.HandOver) {
 			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = record.AtNodesDone, record.UpdatingClients, true, true
-		}, []string{"What is left is with you", "2 of 2 pools recreated", "only when a person has approved", "rotator approve shop-prod/us-central1-a/catalog"}, []string{"Nothing is broken yet"}},
-		{"completion near", func(h *record.HandOver) { h.Moment, h.Phase = record.AtCompletion, record.UpdatingClients }, []string{"last call", "Not ready?"}, nil},
-		{"completing", func(h *record.HandOver) { h.Phase = record.Completing }, []string{"cannot be stopped", "the completion was sent Mon 23 Nov"}, []string{"rotator hold", "rotator approve"}},
-		{"over", func(h *record.HandOver) { h.Phase, h.Completed = record.Verifying, at(23, 10) }, []string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"}, []string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
-		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"}, nil},
+		}, []string{"What is left is with you", "2 of 2 pools recreated", "only when a person has approved",
+			"rotator approve shop-prod/us-central1-a/catalog"}, []string{"Nothing is broken yet"}},
+		{"completion near", func(h *record.HandOver) {
+			h.Moment, h.Phase = record.AtCompletion,
+				record.UpdatingClients
+		}, []string{"last call", "Not ready?"}, nil},
+		{"completing", func(h *record.HandOver) { h.Phase = record.Completing },
+			[]string{"cannot be stopped", "the completion was sent Mon 23 Nov"},
+			[]string{"rotator hold", "rotator approve"}},
+		{"over", func(h *record.HandOver) { h.Phase, h.Completed = record.Verifying, at(23, 10) },
+			[]string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"},
+			[]string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
+		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"},
+			nil},
 		{"frozen", func(h *record.HandOver) {
 			h.Completes, h.Waits = time.Time{}, fact.Say("FREEZES=2026-11-20/2027-01-04")
 		}, []string{"our date is not known", "FREEZES=2026-11-20"}, nil},
-		{"watched", func(h *record.HandOver) { h.Watched, h.Origin, h.Completes = true, record.Foreign, time.Time{} }, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
+		{"watched", func(h *record.HandOver) {
+			h.Watched, h.Origin, h.Completes = true, record.Foreign,
+				time.Time{}
+		}, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
 		{"Autopilot, regional, private", func(h *record.HandOver) {
 			h.Autopilot, h.Zonal, h.Pools, h.NewEndpoint, h.DNS = true, false, nil, "10.0.0.2", ""
-		}, []string{"Autopilot: GKE recreates", "private address", "--internal-ip"}, []string{"gone for a moment", "DNS endpoint", "--dns-endpoint"}},
-		{"same endpoint", func(h *record.HandOver) { h.OldEndpoint = h.NewEndpoint }, nil, []string{"Firewalls", "timeouts"}},
+		}, []string{"Autopilot: GKE recreates", "private address", "--internal-ip"},
+			[]string{"gone for a moment", "DNS endpoint", "--dns-endpoint"}},
+		{"same endpoint", func(h *record.HandOver) { h.OldEndpoint = h.NewEndpoint }, nil,
+			[]string{"Firewalls", "timeouts"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := example()
@@ -149,14 +171,17 @@ func TestFolded(t *testing.T) {
 
 // hostile are names as nobody would want to paste them.
 var hostile = []string{
-	"$(touch pwned)", "`id`", "a'b", `a"b`, "a b", "a;rm -rf ~", "a\u009b31mred", "a\u202egnp", "a\u2028b", "a|b>c", "--flags-file=x",
-	"```\n# headline", "</code><script>alert(1)</script>", "{{.x}}", "a\\'b", "\U0001f600\u200d", "~root", "!!", "*",
+	"$(touch pwned)", "`id`", "a'b", `a"b`, "a b", "a;rm -rf ~", "a\u009b31mred", "a\u202egnp", "a\u2028b",
+	"a|b>c", "--flags-file=x",
+	"```\n# headline", "</code><script>alert(1)</script>", "{{.x}}", "a\\'b", "\U0001f600\u200d", "~root", "!!",
+	"*",
 }
 
 func TestHostileNames(t *testing.T) {
 	for _, name := range hostile {
 		h := example()
-		h.Cluster.Name, h.OldEndpoint, h.DNS, h.Waits = strings.ReplaceAll(name, "\n", ""), name, name, fact.Say(name)
+		h.Cluster.Name, h.OldEndpoint, h.DNS, h.Waits = strings.ReplaceAll(name, "\n", ""), name, name,
+			fact.Say(name)
 		h.Pools = map[string]bool{name: false}
 		h.NewCA.Fingerprint = fleet.Fingerprint(name) // a damaged document
 		for _, form := range []string{"txt", "md", "json"} {

@@ -22,21 +22,25 @@ func levers(h record.HandOver) []Step {
 	case h.Approval:
 		out = append(out, Step{"approve", "When clients are updated: approve",
 			"This deployment completes nothing that nobody has approved. The yes holds for this attempt, until a node pool must be recreated again.",
-			[]Command{{"approve the completion", "rotator approve " + cluster + " --by YOU --reason 'clients are updated'"}}})
+			[]Command{{"approve the completion", "rotator approve " + cluster +
+				" --by YOU --reason 'clients are updated'"}}})
 	}
 	ours, until := daysAfter(h.At, h.Completes), daysAfter(h.At, h.Completes, h.GKECompletes)
 	hold := Step{"hold", "Not ready: hold",
 		"It stops every call of ours for this cluster, node work as well, until the date or `rotator release`. It does not stop GKE, which completes by itself.",
-		[]Command{{"hold it", "rotator hold " + cluster + " --until " + ours.Format(time.DateOnly) + " --by YOU --reason WHY"}}}
+		[]Command{{"hold it", "rotator hold " + cluster + " --until " + ours.Format(time.DateOnly) +
+			" --by YOU --reason WHY"}}}
 	if !h.Watched {
 		out = append(out, hold)
 	}
 	return append(out, Step{"delay-gke", "Not ready, and GKE's own date is near: a maintenance exclusion",
 		"Only an exclusion with scope no_upgrades delays GKE. It stops node recreation, too, and within 30 days of the CA's expiry GKE may pass over it. A cluster takes few of them: remove it when clients are ready.",
 		[]Command{
-			{"delay GKE until " + until.Format(time.DateOnly), "gcloud container clusters update " + s.name() + " " + s.where() + " \\\n  --add-maintenance-exclusion-name=rotation-clients --add-maintenance-exclusion-scope=no_upgrades \\\n  --add-maintenance-exclusion-start=" +
+			{"delay GKE until " + until.Format(time.DateOnly), "gcloud container clusters update " + s.name() + " " +
+				s.where() + " \\\n  --add-maintenance-exclusion-name=rotation-clients --add-maintenance-exclusion-scope=no_upgrades \\\n  --add-maintenance-exclusion-start=" +
 				h.At.UTC().Format(time.RFC3339) + " --add-maintenance-exclusion-end=" + until.Format(time.RFC3339)},
-			{"end that", "gcloud container clusters update " + s.name() + " " + s.where() + " \\\n  --remove-maintenance-exclusion=rotation-clients"},
+			{"end that", "gcloud container clusters update " + s.name() + " " + s.where() +
+				" \\\n  --remove-maintenance-exclusion=rotation-clients"},
 		}})
 }
 

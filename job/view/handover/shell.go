@@ -56,7 +56,8 @@ func (s shell) whichCA() string {
 
 // bundle prints the cluster's CA bundle: old and new until the completion.
 func (s shell) bundle() string {
-	return "gcloud container clusters describe " + s.name() + " " + s.where() + " \\\n  --format='value(masterAuth.clusterCaCertificate)' | base64 -d"
+	return "gcloud container clusters describe " + s.name() + " " + s.where() +
+		" \\\n  --format='value(masterAuth.clusterCaCertificate)' | base64 -d"
 }
 
 // caBundles prints what holds a copy of the old CA and not of the new one.
@@ -69,7 +70,8 @@ func (s shell) caBundles() string {
 	const conversions = `{{$name := .metadata.name}}{{with .spec.conversion}}{{with .webhook}}{{with .clientConfig}}{{with .caBundle}}CRD/{{$name}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}`
 	return "{\n" + strings.Join([]string{
 		list("validatingwebhookconfigurations,mutatingwebhookconfigurations", hooks),
-		list("apiservices", strings.Replace(strings.Replace(services, "{{with", "{{$name := .metadata.name}}{{with", 1), "{{$.metadata.name}}", "{{$name}}", 1)),
+		list("apiservices", strings.Replace(strings.Replace(services, "{{with", "{{$name := .metadata.name}}{{with",
+			1), "{{$.metadata.name}}", "{{$name}}", 1)),
 		list("customresourcedefinitions", conversions),
 	}, "\n") + `
 } | while read -r what bundle; do
@@ -83,7 +85,8 @@ func (s shell) callers() string {
 	value := func(text string) string { // of Cloud Logging's query language
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 	}
-	filter := `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) + ` resource.labels.location=` + value(s.h.Cluster.Location) +
+	filter := `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) +
+		` resource.labels.location=` + value(s.h.Cluster.Location) +
 		` protoPayload.authenticationInfo.principalEmail:"system:serviceaccount:"`
 	return "gcloud logging read " + words.Quote(filter) + " \\\n  --project=" + words.Quote(s.h.Cluster.Project) + ` --freshness=1d --limit=5000 \
   --format='value(protoPayload.authenticationInfo.principalEmail,protoPayload.requestMetadata.callerIp,protoPayload.requestMetadata.callerSuppliedUserAgent)' |

@@ -32,7 +32,8 @@ func chromium(t *testing.T, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	// As root and in containers it has no sandbox; it sees our pages only.
-	own := []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--user-data-dir=" + t.TempDir()}
+	own := []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--hide-scrollbars", "--no-first-run", "--user-data-dir=" + t.TempDir()}
 	return exec.CommandContext(ctx, path, append(own, args...)...)
 }
 
@@ -184,7 +185,8 @@ func take(t *testing.T, page, file string, width, height int, flags []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := slices.Concat(flags, []string{"--screenshot=" + abs, fmt.Sprintf("--window-size=%d,%d", width, height), "file://" + frame})
+	args := slices.Concat(flags,
+		[]string{"--screenshot=" + abs, fmt.Sprintf("--window-size=%d,%d", width, height), "file://" + frame})
 	if out, err := chromium(t, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

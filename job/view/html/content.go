@@ -173,7 +173,8 @@ func (m *maker) facts() []fact {
 	out := []fact{
 		{Label: "Environment", Text: words.Harmless(m.Policy.Env)},
 		{Label: "As of", Text: m.In(m.Now).Format("Mon 2 January 2006, 15:04 ") + m.Name()},
-		{Label: "Seen", Text: words.Plural(len(res.Decisions), "cluster", "clusters") + " in " + words.Plural(len(m.Policy.Projects), "project", "projects")},
+		{Label: "Seen", Text: words.Plural(len(res.Decisions), "cluster", "clusters") + " in " +
+			words.Plural(len(m.Policy.Projects), "project", "projects")},
 	}
 	if m.Mode != "" {
 		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
@@ -182,7 +183,8 @@ func (m *maker) facts() []fact {
 		out = append(out, fact{Label: "Run before", Text: words.Harmless(last.Run), At: m.at(last.At)})
 	}
 	if m.Version != "" {
-		out = append(out, fact{Label: "Made by", Text: "rotator " + words.Harmless(strings.TrimSpace(m.Command+" "+m.Version))})
+		out = append(out, fact{Label: "Made by",
+			Text: "rotator " + words.Harmless(strings.TrimSpace(m.Command+" "+m.Version))})
 	}
 	return out
 }
@@ -198,7 +200,8 @@ func (v content) nav() []link {
 		todo += t.Count
 	}
 	all := []link{
-		{"people", "To do", todo}, {"unseen", "Not seen", len(v.Unseen)}, {"flight", "In flight", len(v.Lanes)}, {"fleet", "Fleet", clusters},
+		{"people", "To do", todo}, {"unseen", "Not seen", len(v.Unseen)}, {"flight", "In flight", len(v.Lanes)},
+		{"fleet", "Fleet", clusters},
 	}
 	for _, s := range v.Stories {
 		all = append(all, link{s.ID, s.Title, s.Count})

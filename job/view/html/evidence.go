@@ -50,8 +50,10 @@ func (m *maker) finished() finished {
 func (m *maker) proof(rec record.Record) proof {
 	r := rec.Rotation
 	p := proof{
-		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs), At: m.at(rec.ClosedAt),
-		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()), NewShort: words.Harmless(r.New.Fingerprint.Short()),
+		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs),
+		At:       m.at(rec.ClosedAt),
+		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
+		NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}
 	add := func(label, text string) {
 		if text != "" {
@@ -84,7 +86,8 @@ func (m *maker) proof(rec record.Record) proof {
 	for _, text := range rec.Findings {
 		add("Finding", words.Harmless(text))
 	}
-	add("Attempt", fmt.Sprintf("%d, %s, %s", r.AttemptNo, words.Harmless(r.AttemptID), cmp.Or(whose(r), "started by us")))
+	add("Attempt", fmt.Sprintf("%d, %s, %s", r.AttemptNo, words.Harmless(r.AttemptID),
+		cmp.Or(whose(r), "started by us")))
 	add("Cluster id", words.Harmless(r.ClusterID))
 	return p
 }
@@ -126,14 +129,18 @@ func caText(ca fleet.CA) string {
 
 func phaseWord(p record.Phase) string {
 	return map[record.Phase]string{
-		record.Starting: "Starting", record.RecreatingNodes: "Recreating nodes", record.UpdatingClients: "Updating clients",
-		record.Completing: "Completing", record.Verifying: "Verifying",
+		record.Starting: "Starting", record.RecreatingNodes: "Recreating nodes",
+		record.UpdatingClients: "Updating clients",
+		record.Completing:      "Completing", record.Verifying: "Verifying",
 	}[p]
 }
 
 func endedAs(as record.ClosedAs) string {
 	return map[record.ClosedAs]string{
-		record.Completed: "rotated and verified", record.CompletedWithFindings: "rotated, with findings", record.CompletedElsewhere: "completed elsewhere",
-		record.NotStarted: "not started", record.Gone: "cluster gone", record.Recreated: "cluster created again", record.Lost: "lost", record.ClosedByPeople: "closed by people",
+		record.Completed: "rotated and verified", record.CompletedWithFindings: "rotated, with findings",
+		record.CompletedElsewhere: "completed elsewhere",
+		record.NotStarted:         "not started", record.Gone: "cluster gone",
+		record.Recreated: "cluster created again",
+		record.Lost:      "lost", record.ClosedByPeople: "closed by people",
 	}[as]
 }

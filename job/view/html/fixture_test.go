@@ -30,9 +30,12 @@ func testPolicy() *policy.Policy {
 	}
 	day := 24 * time.Hour
 	return &policy.Policy{
-		Env: "prod", Projects: []string{"shop-prod"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
-		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete, ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch, MaxActive: 10, MaxActivePerProject: 2,
+		Env: "prod", Projects: []string{"shop-prod"}, RotateBeforeExpiry: 180 * day,
+		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
+		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
+		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveNone,
+		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 3 * day, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
 }
@@ -52,11 +55,13 @@ func samplePage(t testing.TB, days int) Page {
 	}
 	p := Page{Command: "simulate", Mode: "act", Policy: testPolicy()}
 	p.Policy.Env, p.Policy.Projects = "simulation", w.Projects()
-	story, err := sim.Play(t.Context(), sim.Setup{Policy: p.Policy, World: w, From: gkesim.SampleStart, Days: days, Every: time.Hour, Seed: 1}, func(res pass.Result) {
+	story, err := sim.Play(t.Context(), sim.Setup{Policy: p.Policy, World: w, From: gkesim.SampleStart,
+		Days: days, Every: time.Hour, Seed: 1}, func(res pass.Result) {
 		p.Result = res
 		for _, done := range res.Done {
 			if after := done.After; after.Close != "" {
-				p.Finished = append(p.Finished, record.Record{Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At, CompletedBy: after.Rotation.CompletedBy})
+				p.Finished = append(p.Finished, record.Record{Rotation: *after.Rotation, ClosedAs: after.Close,
+					ClosedAt: res.At, CompletedBy: after.Rotation.CompletedBy})
 			}
 		}
 	})
@@ -85,7 +90,8 @@ func generated(n int) Page {
 		if i < 25 {
 			p.Policy.Projects = append(p.Policy.Projects, project)
 		}
-		c := cluster(fleet.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("cluster-%04d", i)}, 4000)
+		c := cluster(fleet.Ref{Project: project, Location: "europe-west1", Name: fmt.Sprintf("cluster-%04d", i)},
+			4000)
 		switch i % 10 {
 		case 0:
 			c.Bundle = bundle(c.Ref.Name, -10)
@@ -113,14 +119,17 @@ func weekend() window.Maintenance {
 
 func bundle(name string, days int) fleet.Bundle {
 	return fleet.Bundle{CAs: []fleet.CA{{
-		Fingerprint: fleet.Fingerprint(fmt.Sprintf("%064x", len(name)*7919+days+10000)), Issued: now.AddDate(-4, 0, 0), Expires: now.AddDate(0, 0, days),
+		Fingerprint: fleet.Fingerprint(fmt.Sprintf("%064x", len(name)*7919+days+10000)),
+		Issued:      now.AddDate(-4, 0, 0), Expires: now.AddDate(0, 0, days),
 	}}}
 }
 
 func cluster(ref fleet.Ref, days int) fleet.Cluster {
 	return fleet.Cluster{
-		Ref: ref, ID: "id-" + ref.Name, Status: fleet.Running, Bundle: bundle(ref.Name, days), Endpoint: "192.0.2.1", Version: "1.33.4-gke.100", Seen: now,
-		Pools:          []fleet.Pool{{Name: "web", Version: "1.33.4-gke.100", Status: fleet.Running, Nodes: 3, MaxSurge: 1}},
+		Ref: ref, ID: "id-" + ref.Name, Status: fleet.Running, Bundle: bundle(ref.Name, days),
+		Endpoint: "192.0.2.1", Version: "1.33.4-gke.100", Seen: now,
+		Pools: []fleet.Pool{{Name: "web", Version: "1.33.4-gke.100", Status: fleet.Running, Nodes: 3,
+			MaxSurge: 1}},
 		OperationsRead: true,
 	}
 }
@@ -129,19 +138,25 @@ func cluster(ref fleet.Ref, days int) fleet.Cluster {
 // being updated.
 func flying(c *fleet.Cluster, since time.Time) record.Rotation {
 	old := bundle(c.Ref.Name, 90).CAs[0]
-	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("ab", 32)), Issued: since, Expires: since.AddDate(30, 0, 0)}
+	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("ab", 32)), Issued: since,
+		Expires: since.AddDate(30, 0, 0)}
 	c.Bundle = fleet.Bundle{CAs: []fleet.CA{old, fresh}}
 	c.Endpoint = "192.0.2.2"
 	return record.Rotation{
-		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: record.Ours, Managed: true,
-		Baseline: record.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh, Phase: record.UpdatingClients,
+		Cluster: c.Ref, ClusterID: c.ID, AttemptID: "attempt-" + c.Ref.Name, AttemptNo: 1, Origin: record.Ours,
+		Managed:  true,
+		Baseline: record.Baseline{CA: old, Endpoint: "192.0.2.1", Status: fleet.Running}, New: fresh,
+		Phase: record.UpdatingClients,
 		Transitions: []record.Transition{
-			{Phase: record.Starting, At: since, Run: "run-1", Reason: reason.IsDue}, {Phase: record.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
+			{Phase: record.Starting, At: since, Run: "run-1", Reason: reason.IsDue},
+			{Phase: record.RecreatingNodes, At: since.Add(time.Hour), Run: "run-2", Reason: reason.BothCAs},
 			{Phase: record.UpdatingClients, At: since.Add(3 * time.Hour), Run: "run-3", Reason: reason.NodesDone},
 		},
-		StartOp:   record.Work{Operation: "operation-1", StartedAt: since, EndedAt: since.Add(time.Hour), FirstSeen: since.Add(time.Hour)},
+		StartOp: record.Work{Operation: "operation-1", StartedAt: since, EndedAt: since.Add(time.Hour),
+			FirstSeen: since.Add(time.Hour)},
 		PoolsSeen: []string{"web"}, HandedOverAt: since.Add(time.Hour), Entries: 1, LastRead: now,
-		Pools: map[string]record.Work{"web": {Operation: "operation-2", StartedAt: since.Add(2 * time.Hour), EndedAt: since.Add(3 * time.Hour), FirstSeen: since.Add(3 * time.Hour)}},
+		Pools: map[string]record.Work{"web": {Operation: "operation-2", StartedAt: since.Add(2 * time.Hour),
+			EndedAt: since.Add(3 * time.Hour), FirstSeen: since.Add(3 * time.Hour)}},
 	}
 }
 
@@ -155,7 +170,8 @@ func hostile() Page {
 	p.Policy.Waves = []fleet.Wave{}
 	f := &p.Result.Fleet
 	f.Contents.Rotations = map[fleet.Ref]record.Rotation{}
-	for i, name := range []string{evil, strings.Repeat("very-long-name-", 40), "שלום-עולם", "a b'c", "e\u0301\u0301\u0301"} {
+	for i, name := range []string{evil, strings.Repeat("very-long-name-", 40), "שלום-עולם", "a b'c",
+		"e\u0301\u0301\u0301"} {
 		c := cluster(fleet.Ref{Project: evil, Location: "europe-west1", Name: name}, 100*i-10)
 		c.Bundle.Problem = map[int]string{2: evil}[i]
 		if i == 3 {
@@ -168,19 +184,23 @@ func hostile() Page {
 	f.Unread = []fleet.Unread{{Project: evil, Location: evil, Reason: evil}}
 	said := record.Said{By: evil, Reason: evil, At: now, Run: evil}
 	f.Contents.Fleet = record.FleetDoc{
-		Env: evil, Failures: []record.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil}, Attempt: "x", What: reason.StartFailed, At: now}},
+		Env: evil, Failures: []record.Failure{{Cluster: fleet.Ref{Project: "p", Location: "l", Name: evil},
+			Attempt: "x", What: reason.StartFailed, At: now}},
 		Holds: []record.Hold{{Said: said}}, LastRun: record.RunNote{Run: evil, At: now},
 	}
 	p.Result.Decisions = policy.Plan(p.Policy, *f, "plan", now)
 	c := cluster(fleet.Ref{Project: "p", Location: "l", Name: evil}, 0)
 	r := flying(&c, now.Add(-200*time.Hour))
 	r.Approvals = []record.ApprovalUse{{Kind: record.CallComplete, Said: said}}
-	p.Finished = []record.Record{{Rotation: r, ClosedAs: record.ClosedByPeople, ClosedAt: now, Findings: []string{evil}, Said: said}}
+	p.Finished = []record.Record{{Rotation: r, ClosedAs: record.ClosedByPeople, ClosedAt: now,
+		Findings: []string{evil}, Said: said}}
 	p.Settings = []view.Setting{{Name: "ENV", Value: evil}}
 	p.Notes, p.Forecast = []string{evil}, &sim.Forecast{
-		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour, Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsAction, Message: text.Say(evil)}}},
+		Story: sim.Story{From: now, To: now.AddDate(0, 0, 2), Every: time.Hour,
+			Clusters: []sim.Chapter{{Cluster: c.Ref, Outcome: sim.NeedsAction, Message: text.Say(evil)}}},
 		Turns: []sim.Turn{{Cluster: c.Ref, Attempt: evil, Wave: evil, Start: now, Message: text.Say(evil)}},
-		Left:  []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: text.Say(evil), Held: sim.Wait{Gate: evil, Message: text.Say(evil)}}},
+		Left: []sim.Left{{Cluster: c.Ref, Wave: evil, Outcome: sim.Waiting, Message: text.Say(evil),
+			Held: sim.Wait{Gate: evil, Message: text.Say(evil)}}},
 	}
 	p.Version, p.Mode = evil, evil
 	return p
@@ -234,5 +254,6 @@ func written(t testing.TB, p Page) string {
 
 // done is the decision as a run manages it out.
 func done(d policy.Decision) pass.Done {
-	return pass.Done{Ref: d.Cluster.Ref, Action: d.Action, After: policy.Intend(d, "attempt-"+d.Cluster.Ref.Name, "call", "run-1", 1, now)}
+	return pass.Done{Ref: d.Cluster.Ref, Action: d.Action, After: policy.Intend(d, "attempt-"+d.Cluster.Ref.Name,
+		"call", "run-1", 1, now)}
 }

@@ -197,7 +197,8 @@ func (m *maker) until(r *row, c view.Cluster) {
 			r.OpenGates++
 			continue
 		}
-		g := gate{Name: words.Harmless(v.Gate), Text: m.Sentence(v.Reason, v.Message), Opens: m.at(v.OpensAt), Lifted: v.Lifted, reason: string(v.Reason)}
+		g := gate{Name: words.Harmless(v.Gate), Text: m.Sentence(v.Reason, v.Message), Opens: m.at(v.OpensAt),
+			Lifted: v.Lifted, reason: string(v.Reason)}
 		if v.OpensAt.IsZero() {
 			g.Waits = cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time")
 		}
@@ -242,7 +243,9 @@ func (m *maker) wasRotated(r *row, c view.Cluster) {
 		return
 	}
 	r.Reason = ""
-	r.Text = "CA " + words.Harmless(rec.Rotation.Baseline.CA.Fingerprint.Short()) + " → " + words.Harmless(rec.Rotation.New.Fingerprint.Short()) + ", " + endedAs(rec.ClosedAs) + " " + m.At(rec.ClosedAt)
+	r.Text = "CA " + words.Harmless(rec.Rotation.Baseline.CA.Fingerprint.Short()) + " → " +
+		words.Harmless(rec.Rotation.New.Fingerprint.Short()) + ", " + endedAs(rec.ClosedAs) + " " +
+		m.At(rec.ClosedAt)
 }
 
 // roughly is a length of time as people say it.

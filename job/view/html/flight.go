@@ -73,7 +73,8 @@ func newAxis(from, to, now time.Time, clock words.Clock) axis {
 		form = "Jan 2006"
 	}
 	first := clock.In(from)
-	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, first.Location()); t.Before(to); t = t.AddDate(0, 0, step) {
+	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0,
+		first.Location()); t.Before(to); t = t.AddDate(0, 0, step) {
 		if t.Before(from) {
 			continue
 		}
@@ -109,7 +110,8 @@ func (m *maker) lanes() []lane {
 		if began := d.Rotation.StartedAt(); !began.IsZero() && began.Before(from) {
 			from = began
 		}
-		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), s.HandOver.Completes}, time.Time.Compare)
+		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), s.HandOver.Completes},
+			time.Time.Compare)
 	}
 	if len(flying) == 0 {
 		return nil
@@ -137,7 +139,8 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 			l.Bars = append(l.Bars, a.bar(string(stay.Phase), stay.At, stay.Left))
 		}
 	}
-	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())}, fact{Label: phaseLabels[s.Phase], At: m.at(r.Entered(s.Phase))})
+	l.Facts = append(l.Facts, fact{Label: "Started", At: m.at(r.StartedAt())},
+		fact{Label: phaseLabels[s.Phase], At: m.at(r.Entered(s.Phase))})
 	if s.Phase != record.Verifying {
 		m.ahead(&l, c, a)
 	}

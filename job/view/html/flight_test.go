@@ -107,7 +107,8 @@ func TestStoryAgrees(t *testing.T) {
 		if c.Outcome == sim.Verified {
 			verified++
 		}
-		if !ok || !c.Closed.IsZero() && r.Over.ISO != c.Closed.Format(time.RFC3339) || r.Started.ISO != iso(c.Entered[record.Starting]) {
+		if !ok || !c.Closed.IsZero() && r.Over.ISO != c.Closed.Format(time.RFC3339) ||
+			r.Started.ISO != iso(c.Entered[record.Starting]) {
 			t.Errorf("%s: %+v", c.Cluster, r)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 // forecast is what is to come, rotation by rotation: in a long one a cluster has
 // several.
 func (m *maker) forecast(f sim.Forecast) storyView {
-	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every, Clusters: f.Clusters})
+	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every,
+		Clusters: f.Clusters})
 	v.Months, v.Lanes, v.Count = nil, nil, len(f.Turns)
 	v.Curve = m.days(f)
 	v.Summary = m.summary(f.Story, v.Curve)
@@ -61,7 +62,8 @@ func (m *maker) turn(v *storyView, t sim.Turn) {
 func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 	steps := []view.Step{
 		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)},
-		{At: t.HandedOver, Kind: string(record.RecreatingNodes)}, {At: t.NodesDone, Kind: string(record.UpdatingClients)},
+		{At: t.HandedOver, Kind: string(record.RecreatingNodes)},
+		{At: t.NodesDone, Kind: string(record.UpdatingClients)},
 		{At: t.Completed, Kind: string(record.Completing)}, {At: t.Verified, Kind: view.StepVerified},
 	}
 	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })

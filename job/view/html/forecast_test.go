@@ -20,7 +20,8 @@ func TestForecast(t *testing.T) {
 	p := Page{Command: "forecast", Policy: testPolicy(), Notes: []string{"As if nobody did anything."}}
 	p.Policy.Env, p.Policy.Projects = "prod", w.Projects()
 	p.Policy.MaxCAAge = 100 * 24 * time.Hour
-	f, err := sim.Foresee(t.Context(), sim.Setup{Policy: p.Policy, World: w, From: gkesim.SampleStart, Days: 150, Every: time.Hour, Seed: 1}, func(res pass.Result) {
+	f, err := sim.Foresee(t.Context(), sim.Setup{Policy: p.Policy, World: w, From: gkesim.SampleStart, Days: 150,
+		Every: time.Hour, Seed: 1}, func(res pass.Result) {
 		if p.Result.At.IsZero() {
 			p.Result = res
 		}
@@ -54,7 +55,8 @@ func TestForecast(t *testing.T) {
 		t.Errorf("a peak of %d, not %d; %d lanes", s.Curve.Peak, f.Peak, len(s.Lanes))
 	}
 	text := written(t, p)
-	for _, want := range []string{"a forecast, nothing was sent", "As if nobody did anything.", "Will not be rotated by 2027-04-22", "CA expired 2026-11-08", "legacy"} {
+	for _, want := range []string{"a forecast, nothing was sent", "As if nobody did anything.",
+		"Will not be rotated by 2027-04-22", "CA expired 2026-11-08", "legacy"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}

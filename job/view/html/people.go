@@ -100,7 +100,8 @@ func (m *maker) item(ref fleet.Ref, text string, why reason.Code) item {
 func (t *todo) share() {
 	first := t.Items[0].Advice
 	same := func(it item) bool { return slices.Equal(it.Advice, first) }
-	if !slices.ContainsFunc(slices.Concat(t.Items, t.More), func(it item) bool { return !same(it) }) && (t.Count > 1 || !commands(first)) {
+	if !slices.ContainsFunc(slices.Concat(t.Items, t.More), func(it item) bool { return !same(it) }) &&
+		(t.Count > 1 || !commands(first)) {
 		t.Advice = first
 		for i := range t.Items {
 			t.Items[i].Advice = nil
@@ -122,7 +123,8 @@ func (m *maker) meanwhile(c view.Cluster) string {
 	case !gke.IsZero() && (s.Phase == record.RecreatingNodes || s.Phase == record.UpdatingClients):
 		return "GKE completes it by itself from " + m.At(gke) + "."
 	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.Now) && ca.Expires.Sub(m.Now) < modern:
-		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " + words.Day(view.LastResort(ca)) + ", whatever the window."
+		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " +
+			words.Day(view.LastResort(ca)) + ", whatever the window."
 	}
 	return ""
 }
@@ -142,7 +144,8 @@ func (m *maker) clients() []client {
 			sort: soonest(h.Completes, h.GKECompletes),
 			Commands: []string{
 				words.Plain(view.ToHandOver, ref.String(), ""),
-				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
+				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " +
+					words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
 			},
 		}
 		if h.Phase == record.Completing {
@@ -169,7 +172,8 @@ func (m *maker) unseen() []unseen {
 		if u.Location != "" {
 			where += ", " + words.Harmless(u.Location)
 		}
-		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".", words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
+		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".",
+			words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
 	}
 	return out
 }

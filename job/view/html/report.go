@@ -77,7 +77,8 @@ func unindented(text string) string {
 // page's own style sheet, known by its hash.
 func contentPolicy() string {
 	hash := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
+		"'; base-uri 'none'; form-action 'none'"
 }
 
 // Write writes the page: whole or, when it cannot be made, not at all.

@@ -87,7 +87,8 @@ func TestEveryDecisionIsOnThePage(t *testing.T) {
 				t.Errorf("%s: no row of %q", name, key)
 			case d.Action == policy.Wait && d.Phase == "" && !strings.Contains(row, string(d.Reason)):
 				t.Errorf("%s: the row of %s does not say %s: %s", name, key, d.Reason, row)
-			case d.Action == policy.NeedsAction && (!strings.Contains(todo, key) || !strings.Contains(todo, string(d.Reason))):
+			case d.Action == policy.NeedsAction &&
+				(!strings.Contains(todo, key) || !strings.Contains(todo, string(d.Reason))):
 				t.Errorf("%s: nobody is told what to do about %s (%s)", name, key, d.Reason)
 			}
 		}
@@ -299,7 +300,8 @@ func TestRunShowsWhatWasDone(t *testing.T) {
 		}
 	}
 	at.Result.Done[0].Skipped = "another run was faster"
-	if text := sends(at); !strings.Contains(text, "Not carried out 1") || !strings.Contains(text, "another run was faster") {
+	if text := sends(at); !strings.Contains(text, "Not carried out 1") ||
+		!strings.Contains(text, "another run was faster") {
 		t.Errorf("the run left: %q", text)
 	}
 }
@@ -307,9 +309,12 @@ func TestRunShowsWhatWasDone(t *testing.T) {
 // TestNoSecretAddress: of an address in the settings only the host is shown.
 func TestNoSecretAddress(t *testing.T) {
 	p := generated(1)
-	p.Settings = []view.Setting{{Name: "NOTIFY_WEBHOOK", Value: "https://ann:secret@hooks.example.com/services/T0/B0/secret?x=y"}, {Name: "WAVES", Value: "env=a/b > env=c"}}
+	p.Settings = []view.Setting{{Name: "NOTIFY_WEBHOOK",
+		Value: "https://ann:secret@hooks.example.com/services/T0/B0/secret?x=y"},
+		{Name: "WAVES", Value: "env=a/b > env=c"}}
 	text := written(t, p)
-	if strings.Contains(text, "secret") || !strings.Contains(text, "https://hooks.example.com/…") || !strings.Contains(text, "env=a/b &gt; env=c") {
+	if strings.Contains(text, "secret") || !strings.Contains(text, "https://hooks.example.com/…") ||
+		!strings.Contains(text, "env=a/b &gt; env=c") {
 		t.Error("the address is shown whole, or another value is not")
 	}
 }

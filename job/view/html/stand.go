@@ -171,7 +171,8 @@ func (m *maker) lede(v content) []string {
 	}
 	for _, h := range contents.Fleet.Holds {
 		if h.Cluster.IsZero() && view.Standing(h.Until, m.Now) {
-			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+h.Reason))
+			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+
+				h.Reason))
 		}
 	}
 	if n := len(v.Clients); n > 0 {
@@ -182,7 +183,8 @@ func (m *maker) lede(v content) []string {
 		out = append(out, text+".")
 	}
 	if i := slices.IndexFunc(v.Pace, func(p pace) bool { return p.Late != "" }); i >= 0 {
-		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+" would start later than is safe.")
+		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+
+			" would start later than is safe.")
 	}
 	if !contents.Known && len(m.stands) > 0 {
 		out = append(out, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")

@@ -78,7 +78,8 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Clock)}
 	list := slices.Clone(s.Clusters)
 	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
-		return cmp.Or(view.CompareSet(view.Began(a), view.Began(b)), view.CompareSet(a.Due, b.Due), a.Cluster.Compare(b.Cluster))
+		return cmp.Or(view.CompareSet(view.Began(a), view.Began(b)), view.CompareSet(a.Due, b.Due),
+			a.Cluster.Compare(b.Cluster))
 	})
 	lanes, drawn := view.Lanes(list, s.Changes), map[fleet.Ref]bool{}
 	for _, l := range lanes {
@@ -112,8 +113,10 @@ func (m *maker) summary(s sim.Story, c curve) string {
 		outcome   sim.Outcome
 		one, many string
 	}{
-		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"}, {sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
-		{sim.NeedsAction, "needs action", "need action"}, {sim.Unreadable, "unreadable", "unreadable"}, {sim.NotDue, "not due", "not due"},
+		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"},
+		{sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
+		{sim.NeedsAction, "needs action", "need action"}, {sim.Unreadable, "unreadable", "unreadable"},
+		{sim.NotDue, "not due", "not due"},
 	} {
 		if n := counts[o.outcome]; n > 0 {
 			parts = append(parts, words.Plural(n, o.one, o.many))
@@ -122,9 +125,11 @@ func (m *maker) summary(s sim.Story, c curve) string {
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
-	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", words.Day(s.From), words.Day(s.To), fleet.Days(s.Every), words.Listed(parts, "and"))
+	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", words.Day(s.From), words.Day(s.To),
+		fleet.Days(s.Every), words.Listed(parts, "and"))
 	if c.Peak > 0 {
-		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text, m.Policy.MaxActive)
+		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text,
+			m.Policy.MaxActive)
 	}
 	return text
 }
@@ -157,7 +162,8 @@ func (m *maker) calendar(v *storyView, c sim.Chapter) {
 	case c.Outcome == sim.NeedsAction || c.Outcome == sim.Unreadable:
 		r.Waited = m.Sentence(c.Reason, c.Message)
 	case len(c.Waited) > 0:
-		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " + strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
+		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " +
+			strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
 	}
 	v.put(m.month(view.Began(c)), r)
 }

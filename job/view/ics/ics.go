@@ -66,10 +66,15 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		phase, title, text string
 		from, to           time.Time
 	}{
-		{"start", "Rotation starts: " + name, "The second CA and the new endpoint appear. The old credentials go on working.", t.Start, t.HandedOver},
-		{"nodes", "Nodes are recreated: " + name, "Every node pool is recreated with the new CA, inside the cluster's window.", t.HandedOver, t.NodesDone},
-		{"clients", "Update clients: " + name, "Update kubeconfigs, Terraform, Vault, Argo CD and firewall rules before the old credentials end. " + whose + ".", t.HandedOver, t.Completed},
-		{"completion", "Old credentials end: " + name, "The old CA and the old endpoint stop working. Clients that were not updated fail.", t.Completed, t.OneCA},
+		{"start", "Rotation starts: " + name,
+			"The second CA and the new endpoint appear. The old credentials go on working.", t.Start, t.HandedOver},
+		{"nodes", "Nodes are recreated: " + name,
+			"Every node pool is recreated with the new CA, inside the cluster's window.", t.HandedOver, t.NodesDone},
+		{"clients", "Update clients: " + name,
+			"Update kubeconfigs, Terraform, Vault, Argo CD and firewall rules before the old credentials end. " +
+				whose + ".", t.HandedOver, t.Completed},
+		{"completion", "Old credentials end: " + name,
+			"The old CA and the old endpoint stop working. Clients that were not updated fail.", t.Completed, t.OneCA},
 	} {
 		if e.from.IsZero() || e.phase == "clients" && e.to.IsZero() {
 			continue
@@ -79,11 +84,13 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		event.SetStartAt(e.from)
 		event.SetEndAt(slices.MaxFunc([]time.Time{e.to, e.from.Add(leastEvent)}, time.Time.Compare))
 		event.SetSummary(e.title)
-		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " + cmp.Or(t.OldCA.Fingerprint.Short(), "?") + ", it expires " + words.Day(t.OldCA.Expires)}
+		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " +
+			cmp.Or(t.OldCA.Fingerprint.Short(), "?") + ", it expires " + words.Day(t.OldCA.Expires)}
 		if e.phase == "clients" && !t.SoakEnds.IsZero() {
 			text = append(text, "SOAK ends "+t.SoakEnds.UTC().Format("Mon 2006-01-02 15:04 UTC"))
 		}
-		text = append(text, "A forecast of "+f.From.UTC().Format("2006-01-02 15:04 UTC")+": it changes with the fleet, the policy and what people do.")
+		text = append(text, "A forecast of "+f.From.UTC().Format("2006-01-02 15:04 UTC")+
+			": it changes with the fleet, the policy and what people do.")
 		event.SetDescription(strings.Join(text, "\n"))
 		event.SetLocation(plainText(t.Cluster.Project + "/" + t.Cluster.Location))
 		event.SetStatus(ics.ObjectStatusTentative)

@@ -23,7 +23,8 @@ var marks = []struct {
 	style            style
 }{
 	{view.StepDue, "·", "due and waiting", dim}, {string(record.Starting), "s", "starting", cyan},
-	{string(record.RecreatingNodes), "n", "nodes", yellow}, {string(record.UpdatingClients), "u", "updating clients", yellow},
+	{string(record.RecreatingNodes), "n", "nodes", yellow},
+	{string(record.UpdatingClients), "u", "updating clients", yellow},
 	{string(record.Completing), "c", "completing", plain}, {string(record.Verifying), "v", "verifying", plain},
 	{view.StepVerified, "✓", "verified", green},
 }
@@ -58,7 +59,8 @@ type scale struct {
 func (sc scale) start(i int) time.Time { return sc.from.Add(time.Duration(i) * sc.mark) }
 
 var markLengths = []time.Duration{
-	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 48 * time.Hour, 96 * time.Hour, 168 * time.Hour,
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+	48 * time.Hour, 96 * time.Hour, 168 * time.Hour,
 }
 
 // scaleFor finds the finest scale that fits into so many columns.
@@ -248,7 +250,8 @@ func (g *page) inFlight(f view.Forecast) {
 	each := max((len(f.Days)+g.width-5)/(g.width-4), 1)
 	var most []int
 	for part := range slices.Chunk(f.Days, each) {
-		most = append(most, slices.MaxFunc(part, func(a, b view.Day) int { return a.InFlight - b.InFlight }).InFlight)
+		most = append(most, slices.MaxFunc(part,
+			func(a, b view.Day) int { return a.InFlight - b.InFlight }).InFlight)
 	}
 	mark := "a mark a day"
 	if each > 1 {
@@ -258,6 +261,8 @@ func (g *page) inFlight(f view.Forecast) {
 	g.line("  %s", g.paint(cyan, strings.TrimRight(spark(most, f.Peak.InFlight), " ")))
 	days := f.Play.Days
 	first, last := days[0].Date.Format("02 Jan 2006"), days[len(days)-1].Date.Format("02 Jan 2006")
-	g.line("%s", g.paint(dim, strings.TrimRight("  "+first+strings.Repeat(" ", max(len(most)-2*len(first), 3))+last, " ")))
-	g.para(2, plain, fmt.Sprintf("at most %d, first on %s; %d of MAX_ACTIVE=%d slots at most; %s", f.Peak.InFlight, g.At(f.Peak.At.Time), f.Peak.Slots, f.Peak.Of, mark))
+	g.line("%s", g.paint(dim, strings.TrimRight("  "+first+strings.Repeat(" ", max(len(most)-2*len(first), 3))+
+		last, " ")))
+	g.para(2, plain, fmt.Sprintf("at most %d, first on %s; %d of MAX_ACTIVE=%d slots at most; %s",
+		f.Peak.InFlight, g.At(f.Peak.At.Time), f.Peak.Slots, f.Peak.Of, mark))
 }

@@ -37,11 +37,13 @@ func Explain(w io.Writer, p view.Plan, cluster string, o Options) error {
 
 func (g *page) explain(c view.Cluster, contents record.Contents) {
 	d := c.Decision
-	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action), string(d.Reason))
+	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action),
+		string(d.Reason))
 	g.parts(plain, "At "+g.headTime(g.Now))
 	g.line("")
 	g.para(2, plain, g.Sentence(d.Reason, d.Message))
-	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" && strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
+	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" &&
+		strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
 	g.advice(2, next(d.Reason, c.Cluster, contents.Fleet.Env))
@@ -64,7 +66,8 @@ func (g *page) facts(v view.Cluster) {
 		if i > 0 {
 			label = "new CA"
 		}
-		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires), expiry(ca.Expires, g.Now)))
+		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), words.Day(ca.Issued),
+			words.Day(ca.Expires), expiry(ca.Expires, g.Now)))
 	}
 	if c.Bundle.Problem != "" {
 		g.fact("CA", clean(c.Bundle.Problem))
@@ -77,7 +80,8 @@ func (g *page) facts(v view.Cluster) {
 	}
 	g.fact("window", g.windowNow(v))
 	for _, e := range c.Maintenance.Exclusions {
-		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start), words.Day(e.Span.End)))
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start),
+			words.Day(e.Span.End)))
 	}
 	if d.Wave != "" {
 		g.fact("wave", clean(d.Wave))
@@ -153,7 +157,8 @@ func (g *page) gates(gates []policy.Verdict) {
 			r.code = string(v.Reason)
 			switch at := g.At(v.OpensAt); {
 			case at == "":
-				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
+				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(),
+					"something without a time"))
 			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
 				r.text = words.Joined(r.text, "may open "+at)
 			}

@@ -60,7 +60,8 @@ func at(s string) time.Time {
 }
 
 func ca(letter string, issued, expires string) fleet.CA {
-	return fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat(letter, 64)[:64]), Issued: at(issued + "T00:00:00Z"), Expires: at(expires + "T00:00:00Z")}
+	return fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat(letter, 64)[:64]),
+		Issued: at(issued + "T00:00:00Z"), Expires: at(expires + "T00:00:00Z")}
 }
 
 func ref(s string) fleet.Ref {
@@ -83,19 +84,27 @@ func weeklyOf(s string) window.Weekly {
 func testPolicy() *policy.Policy {
 	return &policy.Policy{
 		Env: "prod", Projects: []string{"shop-dev", "shop-prod", "ml-prod", "data-prod"},
-		RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
-		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"), ZonalComplete: policy.ZonalPeople, OwnerLabels: policy.OwnerLabelsHold,
-		Soak: 72 * time.Hour, Approval: policy.ApproveNone, Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute,
-		Adopt: policy.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
+		RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour,
+		EmergencyMaxActive: 10,
+		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20,
+		CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"),
+		ZonalComplete:  policy.ZonalPeople, OwnerLabels: policy.OwnerLabelsHold,
+		Soak: 72 * time.Hour, Approval: policy.ApproveNone, Nodes: policy.NodesAuto, NodeGrace: time.Hour,
+		NodeTime: 10 * time.Minute,
+		Adopt:    policy.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1,
+		StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
 }
 
 // decision makes a decision about an idle cluster.
-func decision(name string, old fleet.CA, action policy.Action, reason reason.Code, message string) policy.Decision {
+func decision(name string, old fleet.CA, action policy.Action, reason reason.Code,
+	message string) policy.Decision {
 	d := policy.Decision{
-		Cluster: fleet.Cluster{Ref: ref(name), ID: "id-" + name, Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Seen: now},
-		Action:  action, Reason: reason, Message: said(message),
-		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour), Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + words.Day(old.Expires)},
+		Cluster: fleet.Cluster{Ref: ref(name), ID: "id-" + name, Status: fleet.Running,
+			Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Seen: now},
+		Action: action, Reason: reason, Message: said(message),
+		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour),
+			Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + words.Day(old.Expires)},
 	}
 	d.Due.Is = !now.Before(d.Due.At)
 	d.WindowOpen, d.NextWindow = true, &window.Span{Start: now, End: window.Forever}
@@ -149,23 +158,29 @@ func closedBy(gate string, reason reason.Code, message string, opens time.Time) 
 }
 
 func open(gate, message string, until time.Time) policy.Verdict {
-	return policy.Verdict{Gate: gate, Open: true, Reason: reason.GateOpen, Message: said(message), Changes: until}
+	return policy.Verdict{Gate: gate, Open: true, Reason: reason.GateOpen, Message: said(message),
+		Changes: until}
 }
 
 // testRotation is a rotation that recreates nodes since yesterday.
 func testRotation() record.Rotation {
 	return record.Rotation{
-		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1, Origin: record.Ours, Managed: true,
-		Baseline: record.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7", Status: fleet.Running},
-		New:      ca("9", "2026-11-20", "2056-11-12"), Phase: record.RecreatingNodes,
+		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1,
+		Origin: record.Ours, Managed: true,
+		Baseline: record.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7",
+			Status: fleet.Running},
+		New: ca("9", "2026-11-20", "2056-11-12"), Phase: record.RecreatingNodes,
 		Transitions: []record.Transition{
 			{Phase: record.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
-			{Phase: record.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q", Reason: reason.BothCAs},
+			{Phase: record.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q",
+				Reason: reason.BothCAs},
 		},
-		StartOp:   record.Work{Operation: "operation-1763604000-ab12", StartedAt: at("2026-11-20T02:00:10Z"), EndedAt: at("2026-11-20T02:43:00Z")},
+		StartOp: record.Work{Operation: "operation-1763604000-ab12", StartedAt: at("2026-11-20T02:00:10Z"),
+			EndedAt: at("2026-11-20T02:43:00Z")},
 		PoolsSeen: []string{"pool-a", "pool-b"},
 		Pools: map[string]record.Work{
-			"pool-a": {Operation: "operation-1763617200-cd34", StartedAt: at("2026-11-20T04:00:00Z"), EndedAt: at("2026-11-20T05:40:00Z")},
+			"pool-a": {Operation: "operation-1763617200-cd34", StartedAt: at("2026-11-20T04:00:00Z"),
+				EndedAt: at("2026-11-20T05:40:00Z")},
 		},
 		HandedOverAt: at("2026-11-20T03:00:00Z"), LastRead: now, Reason: reason.WindowClosed,
 	}
@@ -173,44 +188,62 @@ func testRotation() record.Rotation {
 
 // testResult is a plan with something in every section.
 func testResult() pass.Result {
-	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction, reason.CAExpired, "CA expired 2026-11-08")
-	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.NeedsAction, reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
-	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
+	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction,
+		reason.CAExpired, "CA expired 2026-11-08")
+	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.NeedsAction,
+		reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
+	dev := decision("shop-dev/europe-west1-b/dev-1", ca("3", "2022-01-03", "2027-01-03"), policy.Start,
+		reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10")
 	dev.Emergency = true
 	dev.Gates = []policy.Verdict{
 		open("due", "CA expires 2027-01-03", time.Time{}),
-		{Gate: "window", Lifted: true, Reason: reason.WindowClosed, Message: said("window monthly opens Sun 2026-12-20 01:00"), OpensAt: at("2026-12-20T01:00:00Z")},
+		{Gate: "window", Lifted: true, Reason: reason.WindowClosed,
+			Message: said("window monthly opens Sun 2026-12-20 01:00"), OpensAt: at("2026-12-20T01:00:00Z")},
 		open("slot", "emergency slot 1 of 10", time.Time{}),
 	}
-	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start, reason.IsDue, "CA expires 2027-01-17; slot 2 of 5")
-	serve.Gates = []policy.Verdict{open("window", "window daily 12:00-16:00 UTC", at("2026-11-21T15:43:00Z")), open("slot", "slot 2 of 5", time.Time{})}
-	catalog := decision("shop-prod/us-central1/catalog", ca("c", "2022-03-12", "2027-03-11"), policy.Wait, reason.WindowClosed, "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
+	serve := decision("ml-prod/europe-west4/serve", ca("7", "2022-01-18", "2027-01-17"), policy.Start,
+		reason.IsDue, "CA expires 2027-01-17; slot 2 of 5")
+	serve.Gates = []policy.Verdict{open("window", "window daily 12:00-16:00 UTC", at("2026-11-21T15:43:00Z")),
+		open("slot", "slot 2 of 5", time.Time{})}
+	catalog := decision("shop-prod/us-central1/catalog", ca("c", "2022-03-12", "2027-03-11"), policy.Wait,
+		reason.WindowClosed, "nodes 1 of 2; window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
 	r := testRotation()
 	catalog.Rotation, catalog.Phase = &r, r.Phase
 	catalog.Cluster.Endpoint = "34.90.8.2"
 	catalog.Cluster.Bundle.CAs = append(catalog.Cluster.Bundle.CAs, r.New)
-	catalog.Gates = []policy.Verdict{closedBy("pool-b: window", reason.WindowClosed, "window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
+	catalog.Gates = []policy.Verdict{closedBy("pool-b: window", reason.WindowClosed,
+		"window daily 02:00-06:00 UTC opens Sun 2026-11-22 02:00", at("2026-11-22T02:00:00Z"))}
 	catalog.NextChange = at("2026-11-22T02:00:00Z")
-	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait, reason.WindowClosed,
+	checkout := decision("shop-prod/europe-west1/checkout", ca("e", "2022-02-10", "2027-02-09"), policy.Wait,
+		reason.WindowClosed,
 		"window Sat,Sun 02:00-06:00 UTC opens Sun 2026-11-22 02:00")
-	checkout.Cluster.Maintenance = window.Maintenance{Window: weeklyOf("Sat,Sun 02:00-06:00"), Text: "Sat,Sun 02:00-06:00 UTC"}
-	checkout.WindowOpen, checkout.NextWindow = false, &window.Span{Start: at("2026-11-22T02:00:00Z"), End: at("2026-11-22T06:00:00Z")}
+	checkout.Cluster.Maintenance = window.Maintenance{Window: weeklyOf("Sat,Sun 02:00-06:00"),
+		Text: "Sat,Sun 02:00-06:00 UTC"}
+	checkout.WindowOpen, checkout.NextWindow = false, &window.Span{Start: at("2026-11-22T02:00:00Z"),
+		End: at("2026-11-22T06:00:00Z")}
 	checkout.NextChange = at("2026-11-22T02:00:00Z")
 	checkout.Gates = []policy.Verdict{
 		open("selected", "", time.Time{}), open("due", "CA expires 2027-02-09", time.Time{}),
 		closedBy("window", reason.WindowClosed, checkout.Message.String(), at("2026-11-22T02:00:00Z")),
 		open("freeze", "no freeze", time.Time{}),
-		closedBy("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments", time.Time{}),
+		closedBy("slot", reason.BudgetProject, "2 of MAX_ACTIVE_PER_PROJECT=2 taken by catalog, payments",
+			time.Time{}),
 	}
-	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait, reason.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
+	train := decision("ml-prod/us-central1-a/train", ca("6", "2022-02-20", "2027-02-19"), policy.Wait,
+		reason.Excluded, `exclusion "black-friday" blocks node work until Tue 2026-12-01 00:00`)
 	train.WindowOpen, train.NextWindow = false, nil
-	train.Gates = []policy.Verdict{closedBy("exclusion", reason.Excluded, train.Message.String(), at("2026-12-01T00:00:00Z"))}
-	bothStores := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None, reason.NotDue, "not due before 2054-01-04")
-	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None, reason.NotSelected, "its labels do not match SELECTOR env=prod")
+	train.Gates = []policy.Verdict{closedBy("exclusion", reason.Excluded, train.Message.String(),
+		at("2026-12-01T00:00:00Z"))}
+	bothStores := decision("ml-prod/europe-west4/notebooks", ca("d", "2024-07-10", "2054-07-03"), policy.None,
+		reason.NotDue, "not due before 2054-01-04")
+	other := decision("ml-prod/europe-west4/other", ca("f", "2024-07-10", "2054-07-03"), policy.None,
+		reason.NotSelected, "its labels do not match SELECTOR env=prod")
 	ds := []policy.Decision{bothStores, other, serve, train, dev, checkout, legacy, catalog, approval}
 	f := policy.Fleet{
-		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}, Fleet: testDoc()},
-		Unread:   []fleet.Unread{{Project: "data-prod", Reason: "403 container.clusters.list denied to rotator@ops"}},
+		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r},
+			Fleet: testDoc()},
+		Unread: []fleet.Unread{{Project: "data-prod",
+			Reason: "403 container.clusters.list denied to rotator@ops"}},
 	}
 	for _, d := range ds {
 		f.Clusters = append(f.Clusters, d.Cluster)
@@ -220,17 +253,22 @@ func testResult() pass.Result {
 
 func testDoc() record.FleetDoc {
 	return record.FleetDoc{
-		Env:   "prod",
-		Slots: map[string]record.Slot{"shop-prod/us-central1/catalog": {Attempt: "a1b2", Since: at("2026-11-20T02:00:00Z")}},
+		Env: "prod",
+		Slots: map[string]record.Slot{"shop-prod/us-central1/catalog": {Attempt: "a1b2",
+			Since: at("2026-11-20T02:00:00Z")}},
 		Holds: []record.Hold{
-			{Cluster: ref("ml-prod/us-central1-a/train"), Until: at("2026-12-05T00:00:00Z"), Said: record.Said{By: "kim", Reason: "training run", At: at("2026-11-19T10:00:00Z")}},
-			{Cluster: ref("shop-dev/europe-west1-b/dev-1"), Until: at("2026-11-01T00:00:00Z"), Said: record.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
+			{Cluster: ref("ml-prod/us-central1-a/train"), Until: at("2026-12-05T00:00:00Z"),
+				Said: record.Said{By: "kim", Reason: "training run", At: at("2026-11-19T10:00:00Z")}},
+			{Cluster: ref("shop-dev/europe-west1-b/dev-1"), Until: at("2026-11-01T00:00:00Z"),
+				Said: record.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
 		},
-		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"), Said: record.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
-		Waves:    map[string]record.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
-		Failures: []record.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old", What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
-		Blocked:  map[string]reason.Code{"shop-prod/europe-west1/legacy": reason.CAExpired},
-		LastRun:  record.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},
+		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"),
+			Said: record.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
+		Waves: map[string]record.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
+		Failures: []record.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old",
+			What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
+		Blocked: map[string]reason.Code{"shop-prod/europe-west1/legacy": reason.CAExpired},
+		LastRun: record.RunNote{Run: "rotator-y8l3q", At: at("2026-11-21T13:00:00Z"), Mode: "act"},
 	}
 }
 
@@ -238,7 +276,9 @@ func testHistory() []record.Record {
 	r := testRotation()
 	r.AttemptNo, r.New = 0, r.Baseline.CA
 	r.Baseline.CA = ca("b", "2017-03-12", "2022-03-12")
-	return []record.Record{{Rotation: r, ClosedAs: record.CompletedWithFindings, ClosedAt: at("2026-11-21T01:00:00Z"), CompletedBy: "us", Findings: []string{"pool web ERROR, before RUNNING"}}}
+	return []record.Record{{Rotation: r, ClosedAs: record.CompletedWithFindings,
+		ClosedAt: at("2026-11-21T01:00:00Z"), CompletedBy: "us",
+		Findings: []string{"pool web ERROR, before RUNNING"}}}
 }
 
 // testStory is a small simulation: one rotated, one still on its way, one
@@ -251,28 +291,45 @@ func testStory() sim.Story {
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
-		step(dev, 0, record.Starting, reason.IsDue, "CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
-		step(dev, 1, record.RecreatingNodes, reason.BothCAs, "old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
-		step(dev, 3, record.UpdatingClients, reason.NodesDone, "1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
+		step(dev, 0, record.Starting, reason.IsDue,
+			"CA expires 2027-01-03; emergency, not awaited: window; emergency slot 1 of 10"),
+		step(dev, 1, record.RecreatingNodes, reason.BothCAs,
+			"old and new CA in place, endpoint 34.90.1.7 -> 34.90.8.2"),
+		step(dev, 3, record.UpdatingClients, reason.NodesDone,
+			"1 of 1 pools recreated; completion not before Thu 2026-11-26 01:00 (SOAK=3d)"),
 		step(catalog, 2, record.Starting, reason.IsDue, "CA expires 2027-03-11"),
 		step(dev, 81, record.Completing, reason.ReadyToComplete, ""),
 		step(dev, 82, record.Verifying, reason.OneNewCA, ""),
-		{At: hours(83), Cluster: ref(dev), Closed: record.Completed, Reason: reason.Verified, Message: said("The rotation is complete and verified.")},
+		{At: hours(83), Cluster: ref(dev), Closed: record.Completed, Reason: reason.Verified,
+			Message: said("The rotation is complete and verified.")},
 		step(catalog, 90, record.RecreatingNodes, reason.BothCAs, ""),
 	}
-	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true}, open("slot", "emergency slot 1 of 10", time.Time{})}
+	changes[0].Gates = []policy.Verdict{{Gate: "window", Lifted: true},
+		open("slot", "emergency slot 1 of 10", time.Time{})}
 	return sim.Story{
-		From: from, To: from.Add(5 * 24 * time.Hour), Every: time.Hour, Seed: 1, Runs: 121, Mutations: 4, MostInFlight: 2, MostSlots: 1, Changes: changes,
+		From: from, To: from.Add(5 * 24 * time.Hour), Every: time.Hour, Seed: 1, Runs: 121, Mutations: 4,
+		MostInFlight: 2, MostSlots: 1, Changes: changes,
 		Clusters: []sim.Chapter{
-			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue, Message: said("not due before 2054-01-04"), OldCA: ca("d", "2024-07-10", "2054-07-03")},
-			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue, Message: said("not due before 2056-05-19"), OldCA: ca("3", "2022-01-03", "2027-01-03"), NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
-				Entered: map[record.Phase]time.Time{record.Starting: hours(0), record.RecreatingNodes: hours(1), record.UpdatingClients: hours(3), record.Completing: hours(81), record.Verifying: hours(82)},
-				Closed:  hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-11-26 01:00"), Time: 70 * time.Hour}, {Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: said("window Sat,Sun 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
-				OldCA: ca("e", "2022-02-10", "2027-02-09"), Due: from, Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsAction, Reason: reason.CAExpired, Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
-			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes, Reason: reason.WindowClosed, Message: said("nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
-				OldCA: ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from, Entered: map[record.Phase]time.Time{record.Starting: hours(2), record.RecreatingNodes: hours(90)}},
+			{Cluster: ref("ml-prod/europe-west4/notebooks"), Outcome: sim.NotDue, Reason: reason.NotDue,
+				Message: said("not due before 2054-01-04"), OldCA: ca("d", "2024-07-10", "2054-07-03")},
+			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue,
+				Message: said("not due before 2056-05-19"), OldCA: ca("3", "2022-01-03", "2027-01-03"),
+				NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
+				Entered: map[record.Phase]time.Time{record.Starting: hours(0), record.RecreatingNodes: hours(1),
+					record.UpdatingClients: hours(3), record.Completing: hours(81), record.Verifying: hours(82)},
+				Closed: hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns,
+					Message: said("SOAK=3d until Thu 2026-11-26 01:00"), Time: 70 * time.Hour},
+					{Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
+			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed,
+				Message: said("window Sat,Sun 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
+				OldCA:   ca("e", "2022-02-10", "2027-02-09"), Due: from,
+				Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
+			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsAction, Reason: reason.CAExpired,
+				Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
+			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes, Reason: reason.WindowClosed,
+				Message: said("nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
+				OldCA:   ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from,
+				Entered: map[record.Phase]time.Time{record.Starting: hours(2), record.RecreatingNodes: hours(90)}},
 		},
 	}
 }
@@ -311,7 +368,10 @@ func pictures() []picture {
 	d := res.Decisions[7]
 	return append(forecastPictures(), []picture{
 		{"plan", func(w *bytes.Buffer, o Options) error { return Plan(w, view.PlanOf(res, p), o) }},
-		{"explain", func(w *bytes.Buffer, o Options) error { return Explain(w, view.PlanOf(res, p), "checkout", o) }},
+		{"explain", func(w *bytes.Buffer, o Options) error {
+			return Explain(w, view.PlanOf(res, p), "checkout",
+				o)
+		}},
 		{"status", func(w *bytes.Buffer, o Options) error {
 			return Status(w, view.StatusOf(res.Fleet.Contents, nil, now, p), o)
 		}},
@@ -321,7 +381,8 @@ func pictures() []picture {
 		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(testStory(), p), o) }},
 		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(fleetStory(20), p), o) }},
 		{"policy", func(w *bytes.Buffer, o Options) error {
-			return Policy(w, p, []view.Setting{{Name: "ENV", Value: "prod", Default: false}, {Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}}, now, o)
+			return Policy(w, p, []view.Setting{{Name: "ENV", Value: "prod", Default: false},
+				{Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}}, now, o)
 		}},
 	}...)
 }

@@ -51,8 +51,10 @@ func (g *page) forecastHead(f view.Forecast) {
 	if f.Fleet != "" {
 		what = "Forecast of " + clean(f.Fleet)
 	}
-	g.parts(bold, what, words.Plural(len(f.Clusters), "cluster", "clusters")+" in "+words.Plural(projectsOf(f.Play.Story), "project", "projects"),
-		words.Plural(int(f.To.Sub(f.From)/(24*time.Hour)), "day", "days")+" from "+g.headTime(f.From), "a run every "+words.Lasting(f.Play.Every))
+	g.parts(bold, what, words.Plural(len(f.Clusters), "cluster", "clusters")+" in "+
+		words.Plural(projectsOf(f.Play.Story), "project", "projects"),
+		words.Plural(int(f.To.Sub(f.From)/(24*time.Hour)), "day", "days")+" from "+g.headTime(f.From),
+		"a run every "+words.Lasting(f.Play.Every))
 	rests := []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came. Nothing is sent to Google and nothing stored."}
 	switch {
 	case f.Approved:
@@ -129,14 +131,16 @@ func cellsOf(cols []column, text func(column) string) string {
 
 // turnColumns are the columns of the calendar.
 func (g *page) turnColumns(f sim.Forecast, names map[fleet.Ref]string) []column {
-	cols := []column{{title: "START"}, {title: "WAVE", drop: 3}, {title: "NODES DONE", drop: 2}, {title: "CLIENTS BY", drop: 1}, {title: "COMPLETION"}, {title: "VERIFIED", drop: 4}}
+	cols := []column{{title: "START"}, {title: "WAVE", drop: 3}, {title: "NODES DONE", drop: 2},
+		{title: "CLIENTS BY", drop: 1}, {title: "COMPLETION"}, {title: "VERIFIED", drop: 4}}
 	room := 0 // for names and notes
 	for _, t := range f.Turns {
 		started := "unknown"
 		if !t.Start.IsZero() {
 			started = g.In(t.Start).Format("Mon 02 Jan 15:04")
 		}
-		for i, cell := range []string{started, words.Cut(clean(t.Wave), mostWave), g.soon(t.NodesDone), g.soon(t.SoakEnds), g.soon(t.Completed), g.soon(t.Verified)} {
+		for i, cell := range []string{started, words.Cut(clean(t.Wave), mostWave), g.soon(t.NodesDone),
+			g.soon(t.SoakEnds), g.soon(t.Completed), g.soon(t.Verified)} {
 			cols[i].cells = append(cols[i].cells, cell)
 		}
 		room = min(max(room, cells(turnText(names[t.Cluster], t))), g.width/3)
@@ -240,7 +244,8 @@ func (g *page) weeks(f sim.Forecast) {
 		if room <= numbers/2 {
 			text = ""
 		}
-		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"), w.starts, w.ends, w.most, words.Cut(text, room)), " "))
+		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"),
+			w.starts, w.ends, w.most, words.Cut(text, room)), " "))
 	}
 	g.para(2, dim, "every rotation: --all, or --format json")
 }
@@ -257,7 +262,8 @@ func (g *page) left(f sim.Forecast, o ForecastOptions) {
 		rs = g.leftCounted(f, waiting)
 	} else {
 		for _, l := range waiting {
-			r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow, next: next(l.Reason, l.Cluster.String(), "")}
+			r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow,
+				next: next(l.Reason, l.Cluster.String(), "")}
 			if l.Late {
 				r.what, r.style = "LATE", red
 			}
@@ -327,10 +333,13 @@ func (g *page) forecastEnd(f view.Forecast) {
 	}
 	part := func(n int, text string) string { return counted(n, text, text) }
 	g.line("")
-	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until, part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
-		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsAction], "needs action", "need action"), part(count[sim.Unreadable], "unreadable"),
+	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until,
+		part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
+		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsAction], "needs action", "need action"),
+		part(count[sim.Unreadable], "unreadable"),
 		part(f.Late, "past their deadline"), part(f.Overdue, "overdue before it began"))
-	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played", fmt.Sprintf("%d left out, for nothing could come of them", f.LeftOut), g.wall())
+	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played",
+		fmt.Sprintf("%d left out, for nothing could come of them", f.LeftOut), g.wall())
 	if f.Fleet == "" {
 		g.parts(plain, "Next: rotator forecast --format ics > rotations.ics", "rotator forecast --compare NEW.env")
 	}

@@ -25,28 +25,41 @@ import (
 func testForecast() sim.Forecast {
 	from := at("2026-11-23T00:00:00Z")
 	hours := func(n int) time.Time { return from.Add(time.Duration(n) * time.Hour) }
-	dev, catalog, search := ref("shop-dev/europe-west1-b/dev-1"), ref("shop-prod/us-central1/catalog"), ref("shop-prod/us-east4/search")
+	dev, catalog, search := ref("shop-dev/europe-west1-b/dev-1"), ref("shop-prod/us-central1/catalog"),
+		ref("shop-prod/us-east4/search")
 	f := sim.Forecast{
 		Story: sim.Story{
 			From: from, To: hours(20 * 24), Every: time.Hour, Seed: 1, Runs: 40, MostInFlight: 2, MostSlots: 2,
 			Clusters: []sim.Chapter{
 				{Cluster: dev, Outcome: sim.Verified, Reason: reason.NotDue, Message: said("not due before 2056-05-19")},
-				{Cluster: catalog, Outcome: sim.InFlight, Phase: record.UpdatingClients, Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
-				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed, Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
-					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject, Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}}},
+				{Cluster: catalog, Outcome: sim.InFlight, Phase: record.UpdatingClients, Reason: reason.SoakRuns,
+					Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
+				{Cluster: search, Outcome: sim.Waiting, Reason: reason.WindowClosed,
+					Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
+					Waited: []sim.Wait{{Gate: "slot", Reason: reason.BudgetProject,
+						Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}}},
 			},
 		},
 		Skipped: 441, Peak: 2, PeakAt: hours(300), Late: 1, Overdue: 1,
 		Turns: []sim.Turn{
-			{Cluster: dev, Attempt: "a", No: 1, Wave: "env=dev", OldCA: ca("3", "2022-01-03", "2027-01-03"), Before: true, Emergency: true, Due: hours(-3000), Deadline: hours(240), Start: hours(-5),
-				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82), Verified: hours(83), Closed: record.Completed, Reason: reason.Verified, Message: said("The rotation is complete and verified.")},
-			{Cluster: catalog, Attempt: "b", No: 1, Wave: "rest", OldCA: ca("c", "2022-03-12", "2027-03-11"), Due: hours(-2000), Deadline: hours(200), Start: hours(300),
-				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: record.UpdatingClients, Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
+			{Cluster: dev, Attempt: "a", No: 1, Wave: "env=dev", OldCA: ca("3", "2022-01-03", "2027-01-03"),
+				Before: true, Emergency: true, Due: hours(-3000), Deadline: hours(240), Start: hours(-5),
+				HandedOver: hours(-4), NodesDone: hours(-2), SoakEnds: hours(68), Completed: hours(81), OneCA: hours(82),
+				Verified: hours(83), Closed: record.Completed, Reason: reason.Verified,
+				Message: said("The rotation is complete and verified.")},
+			{Cluster: catalog, Attempt: "b", No: 1, Wave: "rest", OldCA: ca("c", "2022-03-12", "2027-03-11"),
+				Due: hours(-2000), Deadline: hours(200), Start: hours(300),
+				HandedOver: hours(301), NodesDone: hours(400), SoakEnds: hours(424), Phase: record.UpdatingClients,
+				Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
 		},
 		Left: []sim.Left{
-			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: record.UpdatingClients, Due: hours(-2000), Deadline: hours(200), Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
-			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10), Expires: hours(700), Late: true, Reason: reason.WindowClosed, Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
-				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject, Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}},
+			{Cluster: catalog, Wave: "rest", Outcome: sim.InFlight, Phase: record.UpdatingClients, Due: hours(-2000),
+				Deadline: hours(200), Reason: reason.SoakRuns, Message: said("SOAK=3d until Thu 2026-12-10 01:00")},
+			{Cluster: search, Wave: "rest", Outcome: sim.Waiting, Due: hours(-1000), Deadline: hours(-10),
+				Expires: hours(700), Late: true, Reason: reason.WindowClosed,
+				Message: said("window daily 02:00-06:00 UTC opens Sun 2026-12-13 02:00"),
+				Held: sim.Wait{Gate: "slot", Reason: reason.BudgetProject,
+					Message: said("1 of MAX_ACTIVE_PER_PROJECT=1 taken by catalog"), Time: 400 * time.Hour}},
 		},
 		Unread: []fleet.Unread{{Project: "ml-prod", Reason: "list clusters: permission denied"}},
 	}
@@ -89,12 +102,16 @@ func testComparison() (sim.Comparison, *policy.Policy) {
 	p.MaxActivePerProject = 3
 	after := testForecast()
 	search, from := ref("shop-prod/us-east4/search"), after.From
-	after.Clusters[2].Outcome, after.Left, after.Late, after.Overdue, after.Peak = sim.Verified, after.Left[:1], 0, 0, 3
+	after.Clusters[2].Outcome, after.Left, after.Late, after.Overdue, after.Peak = sim.Verified, after.Left[:1],
+		0, 0, 3
 	after.Turns[1].Start = from.Add(100 * time.Hour)
 	after.Turns = append(after.Turns, sim.Turn{
-		Cluster: search, Attempt: "c", OldCA: ca("e", "2022-03-12", "2027-03-11"), Start: from.Add(26 * time.Hour), Completed: from.Add(105 * time.Hour), Verified: from.Add(107 * time.Hour), Closed: record.Completed,
+		Cluster: search, Attempt: "c", OldCA: ca("e", "2022-03-12", "2027-03-11"), Start: from.Add(26 * time.Hour),
+		Completed: from.Add(105 * time.Hour), Verified: from.Add(107 * time.Hour), Closed: record.Completed,
 	})
-	return sim.Comparison{File: "next.env", Settings: []sim.SettingChange{{Name: "MAX_ACTIVE_PER_PROJECT", Before: "2", After: "3"}}, Before: testForecast(), After: after}, p
+	return sim.Comparison{File: "next.env",
+		Settings: []sim.SettingChange{{Name: "MAX_ACTIVE_PER_PROJECT", Before: "2", After: "3"}},
+		Before:   testForecast(), After: after}, p
 }
 
 func forecastPictures() []picture {
@@ -103,13 +120,16 @@ func forecastPictures() []picture {
 	c, q := testComparison()
 	return []picture{
 		{"forecast", func(w *bytes.Buffer, o Options) error {
-			return Forecast(w, view.ForecastOf(testForecast(), p, view.Basis{NoStore: true}), ForecastOptions{Options: o})
+			return Forecast(w, view.ForecastOf(testForecast(), p, view.Basis{NoStore: true}),
+				ForecastOptions{Options: o})
 		}},
 		{"forecast-fleet", func(w *bytes.Buffer, o Options) error {
-			return Forecast(w, view.ForecastOf(fleetForecast(40), p, view.Basis{Fleet: "fleet.json", Approved: true}), ForecastOptions{Options: o})
+			return Forecast(w, view.ForecastOf(fleetForecast(40), p, view.Basis{Fleet: "fleet.json", Approved: true}),
+				ForecastOptions{Options: o})
 		}},
 		{"forecast-compare", func(w *bytes.Buffer, o Options) error {
-			return ForecastCompare(w, view.ForecastOf(c.Before, p, view.Basis{}).Against(c, q), ForecastOptions{Options: o})
+			return ForecastCompare(w, view.ForecastOf(c.Before, p, view.Basis{}).Against(c, q),
+				ForecastOptions{Options: o})
 		}},
 	}
 }
@@ -157,7 +177,8 @@ func TestBlame(t *testing.T) {
 		{reason.Excluded, `exclusion "x" blocks node work`, "its own maintenance exclusion"},
 		{reason.AlphaCluster, "alpha cluster", "alpha-cluster"},
 	} {
-		if got := view.Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason, Message: said(tt.message)}}); got != tt.want {
+		if got := view.Blame(sim.Left{Reason: reason.IsDue, Held: sim.Wait{Gate: "g", Reason: tt.reason,
+			Message: said(tt.message)}}); got != tt.want {
 			t.Errorf("%s: %q is blamed on %q, want %q", tt.reason, tt.message, got, tt.want)
 		}
 	}
@@ -166,7 +187,8 @@ func TestBlame(t *testing.T) {
 // hostileForecast has names that would break a calendar's lines.
 func hostileForecast() sim.Forecast {
 	f := testForecast()
-	evil := fleet.Ref{Project: "p;q,r:s", Location: "ü\u202eevil", Name: "x\r\nEND:VCALENDAR\r\nBEGIN:VEVENT\nSUMMARY:\"pwned\" \\n" + strings.Repeat("ж", 80)}
+	evil := fleet.Ref{Project: "p;q,r:s", Location: "ü\u202eevil",
+		Name: "x\r\nEND:VCALENDAR\r\nBEGIN:VEVENT\nSUMMARY:\"pwned\" \\n" + strings.Repeat("ж", 80)}
 	f.Turns[1].Cluster, f.Clusters[1].Cluster, f.Turns[1].Wave = evil, evil, "tier in (a,b);c\r\nX:1"
 	return f
 }
@@ -175,7 +197,8 @@ func hostileForecast() sim.Forecast {
 func events(f sim.Forecast) int {
 	n := 0
 	for _, t := range f.Turns {
-		for _, on := range []bool{!t.Start.IsZero(), !t.HandedOver.IsZero(), !t.HandedOver.IsZero() && !t.Completed.IsZero(), !t.Completed.IsZero()} {
+		for _, on := range []bool{!t.Start.IsZero(), !t.HandedOver.IsZero(), !t.HandedOver.IsZero() &&
+			!t.Completed.IsZero(), !t.Completed.IsZero()} {
 			if on {
 				n++
 			}
@@ -198,7 +221,8 @@ func TestForecastICS(t *testing.T) {
 	if err := ics.Write(&again, view.ForecastOf(moved, testPolicy(), view.Basis{})); err != nil {
 		t.Fatal(err)
 	}
-	if a, b := uids(b.String()), uids(again.String()); !slices.Equal(a, b) || len(a) != len(slices.Compact(slices.Sorted(slices.Values(a)))) {
+	if a, b := uids(b.String()), uids(again.String()); !slices.Equal(a, b) ||
+		len(a) != len(slices.Compact(slices.Sorted(slices.Values(a)))) {
 		t.Errorf("ids %v, and later %v", a, b)
 	}
 }
@@ -228,7 +252,8 @@ for e in calendar.walk("VEVENT"):
 // each event and no other, whatever the names are.
 func TestIndependentParser(t *testing.T) {
 	python := pythonWithCalendars(t)
-	for name, f := range map[string]sim.Forecast{"plain": testForecast(), "fleet": fleetForecast(50), "hostile": hostileForecast()} {
+	for name, f := range map[string]sim.Forecast{"plain": testForecast(), "fleet": fleetForecast(50),
+		"hostile": hostileForecast()} {
 		var b, errs bytes.Buffer
 		if err := ics.Write(&b, view.ForecastOf(f, testPolicy(), view.Basis{})); err != nil {
 			t.Fatal(err)
@@ -253,7 +278,8 @@ func TestIndependentParser(t *testing.T) {
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(e[1], ": ") || strings.ContainsAny(e[1], "\r\n") || !strings.Contains(e[2], "\nCluster ") {
+			if !strings.Contains(e[1], ": ") || strings.ContainsAny(e[1], "\r\n") ||
+				!strings.Contains(e[2], "\nCluster ") {
 				t.Errorf("%s: event %q", name, e)
 			}
 		}

@@ -42,7 +42,8 @@ func (g *page) sums(f view.Forecast, c *view.Comparison) {
 	add("rotations verified", c.Before.Rotated, c.After.Rotated)
 	add("the last of them", cmp.Or(g.At(c.Before.Last.Time), "-"), cmp.Or(g.At(c.After.Last.Time), "-"))
 	add("in flight at most", c.Before.InFlight, c.After.InFlight)
-	add("slots at most", fmt.Sprintf("%d of %d", c.Before.Slots, f.Policy.MaxActive), fmt.Sprintf("%d of %d", c.After.Slots, c.Policy.MaxActive))
+	add("slots at most", fmt.Sprintf("%d of %d", c.Before.Slots, f.Policy.MaxActive),
+		fmt.Sprintf("%d of %d", c.After.Slots, c.Policy.MaxActive))
 	add("in flight at the end", before[sim.InFlight], after[sim.InFlight])
 	add("still waiting", before[sim.Waiting], after[sim.Waiting])
 	add("need action", before[sim.NeedsAction], after[sim.NeedsAction])

@@ -29,7 +29,8 @@ func TestSaidByGKE(t *testing.T) {
 		}
 		explained := b.String()
 		b.Reset()
-		if err := StatusCluster(&b, view.StoryOf(res.Fleet.Contents, nil, d, c.Ref, now, testPolicy()), o); err != nil {
+		if err := StatusCluster(&b, view.StoryOf(res.Fleet.Contents, nil, d, c.Ref, now, testPolicy()),
+			o); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(explained) {
@@ -41,27 +42,33 @@ func TestSaidByGKE(t *testing.T) {
 		}
 		return explained
 	}
-	if got := draw(); !strings.Contains(got, "GKE      DEGRADED, CA_EXPIRING\n") || strings.Contains(got, "insight ") {
+	if got := draw(); !strings.Contains(got, "GKE      DEGRADED, CA_EXPIRING\n") ||
+		strings.Contains(got, "insight ") {
 		t.Errorf("before any read:\n%s", got)
 	}
 	res.Fleet.Contents.Fleet.Insights = map[string]record.InsightNote{place: {At: now.Add(-time.Hour)}}
 	if got := draw(); strings.Contains(got, "insight ") {
 		t.Errorf("after a read without an answer:\n%s", got)
 	}
-	res.Fleet.Contents.Fleet.Insights = map[string]record.InsightNote{place: {At: now.Add(-time.Hour), Answered: true}}
+	res.Fleet.Contents.Fleet.Insights = map[string]record.InsightNote{place: {At: now.Add(-time.Hour),
+		Answered: true}}
 	if got := draw(); !strings.Contains(got, "insight  read Sat 21 Nov 13:05: no mismatch\n") {
 		t.Errorf("after a read:\n%s", got)
 	}
 	res.Fleet.Contents.Fleet.Mismatches = map[string]record.Mismatch{c.Ref.String(): {What: record.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}}
-	if got := draw(); !strings.Contains(got, "mismatch the CA expires ") || !strings.Contains(got, "Recommender has no insight about it (read 2026-11-21)\n") || strings.Contains(got, "no mismatch") {
+	if got := draw(); !strings.Contains(got, "mismatch the CA expires ") ||
+		!strings.Contains(got, "Recommender has no insight about it (read 2026-11-21)\n") ||
+		strings.Contains(got, "no mismatch") {
 		t.Errorf("after a read that contradicts:\n%s", got)
 	}
 	var plan, status strings.Builder
-	if err := errors.Join(view.WriteJSON(&plan, view.PlanOf(res, testPolicy())), view.WriteJSON(&status, view.StoryOf(res.Fleet.Contents, nil, d, c.Ref, now, testPolicy()))); err != nil {
+	if err := errors.Join(view.WriteJSON(&plan, view.PlanOf(res, testPolicy())),
+		view.WriteJSON(&status, view.StoryOf(res.Fleet.Contents, nil, d, c.Ref, now, testPolicy()))); err != nil {
 		t.Fatal(err)
 	}
 	for _, said := range []string{plan.String(), status.String()} {
-		if !strings.Contains(said, "\"mismatches\": [\n") || !strings.Contains(said, "Recommender has no insight about it (read 2026-11-21)\"") {
+		if !strings.Contains(said, "\"mismatches\": [\n") ||
+			!strings.Contains(said, "Recommender has no insight about it (read 2026-11-21)\"") {
 			t.Errorf("the JSON does not say it:\n%s", said)
 		}
 	}

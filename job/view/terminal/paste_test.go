@@ -18,7 +18,8 @@ func TestCommandsCanBePasted(t *testing.T) {
 		}
 		t.Skip("bash is not installed")
 	}
-	for _, name := range []string{"shop/l/plain~2", "shop/l/$(echo owned)", "shop/l/`echo owned`", "shop/l/a;echo owned", "shop/l/it's & so", "shop/l/a b", "shop/l/a\nb", "shop/l/x>y"} {
+	for _, name := range []string{"shop/l/plain~2", "shop/l/$(echo owned)", "shop/l/`echo owned`",
+		"shop/l/a;echo owned", "shop/l/it's & so", "shop/l/a b", "shop/l/a\nb", "shop/l/x>y"} {
 		text := strings.ReplaceAll(next(reason.ForeignRotation, name, "prod"), hard, " ")
 		line, _, ok := strings.Cut(text, " lets this tool manage it")
 		if !ok {

@@ -30,7 +30,8 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	if o.All {
 		waits = slices.Collect(slices.Chunk(p.In(view.Waiting), 1))
 	}
-	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)), g.waitingRows(waits)
+	doing, flying, waiting := g.doingRows(p.In(view.DoNow)), g.flyingRows(p.In(view.InFlight)),
+		g.waitingRows(waits)
 	names := g.names(people, doing, flying, waiting)
 	g.section(red, "NEEDS ACTION", names, people)
 	g.breaker(p.Contents.Fleet, p.Policy)
@@ -45,17 +46,20 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 			names = append(names, clean(c.Cluster))
 		}
 		g.heading(bold, "NOT SELECTED")
-		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
+		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+
+			", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
 	}
 	g.unread(p.Unread, env)
 	if len(p.Clusters)+len(p.Unread) == 0 {
 		g.line("")
-		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+clean(strings.Join(p.Policy.Projects, ", "))+".")
+		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
+			clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
 	g.capacity(p.Capacity())
 	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
 		g.line("")
-		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
+		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
+			"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
 	}
 	return g.send(w)
 }
@@ -73,7 +77,8 @@ func (g *page) planHead(p view.Plan) {
 		silent = fmt.Sprintf(" (%d did not answer in full)", n)
 	}
 	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
-		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project", "projects")+silent)
+		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project",
+			"projects")+silent)
 	if !p.Contents.Known {
 		g.para(0, yellow, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
 	}
@@ -132,7 +137,8 @@ func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	var rs []row
 	for _, c := range cs {
 		d := c.Decision
-		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message), next: next(d.Reason, c.Cluster, env)}
+		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message),
+			next: next(d.Reason, c.Cluster, env)}
 		if why := c.Trouble; why != "" && why != d.Reason {
 			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
 			r.code, r.next = string(why), next(why, c.Cluster, env)
@@ -158,7 +164,8 @@ func (g *page) doingRows(cs []view.Cluster) []row {
 	var rs []row
 	for _, c := range cs {
 		d := c.Decision
-		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message), style: green}
+		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message),
+			style: green}
 		switch d.Action {
 		case policy.Start:
 			r.text = words.Joined(r.text, g.openUntil(d.Gates))
@@ -201,7 +208,8 @@ func (g *page) flyingRows(cs []view.Cluster) []row {
 	var rs []row
 	for _, c := range cs {
 		d := c.Decision
-		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message), code: string(d.Reason)})
+		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message),
+			code: string(d.Reason)})
 	}
 	return rs
 }
@@ -220,7 +228,8 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 			when += "+" // and then another gate
 		}
 		if n := c.OtherGates(); n > 0 {
-			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"), " ", hard))
+			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"),
+				" ", hard))
 		}
 		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
 		of := c.Cluster

@@ -24,7 +24,8 @@ type Progress struct {
 // NewProgress prepares the line for a simulation of so many days, with a run
 // every so often.
 func NewProgress(w io.Writer, from time.Time, days int, every time.Duration, o Options) *Progress {
-	return &Progress{w: w, g: newPage(o, from), from: from, days: days, all: int(time.Duration(days)*24*time.Hour/max(every, time.Minute)) + 1}
+	return &Progress{w: w, g: newPage(o, from), from: from, days: days,
+		all: int(time.Duration(days)*24*time.Hour/max(every, time.Minute)) + 1}
 }
 
 // See takes in one run and redraws the line when it reads differently.

@@ -36,7 +36,8 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	g.section(bold, "IN FLIGHT", names, flying)
 	if i := slices.IndexFunc(s.InFlight, view.Flight.HasClients); i >= 0 {
 		g.line("")
-		g.para(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster, "")+", and so for each.")
+		g.para(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster,
+			"")+", and so for each.")
 	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
@@ -53,7 +54,8 @@ func (g *page) atWork(h *pass.Holder) {
 	}
 	g.line("")
 	if h.Overdue {
-		g.para(2, red, clean(h.Run)+" has held the lease since "+g.At(h.Since)+", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
+		g.para(2, red, clean(h.Run)+" has held the lease since "+g.At(h.Since)+
+			", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
 		return
 	}
 	g.para(2, yellow, clean(h.Run)+" is at work since "+g.At(h.Since)+": what it does is not in here yet.")
@@ -63,7 +65,8 @@ func (g *page) lastRun(n *record.RunNote) string {
 	if n == nil {
 		return "no run yet"
 	}
-	return "last run " + words.Lasting(g.Now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " + clean(cmp.Or(n.Mode, "mode unknown")) + ")"
+	return "last run " + words.Lasting(g.Now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " +
+		clean(cmp.Or(n.Mode, "mode unknown")) + ")"
 }
 
 func slotsText(st view.Status) string {
@@ -85,7 +88,8 @@ func (g *page) storedRows(list []view.Flight, env string) (people, flying []row)
 	for _, f := range list {
 		out := row{
 			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),
-			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil), g.leftToGKE(f)),
+			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil),
+				g.leftToGKE(f)),
 		}
 		if f.Needs == "" {
 			flying = append(flying, out)
@@ -116,7 +120,8 @@ func (g *page) leftToGKE(f view.Flight) string {
 func (g *page) idleRows(list []view.Idle, env string) []row {
 	var rs []row
 	for _, c := range list {
-		r := row{name: clean(c.Cluster), code: string(c.Why), text: g.Sentence(c.Why, c.Detail), next: next(c.Why, c.Cluster, env)}
+		r := row{name: clean(c.Cluster), code: string(c.Why), text: g.Sentence(c.Why, c.Detail),
+			next: next(c.Why, c.Cluster, env)}
 		if !c.Since.IsZero() {
 			r.text += " Since " + g.At(c.Since) + "."
 		}
@@ -152,23 +157,27 @@ func (g *page) said(doc record.FleetDoc) {
 	}
 	for _, a := range doc.Approvals {
 		if view.Standing(a.Until, g.Now) {
-			rs = append(rs, row{name: clean(a.Cluster.String()), what: "approved", text: words.Joined("to "+string(a.Kind), g.until(a.Until), byWhom(a.Said))})
+			rs = append(rs, row{name: clean(a.Cluster.String()), what: "approved",
+				text: words.Joined("to "+string(a.Kind), g.until(a.Until), byWhom(a.Said))})
 		}
 	}
 	for _, q := range doc.Requests {
-		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind), text: words.Joined("asked for "+words.Lasting(g.Now.Sub(q.At))+" ago", byWhom(q.Said))})
+		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind),
+			text: words.Joined("asked for "+words.Lasting(g.Now.Sub(q.At))+" ago", byWhom(q.Said))})
 	}
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		if doc.Blocked[cluster] == reason.HeldByLabel {
-			rs = append(rs, row{name: clean(cluster), style: yellow, text: "its label: " + words.Unbroken("`rotator status CLUSTER`", cluster, "")})
+			rs = append(rs, row{name: clean(cluster), style: yellow,
+				text: "its label: " + words.Unbroken("`rotator status CLUSTER`", cluster, "")})
 		}
 	}
 	g.section(bold, "HELD BY A LABEL ON THE CLUSTER (as the last run saw it)", g.names(rs), rs)
 	rs = nil
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
-		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " + g.At(doc.Waves[wave].Last())})
+		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " +
+			g.At(doc.Waves[wave].Last())})
 	}
 	g.section(bold, "WAVES", g.names(rs), rs)
 }

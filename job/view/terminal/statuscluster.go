@@ -60,7 +60,8 @@ func (g *page) rotation(s view.Story) {
 			whose += " (run " + clean(r.Transitions[0].Run) + ")"
 		}
 	}
-	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(g.Now.Sub(f.Since.Time)), fmt.Sprintf("attempt %d", f.Attempt), whose, "times are "+g.Name())
+	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(g.Now.Sub(f.Since.Time)),
+		fmt.Sprintf("attempt %d", f.Attempt), whose, "times are "+g.Name())
 	if c := s.Decision; c != nil && (c.Message != "" || c.Reason != "") {
 		g.para(2, plain, g.Sentence(c.Reason, c.Decision.Message))
 		g.advice(2, next(c.Reason, f.Cluster, s.Policy.Env))
@@ -124,7 +125,8 @@ func (g *page) evidence(phase record.Phase, s view.Story) string {
 		if r.StartOp.Done() {
 			text += " done"
 		}
-		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" && c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
+		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" &&
+			c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
 			text = words.Joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(c.Decision.Cluster.Endpoint))
 		}
 		return text

@@ -37,7 +37,8 @@ func Story(w io.Writer, v view.Played, o Options) error {
 }
 
 func (g *page) storyHead(s sim.Story) {
-	g.parts(bold, "Simulated GKE", words.Plural(len(s.Clusters), "cluster", "clusters")+" in "+words.Plural(projectsOf(s), "project", "projects"),
+	g.parts(bold, "Simulated GKE", words.Plural(len(s.Clusters), "cluster", "clusters")+" in "+
+		words.Plural(projectsOf(s), "project", "projects"),
 		"a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
 		words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
 	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own, all else is yours. Nothing touches Google Cloud.")
@@ -65,7 +66,8 @@ func phaseStyle(p record.Phase) style {
 
 // passages writes what happened, a line for all clusters that did the same.
 func (g *page) passages(s sim.Story) {
-	const date, usual = len("Mon 02 Jan 15:04") + 2, len("starting, 01:00 recreating-nodes, 02:00 updating-clients")
+	const date, usual = len("Mon 02 Jan 15:04") + 2,
+		len("starting, 01:00 recreating-nodes, 02:00 updating-clients")
 	list, names := view.Passages(s.Changes, g.Clock), view.ShortNames(s)
 	who, longest, most := make([]string, len(list)), 0, max(g.width-date-2-usual, 16)
 	for i, p := range list {
@@ -170,10 +172,13 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 		look = yellow
 	}
 	g.line("")
-	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified],
+		due),
 		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
-		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"), counted(count[sim.NotDue], "not due", "not due"),
-		counted(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable", "unreadable"),
+		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"),
+		counted(count[sim.NotDue], "not due", "not due"),
+		counted(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable",
+			"unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
@@ -183,7 +188,9 @@ func (g *page) storyEnd(s sim.Story) {
 	if len(s.Words) > 0 {
 		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
 	}
-	g.parts(plain, words.Plural(s.Runs, "run", "runs"), words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults, g.wall())
+	g.parts(plain, words.Plural(s.Runs, "run", "runs"),
+		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults,
+		g.wall())
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 

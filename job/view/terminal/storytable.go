@@ -53,10 +53,12 @@ func (g *page) columns(cols []column, beside, most int) []column {
 
 // storyColumns are the columns of the story's table.
 func (g *page) storyColumns(list []sim.Chapter) []column {
-	cols := []column{{title: "OLD CA", drop: 2}, {title: "NEW CA", drop: 5}, {title: "STARTED", drop: 1}, {title: "NODES DONE", drop: 4}, {title: "COMPLETED", drop: 3}, {title: "VERIFIED"}}
+	cols := []column{{title: "OLD CA", drop: 2}, {title: "NEW CA", drop: 5}, {title: "STARTED", drop: 1},
+		{title: "NODES DONE", drop: 4}, {title: "COMPLETED", drop: 3}, {title: "VERIFIED"}}
 	for _, c := range list {
 		for i, cell := range []string{
-			caCell(c.OldCA), caCell(c.NewCA), g.hour(view.Began(c)), g.hour(c.Entered[record.UpdatingClients]), g.hour(c.Entered[record.Completing]), g.hour(c.Closed),
+			caCell(c.OldCA), caCell(c.NewCA), g.hour(view.Began(c)), g.hour(c.Entered[record.UpdatingClients]),
+			g.hour(c.Entered[record.Completing]), g.hour(c.Closed),
 		} {
 			cols[i].cells = append(cols[i].cells, cell)
 		}

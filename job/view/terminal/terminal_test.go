@@ -50,9 +50,13 @@ func TestJSON(t *testing.T) {
 		draw func(*bytes.Buffer) error
 	}{
 		{"plan", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlanOf(res, p)) }},
-		{"status", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.StatusOf(res.Fleet.Contents, nil, now, p)) }},
+		{"status", func(b *bytes.Buffer) error {
+			return view.WriteJSON(b,
+				view.StatusOf(res.Fleet.Contents, nil, now, p))
+		}},
 		{"cluster", func(b *bytes.Buffer) error {
-			return view.WriteJSON(b, view.StoryOf(res.Fleet.Contents, testHistory(), &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p))
+			return view.WriteJSON(b, view.StoryOf(res.Fleet.Contents, testHistory(), &res.Decisions[7],
+				res.Decisions[7].Cluster.Ref, now, p))
 		}},
 		{"story", func(b *bytes.Buffer) error { return view.WriteJSON(b, view.PlayedOf(testStory(), p)) }},
 	} {
@@ -118,7 +122,8 @@ func TestWidths(t *testing.T) {
 			}
 			for line := range strings.Lines(ansi.ReplaceAllString(b.String(), "")) {
 				line = strings.TrimSuffix(line, "\n")
-				if cells(line) > width && !strings.Contains(line, "rotator ") && strings.Contains(strings.TrimSpace(line), " ") {
+				if cells(line) > width && !strings.Contains(line, "rotator ") &&
+					strings.Contains(strings.TrimSpace(line), " ") {
 					t.Errorf("%s at %d columns: a line of %d: %q", p.name, width, cells(line), line)
 				}
 			}
@@ -198,20 +203,28 @@ func TestHarmless(t *testing.T) {
 	o := Options{Width: 100}
 	var b bytes.Buffer
 	for _, err := range []error{
-		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)), Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o), Status(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p), o), view.WriteJSON(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p)),
-		StatusCluster(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p), o),
-		view.WriteJSON(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref, now, p)),
-		Story(&b, view.PlayedOf(story, p), o), view.WriteJSON(&b, view.PlayedOf(story, p)), Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
+		Plan(&b, view.PlanOf(res, p), o), view.WriteJSON(&b, view.PlanOf(res, p)),
+		Explain(&b, view.PlanOf(res, p), res.Decisions[5].Cluster.Ref.Name, o),
+		Status(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p), o),
+		view.WriteJSON(&b, view.StatusOf(res.Fleet.Contents, res.Holder, now, p)),
+		StatusCluster(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7], res.Decisions[7].Cluster.Ref,
+			now, p), o),
+		view.WriteJSON(&b, view.StoryOf(res.Fleet.Contents, history, &res.Decisions[7],
+			res.Decisions[7].Cluster.Ref, now, p)),
+		Story(&b, view.PlayedOf(story, p), o), view.WriteJSON(&b, view.PlayedOf(story, p)),
+		Policy(&b, p, []view.Setting{{Name: "ENV", Value: evil, Default: false}}, now, o),
 	} {
 		if err != nil {
 			t.Error(clean(err.Error()))
 		}
 	}
-	if _, err := view.Find(view.PlanOf(res, p).Refs(), evil); err == nil || strings.IndexFunc(err.Error(), words.Harmful) >= 0 {
+	if _, err := view.Find(view.PlanOf(res, p).Refs(), evil); err == nil ||
+		strings.IndexFunc(err.Error(), words.Harmful) >= 0 {
 		t.Errorf("Find: %q", err)
 	}
 	for line := range strings.Lines(b.String()) {
-		if line = strings.TrimSuffix(line, "\n"); strings.IndexFunc(line, words.Harmful) >= 0 || strings.HasPrefix(line, "fake line") {
+		if line = strings.TrimSuffix(line, "\n"); strings.IndexFunc(line, words.Harmful) >= 0 ||
+			strings.HasPrefix(line, "fake line") {
 			t.Errorf("harmful: %q", line)
 		}
 	}
@@ -253,7 +266,9 @@ func TestManyClusters(t *testing.T) {
 	if n := strings.Count(plan.String(), "\n"); n > 250 {
 		t.Errorf("the plan of 10,800 clusters has %d lines", n)
 	}
-	if !strings.Contains(plan.String(), "and 2375 more (1200 ca-expired, 1175 approval-needed): --format json") && !strings.Contains(plan.String(), "and 2375 more") {
+	if !strings.Contains(plan.String(),
+		"and 2375 more (1200 ca-expired, 1175 approval-needed): --format json") &&
+		!strings.Contains(plan.String(), "and 2375 more") {
 		t.Errorf("the plan does not count the rest:\n%s", plan.String()[:2000])
 	}
 	if err := Story(&story, view.PlayedOf(fleetStory(2000), p), Options{Width: 120}); err != nil {
@@ -275,7 +290,8 @@ func TestPlanOfSixty(t *testing.T) {
 		}
 		d := decision(fmt.Sprintf("%s/europe-west1/made-%02d", project, i), ca("e", "2022-02-10", "2027-02-09"),
 			policy.Wait, reason.WindowClosed, "")
-		d.Message = fact.Sayf("window %v", fact.Set("WINDOW", "Sun 01:00-05:00 Europe/Paris")).Tailf(" opens %v", opens)
+		d.Message = fact.Sayf("window %v", fact.Set("WINDOW", "Sun 01:00-05:00 Europe/Paris")).Tailf(" opens %v",
+			opens)
 		d.Gates = []policy.Verdict{{Gate: "window", Reason: d.Reason, Message: d.Message, OpensAt: opens}}
 		res.Decisions = append(res.Decisions, d)
 	}
@@ -290,7 +306,8 @@ func TestPlanOfSixty(t *testing.T) {
 	if n := strings.Count(short, "\n"); n >= 60 {
 		t.Errorf("the plan of 60 clusters has %d lines:\n%s", n, short)
 	}
-	for _, want := range []string{"48 clusters", "shop-prod: 21 · pay-prod: 14 · data-prod: 13   (names: rotator plan --all)", "made-09 "} {
+	for _, want := range []string{"48 clusters",
+		"shop-prod: 21 · pay-prod: 14 · data-prod: 13   (names: rotator plan --all)", "made-09 "} {
 		if !strings.Contains(short, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, short)
 		}
@@ -304,15 +321,19 @@ func TestPlanOfSixty(t *testing.T) {
 // with the names filled in.
 func TestNextSteps(t *testing.T) {
 	for _, why := range reason.All() {
-		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction, why, "what happened")
+		d := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction, why,
+			"what happened")
 		if why == reason.NotSelected || why == reason.BreakerOpen {
 			continue // counted, whatever the action; said once, by what opened it
 		}
 		var b bytes.Buffer
-		if err := Plan(&b, view.PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}, Fleet: policy.Fleet{Contents: record.Contents{Known: true}}}, testPolicy()), Options{Width: 120}); err != nil {
+		if err := Plan(&b, view.PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d},
+			Fleet: policy.Fleet{Contents: record.Contents{Known: true}}}, testPolicy()),
+			Options{Width: 120}); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(b.String(), "NEEDS ACTION") || !strings.Contains(b.String(), "→") || strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
+		if !strings.Contains(b.String(), "NEEDS ACTION") || !strings.Contains(b.String(), "→") ||
+			strings.Contains(b.String(), "CLUSTER") || strings.Contains(b.String(), " ENV") {
 			t.Errorf("%s:\n%s", why, b.String())
 		}
 	}
@@ -350,7 +371,9 @@ func TestPlanNotices(t *testing.T) {
 		}
 	}
 	people, rest, _ := strings.Cut(draw(broken, p), "WAITING")
-	if !strings.Contains(people, "rotator retry shop-prod/us-east1/payments") || !strings.Contains(people, "The breaker is open") || strings.Contains(people, "serve") || !strings.Contains(rest, "serve") {
+	if !strings.Contains(people, "rotator retry shop-prod/us-east1/payments") ||
+		!strings.Contains(people, "The breaker is open") || strings.Contains(people, "serve") ||
+		!strings.Contains(rest, "serve") {
 		t.Errorf("an open breaker is not said once, with what opened it:\n%s\nWAITING%s", people, rest)
 	}
 	stuck := testResult()
@@ -358,7 +381,8 @@ func TestPlanNotices(t *testing.T) {
 	r.Stuck = true
 	stuck.Decisions[7].Rotation = &r
 	got := draw(stuck, p)
-	if people, _, _ := strings.Cut(got, "WOULD DO NOW"); !strings.Contains(people, "catalog") || !strings.Contains(people, "stuck") {
+	if people, _, _ := strings.Cut(got, "WOULD DO NOW"); !strings.Contains(people, "catalog") ||
+		!strings.Contains(people, "stuck") {
 		t.Errorf("a stuck rotation does not stand on top:\n%s", got)
 	}
 }
@@ -374,7 +398,8 @@ func TestManyGates(t *testing.T) {
 	if err := Explain(&b, view.PlanOf(res, testPolicy()), "checkout", Options{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.String(); strings.Count(got, "\n") > 40 || !strings.Contains(got, "503 gates are open") || !strings.Contains(got, "budget-project") {
+	if got := b.String(); strings.Count(got, "\n") > 40 || !strings.Contains(got, "503 gates are open") ||
+		!strings.Contains(got, "budget-project") {
 		t.Errorf("many gates:\n%s", got)
 	}
 }
@@ -420,7 +445,8 @@ func TestProgress(t *testing.T) {
 		t.Errorf("without a terminal it says %q", got)
 	}
 	got := play(Options{Width: 80, Live: true})
-	if !strings.Contains(got, "48/49 runs  1 in flight") || !strings.HasSuffix(got, "\r\x1b[K") || strings.Contains(got, "\n") {
+	if !strings.Contains(got, "48/49 runs  1 in flight") || !strings.HasSuffix(got, "\r\x1b[K") ||
+		strings.Contains(got, "\n") {
 		t.Errorf("on a terminal it says %q", got)
 	}
 	for line := range strings.SplitSeq(got, "\r\x1b[K") {
@@ -441,7 +467,8 @@ func TestPolicyWarns(t *testing.T) {
 		{func(p *policy.Policy) { p.MaxActive = 50 }, "act", "is never reached"},
 		{func(p *policy.Policy) { p.MaxCAAge = 365 * 24 * time.Hour }, "act", "No WAVES"},
 		{func(p *policy.Policy) { p.Soak = 5 * 24 * time.Hour }, "act", "SOAK=5d leaves little"},
-		{func(p *policy.Policy) { p.Compromised = &fleet.Selector{} }, "act", "COMPROMISED without ROTATE_ISSUED_BEFORE"},
+		{func(p *policy.Policy) { p.Compromised = &fleet.Selector{} }, "act",
+			"COMPROMISED without ROTATE_ISSUED_BEFORE"},
 		{func(p *policy.Policy) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-01-01/2028-12-31")); err != nil {
 				t.Fatal(err)
@@ -465,7 +492,8 @@ func TestPolicyWarns(t *testing.T) {
 func TestWideCharacters(t *testing.T) {
 	res := testResult()
 	for i, name := range []string{"日本", "東京-cluster", "plain"} {
-		d := decision("ml-prod/asia-northeast1/"+name, ca("7", "2022-01-18", "2027-01-17"), policy.Wait, reason.Held, "held by 田中: 大阪の移行が終わるまで待ってください、お願いします")
+		d := decision("ml-prod/asia-northeast1/"+name, ca("7", "2022-01-18", "2027-01-17"), policy.Wait,
+			reason.Held, "held by 田中: 大阪の移行が終わるまで待ってください、お願いします")
 		if i == 2 {
 			d.Message = said("held by kim")
 		}
@@ -482,7 +510,8 @@ func TestWideCharacters(t *testing.T) {
 			rows++
 			text, _, _ := strings.Cut(before, "held by")
 			if at = cmp.Or(at, words.Cells(text)); words.Cells(line) != 120 || words.Cells(text) != at {
-				t.Errorf("its sentence begins at column %d and its code ends at %d: %s", words.Cells(text), words.Cells(line), line)
+				t.Errorf("its sentence begins at column %d and its code ends at %d: %s", words.Cells(text),
+					words.Cells(line), line)
 			}
 		}
 		if words.Cells(line) > 120 && !strings.Contains(line, "→ rotator") { // a command stays in one piece

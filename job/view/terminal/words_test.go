@@ -21,7 +21,8 @@ func TestAdviceInParts(t *testing.T) {
 				prose += part.Text
 			}
 		}
-		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next.String(), "CLUSTER", "p/l/c"), " ENV ", " prod ")
+		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next.String(), "CLUSTER", "p/l/c"), " ENV ",
+			" prod ")
 		if whole != want {
 			t.Errorf("%s: %q, not %q", reason, whole, want)
 		}
@@ -46,7 +47,8 @@ func TestMeaningsAreText(t *testing.T) {
 	if len(ms) != 5 || ms[1].Title != "When a CA is due" {
 		t.Errorf("%+v", ms)
 	}
-	if text := ms[0].Lines[0]; strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, `shop\x1b[2J\u202e`) {
+	if text := ms[0].Lines[0]; strings.ContainsAny(text, "\x1b\u202e") ||
+		!strings.Contains(text, `shop\x1b[2J\u202e`) {
 		t.Errorf("%q", text)
 	}
 }

@@ -75,7 +75,8 @@ func (r Rule) Starts(first, until time.Time) []time.Time {
 		if nth%r.Interval == 0 {
 			for _, d := range r.picks(period) {
 				start := d.Add(tod)
-				if start.Before(first) || (!r.Until.IsZero() && start.After(r.Until)) || (r.Count > 0 && len(starts) == r.Count) {
+				if start.Before(first) || (!r.Until.IsZero() && start.After(r.Until)) ||
+					(r.Count > 0 && len(starts) == r.Count) {
 					continue
 				}
 				starts = append(starts, start)
@@ -107,7 +108,8 @@ func (r Rule) chooses(day, first time.Time) bool {
 	if len(r.ByMonth) > 0 && !slices.Contains(r.ByMonth, int(day.Month())) {
 		return false
 	}
-	if len(r.ByMonthDay) > 0 && !slices.ContainsFunc(r.ByMonthDay, func(n int) bool { return isMonthDay(day, n) }) {
+	if len(r.ByMonthDay) > 0 &&
+		!slices.ContainsFunc(r.ByMonthDay, func(n int) bool { return isMonthDay(day, n) }) {
 		return false
 	}
 	if len(r.ByDay) > 0 {
