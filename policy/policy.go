@@ -72,7 +72,7 @@ const (
 	ZonalBoth   ZonalComplete = "both"
 )
 
-// Approve says which steps ask for a person's yes.
+// ApprovalMode says which steps ask for a person's yes.
 type ApprovalMode string
 
 // The choices of APPROVAL.
@@ -98,7 +98,7 @@ const (
 	NodesGKE  NodesBy = "gke"  // GKE alone
 )
 
-// Adopt says what becomes of rotations that somebody else started.
+// AdoptMode says what becomes of rotations that somebody else started.
 type AdoptMode string
 
 // The choices of ADOPT.

@@ -164,7 +164,7 @@ func (f *File) guard(do func() error) (err error) {
 // Close implements [Store]: nothing is open between reads and writes.
 func (f *File) Close() error { return nil }
 
-// Store implements [Store].
+// Contents implements [Store].
 func (f *File) Contents(ctx context.Context) (record.Contents, error) {
 	contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
 	err := f.view(ctx, func(tx *bbolt.Tx) error {

@@ -82,7 +82,7 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Store implements [Store]. The fleet document is read first and so is never
+// Contents implements [Store]. The fleet document is read first and so is never
 // newer than the rotations: a write that rests on both, while somebody changed
 // both in between, meets a conflict. A slot is never seen before its rotation.
 func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err error) {

@@ -91,7 +91,7 @@ func (m *Memory) rotation(ref fleet.Ref) (record.Rotation, error) {
 	return r, err
 }
 
-// Store implements [Store].
+// Contents implements [Store].
 func (m *Memory) Contents(ctx context.Context) (record.Contents, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

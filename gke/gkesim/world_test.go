@@ -194,8 +194,8 @@ func TestRotation(t *testing.T) {
 		t.Error("the old CA is gone before the completion has ended")
 	}
 	g.at(4 * time.Hour)
-	if c := g.cluster(); g.cas() != 1 ||
-		fleet.ParseBundle(c.GetMasterAuth().GetClusterCaCertificate()).Oldest().Fingerprint != bundle.Newest().Fingerprint {
+	left := fleet.ParseBundle(g.cluster().GetMasterAuth().GetClusterCaCertificate())
+	if g.cas() != 1 || left.Oldest().Fingerprint != bundle.Newest().Fingerprint {
 		t.Error("the CA that is left is not the new one")
 	}
 	g.refused(g.complete(), codes.FailedPrecondition, "does not have an IP rotation in progress")

@@ -1,4 +1,4 @@
-// Package tell brings notices to people's own systems: CloudEvents by a webhook
+// Package notify brings notices to people's own systems: CloudEvents by a webhook
 // or by Pub/Sub, and short texts for Slack. It decides nothing: what is told,
 // and when, is policy's, and each try of a delivery is one run's.
 package notify

@@ -65,7 +65,7 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 		policy.ApproveStart)
 	p.ZonalComplete = pick(dice, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth)
 	p.Every = pick(dice, time.Hour, time.Hour, 2*time.Hour)
-	settle(t, (*fleet.Waves)(&p.Waves), pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
+	settle(t, &p.Waves, pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
 	settle(t, &p.StartWindow, pick(dice, "always", "always", "Mon-Fri 00:00-24:00 Europe/Paris"))
 	settle(t, &p.Window, pick(dice, "always", "Sat,Sun 02:00-06:00 Europe/Paris"))
 	settle(t, &p.CompleteWindow, pick(dice, "Mon-Thu 09:00-15:00", "always", "Wed 10:00-12:00 America/New_York"))

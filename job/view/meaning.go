@@ -122,7 +122,7 @@ func howMany(p *policy.Policy) []string {
 	}
 	lines := []string{text + "."}
 	if len(p.Waves) > 0 {
-		waves, _ := fleet.Waves(p.Waves).MarshalText() // cannot fail: it joins names
+		waves, _ := p.Waves.MarshalText() // cannot fail: it joins names
 		lines = append(lines, fmt.Sprintf("In waves: %s, then the rest. Each waits until the one before is verified, and %s more (WAVE_SOAK).", waves, fleet.Days(p.WaveSoak)))
 	} else {
 		lines = append(lines, "In one wave, by deadline: no canaries go first (WAVES).")

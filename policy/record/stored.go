@@ -10,7 +10,7 @@ import (
 	"gke-credential-rotator/policy/reason"
 )
 
-// Store is what is stored and active: the rotations in flight and the fleet
+// Contents is what is stored and active: the rotations in flight and the fleet
 // document. Known is false when there is no store to read (a plan without
 // one): holds, approvals and waves are then unknown, not empty.
 type Contents struct {

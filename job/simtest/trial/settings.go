@@ -70,7 +70,7 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 		{&x.StartWindow, pick(p, "always", "always", "always", "always", "always", "always", "always",
 			"Mon-Sun 00:00-22:00")},
 		{&x.CompleteWindow, pick(p, completeWindows...)}, {&x.Freezes, freezes},
-		{(*fleet.Waves)(&x.Waves), pick(p, waves...)},
+		{&x.Waves, pick(p, waves...)},
 	} {
 		if err := t.into.UnmarshalText([]byte(t.text)); err != nil {
 			return nil, broken("draw "+t.text, err)

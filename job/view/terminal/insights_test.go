@@ -55,7 +55,8 @@ func TestSaidByGKE(t *testing.T) {
 	if got := draw(); !strings.Contains(got, "insight  read Sat 21 Nov 13:05: no mismatch\n") {
 		t.Errorf("after a read:\n%s", got)
 	}
-	res.Fleet.Contents.Fleet.Mismatches = map[string]record.Mismatch{c.Ref.String(): {What: record.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}}
+	missing := record.Mismatch{What: record.InsightMissing, CA: c.Bundle.Oldest().Fingerprint}
+	res.Fleet.Contents.Fleet.Mismatches = map[string]record.Mismatch{c.Ref.String(): missing}
 	if got := draw(); !strings.Contains(got, "mismatch the CA expires ") ||
 		!strings.Contains(got, "Recommender has no insight about it (read 2026-11-21)\n") ||
 		strings.Contains(got, "no mismatch") {
