@@ -172,7 +172,7 @@ func (c *counted) RequireTransportSecurity() bool { return false }
 // TestEveryClientIsOurs: no client of Google's APIs is made in this package with
 // options that are not google.go's.
 func TestEveryClientIsOurs(t *testing.T) {
-	maker := regexp.MustCompile(`(gke\.Dial\w*|tell\.NewTopic|state\.OpenFirestore)\(`)
+	maker := regexp.MustCompile(`(gke\.Dial\w*|notify\.NewTopic|state\.OpenFirestore)\(`)
 	ours := regexp.MustCompile(`(client|emulator|firestore)Options\(`)
 	files, err := filepath.Glob("*.go")
 	if err != nil {

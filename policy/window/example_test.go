@@ -74,9 +74,7 @@ func ExampleRecurring_refused() {
 		fmt.Println(err)
 	}
 	// Output:
-	// recurrence "FREQ=HOURLY": FREQ=HOURLY: GKE accepts no windows within the day; write FREQ=DAILY and a
-	// longer window
-	// recurrence "FREQ=WEEKLY;BYDAY=1SA": BYDAY=1SA: only months and years have an nth weekday; write
-	// FREQ=MONTHLY
+	// recurrence "FREQ=HOURLY": FREQ=HOURLY: GKE accepts no windows within the day; write FREQ=DAILY and a longer window
+	// recurrence "FREQ=WEEKLY;BYDAY=1SA": BYDAY=1SA: only months and years have an nth weekday; write FREQ=MONTHLY
 	// recurrence "every weekend": "EVERY WEEKEND" is not NAME=VALUE; write e.g. FREQ=WEEKLY;BYDAY=SA,SU
 }
