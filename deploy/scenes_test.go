@@ -272,7 +272,7 @@ func (deaf) Notify(context.Context, record.Notice) error { return pass.ErrRefuse
 
 var errStore = errors.New("the store is out of reach")
 
-// brokenBook takes nothing any more once it is broken.
+// brokenStore takes nothing any more once it is broken.
 type brokenStore struct {
 	state.Store
 	broken bool

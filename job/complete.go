@@ -208,7 +208,7 @@ func (a *app) knownInFleet(cmd *cobra.Command) map[fleet.Ref]string {
 	return known
 }
 
-// bookRefs lists every cluster that the store speaks of.
+// storedRefs lists every cluster that the store speaks of.
 func storedRefs(contents record.Contents) []fleet.Ref {
 	known := map[fleet.Ref]bool{}
 	for ref := range contents.Rotations {

@@ -19,7 +19,7 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// carryOut carries out one command of a diary.
+// perform carries out one command of a diary.
 func (d *diary) perform(words []string, rest string) error {
 	switch words[0] {
 	case "at": // at TIME: where the clock stands before the first run

@@ -98,7 +98,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// bookCommand is "store holds N" or "store full".
+// storedCommand is "store holds N" or "store full".
 func storedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: store holds N | store full")

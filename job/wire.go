@@ -88,7 +88,7 @@ func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Re
 	return r
 }
 
-// openBook opens the store that the settings name. A file that is not there yet is made by the first write;
+// openStore opens the store that the settings name. A file that is not there yet is made by the first write;
 // who only looks gets nil then. A Firestore database is made by people.
 func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
 	if at := s.State.V; at.File == "" {

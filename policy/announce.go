@@ -62,7 +62,7 @@ func (s *noticeMaker) notice(kind record.NoticeKind, ref fleet.Ref, reason reaso
 	return n
 }
 
-// wasTold says whether this was announced and stood at the last look.
+// wasSent says whether this was announced and stood at the last look.
 func (s *noticeMaker) wasSent(name string, kind record.NoticeKind, occasion string) bool {
 	return slices.Contains(s.before.Sent[name], string(kind)+"/"+occasion)
 }

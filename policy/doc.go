@@ -34,7 +34,7 @@
 // A [Case] is one question of the first step: this cluster, this rotation or
 // none, this policy, this fleet document, now. caseOf works out what everybody
 // asks for: whether it is due, whether this is an emergency (due, and the CA ends
-// within EMERGENCY_BEFORE_EXPIRY) or compromised (a compromise that COMPROMISED names), and
+// within EMERGENCY_BEFORE_EXPIRY) or compromised (COMPROMISED names it), and
 // which wave it is in. All rules of one cluster are methods of Case or functions
 // that take one, and look at nothing else.
 //
@@ -54,7 +54,7 @@
 // people see every reason and not only the first; the step is free if no verdict
 // is closed and binding, else the first of those is the decision's reason.
 //
-// A verdict is made by isOpen or by closed: with a reason, with a message, with
+// A verdict is made by isOpen or by closedBy: with a reason, with a message, with
 // the time at which it may open (none: nobody knows, or somebody must act), and
 // with Changes, when passing time alone may change the answer. Where that is not
 // the time at which it opens, it is set by name.

@@ -129,7 +129,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 	d.event(closed(as, why, d.Message))
 }
 
-// settledAt is when the last call on its way is settled.
+// resolvedAt is when the last call on its way is settled.
 func (k *Case) resolvedAt(r *record.Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {

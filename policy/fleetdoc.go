@@ -64,7 +64,7 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
-// takenUp drops the requests that this write carries out.
+// dropTaken drops the requests that this write carries out.
 func dropTaken(f *record.FleetDoc, d Decision) bool {
 	n := len(f.Requests)
 	f.Requests = slices.DeleteFunc(f.Requests,

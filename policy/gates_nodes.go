@@ -33,7 +33,7 @@ var NodeGates = []Gate{
 	{Name: "pools-at-once", Ask: askPoolsAtOnce},
 }
 
-// askNodesCarry: a watched rotation gets node work only in an emergency.
+// askNodesManaged: a watched rotation gets node work only in an emergency.
 func askNodesManaged(k *Case) Verdict {
 	if k.Rotation.Managed || k.Emergency {
 		return isOpen(nil, time.Time{})

@@ -166,7 +166,7 @@ func (k *Case) adopt(d *Decision) {
 	k.keep(d, &r, Update, why, sentence(why))
 }
 
-// settle writes the rotation into the decision.
+// keep writes the rotation into the decision.
 func (k *Case) keep(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase

@@ -84,7 +84,7 @@ func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotat
 		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"),
 		Seen: now, OperationsRead: true,
 	}
-	drawOwnerLabelsing(t, &c, now)
+	drawOwnerLabels(t, &c, now)
 	if rapid.Bool().Draw(t, "own window") {
 		w, text, err := window.Daily("03:00")
 		if err != nil {
@@ -111,8 +111,8 @@ func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotat
 	return c, drawRotation(t, &c, old, fresh, now)
 }
 
-// drawSteering draws what the owners say by labels, rightly or wrongly.
-func drawOwnerLabelsing(t *rapid.T, c *fleet.Cluster, now time.Time) {
+// drawOwnerLabels draws what the owners say by labels, rightly or wrongly.
+func drawOwnerLabels(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	someDay := func(name string) string {
 		return now.AddDate(0, 0, rapid.IntRange(-2, 20).Draw(t, name)).Format(time.DateOnly)
 	}

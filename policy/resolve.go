@@ -130,7 +130,7 @@ func answered(c record.Call, o record.Outcome, now time.Time) record.Call {
 	return c
 }
 
-// settleCall: a refusal decides the phase, never that nothing happened. A call
+// resolveCall: a refusal decides the phase, never that nothing happened. A call
 // that was never sent needs no settlement.
 func (d *Decision) resolveCall(r *record.Rotation, o record.Outcome, run string, now time.Time) {
 	to := func(p record.Phase, reason reason.Code) {
@@ -161,7 +161,7 @@ func (d *Decision) resolveCall(r *record.Rotation, o record.Outcome, run string,
 	}
 }
 
-// announce tells of a refusal or of silence.
+// noteAnswer tells of a refusal or of silence.
 func (d *Decision) noteAnswer(o record.Outcome, what string) {
 	switch o.State {
 	case record.Refused:

@@ -59,7 +59,7 @@ func (k *Case) explained(d Decision) bool {
 	return false
 }
 
-// announce tells at once, and once, that a hold, a freeze, a soak, the completion
+// noteCaught tells at once, and once, that a hold, a freeze, a soak, the completion
 // window or a calendar that nobody understands has caught the rotation: GKE waits
 // for none of them.
 func (k *Case) noteCaught(d *Decision, r *record.Rotation) {

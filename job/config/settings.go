@@ -27,7 +27,7 @@ import (
 type Settings struct {
 	// -- Which clusters, and what a run may do --
 
-	// Names this deployment, for instance prod. It is stored in the store and stands on every log line.
+	// Names this deployment, for instance prod. It is kept in the store and stands on every log line.
 	// WARNING: a run with another ENV than the store's refuses to work (exit 2), so that two deployments never
 	// share a store by mistake.
 	Env Value[name] `split_words:"true" sim:"simulation" fleet:"on"`

@@ -56,7 +56,7 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, b
 	return err
 }
 
-// carryOutAll carries out what writes or sends, several at a time.
+// performAll carries out what writes or sends, several at a time.
 func (a *actor) performAll(ctx context.Context, ds []policy.Decision) {
 	var g errgroup.Group
 	g.SetLimit(max(a.Parallel, 1))
@@ -91,7 +91,7 @@ func (a *actor) startInstead() []policy.Decision {
 	})
 }
 
-// carryOut does one decision: what it stores, then its call under a stored
+// perform does one decision: what it stores, then its call under a stored
 // intent. Once the run is to stop nothing new is begun.
 func (a *actor) perform(ctx context.Context, d policy.Decision) {
 	if why := a.stop(ctx); why != "" {

@@ -189,7 +189,7 @@ func sameDay(a, b time.Time) bool {
 	return a.UTC().Format(time.DateOnly) == b.UTC().Format(time.DateOnly)
 }
 
-// announce tells the events of a decision that is stored. Those of idle
+// decision tells the events of a decision that is stored. Those of idle
 // clusters are stored by no decision: see fleet.
 func (t *runLog) decision(d policy.Decision) {
 	for _, e := range d.Events {

@@ -62,7 +62,7 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 	return true
 }
 
-// announce puts into the run's note what stands and was not told yet.
+// noteStanding puts into the run's note what stands and was not told yet.
 func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Contents.Fleet = doc
@@ -76,7 +76,7 @@ func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	}
 }
 
-// tell delivers what waits, in order, after all else is done and stored. What
+// deliver delivers what waits, in order, after all else is done and stored. What
 // cannot be delivered now goes with a later run.
 func (a *actor) deliver(ctx context.Context) {
 	if len(a.Notify) == 0 || len(a.waiting.Notices) == 0 {
@@ -142,7 +142,7 @@ func (t *delivery) one(ctx context.Context, n record.Notice) {
 	}
 }
 
-// told notes in the store who has the notice, also after a signal. If it cannot,
+// noteDelivered notes in the store who has the notice, also after a signal. If it cannot,
 // nothing more is told: it would be told again and again.
 func (t *delivery) noteDelivered(n record.Notice, all bool) {
 	ctx, cancel := context.WithTimeout(t.last, storeTimeout)

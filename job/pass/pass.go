@@ -98,7 +98,7 @@ func (e *EnvError) Error() string {
 	return fmt.Sprintf("ENV is %q, but the store belongs to %q: set ROTATOR_ENV=%s, or name this deployment's own store with ROTATOR_STATE", e.Settings, e.Contents, e.Contents)
 }
 
-// errNoBook: a call without a stored intent could be lost or doubled.
+// errNoStore: a call without a stored intent could be lost or doubled.
 var errNoStore = errors.New("a run that acts needs a store: set ROTATOR_STATE")
 
 // Look is what plan shows: a run that stops before it acts. It writes nothing

@@ -83,7 +83,7 @@ func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err e
 // rotation: each try loses only to a write that succeeded.
 const settleTries = 5
 
-// settle stores what came of the calls. An outcome that cannot be stored is
+// storeOutcome stores what came of the calls. An outcome that cannot be stored is
 // logged whole, so that a person can enter it.
 func (a *actor) storeOutcome(sent policy.Decision, outcomes map[string]record.Outcome) {
 	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
@@ -125,7 +125,7 @@ func withdrawn(outcomes map[string]record.Outcome) string {
 	return why
 }
 
-// settleAgain looks at what is stored, after a write that conflicted or whose
+// storeOutcomeAgain looks at what is stored, after a write that conflicted or whose
 // end nobody knows, and stores the outcomes if they are not in the store yet.
 func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision,
 	error) {
@@ -196,7 +196,7 @@ func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
 	return true, nil
 }
 
-// readBook reads the store also after a signal.
+// readStore reads the store also after a signal.
 func (a *actor) readStore() (record.Contents, error) {
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()

@@ -206,7 +206,7 @@ func answersHang(t *testing.T, a *away) {
 	}
 }
 
-// stoppedWithoutBook: GKE does not answer, the store does not answer, and the
+// stoppedWithoutStore: GKE does not answer, the store does not answer, and the
 // platform wants the process gone: it says what it cannot store, in time.
 func stoppedWithoutStore(t *testing.T, a *away) {
 	free := make(chan struct{})

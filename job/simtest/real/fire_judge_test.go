@@ -50,7 +50,7 @@ func TestUnderFire(t *testing.T) {
 	})
 }
 
-// nextBook is another new store in the same place.
+// nextStore is another new store in the same place.
 func nextStore(contents []string, n uint64) []string {
 	contents = slices.Clone(contents)
 	contents[len(contents)-1] += fmt.Sprint("-", n)

@@ -200,7 +200,7 @@ func said(x *exchange) string {
 	return " answered"
 }
 
-// toBook watches what passes between the process and Firestore.
+// toStore watches what passes between the process and Firestore.
 func (r *runner) toStore(x *exchange) bool {
 	if x.method != "Commit" {
 		return r.at("store"+said(x), x.answer == "")

@@ -30,7 +30,7 @@ func bothStores(t *testing.T, play func(t *testing.T, settings []string)) {
 	})
 }
 
-// openBook opens the store that the settings of [stores] name.
+// openStore opens the store that the settings of [stores] name.
 func openStore(t *testing.T, settings []string) (contents state.Store) {
 	t.Helper()
 	var err error

@@ -83,7 +83,7 @@ func slotsText(st view.Status) string {
 	return text
 }
 
-// bookRows are the rotations on record.
+// storedRows are the rotations on record.
 func (g *page) storedRows(list []view.Flight, env string) (people, flying []row) {
 	for _, f := range list {
 		out := row{
