@@ -101,12 +101,11 @@ func (s *stage) begin() *sim.Game {
 	if s.game == nil {
 		log := slog.New(slog.NewJSONHandler(&s.logged, &slog.HandlerOptions{ReplaceAttr: cloudNames}))
 		var err error
-		s.game, err = sim.NewGame(s.t.Context(), sim.Setup{Policy: s.policy, World: s.world, From: s.now,
+		s.game, err = sim.NewGame(sim.Setup{Policy: s.policy, World: s.world, From: s.now,
 			Every: time.Hour, Seed: 1, Log: log})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.t.Cleanup(func() { _ = s.game.Close() })
 	}
 	return s.game
 }

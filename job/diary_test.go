@@ -96,13 +96,6 @@ type diary struct {
 // playDiary carries out the commands and gives the file as it should be.
 func playDiary(t *testing.T, text string) string {
 	d := &diary{t: t, every: time.Hour, last: map[fleet.Ref]string{}, now: gkesim.SampleStart}
-	defer func() {
-		if d.game != nil {
-			if err := d.game.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
 	var out strings.Builder
 	for _, block := range strings.SplitAfter(text, "\n\n") {
 		commands, _, _ := strings.Cut(block, "----\n")
@@ -168,8 +161,7 @@ func (d *diary) begin() (err error) {
 		return nil
 	}
 	log := slog.New(slog.NewJSONHandler(&d.log, nil))
-	d.game, err = sim.NewGame(d.t.Context(), sim.Setup{World: d.start(), From: d.now, Every: d.every, Seed: 1,
-		Log: log})
+	d.game, err = sim.NewGame(sim.Setup{World: d.start(), From: d.now, Every: d.every, Seed: 1, Log: log})
 	if err != nil {
 		return err
 	}

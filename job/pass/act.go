@@ -39,15 +39,14 @@ type actor struct {
 }
 
 // act carries out what was planned: what is in flight first, then starts.
-func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, begun time.Duration,
-	res *Result) error {
-	a := &actor{World: w, Options: o, lease: l, log: log, begun: begun, last: last,
-		planned: res.Fleet.Contents.Fleet, doc: res.Fleet.Contents.Fleet, res: res,
-		active: map[fleet.Ref]record.Rotation{}}
+func (a *actor) act(ctx context.Context, res *Result) error {
+	a.res, a.planned, a.doc = res, res.Fleet.Contents.Fleet, res.Fleet.Contents.Fleet
+	a.active = map[fleet.Ref]record.Rotation{}
 	maps.Copy(a.active, res.Fleet.Contents.Rotations)
-	a.doc.Env = o.Policy.Env
+	a.doc.Env = a.Policy.Env
+	acts := func(d *policy.Decision) bool { return d.Write || (d.Action.Sends() && a.Move != nil) }
 	for ds := res.Decisions; len(ds) > 0; ds = a.startInstead() {
-		a.performAll(ctx, ds)
+		inParallel(a.Parallel, policy.ActingOrder(ds, acts), func(d *policy.Decision) { a.perform(ctx, *d) })
 	}
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
@@ -56,18 +55,17 @@ func act(ctx, last context.Context, w World, o Options, l *lease, log *runLog, b
 	return err
 }
 
-// performAll carries out what writes or sends, several at a time.
-func (a *actor) performAll(ctx context.Context, ds []policy.Decision) {
+// inParallel does it for all, several at a time; what fails, do has to note.
+func inParallel[T any](workers int, all []T, do func(T)) {
 	var g errgroup.Group
-	g.SetLimit(max(a.Parallel, 1))
-	acts := func(d *policy.Decision) bool { return d.Write || (d.Action.Sends() && a.Move != nil) }
-	for _, d := range policy.ActingOrder(ds, acts) {
+	g.SetLimit(max(workers, 1))
+	for _, one := range all {
 		g.Go(func() error {
-			a.perform(ctx, *d)
+			do(one)
 			return nil
 		})
 	}
-	_ = g.Wait() // what fails is in the results
+	_ = g.Wait() // no worker returns an error: one does not stop the rest
 }
 
 // startInstead gives the starts to which go the slots of those that were taken
@@ -116,12 +114,11 @@ func (a *actor) perform(ctx context.Context, d policy.Decision) {
 const toldToStop = "the run was told to stop"
 
 // stop says why nothing new may be begun.
-func (a *actor) stop(ctx context.Context) string {
-	why := ""
+func (a *actor) stop(ctx context.Context) (why string) {
 	switch {
 	case ctx.Err() != nil:
 		why = toldToStop
-	case a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline:
+	case a.overtime():
 		why = "DEADLINE=" + fleet.Days(a.Deadline) + " is over"
 	default:
 		return ""
@@ -129,6 +126,8 @@ func (a *actor) stop(ctx context.Context) string {
 	a.stopped(why)
 	return why
 }
+
+func (a *actor) overtime() bool { return a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline }
 
 func (a *actor) stopped(why string) {
 	a.mu.Lock()
@@ -179,12 +178,8 @@ type intent struct{ pool, id string }
 
 // intend writes the intents into the decision: all of them in one write.
 func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent) {
-	if d.Action == policy.Start {
-		in := intent{id: a.NewID()}
-		return policy.Intend(d, a.NewID(), in.id, a.Run, number, a.Now()), []intent{in}
-	}
 	pools := d.Pools
-	if d.Action == policy.Complete {
+	if d.Action != policy.Recreate {
 		pools = []string{""}
 	}
 	ids := map[string]string{}
@@ -193,6 +188,9 @@ func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent
 		in := intent{pool, a.NewID()}
 		ids[pool] = in.id
 		intents = append(intents, in)
+	}
+	if d.Action == policy.Start {
+		return policy.Intend(d, a.NewID(), ids[""], a.Run, number, a.Now()), intents
 	}
 	return policy.IntendCall(d, ids, a.Run, a.Now()), intents
 }

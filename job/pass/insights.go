@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
@@ -21,14 +18,13 @@ const insightsTimeout = 20 * time.Second
 // errSpared is what came of a read that another's failure made useless.
 var errSpared = errors.New("not asked")
 
-// insightReads are the reads of one run. What fails is told in one line: it is
-// no reason to do anything else.
+// insightReads are the reads of one run, guarded by the actor's lock. What fails is
+// told in one line: it is no reason to do anything else.
 type insightReads struct {
 	*actor
 	answers []record.InsightAnswer
 	from    time.Time // no reads before: the quota is used up
 
-	guard  sync.Mutex // guards all of this struct
 	failed int
 	first  error // why the first one failed
 	over   bool  // the others would fail too
@@ -39,8 +35,7 @@ type insightReads struct {
 // beside this one, cannot spend them again. What is heard is stored with the
 // run's note.
 func (a *actor) readInsights(ctx context.Context) {
-	if a.Insights == nil || a.lease.gone() || ctx.Err() != nil ||
-		(a.Deadline > 0 && a.Mono()-a.begun >= a.Deadline) {
+	if a.Insights == nil || a.lease.gone() || ctx.Err() != nil || a.overtime() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, insightsTimeout)
@@ -51,15 +46,7 @@ func (a *actor) readInsights(ctx context.Context) {
 		a.Log.Warn("insights are not read this run, for that could not be noted", attrError, err.Error())
 		return
 	}
-	var g errgroup.Group
-	g.SetLimit(max(a.Parallel, 1))
-	for _, place := range places {
-		g.Go(func() error {
-			r.read(ctx, place)
-			return nil
-		})
-	}
-	_ = g.Wait() // what failed is counted
+	inParallel(a.Parallel, places, func(place record.InsightPlace) { r.read(ctx, place) })
 	a.heard = r
 	if r.failed > 0 {
 		a.Log.Warn("insights could not be read; nothing else depends on them", "failed", r.failed, "of",
@@ -70,13 +57,12 @@ func (a *actor) readInsights(ctx context.Context) {
 // reserve notes the reads that this run may make.
 func (r *insightReads) reserve(ctx context.Context) ([]record.InsightPlace, error) {
 	places, err := r.tryReserve(ctx)
-	if !errors.Is(err, state.ErrConflict) {
-		return places, err
+	if errors.Is(err, state.ErrConflict) { // somebody else wrote, perhaps reads of his own
+		if _, err = r.catchUp(ctx); err == nil {
+			return r.tryReserve(ctx)
+		}
 	}
-	if _, err := r.catchUp(ctx); err != nil { // somebody else wrote, perhaps reads of his own
-		return nil, err
-	}
-	return r.tryReserve(ctx)
+	return places, err
 }
 
 func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, error) {
@@ -99,21 +85,17 @@ func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, e
 
 // read asks one place, unless another's answer said that it is no use.
 func (r *insightReads) read(ctx context.Context, place record.InsightPlace) {
-	r.guard.Lock()
+	r.mu.Lock()
 	over := r.over
-	r.guard.Unlock()
-	var found []record.Insight
-	var err error
-	complete := false
-	if over {
-		err = errSpared
-	} else {
-		found, complete, err = r.Insights.Insights(ctx, place.Project, place.Location)
+	r.mu.Unlock()
+	answer, err := record.InsightAnswer{Place: place}, errSpared
+	if !over {
+		answer.Found, answer.Complete, err = r.Insights.Insights(ctx, place.Project, place.Location)
 	}
-	r.guard.Lock()
-	defer r.guard.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err == nil {
-		r.answers = append(r.answers, record.InsightAnswer{Place: place, Found: found, Complete: complete})
+		r.answers = append(r.answers, answer)
 		return
 	}
 	r.failed++

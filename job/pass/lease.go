@@ -72,12 +72,15 @@ func newLease(w World, o Options) *lease {
 	return l
 }
 
-// take takes the lease. busy names the run that has it, if another does; that
-// it has it for longer than a run may take is an error, for no run after it
-// would ever act.
+// take takes the lease, or keeps it. busy says why this run has it not: another
+// has. That it has it for longer than a run may take is an error, for no run after
+// it would ever act.
 func (l *lease) take(ctx context.Context) (busy string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.taken {
+		return l.renew(ctx), nil
+	}
 	held, err := l.ask(ctx, false)
 	switch {
 	case errors.Is(err, state.ErrConflict):
@@ -95,23 +98,15 @@ func (l *lease) take(ctx context.Context) (busy string, err error) {
 	return "", nil
 }
 
-// orTake takes the lease if this run has none, as one that observed without
-// writing.
-func (l *lease) orTake(ctx context.Context) (busy string, err error) {
-	l.mu.Lock()
-	taken := l.taken
-	l.mu.Unlock()
-	if taken {
-		return l.keep(ctx), nil
-	}
-	return l.take(ctx)
-}
-
 // keep renews the lease about once a minute. It is asked before each intent,
 // so that no timer runs beside the work, and says why none may be made.
 func (l *lease) keep(ctx context.Context) (lost string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.renew(ctx)
+}
+
+func (l *lease) renew(ctx context.Context) (lost string) {
 	now := l.w.Now()
 	if !l.taken || l.lost != "" || now.Before(l.asked.Add(leaseRenew)) {
 		return l.lost

@@ -112,14 +112,6 @@ func (t *runLog) about(d policy.Decision, reason reason.Code) []slog.Attr {
 	return attrs
 }
 
-func (t *runLog) started() { t.line(EventRunStarted, "run started") }
-
-func (t *runLog) leaseBusy(holder string) {
-	if holder != "" {
-		t.line(EventLeaseBusy, "another run is at work: "+holder, slog.String("holder", holder))
-	}
-}
-
 // fleet tells what the run saw: what could not be read, every cluster that is
 // due, in flight or needs action, and of idle ones what is new.
 func (t *runLog) fleet(res Result) {
@@ -200,7 +192,7 @@ func (t *runLog) decision(d policy.Decision) {
 }
 
 func (t *runLog) event(d policy.Decision, e policy.Event) {
-	if t.on {
+	if t.on { // most of a simulation's time would go into lines that nobody reads
 		t.line(e.Name, e.Message.String(), t.about(d, e.Reason)...)
 	}
 }
@@ -226,8 +218,8 @@ func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record
 	t.line(policy.EventActionFailed,
 		"an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
 		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()),
-			slog.String("outcomes", string(answers)),
-			slog.String("close", string(next.Close)), slog.String("rotation", string(record)))...)
+			slog.String("outcomes", string(answers)), slog.String("close", string(next.Close)),
+			slog.String("rotation", string(record)))...)
 }
 
 // breaker tells once a run that no new rotation starts.
@@ -238,8 +230,7 @@ func (t *runLog) breaker(doc record.FleetDoc) {
 			fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n,
 				t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project),
-			slog.String(attrLocation, f.Cluster.Location),
-			slog.String(attrReason, string(f.What)))
+			slog.String(attrLocation, f.Cluster.Location), slog.String(attrReason, string(f.What)))
 	}
 }
 
@@ -260,11 +251,8 @@ func count(res Result) tally {
 		if done.Withdrawn {
 			n.withdrawn++
 		}
-		switch done.After.Close {
-		case record.Completed, record.CompletedElsewhere, record.CompletedWithFindings:
-			if done.Skipped == "" {
-				n.verified++
-			}
+		if done.After.Close.Verified() && done.Skipped == "" {
+			n.verified++
 		}
 		for _, o := range done.Outcomes {
 			if o.State != record.Accepted {
@@ -299,9 +287,6 @@ func summary(res Result) string {
 
 // finished counts the run, idle clusters by reason.
 func (t *runLog) finished(res Result) {
-	if !t.on {
-		return
-	}
 	idle := map[reason.Code]int{}
 	for _, d := range res.Decisions {
 		if d.Phase == "" {
@@ -310,9 +295,8 @@ func (t *runLog) finished(res Result) {
 	}
 	n := count(res)
 	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started),
-		slog.Int("recreated", n.recreated),
-		slog.Int("completed", n.completed), slog.Int("verified", n.verified), slog.Int("need_action", n.people),
-		slog.Int("withdrawn", n.withdrawn),
+		slog.Int("recreated", n.recreated), slog.Int("completed", n.completed), slog.Int("verified", n.verified),
+		slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),
 		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle),
 		slog.String("stopped", res.Stopped))
 }

@@ -82,18 +82,17 @@ func (a *actor) deliver(ctx context.Context) {
 	if len(a.Notify) == 0 || len(a.waiting.Notices) == 0 {
 		return
 	}
-	if busy, err := a.lease.orTake(ctx); err != nil || busy != "" {
-		return // whoever has it tells
+	if busy, err := a.lease.take(ctx); err != nil || busy != "" {
+		return // whoever has it tells; this run has none if it only observed
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{},
-		closedBy: map[string]map[fleet.Ref]bool{}}
+	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{}, refused: map[order]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
 	for i, n := range keep {
-		if t.contents != nil || !t.goesOn(ctx) {
+		if t.noted != nil || !t.goesOn(ctx) {
 			t.left += len(keep) - i
 			break
 		}
@@ -107,17 +106,21 @@ type delivery struct {
 	*actor
 	since time.Duration // on Mono
 	down  map[string]string
-	// closed are, by receiver, the clusters whose order would break.
-	closedBy map[string]map[fleet.Ref]bool
-	left     int
-	contents error // the store was out of reach
+	// refused: what the receiver is told of the cluster later must wait, too.
+	refused map[order]bool
+	left    int
+	noted   error // why who has what could not be noted
+}
+
+// order is what a receiver is told of one cluster.
+type order struct {
+	receiver string
+	cluster  fleet.Ref
 }
 
 // goesOn says whether there is still time, a lease and somebody to tell.
 func (t *delivery) goesOn(ctx context.Context) bool {
-	now := t.Mono()
-	return ctx.Err() == nil && len(t.down) < len(t.Notify) && now-t.since < tellWithin &&
-		(t.Deadline <= 0 || now-t.begun < t.Deadline) &&
+	return ctx.Err() == nil && len(t.down) < len(t.Notify) && t.Mono()-t.since < tellWithin && !t.overtime() &&
 		t.lease.keep(ctx) == ""
 }
 
@@ -128,7 +131,7 @@ func (t *delivery) one(ctx context.Context, n record.Notice) {
 	for _, r := range t.Notify {
 		switch name := r.Name(); {
 		case slices.Contains(n.Had, name):
-		case t.down[name] == "" && !t.closedBy[name][n.Cluster] && t.send(ctx, r, n):
+		case t.down[name] == "" && !t.refused[order{name, n.Cluster}] && t.send(ctx, r, n):
 			n.Had = append(n.Had, name)
 		default:
 			all = false
@@ -147,7 +150,7 @@ func (t *delivery) one(ctx context.Context, n record.Notice) {
 func (t *delivery) noteDelivered(n record.Notice, all bool) {
 	ctx, cancel := context.WithTimeout(t.last, storeTimeout)
 	defer cancel()
-	t.contents = t.Store.Delivered(ctx, n, all)
+	t.noted = t.Store.Delivered(ctx, n, all)
 }
 
 // send tells one receiver; false: it has it not. After a first failure its later
@@ -159,22 +162,21 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrRefused) && t.Now().Sub(n.At) > record.RefusedLasts:
-		t.log.line(EventNotificationsDropped, fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind,
-			r.Name(), fleet.Days(record.RefusedLasts)),
-			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
-		return true // so that those after it can be told
-	case errors.Is(err, ErrRefused):
-		if t.closedBy[r.Name()] == nil {
-			t.closedBy[r.Name()] = map[fleet.Ref]bool{}
-		}
-		t.closedBy[r.Name()][n.Cluster] = true
-		t.log.line(EventNotificationsWait, fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind,
-			fleet.Days(record.RefusedLasts)),
-			slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID), slog.String(attrError, err.Error()))
-	default:
+	case !errors.Is(err, ErrRefused):
 		t.down[r.Name()] = err.Error()
+		return false
 	}
+	why := []slog.Attr{slog.String(attrCluster, n.Subject()), slog.String("notice", n.ID),
+		slog.String(attrError, err.Error())}
+	lasts := fleet.Days(record.RefusedLasts)
+	if t.Now().Sub(n.At) > record.RefusedLasts {
+		t.log.line(EventNotificationsDropped,
+			fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), lasts), why...)
+		return true // so that those after it can be told
+	}
+	t.refused[order{r.Name(), n.Cluster}] = true
+	t.log.line(EventNotificationsWait,
+		fmt.Sprintf("%s refuses %s; it is tried for %s", r.Name(), n.Kind, lasts), why...)
 	return false
 }
 
@@ -182,7 +184,7 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 func (t *delivery) drop(ctx context.Context, gone []record.Notice, why string) {
 	n := 0
 	for _, one := range gone {
-		if t.contents != nil || !t.goesOn(ctx) {
+		if t.noted != nil || !t.goesOn(ctx) {
 			break
 		}
 		t.noteDelivered(one, true)
@@ -202,13 +204,13 @@ func (t *delivery) report() {
 			why = append(why, r.Name()+": "+e)
 		}
 	}
-	if t.contents != nil {
-		why = append(why, "who has what could not be noted, so some will be told again: "+t.contents.Error())
+	if t.noted != nil {
+		why = append(why, "who has what could not be noted, so some will be told again: "+t.noted.Error())
 	}
-	if t.left == 0 && t.contents == nil {
+	switch {
+	case t.left == 0 && t.noted == nil:
 		return
-	}
-	if len(why) == 0 {
+	case len(why) == 0:
 		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
 	}
 	t.log.line(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left,

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
@@ -40,16 +38,8 @@ func observe(ctx context.Context, w World, o Options, contents record.Contents, 
 	for ref := range contents.Rotations {
 		ob.inFlight[ref.Project] = true
 	}
-	projects := ob.projects()
-	var g errgroup.Group
-	g.SetLimit(max(o.Parallel, 1))
-	for _, project := range projects {
-		g.Go(func() error {
-			ob.project(ctx, project)
-			return nil
-		})
-	}
-	_ = g.Wait() // the workers return no error: one project does not stop the rest
+	projects := ProjectsOf(o.Policy.Projects, contents)
+	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project) })
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("stopped while looking at the projects: %w", err)
 	}
@@ -70,22 +60,15 @@ func observe(ctx context.Context, w World, o Options, contents record.Contents, 
 	return nil
 }
 
-// projects are those of the settings, and those that left the settings while a
-// rotation is on record there.
-func (ob *observer) projects() []string {
-	projects := slices.Clone(ob.Policy.Projects)
-	for p := range ob.inFlight {
-		projects = append(projects, p)
+// ProjectsOf are the projects of the settings, and those that left the settings
+// while a rotation is on record there.
+func ProjectsOf(settings []string, contents record.Contents) []string {
+	projects := slices.Clone(settings)
+	for ref := range contents.Rotations {
+		projects = append(projects, ref.Project)
 	}
 	slices.Sort(projects)
 	return slices.Compact(projects)
-}
-
-// seen is what one project showed.
-type seen struct {
-	clusters []fleet.Cluster
-	unread   []fleet.Unread
-	gone     []fleet.Ref
 }
 
 // project reads one project and takes it into the result.
@@ -97,60 +80,60 @@ func (ob *observer) project(ctx context.Context, project string) {
 	if err != nil {
 		ob.bad++
 		ob.err = cmp.Or(ob.err, err)
-		s.unread = []fleet.Unread{{Project: project, Reason: err.Error()}}
+		s.Unread = []fleet.Unread{{Project: project, Reason: err.Error()}}
 	}
-	f.Clusters = append(f.Clusters, s.clusters...)
-	f.Unread = append(f.Unread, s.unread...)
-	f.Gone = append(f.Gone, s.gone...)
+	f.Clusters = append(f.Clusters, s.Clusters...)
+	f.Unread = append(f.Unread, s.Unread...)
+	f.Gone = append(f.Gone, s.Gone...)
 }
 
 // read reads one project in the order that the protocol asks for: the store was
 // read before, then operations, then the clusters.
-func (ob *observer) read(ctx context.Context, project string) (s seen, err error) {
+func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, err error) {
 	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
 	if ob.inFlight[project] {
 		ops, opsRead = ob.operations(ctx, project)
 	}
-	s.clusters, s.unread, err = ob.Read.Clusters(ctx, project)
+	s.Clusters, s.Unread, err = ob.Read.Clusters(ctx, project)
 	if err != nil {
-		return seen{}, fmt.Errorf("list clusters: %w", err)
+		return policy.Fleet{}, fmt.Errorf("list clusters: %w", err)
 	}
 	if !slices.Contains(ob.Policy.Projects, project) {
 		// It left the settings: only what is in flight is managed to its end.
-		s.clusters = slices.DeleteFunc(s.clusters, func(c fleet.Cluster) bool { return !ob.onRecord(c.Ref) })
+		s.Clusters = slices.DeleteFunc(s.Clusters, func(c fleet.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
 	ob.askFor(ctx, project, &s)
-	for i := range s.clusters {
-		c := &s.clusters[i]
+	for i := range s.Clusters {
+		c := &s.Clusters[i]
 		c.Seen = at
 		c.Operations, c.OperationsRead = ops[c.Ref], opsRead
 	}
-	ob.explain(ctx, project, s.clusters, opsRead)
+	ob.explain(ctx, project, s.Clusters, opsRead)
 	return s, nil
 }
 
 // askFor reads by name what is on record and in no list, although its place was
 // listed: that proves no absence.
-func (ob *observer) askFor(ctx context.Context, project string, s *seen) {
+func (ob *observer) askFor(ctx context.Context, project string, s *policy.Fleet) {
 	listed := map[fleet.Ref]bool{}
-	for _, c := range s.clusters {
+	for _, c := range s.Clusters {
 		listed[c.Ref] = true
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(ob.contents.Rotations), fleet.Ref.Compare) {
-		if ref.Project != project || listed[ref] || (policy.Fleet{Unread: s.unread}).UnreadAt(ref) != "" {
+		if ref.Project != project || listed[ref] || s.UnreadAt(ref) != "" {
 			continue
 		}
 		c, err := ob.Read.Cluster(ctx, ref)
 		switch {
 		case errors.Is(err, gke.ErrNotFound):
-			s.gone = append(s.gone, ref)
+			s.Gone = append(s.Gone, ref)
 		case err != nil:
-			s.unread = append(s.unread, fleet.Unread{Project: project, Location: ref.Location,
+			s.Unread = append(s.Unread, fleet.Unread{Project: project, Location: ref.Location,
 				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v",
 					ref.Name, err)})
 		default:
-			s.clusters = append(s.clusters, c)
+			s.Clusters = append(s.Clusters, c)
 		}
 	}
 }
@@ -162,8 +145,7 @@ func (ob *observer) operations(ctx context.Context, project string) (map[fleet.R
 	if err != nil {
 		ob.mu.Lock()
 		defer ob.mu.Unlock()
-		ob.res.blind = append(ob.res.blind,
-			fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
+		ob.res.blind = append(ob.res.blind, fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
 	}
 	return ops, err == nil
 }
@@ -185,9 +167,8 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 	}
 	if len(unexplained) > 0 && !opsRead {
 		seen := ob.Now()
-		ops, ok := ob.operations(ctx, project)
-		for _, c := range unexplained {
-			if ok {
+		if ops, ok := ob.operations(ctx, project); ok {
+			for _, c := range unexplained {
 				ob.readAgain(ctx, c, ops, seen)
 			}
 		}
@@ -215,8 +196,7 @@ func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fle
 func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {
-		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError,
-			err.Error())
+		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
 		c.OperationsRead = false
 		return
 	}

@@ -126,36 +126,41 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 	if w.Move != nil && w.Store == nil {
 		return Result{At: w.Now()}, errNoStore
 	}
-	log := newRunLog(w, o)
-	log.started()
 	last, end := outlive(ctx, stopWithin)
 	defer end()
-	lease := newLease(w, o)
-	defer lease.giveBack(last)
+	a := &actor{World: w, Options: o, last: last, log: newRunLog(w, o), lease: newLease(w, o)}
+	a.log.line(EventRunStarted, "run started")
+	defer a.lease.giveBack(last)
 	if w.Move != nil {
-		if busy, err := lease.take(ctx); err != nil || busy != "" {
-			log.leaseBusy(busy)
+		if busy, err := a.takeLease(ctx); err != nil || busy != "" {
 			return Result{At: w.Now(), Busy: busy}, err
 		}
 	}
-	begun := w.Mono()
+	a.begun = w.Mono()
 	res, err := Look(ctx, w, o)
 	if err != nil {
 		return res, err
 	}
-	log.fleet(res)
-	if w.Move == nil && w.Store != nil &&
-		slices.ContainsFunc(res.Decisions, func(d policy.Decision) bool { return d.Write }) {
-		if res.Busy, err = lease.take(ctx); err != nil || res.Busy != "" {
-			log.leaseBusy(res.Busy)
+	a.log.fleet(res)
+	writes := func(d policy.Decision) bool { return d.Write }
+	if w.Move == nil && w.Store != nil && slices.ContainsFunc(res.Decisions, writes) {
+		if res.Busy, err = a.takeLease(ctx); err != nil || res.Busy != "" {
 			return res, err
 		}
 	}
 	if w.Store != nil {
-		err = act(ctx, last, w, o, lease, log, begun, &res)
+		err = a.act(ctx, &res)
 	}
-	log.finished(res)
+	a.log.finished(res)
 	return res, err
+}
+
+// takeLease says in the log who is at work, when another run is.
+func (a *actor) takeLease(ctx context.Context) (busy string, err error) {
+	if busy, err = a.lease.take(ctx); busy != "" {
+		a.log.line(EventLeaseBusy, "another run is at work: "+busy, slog.String("holder", busy))
+	}
+	return busy, err
 }
 
 // complete fills in what may be left out.

@@ -23,17 +23,14 @@ type SettingChange struct{ Name, Before, After string }
 // Shift is a cluster for which the policies differ. Where it is rotated more
 // than once, the first rotation that differs is told.
 type Shift struct {
-	Cluster           fleet.Ref
-	StartBefore       time.Time // zero: it does not start
-	StartAfter        time.Time
-	CompletedBefore   time.Time
-	CompletedAfter    time.Time
-	OutcomeBefore     Outcome
-	OutcomeAfter      Outcome
-	MissBefore, Miss  bool // a deadline passes before a start
-	RotationsBefore   int
-	RotationsAfter    int
-	differentRotation bool
+	Cluster          fleet.Ref
+	StartBefore      time.Time // zero: it does not start
+	StartAfter       time.Time
+	CompletedBefore  time.Time
+	CompletedAfter   time.Time
+	OutcomeBefore    Outcome
+	OutcomeAfter     Outcome
+	MissBefore, Miss bool // a deadline passes before a start
 }
 
 // Shifts lists what the other policy changes: the largest shift of a start
@@ -41,34 +38,28 @@ type Shift struct {
 func (c Comparison) Shifts() []Shift {
 	before, after := c.Before.byCluster(), c.After.byCluster()
 	missedBefore, missed := c.Before.missed(), c.After.missed()
-	was := map[fleet.Ref]Chapter{}
+	was := map[fleet.Ref]Outcome{}
 	for _, x := range c.Before.Clusters {
-		was[x.Cluster] = x
+		was[x.Cluster] = x.Outcome
 	}
 	var out []Shift
 	for _, now := range c.After.Clusters {
 		ref := now.Cluster
 		s := Shift{
-			Cluster: ref, OutcomeBefore: was[ref].Outcome, OutcomeAfter: now.Outcome,
+			Cluster: ref, OutcomeBefore: was[ref], OutcomeAfter: now.Outcome,
 			MissBefore: missedBefore[ref], Miss: missed[ref],
-			RotationsBefore: len(before[ref]), RotationsAfter: len(after[ref]),
 		}
+		differs := s.OutcomeBefore != s.OutcomeAfter || s.MissBefore != s.Miss
 		for i := range max(len(before[ref]), len(after[ref])) {
-			var x, y Turn
-			if i < len(before[ref]) {
-				x = before[ref][i]
-			}
-			if i < len(after[ref]) {
-				y = after[ref][i]
-			}
+			x, y := turnAt(before[ref], i), turnAt(after[ref], i)
 			if !x.Start.Equal(y.Start) || !x.Completed.Equal(y.Completed) {
-				s.StartBefore, s.StartAfter, s.CompletedBefore, s.CompletedAfter = x.Start, y.Start, x.Completed,
-					y.Completed
-				s.differentRotation = true
+				s.StartBefore, s.CompletedBefore = x.Start, x.Completed
+				s.StartAfter, s.CompletedAfter = y.Start, y.Completed
+				differs = true
 				break
 			}
 		}
-		if s.differentRotation || s.OutcomeBefore != s.OutcomeAfter || s.MissBefore != s.Miss {
+		if differs {
 			out = append(out, s)
 		}
 	}
@@ -76,6 +67,14 @@ func (c Comparison) Shifts() []Shift {
 		return cmp.Or(cmp.Compare(b.size(), a.size()), a.Cluster.Compare(b.Cluster))
 	})
 	return out
+}
+
+// turnAt is the zero turn where there are fewer.
+func turnAt(turns []Turn, i int) (t Turn) {
+	if i < len(turns) {
+		t = turns[i]
+	}
+	return t
 }
 
 // size is how far the start moves; more than any move when there is one start.
@@ -110,7 +109,7 @@ func (f Forecast) missed() map[fleet.Ref]bool {
 // last of them is.
 func (f Forecast) Rotated() (n int, last time.Time) {
 	for _, t := range f.Turns {
-		if !t.Verified.IsZero() && isVerified(t.Closed) {
+		if !t.Verified.IsZero() && t.Closed.Verified() {
 			n++
 			last = later(last, t.Verified)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"sync"
 
 	"gke-credential-rotator/job/intercept"
 )
@@ -25,7 +24,6 @@ const (
 // crasher cuts runs. From then on nothing of the run reaches GKE or the store,
 // as if its machine had gone.
 type crasher struct {
-	mu      sync.Mutex
 	dice    *rand.Rand
 	left    int  // writes until the cut; 0: not in this run
 	applied bool // whether the last write is there
@@ -39,54 +37,31 @@ func newCrasher(seed int64) *crasher {
 
 // begin throws the dice for one run.
 func (c *crasher) begin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.dead, c.left = false, 0
 	if c.dice.IntN(cutOne) == 0 {
 		c.left, c.applied = 1+c.dice.IntN(cutWrites), c.dice.IntN(2) == 0
 	}
 }
 
-func (c *crasher) cut() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dead
-}
-
-// write says whether the next write is made, and whether its answer arrives.
-func (c *crasher) write() (made, told bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dead {
-		return false, false
-	}
-	if c.left == 0 {
-		return true, true
-	}
-	if c.left--; c.left > 0 {
-		return true, true
-	}
-	c.dead = true
-	c.cuts++
-	return c.applied, false
-}
-
 // intercept cuts what changes something; a run that was cut may read on.
 func (c *crasher) intercept(ctx context.Context, call *intercept.Call, next intercept.Next) error {
 	switch call.Method {
-	case intercept.Write:
-		made, told := c.write()
-		if made && told {
-			return next(ctx)
-		}
-		if made {
-			_ = next(ctx) // nobody is left to be told
-		}
-		return errCut
-	case intercept.Delivered, intercept.Lease, intercept.Start, intercept.Recreate, intercept.Complete:
-		if c.cut() {
+	case intercept.Write, intercept.Delivered, intercept.Lease, intercept.Start, intercept.Recreate,
+		intercept.Complete:
+		if c.dead {
 			return errCut
 		}
 	}
-	return next(ctx)
+	if call.Method != intercept.Write || c.left == 0 {
+		return next(ctx)
+	}
+	if c.left--; c.left > 0 {
+		return next(ctx)
+	}
+	c.dead = true
+	c.cuts++
+	if c.applied {
+		_ = next(ctx) // nobody is left to be told
+	}
+	return errCut
 }

@@ -71,9 +71,6 @@ type Turn struct {
 // Late says whether it starts after its deadline.
 func (t Turn) Late() bool { return !t.Before && !t.Deadline.IsZero() && t.Start.After(t.Deadline) }
 
-// Ended is when it is no longer in flight; zero: it still is.
-func (t Turn) Ended() time.Time { return t.Verified }
-
 // Day is how much happens on one day.
 type Day struct {
 	Date time.Time
@@ -117,10 +114,8 @@ func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, er
 	for _, x := range c.rows {
 		c.count(x, c.story.To)
 	}
-	c.story.Runs = c.runs
-	c.story.finish(s.World.Journal())
-	f := Forecast{Story: c.story.Story, Skipped: c.skipped, Turns: c.rotations.list()}
-	f.Left = c.left()
+	c.story.finish(c.runs, s.World.Journal())
+	f := Forecast{Story: c.story.Story, Skipped: c.skipped, Turns: c.rotations.list(), Left: c.left()}
 	f.load()
 	f.deadlines()
 	return f, nil
@@ -157,8 +152,8 @@ func (c *scheduler) left() []Left {
 		_, wave := c.Policy.Waves.Of(x.cluster.Labels)
 		l := Left{
 			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At,
-			Deadline: x.d.Due.Deadline,
-			Expires:  x.cluster.Bundle.Oldest().Expires, Reason: end.Reason, Message: end.Message,
+			Deadline: x.d.Due.Deadline, Expires: x.cluster.Bundle.Oldest().Expires, Reason: end.Reason,
+			Message: end.Message,
 		}
 		l.Late = end.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {
@@ -190,8 +185,8 @@ func (f *Forecast) load() {
 	changes := map[time.Time]int{}
 	for _, t := range f.Turns {
 		changes[later(t.Start, f.From).UTC()]++
-		if end := t.Ended(); !end.IsZero() {
-			changes[end.UTC()]--
+		if !t.Verified.IsZero() {
+			changes[t.Verified.UTC()]--
 		}
 		if d := on(t.Start); d != nil && !t.Before {
 			d.Starts++

@@ -10,6 +10,7 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -29,12 +30,7 @@ type Present struct {
 func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents record.Contents,
 	projects []string) (*Present, error) {
 	p := &Present{Contents: contents}
-	asked := slices.Clone(projects)
-	for ref := range contents.Rotations {
-		asked = append(asked, ref.Project)
-	}
-	slices.Sort(asked)
-	asked = slices.Compact(asked)
+	asked := pass.ProjectsOf(projects, contents)
 	bad := 0
 	var first error
 	for _, project := range asked {
@@ -75,9 +71,8 @@ func (p *Present) forgetUnread() {
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
 			delete(p.Contents.Rotations, ref)
 			delete(p.Contents.Fleet.Slots, ref.String())
-			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location,
-				Reason: ref.String() +
-					" is in flight and could not be read: it is left out, and its slot counts as free"})
+			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() +
+				" is in flight and could not be read: it is left out, and its slot counts as free"})
 		}
 	}
 }

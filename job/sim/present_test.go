@@ -36,12 +36,11 @@ func sampleGame(t *testing.T, hours int) *Game {
 		t.Fatal(err)
 	}
 	p := samplePolicy(t, w)
-	g, err := NewGame(context.Background(), Setup{Policy: p, World: w, From: gkesim.SampleStart,
+	g, err := NewGame(Setup{Policy: p, World: w, From: gkesim.SampleStart,
 		Every: time.Hour, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = g.Close() })
 	for h := range hours {
 		step(t, g, h)
 	}

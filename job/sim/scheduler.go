@@ -19,20 +19,15 @@ import (
 // cannot matter. It comes to the same as all runs over all clusters: see
 // [scheduler.choose], and the test that plays both.
 type scheduler struct {
-	Setup
+	*Game
 	cache     *Cache
 	rows      []*row // ordered by cluster
 	byCluster map[fleet.Ref]*row
-	store     *state.Memory
-	pass      pass.World
 	story     *recorder
 	rotations *rotations
 	last      int // the last wave that has clusters
 	room      func(fleet.Ref) policy.Verdict
-	now       time.Time
-	runs      int
 	skipped   int
-	ids       int
 }
 
 // row is one cluster: what reads show, and what the forecast remembers of it.
@@ -44,11 +39,8 @@ type row struct {
 	changes time.Time
 	// changed: since it was last planned. listed: this run sees it.
 	changed, listed bool
-	idle
-}
 
-// idle is what is remembered of a cluster between the runs that see it.
-type idle struct {
+	// What is remembered between the runs that see it.
 	ours    bool // its project is among the policy's
 	wave    int
 	planned bool
@@ -61,22 +53,22 @@ type idle struct {
 }
 
 func newScheduler(s Setup) (*scheduler, error) {
-	c := &scheduler{
-		Setup: s, now: s.From, story: newStory(s), rotations: newRotations(s),
-		cache: NewCache(s.World, 0), byCluster: map[fleet.Ref]*row{},
-	}
-	c.story.sparse = true
-	var err error
-	if c.store, err = state.MemoryOf(s.Contents, s.History); err != nil {
+	store, err := state.MemoryOf(s.Contents, s.History)
+	if err != nil {
 		return nil, err
 	}
+	c := &scheduler{
+		Game: newGame(s, store, "forecast"), story: newStory(s), rotations: newRotations(s),
+		cache: NewCache(s.World, 0), byCluster: map[fleet.Ref]*row{},
+	}
+	c.Pass.Read = c
+	c.story.sparse = true
 	for _, project := range s.World.Projects() {
 		c.cache.AddProject(project)
 	}
 	for project, refs := range c.cache.Projects() {
 		for _, ref := range refs {
-			x := &row{}
-			x.ours = slices.Contains(s.Policy.Projects, project)
+			x := &row{ours: slices.Contains(s.Policy.Projects, project)}
 			c.rows, c.byCluster[ref] = append(c.rows, x), x
 			c.take(ref)
 			x.wave, _ = s.Policy.Waves.Of(x.cluster.Labels)
@@ -84,12 +76,6 @@ func newScheduler(s Setup) (*scheduler, error) {
 		}
 	}
 	slices.SortFunc(c.rows, func(a, b *row) int { return a.cluster.Ref.Compare(b.cluster.Ref) })
-	c.pass = pass.World{
-		Read: c, Move: gke.Over(s.World.Direct(), gke.NoRetry()), Store: c.store, Log: s.Log,
-		Now:   func() time.Time { return c.now },
-		Mono:  func() time.Duration { return c.now.Sub(s.From) },
-		NewID: func() string { c.ids++; return fmt.Sprintf("forecast-%d-%06d", s.Seed, c.ids) },
-	}
 	return c, c.cache.Err()
 }
 
@@ -166,7 +152,7 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 	if err := c.refresh(); err != nil {
 		return err
 	}
-	contents, err := c.store.Contents(ctx)
+	contents, err := c.Store.Contents(ctx)
 	if err != nil {
 		return err
 	}
@@ -182,10 +168,7 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 	}
 	p := *c.Policy
 	p.Projects = c.projects()
-	c.runs++
-	res, err := pass.Run(ctx, c.pass, pass.Options{
-		Policy: &p, Run: fmt.Sprintf("run-%05d", c.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
-	})
+	res, err := c.run(ctx, &p)
 	if err != nil {
 		return fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
 	}
@@ -329,7 +312,8 @@ func (c *scheduler) count(x *row, until time.Time) {
 		return
 	}
 	x.held.Time = until.Sub(x.since)
-	c.story.of(x.d).wait(x.held)
+	chapter := c.story.of(x.d)
+	chapter.Waited = withWait(chapter.Waited, x.held)
 	x.waits = withWait(x.waits, x.held)
 }
 

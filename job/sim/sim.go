@@ -4,10 +4,9 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gke-credential-rotator/gke"
@@ -42,32 +41,29 @@ type Setup struct {
 // Play makes a pass every Every, until Days have gone by, and tells the story.
 // each, when given, sees every pass's result.
 func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
-	g, err := NewGame(ctx, s)
+	g, err := NewGame(s)
 	if err != nil {
 		return Story{}, err
 	}
 	story := newStory(s)
-	end := s.From.Add(time.Duration(s.Days) * 24 * time.Hour)
-	for now := s.From; !now.After(end); now = now.Add(s.Every) {
+	for now := s.From; !now.After(story.To); now = now.Add(s.Every) {
 		res, err := g.Step(ctx, now)
 		if err != nil && len(s.Faults) > 0 && ctx.Err() == nil {
 			// A run that could not be made, or was cut, tells nothing; the next
 			// one finds what it left.
-			story.Runs++
 			continue
 		}
 		if err != nil {
-			return story.Story, errors.Join(fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err), g.Close())
+			return story.Story, fmt.Errorf("the run of %s: %w", now.Format(time.RFC3339), err)
 		}
-		story.Runs++
 		story.add(res)
 		if each != nil {
 			each(res)
 		}
 	}
-	story.finish(s.World.Journal())
+	story.finish(g.runs, s.World.Journal())
 	story.Words, story.Faults = s.Faults, g.faults()
-	return story.Story, g.Close()
+	return story.Story, nil
 }
 
 // Game is a simulation that is played step by step. What it is made of may be
@@ -81,58 +77,37 @@ type Game struct {
 	runs  int
 	ids   int
 	crash *crasher // nil: no run is cut
-	close []func() error
 }
 
-// NewGame sets up the simulated GKE behind Google's own client, and a store of
-// its own in memory.
-func NewGame(ctx context.Context, s Setup) (*Game, error) {
-	// A run that is cut leaves in the store what it wrote, and nothing else.
-	g := &Game{Setup: s, Store: state.NewMemory(true), now: s.From}
-	opts, stop, err := s.World.Connect()
-	if err != nil {
-		return nil, err
-	}
-	g.close = append(g.close, func() error { stop(); return nil })
-	cloud, err := gke.DialWith(ctx, gke.NoRetry(), opts...)
-	if err != nil {
-		return nil, errors.Join(err, g.Close())
-	}
-	g.close = append(g.close, cloud.Close)
-	if err := g.suffer(); err != nil {
-		return nil, errors.Join(err, g.Close())
-	}
-	log := s.Log
-	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
+// newGame puts the run of production over the simulated GKE and a store; name
+// begins the ids that the runs make up.
+func newGame(s Setup, store state.Store, name string) *Game {
+	g := &Game{Setup: s, Store: store, now: s.From}
+	cloud := gke.Over(s.World.Direct(), gke.NoRetry())
 	g.Pass = pass.World{
-		Read: cloud, Move: cloud, Store: g.Store, Log: log,
+		Read: cloud, Move: cloud, Store: store, Log: s.Log,
 		Now:   func() time.Time { return g.now },
 		Mono:  func() time.Duration { return g.now.Sub(g.From) },
-		NewID: func() string { g.ids++; return fmt.Sprintf("sim-%d-%06d", g.Seed, g.ids) },
+		NewID: func() string { g.ids++; return fmt.Sprintf("%s-%d-%06d", name, g.Seed, g.ids) },
 	}
-	if g.crash != nil {
-		g.Pass.Store = intercept.Store(g.Store, g.crash.intercept)
-		g.Pass.Move = intercept.Mover(cloud, g.crash.intercept)
-	}
-	return g, nil
+	return g
 }
 
-// suffer lets the setup's faults begin.
-func (g *Game) suffer() error {
-	var words []string
-	for _, word := range g.Faults {
-		if word == Crash {
-			g.crash = newCrasher(g.Seed)
-			continue
-		}
-		words = append(words, word)
+// NewGame sets up a simulation with an empty store of its own in memory, and lets
+// the setup's faults begin.
+func NewGame(s Setup) (*Game, error) {
+	// A run that is cut leaves in the store what it wrote, and nothing else.
+	g := newGame(s, state.NewMemory(true), "sim")
+	words := slices.DeleteFunc(slices.Clone(s.Faults), func(word string) bool { return word == Crash })
+	if len(words) < len(s.Faults) {
+		g.crash = newCrasher(s.Seed)
+		g.Pass.Store = intercept.Store(g.Store, g.crash.intercept)
+		g.Pass.Move = intercept.Mover(g.Pass.Move, g.crash.intercept)
 	}
 	if len(words) == 0 {
-		return nil
+		return g, nil
 	}
-	return g.World.Suffer(gkesim.Faults{Words: words})
+	return g, s.World.Suffer(gkesim.Faults{Words: words})
 }
 
 // faults counts what was suffered.
@@ -151,26 +126,20 @@ func (g *Game) faults() int {
 func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
 	g.World.Advance(now)
 	g.now = now
-	g.runs++
 	if g.crash != nil {
 		g.crash.begin()
 	}
-	res, err := pass.Run(ctx, g.Pass, pass.Options{
-		Policy: g.Policy, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
-		Ahead: g.Ahead,
-	})
-	if g.crash != nil && g.crash.cut() {
+	res, err := g.run(ctx, g.Policy)
+	if g.crash != nil && g.crash.dead {
 		return res, errCut
 	}
 	return res, err
 }
 
-// Close ends the game.
-func (g *Game) Close() error {
-	var errs []error
-	for i := len(g.close) - 1; i >= 0; i-- {
-		errs = append(errs, g.close[i]())
-	}
-	g.close = nil
-	return errors.Join(errs...)
+func (g *Game) run(ctx context.Context, p *policy.Policy) (pass.Result, error) {
+	g.runs++
+	return pass.Run(ctx, g.Pass, pass.Options{
+		Policy: p, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,
+		Ahead: g.Ahead,
+	})
 }

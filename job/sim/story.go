@@ -99,9 +99,7 @@ func newStory(s Setup) *recorder {
 	return &recorder{
 		Story: Story{From: s.From, To: s.From.Add(time.Duration(s.Days) * 24 * time.Hour), Every: s.Every,
 			Seed: s.Seed},
-		byCluster: map[fleet.Ref]*Chapter{},
-		noted:     map[string]int{},
-		open:      map[fleet.Ref]record.Rotation{},
+		byCluster: map[fleet.Ref]*Chapter{}, noted: map[string]int{}, open: map[fleet.Ref]record.Rotation{},
 	}
 }
 
@@ -165,8 +163,7 @@ func showsNew(f policy.Fleet, c *Chapter) bool {
 func (t *recorder) of(d policy.Decision) *Chapter {
 	c := t.byCluster[d.Cluster.Ref]
 	if c == nil {
-		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(),
-			Entered: map[record.Phase]time.Time{}}
+		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[record.Phase]time.Time{}}
 		t.byCluster[d.Cluster.Ref] = c
 	}
 	return c
@@ -205,10 +202,7 @@ func (t *recorder) note(c *Chapter, r record.Rotation, planned policy.Decision, 
 			message = fact.Say(tr.Reason.Info().Sentence)
 		}
 		c.Entered[tr.Phase], c.Closed = tr.At, time.Time{}
-		change := Change{
-			At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason,
-			Message: message,
-		}
+		change := Change{At: tr.At, Cluster: c.Cluster, Phase: tr.Phase, Reason: tr.Reason, Message: message}
 		if planned.Action == policy.Start && tr.Phase == record.Starting {
 			change.Gates = planned.Gates
 		}
@@ -219,15 +213,10 @@ func (t *recorder) note(c *Chapter, r record.Rotation, planned policy.Decision, 
 
 func (t *recorder) end(c *Chapter, as record.ClosedAs, reason reason.Code, message fact.Text, at time.Time) {
 	c.Phase = ""
-	if isVerified(as) {
+	if as.Verified() {
 		c.Closed = at
 	}
-	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason,
-		Message: message})
-}
-
-func isVerified(as record.ClosedAs) bool {
-	return as == record.Completed || as == record.CompletedElsewhere || as == record.CompletedWithFindings
+	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason, Message: message})
 }
 
 // waits counts the time until the next run for the gate that the decision
@@ -236,7 +225,8 @@ func (t *recorder) waits(c *Chapter, d policy.Decision, at time.Time) {
 	if t.sparse || !waiting(d) {
 		return
 	}
-	c.wait(Wait{Gate: gateOf(d), Reason: d.Reason, Message: d.Message, Time: max(min(t.Every, t.To.Sub(at)), 0)})
+	w := Wait{Gate: gateOf(d), Reason: d.Reason, Message: d.Message, Time: max(min(t.Every, t.To.Sub(at)), 0)}
+	c.Waited = withWait(c.Waited, w)
 }
 
 // waiting: it is due, and nothing is done about it now.
@@ -254,9 +244,7 @@ func gateOf(d policy.Decision) string {
 	return string(d.Reason)
 }
 
-// wait adds to what the cluster waited for.
-func (c *Chapter) wait(w Wait) { c.Waited = withWait(c.Waited, w) }
-
+// withWait adds to what was waited for.
 func withWait(list []Wait, w Wait) []Wait {
 	i := slices.IndexFunc(list, func(x Wait) bool { return x.Gate == w.Gate && x.Reason == w.Reason })
 	if i < 0 {
@@ -284,8 +272,8 @@ func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 	return Waiting
 }
 
-func (t *recorder) finish(journal []gkesim.Entry) {
-	t.Mutations = len(journal)
+func (t *recorder) finish(runs int, journal []gkesim.Entry) {
+	t.Runs, t.Mutations = runs, len(journal)
 	for _, c := range t.byCluster {
 		slices.SortStableFunc(c.Waited, func(a, b Wait) int { return cmp.Compare(b.Time, a.Time) })
 		t.Clusters = append(t.Clusters, *c)

@@ -170,7 +170,7 @@ func TestLostAnswers(t *testing.T) {
 	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}},
 		Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
-	tell.finish(nil)
+	tell.finish(0, nil)
 	c := tell.Clusters[0]
 	if c.Outcome != Verified || c.Closed.IsZero() ||
 		tell.Changes[len(tell.Changes)-1].Closed != record.Completed {
@@ -194,7 +194,7 @@ func TestWaitsOnlyWhileDue(t *testing.T) {
 		}
 		tell.add(result(from.Add(time.Duration(i)*6*time.Hour), d, nil))
 	}
-	tell.finish(nil)
+	tell.finish(0, nil)
 	c := tell.Clusters[0]
 	if len(c.Waited) != 1 || c.Waited[0].Gate != "window" || c.Waited[0].Time != 12*time.Hour ||
 		!c.Due.Equal(from.Add(12*time.Hour)) {
