@@ -24,7 +24,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// app is what the commands share.
 type app struct {
 	environ        []string
 	vars           map[string]string
@@ -132,7 +131,6 @@ func (a *app) complain(line string) {
 	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))
 }
 
-// readSettings reads the settings of an environment.
 func readSettings(environ []string) (config.Settings, []config.Problem) {
 	s, problems := config.Read(environ)
 	s.Tool = version()
@@ -221,7 +219,6 @@ type choice struct {
 	from []string
 }
 
-// formatFlag is the --format flag.
 func formatFlag(cmd *cobra.Command, usage string, from ...string) *string {
 	c := &choice{from[0], from}
 	cmd.Flags().Var(c, "format", usage)
@@ -246,7 +243,6 @@ func tableFlag(cmd *cobra.Command) *string {
 	return formatFlag(cmd, "print a table for people or JSON for programs", "table", "json")
 }
 
-// atFlag is the --at flag of commands that follow a simulated GKE's clock.
 func atFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("at", "", "`TIME` of a simulated GKE's clock, as in RFC 3339")
 }
@@ -262,8 +258,7 @@ func clock(at string, s config.Settings, free bool) (func() time.Time, error) {
 		return nil, wrong("--at %v", err)
 	}
 	if !free && !s.GKEEndpoint.V.Loopback() {
-		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; "+
-			"against Google only plan takes it", config.Prefix)
+		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", config.Prefix)
 	}
 	return func() time.Time { return t }, nil
 }

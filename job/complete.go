@@ -124,7 +124,6 @@ func placeholder(usage string) string {
 	return name
 }
 
-// clusterArgs completes the one cluster that a command takes.
 func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string,
 ) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {

@@ -60,7 +60,7 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 		if !to.IsZero() && !from.Before(to) {
 			return wrong("--since %s is not before --until %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 		}
-		r, err := a.recall(cmd.Context(), s, now) // the store says whether it is this deployment's
+		r, err := a.recall(cmd.Context(), s, now(), true) // the store says whether it is this deployment's
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 		if err != nil {
 			return err
 		}
-		r, err := a.recall(cmd.Context(), s, now)
+		r, err := a.recall(cmd.Context(), s, now(), true)
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 // handOver gathers the facts about the cluster that the text names.
 func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, error) {
 	var none record.HandOver
-	ref, err := r.clusterNamed(text, r.contents)
+	ref, err := r.clusterNamed(text)
 	if err != nil {
 		return none, err
 	}
@@ -161,8 +161,7 @@ func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, e
 	}
 	h, ok := policy.HandOverOf(r.s.Policy(), *d, r.now, record.AtAnyTime)
 	if !ok {
-		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; "+
-			"look again when the start is done, %s", ref, rot.Phase,
+		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, %s", ref, rot.Phase,
 			words.Plain("`rotator status CLUSTER`", ref.String(), ""))
 	}
 	return h, nil
@@ -179,7 +178,7 @@ func (r *reading) handOverOfLast(ctx context.Context, ref fleet.Ref) (record.Han
 		if rec.Rotation.Entered(record.Verifying).IsZero() {
 			continue // it ended before the old credentials did
 		}
-		c, err := readCluster(ctx, r.s, ref, r.now)
+		c, err := r.readCluster(ctx, ref)
 		if err != nil {
 			c = fleet.Cluster{Ref: ref}
 			if !errors.Is(err, gke.ErrNotFound) {

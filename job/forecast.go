@@ -19,7 +19,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// forecasting is what the flags of forecast ask for.
 type forecasting struct {
 	playing
 	compare      string
@@ -51,15 +50,11 @@ shows what changes.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&fc.days, "days", 90, "how many `DAYS` to look ahead")
-	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, "+
-		"as simulate takes it")
-	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet "+
-		"that do not say it in their selfLink")
-	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, "+
-		"with the clusters as they are now (default now)")
+	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, as simulate takes it")
+	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet that do not say it in their selfLink")
+	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, with the clusters as they are now (default now)")
 	f.StringVar(&fc.from, "at", "", "the same `TIME`, as plan has it")
-	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: "+
-		"show what they change")
+	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: show what they change")
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
@@ -169,7 +164,7 @@ func (o *outlook) fromFile(from time.Time) error {
 
 // fromFleet begins with the fleet and the store as they are now. The next run is where the schedule has it.
 func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Time) error {
-	r, err := o.a.recall(ctx, s, time.Now)
+	r, err := o.a.recall(ctx, s, time.Now(), true)
 	if err != nil {
 		return err
 	}
@@ -205,7 +200,6 @@ func nextRun(last, now time.Time, every time.Duration) time.Time {
 	return last.Add((now.Sub(last)/every + 1) * every)
 }
 
-// play plays one policy forward.
 func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *policy.Policy, error) {
 	shown := s.Policy()
 	played := *shown
@@ -266,7 +260,6 @@ func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, oth
 	return terminal.Forecast(o.a.stdout, v, form)
 }
 
-// differences lists the settings that differ.
 func differences(a, b config.Settings) []sim.SettingChange {
 	var out []sim.SettingChange
 	others := b.InForce()

@@ -15,7 +15,6 @@ import (
 	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -35,8 +34,7 @@ wait for the same thing stand in one row; --all gives each its own.`,
 		Args: cobra.NoArgs,
 	}
 	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
-	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, "+
-		"PROJECT/LOCATION/CLUSTER or the end of it")
+	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
 	all := cmd.Flags().Bool("all", false, "one row for each cluster, also for those that wait for the same")
 	form := tableFlag(cmd)
 	page := reportFlag(cmd)
@@ -48,7 +46,7 @@ wait for the same thing stand in one row; --all gives each its own.`,
 		if err != nil {
 			return err
 		}
-		world, done, err := a.connect(cmd.Context(), s, wiring{now: now, lookOnly: true})
+		world, done, err := a.connect(cmd.Context(), s, now, true)
 		if err != nil {
 			return err
 		}
@@ -96,7 +94,7 @@ cluster too, and earlier rotations.`,
 		if err != nil {
 			return err
 		}
-		r, err := a.recall(cmd.Context(), s, now)
+		r, err := a.recall(cmd.Context(), s, now(), true)
 		if err != nil {
 			return err
 		}
@@ -126,7 +124,7 @@ func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, 
 
 // cluster tells the story of the cluster that the text names.
 func (r *reading) cluster(ctx context.Context, text, form string) error {
-	ref, err := r.clusterNamed(text, r.contents)
+	ref, err := r.clusterNamed(text)
 	if err != nil {
 		return err
 	}
@@ -167,7 +165,7 @@ func (r *reading) decisionOn(ctx context.Context, ref fleet.Ref) (*policy.Decisi
 			return d, nil
 		}
 	}
-	c, err := readCluster(ctx, r.s, ref, r.now)
+	c, err := r.readCluster(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -185,14 +183,13 @@ func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 }
 
 // clusterNamed understands a full name, or the end of one that the store knows.
-func (a *app) clusterNamed(text string, contents record.Contents) (fleet.Ref, error) {
+func (r *reading) clusterNamed(text string) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil {
 		return ref, nil
 	}
-	ref, err := view.Find(storedRefs(contents), text)
+	ref, err := view.Find(storedRefs(r.contents), text)
 	if err != nil {
-		return ref, wrong("%v; outside the store, write it whole: PROJECT/LOCATION/CLUSTER "+
-			"(rotator plan --explain finds it by its end)", err)
+		return ref, wrong("%v; outside the store, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
 	}
 	return ref, nil
 }
@@ -211,15 +208,7 @@ from it. It reads the environment only: neither GKE nor the store.`,
 			if err != nil {
 				return err
 			}
-			return terminal.Policy(a.stdout, s.Policy(), inForce(s), time.Now().UTC(), a.options(s.Mode.V))
+			return terminal.Policy(a.stdout, s.Policy(), s.InForce(), time.Now().UTC(), a.options(s.Mode.V))
 		}),
 	}
-}
-
-// inForce lists every setting with the value that counts.
-func inForce(s config.Settings) (out []view.Setting) {
-	for _, x := range s.InForce() {
-		out = append(out, view.Setting(x))
-	}
-	return out
 }

@@ -15,7 +15,6 @@ import (
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/view/html"
-	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -44,7 +43,7 @@ With MODE=observe nothing is sent to GKE; the store is kept all the same.`,
 }
 
 func (a *app) onePass(ctx context.Context, s config.Settings, now func() time.Time, page string) error {
-	world, done, err := a.connect(ctx, s, wiring{now: now})
+	world, done, err := a.connect(ctx, s, now, false)
 	if err != nil {
 		return err
 	}
@@ -69,17 +68,15 @@ func (a *app) passOptions(s config.Settings) pass.Options {
 	}
 }
 
-// reportFlag is the --report flag.
 func reportFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("report", "", "also write a page for people to `FILE`: "+
-		"HTML, in one piece, without scripts")
+	return cmd.Flags().String("report", "", "also write a page for people to `FILE`: HTML, in one piece, without scripts")
 }
 
 // page is a report of what the command saw and did; the caller adds stories.
 func (a *app) page(command string, s config.Settings, res pass.Result) html.Page {
 	return html.Page{
 		Command: command, Mode: s.Mode.V, Version: version(), Zone: a.options("").Zone,
-		Policy: s.Policy(), Settings: inForce(s), Result: res,
+		Policy: s.Policy(), Settings: s.InForce(), Result: res,
 	}
 }
 
@@ -96,7 +93,7 @@ func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Set
 ) html.Page {
 	page := a.page(command, s, res)
 	if w.Store == nil {
-		page.Finished = closed(res)
+		page.Finished = res.Closed()
 		return page
 	}
 	for rec, err := range w.Store.Records(ctx, res.At.Add(-evidenceFor)) {
@@ -109,20 +106,6 @@ func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Set
 		}
 	}
 	return page
-}
-
-// closed are the rotations that a run has ended.
-func closed(res pass.Result) []record.Record {
-	var out []record.Record
-	for _, done := range res.Done {
-		if after := done.After; after.Close != "" && done.Skipped == "" && after.Rotation != nil {
-			out = append(out, record.Record{
-				Rotation: *after.Rotation, ClosedAs: after.Close, ClosedAt: res.At,
-				CompletedBy: after.Rotation.CompletedBy, Findings: after.Findings,
-			})
-		}
-	}
-	return out
 }
 
 // askedReport writes the report that a person asked for.

@@ -32,12 +32,11 @@ func (a *app) sayCommand(s saying) *cobra.Command {
 	at := atFlag(cmd)
 	until := new(string)
 	if s.withUntil {
-		f.StringVar(until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, "+
-			"or a duration from now, e.g. 3d")
+		f.StringVar(until, "until", "", "`WHEN` it ends: a date (its first minute in UTC), a time as in RFC 3339, or a duration from now, e.g. 3d")
 	}
 	cmd.RunE = does(func(cmd *cobra.Command, args []string) error {
-		h := &heard{a: a, said: record.Said{By: clip(*by), Reason: clip(*reason)}}
-		if err := h.listen(cmd, args[0], *at, *until); err != nil {
+		h, err := a.listen(cmd, args[0], *at, *until, record.Said{By: clip(*by), Reason: clip(*reason)})
+		if err != nil {
 			return err
 		}
 		defer closeStore(h.store)
@@ -59,9 +58,7 @@ func (a *app) sayCommand(s saying) *cobra.Command {
 
 // heard is what was said, and the store in which it will be noted.
 type heard struct {
-	a       *app
-	s       config.Settings
-	store   state.Store
+	*reading
 	ref     fleet.Ref     // zero: all
 	cluster fleet.Cluster // as GKE has it, where the word needs that
 	until   time.Time
@@ -70,37 +67,37 @@ type heard struct {
 }
 
 // listen checks what was said, and opens the store.
-func (h *heard) listen(cmd *cobra.Command, cluster, at, until string) error {
-	s, now, err := h.a.begin(at, false)
+func (a *app) listen(cmd *cobra.Command, cluster, at, until string, said record.Said) (*heard, error) {
+	s, now, err := a.begin(at, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.s, h.said.At = s, now()
-	h.said.Run, _ = h.a.execution()
+	said.At = now()
+	said.Run, _ = a.execution()
+	h := &heard{said: said}
 	var missing []string
-	if h.said.By == "" {
+	if said.By == "" {
 		missing = append(missing, "--by is missing: write who says it, e.g. --by ann")
 	}
-	if h.said.Reason == "" && cmd.Name() != "hold" { // a stop is wanted at once
+	if said.Reason == "" && cmd.Name() != "hold" { // a stop is wanted at once
 		missing = append(missing, `--reason is missing: write why, e.g. --reason "ticket 4711"`)
 	}
-	if h.until, err = parseWhen(until, h.said.At, 1, "3d"); err != nil {
+	if h.until, err = parseWhen(until, said.At, 1, "3d"); err != nil {
 		missing = append(missing, "--until "+err.Error())
 	}
 	if len(missing) > 0 {
-		return &failure{2, missing}
+		return nil, &failure{2, missing}
 	}
-	if h.store, err = h.a.openStore(cmd.Context(), s, false); err != nil {
-		return err
+	if h.reading, err = a.recall(cmd.Context(), s, said.At, false); err != nil {
+		return nil, err
 	}
-	contents, err := pass.Recall(cmd.Context(), h.store, string(s.Env.V))
-	if err == nil && cluster != "all" {
-		h.ref, err = h.a.clusterNamed(cluster, contents)
+	if cluster == "all" {
+		return h, nil
 	}
-	if err != nil {
+	if h.ref, err = h.clusterNamed(cluster); err != nil {
 		closeStore(h.store)
 	}
-	return err
+	return h, err
 }
 
 // clip keeps what people write from filling the document.
@@ -138,18 +135,16 @@ func (h *heard) note(ctx context.Context, say word) error {
 		case errors.Is(err, state.ErrConflict):
 			continue
 		case errors.Is(err, state.ErrTooLarge):
-			return fmt.Errorf("nothing was stored, the store is full: %w; "+
-				"release or close what is over, rotator status lists it", err)
+			return fmt.Errorf("nothing was stored, the store is full: %w; release or close what is over, rotator status lists it", err)
 		case err != nil:
 			return fmt.Errorf("it is not clear whether this was stored, look with rotator status: %w", err)
 		}
-		h.a.tell(text, h.said)
+		h.tell(text, h.said)
 		return nil
 	}
 	return fmt.Errorf("the store is too busy, nothing was noted: %w", err)
 }
 
-// tell says what was noted.
 func (a *app) tell(text string, said record.Said) {
 	if a.vars["CLOUD_RUN_JOB"] != "" {
 		a.log.Info(text, "by", said.By, "why", said.Reason)
@@ -184,7 +179,7 @@ func mustSee(ctx context.Context, h *heard) error {
 			p, config.Prefix, words.DidYouMean(p, h.s.Projects.V), h.ref)
 	}
 	var err error
-	h.cluster, err = readCluster(ctx, h.s, h.ref, h.said.At)
+	h.cluster, err = h.readCluster(ctx, h.ref)
 	if errors.Is(err, gke.ErrNotFound) {
 		return wrong("%v; rotator plan --format json lists those that do", err)
 	}
@@ -204,15 +199,13 @@ func meant(ctx context.Context, cloud gke.Reader, ref fleet.Ref) string {
 	return view.DidYouMean(known, ref.String())
 }
 
-// readCluster reads one cluster and its operations, operations first.
-func readCluster(ctx context.Context, s config.Settings, ref fleet.Ref, now time.Time,
-) (c fleet.Cluster, err error) {
-	cloud, err := gke.Dial(ctx, clientOptions(s.GKEEndpoint.V)...)
+func (r *reading) readCluster(ctx context.Context, ref fleet.Ref) (c fleet.Cluster, err error) {
+	cloud, err := gke.Dial(ctx, clientOptions(r.s.GKEEndpoint.V)...)
 	if err != nil {
 		return c, err
 	}
 	defer func() { _ = cloud.Close() }() // nothing is under way any more
-	c, err = pass.ReadCluster(ctx, cloud, ref, now)
+	c, err = pass.ReadCluster(ctx, cloud, ref, r.now)
 	if errors.Is(err, gke.ErrNotFound) {
 		return fleet.Cluster{}, fmt.Errorf("%s: %w%s", ref, gke.ErrNotFound, meant(ctx, cloud, ref))
 	}
@@ -321,14 +314,14 @@ func known(ctx context.Context, h *heard) error {
 	if h.ref.IsZero() {
 		return nil
 	}
-	_, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	_, err := h.readCluster(ctx, h.ref)
 	switch {
 	case errors.Is(err, gke.ErrNotFound):
 		return wrong("%v, so there is nothing to hold", err)
 	case err != nil:
-		h.a.complain(fmt.Sprintf("held without having seen the cluster, make sure of its name: %v", err))
+		h.complain(fmt.Sprintf("held without having seen the cluster, make sure of its name: %v", err))
 	case !slices.Contains(h.s.Projects.V, h.ref.Project):
-		h.a.complain(fmt.Sprintf("project %s is not among %sPROJECTS: this deployment looks at it only "+
+		h.complain(fmt.Sprintf("project %s is not among %sPROJECTS: this deployment looks at it only "+
 			"while a rotation is on record there", h.ref.Project, config.Prefix))
 	}
 	return nil
@@ -354,14 +347,14 @@ func labelsHold(ctx context.Context, h *heard) error {
 	if h.ref.IsZero() {
 		return nil
 	}
-	c, err := readCluster(ctx, h.s, h.ref, h.said.At)
+	c, err := h.readCluster(ctx, h.ref)
 	if err != nil {
-		h.a.complain(fmt.Sprintf("whether its labels hold it too is not known: %v", err))
+		h.complain(fmt.Sprintf("whether its labels hold it too is not known: %v", err))
 		return nil
 	}
 	if label := h.s.Policy().LabelHold(c, h.said.At); len(label) > 0 {
 		next := reason.HeldByLabel.Info().Next
-		h.a.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, next))
+		h.complain(fmt.Sprintf("a release lifts no label: %s is %s. %s", h.ref, label, next))
 	}
 	return nil
 }

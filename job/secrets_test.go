@@ -184,7 +184,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		world, done, err := a.connect(t.Context(), s, wiring{now: time.Now, lookOnly: tt.lookOnly})
+		world, done, err := a.connect(t.Context(), s, time.Now, tt.lookOnly)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// simulation is what the flags of simulate ask for.
 type simulation struct {
 	playing
 	every, faults, serve string
@@ -53,15 +52,13 @@ plays the project's own sample, in which each cluster teaches one rule.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&sm.fleet, "fleet", "", "`FILE|DIR` with clusters, "+
-		"as gcloud container clusters list --format json gives them, or single ones")
+	f.StringVar(&sm.fleet, "fleet", "", "`FILE|DIR` with clusters, as gcloud container clusters list --format json gives them, or single ones")
 	f.StringVar(&sm.project, "project", "", "`PROJECT` of clusters that do not say it in their selfLink")
 	f.StringVar(&sm.from, "from", "", "`TIME` at which it begins (default now; the sample's own Monday)")
 	f.IntVar(&sm.days, "days", 30, "how many `DAYS` to play")
 	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
 	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
-	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: "+
-		"any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
+	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
 	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, "+
 		"gRPC and REST, for any client; "+
 		"/sim/clock, /sim/faults and /sim/journal steer and tell")
@@ -117,7 +114,7 @@ func (a *app) simulate(ctx context.Context, sm simulation) error {
 	page.Policy = setup.Policy
 	story, err := sim.Play(ctx, setup, func(res pass.Result) {
 		progress.See(res)
-		page.Result, page.Finished = res, append(page.Finished, closed(res)...)
+		page.Result, page.Finished = res, append(page.Finished, res.Closed()...)
 	})
 	progress.Done()
 	if err != nil {
@@ -233,8 +230,7 @@ func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed flo
 		return wrong("--serve %s: %v; write e.g. 127.0.0.1:8080", addr, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return wrong("--serve %s: the simulated GKE has no authentication and is served on this machine alone; "+
-			"write e.g. 127.0.0.1:8080", addr)
+		return wrong("--serve %s: the simulated GKE has no authentication and is served on this machine alone; write e.g. 127.0.0.1:8080", addr)
 	}
 	clock := gkesim.NewClock(w.Now(), speed, time.Now)
 	handler, err := w.Serve(clock)

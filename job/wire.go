@@ -22,14 +22,6 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// wiring is what a command may want of the world.
-type wiring struct {
-	now func() time.Time
-	// lookOnly: nothing is changed, so the store is opened to read, if there is one, and the client that
-	// changes clusters is never built.
-	lookOnly bool
-}
-
 // begin reads the settings, and the clock that --at asks for.
 func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time.Time, err error) {
 	if s, err = a.settings(); err == nil {
@@ -38,10 +30,11 @@ func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time
 	return s, now, err
 }
 
-// connect builds the world of a run. done gives it back.
-func (a *app) connect(ctx context.Context, s config.Settings, w wiring,
+// connect builds the world of a run; done gives it back. lookOnly: nothing is changed and nobody told, so the
+// store is opened to read, if there is one, and the client that changes clusters is never built.
+func (a *app) connect(ctx context.Context, s config.Settings, now func() time.Time, lookOnly bool,
 ) (world pass.World, done func(), err error) {
-	contents, err := a.openStore(ctx, s, w.lookOnly)
+	contents, err := a.openStore(ctx, s, lookOnly)
 	if err != nil {
 		return world, nil, err
 	}
@@ -52,32 +45,38 @@ func (a *app) connect(ctx context.Context, s config.Settings, w wiring,
 	}
 	// Read shows nothing but its reads: nobody can turn it into the means to change clusters.
 	world = pass.World{
-		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: w.now, Mono: a.mono, NewID: randomID, Log: a.log,
+		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: now, Mono: a.mono, NewID: randomID, Log: a.log,
 	}
-	insights := a.insights(ctx, s, w)
+	disconnect := func() {
+		_ = cloud.Close() // nothing is under way any more
+		closeStore(contents)
+	}
+	if lookOnly {
+		return world, disconnect, nil
+	}
+	if s.Mode.V == config.Act {
+		world.Move = cloud // the only place where a run gets the means to change clusters
+	}
+	insights := a.insights(ctx, s)
 	if insights != nil {
 		world.Insights = insights
 	}
-	receivers, hangUp := a.receivers(ctx, s, w)
+	receivers, hangUp := a.receivers(ctx, s)
 	world.Notify = receivers
-	if s.Mode.V == config.Act && !w.lookOnly {
-		world.Move = cloud // the only place where a run gets the means to change clusters
-	}
 	return world, func() {
 		hangUp()
-		_ = cloud.Close() // nothing is under way any more
 		if insights != nil {
 			_ = insights.Close()
 		}
-		closeStore(contents)
+		disconnect()
 	}, nil
 }
 
-// insights connects to Recommender, if the settings ask for it and this is no plan; nil: not asked. That it
-// cannot be reached stops no run. Beside a simulated GKE only a simulated Recommender knows anything.
-func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Recommender {
+// insights connects to Recommender, if the settings ask for it; nil: not asked. That it cannot be reached
+// stops no run. Beside a simulated GKE only a simulated Recommender knows anything.
+func (a *app) insights(ctx context.Context, s config.Settings) *gke.Recommender {
 	simulated := s.GKEEndpoint.V.Loopback() && !s.RecommenderEndpoint.V.Loopback()
-	if w.lookOnly || s.Recommender.V == "off" || simulated {
+	if s.Recommender.V == "off" || simulated {
 		return nil
 	}
 	r, err := gke.DialRecommender(ctx, gke.InsightRetry(), clientOptions(s.RecommenderEndpoint.V)...)
@@ -93,7 +92,8 @@ func (a *app) insights(ctx context.Context, s config.Settings, w wiring) *gke.Re
 func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
 	if at := s.State.V; at.File == "" {
 		emulator := a.vars["FIRESTORE_EMULATOR_HOST"]
-		f, err := state.OpenFirestore(ctx, at.Project, at.Database, firestoreOptions(emulator))
+		f, err := state.OpenFirestore(ctx, at.Project, at.Database,
+			state.FirestoreOptions{Emulator: emulator, Client: emulatorOptions(emulator)})
 		if err != nil {
 			return nil, err // and no store that is a nil of its own kind
 		}
@@ -105,7 +105,7 @@ func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (
 	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
-// reading is what commands have that only look: the store as it is now.
+// reading is the store as it is now, of which most commands begin.
 type reading struct {
 	*app
 	s        config.Settings
@@ -114,11 +114,10 @@ type reading struct {
 	contents record.Contents
 }
 
-// recall opens the store to read, if there is one, and reads what is in flight. Its store is to be closed.
-func (a *app) recall(ctx context.Context, s config.Settings, now func() time.Time) (*reading, error) {
-	r := &reading{app: a, s: s, now: now()}
-	var err error
-	if r.store, err = a.openStore(ctx, s, true); err != nil {
+// recall opens the store, to look if there is one, and reads what is in flight. Its store is to be closed.
+func (a *app) recall(ctx context.Context, s config.Settings, now time.Time, lookOnly bool) (r *reading, err error) {
+	r = &reading{app: a, s: s, now: now}
+	if r.store, err = a.openStore(ctx, s, lookOnly); err != nil {
 		return nil, err
 	}
 	if r.contents, err = pass.Recall(ctx, r.store, string(s.Env.V)); err != nil {
@@ -164,20 +163,16 @@ func (a *app) execution() (name string, attempt int) {
 	return name, attempt
 }
 
-// randomID is 128 random bits.
 func randomID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand never fails: it crashes the program instead
 	return hex.EncodeToString(b[:])
 }
 
-// receivers are those whom the settings want told; a plan tells nobody. One that cannot be made stops no
-// run: what it should be told waits in the store, and the run says why.
-func (a *app) receivers(ctx context.Context, s config.Settings, w wiring) (out []pass.Receiver, done func()) {
+// receivers are those whom the settings want told. One that cannot be made stops no run: what it should be
+// told waits in the store, and the run says why.
+func (a *app) receivers(ctx context.Context, s config.Settings) (out []pass.Receiver, done func()) {
 	done = func() {}
-	if w.lookOnly {
-		return nil, done
-	}
 	if s.NotifyWebhook.V.Asked() {
 		hook, err := newWebhook(s)
 		if err != nil {

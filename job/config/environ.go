@@ -138,15 +138,13 @@ func CheckWebhook(text string) error {
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
-		return errors.New("it begins with http: what is told there could be read and changed on its way; " +
-			"only this machine itself is reached without TLS")
+		return errors.New("it begins with http: what is told there could be read and changed on its way; only this machine itself is reached without TLS")
 	}
 	return errors.New("it begins with neither https nor http")
 }
 
 // errCredentials: no place of ours takes them, and none is repeated.
-var errCredentials = errors.New("it holds a user name or a password; the process's own credentials " +
-	"are used, so leave out what stands before the @")
+var errCredentials = errors.New("it holds a user name or a password; the process's own credentials are used, so leave out what stands before the @")
 
 func parseAddress(text string) (Address, error) {
 	s := text
@@ -166,8 +164,7 @@ func parseAddress(text string) (Address, error) {
 		return "", fmt.Errorf("%q is not a port", port)
 	}
 	if !loopback(host) && !GoogleHost(host) {
-		return "", fmt.Errorf("%q is neither this machine's loopback nor a host of %s, "+
-			"and nobody else is given credentials", host, Universe)
+		return "", fmt.Errorf("%q is neither this machine's loopback nor a host of %s, and nobody else is given credentials", host, Universe)
 	}
 	return Address(net.JoinHostPort(host, port)), nil
 }

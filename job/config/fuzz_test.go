@@ -12,7 +12,6 @@ import (
 
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/simtest/corpus"
-	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
@@ -52,10 +51,7 @@ func checkPolicy(t *testing.T, environ []string, s config.Settings) {
 		s.Deadline.V > p.Every || (p.Compromised != nil && p.RotateIssuedBefore.IsZero()) {
 		t.Errorf("%q is accepted: %+v", environ, p)
 	}
-	var settings []view.Setting
-	for _, f := range s.InForce() {
-		settings = append(settings, view.Setting(f))
-	}
+	settings := s.InForce()
 	var out bytes.Buffer
 	err := terminal.Policy(&out, p, settings, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
 		terminal.Options{Width: 80})

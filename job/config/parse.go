@@ -38,7 +38,6 @@ type (
 	endpoint = Value[Address]
 )
 
-// parse turns the text into the value.
 func (r row) parse() error {
 	text, zero := *r.value.written(), r.tag("zero")
 	into := reflect.ValueOf(r.value.parsed()).Elem()
@@ -85,7 +84,6 @@ func itself[T any, P interface {
 	return v, err
 }
 
-// like takes what the pattern matches.
 func like(pattern *regexp.Regexp, what string) parseFunc {
 	return func(text string) (any, error) {
 		if !pattern.MatchString(text) {

@@ -77,7 +77,6 @@ type value interface {
 	parsed() any      // a pointer to what it means
 }
 
-// row is one setting.
 type row struct {
 	Name    string // without prefix
 	Default string // "" means required
@@ -92,7 +91,6 @@ var names = sync.OnceValue(func() []string {
 	return strings.Fields(b.String())
 })
 
-// rowsOf lists the settings in their order.
 func rowsOf(s *Settings) []row {
 	v := reflect.ValueOf(s).Elem()
 	out := make([]row, len(names()))

@@ -1,7 +1,6 @@
-// Package intercept stands between a run and its ports, as an interceptor of
-// gRPC stands between client and server: one function sees every call and says
-// whether it is made, once or twice, and what is answered. Simulations with
-// faults are made of it, and tests.
+// Package intercept stands between a run and its ports, as an interceptor of gRPC stands between client and
+// server: one function sees every call and says whether it is made, once or twice, and what is answered.
+// Simulations with faults are made of it, and tests.
 package intercept
 
 import (
@@ -57,9 +56,8 @@ type Call struct {
 	Outbox     record.Outbox
 }
 
-// Interceptor is given a call and the way to make it, as often as it likes. What
-// it gives is the caller's error; for a call that changes a cluster, where there
-// are no errors, nobody knows then what came of it.
+// Interceptor is given a call and the way to make it, as often as it likes. What it gives is the caller's
+// error; for a call that changes a cluster, where there are no errors, nobody knows then what came of it.
 type Interceptor func(ctx context.Context, c *Call, next Next) error
 
 // Next makes the call.
@@ -105,11 +103,9 @@ func (r reader) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, erro
 
 func (r reader) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	c := &Call{Method: Operations, Project: project}
-	err := r.by(ctx, c, func(ctx context.Context) (err error) {
-		c.Operations, err = r.Reader.Operations(ctx, project)
-		return err
+	return ask(ctx, r.by, c, &c.Operations, func(ctx context.Context) (map[fleet.Ref][]fleet.Operation, error) {
+		return r.Reader.Operations(ctx, project)
 	})
-	return c.Operations, err
 }
 
 type mover struct {

@@ -56,8 +56,7 @@ func EventOf(env string, n record.Notice) Event {
 		Time: n.At.UTC(), DataContentType: "application/json",
 		Data: Data{
 			Kind: n.Kind, Env: env, Cluster: n.Cluster, Phase: n.Phase, Reason: n.Reason, Message: n.Message.String(),
-			Next:     next(env, n),
-			Expected: n.Expected, Run: n.Run,
+			Next: next(env, n), Expected: n.Expected, Run: n.Run,
 		},
 	}
 	if h := n.HandOver; h != nil {

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,9 +12,8 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// message is what Slack's incoming webhooks take, and what Mattermost and others
-// made after them take as well. Nothing in it is markup but what is escaped:
-// names and messages come from outside.
+// message is what Slack's incoming webhooks take, and what Mattermost and others made after them take as
+// well. Nothing in it is markup but what is escaped: names and messages come from outside.
 type message struct {
 	Text        string `json:"text"`
 	Markdown    bool   `json:"mrkdwn"`
@@ -28,10 +26,6 @@ const slackText = 3000
 
 // escape is all that Slack asks for: without it a name could mention a channel.
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-func slackMessage(env string, n record.Notice) ([]byte, error) {
-	return json.Marshal(message{Text: slack(env, n)})
-}
 
 // slack is the notice in a few lines: what happened, the facts, what to do.
 func slack(env string, n record.Notice) string {

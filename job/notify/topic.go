@@ -52,7 +52,7 @@ func (t *Topic) Notify(ctx context.Context, n record.Notice) error {
 		return err
 	}
 	_, err = t.client.Publish(ctx, &pb.PublishRequest{Topic: t.topic, Messages: []*pb.PubsubMessage{{
-		Data: body, OrderingKey: orderingKey(n),
+		Data: body, OrderingKey: cmp.Or(n.Subject(), "fleet"), // Pub/Sub keeps the order of those with the same
 		// Subscriptions filter on attributes alone.
 		Attributes: map[string]string{"content-type": contentType, "id": n.ID, "kind": string(n.Kind), "env": t.env,
 			"cluster": n.Subject()},
@@ -61,11 +61,6 @@ func (t *Topic) Notify(ctx context.Context, n record.Notice) error {
 		return within(ctx, t.explain(err))
 	}
 	return nil
-}
-
-// orderingKey: Pub/Sub keeps the order of messages with the same one.
-func orderingKey(n record.Notice) string {
-	return cmp.Or(n.Subject(), "fleet")
 }
 
 func (t *Topic) explain(err error) error {

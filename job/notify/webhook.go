@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -114,7 +115,7 @@ func (w *Webhook) Notify(ctx context.Context, n record.Notice) error {
 
 func (w *Webhook) body(n record.Notice) (body []byte, kind string, err error) {
 	if w.Format == Slack {
-		body, err = slackMessage(w.Env, n)
+		body, err = json.Marshal(message{Text: slack(w.Env, n)})
 		return body, "application/json", err
 	}
 	body, err = cloudEvent(w.Env, n)
@@ -140,7 +141,6 @@ func (w *Webhook) Sign(h http.Header, id string, body []byte) {
 var refusals = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 	http.StatusUnprocessableEntity}
 
-// hints are what to look at.
 var hints = map[int]string{
 	http.StatusUnauthorized: ": look at NOTIFY_SECRET_FILE, or at the token in the URL",
 	http.StatusForbidden:    ": look at NOTIFY_SECRET_FILE, or at the token in the URL",

@@ -201,7 +201,6 @@ func (a *actor) note(d Done) {
 	a.res.Done = append(a.res.Done, d)
 }
 
-// skip notes that a decision was not carried out.
 func (a *actor) skip(d policy.Decision, why string) {
 	a.log.skipped(d, why)
 	a.note(Done{Ref: d.Cluster.Ref, Action: d.Action, After: d, Skipped: why})

@@ -30,10 +30,9 @@ type insightReads struct {
 	over   bool  // the others would fail too
 }
 
-// readInsights reads what Recommender says, after everything else is done. The
-// reads are noted in the store before they are made: a run that dies, or one
-// beside this one, cannot spend them again. What is heard is stored with the
-// run's note.
+// readInsights reads what Recommender says, after everything else is done. The reads are noted in the store
+// before they are made: a run that dies, or one beside this one, cannot spend them again. What is heard is
+// stored with the run's note.
 func (a *actor) readInsights(ctx context.Context) {
 	if a.Insights == nil || a.lease.gone() || ctx.Err() != nil || a.overtime() {
 		return
@@ -54,33 +53,22 @@ func (a *actor) readInsights(ctx context.Context) {
 	}
 }
 
-// reserve notes the reads that this run may make.
-func (r *insightReads) reserve(ctx context.Context) ([]record.InsightPlace, error) {
-	places, err := r.tryReserve(ctx)
-	if errors.Is(err, state.ErrConflict) { // somebody else wrote, perhaps reads of his own
-		if _, err = r.catchUp(ctx); err == nil {
-			return r.tryReserve(ctx)
+// reserve notes the reads that this run may make; somebody else may have noted some.
+func (r *insightReads) reserve(ctx context.Context) (places []record.InsightPlace, err error) {
+	err = r.again(ctx, func() error {
+		fleet, now := r.res.Fleet, r.Now()
+		fleet.Contents.Fleet = r.doc
+		if places = policy.InsightReads(r.Policy, fleet, now); len(places) == 0 {
+			return nil
 		}
-	}
+		doc := policy.AskInsights(r.doc, places, now)
+		stored, err := r.Store.Write(ctx, state.Change{Fleet: &doc})
+		if err == nil && stored.Fleet != nil {
+			r.doc = *stored.Fleet
+		}
+		return err
+	})
 	return places, err
-}
-
-func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, error) {
-	fleet, now := r.res.Fleet, r.Now()
-	fleet.Contents.Fleet = r.doc
-	places := policy.InsightReads(r.Policy, fleet, now)
-	if len(places) == 0 {
-		return nil, nil
-	}
-	doc := policy.AskInsights(r.doc, places, now)
-	stored, err := r.Store.Write(ctx, state.Change{Fleet: &doc})
-	if err != nil {
-		return nil, err
-	}
-	if stored.Fleet != nil {
-		r.doc = *stored.Fleet
-	}
-	return places, nil
 }
 
 // read asks one place, unless another's answer said that it is no use.

@@ -72,9 +72,8 @@ func newLease(w World, o Options) *lease {
 	return l
 }
 
-// take takes the lease, or keeps it. busy says why this run has it not: another
-// has. That it has it for longer than a run may take is an error, for no run after
-// it would ever act.
+// take takes the lease, or keeps it. busy says why this run has it not: another has. That it has it for
+// longer than a run may take is an error, for no run after it would ever act.
 func (l *lease) take(ctx context.Context) (busy string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -65,8 +65,7 @@ var severity = map[string]slog.Level{
 	EventNotificationsDropped:       slog.LevelError,
 }
 
-// runLog writes what a run has to say. What a decision announces is told only
-// when it is stored.
+// runLog writes what a run has to say. What a decision announces is told only when it is stored.
 type runLog struct {
 	log    *slog.Logger
 	policy *policy.Policy
@@ -85,6 +84,13 @@ func (t *runLog) line(event, message string, attrs ...slog.Attr) {
 	if t.on {
 		t.log.LogAttrs(context.Background(), severity[event], message,
 			append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
+	}
+}
+
+// cluster writes a line about one cluster.
+func (t *runLog) cluster(event string, d policy.Decision, code reason.Code, message string, attrs ...slog.Attr) {
+	if t.on {
+		t.line(event, message, append(t.about(d, code), attrs...)...)
 	}
 }
 
@@ -158,11 +164,11 @@ func (t *runLog) evaluated(d policy.Decision, res Result) {
 	if idle && !d.Due.Is && len(mismatches) == 0 {
 		return
 	}
-	attrs := append(t.about(d, d.Reason), slog.String("action", string(d.Action)))
+	attrs := []slog.Attr{slog.String("action", string(d.Action))}
 	if len(mismatches) > 0 {
 		attrs = append(attrs, slog.Any(attrMismatches, mismatches))
 	}
-	t.line(EventClusterEvaluated, d.Message.String(), attrs...)
+	t.cluster(EventClusterEvaluated, d, d.Reason, d.Message.String(), attrs...)
 }
 
 // capacity tells once a day when the limits are too slow for what is due.
@@ -192,9 +198,7 @@ func (t *runLog) decision(d policy.Decision) {
 }
 
 func (t *runLog) event(d policy.Decision, e policy.Event) {
-	if t.on { // most of a simulation's time would go into lines that nobody reads
-		t.line(e.Name, e.Message.String(), t.about(d, e.Reason)...)
-	}
+	t.cluster(e.Name, d, e.Reason, e.Message.String())
 }
 
 // skipped tells why a decision was not carried out; the next run decides anew.
@@ -205,21 +209,19 @@ func (t *runLog) skipped(d policy.Decision, why string) {
 
 // withdrawn tells why a call was taken back before it was sent.
 func (t *runLog) withdrawn(sent policy.Decision, why string) {
-	t.line(EventCallWithdrawn, string(sent.Action)+" was taken back before it was sent: "+why,
-		append(t.about(sent, reason.CallWithdrawn), slog.String("action", string(sent.Action)))...)
+	t.cluster(EventCallWithdrawn, sent, reason.CallWithdrawn,
+		string(sent.Action)+" was taken back before it was sent: "+why, slog.String("action", string(sent.Action)))
 }
 
-// unstored writes an outcome that the store did not take, whole: what GKE
-// answered, by call id, and the record as it should be. RUNBOOK says how to
-// enter it.
+// unstored writes an outcome that the store did not take, whole: what GKE answered, by call id, and the
+// record as it should be. RUNBOOK says how to enter it.
 func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record.Outcome, err error) {
 	record, _ := json.Marshal(next.Rotation) // plain values: it cannot fail
 	answers, _ := json.Marshal(outcomes)
-	t.line(policy.EventActionFailed,
+	t.cluster(policy.EventActionFailed, sent, reason.OutcomeUnstored,
 		"an outcome could not be stored; the next runs settle it by what GKE shows, or somebody enters what this line holds",
-		append(t.about(sent, reason.OutcomeUnstored), slog.String(attrError, err.Error()),
-			slog.String("outcomes", string(answers)), slog.String("close", string(next.Close)),
-			slog.String("rotation", string(record)))...)
+		slog.String(attrError, err.Error()), slog.String("outcomes", string(answers)),
+		slog.String("close", string(next.Close)), slog.String("rotation", string(record)))
 }
 
 // breaker tells once a run that no new rotation starts.
@@ -235,10 +237,13 @@ func (t *runLog) breaker(doc record.FleetDoc) {
 }
 
 // tally counts what a run did, by calls that GKE accepted.
-type tally struct{ inFlight, people, started, recreated, completed, verified, withdrawn int }
+type tally struct {
+	inFlight, people, verified, withdrawn int
+	accepted                              map[policy.Action]int
+}
 
 func count(res Result) tally {
-	var n tally
+	n := tally{accepted: map[policy.Action]int{}}
 	for _, d := range res.Decisions {
 		if d.Phase != "" {
 			n.inFlight++
@@ -255,16 +260,8 @@ func count(res Result) tally {
 			n.verified++
 		}
 		for _, o := range done.Outcomes {
-			if o.State != record.Accepted {
-				continue
-			}
-			switch done.Action {
-			case policy.Start:
-				n.started++
-			case policy.Recreate:
-				n.recreated++
-			case policy.Complete:
-				n.completed++
+			if o.State == record.Accepted {
+				n.accepted[done.Action]++
 			}
 		}
 	}
@@ -275,7 +272,8 @@ func count(res Result) tally {
 func summary(res Result) string {
 	n := count(res)
 	s := fmt.Sprintf("%d in flight, %d started, %d pools recreated, %d completed, %d verified, %d need action, %d unread",
-		n.inFlight, n.started, n.recreated, n.completed, n.verified, n.people, len(res.Fleet.Unread))
+		n.inFlight, n.accepted[policy.Start], n.accepted[policy.Recreate], n.accepted[policy.Complete], n.verified,
+		n.people, len(res.Fleet.Unread))
 	if n.withdrawn > 0 {
 		s += fmt.Sprintf(", %d withdrawn", n.withdrawn)
 	}
@@ -294,8 +292,9 @@ func (t *runLog) finished(res Result) {
 		}
 	}
 	n := count(res)
-	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight), slog.Int("started", n.started),
-		slog.Int("recreated", n.recreated), slog.Int("completed", n.completed), slog.Int("verified", n.verified),
+	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight),
+		slog.Int("started", n.accepted[policy.Start]), slog.Int("recreated", n.accepted[policy.Recreate]),
+		slog.Int("completed", n.accepted[policy.Complete]), slog.Int("verified", n.verified),
 		slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),
 		slog.Int("unread", len(res.Fleet.Unread)), slog.Int("unstored", res.Unstored), slog.Any("idle", idle),
 		slog.String("stopped", res.Stopped))

@@ -101,7 +101,6 @@ func (a *actor) deliver(ctx context.Context) {
 	t.report()
 }
 
-// delivery is one run's delivery.
 type delivery struct {
 	*actor
 	since time.Duration // on Mono

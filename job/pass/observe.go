@@ -22,7 +22,6 @@ type observer struct {
 	World
 	Options
 	contents record.Contents
-	inFlight map[string]bool // projects with a rotation on record
 
 	mu  sync.Mutex // guards all below
 	res *Result
@@ -30,14 +29,10 @@ type observer struct {
 	bad int   // how many
 }
 
-// observe reads every project into the result.
 func observe(ctx context.Context, w World, o Options, contents record.Contents, res *Result) error {
-	ob := &observer{World: w, Options: o, contents: contents, inFlight: map[string]bool{}, res: res}
+	ob := &observer{World: w, Options: o, contents: contents, res: res}
 	res.Fleet.Contents = contents
 	res.attempts = map[fleet.Ref]int{}
-	for ref := range contents.Rotations {
-		ob.inFlight[ref.Project] = true
-	}
 	projects := ProjectsOf(o.Policy.Projects, contents)
 	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project) })
 	if err := ctx.Err(); err != nil {
@@ -71,7 +66,6 @@ func ProjectsOf(settings []string, contents record.Contents) []string {
 	return slices.Compact(projects)
 }
 
-// project reads one project and takes it into the result.
 func (ob *observer) project(ctx context.Context, project string) {
 	s, err := ob.read(ctx, project)
 	ob.mu.Lock()
@@ -92,7 +86,8 @@ func (ob *observer) project(ctx context.Context, project string) {
 func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, err error) {
 	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
-	if ob.inFlight[project] {
+	inFlight := ob.inFlight(project)
+	if len(inFlight) > 0 {
 		ops, opsRead = ob.operations(ctx, project)
 	}
 	s.Clusters, s.Unread, err = ob.Read.Clusters(ctx, project)
@@ -103,7 +98,7 @@ func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, e
 		// It left the settings: only what is in flight is managed to its end.
 		s.Clusters = slices.DeleteFunc(s.Clusters, func(c fleet.Cluster) bool { return !ob.onRecord(c.Ref) })
 	}
-	ob.askFor(ctx, project, &s)
+	ob.askFor(ctx, inFlight, &s)
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		c.Seen = at
@@ -115,13 +110,13 @@ func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, e
 
 // askFor reads by name what is on record and in no list, although its place was
 // listed: that proves no absence.
-func (ob *observer) askFor(ctx context.Context, project string, s *policy.Fleet) {
+func (ob *observer) askFor(ctx context.Context, inFlight []fleet.Ref, s *policy.Fleet) {
 	listed := map[fleet.Ref]bool{}
 	for _, c := range s.Clusters {
 		listed[c.Ref] = true
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(ob.contents.Rotations), fleet.Ref.Compare) {
-		if ref.Project != project || listed[ref] || s.UnreadAt(ref) != "" {
+	for _, ref := range inFlight {
+		if listed[ref] || s.UnreadAt(ref) != "" {
 			continue
 		}
 		c, err := ob.Read.Cluster(ctx, ref)
@@ -129,7 +124,7 @@ func (ob *observer) askFor(ctx context.Context, project string, s *policy.Fleet)
 		case errors.Is(err, gke.ErrNotFound):
 			s.Gone = append(s.Gone, ref)
 		case err != nil:
-			s.Unread = append(s.Unread, fleet.Unread{Project: project, Location: ref.Location,
+			s.Unread = append(s.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location,
 				Reason: fmt.Sprintf("the list does not show %s, and GKE does not say whether it still exists: %v",
 					ref.Name, err)})
 		default:
@@ -155,9 +150,14 @@ func (ob *observer) onRecord(ref fleet.Ref) bool {
 	return ok
 }
 
-// explain looks into clusters with a second CA and no record: their operations,
-// then the cluster once more, and the history, for a start of ours may have
-// been accepted after we had given it up.
+// inFlight are the clusters of a project with a rotation on record.
+func (ob *observer) inFlight(project string) []fleet.Ref {
+	refs := slices.SortedFunc(maps.Keys(ob.contents.Rotations), fleet.Ref.Compare)
+	return slices.DeleteFunc(refs, func(ref fleet.Ref) bool { return ref.Project != project })
+}
+
+// explain looks into clusters with a second CA and no record: their operations, then the cluster once more,
+// and the history, for a start of ours may have been accepted after we had given it up.
 func (ob *observer) explain(ctx context.Context, project string, clusters []fleet.Cluster, opsRead bool) {
 	var unexplained []*fleet.Cluster
 	for i := range clusters {
@@ -169,26 +169,19 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 		seen := ob.Now()
 		if ops, ok := ob.operations(ctx, project); ok {
 			for _, c := range unexplained {
-				ob.readAgain(ctx, c, ops, seen)
+				fresh, err := ob.Read.Cluster(ctx, c.Ref)
+				if err != nil {
+					continue // its operations count as unread
+				}
+				fresh.Partial, fresh.Seen = c.Partial, seen
+				fresh.Operations, fresh.OperationsRead = ops[c.Ref], true
+				*c = fresh
 			}
 		}
 	}
 	for _, c := range unexplained {
 		ob.remember(ctx, c)
 	}
-}
-
-// readAgain reads a cluster after its operations; when it cannot, they count
-// as unread.
-func (ob *observer) readAgain(ctx context.Context, c *fleet.Cluster, ops map[fleet.Ref][]fleet.Operation,
-	seen time.Time) {
-	fresh, err := ob.Read.Cluster(ctx, c.Ref)
-	if err != nil {
-		return
-	}
-	fresh.Partial, fresh.Seen = c.Partial, seen
-	fresh.Operations, fresh.OperationsRead = ops[c.Ref], true
-	*c = fresh
 }
 
 // remember looks at the cluster's history once. Without it nobody knows whose
@@ -210,7 +203,6 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	}
 }
 
-// lastAttempt is the highest attempt number of the records.
 func lastAttempt(records []record.Record) int {
 	last := 0
 	for _, rec := range records {

@@ -1,6 +1,5 @@
-// Package pass is one run of the job: recall the store, observe GKE, plan, act,
-// record. It decides nothing: policy does; and it knows no cloud: ports do.
-// Production and simulation run the same code.
+// Package pass is one run of the job: recall the store, observe GKE, plan, act, record. It decides nothing:
+// policy does; and it knows no cloud: ports do. Production and simulation run the same code.
 package pass
 
 import (
@@ -25,8 +24,7 @@ type World struct {
 	Move gke.Mover
 	// Insights is nil when Recommender is not asked. A plan never asks it.
 	Insights gke.Insights
-	// Notify are those who are told of notices; none: no notice is made. A plan
-	// tells nobody.
+	// Notify are those who are told of notices; none: no notice is made. A plan tells nobody.
 	Notify []Receiver
 	Store  state.Store // nil: a plan without a store
 	Now    func() time.Time
@@ -44,8 +42,7 @@ type Options struct {
 	Attempt  int    // which attempt of that execution: a retry has the same name
 	Mode     string // observe or act, for the record
 	Parallel int    // workers
-	// Deadline is how long after its begin the run begins nothing new; 0: no
-	// deadline.
+	// Deadline is how long after its begin the run begins nothing new; 0: no deadline.
 	Deadline time.Duration
 	Version  string
 	// Ahead is how long before a start or a completion it is announced.
@@ -60,16 +57,14 @@ type Result struct {
 	Done      []Done            // what was carried out, ordered by cluster
 	// Unstored counts outcomes that could not be stored; each is in the log.
 	Unstored int
-	// Busy names the run that holds the lease, when another does: then nothing
-	// was done.
+	// Busy names the run that holds the lease, when another does: then nothing was done.
 	Busy string
 	// Holder is the run that keeps others out, for a plan to show; nil: none.
 	Holder *Holder
 	// Stopped says why the run began nothing more before its end, or "".
 	Stopped string
 
-	// attempts are how many attempts the history holds of the clusters for
-	// which it was read.
+	// attempts are how many attempts the history holds of the clusters for which it was read.
 	attempts map[fleet.Ref]int
 	// blind are projects that were listed without their operations.
 	blind []fleet.Unread
@@ -89,6 +84,22 @@ type Done struct {
 	dealt bool // its slot was given to another start
 }
 
+// Closed are the rotations that the run has ended.
+func (r Result) Closed() []record.Record {
+	var out []record.Record
+	for _, done := range r.Done {
+		if done.After.Close != "" && done.Skipped == "" && done.After.Rotation != nil {
+			out = append(out, closed(done.After, r.At))
+		}
+	}
+	return out
+}
+
+func closed(d policy.Decision, at time.Time) record.Record {
+	return record.Record{Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: at,
+		CompletedBy: d.Rotation.CompletedBy, Findings: d.Findings}
+}
+
 // EnvError says that the store belongs to another deployment. Nothing was read
 // from GKE and nothing written.
 type EnvError struct{ Contents, Settings string }
@@ -101,8 +112,7 @@ func (e *EnvError) Error() string {
 // errNoStore: a call without a stored intent could be lost or doubled.
 var errNoStore = errors.New("a run that acts needs a store: set ROTATOR_STATE")
 
-// Look is what plan shows: a run that stops before it acts. It writes nothing
-// and takes no lease.
+// Look is what plan shows: a run that stops before it acts. It writes nothing and takes no lease.
 func Look(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	res := Result{At: w.Now()}
@@ -117,10 +127,9 @@ func Look(ctx context.Context, w World, o Options) (Result, error) {
 	return res, nil
 }
 
-// Run makes one pass. Its error means that the run could not be made: the store
-// or every project was out of reach, the store is another deployment's
-// ([EnvError]), or it was told to stop before it could act. What happened to
-// single clusters is in the result.
+// Run makes one pass. Its error means that the run could not be made: the store or every project was out of
+// reach, the store is another deployment's ([EnvError]), or it was told to stop before it could act. What
+// happened to single clusters is in the result.
 func Run(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	if w.Move != nil && w.Store == nil {
@@ -171,8 +180,7 @@ func (w World) complete() World {
 	return w
 }
 
-// Recall reads the store and makes sure that it is this deployment's; without a
-// store it is an unknown one.
+// Recall reads the store and makes sure that it is this deployment's; without a store it is an unknown one.
 func Recall(ctx context.Context, store state.Store, env string) (record.Contents, error) {
 	if store == nil {
 		return record.Contents{}, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,8 +20,7 @@ import (
 // go on after a signal, so they take no context but the actor's last.
 const storeTimeout = 8 * time.Second
 
-// record stores a decision that makes no call. What cannot be stored is seen
-// again by the next run.
+// record stores a decision that makes no call. What cannot be stored is seen again by the next run.
 func (a *actor) record(d policy.Decision) {
 	stored, err := a.store(d)
 	if err != nil && (unwritten(err) || !a.applied(d)) {
@@ -148,16 +148,14 @@ func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]reco
 
 // awaits says whether one of the calls is still without an answer.
 func awaits(r record.Rotation, outcomes map[string]record.Outcome) bool {
-	open := func(c record.Call) bool {
+	calls := slices.Collect(maps.Values(r.PoolCalls))
+	if r.Call != nil {
+		calls = append(calls, *r.Call)
+	}
+	return slices.ContainsFunc(calls, func(c record.Call) bool {
 		_, ours := outcomes[c.ID]
 		return ours && c.State == record.Intended
-	}
-	for _, c := range r.PoolCalls {
-		if open(c) {
-			return true
-		}
-	}
-	return r.Call != nil && open(*r.Call)
+	})
 }
 
 // store writes the decision's rotation, and the fleet document when it
@@ -180,6 +178,17 @@ func (a *actor) store(d policy.Decision) (policy.Decision, error) {
 		return stored, err
 	}
 	return a.write(ctx, d)
+}
+
+// again tries a second time when somebody else has changed the fleet document.
+func (a *actor) again(ctx context.Context, write func() error) error {
+	err := write()
+	if errors.Is(err, state.ErrConflict) {
+		if _, err = a.catchUp(ctx); err == nil {
+			return write()
+		}
+	}
+	return err
 }
 
 // catchUp reads the fleet document that somebody else has changed.
@@ -214,10 +223,9 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 		c.Fleet = &doc
 	}
 	if d.Close != "" {
-		c.Close = &record.Record{
-			Rotation: *d.Rotation, ClosedAs: d.Close, ClosedAt: now, CompletedBy: d.Rotation.CompletedBy,
-			Findings: d.Findings, Said: a.saidToClose(d),
-		}
+		rec := closed(d, now)
+		rec.Said = a.saidToClose(d)
+		c.Close = &rec
 		if d.Reason == reason.CallWithdrawn {
 			c.Replaces = d.Rotation.Follows
 		}
@@ -242,8 +250,7 @@ func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, 
 	return d, nil
 }
 
-// keepUnseen keeps requests that came after the plan: no decision of this run
-// has taken them up.
+// keepUnseen keeps requests that came after the plan: no decision of this run has taken them up.
 func (a *actor) keepUnseen(after []record.Request) []record.Request {
 	for _, q := range a.doc.Requests {
 		if !slices.Contains(a.planned.Requests, q) && !slices.Contains(after, q) {
@@ -253,7 +260,6 @@ func (a *actor) keepUnseen(after []record.Request) []record.Request {
 	return after
 }
 
-// saidToClose is who asked to close the record, when somebody did.
 func (a *actor) saidToClose(d policy.Decision) record.Said {
 	if d.Close == record.ClosedByPeople {
 		for _, q := range slices.Backward(a.doc.Requests) {
@@ -265,8 +271,7 @@ func (a *actor) saidToClose(d policy.Decision) record.Said {
 	return record.Said{}
 }
 
-// finish notes the run in the fleet document, also after a signal; not when
-// another run has taken over.
+// finish notes the run in the fleet document, also after a signal; not when another run has taken over.
 func (a *actor) finish() error {
 	a.log.breaker(a.doc)
 	if a.lease.gone() {
@@ -274,24 +279,17 @@ func (a *actor) finish() error {
 	}
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
-	known := a.readOutbox(ctx)
 	note := record.RunNote{Run: a.Run, At: a.res.At, Mode: a.Mode, Version: a.Version, Summary: summary(*a.res)}
-	err := a.noteRun(ctx, note, known)
-	if errors.Is(err, state.ErrConflict) {
-		known = a.readOutbox(ctx)
-		if _, err = a.catchUp(ctx); err == nil {
-			err = a.noteRun(ctx, note, known)
-		}
-	}
+	err := a.again(ctx, func() error { return a.noteRun(ctx, note) })
 	if err != nil && !errors.Is(err, state.ErrConflict) {
 		return fmt.Errorf("note the run in the store: %w", err)
 	}
 	return nil
 }
 
-// noteRun stores the run's note and, where it is known what was announced
-// before, what it announces.
-func (a *actor) noteRun(ctx context.Context, note record.RunNote, known bool) error {
+// noteRun stores the run's note and, where it is known what was announced before, what it announces.
+func (a *actor) noteRun(ctx context.Context, note record.RunNote) error {
+	known := a.readOutbox(ctx)
 	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if known {

@@ -10,9 +10,8 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// send reads again under the stored intents, asks the policy again and makes
-// the calls in order, each at most once and soon. What may not be sent after
-// all is withdrawn.
+// send reads again under the stored intents, asks the policy again and makes the calls in order, each at
+// most once and soon. What may not be sent after all is withdrawn.
 func (a *actor) send(ctx context.Context, d policy.Decision, intents []intent,
 	begun time.Duration) map[string]record.Outcome {
 	outcomes := map[string]record.Outcome{}

@@ -93,8 +93,7 @@ func (c *Cache) know(ref fleet.Ref) {
 	}
 }
 
-// Projects are the clusters that were ever there, by project and in the order in
-// which GKE lists them.
+// Projects are the clusters that were ever there, by project and in the order in which GKE lists them.
 func (c *Cache) Projects() map[string][]fleet.Ref { return c.projects }
 
 // read reads a cluster, of which what it shows is so since then.
@@ -188,8 +187,7 @@ type history[T any] []struct {
 	what  T
 }
 
-// add takes the place of what was read at the same time, and drops what nobody
-// can ask for any more.
+// add takes the place of what was read at the same time, and drops what nobody can ask for any more.
 func (h history[T]) add(since time.Time, what T, oldest time.Time) history[T] {
 	if n := len(h); n > 0 && h[n-1].since.Equal(since) {
 		h = h[:n-1]

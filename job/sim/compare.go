@@ -105,8 +105,7 @@ func (f Forecast) missed() map[fleet.Ref]bool {
 	return out
 }
 
-// Rotated counts rotations that are verified before the end, and gives when the
-// last of them is.
+// Rotated counts rotations that are verified before the end, and gives when the last of them is.
 func (f Forecast) Rotated() (n int, last time.Time) {
 	for _, t := range f.Turns {
 		if !t.Verified.IsZero() && t.Closed.Verified() {

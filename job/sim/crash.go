@@ -8,8 +8,7 @@ import (
 	"gke-credential-rotator/job/intercept"
 )
 
-// Crash is the word for runs that are cut after an intent, or before its
-// outcome is stored.
+// Crash is the word for runs that are cut after an intent, or before its outcome is stored.
 const Crash = "crash"
 
 // errCut says that a run was cut: what it would have done is not done.
@@ -21,18 +20,13 @@ const (
 	cutWrites = 4
 )
 
-// crasher cuts runs. From then on nothing of the run reaches GKE or the store,
-// as if its machine had gone.
+// crasher cuts runs. From then on nothing of the run reaches GKE or the store, as if its machine had gone.
 type crasher struct {
 	dice    *rand.Rand
 	left    int  // writes until the cut; 0: not in this run
 	applied bool // whether the last write is there
 	dead    bool
 	cuts    int
-}
-
-func newCrasher(seed int64) *crasher {
-	return &crasher{dice: rand.New(rand.NewPCG(uint64(seed), 0xc4a5))} //nolint:gosec // seeded on purpose: a simulation is repeatable
 }
 
 // begin throws the dice for one run.

@@ -18,15 +18,13 @@ import (
 // that goes on from where the fleet is, and what people ask of it.
 type Forecast struct {
 	Story
-	// Skipped are scheduled runs that were not played, for nothing could come
-	// of them.
+	// Skipped are scheduled runs that were not played, for nothing could come of them.
 	Skipped int
 	// Turns are all rotations, ordered by their start, then by cluster.
 	Turns []Turn
 	// Days are all days from the first to the last, in UTC.
 	Days []Day
-	// Peak is the most rotations in flight at one time, and PeakAt when that is
-	// first so.
+	// Peak is the most rotations in flight at one time, and PeakAt when that is first so.
 	Peak   int
 	PeakAt time.Time
 	// Left are clusters that are due before the end and not rotated by then, and
@@ -34,13 +32,11 @@ type Forecast struct {
 	Left []Left
 	// Unread could not be read, so it is in no forecast.
 	Unread []fleet.Unread
-	// Late counts the deadlines that pass before a start; Overdue those that had
-	// passed when it began.
+	// Late counts the deadlines that pass before a start; Overdue those that had passed when it began.
 	Late, Overdue int
 }
 
-// Turn is one rotation of one cluster. A time is zero when that does not happen
-// before the end.
+// Turn is one rotation of one cluster. A time is zero when that does not happen before the end.
 type Turn struct {
 	Cluster fleet.Ref
 	Attempt string
@@ -95,9 +91,8 @@ type Left struct {
 	Message fact.Text
 }
 
-// Foresee plays like [Play], without faults, from where world and store are, and
-// comes to the same; it leaves out what cannot matter. each, when given, sees
-// every run that is made.
+// Foresee plays like [Play], without faults, from where world and store are, and comes to the same; it
+// leaves out what cannot matter. each, when given, sees every run that is made.
 func Foresee(ctx context.Context, s Setup, each func(pass.Result)) (Forecast, error) {
 	c, err := newScheduler(s)
 	if err != nil {
@@ -140,7 +135,6 @@ func (f *Forecast) deadlines() {
 	}
 }
 
-// left lists what is due and not rotated.
 func (c *scheduler) left() []Left {
 	var out []Left
 	for _, end := range c.story.Clusters {

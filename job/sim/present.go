@@ -48,8 +48,7 @@ func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents rec
 	return p, p.readHistory(ctx, store)
 }
 
-// readProject reads a project. When it is not ours to look at any more, only
-// what is in flight counts.
+// readProject reads a project. When it is not ours to look at any more, only what is in flight counts.
 func (p *Present) readProject(ctx context.Context, cloud *gke.Cloud, project string, ours bool) error {
 	list, unread, err := cloud.Raw(ctx, project)
 	p.Unread = append(p.Unread, unread...)
@@ -77,8 +76,7 @@ func (p *Present) forgetUnread() {
 	}
 }
 
-// readHistory reads what the pass would ask for: whose rotation a second CA
-// without a record is.
+// readHistory reads what the pass would ask for: whose rotation a second CA without a record is.
 func (p *Present) readHistory(ctx context.Context, store state.Store) error {
 	if store == nil {
 		return nil

@@ -42,7 +42,6 @@ func (t *rotations) of(r record.Rotation) *Turn {
 	return x
 }
 
-// add takes in one run.
 func (t *rotations) add(res pass.Result) {
 	planned := map[fleet.Ref]policy.Decision{}
 	for _, d := range res.Decisions {

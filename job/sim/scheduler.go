@@ -14,10 +14,9 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// scheduler plays a forecast: the runs of the schedule, with the same pass as in
-// production, but without those, and in each run without those clusters, that
-// cannot matter. It comes to the same as all runs over all clusters: see
-// [scheduler.choose], and the test that plays both.
+// scheduler plays a forecast: the runs of the schedule, with the same pass as in production, but without
+// those, and in each run without those clusters, that cannot matter. It comes to the same as all runs over
+// all clusters: see [scheduler.choose], and the test that plays both.
 type scheduler struct {
 	*Game
 	cache     *Cache
@@ -79,7 +78,6 @@ func newScheduler(s Setup) (*scheduler, error) {
 	return c, c.cache.Err()
 }
 
-// refresh takes in what GKE shows anew.
 func (c *scheduler) refresh() error {
 	var due []fleet.Ref
 	for _, x := range c.rows {
@@ -93,7 +91,6 @@ func (c *scheduler) refresh() error {
 	return c.cache.Err()
 }
 
-// take takes a cluster out of the cache.
 func (c *scheduler) take(ref fleet.Ref) {
 	read, x := c.cache.Now(ref), c.byCluster[ref]
 	x.cluster, x.changes, x.changed = read.Cluster, read.Changes, true
@@ -144,8 +141,7 @@ func (c *scheduler) Operations(_ context.Context, project string) (map[fleet.Ref
 	return out, nil
 }
 
-// step lets time pass until now and makes the run of that time, unless nothing
-// can come of it.
+// step lets time pass until now and makes the run of that time, unless nothing can come of it.
 func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Result)) error {
 	c.World.Advance(now)
 	c.now = now
@@ -185,8 +181,7 @@ func (c *scheduler) step(ctx context.Context, now time.Time, each func(pass.Resu
 	return nil
 }
 
-// choose marks the clusters that this run must see and says whether it can come
-// to anything. Left out are
+// choose marks the clusters that this run must see and says whether it can come to anything. Left out are
 //
 //   - idle ones with nothing to do, until time can change that;
 //   - due ones that wait for a calendar or a person of their own, likewise;
@@ -245,12 +240,6 @@ func (c *scheduler) rests(x *row, r record.Rotation) bool {
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked
 }
 
-// ofFleet says whether a gate looks at other clusters.
-func ofFleet(gate string) bool {
-	return slices.ContainsFunc(policy.FleetGates, func(g policy.FleetGate) bool { return g.Name == gate })
-}
-
-// remember keeps what was decided.
 func (c *scheduler) remember(x *row, d policy.Decision) {
 	if x.planned && (x.d.Phase == "") != (d.Phase == "") {
 		c.count(x, c.now)
@@ -258,7 +247,8 @@ func (c *scheduler) remember(x *row, d policy.Decision) {
 	}
 	x.planned, x.d, x.until = true, d, d.NextChange
 	ownClosed := slices.ContainsFunc(d.Gates, func(v policy.Verdict) bool {
-		return !v.Open && !v.Lifted && !ofFleet(v.Gate)
+		ofFleet := func(g policy.FleetGate) bool { return g.Name == v.Gate }
+		return !v.Open && !v.Lifted && !slices.ContainsFunc(policy.FleetGates, ofFleet)
 	})
 	switch {
 	case waiting(d) && d.Phase == "" && !ownClosed:

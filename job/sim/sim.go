@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -27,8 +28,7 @@ type Setup struct {
 	Every  time.Duration
 	Seed   int64
 	Log    *slog.Logger // nil: none
-	// Store and History are what a forecast begins with; a simulation begins
-	// without.
+	// Store and History are what a forecast begins with; a simulation begins without.
 	Contents record.Contents
 	History  []record.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
@@ -49,8 +49,7 @@ func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
 	for now := s.From; !now.After(story.To); now = now.Add(s.Every) {
 		res, err := g.Step(ctx, now)
 		if err != nil && len(s.Faults) > 0 && ctx.Err() == nil {
-			// A run that could not be made, or was cut, tells nothing; the next
-			// one finds what it left.
+			// A run that could not be made, or was cut, tells nothing; the next one finds what it left.
 			continue
 		}
 		if err != nil {
@@ -93,14 +92,13 @@ func newGame(s Setup, store state.Store, name string) *Game {
 	return g
 }
 
-// NewGame sets up a simulation with an empty store of its own in memory, and lets
-// the setup's faults begin.
+// NewGame sets up a simulation with an empty store of its own in memory, and lets the setup's faults begin.
 func NewGame(s Setup) (*Game, error) {
 	// A run that is cut leaves in the store what it wrote, and nothing else.
 	g := newGame(s, state.NewMemory(true), "sim")
 	words := slices.DeleteFunc(slices.Clone(s.Faults), func(word string) bool { return word == Crash })
 	if len(words) < len(s.Faults) {
-		g.crash = newCrasher(s.Seed)
+		g.crash = &crasher{dice: rand.New(rand.NewPCG(uint64(s.Seed), 0xc4a5))} //nolint:gosec // a simulation is repeatable
 		g.Pass.Store = intercept.Store(g.Store, g.crash.intercept)
 		g.Pass.Move = intercept.Mover(g.Pass.Move, g.crash.intercept)
 	}
@@ -110,7 +108,6 @@ func NewGame(s Setup) (*Game, error) {
 	return g, s.World.Suffer(gkesim.Faults{Words: words})
 }
 
-// faults counts what was suffered.
 func (g *Game) faults() int {
 	n := 0
 	for _, times := range g.World.Suffered() {

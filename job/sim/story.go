@@ -40,8 +40,7 @@ type Story struct {
 	// Words are the faults that were asked for, and Faults how often one struck.
 	Words  []string
 	Faults int
-	// MostInFlight is the most rotations at one time; MostSlots the most that
-	// counted against MAX_ACTIVE.
+	// MostInFlight is the most rotations at one time; MostSlots the most that counted against MAX_ACTIVE.
 	MostInFlight, MostSlots int
 }
 
@@ -103,7 +102,6 @@ func newStory(s Setup) *recorder {
 	}
 }
 
-// add takes in one run.
 func (t *recorder) add(res pass.Result) {
 	t.recall(res)
 	planned := map[fleet.Ref]policy.Decision{}
@@ -169,7 +167,6 @@ func (t *recorder) of(d policy.Decision) *Chapter {
 	return c
 }
 
-// follow takes in what a run has stored for a cluster.
 func (t *recorder) follow(c *Chapter, after, planned policy.Decision, at time.Time) {
 	r := after.Rotation
 	if r == nil {

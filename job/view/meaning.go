@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
@@ -12,11 +13,7 @@ import (
 )
 
 // Setting is one setting and its value in force, as validate and the report list them.
-type Setting struct {
-	Name    string // without ROTATOR_
-	Value   string
-	Default bool // the value is the default
-}
+type Setting = config.Setting
 
 // Meaning is one part of what the settings mean, in sentences.
 type Meaning struct {
