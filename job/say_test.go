@@ -47,13 +47,14 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		contents := state.NewMemory(true)
 		s, _ := readSettings(enough)
 		h := &heard{
-			said: record.Said{By: "ann", At: time.Unix(1e9, 0)},
-			reading: &reading{app: newApp(nil, &out, &out), s: s, store: &busyStore{Store: contents, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
-				d.Requests = append(d.Requests,
-					record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
-				return d
-			}}},
+			said:    record.Said{By: "ann", At: time.Unix(1e9, 0)},
+			reading: &reading{app: newApp(nil, &out, &out), s: s},
 		}
+		h.store = &busyStore{Store: contents, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
+			d.Requests = append(d.Requests,
+				record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
+			return d
+		}}
 		err := h.note(t.Context(), func(_ *heard, contents record.Contents) (record.FleetDoc, string, error) {
 			return policy.Hold(contents.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})

@@ -115,8 +115,9 @@ type reading struct {
 }
 
 // recall opens the store, to look if there is one, and reads what is in flight. Its store is to be closed.
-func (a *app) recall(ctx context.Context, s config.Settings, now time.Time, lookOnly bool) (r *reading, err error) {
-	r = &reading{app: a, s: s, now: now}
+func (a *app) recall(ctx context.Context, s config.Settings, now time.Time, lookOnly bool) (*reading, error) {
+	r := &reading{app: a, s: s, now: now}
+	var err error
 	if r.store, err = a.openStore(ctx, s, lookOnly); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,8 @@ func (t *runLog) line(event, message string, attrs ...slog.Attr) {
 }
 
 // cluster writes a line about one cluster.
-func (t *runLog) cluster(event string, d policy.Decision, code reason.Code, message string, attrs ...slog.Attr) {
+func (t *runLog) cluster(event string, d policy.Decision, code reason.Code, message string,
+	attrs ...slog.Attr) {
 	if t.on {
 		t.line(event, message, append(t.about(d, code), attrs...)...)
 	}

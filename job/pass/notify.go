@@ -92,7 +92,7 @@ func (a *actor) deliver(ctx context.Context) {
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
 	for i, n := range keep {
-		if t.noted != nil || !t.goesOn(ctx) {
+		if !t.goesOn(ctx) {
 			t.left += len(keep) - i
 			break
 		}
@@ -119,8 +119,8 @@ type order struct {
 
 // goesOn says whether there is still time, a lease and somebody to tell.
 func (t *delivery) goesOn(ctx context.Context) bool {
-	return ctx.Err() == nil && len(t.down) < len(t.Notify) && t.Mono()-t.since < tellWithin && !t.overtime() &&
-		t.lease.keep(ctx) == ""
+	return t.noted == nil && ctx.Err() == nil && len(t.down) < len(t.Notify) &&
+		t.Mono()-t.since < tellWithin && !t.overtime() && t.lease.keep(ctx) == ""
 }
 
 // one tells all receivers one notice and notes who has it.
@@ -183,7 +183,7 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 func (t *delivery) drop(ctx context.Context, gone []record.Notice, why string) {
 	n := 0
 	for _, one := range gone {
-		if t.noted != nil || !t.goesOn(ctx) {
+		if !t.goesOn(ctx) {
 			break
 		}
 		t.noteDelivered(one, true)

@@ -140,7 +140,8 @@ func (ob *observer) operations(ctx context.Context, project string) (map[fleet.R
 	if err != nil {
 		ob.mu.Lock()
 		defer ob.mu.Unlock()
-		ob.res.blind = append(ob.res.blind, fleet.Unread{Project: project, Reason: "list operations: " + err.Error()})
+		why := "list operations: " + err.Error()
+		ob.res.blind = append(ob.res.blind, fleet.Unread{Project: project, Reason: why})
 	}
 	return ops, err == nil
 }

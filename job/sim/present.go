@@ -70,8 +70,8 @@ func (p *Present) forgetUnread() {
 		if unread && !slices.ContainsFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref == ref }) {
 			delete(p.Contents.Rotations, ref)
 			delete(p.Contents.Fleet.Slots, ref.String())
-			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: ref.String() +
-				" is in flight and could not be read: it is left out, and its slot counts as free"})
+			why := ref.String() + " is in flight and could not be read: it is left out, and its slot counts as free"
+			p.Unread = append(p.Unread, fleet.Unread{Project: ref.Project, Location: ref.Location, Reason: why})
 		}
 	}
 }

@@ -266,7 +266,7 @@ func (c *scheduler) holdUp(x *row) {
 	if waiting(x.d) {
 		now = lastToOpen(x.d)
 		if v := c.room(x.cluster.Ref); x.d.Phase == "" && x.d.Action == policy.Wait && !v.Open && !c.presses(x) {
-			now = Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+			now = waitFor(v)
 		}
 	}
 	if now.Gate == x.held.Gate && now.Reason == x.held.Reason {
@@ -288,12 +288,16 @@ func lastToOpen(d policy.Decision) Wait {
 		switch {
 		case v.Open || v.Lifted:
 		case v.OpensAt.IsZero():
-			return Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+			return waitFor(v)
 		case v.OpensAt.After(last):
-			last, w = v.OpensAt, Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
+			last, w = v.OpensAt, waitFor(v)
 		}
 	}
 	return w
+}
+
+func waitFor(v policy.Verdict) Wait {
+	return Wait{Gate: v.Gate, Reason: v.Reason, Message: v.Message}
 }
 
 // count adds the time until then to what the cluster waits for.

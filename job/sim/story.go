@@ -161,8 +161,9 @@ func showsNew(f policy.Fleet, c *Chapter) bool {
 func (t *recorder) of(d policy.Decision) *Chapter {
 	c := t.byCluster[d.Cluster.Ref]
 	if c == nil {
-		c = &Chapter{Cluster: d.Cluster.Ref, OldCA: d.Cluster.Bundle.Oldest(), Entered: map[record.Phase]time.Time{}}
-		t.byCluster[d.Cluster.Ref] = c
+		ref, old := d.Cluster.Ref, d.Cluster.Bundle.Oldest()
+		c = &Chapter{Cluster: ref, OldCA: old, Entered: map[record.Phase]time.Time{}}
+		t.byCluster[ref] = c
 	}
 	return c
 }
@@ -208,12 +209,12 @@ func (t *recorder) note(c *Chapter, r record.Rotation, planned policy.Decision, 
 	t.noted[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *recorder) end(c *Chapter, as record.ClosedAs, reason reason.Code, message fact.Text, at time.Time) {
+func (t *recorder) end(c *Chapter, as record.ClosedAs, why reason.Code, message fact.Text, at time.Time) {
 	c.Phase = ""
 	if as.Verified() {
 		c.Closed = at
 	}
-	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: reason, Message: message})
+	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: why, Message: message})
 }
 
 // waits counts the time until the next run for the gate that the decision
