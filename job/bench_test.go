@@ -20,7 +20,7 @@ type crowd struct {
 // policyFor is the policy of an in-process run over the crowd.
 func (c crowd) policyFor(tb testing.TB) *policy.Policy {
 	tb.Helper()
-	s, problems := readSettings(append([]string{
+	s, problems := settingsOf(append([]string{
 		"ROTATOR_ENV=crowd", "ROTATOR_PROJECTS=" + strings.Join(c.Names(), ","),
 		"ROTATOR_FREEZES=2026-11-01/2026-12-31",
 	}, c.settings...))

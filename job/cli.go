@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -25,16 +26,14 @@ import (
 )
 
 type app struct {
-	environ        []string
-	vars           map[string]string
+	vars           map[string]string // the environment
 	stdout, stderr io.Writer
 	log            *slog.Logger
 	begun          time.Time // with Go's monotonic clock
 }
 
 func newApp(environ []string, stdout, stderr io.Writer) *app {
-	a := &app{environ: environ, stdout: stdout, stderr: stderr, begun: time.Now()}
-	a.vars = config.Variables(environ)
+	a := &app{vars: config.Variables(environ), stdout: stdout, stderr: stderr, begun: time.Now()}
 	a.log = newLog(stderr, a.vars["CLOUD_RUN_JOB"] != "", a.vars["CLOUD_RUN_EXECUTION"])
 	return a
 }
@@ -131,17 +130,17 @@ func (a *app) complain(line string) {
 	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))
 }
 
-func readSettings(environ []string) (config.Settings, []config.Problem) {
-	s, problems := config.Read(environ)
+func readSettings(vars map[string]string) (config.Settings, []config.Problem) {
+	s, problems := config.Read(vars)
 	s.Tool = version()
 	return s, problems
 }
 
 // settings reads the settings, or says everything that is wrong with them.
 func (a *app) settings() (config.Settings, error) {
-	s, problems := readSettings(a.environ)
-	isSetting := func(e string) bool { return strings.HasPrefix(e, config.Prefix) }
-	if len(problems) > 0 && !slices.ContainsFunc(a.environ, isSetting) {
+	s, problems := readSettings(a.vars)
+	isSetting := func(name string) bool { return strings.HasPrefix(name, config.Prefix) }
+	if len(problems) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(a.vars)), isSetting) {
 		return s, asFailure(problems, "nothing is set yet. Without any settings there is: rotator simulate")
 	}
 	return s, asFailure(problems)

@@ -53,7 +53,7 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	s, _ := readSettings(enough)
+	s, _ := settingsOf(enough)
 	if _, err := clock("2026-11-23T00:00:00Z", s, false); err == nil {
 		t.Error("another time against Google must be refused")
 	}
@@ -62,7 +62,7 @@ func TestClock(t *testing.T) {
 		now().Location() != time.UTC {
 		t.Errorf("clock: %v", err)
 	}
-	local, _ := readSettings(append([]string{"ROTATOR_GKE_ENDPOINT=[::1]:80"}, enough...))
+	local, _ := settingsOf(append([]string{"ROTATOR_GKE_ENDPOINT=[::1]:80"}, enough...))
 	if _, err := clock("2026-11-23", local, false); err != nil {
 		t.Error(err)
 	}
@@ -98,4 +98,8 @@ func TestNewcomer(t *testing.T) {
 			t.Errorf("%s: %q", environ, errs.String())
 		}
 	}
+}
+
+func settingsOf(environ []string) (config.Settings, []config.Problem) {
+	return readSettings(config.Variables(environ))
 }

@@ -169,7 +169,7 @@ const patience = 300 * time.Millisecond
 
 // knownInFile gives the clusters that the store in a file speaks of, and how they stand.
 func (a *app) knownInFile(ctx context.Context) map[fleet.Ref]string {
-	s, _ := readSettings(a.environ) // what is wrong is told by the command
+	s, _ := readSettings(a.vars) // what is wrong is told by the command
 	if s.State.V.File == "" {
 		return nil
 	}

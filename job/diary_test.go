@@ -130,7 +130,7 @@ func (d *diary) start() *gkesim.World {
 func (d *diary) policy() (*policy.Policy, error) {
 	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store.db",
 		"ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
-	s, problems := readSettings(environ)
+	s, problems := settingsOf(environ)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%v", problems)
 	}

@@ -88,17 +88,17 @@ type outlook struct {
 }
 
 func (a *app) forecast(ctx context.Context, fc forecasting) error {
-	environ := a.environ
+	vars := a.vars
 	if fc.fleet != "" {
-		environ = config.Simulation(environ)
+		vars = config.Simulation(vars)
 	}
-	s, problems := readSettings(environ)
+	s, problems := readSettings(vars)
 	var other config.Settings
 	if fc.compare != "" {
-		lines, more := config.ReadFile("--compare", fc.compare)
+		file, more := config.ReadFile("--compare", fc.compare)
 		if len(problems) == 0 {
 			var wrongs []config.Problem
-			other, wrongs = readSettings(config.Over(environ, lines))
+			other, wrongs = readSettings(config.Over(vars, file))
 			for i := range wrongs {
 				wrongs[i].What += " (in " + fc.compare + ")"
 			}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gke-credential-rotator/job/config"
+	"gke-credential-rotator/state"
 )
 
 // clientOptions are those of every client of Google's APIs that is made here: on a loopback address a
@@ -65,6 +66,10 @@ func emulatorOptions(host string) []option.ClientOption {
 		return clientOptions("")
 	}
 	return plainText(host)
+}
+
+func firestoreOptions(emulator string) state.FirestoreOptions {
+	return state.FirestoreOptions{Emulator: emulator, Client: emulatorOptions(emulator)}
 }
 
 // plainText reaches a simulator or an emulator, which gets no credentials.

@@ -31,7 +31,7 @@ func TestWhoseHost(t *testing.T) {
 		"[container.googleapis.com]:443":       "container.googleapis.com:443", "localhost:1": "localhost:1",
 		"127.0.0.9:80": "127.0.0.9:80", "[::1]:80": "[::1]:80", "http://127.0.0.1:8080/": "127.0.0.1:8080",
 	} {
-		if s, problems := readSettings(append([]string{"ROTATOR_GKE_ENDPOINT=" + text},
+		if s, problems := settingsOf(append([]string{"ROTATOR_GKE_ENDPOINT=" + text},
 			enough...)); len(problems) > 0 || s.GKEEndpoint.V != want {
 			t.Errorf("%q is read as %q: %v", text, s.GKEEndpoint.V, problems)
 		}
@@ -62,7 +62,7 @@ func TestWhoseHost(t *testing.T) {
 		"127.1:80",
 	} {
 		for _, name := range []string{"GKE_ENDPOINT", "RECOMMENDER_ENDPOINT"} {
-			s, problems := readSettings(append([]string{"ROTATOR_" + name + "=" + text}, enough...))
+			s, problems := settingsOf(append([]string{"ROTATOR_" + name + "=" + text}, enough...))
 			if len(problems) != 1 || problems[0].Setting != "ROTATOR_"+name || problems[0].Hint == "" ||
 				s.GKEEndpoint.V != "" || s.RecommenderEndpoint.V != "" {
 				t.Errorf("%s=%q: want one problem and its way out, got %v", name, text, problems)
@@ -76,15 +76,15 @@ func TestOnCloudRunOnlyGoogle(t *testing.T) {
 	environ := append([]string{"CLOUD_RUN_JOB=j", "ROTATOR_STATE=firestore://shop-prod/rotator",
 		"SSL_CERT_FILE=" + "/etc/ssl/certs/ca-certificates.crt", "HTTPS_PROXY=http://proxy.example:3128",
 		"GOOGLE_CLOUD_PROJECT=shop-prod", "GOOGLE_CLOUD_UNIVERSE_DOMAIN=googleapis.com"}, enough...)
-	if _, problems := readSettings(environ); len(problems) > 0 {
+	if _, problems := settingsOf(environ); len(problems) > 0 {
 		t.Error(problems)
 	}
-	if _, problems := readSettings(append([]string{"SSL_CERT_FILE=/etc/corp/roots.pem",
+	if _, problems := settingsOf(append([]string{"SSL_CERT_FILE=/etc/corp/roots.pem",
 		"SSL_CERT_DIR=/etc/corp:/etc/ssl/certs", "FIRESTORE_EMULATOR_HOST=firestore:8080",
 		"GOOGLE_APPLICATION_CREDENTIALS=/home/ann/key.json"}, enough...)); len(problems) > 0 {
 		t.Errorf("on people's own machines: %v", problems)
 	}
-	_, problems := readSettings(append(environ, "GOOGLE_APPLICATION_CREDENTIALS="+`{"private_key": "`+
+	_, problems := settingsOf(append(environ, "GOOGLE_APPLICATION_CREDENTIALS="+`{"private_key": "`+
 		plantedWord+`"}`))
 	if len(problems) != 1 || strings.Contains(problems[0].String(), plantedWord) ||
 		!strings.Contains(problems[0].String(), "(not shown)") {
@@ -99,7 +99,7 @@ func TestOnCloudRunOnlyGoogle(t *testing.T) {
 		if _, err := os.Stat("/proc/self/environ"); err != nil {
 			t.Skip("there is no /proc here")
 		}
-		if _, problems := readSettings(append([]string{set}, enough...)); len(problems) != 1 {
+		if _, problems := settingsOf(append([]string{set}, enough...)); len(problems) != 1 {
 			t.Errorf("%s: want one problem, got %v", set, problems)
 		}
 	}

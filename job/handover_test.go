@@ -28,7 +28,7 @@ func TestHandOverKeepsItsDate(t *testing.T) {
 // keepsItsDate plays a month and wants at least so many completions.
 func keepsItsDate(t *testing.T, least int, environ ...string) {
 	t.Helper()
-	s, problems := readSettings(config.Simulation(environ))
+	s, problems := readSettings(config.Simulation(config.Variables(environ)))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -34,9 +34,9 @@ func (h logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= 
 
 // Handle implements [slog.Handler].
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
-	return h.write(ctx, r, slices.Concat(h.attrs, all(func(add func(slog.Attr)) {
-		r.Attrs(func(a slog.Attr) bool { add(a); return true })
-	})))
+	attrs := slices.Clone(h.attrs)
+	r.Attrs(func(a slog.Attr) bool { attrs = append(attrs, a); return true })
+	return h.write(ctx, r, attrs)
 }
 
 // WithAttrs implements [slog.Handler].

@@ -114,7 +114,7 @@ func (r records) Records(_ context.Context, since time.Time) iter.Seq2[record.Re
 // TestReportWithEvidence: what the store holds of the last ninety days is on the
 // page, within reason; a store that fails costs the evidence, not the page.
 func TestReportWithEvidence(t *testing.T) {
-	s, problems := readSettings([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod"})
+	s, problems := settingsOf([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod"})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

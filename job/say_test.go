@@ -45,7 +45,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 	}{{0, ""}, {conflicts - 1, ""}, {conflicts, "nothing was noted"}} {
 		var out bytes.Buffer
 		contents := state.NewMemory(true)
-		s, _ := readSettings(enough)
+		s, _ := settingsOf(enough)
 		h := &heard{
 			said:    record.Said{By: "ann", At: time.Unix(1e9, 0)},
 			reading: &reading{app: newApp(nil, &out, &out), s: s},

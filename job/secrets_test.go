@@ -180,7 +180,7 @@ func TestObserveCannotChangeClusters(t *testing.T) {
 		{config.Act, false, true}} {
 		environ := g.environ(t, "ROTATOR_MODE="+tt.mode)
 		a := newApp(environ, &told{}, &told{})
-		s, problems := readSettings(environ)
+		s, problems := settingsOf(environ)
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}

@@ -88,7 +88,7 @@ func (sm simulation) together(given func(name string) bool) error {
 }
 
 func (a *app) simulate(ctx context.Context, sm simulation) error {
-	s, problems := readSettings(config.Simulation(a.environ))
+	s, problems := readSettings(config.Simulation(a.vars))
 	if err := asFailure(problems); err != nil {
 		return err
 	}

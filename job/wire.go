@@ -92,8 +92,7 @@ func (a *app) insights(ctx context.Context, s config.Settings) *gke.Recommender 
 func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (state.Store, error) {
 	if at := s.State.V; at.File == "" {
 		emulator := a.vars["FIRESTORE_EMULATOR_HOST"]
-		f, err := state.OpenFirestore(ctx, at.Project, at.Database,
-			state.FirestoreOptions{Emulator: emulator, Client: emulatorOptions(emulator)})
+		f, err := state.OpenFirestore(ctx, at.Project, at.Database, firestoreOptions(emulator))
 		if err != nil {
 			return nil, err // and no store that is a nil of its own kind
 		}
@@ -105,7 +104,7 @@ func (a *app) openStore(ctx context.Context, s config.Settings, lookOnly bool) (
 	return state.OpenFile(s.State.V.File, state.FileWait)
 }
 
-// reading is the store as it is now, of which most commands begin.
+// reading is the store as it is now, with which most commands begin.
 type reading struct {
 	*app
 	s        config.Settings
@@ -114,7 +113,7 @@ type reading struct {
 	contents record.Contents
 }
 
-// recall opens the store, to look if there is one, and reads what is in flight. Its store is to be closed.
+// recall opens the store as connect does, and reads what is in flight. The store is to be closed.
 func (a *app) recall(ctx context.Context, s config.Settings, now time.Time, lookOnly bool) (*reading, error) {
 	r := &reading{app: a, s: s, now: now}
 	var err error

@@ -17,9 +17,8 @@ import (
 )
 
 // Settings come from the environment of the process, where envconfig reads them. A simulation, and the
-// other policy of a comparison, are under settings that the process does not have. Those are an
-// environment, too, in the form of [os.Environ]: [Simulation] and [Over] make it, [Read] takes it, and
-// nobody changes the process's own.
+// other policy of a comparison, are under settings that the process does not have. Those are variables,
+// too: [Simulation] and [Over] make them, [Read] takes them, and nobody changes the process's own.
 
 // take gives the row its text of that environment, where it differs from the one that envconfig knows.
 func (r row) take(vars map[string]string) {
@@ -34,7 +33,7 @@ func (r row) take(vars map[string]string) {
 // saysNothing are the defaults that an empty value may stand for.
 var saysNothing = []string{"all", "none", "off", "one", "always", "google"}
 
-// Variables are the variables of an environment.
+// Variables are the variables of an environment, in the form of [os.Environ].
 func Variables(environ []string) map[string]string {
 	out := map[string]string{}
 	for _, e := range environ {
@@ -45,69 +44,61 @@ func Variables(environ []string) map[string]string {
 	return out
 }
 
-func environOf(vars map[string]string) []string {
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(vars)) {
-		out = append(out, k+"="+vars[k])
-	}
-	return out
-}
-
-// Simulation is the environment of a simulation: some settings are its own, the others are the operator's,
+// Simulation are the variables of a simulation: some settings are its own, the others are the operator's,
 // and nothing else is taken over.
-func Simulation(environ []string) []string {
-	vars := Variables(environ)
+func Simulation(vars map[string]string) map[string]string {
+	vars = maps.Clone(vars)
 	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, Prefix) })
 	for _, r := range rowsOf(&Settings{}) {
 		if own := r.tag("sim"); own != "" {
 			vars[Prefix+r.Name] = own
 		}
 	}
-	return environOf(vars)
+	return vars
 }
 
 // Over puts a file's settings over those of the environment, but for those that say which fleet it is.
-func Over(environ, lines []string) []string {
-	vars, others := Variables(environ), Variables(lines)
+func Over(vars, file map[string]string) map[string]string {
+	vars, file = maps.Clone(vars), maps.Clone(file)
 	for _, r := range rowsOf(&Settings{}) {
 		if r.tag("fleet") != "" {
-			delete(others, Prefix+r.Name)
+			delete(file, Prefix+r.Name)
 		}
 	}
-	maps.Copy(vars, others)
-	return environOf(vars)
+	maps.Copy(vars, file)
+	return vars
 }
 
 // ReadFile reads NAME=value lines as deploy/env has them: to the end of the line, without quotes. Names
 // without ROTATOR_ say where the job runs and are passed over. flag is how the file was named.
-func ReadFile(flag, path string) (lines []string, problems []Problem) {
+func ReadFile(flag, path string) (settings map[string]string, problems []Problem) {
 	text, err := os.ReadFile(path) //nolint:gosec // the file that the operator names
 	if err != nil {
 		return nil, []Problem{{Setting: flag, What: err.Error()}}
 	}
-	seen := map[string]bool{}
+	settings = map[string]string{}
 	for n, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
 		at := fmt.Sprintf("%s line %d", path, n+1)
+		_, twice := settings[name]
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case !ok:
 			problems = append(problems, Problem{Setting: at, What: fmt.Sprintf("%.100q is not NAME=value", line)})
 		case !strings.HasPrefix(name, Prefix):
-		case seen[name]:
+		case twice:
 			problems = append(problems, Problem{Setting: at, What: name + " is there twice"})
 		default:
-			seen[name] = true
-			lines = append(lines, name+"="+strings.TrimSpace(value))
+			settings[name] = strings.TrimSpace(value)
 		}
 	}
-	if len(lines) == 0 && len(problems) == 0 {
+	if len(settings) == 0 && len(problems) == 0 {
 		const hint = "Write lines as ROTATOR_MAX_ACTIVE=20"
 		problems = append(problems, Problem{flag + " " + path, "", "it holds no ROTATOR_ setting", hint})
 	}
-	return lines, problems
+	return settings, problems
 }
 
 // Universe is the domain whose hosts get credentials, and no other does. That credentials belong to another

@@ -86,7 +86,7 @@ func FuzzSettings(f *testing.F) {
 		environ := slices.DeleteFunc(slices.Clone(config.Enough),
 			func(e string) bool { return strings.HasPrefix(e, name+"=") })
 		environ = append(environ, name+"="+value)
-		s, problems := config.Read(environ)
+		s, problems := config.Read(config.Variables(environ))
 		checkProblems(t, environ, problems)
 		if len(problems) == 0 {
 			checkPolicy(t, environ, s)
@@ -121,8 +121,8 @@ func FuzzEnvironment(f *testing.F) {
 		defer corpus.Watch(lines)()
 		environ := environOf(lines)
 		before := os.Environ()
-		s, problems := config.Read(environ)
-		again, problemsAgain := config.Read(environ)
+		s, problems := config.Read(config.Variables(environ))
+		again, problemsAgain := config.Read(config.Variables(environ))
 		if !slices.Equal(os.Environ(), before) {
 			slices.Sort(before)
 			after := os.Environ()

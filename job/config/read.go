@@ -102,11 +102,10 @@ func rowsOf(s *Settings) []row {
 	return out
 }
 
-// Read reads the settings of an environment (NAME=value, as os.Environ gives it) and finds everything that
-// is wrong with them.
-func Read(environ []string) (Settings, []Problem) {
+// Read reads the settings among the variables and finds everything that is wrong with them.
+func Read(vars map[string]string) (Settings, []Problem) {
 	var s Settings
-	c := checker{s: &s, vars: Variables(environ), rows: map[string]row{}, bad: map[string]bool{}}
+	c := checker{s: &s, vars: vars, rows: map[string]row{}, bad: map[string]bool{}}
 	if err := envconfig.Process(own, &s); err != nil { // no setting refuses its text
 		c.found = append(c.found, Problem{Setting: Prefix + "*", What: err.Error()})
 	}

@@ -19,7 +19,7 @@ import (
 var enough = []string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod, shop-dev"}
 
 func TestDefaults(t *testing.T) {
-	s, problems := Read(enough)
+	s, problems := readList(enough)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -123,7 +123,7 @@ func TestWrongSettings(t *testing.T) {
 			name, _, _ := strings.Cut(c.Set, "=")
 			environ := slices.DeleteFunc(slices.Clone(enough),
 				func(e string) bool { return strings.HasPrefix(e, name+"=") })
-			_, problems := Read(append(environ, c.Set))
+			_, problems := readList(append(environ, c.Set))
 			t.Log(problems) // go test -v prints what people read
 			if len(problems) != 1 || !strings.Contains(problems[0].String(), c.says) {
 				t.Errorf("want one problem that says %q, got %v", c.says, problems)
@@ -140,7 +140,7 @@ func TestWrongSettings(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	for _, f := range rowsOf(&Settings{}) {
 		const nonsense = "(nonsense, 1-"
-		_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", Prefix + f.Name + "=" +
+		_, problems := readList([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=shop-prod", Prefix + f.Name + "=" +
 			nonsense})
 		if !slices.ContainsFunc(problems, func(p Problem) bool {
 			return p.Setting == Prefix+f.Name && (p.Text == nonsense || p.Text == hidden)
@@ -154,7 +154,7 @@ func TestEverySettingIsRead(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x",
+	_, problems := readList([]string{"ROTATOR_ENV=test", "ROTATOR_SOAK=9d", "ROTATOR_MODE=on", "ROTATOR_WAVE=x",
 		"ROTATOR_MAX_ACTIVE=0"})
 	var got []string
 	for _, p := range problems {
@@ -170,7 +170,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 // nor lost, and a name without the prefix means nothing.
 func TestOnlyTheGivenEnvironment(t *testing.T) {
 	t.Setenv("ROTATOR_SOAK", "9d")
-	s, problems := Read(append(enough, "SOAK=4d", "MODE=act", "ROTATOR_NODES=gke"))
+	s, problems := readList(append(enough, "SOAK=4d", "MODE=act", "ROTATOR_NODES=gke"))
 	if len(problems) > 0 || s.Soak.V != 72*time.Hour || s.Mode.V != Observe {
 		t.Errorf("problems %v, SOAK %v, MODE %v", problems, s.Soak.V, s.Mode.V)
 	}
@@ -191,8 +191,8 @@ func TestEmptyMeansNothing(t *testing.T) {
 			environ = append(environ, Prefix+f.Name+"= ")
 		}
 	}
-	got, problems := Read(environ)
-	want, _ := Read(enough)
+	got, problems := readList(environ)
+	want, _ := readList(enough)
 	if len(problems) > 0 || fmt.Sprint(*got.Policy()) != fmt.Sprint(*want.Policy()) ||
 		got.GKEEndpoint.V != want.GKEEndpoint.V {
 		t.Errorf("problems %v, policy %+v", problems, got.Policy())
@@ -203,7 +203,7 @@ func TestEmptyMeansNothing(t *testing.T) {
 }
 
 func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
-	_, problems := Read([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act",
+	_, problems := readList([]string{"ROTATOR_ENV=test", "ROTATOR_PROJECTS=p", "ROTATOR_MODE=act",
 		"ROTATOR_GKE_ENDPOINT=http://127.0.0.1:8080/"})
 	if len(problems) > 0 {
 		t.Error(problems)
@@ -211,8 +211,8 @@ func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
 }
 
 func TestSimulationHasItsOwn(t *testing.T) {
-	s, problems := Read(Simulation([]string{"ROTATOR_MODE=nonsense", "ROTATOR_STATE=x", "ROTATOR_SOAK=1d",
-		"CLOUD_RUN_JOB=rotator"}))
+	s, problems := Read(Simulation(map[string]string{"ROTATOR_MODE": "nonsense", "ROTATOR_STATE": "x",
+		"ROTATOR_SOAK": "1d", "CLOUD_RUN_JOB": "rotator"}))
 	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || s.cloudRun != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
 	}
@@ -221,7 +221,7 @@ func TestSimulationHasItsOwn(t *testing.T) {
 // TestEveryRuleIsASetting: each field of the policy is filled by the setting of its
 // name, its JSON shows all of them, and reads back what the settings say.
 func TestEveryRuleIsASetting(t *testing.T) {
-	s, _ := Read(enough)
+	s, _ := readList(enough)
 	p := s.Policy()
 	var shown map[string]any
 	if err := json.Unmarshal(PolicyJSON(p), &shown); err != nil {
@@ -244,7 +244,7 @@ func TestEveryRuleIsASetting(t *testing.T) {
 // place, and two policies apart that differ anywhere.
 func TestAudited(t *testing.T) {
 	read := func(more ...string) *record.InForce {
-		s, problems := Read(append(slices.Clone(enough), more...))
+		s, problems := readList(append(slices.Clone(enough), more...))
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
@@ -286,3 +286,5 @@ func TestWebhookURLs(t *testing.T) {
 		}
 	}
 }
+
+func readList(environ []string) (Settings, []Problem) { return Read(Variables(environ)) }

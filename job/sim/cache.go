@@ -182,7 +182,9 @@ func (c *Cache) Operations(project string, then time.Time) map[fleet.Ref][]fleet
 }
 
 // history is what was read since when, oldest first.
-type history[T any] []struct {
+type history[T any] []seen[T]
+
+type seen[T any] struct {
 	since time.Time
 	what  T
 }
@@ -192,10 +194,7 @@ func (h history[T]) add(since time.Time, what T, oldest time.Time) history[T] {
 	if n := len(h); n > 0 && h[n-1].since.Equal(since) {
 		h = h[:n-1]
 	}
-	h = append(h, struct {
-		since time.Time
-		what  T
-	}{since, what})
+	h = append(h, seen[T]{since, what})
 	for len(h) > 1 && !h[1].since.After(oldest) {
 		h = h[1:]
 	}
@@ -210,9 +209,9 @@ func (h history[T]) last() (what T) {
 }
 
 func (h history[T]) at(then time.Time) (what T, ok bool) {
-	for i := len(h) - 1; i >= 0; i-- {
-		if !h[i].since.After(then) {
-			return h[i].what, true
+	for _, s := range slices.Backward(h) {
+		if !s.since.After(then) {
+			return s.what, true
 		}
 	}
 	return what, false
