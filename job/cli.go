@@ -182,8 +182,7 @@ func (a *app) options(mode string) terminal.Options {
 	return o
 }
 
-// stampedVersion is set by the linker when the image is built: its source has no history that Go could read
-// the revision from.
+// stampedVersion is set by the linker for the image, whose source has no history to read the revision from.
 var stampedVersion string
 
 // version is the revision that the binary was built from.

@@ -137,8 +137,7 @@ func (a *app) clusterArgs(cmd *cobra.Command, args []string, begun string,
 	return found, how
 }
 
-// pasteable are the names that a shell takes as they are: completed names stand on somebody's command line
-// without having been read.
+// pasteable names a shell takes as they are: completed ones stand on a command line without having been read.
 var pasteable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
 
 // clusters completes a cluster's name, or the end of it. It is silent about what goes wrong: whoever

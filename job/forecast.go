@@ -191,8 +191,7 @@ func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Ti
 	return nil
 }
 
-// nextRun is when the schedule has the next run: so often since the last one, or on the hour when none is
-// known.
+// nextRun is when the schedule has the next run: so often since the last one; on the hour when none is known.
 func nextRun(last, now time.Time, every time.Duration) time.Time {
 	if last.IsZero() || last.After(now) {
 		last = now.Truncate(time.Hour)

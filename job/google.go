@@ -59,8 +59,7 @@ func onlyGoogle(to *grpc.ClientConn) error {
 	return nil
 }
 
-// emulatorOptions are those where an emulator takes the API's place, as in PUBSUB_EMULATOR_HOST; "": none
-// does.
+// emulatorOptions are for where an emulator takes the API's place, as in PUBSUB_EMULATOR_HOST; "": none does.
 func emulatorOptions(host string) []option.ClientOption {
 	if host == "" {
 		return clientOptions("")

@@ -12,8 +12,7 @@ import (
 	"gke-credential-rotator/job/words"
 )
 
-// newLog makes the log: on Cloud Run one JSON object a line, with the names that Cloud Logging lifts out of
-// it; elsewhere text.
+// newLog makes the log: on Cloud Run JSON with the names that Cloud Logging lifts out of it; elsewhere text.
 func newLog(w io.Writer, cloudRun bool, execution string) *slog.Logger {
 	if cloudRun {
 		return slog.New(logHandler{write: cloudLines(w, execution)})

@@ -112,8 +112,7 @@ cluster too, and earlier rotations.`,
 	return cmd
 }
 
-// atWork names the run that keeps others out, or nil. That the lease cannot be read stops nobody who only
-// looks.
+// atWork names the run that keeps others out, or nil. An unreadable lease stops nobody who only looks.
 func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, now time.Time) *pass.Holder {
 	holder, err := pass.AtWork(ctx, store, s.Deadline.V, now)
 	if err != nil {

@@ -86,8 +86,7 @@ const (
 	mostRecords = 1000
 )
 
-// pageWithEvidence is a report that also shows what the store holds of finished rotations. Where that cannot
-// be read the page is made without it.
+// pageWithEvidence also shows the finished rotations, as far as the store can be read.
 func (a *app) pageWithEvidence(ctx context.Context, command string, s config.Settings, w pass.World,
 	res pass.Result,
 ) html.Page {

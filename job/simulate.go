@@ -216,8 +216,7 @@ func (sm simulation) people(a *app, setup sim.Setup) error {
 // shutdownTimeout is how long open requests get when serving ends.
 const shutdownTimeout = 5 * time.Second
 
-// pastable are the projects that may stand in ROTATOR_PROJECTS, and so in a line that people paste into a
-// shell. Recorded fleets hold odd names.
+// pastable are the projects that may stand in a line that people paste. Recorded fleets hold odd names.
 func pastable(projects []string) []string {
 	return slices.DeleteFunc(projects, func(p string) bool { return !config.SimulatedProject.MatchString(p) })
 }

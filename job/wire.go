@@ -153,8 +153,7 @@ func closeStore(contents state.Store) {
 // mono is a clock that nobody sets.
 func (a *app) mono() time.Duration { return time.Since(a.begun) }
 
-// execution is this process's name in the store, and which attempt of it this is: Cloud Run retries a task
-// under the same name.
+// execution is this process's name in the store, and its attempt: Cloud Run retries a task under one name.
 func (a *app) execution() (name string, attempt int) {
 	if name = a.vars["CLOUD_RUN_EXECUTION"]; name == "" {
 		return "local-" + randomID()[:8], 0

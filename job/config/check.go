@@ -41,8 +41,7 @@ type checker struct {
 	found []Problem
 }
 
-// require reports a setting unless ok. others are the settings that must be right, too, for the question to
-// make sense.
+// require reports a setting unless ok; others must be right, too, for the question to make sense.
 func (c *checker) require(ok bool, name, what string, others ...string) {
 	c.advise(ok, name, what, "Write "+c.rows[name].form(), others...)
 }

@@ -44,8 +44,7 @@ func Variables(environ []string) map[string]string {
 	return out
 }
 
-// Simulation are the variables of a simulation: some settings are its own, the others are the operator's,
-// and nothing else is taken over.
+// Simulation keeps the operator's settings, but for those that a simulation has of its own, and nothing else.
 func Simulation(vars map[string]string) map[string]string {
 	vars = maps.Clone(vars)
 	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, Prefix) })
@@ -188,8 +187,7 @@ var elsewhere = []struct{ name, allowed, what string }{
 	{"SSL_CERT_DIR", "", "others than the image's own authorities would be trusted"},
 }
 
-// strangers finds the variables, besides the settings, that would bring credentials to somebody else than
-// Google.
+// strangers finds the variables, besides the settings, that would bring credentials to others than Google.
 func strangers(vars map[string]string) (out []Problem) {
 	const domain = "GOOGLE_CLOUD_UNIVERSE_DOMAIN"
 	if u := vars[domain]; u != "" && u != Universe {

@@ -194,28 +194,21 @@ func (c *checker) read(r row) {
 	c.found = append(c.found, p)
 }
 
-// rules lists the settings that are part of the policy, each with its field there.
-func rules(s *Settings, p *policy.Policy) func(yield func(row, reflect.Value) bool) {
-	return func(yield func(row, reflect.Value) bool) {
-		for _, r := range rowsOf(s) {
-			if f := reflect.ValueOf(p).Elem().FieldByName(r.field.Name); f.IsValid() && !yield(r, f) {
-				return
-			}
-		}
-	}
+// rule is the setting's field in the policy; not a valid one where the setting is no rule.
+func (r row) rule(p *policy.Policy) reflect.Value {
+	return reflect.ValueOf(p).Elem().FieldByName(r.field.Name)
 }
 
 // Policy gives the rules that the settings ask for. Meaningful only if [Read] found no problem.
 func (s Settings) Policy() *policy.Policy {
 	p := &policy.Policy{InForce: &record.InForce{Tool: s.Tool, Settings: map[string]string{}}}
-	audited := map[string]bool{}
-	for r, field := range rules(&s, p) {
-		field.Set(reflect.ValueOf(r.value.parsed()).Elem().Convert(field.Type()))
-		audited[r.Name] = true
-	}
 	sum := sha256.New()
 	for _, r := range rowsOf(&s) {
-		if audited[r.Name] || r.tag("audit") != "" {
+		rule := r.rule(p)
+		if rule.IsValid() {
+			rule.Set(reflect.ValueOf(r.value.parsed()).Elem().Convert(rule.Type()))
+		}
+		if rule.IsValid() || r.tag("audit") != "" {
 			value := userInfo.ReplaceAllString(r.shown(nil), "//***@")
 			_, _ = io.WriteString(sum, r.Name+"="+value+"\n") // a hash takes everything
 			p.InForce.Settings[r.Name] = clip(value)
@@ -225,8 +218,7 @@ func (s Settings) Policy() *policy.Policy {
 	return p
 }
 
-// mostKept is how much of a value is kept with each rotation: PROJECTS may name hundreds. The digest is
-// over all of it.
+// mostKept of a value is kept with each rotation: PROJECTS may name hundreds. The digest is over all of it.
 const mostKept = 300
 
 func clip(value string) string {
@@ -236,18 +228,18 @@ func clip(value string) string {
 	return value
 }
 
-// PolicyJSON is the policy for programs: the names of the settings in camel case, the values in the form
-// that the settings take.
+// PolicyJSON is the policy for programs: names in camel case, values in the form that the settings take.
 func PolicyJSON(p *policy.Policy) json.RawMessage {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)
 	before := "{"
-	for r, field := range rules(&Settings{}, p) {
-		b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
-		// texts, lists of them and numbers: none is refused
-		_ = out.Encode(inWords(field.Interface(), r.tag("zero")))
-		before = ","
+	for _, r := range rowsOf(&Settings{}) {
+		if rule := r.rule(p); rule.IsValid() {
+			b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
+			_ = out.Encode(inWords(rule.Interface(), r.tag("zero"))) // texts, lists, numbers: none is refused
+			before = ","
+		}
 	}
 	b.WriteByte('}')
 	return b.Bytes()
@@ -255,11 +247,11 @@ func PolicyJSON(p *policy.Policy) json.RawMessage {
 
 // camel turns MAX_ACTIVE into maxActive.
 func camel(name string) string {
-	first, rest, _ := strings.Cut(strings.ToLower(name), "_")
-	for _, word := range strings.Split(rest, "_") {
-		first += strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
+	first, rest, more := strings.Cut(strings.ToLower(name), "_")
+	if !more {
+		return first
 	}
-	return first
+	return first + strings.ToUpper(rest[:1]) + camel(rest[1:])
 }
 
 // inWords writes a value as its setting takes it: a number is one where it cannot be a word, a list is one.

@@ -33,8 +33,7 @@ const (
 	Holder     Method = "holder"
 )
 
-// Call is one call. What is asked stands in it before it is made, and what is
-// answered afterwards; an interceptor may change both.
+// Call is one call: what is asked, and afterwards what is answered. An interceptor may change both.
 type Call struct {
 	Method  Method
 	Project string

@@ -83,8 +83,7 @@ func cloudEvent(env string, n record.Notice) ([]byte, error) {
 	return text, nil
 }
 
-// Broken is a receiver that the settings ask for and that could not be made, for
-// instance because its secret cannot be read. What it should be told waits.
+// Broken is a receiver that could not be made, e.g. without its secret. What it should be told waits.
 type Broken struct {
 	Receiver string
 	Why      error

@@ -29,8 +29,7 @@ type actor struct {
 	mu sync.Mutex // guards all below, and is held over a write
 	// doc is the fleet document as this run last stored or read it.
 	doc record.FleetDoc
-	// overtaken: somebody else changed the fleet document after the plan, so
-	// what the plan says about slots and waves no longer holds.
+	// overtaken: somebody else changed the fleet document, so the plan's slots and waves no longer hold.
 	overtaken bool
 	heard     *insightReads // nil: Recommender was not asked
 	waiting   record.Outbox // what is to be told
@@ -173,8 +172,7 @@ func (a *actor) call(ctx context.Context, d policy.Decision) {
 	a.storeOutcome(stored, outcomes)
 }
 
-// intent is one call about to be made. Its id leaves this process only into
-// the store, so nobody else can send it.
+// intent is one call about to be made. Its id leaves this process only into the store: nobody else sends it.
 type intent struct{ pool, id string }
 
 // intend writes the intents into the decision: all of them in one write.

@@ -188,8 +188,7 @@ func sameDay(a, b time.Time) bool {
 	return a.UTC().Format(time.DateOnly) == b.UTC().Format(time.DateOnly)
 }
 
-// decision tells the events of a decision that is stored. Those of idle
-// clusters are stored by no decision: see fleet.
+// decision tells the events of a stored decision. Those of idle clusters are stored by none: see fleet.
 func (t *runLog) decision(d policy.Decision) {
 	for _, e := range d.Events {
 		if e.Name != policy.EventCAExpiring {

@@ -46,8 +46,7 @@ func (a *actor) notices(d policy.Decision, now time.Time) []record.Notice {
 	return policy.Notices(a.Policy, before, d, a.Run, now)
 }
 
-// readOutbox reads what waits to be told and what was announced; false: neither
-// is known, or nobody is told anything.
+// readOutbox reads what waits to be told and what was announced; false: neither is known, or nobody is told.
 func (a *actor) readOutbox(ctx context.Context) bool {
 	if len(a.Notify) == 0 {
 		return false
@@ -76,8 +75,7 @@ func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	}
 }
 
-// deliver delivers what waits, in order, after all else is done and stored. What
-// cannot be delivered now goes with a later run.
+// deliver delivers what waits, in order, after all else is stored. What cannot be now goes with a later run.
 func (a *actor) deliver(ctx context.Context) {
 	if len(a.Notify) == 0 || len(a.waiting.Notices) == 0 {
 		return

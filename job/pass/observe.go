@@ -55,8 +55,7 @@ func observe(ctx context.Context, w World, o Options, contents record.Contents, 
 	return nil
 }
 
-// ProjectsOf are the projects of the settings, and those that left the settings
-// while a rotation is on record there.
+// ProjectsOf are the projects of the settings, and others as long as a rotation is on record there.
 func ProjectsOf(settings []string, contents record.Contents) []string {
 	projects := slices.Clone(settings)
 	for ref := range contents.Rotations {
@@ -81,8 +80,7 @@ func (ob *observer) project(ctx context.Context, project string) {
 	f.Gone = append(f.Gone, s.Gone...)
 }
 
-// read reads one project in the order that the protocol asks for: the store was
-// read before, then operations, then the clusters.
+// read keeps to the protocol's order: the store was read before, then operations, then the clusters.
 func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, err error) {
 	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
@@ -108,8 +106,7 @@ func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, e
 	return s, nil
 }
 
-// askFor reads by name what is on record and in no list, although its place was
-// listed: that proves no absence.
+// askFor reads by name what is on record and not in the list of its place: that alone proves no absence.
 func (ob *observer) askFor(ctx context.Context, inFlight []fleet.Ref, s *policy.Fleet) {
 	listed := map[fleet.Ref]bool{}
 	for _, c := range s.Clusters {
@@ -185,8 +182,7 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 	}
 }
 
-// remember looks at the cluster's history once. Without it nobody knows whose
-// rotation it is, so nothing is adopted.
+// remember looks at the cluster's history. Without it nobody knows whose rotation it is: nothing is adopted.
 func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {

@@ -100,8 +100,7 @@ func closed(d policy.Decision, at time.Time) record.Record {
 		CompletedBy: d.Rotation.CompletedBy, Findings: d.Findings}
 }
 
-// EnvError says that the store belongs to another deployment. Nothing was read
-// from GKE and nothing written.
+// EnvError says that the store is another deployment's: nothing was read from GKE, and nothing written.
 type EnvError struct{ Contents, Settings string }
 
 // Error implements error.

@@ -79,12 +79,10 @@ func (a *actor) notIntended(d, intended policy.Decision, intents []intent, err e
 	a.skip(d, notStored(err))
 }
 
-// settleTries is how often an outcome is stored anew when others write the same
-// rotation: each try loses only to a write that succeeded.
+// settleTries is how often an outcome is stored anew: each try loses only to a write that succeeded.
 const settleTries = 5
 
-// storeOutcome stores what came of the calls. An outcome that cannot be stored is
-// logged whole, so that a person can enter it.
+// storeOutcome stores what came of the calls, or else logs it whole, so that a person can enter it.
 func (a *actor) storeOutcome(sent policy.Decision, outcomes map[string]record.Outcome) {
 	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
 	stored, err := a.store(next)
@@ -158,8 +156,7 @@ func awaits(r record.Rotation, outcomes map[string]record.Outcome) bool {
 	})
 }
 
-// store writes the decision's rotation, and the fleet document when it
-// changes with it, in one conditional write.
+// store writes the rotation, and the fleet document when it changes with it, in one conditional write.
 func (a *actor) store(d policy.Decision) (policy.Decision, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -20,8 +20,7 @@ type Comparison struct {
 // SettingChange is a setting that differs.
 type SettingChange struct{ Name, Before, After string }
 
-// Shift is a cluster for which the policies differ. Where it is rotated more
-// than once, the first rotation that differs is told.
+// Shift is a cluster for which the policies differ, by the first of its rotations that does.
 type Shift struct {
 	Cluster          fleet.Ref
 	StartBefore      time.Time // zero: it does not start

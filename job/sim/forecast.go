@@ -28,8 +28,7 @@ type Forecast struct {
 	// Peak is the most rotations in flight at one time, and PeakAt when that is first so.
 	Peak   int
 	PeakAt time.Time
-	// Left are clusters that are due before the end and not rotated by then, and
-	// those of which nobody can tell.
+	// Left are clusters that are due and not rotated by the end, and those of which nobody can tell.
 	Left []Left
 	// Unread could not be read, so it is in no forecast.
 	Unread []fleet.Unread

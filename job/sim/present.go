@@ -16,8 +16,7 @@ import (
 	"gke-credential-rotator/state"
 )
 
-// Present is a real fleet and its store as they are now: where a forecast of them
-// begins. Nothing in it is changed by forecasts.
+// Present is a real fleet and its store as they are now, where forecasts begin. None of them changes it.
 type Present struct {
 	Clusters []gke.Seen
 	Unread   []fleet.Unread // unknown clusters are in no forecast
@@ -25,8 +24,7 @@ type Present struct {
 	History  []record.Record // of clusters with a second CA and no record
 }
 
-// Read reads the fleet of these projects and the store; store is nil without
-// one. An error means that there is nothing to go on from.
+// Read reads the fleet of these projects; store is nil without one. An error: there is nothing to go on from.
 func Read(ctx context.Context, cloud *gke.Cloud, store state.Store, contents record.Contents,
 	projects []string) (*Present, error) {
 	p := &Present{Contents: contents}

@@ -66,8 +66,7 @@ func Play(ctx context.Context, s Setup, each func(pass.Result)) (Story, error) {
 	return story.Story, nil
 }
 
-// Game is a simulation that is played step by step. What it is made of may be
-// wrapped or changed between the steps.
+// Game is a simulation played step by step; what it is made of may be wrapped or changed between the steps.
 type Game struct {
 	Setup
 	Pass  pass.World
@@ -79,8 +78,7 @@ type Game struct {
 	crash *crasher // nil: no run is cut
 }
 
-// newGame puts the run of production over the simulated GKE and a store; name
-// begins the ids that the runs make up.
+// newGame puts production's run over the simulated GKE and a store; name begins the ids that it makes up.
 func newGame(s Setup, store state.Store, name string) *Game {
 	g := &Game{Setup: s, Store: store, now: s.From}
 	cloud := gke.Over(s.World.Direct(), gke.NoRetry())

@@ -125,8 +125,7 @@ func (t *recorder) add(res pass.Result) {
 	}
 }
 
-// recall takes in what the store held when the run began: the state that the
-// runs before left, also when their answer was lost.
+// recall takes in what the store held when the run began, also what a run left whose answer was lost.
 func (t *recorder) recall(res pass.Result) {
 	contents := res.Fleet.Contents
 	slots := 0
@@ -217,8 +216,7 @@ func (t *recorder) end(c *Chapter, as record.ClosedAs, why reason.Code, message 
 	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: why, Message: message})
 }
 
-// waits counts the time until the next run for the gate that the decision
-// names, while the cluster is due and nothing is sent.
+// waits counts the time until the next run for the gate that keeps a due cluster from anything being sent.
 func (t *recorder) waits(c *Chapter, d policy.Decision, at time.Time) {
 	if t.sparse || !waiting(d) {
 		return
