@@ -144,7 +144,7 @@ func (c *checker) places() {
 		c.require(pattern.MatchString(p), "PROJECTS", fmt.Sprintf("%q is not a project id "+
 			"(6 to 30 lower-case letters, digits and dashes; not a project's number or name)", p), "GKE_ENDPOINT")
 	}
-	if s.cloudRun != "" {
+	if c.vars["CLOUD_RUN_JOB"] != "" {
 		c.advise(s.State.V.File == "", "STATE",
 			"on Cloud Run a file is lost with the container", "Write firestore://PROJECT/DATABASE")
 		const why, hint = "on Cloud Run only Google's own endpoint is spoken to", "Remove it, or write google"

@@ -109,9 +109,6 @@ func Read(vars map[string]string) (Settings, []Problem) {
 	if err := envconfig.Process(own, &s); err != nil { // no setting refuses its text
 		c.found = append(c.found, Problem{Setting: Prefix + "*", What: err.Error()})
 	}
-	if c.vars["CLOUD_RUN_JOB"] != "" {
-		s.cloudRun = cmp.Or(c.vars["CLOUD_RUN_EXECUTION"], c.vars["CLOUD_RUN_JOB"])
-	}
 	c.unknown()
 	c.found = append(c.found, strangers(c.vars)...)
 	for _, r := range rowsOf(&s) {

@@ -197,6 +197,4 @@ type Settings struct {
 
 	// Tool is the version of the program, which is kept with what it decides.
 	Tool string `ignored:"true"`
-	// cloudRun is the execution's name when this process runs on Cloud Run.
-	cloudRun string
 }

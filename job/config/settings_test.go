@@ -211,9 +211,10 @@ func TestLoopbackLiftsWhatOnlyGoogleNeeds(t *testing.T) {
 }
 
 func TestSimulationHasItsOwn(t *testing.T) {
-	s, problems := Read(Simulation(map[string]string{"ROTATOR_MODE": "nonsense", "ROTATOR_STATE": "x",
-		"ROTATOR_SOAK": "1d", "CLOUD_RUN_JOB": "rotator"}))
-	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || s.cloudRun != "" {
+	vars := Simulation(map[string]string{"ROTATOR_MODE": "nonsense", "ROTATOR_STATE": "x", "ROTATOR_SOAK": "1d",
+		"CLOUD_RUN_JOB": "rotator"})
+	s, problems := Read(vars)
+	if len(problems) > 0 || s.Mode.V != Act || s.Soak.V != day || vars["CLOUD_RUN_JOB"] != "" {
 		t.Errorf("problems %v, MODE %v, SOAK %v", problems, s.Mode.V, s.Soak.V)
 	}
 }

@@ -286,10 +286,9 @@ func (a *actor) finish() error {
 
 // noteRun stores the run's note and, where it is known what was announced before, what it announces.
 func (a *actor) noteRun(ctx context.Context, note record.RunNote) error {
-	known := a.readOutbox(ctx)
 	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
-	if known {
+	if a.readOutbox(ctx) {
 		a.noteStanding(doc, &c)
 	}
 	got, err := state.WriteLean(ctx, a.Store, c)
