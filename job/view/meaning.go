@@ -1,15 +1,25 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/window"
 )
+
+// Policy is the policy in force; as JSON the names of the settings in camel case,
+// the values in the form that the settings take.
+type Policy struct{ *policy.Policy }
+
+// MarshalJSON is the settings' own.
+func (p Policy) MarshalJSON() ([]byte, error) { return config.PolicyJSON(p.Policy), nil }
 
 // Setting is one setting and its value in force, as validate and the report list them.
 type Setting struct {
@@ -35,11 +45,30 @@ func Meanings(p *policy.Policy, mode string) []Meaning {
 	}
 }
 
+// harmless are the lines that say something.
 func harmless(lines []string) []string {
+	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
 	for i, l := range lines {
 		lines[i] = words.Harmless(l)
 	}
 	return lines
+}
+
+// choices says what the values of settings mean that have a few to choose from.
+var choices = map[any]string{
+	"observe":              "MODE=observe: nothing is ever sent to GKE; the rotator only reports.",
+	"act":                  "MODE=act: rotations are started, managed and completed.",
+	policy.AdoptManage:     "Rotations that somebody else started are managed to their end (ADOPT=manage).",
+	policy.AdoptWatch:      "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.",
+	policy.ZonalWindow:     "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).",
+	policy.ZonalBoth:       "Zonal clusters complete only where COMPLETE_WINDOW and their own window overlap (ZONAL_COMPLETE=both).",
+	policy.ApproveNone:     "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.",
+	policy.ApproveStart:    "Every start needs rotator approve (APPROVAL=start).",
+	policy.ApproveComplete: "Every completion needs rotator approve (APPROVAL=complete); without one GKE completes by itself after 7d.",
+	policy.ApproveBoth:     "Every start and every completion needs rotator approve (APPROVAL=both).",
+	policy.OwnerLabelsHold: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).",
+	policy.OwnerLabelsBoth: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).",
+	policy.OwnerLabelsOff:  "Labels on clusters do not steer (OWNER_LABELS=off).",
 }
 
 func whichClusters(p *policy.Policy, mode string) []string {
@@ -53,16 +82,7 @@ func whichClusters(p *policy.Policy, mode string) []string {
 	}
 	lines := []string{fmt.Sprintf("%s (%s), %s, %s.", words.Plural(len(p.Projects), "project", "projects"),
 		words.Few(p.Projects, 5), where, which)}
-	switch mode {
-	case "observe":
-		lines = append(lines, "MODE=observe: nothing is ever sent to GKE; the rotator only reports.")
-	case "act":
-		lines = append(lines, "MODE=act: rotations are started, managed and completed.")
-	}
-	if p.Adopt == policy.AdoptManage {
-		return append(lines, "Rotations that somebody else started are managed to their end (ADOPT=manage).")
-	}
-	return append(lines, "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.")
+	return append(lines, choices[mode], cmp.Or(choices[p.Adopt], choices[policy.AdoptWatch]))
 }
 
 func whenDue(p *policy.Policy) []string {
@@ -73,7 +93,7 @@ func whenDue(p *policy.Policy) []string {
 		lines = append(lines, "Never by age: MAX_CA_AGE is off. The CAs that GKE issues today live 30 years, so a cluster rotates about once in 30 years.")
 	}
 	if !p.RotateIssuedBefore.IsZero() {
-		lines = append(lines, "Or when it was issued before "+dateOr(p.RotateIssuedBefore)+
+		lines = append(lines, "Or when it was issued before "+p.RotateIssuedBefore.UTC().Format(time.RFC3339)+
 			" (ROTATE_ISSUED_BEFORE).")
 	}
 	if p.Compromised != nil {
@@ -103,13 +123,7 @@ func whenWork(p *policy.Policy) []string {
 			fleet.Days(p.NodeGrace)+" of open window (NODES=auto, NODE_GRACE).")
 	}
 	lines = append(lines, fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", fleet.Days(p.Soak), p.CompleteWindow))
-	switch p.ZonalComplete {
-	case policy.ZonalWindow:
-		lines = append(lines, "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).")
-	case policy.ZonalBoth:
-		lines = append(lines, "Zonal clusters complete only where COMPLETE_WINDOW and their own window overlap (ZONAL_COMPLETE=both).")
-	}
-	return append(lines, "GKE completes any rotation by itself from 7d after its start; a rotation starts only if all of this fits before then.")
+	return append(lines, choices[p.ZonalComplete], "GKE completes any rotation by itself from 7d after its start; a rotation starts only if all of this fits before then.")
 }
 
 func howMany(p *policy.Policy) []string {
@@ -132,28 +146,13 @@ func howMany(p *policy.Policy) []string {
 }
 
 func aboutPeople(p *policy.Policy) []string {
-	var lines []string
-	switch p.Approval {
-	case policy.ApproveStart:
-		lines = append(lines, "Every start needs rotator approve (APPROVAL=start).")
-	case policy.ApproveComplete:
-		lines = append(lines, "Every completion needs rotator approve (APPROVAL=complete); without one GKE completes by itself after 7d.")
-	case policy.ApproveBoth:
-		lines = append(lines, "Every start and every completion needs rotator approve (APPROVAL=both).")
-	default:
-		lines = append(lines, "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.")
+	return []string{
+		cmp.Or(choices[p.Approval], choices[policy.ApproveNone]),
+		cmp.Or(choices[p.OwnerLabels], choices[policy.OwnerLabelsHold]),
+		"People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
+		"A rotation that stays in a phase " + fleet.Days(p.StuckAfter) +
+			" longer than gates and operations explain is announced as stuck (STUCK_AFTER).",
 	}
-	switch p.OwnerLabels {
-	case policy.OwnerLabelsBoth:
-		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).")
-	case policy.OwnerLabelsOff:
-		lines = append(lines, "Labels on clusters do not steer (OWNER_LABELS=off).")
-	default:
-		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).")
-	}
-	return append(lines, "People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
-		"A rotation that stays in a phase "+fleet.Days(p.StuckAfter)+
-			" longer than gates and operations explain is announced as stuck (STUCK_AFTER).")
 }
 
 // Warnings are settings that are allowed and probably not meant.
@@ -172,8 +171,7 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 	if p.Nodes == policy.NodesGKE && p.Freezes.String() != "" {
 		out = append(out, "NODES=gke with FREEZES: GKE recreates nodes during freezes too. Put exclusions on the clusters for that.")
 	}
-	calendars := []window.Schedule{p.CompleteWindow, p.Freezes}
-	if _, ok := window.All(calendars...).Next(now); !ok {
+	if _, ok := window.All(p.CompleteWindow, p.Freezes).Next(now); !ok {
 		out = append(out, "COMPLETE_WINDOW never opens outside FREEZES within 400 days: no rotation could be completed, so none starts.")
 	}
 	if _, ok := window.All(p.StartWindow, p.Freezes).Next(now); !ok {

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
@@ -154,13 +155,13 @@ func (p Plan) Waits() [][]Cluster {
 	return out
 }
 
-// ByProject counts clusters by their projects.
-func ByProject(cs []Cluster) map[string]int {
-	count := map[string]int{}
-	for _, c := range cs {
-		count[c.Decision.Cluster.Ref.Project]++
+// Unseen is where a place is that could not be read, and why.
+func Unseen(u fleet.Unread) (where, why string) {
+	where = "project " + words.Harmless(u.Project)
+	if u.Location != "" {
+		where += ", " + words.Harmless(u.Location)
 	}
-	return count
+	return where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + "."
 }
 
 // Silent counts the projects that did not answer in full.

@@ -67,11 +67,9 @@ func trouble(r *record.Rotation, oftenWithdrawn fact.Text) reason.Code {
 	switch {
 	case len(oftenWithdrawn) > 0:
 		return reason.CallWithdrawn
-	case r == nil:
-		return ""
-	case r.Failed != "":
+	case r != nil && r.Failed != "":
 		return reason.Code(r.Failed)
-	case r.Stuck:
+	case r != nil && r.Stuck:
 		return reason.IsStuck
 	}
 	return ""
@@ -98,12 +96,7 @@ func pressing(a, b Cluster) int {
 // In are the clusters that stand there: the most pressing first, of those that
 // are not due the next to be.
 func (p Plan) In(s Stand) []Cluster {
-	var out []Cluster
-	for _, c := range p.Clusters {
-		if c.Stand == s {
-			out = append(out, c)
-		}
-	}
+	out := slices.DeleteFunc(slices.Clone(p.Clusters), func(c Cluster) bool { return c.Stand != s })
 	order := pressing
 	if s == NotDue || s == Rotated || s == NotSelected {
 		order = func(a, b Cluster) int {
@@ -117,34 +110,22 @@ func (p Plan) In(s Stand) []Cluster {
 
 // Opens is when the last of the gates that bind may open; zero: nobody knows.
 func (c Cluster) Opens() time.Time {
-	var at time.Time
+	at := time.Time{}
 	for _, v := range Closed(c.Decision.Gates) {
-		if v.OpensAt.After(at) {
-			at = v.OpensAt
-		}
+		at = Latest(at, v.OpensAt)
 	}
 	return at
 }
 
 // OpensByTime says that of every gate that binds it is known when it may open.
 func (c Cluster) OpensByTime() bool {
-	for _, v := range Closed(c.Decision.Gates) {
-		if v.OpensAt.IsZero() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(Closed(c.Decision.Gates), func(v policy.Verdict) bool { return v.OpensAt.IsZero() })
 }
 
 // OtherGates counts the gates that bind beside the one that is named.
 func (c Cluster) OtherGates() int {
-	n := 0
-	for _, v := range Closed(c.Decision.Gates) {
-		if v.Reason != c.Decision.Reason {
-			n++
-		}
-	}
-	return n
+	named := func(v policy.Verdict) bool { return v.Reason == c.Decision.Reason }
+	return len(slices.DeleteFunc(Closed(c.Decision.Gates), named))
 }
 
 // WaitsFor is on whom it waits when no time is known.
@@ -173,11 +154,5 @@ func (c Cluster) GKECompletes() time.Time {
 
 // Closed are the gates that bind.
 func Closed(gates []policy.Verdict) []policy.Verdict {
-	var out []policy.Verdict
-	for _, v := range gates {
-		if !v.Open && !v.Lifted {
-			out = append(out, v)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(gates), func(v policy.Verdict) bool { return v.Open || v.Lifted })
 }

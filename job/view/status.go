@@ -267,7 +267,7 @@ func Blocked(doc record.FleetDoc) []Idle {
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		// What waits for others is said once, by them; a label beside what people said.
-		if why := doc.Blocked[name]; why.Info().Standing != reason.BehindOthers && why != reason.HeldByLabel {
+		if why := doc.Blocked[name]; why.Info().Standing == reason.ByAction {
 			out = append(out, Idle{Cluster: name, Why: why})
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"gke-credential-rotator/job/words"
@@ -71,13 +72,13 @@ func Verified(as record.ClosedAs) bool {
 // CompareSet orders times; one that is not known comes last.
 func CompareSet(a, b time.Time) int {
 	if a.IsZero() != b.IsZero() {
-		if a.IsZero() {
-			return 1
-		}
-		return -1
+		return b.Compare(a)
 	}
 	return a.Compare(b)
 }
+
+// Latest is the last of the times.
+func Latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // GKECompletes is from when GKE completes the rotation by itself; zero when it
 // has not begun, or one CA is left.
@@ -95,23 +96,4 @@ func LastResort(ca fleet.CA) time.Time {
 		return ca.Expires
 	}
 	return ca.Expires.Add(-policy.LastResortBefore)
-}
-
-// Stay is one stay of a rotation in a phase.
-type Stay struct {
-	record.Transition
-	Left time.Time
-}
-
-// Stays are those of a rotation, the last of them until then.
-func Stays(r record.Rotation, until time.Time) []Stay {
-	var out []Stay
-	for i, tr := range r.Transitions {
-		left := until
-		if i+1 < len(r.Transitions) {
-			left = r.Transitions[i+1].At
-		}
-		out = append(out, Stay{tr, left})
-	}
-	return out
 }

@@ -4,7 +4,6 @@
 package evidence
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -142,12 +141,8 @@ func said(s record.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
 
 func phases(rec record.Record) []Phase {
 	out := []Phase{}
-	for i, t := range rec.Rotation.Transitions {
-		left := rec.ClosedAt
-		if i+1 < len(rec.Rotation.Transitions) {
-			left = rec.Rotation.Transitions[i+1].At
-		}
-		out = append(out, Phase{t.Phase, t.At.UTC(), left.UTC(), t.Run, t.Reason})
+	for _, s := range rec.Rotation.Stays(rec.ClosedAt) {
+		out = append(out, Phase{s.Phase, s.At.UTC(), s.Left.UTC(), s.Run, s.Reason})
 	}
 	return out
 }
@@ -188,7 +183,7 @@ func operations(r record.Rotation) []Operation {
 func WriteJSON(w io.Writer, e Entry) error {
 	text, err := json.Marshal(e)
 	if err == nil {
-		_, err = w.Write(append(bytes.TrimSpace(words.HarmlessJSON(text)), '\n'))
+		_, err = w.Write(append(words.HarmlessJSON(text), '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write the evidence: %w", err)

@@ -62,7 +62,7 @@ func (m *maker) proof(rec record.Record) proof {
 	}
 	add("Old CA, SHA-256", caText(r.Baseline.CA))
 	add("New CA, SHA-256", caText(r.New))
-	for _, s := range view.Stays(r, rec.ClosedAt) {
+	for _, s := range r.Stays(rec.ClosedAt) {
 		text := "for " + words.Lasting(s.Left.Sub(s.At)) + ", run " + words.Harmless(s.Run)
 		p.Facts = append(p.Facts, fact{Label: phaseWord(s.Phase), Text: text, At: m.at(s.At)})
 	}

@@ -134,7 +134,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r),
 		Text: m.Sentence(s.Reason, s.Message),
 	}
-	for _, stay := range view.Stays(*r, m.Now) {
+	for _, stay := range r.Stays(m.Now) {
 		if stay.Left.After(a.From) {
 			l.Bars = append(l.Bars, a.bar(string(stay.Phase), stay.At, stay.Left))
 		}

@@ -3,7 +3,6 @@ package html
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/job/view"
@@ -168,12 +167,8 @@ func soonest(a, b time.Time) time.Time {
 func (m *maker) unseen() []unseen {
 	var out []unseen
 	for _, u := range m.Result.Fleet.Unread {
-		where := "project " + words.Harmless(u.Project)
-		if u.Location != "" {
-			where += ", " + words.Harmless(u.Location)
-		}
-		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".",
-			words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
+		where, why := view.Unseen(u)
+		out = append(out, unseen{where, why, words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
 	}
 	return out
 }

@@ -35,14 +35,11 @@ type Options struct {
 	Wall time.Duration
 }
 
-// The columns when there is no terminal, and those beyond which sentences and
-// their codes drift apart.
 const (
-	pipeWidth = 100
+	pipeWidth = 100 // where there is no terminal
 	leastWide = 40
-	mostWide  = 160
-	// narrow is where rows become paragraphs.
-	narrow = 80
+	mostWide  = 160 // beyond, sentences and their codes drift apart
+	narrow    = 80  // below, rows become paragraphs
 )
 
 // style is what colour says once more.
@@ -64,9 +61,8 @@ type page struct {
 	view.Words
 	o     Options
 	width int
-	// hours: every time of the table is a full hour; days: no day of the month
-	// comes twice.
-	hours, days bool
+	// form is how times are written in a story's table.
+	form string
 	// brief: the fleet is large, so each cluster gets one line.
 	brief bool
 	// elsewhere are the clusters whose rotations others completed.
@@ -81,7 +77,6 @@ func newPage(o Options, now time.Time) *page {
 	return g
 }
 
-// send writes the page.
 func (g *page) send(w io.Writer) error {
 	if _, err := w.Write(bytes.ReplaceAll(g.Bytes(), []byte(hard), []byte(" "))); err != nil {
 		return fmt.Errorf("write the picture: %w", err)
@@ -96,10 +91,7 @@ func (g *page) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// line writes one line.
-func (g *page) line(format string, args ...any) {
-	fmt.Fprintf(g, format+"\n", args...)
-}
+func (g *page) line(format string, args ...any) { fmt.Fprintf(g, format+"\n", args...) }
 
 // hang writes text behind a lead that takes so many columns, its further lines
 // below the first.
@@ -115,7 +107,6 @@ func (g *page) para(indent int, s style, text string) {
 	g.hang(indent, strings.Repeat(" ", indent), s, text)
 }
 
-// bullet writes one sentence of a list.
 func (g *page) bullet(s style, text string) { g.hang(4, "  - ", s, clean(text)) }
 
 // fact writes a labelled line.
@@ -125,12 +116,11 @@ func (g *page) fact(label, text string) { g.hang(11, "  "+pad(label, 8)+" ", pla
 func (g *page) parts(s style, parts ...string) {
 	var kept []string
 	for _, p := range parts {
-		switch {
-		case p == "":
-		case cells(p) > g.width-2: // it breaks, or it would stand out
+		if cells(p) <= g.width-2 { // else it breaks, or it would stand out
+			p = unbroken(p)
+		}
+		if p != "" {
 			kept = append(kept, p)
-		default:
-			kept = append(kept, strings.ReplaceAll(p, " ", hard))
 		}
 	}
 	for _, l := range wrap(strings.Join(kept, hard+"· "), g.width) {

@@ -41,42 +41,32 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	idle := slices.Concat(p.In(view.Rotated), p.In(view.NotDue))
 	g.notDue(idle)
 	if out := p.In(view.NotSelected); len(out) > 0 {
-		var names []string
-		for _, c := range out {
-			names = append(names, clean(c.Cluster))
-		}
+		slices.SortFunc(out, func(a, b view.Cluster) int { return strings.Compare(a.Cluster, b.Cluster) })
 		g.heading(bold, "NOT SELECTED")
 		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+
-			", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
+			", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+
+			fewOf(out, 3, func(c view.Cluster) string { return clean(c.Cluster) }))
 	}
 	g.unread(p.Unread, env)
 	if len(p.Clusters)+len(p.Unread) == 0 {
-		g.line("")
-		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
+		g.apart(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
 			clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
 	g.capacity(p.Capacity())
 	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
-		g.line("")
-		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
+		g.apart(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
 			"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
 	}
 	return g.send(w)
 }
 
 func (g *page) planHead(p view.Plan) {
-	mode := ""
-	switch g.o.Mode {
-	case "observe":
-		mode = "observe: nothing will be sent"
-	case "act":
-		mode = "act: a run sends this"
-	}
+	modes := map[string]string{"observe": "observe: nothing will be sent", "act": "act: a run sends this"}
 	silent := ""
 	if n := p.Silent(); n > 0 {
 		silent = fmt.Sprintf(" (%d did not answer in full)", n)
 	}
-	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
+	g.parts(bold, "Plan for "+g.headTime(g.Now), modes[g.o.Mode],
 		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project",
 			"projects")+silent)
 	if !p.Contents.Known {
@@ -84,8 +74,12 @@ func (g *page) planHead(p view.Plan) {
 	}
 }
 
-func (g *page) heading(s style, title string) {
-	g.line("\n%s", g.paint(s, title))
+func (g *page) heading(s style, title string) { g.line("\n%s", g.paint(s, title)) }
+
+// apart writes text as a paragraph of its own.
+func (g *page) apart(indent int, s style, text string) {
+	g.line("")
+	g.para(indent, s, text)
 }
 
 // shown is how many of so many rows a section shows.
@@ -104,18 +98,13 @@ func (g *page) section(s style, title string, names int, rs []row) {
 	g.heading(s, title)
 	shown := g.shown(len(rs))
 	g.rows(g.fit(names, rs[:shown]), rs[:shown])
-	if rest := rs[shown:]; len(rest) > 0 {
-		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", len(rest), tally(rest)))
+	rest := map[string]int{}
+	for _, r := range rs[shown:] {
+		rest[cmp.Or(r.code, r.what)]++
 	}
-}
-
-// tally counts rows by code, the most frequent first.
-func tally(rs []row) string {
-	count := map[string]int{}
-	for _, r := range rs {
-		count[cmp.Or(r.code, r.what)]++
+	if n := len(rs) - shown; n > 0 {
+		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", n, countsOf(rest)))
 	}
-	return countsOf(count)
 }
 
 func countsOf(count map[string]int) string {
@@ -133,12 +122,16 @@ func mostFirst(count map[string]int) []string {
 	})
 }
 
+// rowOf is a cluster and why it stands where it stands.
+func (g *page) rowOf(c view.Cluster) row {
+	return row{name: clean(c.Cluster), code: string(c.Reason), text: g.Sentence(c.Reason, c.Decision.Message)}
+}
+
 func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	var rs []row
 	for _, c := range cs {
-		d := c.Decision
-		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message),
-			next: next(d.Reason, c.Cluster, env)}
+		d, r := c.Decision, g.rowOf(c)
+		r.next = next(d.Reason, c.Cluster, env)
 		if why := c.Trouble; why != "" && why != d.Reason {
 			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
 			r.code, r.next = string(why), next(why, c.Cluster, env)
@@ -163,9 +156,8 @@ func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 func (g *page) doingRows(cs []view.Cluster) []row {
 	var rs []row
 	for _, c := range cs {
-		d := c.Decision
-		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message),
-			style: green}
+		d, r := c.Decision, g.rowOf(c)
+		r.what, r.code, r.style = string(d.Action), "", green
 		switch d.Action {
 		case policy.Start:
 			r.text = words.Joined(r.text, g.openUntil(d.Gates))
@@ -207,9 +199,9 @@ func (g *page) openUntil(gates []policy.Verdict) string {
 func (g *page) flyingRows(cs []view.Cluster) []row {
 	var rs []row
 	for _, c := range cs {
-		d := c.Decision
-		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message),
-			code: string(d.Reason)})
+		r := g.rowOf(c)
+		r.what = c.Phase
+		rs = append(rs, r)
 	}
 	return rs
 }
@@ -219,25 +211,20 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 	var rs []row
 	for _, cs := range waits {
 		c := cs[0]
-		d := c.Decision
-		when := g.At(c.Opens())
-		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
-		if when == "" {
-			when = c.WaitsFor()
-		} else if !c.OpensByTime() {
-			when += "+" // and then another gate
+		r, of, opens := g.rowOf(c), c.Cluster, c.Opens()
+		r.text = g.Sentence(c.Reason, c.Decision.Message.Without(opens)) // it stands in front already
+		r.what = cmp.Or(g.At(opens), c.WaitsFor())
+		if !opens.IsZero() && !c.OpensByTime() {
+			r.what += "+" // and then another gate
 		}
 		if n := c.OtherGates(); n > 0 {
-			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"),
-				" ", hard))
+			r.text += fmt.Sprintf(" (+%s: --explain)", unbroken(words.Plural(n, "more gate", "more gates")))
 		}
-		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
-		of := c.Cluster
 		if len(cs) > 1 {
 			r.name, r.who, of = fmt.Sprintf("%d clusters", len(cs)), together(cs), ""
 		}
-		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
-			r.next = next(d.Reason, of, "")
+		if c.Reason.Info().Hold {
+			r.next = next(c.Reason, of, "")
 		}
 		rs = append(rs, r)
 	}
@@ -247,16 +234,19 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 // together counts the clusters of a row by project.
 func together(cs []view.Cluster) string {
 	const projects = 8
-	count := view.ByProject(cs)
+	count := map[string]int{}
+	for _, c := range cs {
+		count[c.Decision.Cluster.Ref.Project]++
+	}
 	names := mostFirst(count)
 	for i, name := range names {
-		names[i] = strings.ReplaceAll(fmt.Sprintf("%s: %d", clean(name), count[name]), " ", hard)
+		names[i] = unbroken(fmt.Sprintf("%s: %d", clean(name), count[name]))
 	}
 	text := strings.Join(names[:min(len(names), projects)], " · ")
 	if n := len(names) - projects; n > 0 {
 		text += fmt.Sprintf(" and %d more projects", n)
 	}
-	return text + hard + hard + " (names:" + hard + "rotator" + hard + "plan" + hard + "--all)"
+	return text + hard + hard + " " + unbroken("(names: rotator plan --all)")
 }
 
 func (g *page) notDue(cs []view.Cluster) {
@@ -264,12 +254,11 @@ func (g *page) notDue(cs []view.Cluster) {
 		return
 	}
 	g.heading(bold, "NOT DUE")
-	name, due := clean(cs[0].Cluster), words.Day(cs[0].Decision.Due.At)
-	if len(cs) == 1 {
-		g.para(2, plain, "1 cluster: "+name+" on "+due)
-		return
+	text := "1 cluster:"
+	if len(cs) > 1 {
+		text = fmt.Sprintf("%d clusters; the next is", len(cs))
 	}
-	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(cs), name, due))
+	g.para(2, plain, text+" "+clean(cs[0].Cluster)+" on "+words.Day(cs[0].Decision.Due.At))
 }
 
 func (g *page) unread(unread []fleet.Unread, env string) {
@@ -282,17 +271,13 @@ func (g *page) unread(unread []fleet.Unread, env string) {
 			g.para(2, plain, fmt.Sprintf("and %d more: --format json", len(unread)-i))
 			break
 		}
-		where := "project " + clean(u.Project)
-		if u.Location != "" {
-			where += ", " + clean(u.Location)
-		}
-		g.para(2, plain, where+": "+strings.TrimSuffix(clean(u.Reason), ".")+".")
+		where, why := view.Unseen(u)
+		g.para(2, plain, where+": "+why)
 	}
 	g.para(2, plain, "Clusters there are unknown, not gone.")
 	g.advice(2, next(reason.NotReadable, "", env))
 }
 
-// capacity shows whether the limits are enough for what is due, wave by wave.
 func (g *page) capacity(waves []view.Capacity) {
 	var rs []row
 	for _, w := range waves {

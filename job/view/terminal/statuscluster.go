@@ -91,7 +91,7 @@ func (g *page) phaseRows(s view.Story) []row {
 		record.Verifying:       "when only the new CA is left",
 	}
 	left := map[record.Phase]time.Time{}
-	for _, stay := range view.Stays(r, g.Now) {
+	for _, stay := range r.Stays(g.Now) {
 		left[stay.Phase] = stay.Left
 	}
 	var rs []row

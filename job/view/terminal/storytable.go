@@ -11,7 +11,6 @@ import (
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -51,7 +50,6 @@ func (g *page) columns(cols []column, beside, most int) []column {
 	}
 }
 
-// storyColumns are the columns of the story's table.
 func (g *page) storyColumns(list []sim.Chapter) []column {
 	cols := []column{{title: "OLD CA", drop: 2}, {title: "NEW CA", drop: 5}, {title: "STARTED", drop: 1},
 		{title: "NODES DONE", drop: 4}, {title: "COMPLETED", drop: 3}, {title: "VERIFIED"}}
@@ -78,26 +76,23 @@ func (g *page) hour(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	form := "02 Jan "
-	if g.days { // the weekday says more than the month
-		form = "Mon 02 "
-	}
-	if g.hours {
-		form += "15h"
-	} else {
-		form += "15:04"
-	}
-	return g.In(t).Format(form)
+	return g.In(t).Format(g.form)
 }
 
-// chapters writes the table: one line a cluster, and the rest counted.
 func (g *page) chapters(s sim.Story) {
 	list, left := choose(ranked(s))
 	if len(list) == 0 {
 		return
 	}
 	g.brief = len(s.Clusters) > mostLanes
-	g.hours, g.days = onTheHour(list), s.To.Sub(s.From) < 28*24*time.Hour
+	day, hour := "02 Jan ", "15:04"
+	if s.To.Sub(s.From) < 28*24*time.Hour { // no day of the month comes twice: the weekday says more
+		day = "Mon 02 "
+	}
+	if !slices.ContainsFunc(list, offTheHour) {
+		hour = "15h"
+	}
+	g.form = day + hour
 	names, last := 7, 0
 	limit := g.width * 2 / 5
 	for _, c := range list {
@@ -120,16 +115,13 @@ func (g *page) chapters(s sim.Story) {
 	}
 }
 
-// onTheHour says whether all times of the table are full hours.
-func onTheHour(list []sim.Chapter) bool {
-	for _, c := range list {
-		for _, t := range c.Entered {
-			if t.Minute() != 0 {
-				return false
-			}
+func offTheHour(c sim.Chapter) bool {
+	for _, t := range c.Entered {
+		if t.Minute() != 0 {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // choose takes the chapters to show and counts the others by outcome.
@@ -153,26 +145,22 @@ func choose(list []sim.Chapter) ([]sim.Chapter, map[string]int) {
 
 func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 	full, idle := clean(c.Cluster.String()), view.Began(c).IsZero()
-	line := pad(full, names)
-	if text := g.waited(c); cells(full) > names && idle && cells(full)+2+cells(text) <= g.width {
-		g.line("%s  %s", full, g.paint(outcomeStyle(c.Outcome), text))
-		return
-	}
+	text, look := g.waited(c), outcomeStyle(c.Outcome)
 	if cells(full) > names {
-		g.line("%s", full)
-		line = strings.Repeat(" ", names)
-	}
-	at := names + 2
-	dates := ""
-	for _, col := range cols {
-		if idle && col.title != "OLD CA" {
-			continue // nothing happened: the reason comes at once
+		if idle && cells(full)+2+cells(text) <= g.width {
+			g.line("%s  %s", full, g.paint(look, text))
+			return
 		}
-		dates += pad(col.cells[row], col.width) + "  "
-		at += col.width + 2
+		g.line("%s", full)
+		full = ""
 	}
-	look := outcomeStyle(c.Outcome)
-	text := g.waited(c)
+	line, at := pad(full, names)+"  ", names+2
+	for _, col := range cols {
+		if !idle || col.title == "OLD CA" { // else nothing happened: the reason comes at once
+			line += pad(col.cells[row], col.width) + "  "
+			at += col.width + 2
+		}
+	}
 	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
 		room := g.width - at
 		if room < 24 {
@@ -181,13 +169,13 @@ func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 		text = words.Cut(text, room)
 	}
 	if g.width-at < 24 { // no room beside: below
-		if dates = strings.TrimRight(line+"  "+dates, " "); dates != "" {
-			g.line("%s", dates)
+		if line = strings.TrimRight(line, " "); line != "" {
+			g.line("%s", line)
 		}
 		g.para(6, look, text)
 		return
 	}
-	g.hang(at, line+"  "+dates, look, text)
+	g.hang(at, line, look, text)
 }
 
 func outcomeStyle(o sim.Outcome) style {
@@ -204,16 +192,12 @@ func outcomeStyle(o sim.Outcome) style {
 func (g *page) waited(c sim.Chapter) string {
 	why := g.Sentence(c.Reason, c.Message)
 	switch c.Outcome {
-	case sim.NeedsAction:
-		return "NEEDS ACTION: " + why
-	case sim.Unreadable:
-		return "UNREADABLE: " + why
 	case sim.NotDue:
 		return why
-	case sim.Waiting:
-		return "WAITING: " + why
 	case sim.InFlight:
 		return "IN FLIGHT: " + words.Joined(string(c.Phase), why)
+	case sim.NeedsAction, sim.Unreadable, sim.Waiting:
+		return strings.ToUpper(strings.ReplaceAll(string(c.Outcome), "-", " ")) + ": " + why
 	}
 	by, waited := "", ""
 	if g.elsewhere[c.Cluster] {
@@ -227,17 +211,12 @@ func (g *page) waited(c sim.Chapter) string {
 
 // gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
-	what := cmp.Or(w.Gate, string(w.Reason))
-	if slot := w.Reason.Info().Slot; slot != "" {
-		if by := w.Message.Clusters(); len(by) > 0 {
-			return slot + " (" + clean(strings.Join(by, ", ")) + ")"
-		}
-		return slot
+	text, info := "", w.Reason.Info()
+	if by := w.Message.Clusters(); info.Slot != "" && len(by) > 0 {
+		return info.Slot + " (" + clean(strings.Join(by, ", ")) + ")"
 	}
-	switch w.Reason {
-	case reason.WindowClosed, reason.CompleteWindowClosed, reason.StartWindowClosed,
-		reason.Excluded, reason.WaveClosed, reason.Held, reason.HeldByLabel:
-		return cmp.Or(g.Say(w.Message.Head()), what)
+	if info.Head {
+		text = g.Say(w.Message.Head())
 	}
-	return what
+	return cmp.Or(info.Slot, text, w.Gate, string(w.Reason))
 }
