@@ -75,7 +75,6 @@ func scaleFor(from, to time.Time, room int) scale {
 	return scale{from, m, int(to.Sub(from)/m) + 1}
 }
 
-// timeline draws what happened when.
 func (g *page) timeline(s sim.Story) {
 	names, label := view.ShortNames(s), 9
 	var lanes []lane
@@ -158,7 +157,7 @@ func legend(used map[string]bool) string {
 	var out []string
 	for _, m := range marks {
 		if used[m.kind] {
-			out = append(out, strings.ReplaceAll(m.mark+" "+m.text, " ", hard))
+			out = append(out, unbroken(m.mark+" "+m.text))
 		}
 	}
 	return strings.Join(out, " "+hard)
@@ -166,37 +165,30 @@ func legend(used map[string]bool) string {
 
 // axis writes the legend and the dates above the marks.
 func (g *page) axis(sc scale, label int, legend string) {
-	g.para(0, plain, "One"+hard+"mark"+hard+"is"+hard+markText(sc.mark)+": "+hard+legend)
-	dates := make([]rune, 0, sc.n)
-	month := time.Month(0)
+	mark := words.Lasting(sc.mark)
+	if sc.mark%(24*time.Hour) == 0 {
+		mark = words.Plural(int(sc.mark/(24*time.Hour)), "day", "days")
+	}
+	g.para(0, plain, unbroken("One mark is "+mark+":")+" "+hard+legend)
+	dates, month := "", time.Month(0)
 	for i := range sc.n {
-		t := g.In(sc.start(i))
-		before := g.In(sc.start(i - 1))
-		if t.Format(time.DateOnly) == before.Format(time.DateOnly) && i > 0 || len(dates) > i {
-			if len(dates) <= i {
-				dates = append(dates, ' ')
-			}
+		if len(dates) > i {
 			continue
 		}
-		text := t.Format("2 ")
+		t, form := g.In(sc.start(i)), "2 "
 		if t.Month() != month {
-			text = t.Format("Jan 2 ")
+			form = "Jan 2 "
 		}
-		if i+len(text)-1 > sc.n && i > 0 {
-			dates = append(dates, ' ')
-			continue
+		text := t.Format(form)
+		sameDay := i > 0 && t.Format(time.DateOnly) == g.In(sc.start(i-1)).Format(time.DateOnly)
+		if sameDay || i+len(text)-1 > sc.n && i > 0 {
+			text = " "
+		} else {
+			month = t.Month()
 		}
-		month = t.Month()
-		dates = append(dates, []rune(text)...)
+		dates += text
 	}
-	g.line("%s  %s", strings.Repeat(" ", label), g.paint(dim, strings.TrimRight(string(dates), " ")))
-}
-
-func markText(d time.Duration) string {
-	if d%(24*time.Hour) == 0 {
-		return strings.ReplaceAll(words.Plural(int(d/(24*time.Hour)), "day", "days"), " ", hard)
-	}
-	return strings.ReplaceAll(words.Lasting(d), " ", hard)
+	g.line("%s  %s", strings.Repeat(" ", label), g.paint(dim, strings.TrimRight(dates, " ")))
 }
 
 // heaps draws a large fleet: how many clusters stood where, mark by mark.

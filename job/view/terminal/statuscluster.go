@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -97,10 +98,9 @@ func (g *page) phaseRows(s view.Story) []row {
 	var rs []row
 	for i, phase := range record.Phases {
 		at := r.Entered(phase)
-		current, passed := phase == r.Phase, i < slices.Index(record.Phases, r.Phase)
 		out := row{name: string(phase)}
-		switch {
-		case current:
+		switch passed := i < slices.Index(record.Phases, r.Phase); {
+		case phase == r.Phase:
 			out.what, out.style = g.At(at), bold
 			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
 		case passed && !at.IsZero():
@@ -116,18 +116,19 @@ func (g *page) phaseRows(s view.Story) []row {
 	return rs
 }
 
-// evidence is what the record holds about a phase.
 func (g *page) evidence(phase record.Phase, s view.Story) string {
 	r := s.InFlight.Rotation
 	switch phase {
 	case record.Starting:
-		text := clean(r.StartOp.Operation)
+		text, before, now := clean(r.StartOp.Operation), r.Baseline.Endpoint, ""
 		if r.StartOp.Done() {
 			text += " done"
 		}
-		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" &&
-			c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
-			text = words.Joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(c.Decision.Cluster.Endpoint))
+		if s.Decision != nil {
+			now = s.Decision.Decision.Cluster.Endpoint
+		}
+		if before != "" && now != "" && now != before {
+			text = words.Joined(text, "endpoint "+clean(before)+" -> "+clean(now))
 		}
 		return text
 	case record.RecreatingNodes:
@@ -147,17 +148,10 @@ func (g *page) evidence(phase record.Phase, s view.Story) string {
 }
 
 func (g *page) poolEvidence(r record.Rotation) string {
-	names := slices.Clone(r.PoolsSeen)
-	for name := range r.Pools {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := slices.Sorted(slices.Values(slices.Concat(r.PoolsSeen, slices.Collect(maps.Keys(r.Pools)))))
 	var said []string
-	for _, name := range names {
-		w := r.Pools[name]
-		text := cmp.Or(clean(name), "control plane")
+	for _, name := range slices.Compact(names) {
+		w, text := r.Pools[name], cmp.Or(clean(name), "control plane")
 		switch {
 		case w.Done():
 			text += " done " + g.At(w.EndedAt)
@@ -211,7 +205,6 @@ func (g *page) room(at time.Time) {
 	g.para(2, look, "GKE completes it by itself from "+g.At(at)+": "+left)
 }
 
-// peopleLines are approvals, holds and requests about the cluster.
 func (g *page) peopleLines(s view.Story) {
 	approved, hold := "", ""
 	for _, a := range s.Approved {
@@ -250,15 +243,10 @@ func (g *page) peopleLines(s view.Story) {
 	}
 }
 
-// before are the earlier attempts.
 func (g *page) before(history []record.Record) {
 	const few = 10
 	label := "before"
-	for i, rec := range history {
-		if i == few {
-			g.fact("", fmt.Sprintf("and %d more: --format json", len(history)-few))
-			break
-		}
+	for _, rec := range history[:min(len(history), few)] {
 		r := rec.Rotation
 		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
 		if !r.StartedAt().IsZero() {
@@ -277,6 +265,9 @@ func (g *page) before(history []record.Record) {
 		}
 		g.fact(label, text)
 		label = ""
+	}
+	if n := len(history) - few; n > 0 {
+		g.fact("", fmt.Sprintf("and %d more: --format json", n))
 	}
 	if len(history) == 0 {
 		g.fact(label, "no earlier attempt on record")
