@@ -37,20 +37,25 @@ func Story(w io.Writer, v view.Played, o Options) error {
 }
 
 func (g *page) storyHead(s sim.Story) {
-	g.parts(bold, "Simulated GKE", words.Plural(len(s.Clusters), "cluster", "clusters")+" in "+
-		words.Plural(projectsOf(s), "project", "projects"),
-		"a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
-		words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
+	g.parts(bold, "Simulated GKE", sizeOf(s), "a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
+		daysOf(s), fmt.Sprintf("seed %d", s.Seed))
 	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own, all else is yours. Nothing touches Google Cloud.")
 	g.line("")
 }
 
-func projectsOf(s sim.Story) int {
-	seen := map[string]bool{}
+// sizeOf is how large the fleet is.
+func sizeOf(s sim.Story) string {
+	projects := map[string]bool{}
 	for _, c := range s.Clusters {
-		seen[c.Cluster.Project] = true
+		projects[c.Cluster.Project] = true
 	}
-	return len(seen)
+	return words.Plural(len(s.Clusters), "cluster", "clusters") + " in " +
+		words.Plural(len(projects), "project", "projects")
+}
+
+// daysOf is how long it lasts.
+func daysOf(s sim.Story) string {
+	return words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days")
 }
 
 // phaseStyle is the colour of a phase, in lines and in the timeline.
@@ -99,9 +104,8 @@ func (g *page) passages(s sim.Story) {
 // passage says what clusters did on a day, each step but the first with its time,
 // and gives the colour of the last.
 func (g *page) passage(p view.Passage) (string, style) {
-	text, look := "", plain
+	text, look, word := "", plain, ""
 	for i, c := range p.Steps {
-		var word string
 		word, look = changeWord(c)
 		if closedBy := view.NotAwaited(c.Gates); len(closedBy) > 0 {
 			word += " (not awaited: " + strings.Join(closedBy, ", ") + ")"
@@ -129,7 +133,6 @@ func fewOf[T any](list []T, few int, name func(T) string) string {
 // elsewhere is who else completes a rotation.
 const elsewhere = " by GKE or others"
 
-// changeWord names a change and gives its colour.
 func changeWord(c sim.Change) (string, style) {
 	switch {
 	case c.Phase != "":
@@ -163,7 +166,6 @@ func ranked(s sim.Story) []sim.Chapter {
 	return list
 }
 
-// storySum counts what became of the clusters.
 func (g *page) storySum(s sim.Story, maxActive int) {
 	count := view.Outcomes(s)
 	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
@@ -172,13 +174,10 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 		look = yellow
 	}
 	g.line("")
-	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified],
-		due),
-		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
-		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"),
-		counted(count[sim.NotDue], "not due", "not due"),
-		counted(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable",
-			"unreadable"),
+	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+		counted(len(g.elsewhere), "of them completed"+elsewhere), counted(count[sim.InFlight], "in flight"),
+		counted(count[sim.Waiting], "waiting"), counted(count[sim.NotDue], "not due"),
+		needAction(count[sim.NeedsAction]), counted(count[sim.Unreadable], "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
@@ -195,11 +194,18 @@ func (g *page) storyEnd(s sim.Story) {
 }
 
 // counted is a number of clusters and what they do; "" for none.
-func counted(n int, one, many string) string {
+func counted(n int, text string) string {
 	if n == 0 {
 		return ""
 	}
-	return words.Plural(n, one, many)
+	return fmt.Sprintf("%d %s", n, text)
+}
+
+func needAction(n int) string {
+	if n == 1 {
+		return "1 needs action"
+	}
+	return counted(n, "need action")
 }
 
 // wall is how long it took; "" when nobody measured.
