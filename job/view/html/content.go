@@ -153,19 +153,14 @@ func day(t time.Time) moment {
 
 // made says which command made the page and what that means.
 func (m *maker) made() string {
-	switch {
-	case m.Command == "simulate":
-		return "a simulation, nothing here is real"
-	case m.Command == "forecast":
-		return "a forecast, nothing was sent"
-	case m.Command == "plan":
-		return "a plan, nothing was sent"
-	case m.Mode == "observe":
-		return "a run that observes, nothing was sent to GKE"
-	case m.Command == "run":
-		return "a run that acts"
+	made := map[string]string{
+		"simulate": "a simulation, nothing here is real", "forecast": "a forecast, nothing was sent",
+		"plan": "a plan, nothing was sent", "run": "a run that acts",
 	}
-	return words.Harmless(m.Command)
+	if m.Command == "run" && m.Mode == "observe" {
+		return "a run that observes, nothing was sent to GKE"
+	}
+	return cmp.Or(made[m.Command], words.Harmless(m.Command))
 }
 
 func (m *maker) facts() []fact {
@@ -191,11 +186,10 @@ func (m *maker) facts() []fact {
 
 // nav leads to the parts that are there.
 func (v content) nav() []link {
-	clusters := 0
+	clusters, todo := 0, len(v.Clients)
 	for _, g := range v.Groups {
 		clusters += g.Count
 	}
-	todo := len(v.Clients)
 	for _, t := range v.Todos {
 		todo += t.Count
 	}

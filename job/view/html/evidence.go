@@ -33,8 +33,7 @@ type proof struct {
 const mostProofs = 250
 
 func (m *maker) finished() finished {
-	list := slices.Clone(m.Finished)
-	slices.SortStableFunc(list, func(a, b record.Record) int {
+	list := slices.SortedStableFunc(slices.Values(m.Finished), func(a, b record.Record) int {
 		return cmp.Or(b.ClosedAt.Compare(a.ClosedAt), a.Rotation.Cluster.Compare(b.Rotation.Cluster))
 	})
 	f := finished{Records: len(list)}

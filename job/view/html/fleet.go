@@ -69,11 +69,11 @@ type gate struct {
 // foldAt is how many clusters of one state stand open on the page.
 const foldAt = 30
 
-// groups are the fleet by urgency.
 func (m *maker) groups() []group {
 	var out []group
 	for _, st := range view.Stands {
-		g := group{State: st, Title: m.title(st), About: m.about(st)}
+		g := group{State: st}
+		g.Title, g.About = m.heading(st)
 		t := &g.Table
 		t.Caption, t.Brief, t.Waves = g.Title, st == view.NotDue || st == view.NotSelected, len(m.Policy.Waves) > 0
 		var refs []fleet.Ref
@@ -92,25 +92,6 @@ func (m *maker) groups() []group {
 		out = append(out, g)
 	}
 	return out
-}
-
-// about says what a state means where its title does not.
-func (m *maker) about(s view.Stand) string {
-	switch s {
-	case view.DoNow:
-		if m.Mode == "observe" {
-			return "In observe mode nothing is sent: this is what act would do."
-		}
-	case view.Waiting:
-		return "Due, and not started yet. The next to start comes first."
-	case view.Rotated:
-		return "Rotated, with a new CA in force."
-	case view.NotDue:
-		return "The next to be due comes first."
-	case view.NotSelected:
-		return "Outside ROTATOR_SELECTOR or ROTATOR_LOCATIONS: GKE rotates them by its own rules."
-	}
-	return ""
 }
 
 // fold puts the rows away by project; the most pressing stay in sight.

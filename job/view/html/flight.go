@@ -107,18 +107,13 @@ func (m *maker) lanes() []lane {
 			continue
 		}
 		flying = append(flying, s)
-		if began := d.Rotation.StartedAt(); !began.IsZero() && began.Before(from) {
-			from = began
-		}
-		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), s.HandOver.Completes},
-			time.Time.Compare)
+		from = soonest(d.Rotation.StartedAt(), from)
+		to = view.Latest(to, view.GKECompletes(*d.Rotation), s.HandOver.Completes)
 	}
 	if len(flying) == 0 {
 		return nil
 	}
-	if back := m.Now.Add(-mostBack); from.Before(back) {
-		from = back
-	}
+	from = view.Latest(from, m.Now.Add(-mostBack))
 	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.Now, m.Clock)
 	var out []lane
 	for _, s := range flying {
@@ -180,13 +175,11 @@ func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
 		return
 	}
 	l.GKE = &mark{X: a.x(gke)}
-	f := fact{Label: "GKE completes by itself from", At: m.at(gke)}
+	text := "that is now"
 	if room := gke.Sub(m.Now); room > 0 {
-		f.Text = words.Lasting(room) + " of room"
-	} else {
-		f.Text = "that is now"
+		text = words.Lasting(room) + " of room"
 	}
-	l.Facts = append(l.Facts, f)
+	l.Facts = append(l.Facts, fact{"GKE completes by itself from", text, m.at(gke)})
 }
 
 // whose says who started a rotation; "" when we did.

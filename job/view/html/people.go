@@ -60,13 +60,8 @@ func (m *maker) todos() []todo {
 			i = len(out)
 			out = append(out, todo{Title: m.Sentence(why, nil), Reason: string(why)})
 		}
-		t := &out[i]
-		t.Count++
-		if len(t.Items) < mostItems {
-			t.Items = append(t.Items, it)
-		} else {
-			t.More = append(t.More, it)
-		}
+		out[i].Count++
+		out[i].Items = append(out[i].Items, it)
 	}
 	for _, f := range view.Failed(m.plan.Contents) {
 		add(f.Why, m.item(f.Ref, "since "+m.At(f.Since), f.Why))
@@ -80,6 +75,7 @@ func (m *maker) todos() []todo {
 	}
 	for i := range out {
 		out[i].share()
+		out[i].Items, out[i].More = inSight(out[i].Items, mostItems)
 	}
 	return out
 }
@@ -98,21 +94,15 @@ func (m *maker) item(ref fleet.Ref, text string, why reason.Code) item {
 // share gives an advice that is the same for all clusters once.
 func (t *todo) share() {
 	first := t.Items[0].Advice
-	same := func(it item) bool { return slices.Equal(it.Advice, first) }
-	if !slices.ContainsFunc(slices.Concat(t.Items, t.More), func(it item) bool { return !same(it) }) &&
-		(t.Count > 1 || !commands(first)) {
-		t.Advice = first
-		for i := range t.Items {
-			t.Items[i].Advice = nil
-		}
-		for i := range t.More {
-			t.More[i].Advice = nil
-		}
+	other := func(it item) bool { return !slices.Equal(it.Advice, first) }
+	command := func(p words.Part) bool { return p.Command }
+	if slices.ContainsFunc(t.Items, other) || t.Count == 1 && slices.ContainsFunc(first, command) {
+		return
 	}
-}
-
-func commands(parts []words.Part) bool {
-	return slices.ContainsFunc(parts, func(p words.Part) bool { return p.Command })
+	t.Advice = first
+	for i := range t.Items {
+		t.Items[i].Advice = nil
+	}
 }
 
 // meanwhile is what GKE does while people are waited for.

@@ -76,8 +76,7 @@ const (
 
 func (m *maker) story(id, title string, s sim.Story) storyView {
 	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Clock)}
-	list := slices.Clone(s.Clusters)
-	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
+	list := slices.SortedFunc(slices.Values(s.Clusters), func(a, b sim.Chapter) int {
 		return cmp.Or(view.CompareSet(view.Began(a), view.Began(b)), view.CompareSet(a.Due, b.Due),
 			a.Cluster.Compare(b.Cluster))
 	})
@@ -216,9 +215,8 @@ func (a axis) steps(steps []view.Step) []bar {
 
 // curve counts what is in flight after every change.
 func (m *maker) curve(s sim.Story) curve {
-	open := map[fleet.Ref]bool{}
+	open, peak := map[fleet.Ref]bool{}, point{}
 	var points []point
-	var peak point
 	for _, ch := range s.Changes {
 		if ch.Closed != "" {
 			delete(open, ch.Cluster)
