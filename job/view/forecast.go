@@ -1,7 +1,7 @@
 package view
 
 import (
-	"slices"
+	"cmp"
 	"strings"
 	"time"
 
@@ -245,7 +245,7 @@ func sumOf(f sim.Forecast) Sum {
 
 // NotRotated are the clusters that are due and not even in flight at the end.
 func NotRotated(f sim.Forecast) []sim.Left {
-	return slices.DeleteFunc(slices.Clone(f.Left), func(l sim.Left) bool { return l.Outcome == sim.InFlight })
+	return only(f.Left, func(l sim.Left) bool { return l.Outcome != sim.InFlight })
 }
 
 // Blame names the setting, or what else it is, that keeps a cluster from being
@@ -256,14 +256,9 @@ func Blame(l sim.Left) string {
 		why, message = l.Reason, l.Message
 	}
 	names := message.Settings()
-	switch blame := why.Info().Blame; {
-	case blame != "":
-		return blame
-	case why == reason.WindowClosed && len(names) == 0:
-		return "its own maintenance window"
+	blame, own := why.Info().Blame, ""
+	if why == reason.WindowClosed {
+		own = "its own maintenance window" // where the message names no setting
 	}
-	if len(names) > 0 {
-		return strings.Join(names, ", ")
-	}
-	return string(why)
+	return cmp.Or(blame, strings.Join(names, ", "), own, string(why))
 }

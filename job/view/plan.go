@@ -86,7 +86,7 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{},
-		Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
+		Unread: listed(res.Fleet.Unread), Lease: res.Holder,
 		Contents: res.Fleet.Contents, result: res, policy: p,
 	}
 	over := map[fleet.Ref]*record.Record{}
@@ -212,12 +212,12 @@ func spanOf(s *window.Span, now time.Time) *Span {
 	if s == nil {
 		return nil
 	}
-	out := &Span{Start: s.Start.UTC(), End: Time{s.End}}
+	out := &Span{Start: s.Start.UTC()}
 	if s.Start.IsZero() {
 		out.Start = now.UTC()
 	}
-	if !s.End.Before(window.Forever) {
-		out.End = Time{}
+	if s.End.Before(window.Forever) {
+		out.End.Time = s.End
 	}
 	return out
 }

@@ -96,7 +96,7 @@ func pressing(a, b Cluster) int {
 // In are the clusters that stand there: the most pressing first, of those that
 // are not due the next to be.
 func (p Plan) In(s Stand) []Cluster {
-	out := slices.DeleteFunc(slices.Clone(p.Clusters), func(c Cluster) bool { return c.Stand != s })
+	out := only(p.Clusters, func(c Cluster) bool { return c.Stand == s })
 	order := pressing
 	if s == NotDue || s == Rotated || s == NotSelected {
 		order = func(a, b Cluster) int {
@@ -124,8 +124,8 @@ func (c Cluster) OpensByTime() bool {
 
 // OtherGates counts the gates that bind beside the one that is named.
 func (c Cluster) OtherGates() int {
-	named := func(v policy.Verdict) bool { return v.Reason == c.Decision.Reason }
-	return len(slices.DeleteFunc(Closed(c.Decision.Gates), named))
+	other := func(v policy.Verdict) bool { return v.Reason != c.Decision.Reason }
+	return len(only(Closed(c.Decision.Gates), other))
 }
 
 // WaitsFor is on whom it waits when no time is known.
@@ -154,5 +154,5 @@ func (c Cluster) GKECompletes() time.Time {
 
 // Closed are the gates that bind.
 func Closed(gates []policy.Verdict) []policy.Verdict {
-	return slices.DeleteFunc(slices.Clone(gates), func(v policy.Verdict) bool { return v.Open || v.Lifted })
+	return only(gates, func(v policy.Verdict) bool { return !v.Open && !v.Lifted })
 }

@@ -117,22 +117,15 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *p
 	return s
 }
 
-// filled is never null in JSON.
-func filled[V any](m map[string]V) map[string]V {
-	if m == nil {
-		return map[string]V{}
-	}
-	return m
-}
-
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
 func StoryOf(
 	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time,
 	p *policy.Policy,
 ) Story {
 	s := Story{
-		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref), Approved: []record.Approval{},
-		Requests: []record.Request{},
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref),
+		Approved: only(contents.Fleet.Approvals, func(a record.Approval) bool { return a.Cluster == ref }),
+		Requests: only(contents.Fleet.Requests, func(q record.Request) bool { return q.Cluster == ref }),
 		History:  listed(history), Ref: ref, Policy: p, Contents: contents,
 	}
 	if d != nil {
@@ -142,16 +135,6 @@ func StoryOf(
 	if r, ok := contents.Rotations[ref]; ok {
 		f := flightOf(r)
 		s.InFlight, s.Rotation = &f, &r
-	}
-	for _, a := range contents.Fleet.Approvals {
-		if a.Cluster == ref {
-			s.Approved = append(s.Approved, a)
-		}
-	}
-	for _, q := range contents.Fleet.Requests {
-		if q.Cluster == ref {
-			s.Requests = append(s.Requests, q)
-		}
 	}
 	return s
 }
@@ -233,12 +216,10 @@ func Standing(until, now time.Time) bool { return until.IsZero() || now.Before(u
 
 // Oldest are the rotations in flight, the oldest first.
 func (s Status) Oldest() []Flight {
-	list := slices.Clone(s.InFlight)
-	slices.SortStableFunc(list, func(a, b Flight) int {
+	return slices.SortedFunc(slices.Values(s.InFlight), func(a, b Flight) int {
 		x, y := a.Rotation, b.Rotation
 		return cmp.Or(x.StartedAt().Compare(y.StartedAt()), x.Cluster.Compare(y.Cluster))
 	})
-	return list
 }
 
 // HasClients says that clients of the cluster have something to do.

@@ -47,12 +47,19 @@ func WriteJSON(w io.Writer, view any) error {
 	return nil
 }
 
-// listed is never null in JSON.
-func listed[T any](list []T) []T {
-	if list == nil {
-		return []T{}
+// listed and filled are never null in JSON.
+func listed[T any](list []T) []T { return append([]T{}, list...) }
+
+func filled[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
 	}
-	return list
+	return m
+}
+
+// only are those of the list that are wanted; like [listed].
+func only[T any](list []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(listed(list), func(x T) bool { return !wanted(x) })
 }
 
 // caOf is nil for a CA that there is not.
