@@ -69,7 +69,6 @@ type fact struct {
 	At          moment // when the value is a time
 }
 
-// link leads to a part of the page.
 type link struct {
 	ID, Text string
 	Count    int
@@ -135,7 +134,6 @@ func (m *maker) texts(list []string) []string {
 	return out
 }
 
-// at is a time on the page.
 func (m *maker) at(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
@@ -143,7 +141,6 @@ func (m *maker) at(t time.Time) moment {
 	return moment{m.At(t), t.UTC().Format(time.RFC3339)}
 }
 
-// day is a date on the page.
 func day(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
@@ -164,17 +161,16 @@ func (m *maker) made() string {
 }
 
 func (m *maker) facts() []fact {
-	res := m.Result
 	out := []fact{
 		{Label: "Environment", Text: words.Harmless(m.Policy.Env)},
 		{Label: "As of", Text: m.In(m.Now).Format("Mon 2 January 2006, 15:04 ") + m.Name()},
-		{Label: "Seen", Text: words.Plural(len(res.Decisions), "cluster", "clusters") + " in " +
+		{Label: "Seen", Text: words.Plural(len(m.Result.Decisions), "cluster", "clusters") + " in " +
 			words.Plural(len(m.Policy.Projects), "project", "projects")},
 	}
 	if m.Mode != "" {
 		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
 	}
-	if last := res.Fleet.Contents.Fleet.LastRun; !last.At.IsZero() {
+	if last := m.Result.Fleet.Contents.Fleet.LastRun; !last.At.IsZero() {
 		out = append(out, fact{Label: "Run before", Text: words.Harmless(last.Run), At: m.at(last.At)})
 	}
 	if m.Version != "" {

@@ -36,7 +36,6 @@ type table struct {
 	Waves   bool
 }
 
-// row is one cluster.
 type row struct {
 	who
 	Expires     moment

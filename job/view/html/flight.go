@@ -51,7 +51,6 @@ func (a axis) x(t time.Time) float64 {
 	return min(max(percent(float64(t.Sub(a.From)), float64(a.To.Sub(a.From))), 0), 100)
 }
 
-// bar is the stretch between two times.
 func (a axis) bar(kind string, from, to time.Time) bar {
 	x := a.x(from)
 	return bar{kind, x, max(float64(int((a.x(to)-x)*100))/100, 0.4)}

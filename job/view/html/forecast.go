@@ -16,14 +16,15 @@ import (
 func (m *maker) forecast(f sim.Forecast) storyView {
 	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every,
 		Clusters: f.Clusters})
-	v.Months, v.Lanes, v.Count = nil, nil, len(f.Turns)
+	v.Lanes, v.Count = nil, len(f.Turns)
 	v.Curve = m.days(f)
 	v.Summary = m.summary(f.Story, v.Curve)
 	v.Notes = m.texts(m.Notes)
 	ways := map[fleet.Ref]*storyLane{}
 	var order []fleet.Ref
+	var rows []storyRow
 	for _, t := range f.Turns {
-		m.turn(&v, t)
+		rows = append(rows, m.turn(t))
 		if ways[t.Cluster] == nil {
 			ways[t.Cluster] = &storyLane{who: whoIs(t.Cluster)}
 			order = append(order, t.Cluster)
@@ -35,17 +36,14 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 			v.Lanes = append(v.Lanes, *ways[ref])
 		}
 	}
-	if v.Count <= foldRows {
-		v.join()
-	}
+	v.Months = months(rows)
 	m.left(&v, f)
 	return v
 }
 
-// turn puts a rotation into the calendar.
-func (m *maker) turn(v *storyView, t sim.Turn) {
+func (m *maker) turn(t sim.Turn) storyRow {
 	r := storyRow{
-		who:     whoIs(t.Cluster),
+		who: whoIs(t.Cluster), month: m.month(t.Start),
 		Started: m.at(t.Start), Nodes: m.at(t.NodesDone), Done: m.at(t.Completed), Over: m.at(t.Verified),
 		Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
 	}
@@ -55,7 +53,7 @@ func (m *maker) turn(v *storyView, t sim.Turn) {
 	case t.Before:
 		r.Waited = "in flight already"
 	}
-	v.put(m.month(t.Start), r)
+	return r
 }
 
 // addTurn adds a rotation to its cluster's way.

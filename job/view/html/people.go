@@ -42,7 +42,6 @@ type client struct {
 	sort     time.Time
 }
 
-// unseen is a place that could not be read.
 type unseen struct {
 	Where, Why string
 	Advice     []words.Part

@@ -153,7 +153,6 @@ func (m *maker) nextStart() (at time.Time, n int) {
 	return at, n
 }
 
-// silent tells of projects that did not answer.
 func (m *maker) silent(form string) string {
 	n := m.plan.Silent()
 	if n == 0 {

@@ -45,26 +45,23 @@ type curve struct {
 	Alt        string
 }
 
-// storyLane is one cluster's way.
 type storyLane struct {
 	who
 	Bars []bar
 	Alt  string
 }
 
-// month is a part of the calendar.
 type month struct {
 	Title string
 	Open  bool
 	Rows  []storyRow
 }
 
-// storyRow is one cluster in the calendar.
 type storyRow struct {
 	who
 	Started, Nodes, Done, Over moment
-	Outcome                    string
-	Waited                     string
+	Outcome, Waited            string
+	month                      string // in which it begins
 }
 
 // The most clusters that are drawn one by one, and the rows above which the
@@ -81,6 +78,7 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 			a.Cluster.Compare(b.Cluster))
 	})
 	lanes, drawn := view.Lanes(list, s.Changes), map[fleet.Ref]bool{}
+	var rows []storyRow
 	for _, l := range lanes {
 		drawn[l.Cluster] = true
 		if len(lanes) <= mostLanes {
@@ -89,13 +87,10 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 	}
 	for _, c := range list {
 		if c.Outcome != sim.NotDue || drawn[c.Cluster] {
-			v.Count++
-			m.calendar(&v, c)
+			rows = append(rows, m.storyRow(c))
 		}
 	}
-	if v.Count <= foldRows {
-		v.join()
-	}
+	v.Count, v.Months = len(rows), months(rows)
 	if quiet := len(list) - v.Count; quiet > 0 {
 		v.Quiet = words.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
 	}
@@ -104,23 +99,20 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 	return v
 }
 
-// summary is the story in a sentence or two.
 func (m *maker) summary(s sim.Story, c curve) string {
 	counts := view.Outcomes(s)
 	var parts []string
-	for _, o := range []struct {
-		outcome   sim.Outcome
-		one, many string
-	}{
-		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"},
-		{sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
-		{sim.NeedsAction, "needs action", "need action"}, {sim.Unreadable, "unreadable", "unreadable"},
-		{sim.NotDue, "not due", "not due"},
-	} {
-		if n := counts[o.outcome]; n > 0 {
-			parts = append(parts, words.Plural(n, o.one, o.many))
+	add := func(o sim.Outcome, one, many string) {
+		if n := counts[o]; n > 0 {
+			parts = append(parts, words.Plural(n, one, many))
 		}
 	}
+	add(sim.Verified, "cluster rotated and verified", "clusters rotated and verified")
+	add(sim.InFlight, "in flight", "in flight")
+	add(sim.Waiting, "still waiting", "still waiting")
+	add(sim.NeedsAction, "needs action", "need action")
+	add(sim.Unreadable, "unreadable", "unreadable")
+	add(sim.NotDue, "not due", "not due")
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
@@ -141,19 +133,25 @@ func (m *maker) month(at time.Time) string {
 	return m.In(at).Format("January 2006")
 }
 
-// put adds a row to its month.
-func (v *storyView) put(title string, r storyRow) {
-	if n := len(v.Months); n == 0 || v.Months[n-1].Title != title {
-		v.Months = append(v.Months, month{Title: title})
+// months parts the calendar where it is long.
+func months(rows []storyRow) []month {
+	var out []month
+	for _, r := range rows {
+		if len(rows) <= foldRows {
+			r.month = "Calendar"
+		}
+		if n := len(out); n == 0 || out[n-1].Title != r.month {
+			out = append(out, month{Title: r.month, Open: len(rows) <= foldRows})
+		}
+		last := &out[len(out)-1]
+		last.Rows = append(last.Rows, r)
 	}
-	last := &v.Months[len(v.Months)-1]
-	last.Rows = append(last.Rows, r)
+	return out
 }
 
-// calendar puts the cluster into its month; what has not started comes last.
-func (m *maker) calendar(v *storyView, c sim.Chapter) {
+func (m *maker) storyRow(c sim.Chapter) storyRow {
 	r := storyRow{
-		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
+		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "), month: m.month(view.Began(c)),
 		Started: m.at(c.Entered[record.Starting]), Nodes: m.at(c.Entered[record.UpdatingClients]),
 		Done: m.at(c.Entered[record.Completing]), Over: m.at(c.Closed),
 	}
@@ -164,19 +162,7 @@ func (m *maker) calendar(v *storyView, c sim.Chapter) {
 		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " +
 			strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
 	}
-	v.put(m.month(view.Began(c)), r)
-}
-
-// join makes one table of a short calendar.
-func (v *storyView) join() {
-	if len(v.Months) == 0 {
-		return
-	}
-	all := month{Title: "Calendar", Open: true}
-	for _, mo := range v.Months {
-		all.Rows = append(all.Rows, mo.Rows...)
-	}
-	v.Months = []month{all}
+	return r
 }
 
 // storyLane draws one cluster's way: due and waiting, then phase by phase.
@@ -239,26 +225,20 @@ func (m *maker) curve(s sim.Story) curve {
 
 // draw makes the curve's paths, in a box of 1000 by 100.
 func (m *maker) draw(points []point, from, to time.Time, peak point) curve {
-	most := 1
-	for _, p := range points {
-		most = max(most, p.n)
-	}
-	span := float64(to.Sub(from))
+	most, span := max(peak.n, 1), float64(to.Sub(from))
 	x := func(t time.Time) string {
 		return strconv.FormatFloat(min(max(float64(t.Sub(from))/span*1000, 0), 1000), 'f', 1, 64)
 	}
 	y := func(n int) string { return strconv.FormatFloat(100-float64(n)/float64(most)*96, 'f', 1, 64) }
-	var b strings.Builder
-	b.WriteString("M0 " + y(0))
-	last := 0
+	line, last := "M0 "+y(0), 0
 	for _, p := range points {
 		if p.n != last {
-			b.WriteString("H" + x(p.at) + "V" + y(p.n))
+			line += "H" + x(p.at) + "V" + y(p.n)
 			last = p.n
 		}
 	}
-	b.WriteString("H1000")
-	c := curve{Line: b.String(), Area: b.String() + "V100H0Z", Peak: peak.n, PeakAt: m.at(peak.at)}
+	line += "H1000"
+	c := curve{Line: line, Area: line + "V100H0Z", Peak: peak.n, PeakAt: m.at(peak.at)}
 	c.Alt = fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
 	return c
 }

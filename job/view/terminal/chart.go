@@ -29,14 +29,8 @@ var marks = []struct {
 	{view.StepVerified, "✓", "verified", green},
 }
 
-// lane is one cluster's way through the simulation.
-type lane struct {
-	view.Lane
-	name string
-}
-
-// at is what the cluster did at the end of a stretch of time; "" for nothing.
-func (l lane) at(from, to time.Time) string {
+// kindAt is what the cluster did at the end of a stretch of time; "" for nothing.
+func kindAt(l view.Lane, from, to time.Time) string {
 	kind := ""
 	for _, s := range l.Steps {
 		if s.At.Before(to) {
@@ -76,14 +70,12 @@ func scaleFor(from, to time.Time, room int) scale {
 }
 
 func (g *page) timeline(s sim.Story) {
-	names, label := view.ShortNames(s), 9
-	var lanes []lane
-	for _, l := range view.Lanes(ranked(s), s.Changes) {
-		lanes = append(lanes, lane{l, names[l.Cluster]})
-		label = max(label, cells(names[l.Cluster]))
-	}
+	names, label, lanes := view.ShortNames(s), 9, view.Lanes(ranked(s), s.Changes)
 	if len(lanes) == 0 {
 		return
+	}
+	for _, l := range lanes {
+		label = max(label, cells(names[l.Cluster]))
 	}
 	if len(lanes) > mostLanes {
 		label = 16
@@ -100,11 +92,11 @@ func (g *page) timeline(s sim.Story) {
 	for _, l := range lanes {
 		text := ""
 		for i := range sc.n {
-			kind := l.at(sc.start(i), sc.start(i+1))
+			kind := kindAt(l, sc.start(i), sc.start(i+1))
 			used[kind] = true
 			text += markOf(kind)
 		}
-		lines = append(lines, pad(words.CutLeft(l.name, label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
+		lines = append(lines, pad(words.CutLeft(names[l.Cluster], label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
 	}
 	g.axis(sc, label, legend(used))
 	for _, l := range lines {
@@ -140,15 +132,13 @@ func (g *page) tint(text string) string {
 
 // lastOf is where the timeline ends: with the last event, unless somebody
 // still waits.
-func lastOf(s sim.Story, lanes []lane) time.Time {
+func lastOf(s sim.Story, lanes []view.Lane) time.Time {
 	last := s.From
 	for _, l := range lanes {
 		if l.Outcome != sim.Verified {
 			return s.To
 		}
-		if at := l.Steps[len(l.Steps)-1].At; at.After(last) {
-			last = at
-		}
+		last = view.Latest(last, l.Steps[len(l.Steps)-1].At)
 	}
 	return last.Add(time.Hour)
 }
@@ -192,7 +182,7 @@ func (g *page) axis(sc scale, label int, legend string) {
 }
 
 // heaps draws a large fleet: how many clusters stood where, mark by mark.
-func (g *page) heaps(lanes []lane, sc scale, label int) {
+func (g *page) heaps(lanes []view.Lane, sc scale, label int) {
 	g.axis(sc, label, fmt.Sprintf("full height is all %d clusters that were due; at the right the most at one time", len(lanes)))
 	for _, r := range []struct {
 		text  string
@@ -208,7 +198,7 @@ func (g *page) heaps(lanes []lane, sc scale, label int) {
 		counts := make([]int, sc.n)
 		for i := range sc.n {
 			for _, l := range lanes {
-				if slices.Contains(r.kinds, l.at(sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
+				if slices.Contains(r.kinds, kindAt(l, sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
 					counts[i]++
 				}
 			}
