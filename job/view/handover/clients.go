@@ -1,6 +1,8 @@
 package handover
 
 import (
+	"cmp"
+
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/record"
 )
@@ -55,10 +57,11 @@ func (s shell) caBundleStep() Step {
 }
 
 func (s shell) kubeconfigs() Step {
-	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials("")}}
-	if private(s.h) {
-		get = []Command{{"fetch endpoint and bundle anew", s.getCredentials(" --internal-ip")}}
+	why, flag := "Developers, bastions, jump hosts, runners, cron jobs: each file of its own.", " --internal-ip"
+	if !private(s.h) {
+		why, flag = why+" Where the private endpoint is used, add --internal-ip.", ""
 	}
+	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials(flag)}}
 	if s.h.DNS != "" {
 		get = append(get, Command{"or by DNS, which no later rotation changes",
 			s.getCredentials(" --dns-endpoint")})
@@ -67,10 +70,6 @@ func (s shell) kubeconfigs() Step {
   -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d | which_ca`},
 		Command{"which server it names", `kubectl config view --minify --context=` + s.context() + ` \
   -o jsonpath='{.clusters[0].cluster.server}{"\n"}'`})
-	why := "Developers, bastions, jump hosts, runners, cron jobs: each file of its own."
-	if !private(s.h) {
-		why += " Where the private endpoint is used, add --internal-ip."
-	}
 	return Step{"kubeconfigs", "Kubeconfigs", why, get}
 }
 
@@ -101,10 +100,7 @@ func (s shell) managers() Step {
 }
 
 func (s shell) vault() Step {
-	host := "HOST"
-	if s.h.NewEndpoint != "" {
-		host = s.h.NewEndpoint
-	}
+	host := cmp.Or(s.h.NewEndpoint, "HOST")
 	return Step{"vault", "Vault's Kubernetes auth",
 		"It keeps `kubernetes_host`, `kubernetes_ca_cert` and `token_reviewer_jwt`. Recreate the reviewer's token first; a write replaces all three. The mount may have another name than `kubernetes`.",
 		[]Command{

@@ -67,11 +67,11 @@ func pools(h record.HandOver) string {
 			left = append(left, code(name))
 		}
 	}
-	if len(left) == 0 {
-		return fmt.Sprintf("%d of %d pools recreated", len(h.Pools), len(h.Pools))
+	text := fmt.Sprintf("%d of %d pools recreated", len(h.Pools)-len(left), len(h.Pools))
+	if len(left) > 0 {
+		text += "; left: " + words.Few(left, 8)
 	}
-	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools),
-		words.Few(left, 8))
+	return text
 }
 
 // ends says when the old credentials end, by us and by GKE.

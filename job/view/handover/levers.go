@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/job/words"
@@ -26,12 +27,11 @@ func levers(h record.HandOver) []Step {
 				" --by YOU --reason 'clients are updated'"}}})
 	}
 	ours, until := daysAfter(h.At, h.Completes), daysAfter(h.At, h.Completes, h.GKECompletes)
-	hold := Step{"hold", "Not ready: hold",
-		"It stops every call of ours for this cluster, node work as well, until the date or `rotator release`. It does not stop GKE, which completes by itself.",
-		[]Command{{"hold it", "rotator hold " + cluster + " --until " + ours.Format(time.DateOnly) +
-			" --by YOU --reason WHY"}}}
 	if !h.Watched {
-		out = append(out, hold)
+		out = append(out, Step{"hold", "Not ready: hold",
+			"It stops every call of ours for this cluster, node work as well, until the date or `rotator release`. It does not stop GKE, which completes by itself.",
+			[]Command{{"hold it", "rotator hold " + cluster + " --until " + ours.Format(time.DateOnly) +
+				" --by YOU --reason WHY"}}})
 	}
 	return append(out, Step{"delay-gke", "Not ready, and GKE's own date is near: a maintenance exclusion",
 		"Only an exclusion with scope no_upgrades delays GKE. It stops node recreation, too, and within 30 days of the CA's expiry GKE may pass over it. A cluster takes few of them: remove it when clients are ready.",
@@ -47,11 +47,6 @@ func levers(h record.HandOver) []Step {
 // daysAfter is a date some days after the last of the times: enough for people to
 // talk.
 func daysAfter(times ...time.Time) time.Time {
-	var last time.Time
-	for _, t := range times {
-		if t.After(last) {
-			last = t
-		}
-	}
+	last := slices.MaxFunc(times, time.Time.Compare)
 	return last.UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
 }

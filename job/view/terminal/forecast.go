@@ -80,13 +80,11 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	}
 	names := view.ShortNames(f.Story)
 	g.heading(bold, "CALENDAR")
-	cols, at := g.turnColumns(f, names), 2
-	for _, c := range cols {
-		at += c.width + 2
-	}
-	const leastName = 16
-	below := g.width-at < leastName // the name stands under its times
+	cols := g.turnColumns(f, names)
 	head := "  " + cellsOf(cols, func(c column) string { return c.title })
+	const leastName = 16
+	at := cells(head)
+	below := g.width-at < leastName // the name stands under its times
 	if !below {
 		head += "CLUSTER"
 	}

@@ -102,11 +102,8 @@ func (g *page) chapters(s sim.Story) {
 		last = max(last, cells(g.waited(c)))
 	}
 	cols := g.columns(g.storyColumns(list), names+2+min(last, 34), 0)
-	head := pad("CLUSTER", names)
-	for _, col := range cols {
-		head += "  " + pad(col.title, col.width)
-	}
-	g.line("%s", g.paint(bold, head+"  WAITED MOST FOR"))
+	head := pad("CLUSTER", names) + "  " + cellsOf(cols, func(c column) string { return c.title })
+	g.line("%s", g.paint(bold, head+"WAITED MOST FOR"))
 	for i, c := range list {
 		g.chapter(c, i, cols, names)
 	}
@@ -154,13 +151,11 @@ func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 		g.line("%s", full)
 		full = ""
 	}
-	line, at := pad(full, names)+"  ", names+2
-	for _, col := range cols {
-		if !idle || col.title == "OLD CA" { // else nothing happened: the reason comes at once
-			line += pad(col.cells[row], col.width) + "  "
-			at += col.width + 2
-		}
+	if idle { // nothing happened: the reason comes at once
+		cols = slices.DeleteFunc(slices.Clone(cols), func(c column) bool { return c.title != "OLD CA" })
 	}
+	line := pad(full, names) + "  " + cellsOf(cols, func(c column) string { return c.cells[row] })
+	at := cells(line)
 	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
 		room := g.width - at
 		if room < 24 {
