@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 )
@@ -47,14 +48,9 @@ func (p Plan) Capacity() []Capacity {
 // tooSlow names the limits that could be raised.
 func tooSlow(p *policy.Policy) string {
 	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
-	if n := p.MaxActivePerProject; n > 0 {
-		text += fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", n)
-	}
-	if n := p.MaxActivePerLocation; n > 0 {
-		text += fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", n)
-	}
-	if len(p.Waves) > 0 {
-		text += " or shorten ROTATOR_WAVE_SOAK=" + fleet.Days(p.WaveSoak)
-	}
+	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
+	text += words.If(project > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", project))
+	text += words.If(location > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", location))
+	text += words.If(len(p.Waves) > 0, " or shorten ROTATOR_WAVE_SOAK="+fleet.Days(p.WaveSoak))
 	return text + "; or begin earlier with ROTATOR_ROTATE_BEFORE_EXPIRY."
 }

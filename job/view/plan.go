@@ -158,9 +158,7 @@ func (p Plan) Waits() [][]Cluster {
 // Unseen is where a place is that could not be read, and why.
 func Unseen(u fleet.Unread) (where, why string) {
 	where = "project " + words.Harmless(u.Project)
-	if u.Location != "" {
-		where += ", " + words.Harmless(u.Location)
-	}
+	where += words.If(u.Location != "", ", "+words.Harmless(u.Location))
 	return where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + "."
 }
 

@@ -156,9 +156,7 @@ func Passages(changes []sim.Change, clock words.Clock) []Passage {
 		alike := ""
 		for _, c := range steps[d] {
 			alike += fmt.Sprint(c.At.Unix(), c.Phase, c.Closed, NotAwaited(c.Gates), ";")
-			if c.Closed != "" && !Verified(c.Closed) {
-				alike += c.Message.String()
-			}
+			alike += words.If(c.Closed != "" && !Verified(c.Closed), c.Message.String())
 		}
 		i, ok := known[alike]
 		if !ok {

@@ -27,9 +27,7 @@ func (w Words) Left(l sim.Left) string {
 	if l.Held.Gate != "" && l.Held.Reason != l.Reason {
 		text = w.Sentence(l.Held.Reason, l.Held.Message) + "; at the end: " + text
 	}
-	if l.Held.Time > 0 {
-		text = words.Lasting(l.Held.Time) + " of waiting: " + text
-	}
+	text = words.If(l.Held.Time > 0, words.Lasting(l.Held.Time)+" of waiting: ") + text
 	if l.Due.IsZero() {
 		return text
 	}

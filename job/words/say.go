@@ -15,6 +15,14 @@ func Plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// If is a part of a sentence that is said only where the condition holds.
+func If(holds bool, part string) string {
+	if holds {
+		return part
+	}
+	return ""
+}
+
 // Joined makes one sentence of several; those that are empty are left out.
 func Joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })

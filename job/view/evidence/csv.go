@@ -100,10 +100,7 @@ func several[T any](list []T, text func(T) string) string {
 func approved(a Approval) string { return string(a.To) + " " + a.line() }
 
 func called(c Call) string {
-	refusal := ""
-	if c.Refusal != "" {
-		refusal = " (" + string(c.Refusal) + ")"
-	}
+	refusal := words.If(c.Refusal != "", " ("+string(c.Refusal)+")")
 	return string(c.Kind) + after(c.Pool) + " " + string(c.State) + refusal + " " + stamp(c.Intended) + " in " + c.Run
 }
 

@@ -26,9 +26,7 @@ func clients(h record.HandOver) []Step {
 func (s shell) check() Step {
 	server := "https://" + s.h.NewEndpoint
 	why := "For the commands below, once in each shell (bash, openssl). A client is ready when its file says `new CA`; with both it is ready, too."
-	if s.h.NewEndpoint != "" {
-		why += " Its server is to be " + code(server) + "."
-	}
+	why += words.If(s.h.NewEndpoint != "", " Its server is to be "+code(server)+".")
 	return Step{"check", "Tell old from new", why, []Command{
 		{"says of each certificate which CA it is", s.whichCA()},
 		{"the bundle that the cluster hands out now", s.bundle() + " | which_ca"},

@@ -92,10 +92,7 @@ func (m *maker) proof(rec record.Record) proof {
 }
 
 func (m *maker) work(w record.Work) string {
-	text := words.Harmless(w.Operation)
-	if w.Done() {
-		text += ", " + m.At(w.StartedAt) + " to " + m.At(w.EndedAt)
-	}
+	text := words.Harmless(w.Operation) + words.If(w.Done(), ", "+m.At(w.StartedAt)+" to "+m.At(w.EndedAt))
 	return text
 }
 
@@ -105,15 +102,11 @@ func (m *maker) said(s record.Said) string {
 		return ""
 	}
 	text := cmp.Or(s.By, "somebody unnamed") + ", as stated"
-	if s.Reason != "" {
-		text += ": " + s.Reason
-	}
+	text += words.If(s.Reason != "", ": "+s.Reason)
 	text = words.Harmless(text)
 	if !s.At.IsZero() {
 		text += " (" + m.At(s.At)
-		if s.Run != "" {
-			text += ", by " + words.Harmless(s.Run)
-		}
+		text += words.If(s.Run != "", ", by "+words.Harmless(s.Run))
 		text += ")"
 	}
 	return text

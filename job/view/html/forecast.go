@@ -66,10 +66,7 @@ func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 	}
 	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })
 	l.Bars = append(l.Bars, a.steps(steps)...)
-	said := "starts " + m.At(t.Start)
-	if !t.Completed.IsZero() {
-		said += ", completes " + m.At(t.Completed)
-	}
+	said := "starts " + m.At(t.Start) + words.If(!t.Completed.IsZero(), ", completes "+m.At(t.Completed))
 	l.Alt = cmp.Or(l.Alt, l.Name+": ") + said + ". "
 }
 
@@ -91,9 +88,7 @@ func (m *maker) left(v *storyView, f sim.Forecast) {
 	})
 	for _, l := range list {
 		it := item{who: whoIs(l.Cluster), Text: m.Left(l), Note: "Prevented by " + words.Harmless(view.Blame(l))}
-		if l.Late {
-			it.Note += ". Its deadline passes"
-		}
+		it.Note += words.If(l.Late, ". Its deadline passes")
 		items = append(items, it)
 	}
 	v.Left, v.MoreLeft = inSight(items, mostItems)

@@ -133,9 +133,7 @@ func (m *maker) allWell() string {
 			next = soonest(s.Decision.Due.At, next)
 		}
 	}
-	if !next.IsZero() {
-		text += "; the next is due " + words.Day(next)
-	}
+	text += words.If(!next.IsZero(), "; the next is due "+words.Day(next))
 	return text + "."
 }
 
@@ -155,10 +153,7 @@ func (m *maker) nextStart() (at time.Time, n int) {
 
 func (m *maker) silent(form string) string {
 	n := m.plan.Silent()
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(form, words.Plural(n, "project", "projects"))
+	return words.If(n > 0, fmt.Sprintf(form, words.Plural(n, "project", "projects")))
 }
 
 // lede is what the sentence leaves out and nobody may miss.

@@ -30,9 +30,7 @@ func Write(w io.Writer, v view.Forecast) error {
 	cal.SetProductId("-//gke-credential-rotator//forecast//EN")
 	cal.SetMethod(ics.MethodPublish)
 	title := "GKE credential rotations"
-	if v.Policy.Env != "" && v.Fleet == "" {
-		title += ", " + plainText(v.Policy.Env)
-	}
+	title += words.If(v.Policy.Env != "" && v.Fleet == "", ", "+plainText(v.Policy.Env))
 	cal.SetXWRCalName(title)
 	cal.SetXPublishedTTL("PT6H")
 	names := view.ShortNames(f.Story)

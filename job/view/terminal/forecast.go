@@ -48,11 +48,7 @@ func Forecast(w io.Writer, f view.Forecast, o ForecastOptions) error {
 }
 
 func (g *page) forecastHead(f view.Forecast) {
-	what := "Forecast of the fleet as it is"
-	if f.Fleet != "" {
-		what = "Forecast of " + clean(f.Fleet)
-	}
-	g.parts(bold, what, sizeOf(f.Play.Story), daysOf(f.Play.Story)+" from "+g.headTime(f.From),
+	g.parts(bold, "Forecast of "+cmp.Or(clean(f.Fleet), "the fleet as it is"), sizeOf(f.Play.Story), daysOf(f.Play.Story)+" from "+g.headTime(f.From),
 		"a run every "+words.Lasting(f.Play.Every))
 	rests := []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came. Nothing is sent to Google and nothing stored."}
 	switch {
@@ -85,9 +81,7 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	const leastName = 16
 	at := cells(head)
 	below := g.width-at < leastName // the name stands under its times
-	if !below {
-		head += "CLUSTER"
-	}
+	head += words.If(!below, "CLUSTER")
 	g.line("%s", g.paint(bold, strings.TrimRight(head, " ")))
 	week := time.Time{}
 	for i, t := range f.Turns {
@@ -216,17 +210,12 @@ func (g *page) weeks(f sim.Forecast) {
 	}
 	g.heading(bold, "CALENDAR, WEEK BY WEEK")
 	const numbers = 42
-	head, room := "  WEEK OF      STARTS    ENDS  IN FLIGHT", g.width-numbers
-	if room > numbers/2 {
-		head += "  FIRST STARTS"
-	}
+	room := g.width - numbers
+	head := "  WEEK OF      STARTS    ENDS  IN FLIGHT" + words.If(room > numbers/2, "  FIRST STARTS")
 	g.line("%s", g.paint(bold, head))
 	for _, key := range slices.SortedFunc(maps.Keys(at), time.Time.Compare) {
 		w := at[key]
-		text := words.Few(w.names, 3)
-		if room <= numbers/2 {
-			text = ""
-		}
+		text := words.If(room > numbers/2, words.Few(w.names, 3))
 		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"),
 			w.starts, w.ends, w.most, words.Cut(text, room)), " "))
 	}
@@ -289,10 +278,7 @@ func (g *page) unreadForecast(list []fleet.Unread) {
 	}
 	g.heading(red, "NOT READ, SO NOT IN THIS FORECAST")
 	for _, u := range list {
-		where := clean(u.Project)
-		if u.Location != "" {
-			where += "/" + clean(u.Location)
-		}
+		where := clean(u.Project) + words.If(u.Location != "", "/"+clean(u.Location))
 		g.bullet(red, where+": "+u.Reason)
 	}
 }
@@ -300,15 +286,12 @@ func (g *page) unreadForecast(list []fleet.Unread) {
 func (g *page) forecastEnd(f view.Forecast) {
 	n, last := f.Play.Rotated()
 	count := view.Outcomes(f.Play.Story)
-	until, look := "", green
-	if n > 0 {
-		until = ", the last " + g.At(last)
-	}
+	look := green
 	if count[sim.Waiting]+count[sim.NeedsAction]+f.Late > 0 {
 		look = yellow
 	}
 	g.line("")
-	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until,
+	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+words.If(n > 0, ", the last "+g.At(last)),
 		counted(count[sim.InFlight], "in flight at the end"), counted(count[sim.Waiting], "waiting"),
 		counted(count[sim.NotDue], "not due"), needAction(count[sim.NeedsAction]),
 		counted(count[sim.Unreadable], "unreadable"), counted(f.Late, "past their deadline"),

@@ -62,10 +62,7 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 
 func (g *page) planHead(p view.Plan) {
 	modes := map[string]string{"observe": "observe: nothing will be sent", "act": "act: a run sends this"}
-	silent := ""
-	if n := p.Silent(); n > 0 {
-		silent = fmt.Sprintf(" (%d did not answer in full)", n)
-	}
+	silent := words.If(p.Silent() > 0, fmt.Sprintf(" (%d did not answer in full)", p.Silent()))
 	g.parts(bold, "Plan for "+g.headTime(g.Now), modes[g.o.Mode],
 		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project",
 			"projects")+silent)
@@ -214,12 +211,9 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 		r, of, opens := g.rowOf(c), c.Cluster, c.Opens()
 		r.text = g.Sentence(c.Reason, c.Decision.Message.Without(opens)) // it stands in front already
 		r.what = cmp.Or(g.At(opens), c.WaitsFor())
-		if !opens.IsZero() && !c.OpensByTime() {
-			r.what += "+" // and then another gate
-		}
-		if n := c.OtherGates(); n > 0 {
-			r.text += fmt.Sprintf(" (+%s: --explain)", unbroken(words.Plural(n, "more gate", "more gates")))
-		}
+		r.what += words.If(!opens.IsZero() && !c.OpensByTime(), "+") // and then another gate
+		others := words.Plural(c.OtherGates(), "more gate", "more gates")
+		r.text += words.If(c.OtherGates() > 0, " (+"+unbroken(others)+": --explain)")
 		if len(cs) > 1 {
 			r.name, r.who, of = fmt.Sprintf("%d clusters", len(cs)), together(cs), ""
 		}
@@ -242,11 +236,8 @@ func together(cs []view.Cluster) string {
 	for i, name := range names {
 		names[i] = unbroken(fmt.Sprintf("%s: %d", clean(name), count[name]))
 	}
-	text := strings.Join(names[:min(len(names), projects)], " · ")
-	if n := len(names) - projects; n > 0 {
-		text += fmt.Sprintf(" and %d more projects", n)
-	}
-	return text + hard + hard + " " + unbroken("(names: rotator plan --all)")
+	text, more := strings.Join(names[:min(len(names), projects)], " · "), len(names)-projects
+	return text + words.If(more > 0, fmt.Sprintf(" and %d more projects", more)) + hard + hard + " " + unbroken("(names: rotator plan --all)")
 }
 
 func (g *page) notDue(cs []view.Cluster) {

@@ -74,10 +74,7 @@ func slotsText(st view.Status) string {
 		}
 	}
 	text := fmt.Sprintf("%d of %d slots taken", len(st.Slots)-other, st.Policy.MaxActive)
-	if other > 0 {
-		text += fmt.Sprintf(", %d by emergency", other)
-	}
-	return text
+	return text + words.If(other > 0, fmt.Sprintf(", %d by emergency", other))
 }
 
 // storedRows are the rotations on record.
@@ -119,9 +116,7 @@ func (g *page) idleRows(list []view.Idle, env string) []row {
 	for _, c := range list {
 		r := row{name: clean(c.Cluster), code: string(c.Why), text: g.Sentence(c.Why, c.Detail),
 			next: next(c.Why, c.Cluster, env)}
-		if !c.Since.IsZero() {
-			r.text += " Since " + g.At(c.Since) + "."
-		}
+		r.text += words.If(!c.Since.IsZero(), " Since "+g.At(c.Since)+".")
 		rs = append(rs, r)
 	}
 	return rs
@@ -187,9 +182,6 @@ func (g *page) until(t time.Time) string {
 }
 
 func byWhom(s record.Said) string {
-	text := "by " + clean(cmp.Or(s.By, "somebody unnamed"))
-	if s.Reason != "" {
-		text += ": " + clean(s.Reason)
-	}
+	text := "by " + clean(cmp.Or(s.By, "somebody unnamed")) + words.If(s.Reason != "", ": "+clean(s.Reason))
 	return text
 }

@@ -54,9 +54,7 @@ func (g *page) rotation(s view.Story) {
 	whose := view.Whose(r)
 	if whose == "" {
 		whose = "started by this tool"
-		if r.Origin == record.Reclaimed {
-			whose += " and accepted late"
-		}
+		whose += words.If(r.Origin == record.Reclaimed, " and accepted late")
 		if len(r.Transitions) > 0 {
 			whose += " (run " + clean(r.Transitions[0].Run) + ")"
 		}
@@ -121,9 +119,7 @@ func (g *page) evidence(phase record.Phase, s view.Story) string {
 	switch phase {
 	case record.Starting:
 		text, before, now := clean(r.StartOp.Operation), r.Baseline.Endpoint, ""
-		if r.StartOp.Done() {
-			text += " done"
-		}
+		text += words.If(r.StartOp.Done(), " done")
 		if s.Decision != nil {
 			now = s.Decision.Decision.Cluster.Endpoint
 		}
@@ -218,9 +214,7 @@ func (g *page) peopleLines(s view.Story) {
 		}
 	}
 	need := "APPROVAL=" + string(s.Policy.Approval)
-	if s.Policy.Approval == policy.ApproveNone {
-		need += ", not needed"
-	}
+	need += words.If(s.Policy.Approval == policy.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
 			if hold = byWhom(record.Said{By: h.By, Reason: h.Reason}); !h.Until.IsZero() {
@@ -249,19 +243,13 @@ func (g *page) before(history []record.Record) {
 	for _, rec := range history[:min(len(history), few)] {
 		r := rec.Rotation
 		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
-		if !r.StartedAt().IsZero() {
-			text += " after " + words.Lasting(rec.ClosedAt.Sub(r.StartedAt()))
-		}
+		text += words.If(!r.StartedAt().IsZero(), " after "+words.Lasting(rec.ClosedAt.Sub(r.StartedAt())))
 		if r.New.Fingerprint != "" {
 			text += fmt.Sprintf(": %s -> %s", short(r.Baseline.CA.Fingerprint), short(r.New.Fingerprint))
 		}
-		if rec.CompletedBy != "" {
-			text += ", completed by " + clean(rec.CompletedBy)
-		}
+		text += words.If(rec.CompletedBy != "", ", completed by "+clean(rec.CompletedBy))
 		for _, f := range rec.Findings {
-			if f != "" {
-				text += "; " + clean(f)
-			}
+			text += words.If(f != "", "; "+clean(f))
 		}
 		g.fact(label, text)
 		label = ""

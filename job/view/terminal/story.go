@@ -107,16 +107,10 @@ func (g *page) passage(p view.Passage) (string, style) {
 	text, look, word := "", plain, ""
 	for i, c := range p.Steps {
 		word, look = changeWord(c)
-		if closedBy := view.NotAwaited(c.Gates); len(closedBy) > 0 {
-			word += " (not awaited: " + strings.Join(closedBy, ", ") + ")"
-		}
-		if look == red {
-			word += " (" + g.Sentence(c.Reason, c.Message) + ")"
-		}
-		if i > 0 {
-			text += ", " + g.In(c.At).Format("15:04") + hard
-		}
-		text += word
+		passed := view.NotAwaited(c.Gates)
+		word += words.If(len(passed) > 0, " (not awaited: "+strings.Join(passed, ", ")+")")
+		word += words.If(look == red, " ("+g.Sentence(c.Reason, c.Message)+")")
+		text += words.If(i > 0, ", "+g.In(c.At).Format("15:04")+hard) + word
 	}
 	return text, look
 }
@@ -183,35 +177,19 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 
 // storyEnd says what it took, and what to try next.
 func (g *page) storyEnd(s sim.Story) {
-	faults := ""
-	if len(s.Words) > 0 {
-		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
-	}
+	faults := words.Plural(s.Faults, "fault", "faults") + " (" + strings.Join(s.Words, ", ") + ")"
 	g.parts(plain, words.Plural(s.Runs, "run", "runs"),
-		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults,
+		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), words.If(len(s.Words) > 0, faults),
 		g.wall())
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 
 // counted is a number of clusters and what they do; "" for none.
-func counted(n int, text string) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d %s", n, text)
-}
+func counted(n int, text string) string { return words.If(n > 0, fmt.Sprintf("%d %s", n, text)) }
 
-func needAction(n int) string {
-	if n == 1 {
-		return "1 needs action"
-	}
-	return counted(n, "need action")
-}
+func needAction(n int) string { return words.If(n > 0, words.Plural(n, "needs action", "need action")) }
 
 // wall is how long it took; "" when nobody measured.
 func (g *page) wall() string {
-	if g.o.Wall == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
+	return words.If(g.o.Wall > 0, fmt.Sprintf("%.1f s", g.o.Wall.Seconds()))
 }

@@ -194,14 +194,11 @@ func (g *page) waited(c sim.Chapter) string {
 	case sim.NeedsAction, sim.Unreadable, sim.Waiting:
 		return strings.ToUpper(strings.ReplaceAll(string(c.Outcome), "-", " ")) + ": " + why
 	}
-	by, waited := "", ""
-	if g.elsewhere[c.Cluster] {
-		by = "COMPLETED" + elsewhere
-	}
+	waited := ""
 	if len(c.Waited) > 0 {
 		waited = words.Lasting(c.Waited[0].Time) + " " + g.gateWords(c.Waited[0])
 	}
-	return words.Joined(by, waited)
+	return words.Joined(words.If(g.elsewhere[c.Cluster], "COMPLETED"+elsewhere), waited)
 }
 
 // gateWords says in a few words what was waited for.
