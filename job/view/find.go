@@ -35,10 +35,7 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 
 func alternatives(refs []fleet.Ref) string {
 	const few = 5
-	var names []string
-	for _, ref := range refs[:min(len(refs), few)] {
-		names = append(names, words.Harmless(ref.String()))
-	}
+	names := words.Each(refs[:min(len(refs), few)], func(r fleet.Ref) string { return words.Harmless(r.String()) })
 	if n := len(refs) - few; n > 0 {
 		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
 	}
@@ -75,9 +72,5 @@ func DidYouMean(known []fleet.Ref, text string) string {
 
 // Refs lists the clusters of the plan, for [Find].
 func (p Plan) Refs() []fleet.Ref {
-	refs := make([]fleet.Ref, len(p.Clusters))
-	for i, c := range p.Clusters {
-		refs[i] = c.Decision.Cluster.Ref
-	}
-	return refs
+	return words.Each(p.Clusters, func(c Cluster) fleet.Ref { return c.Decision.Cluster.Ref })
 }

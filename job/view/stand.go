@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
@@ -150,6 +151,10 @@ func (c Cluster) GKECompletes() time.Time {
 		return GKECompletes(*d.Rotation)
 	}
 	return known
+}
+
+func gateNames(gates []policy.Verdict) []string {
+	return words.Each(gates, func(v policy.Verdict) string { return v.Gate })
 }
 
 // Closed are the gates that bind.

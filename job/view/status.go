@@ -193,11 +193,7 @@ func (s Story) CompletionAhead() Ahead {
 	}
 	d := c.Decision
 	if r.Phase == record.UpdatingClients && len(d.Gates) > 0 {
-		a := Ahead{Known: true, Asked: true, From: c.Opens()}
-		for _, v := range Closed(d.Gates) {
-			a.Gates = append(a.Gates, v.Gate)
-		}
-		return a
+		return Ahead{Known: true, Asked: true, From: c.Opens(), Gates: gateNames(Closed(d.Gates))}
 	}
 	if r.HandedOverAt.IsZero() || r.Emergency || r.Compromised || d.Emergency || d.Compromised {
 		return Ahead{}

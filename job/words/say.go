@@ -23,6 +23,15 @@ func If(holds bool, part string) string {
 	return ""
 }
 
+// Each is what is made of each of the list; never nil.
+func Each[T, U any](list []T, made func(T) U) []U {
+	out := make([]U, len(list))
+	for i, x := range list {
+		out[i] = made(x)
+	}
+	return out
+}
+
 // Joined makes one sentence of several; those that are empty are left out.
 func Joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })

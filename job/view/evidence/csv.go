@@ -64,10 +64,7 @@ func known[T any](p *T) T {
 }
 
 func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
+	return words.If(!t.IsZero(), t.UTC().Format(time.RFC3339))
 }
 
 // entered is when the phase was last entered.
@@ -82,37 +79,25 @@ func entered(e Entry, p record.Phase) string {
 }
 
 func (s Said) line() string {
-	if s == (Said{}) {
-		return ""
-	}
-	return fmt.Sprintf("by %s at %s in %s: %s", s.By, stamp(s.At), s.Run, s.Reason)
+	return words.If(s != (Said{}), fmt.Sprintf("by %s at %s in %s: %s", s.By, stamp(s.At), s.Run, s.Reason))
 }
 
 // several puts what is said of each into one cell.
 func several[T any](list []T, text func(T) string) string {
-	texts := make([]string, len(list))
-	for i, x := range list {
-		texts[i] = text(x)
-	}
-	return strings.Join(texts, " | ")
+	return strings.Join(words.Each(list, text), " | ")
 }
 
 func approved(a Approval) string { return string(a.To) + " " + a.line() }
 
 func called(c Call) string {
-	refusal := words.If(c.Refusal != "", " ("+string(c.Refusal)+")")
-	return string(c.Kind) + after(c.Pool) + " " + string(c.State) + refusal + " " + stamp(c.Intended) + " in " + c.Run
+	return string(c.Kind) + after(c.Pool) + " " + string(c.State) +
+		words.If(c.Refusal != "", " ("+string(c.Refusal)+")") + " " + stamp(c.Intended) + " in " + c.Run
 }
 
 func operated(o Operation) string { return o.What + after(o.Pool) + after(o.Name) }
 
 // after is the text behind a space, where there is one.
-func after(text string) string {
-	if text == "" {
-		return ""
-	}
-	return " " + text
-}
+func after(text string) string { return words.If(text != "", " "+text) }
 
 // Table writes entries as CSV, the first line the columns' names.
 type Table struct{ w *csv.Writer }
@@ -131,11 +116,7 @@ func (t *Table) Write(e Entry) error {
 }
 
 func (t *Table) row(text func(column) string) {
-	row := make([]string, len(columns))
-	for i, c := range columns {
-		row[i] = text(c)
-	}
-	_ = t.w.Write(row) // Flush tells
+	_ = t.w.Write(words.Each(columns, text)) // Flush tells
 }
 
 // Flush writes what is not written yet: of an empty table, its titles.

@@ -121,14 +121,11 @@ func Of(rec record.Record) Entry {
 		OldCA:    r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
 		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
 		Wave: r.Wave, Emergency: r.Emergency, Compromised: r.Compromised,
-		Phases: phases(rec), Approvals: []Approval{}, Calls: calls(r), Operations: operations(r),
+		Phases: phases(rec), Approvals: words.Each(r.Approvals, approval), Calls: calls(r), Operations: operations(r),
 		Policy: r.InForce, PolicyAtCompletion: r.CompletedUnder,
 	}
 	if r.New.Fingerprint != "" {
 		e.NewCA = &r.New
-	}
-	for _, a := range r.Approvals {
-		e.Approvals = append(e.Approvals, Approval{a.Kind, said(a.Said)})
 	}
 	if rec.ClosedAs == record.ClosedByPeople {
 		s := said(rec.Said)
@@ -137,14 +134,14 @@ func Of(rec record.Record) Entry {
 	return e
 }
 
+func approval(a record.ApprovalUse) Approval { return Approval{a.Kind, said(a.Said)} }
+
 func said(s record.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
 
 func phases(rec record.Record) []Phase {
-	out := []Phase{}
-	for _, s := range rec.Rotation.Stays(rec.ClosedAt) {
-		out = append(out, Phase{s.Phase, s.At.UTC(), s.Left.UTC(), s.Run, s.Reason})
-	}
-	return out
+	return words.Each(rec.Rotation.Stays(rec.ClosedAt), func(s record.Stay) Phase {
+		return Phase{s.Phase, s.At.UTC(), s.Left.UTC(), s.Run, s.Reason}
+	})
 }
 
 // calls lists every call on record by the time of its intent.
@@ -157,12 +154,9 @@ func calls(r record.Rotation) []Call {
 		all = append(all, *r.Call)
 	}
 	slices.SortStableFunc(all, func(a, b record.Call) int { return a.IntentAt.Compare(b.IntentAt) })
-	out := []Call{}
-	for _, c := range all {
-		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation,
-			c.Refusal, c.RawError})
-	}
-	return out
+	return words.Each(all, func(c record.Call) Call {
+		return Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal, c.RawError}
+	})
 }
 
 func operations(r record.Rotation) []Operation {

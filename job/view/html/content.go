@@ -126,14 +126,6 @@ func newContent(p Page) content {
 	return v
 }
 
-func (m *maker) texts(list []string) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, words.Harmless(s))
-	}
-	return out
-}
-
 func (m *maker) at(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}

@@ -40,9 +40,7 @@ func (m *maker) finished() finished {
 	if n := len(list) - mostProofs; n > 0 {
 		f.Older, list = n, list[:mostProofs]
 	}
-	for _, rec := range list {
-		f.Proofs = append(f.Proofs, m.proof(rec))
-	}
+	f.Proofs = words.Each(list, m.proof)
 	return f
 }
 

@@ -164,7 +164,7 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 	if v.Skipped != "" {
 		r.Remarks = append(r.Remarks, "Not done: "+words.Harmless(v.Skipped))
 	}
-	r.Remarks = append(r.Remarks, m.texts(v.Mismatches)...)
+	r.Remarks = append(r.Remarks, words.Each(v.Mismatches, words.Harmless)...)
 	m.until(&r, v)
 	return r
 }

@@ -114,10 +114,7 @@ func (m *maker) lanes() []lane {
 	}
 	from = view.Latest(from, m.Now.Add(-mostBack))
 	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.Now, m.Clock)
-	var out []lane
-	for _, s := range flying {
-		out = append(out, m.lane(s, a))
-	}
+	out := words.Each(flying, func(c view.Cluster) lane { return m.lane(c, a) })
 	slices.SortStableFunc(out, func(x, y lane) int { return view.CompareSet(x.sort, y.sort) })
 	return out
 }
@@ -143,10 +140,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		fact{Label: "Old CA expires", At: day(ca.Expires)},
 		fact{Label: "GKE’s last resort, 30 days before", At: day(view.LastResort(ca))})
 	l.Facts = slices.DeleteFunc(l.Facts, func(f fact) bool { return f.At.Text == "" && f.Text == "" })
-	var said []string
-	for _, f := range l.Facts {
-		said = append(said, f.Label+" "+cmp.Or(f.At.Text, f.Text))
-	}
+	said := words.Each(l.Facts, func(f fact) string { return f.Label + " " + cmp.Or(f.At.Text, f.Text) })
 	l.Alt = l.Name + ": " + strings.Join(said, ", ")
 	return l
 }

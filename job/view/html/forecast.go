@@ -19,7 +19,7 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 	v.Lanes, v.Count = nil, len(f.Turns)
 	v.Curve = m.days(f)
 	v.Summary = m.summary(f.Story, v.Curve)
-	v.Notes = m.texts(m.Notes)
+	v.Notes = words.Each(m.Notes, words.Harmless)
 	ways := map[fleet.Ref]*storyLane{}
 	var order []fleet.Ref
 	var rows []storyRow
@@ -72,10 +72,7 @@ func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 
 // days draws how many are in flight, day by day.
 func (m *maker) days(f sim.Forecast) curve {
-	var points []point
-	for _, d := range f.Days {
-		points = append(points, point{d.Date, d.InFlight})
-	}
+	points := words.Each(f.Days, func(d sim.Day) point { return point{d.Date, d.InFlight} })
 	return m.draw(points, f.From, f.To, point{f.PeakAt, f.Peak})
 }
 

@@ -105,11 +105,8 @@ func (g *page) section(s style, title string, names int, rs []row) {
 }
 
 func countsOf(count map[string]int) string {
-	names := mostFirst(count)
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%d %s", count[name], name)
-	}
-	return strings.Join(names, ", ")
+	text := func(name string) string { return fmt.Sprintf("%d %s", count[name], name) }
+	return strings.Join(words.Each(mostFirst(count), text), ", ")
 }
 
 // mostFirst are the names of what was counted, the most frequent first.
@@ -175,11 +172,8 @@ func (g *page) doingRows(cs []view.Cluster) []row {
 }
 
 func poolNames(pools []string) string {
-	var names []string
-	for _, p := range pools {
-		names = append(names, cmp.Or(clean(p), "the control plane (Autopilot)"))
-	}
-	return strings.Join(names, ", ")
+	name := func(pool string) string { return cmp.Or(clean(pool), "the control plane (Autopilot)") }
+	return strings.Join(words.Each(pools, name), ", ")
 }
 
 // openUntil says which window lets a start go, where it is not always open.
@@ -194,13 +188,11 @@ func (g *page) openUntil(gates []policy.Verdict) string {
 }
 
 func (g *page) flyingRows(cs []view.Cluster) []row {
-	var rs []row
-	for _, c := range cs {
+	return words.Each(cs, func(c view.Cluster) row {
 		r := g.rowOf(c)
 		r.what = c.Phase
-		rs = append(rs, r)
-	}
-	return rs
+		return r
+	})
 }
 
 // waitingRows has a row for what waits for the same thing.
@@ -232,10 +224,8 @@ func together(cs []view.Cluster) string {
 	for _, c := range cs {
 		count[c.Decision.Cluster.Ref.Project]++
 	}
-	names := mostFirst(count)
-	for i, name := range names {
-		names[i] = unbroken(fmt.Sprintf("%s: %d", clean(name), count[name]))
-	}
+	names := words.Each(mostFirst(count),
+		func(name string) string { return unbroken(fmt.Sprintf("%s: %d", clean(name), count[name])) })
 	text, more := strings.Join(names[:min(len(names), projects)], " · "), len(names)-projects
 	return text + words.If(more > 0, fmt.Sprintf(" and %d more projects", more)) + hard + hard + " " + unbroken("(names: rotator plan --all)")
 }

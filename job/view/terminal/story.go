@@ -117,11 +117,7 @@ func (g *page) passage(p view.Passage) (string, style) {
 
 // fewOf names the first few and counts the rest.
 func fewOf[T any](list []T, few int, name func(T) string) string {
-	names := make([]string, len(list))
-	for i, x := range list {
-		names[i] = name(x)
-	}
-	return words.Few(names, few)
+	return words.Few(words.Each(list, name), few)
 }
 
 // elsewhere is who else completes a rotation.
