@@ -64,10 +64,7 @@ func nearest(known []fleet.Ref, text string) []fleet.Ref {
 // X?)", or is "".
 func DidYouMean(known []fleet.Ref, text string) string {
 	near := nearest(known, text)
-	if len(near) == 0 {
-		return ""
-	}
-	return " (did you mean " + alternatives(near) + "?)"
+	return words.If(len(near) > 0, " (did you mean "+alternatives(near)+"?)")
 }
 
 // Refs lists the clusters of the plan, for [Find].

@@ -99,22 +99,14 @@ func (m *maker) said(s record.Said) string {
 	if s == (record.Said{}) {
 		return ""
 	}
-	text := cmp.Or(s.By, "somebody unnamed") + ", as stated"
-	text += words.If(s.Reason != "", ": "+s.Reason)
-	text = words.Harmless(text)
-	if !s.At.IsZero() {
-		text += " (" + m.At(s.At)
-		text += words.If(s.Run != "", ", by "+words.Harmless(s.Run))
-		text += ")"
-	}
-	return text
+	text := cmp.Or(s.By, "somebody unnamed") + ", as stated" + words.If(s.Reason != "", ": "+s.Reason)
+	run := words.If(s.Run != "", ", by "+words.Harmless(s.Run))
+	return words.Harmless(text) + words.If(!s.At.IsZero(), " ("+m.At(s.At)+run+")")
 }
 
 func caText(ca fleet.CA) string {
-	if ca.Fingerprint == "" {
-		return ""
-	}
-	return words.Harmless(string(ca.Fingerprint)) + ", " + words.Day(ca.Issued) + " to " + words.Day(ca.Expires)
+	return words.If(ca.Fingerprint != "",
+		words.Harmless(string(ca.Fingerprint))+", "+words.Day(ca.Issued)+" to "+words.Day(ca.Expires))
 }
 
 func phaseWord(p record.Phase) string {

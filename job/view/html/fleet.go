@@ -110,11 +110,9 @@ func (g *group) fold(refs []fleet.Ref) {
 	}
 	for _, p := range projects {
 		rows := byProject[p]
-		f := fold{Title: words.Harmless(p), Note: words.Plural(len(rows), "cluster", "clusters"), Table: g.Table}
+		more := words.If(keep > 0, "more ")
+		f := fold{words.Harmless(p), words.Plural(len(rows), more+"cluster", more+"clusters"), g.Table}
 		f.Table.Rows, f.Table.Caption = rows, g.Title+" in "+f.Title
-		if keep > 0 {
-			f.Note = words.Plural(len(rows), "more cluster", "more clusters")
-		}
 		g.Folds = append(g.Folds, f)
 	}
 	g.Table.Rows = slices.Clip(g.Table.Rows[:keep])
@@ -147,15 +145,10 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 		return r
 	}
 	r.Look, r.State, r.Reason, r.Wave = v.Stand, word(v), string(s.Reason), words.Harmless(s.Wave)
-	if s.Due.Is && !s.Due.Deadline.IsZero() && s.Phase == "" {
+	if s.Due.Is && s.Phase == "" {
 		r.Late = day(s.Due.Deadline)
 	}
-	switch {
-	case s.Compromised:
-		r.Urgency = "compromised"
-	case s.Emergency:
-		r.Urgency = "emergency"
-	}
+	r.Urgency = cmp.Or(words.If(s.Compromised, "compromised"), words.If(s.Emergency, "emergency"))
 	if v.Stand == view.Rotated {
 		m.wasRotated(&r, v)
 		return r

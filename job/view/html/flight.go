@@ -157,12 +157,8 @@ func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
 		l.Bars = append(l.Bars, a.bar("ahead", m.Now, h.Completes))
 		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
 	}
-	if len(h.Waits) > 0 {
-		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)})
-	}
-	if h.Approval {
-		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})
-	}
+	l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)},
+		fact{Label: "Approval", Text: words.If(h.Approval, "a person must approve the completion")})
 	l.sort = soonest(h.Completes, gke)
 	if gke.IsZero() {
 		return

@@ -64,9 +64,7 @@ func (g *page) facts(v view.Cluster) {
 		}
 		g.fact(label, caText(ca)+"  "+expiry(ca.Expires, g.Now))
 	}
-	if c.Bundle.Problem != "" {
-		g.fact("CA", clean(c.Bundle.Problem))
-	}
+	g.known("CA", clean(c.Bundle.Problem))
 	switch due := d.Due; {
 	case due.Is:
 		g.fact("due", "since "+words.Day(due.At)+": "+clean(due.Why)+"; late from "+words.Day(due.Deadline))
@@ -78,30 +76,22 @@ func (g *page) facts(v view.Cluster) {
 		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start),
 			words.Day(e.Span.End)))
 	}
-	if d.Wave != "" {
-		g.fact("wave", clean(d.Wave))
-	}
-	if d.Emergency {
-		g.fact("state", "emergency: too near to expiry to wait")
-	}
-	if d.Compromised {
-		g.fact("state", "compromised, by ROTATOR_COMPROMISED")
-	}
+	g.known("wave", clean(d.Wave))
+	g.known("state", words.If(d.Emergency, "emergency: too near to expiry to wait"))
+	g.known("state", words.If(d.Compromised, "compromised, by ROTATOR_COMPROMISED"))
 }
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
 func (g *page) saidByGKE(v view.Cluster, contents record.Contents) {
 	c := v.Decision.Cluster
-	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
-		g.fact("GKE", clean(strings.Join(append([]string{string(c.Status)}, c.Conditions...), ", ")))
-	}
+	said := clean(strings.Join(append([]string{string(c.Status)}, c.Conditions...), ", "))
+	g.known("GKE", words.If(c.Status == fleet.Degraded || len(c.Conditions) > 0, said))
 	for _, m := range v.Mismatches {
 		g.fact("mismatch", clean(m))
 	}
-	if at := contents.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
-		g.fact("insight", "read "+g.At(at)+": no mismatch")
-	}
+	at := contents.InsightRead(c)
+	g.known("insight", words.If(!at.IsZero() && len(v.Mismatches) == 0, "read "+g.At(at)+": no mismatch"))
 }
 
 func expiry(t, now time.Time) string {

@@ -143,34 +143,21 @@ func (g *page) soon(t time.Time) string {
 
 // turnText is a rotation's cluster, and what is special about it.
 func turnText(name string, t sim.Turn) string {
-	var notes []string
-	if t.Before {
-		notes = append(notes, "in flight")
-	}
-	if t.Watched {
-		notes = append(notes, "watched: GKE completes it")
-	}
+	then := ""
 	switch {
 	case t.Closed == "":
-		notes = append(notes, "then "+string(t.Phase))
+		then = "then " + string(t.Phase)
 	case t.Closed == record.CompletedElsewhere && !t.Watched:
-		notes = append(notes, "completed by GKE")
+		then = "completed by GKE"
 	case t.Closed != record.Completed && !t.Watched:
-		notes = append(notes, string(t.Closed))
+		then = string(t.Closed)
 	}
-	switch {
-	case t.Compromised:
-		notes = append(notes, "compromised")
-	case t.Emergency:
-		notes = append(notes, "emergency")
-	}
-	if t.Late() {
-		notes = append(notes, "LATE: deadline "+words.Day(t.Deadline))
-	}
-	if len(notes) == 0 {
-		return name
-	}
-	return name + " · " + strings.Join(notes, ", ")
+	notes := slices.DeleteFunc([]string{
+		words.If(t.Before, "in flight"), words.If(t.Watched, "watched: GKE completes it"), then,
+		cmp.Or(words.If(t.Compromised, "compromised"), words.If(t.Emergency, "emergency")),
+		words.If(t.Late(), "LATE: deadline "+words.Day(t.Deadline)),
+	}, func(note string) bool { return note == "" })
+	return name + words.If(len(notes) > 0, " · "+strings.Join(notes, ", "))
 }
 
 // weekOf is the Monday of a time's week.

@@ -112,6 +112,13 @@ func (g *page) bullet(s style, text string) { g.hang(4, "  - ", s, clean(text)) 
 // fact writes a labelled line.
 func (g *page) fact(label, text string) { g.hang(11, "  "+pad(label, 8)+" ", plain, text) }
 
+// known writes it where there is something to say.
+func (g *page) known(label, text string) {
+	if text != "" {
+		g.fact(label, text)
+	}
+}
+
 // parts writes what belongs together on one line, or on more when it must.
 func (g *page) parts(s style, parts ...string) {
 	var kept []string

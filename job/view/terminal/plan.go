@@ -158,13 +158,8 @@ func (g *page) doingRows(cs []view.Cluster) []row {
 		case policy.Recreate:
 			r.text = words.Joined(r.text, "pools "+poolNames(d.Pools))
 		case policy.Update:
-			r.what, r.style = "note", plain
-			if d.Close != "" {
-				r.what = "close"
-			}
-			if d.Rotation != nil && d.Close == "" && d.Phase != "" {
-				r.text = string(d.Phase) + ": " + r.text
-			}
+			r.what, r.style = cmp.Or(words.If(d.Close != "", "close"), "note"), plain
+			r.text = words.If(d.Rotation != nil && d.Close == "" && d.Phase != "", string(d.Phase)+": ") + r.text
 		}
 		rs = append(rs, r)
 	}
@@ -263,14 +258,10 @@ func (g *page) capacity(waves []view.Capacity) {
 	var rs []row
 	for _, w := range waves {
 		r := row{name: clean(w.Wave), what: fmt.Sprintf("%d due", w.Due), style: green}
-		pace, done := "one start at most", "no end in sight"
-		if w.AWeek != "" {
-			pace = w.AWeek + " starts a week under every cap"
-		}
-		if !w.Done.IsZero() {
-			done = "done about " + words.Day(w.Done)
-		}
-		r.text = words.Joined(pace, done, "latest safe date "+words.Day(w.Latest))
+		pace := words.If(w.AWeek != "", w.AWeek+" starts a week under every cap")
+		done := words.If(!w.Done.IsZero(), "done about "+words.Day(w.Done))
+		r.text = words.Joined(cmp.Or(pace, "one start at most"), cmp.Or(done, "no end in sight"),
+			"latest safe date "+words.Day(w.Latest))
 		if w.Late != "" {
 			r.style, r.code, r.next = red, "capacity-short", w.Raise
 			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)

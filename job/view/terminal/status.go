@@ -174,12 +174,7 @@ func (g *page) said(doc record.FleetDoc) {
 }
 
 // until says until when; "" without end.
-func (g *page) until(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return "until " + g.At(t)
-}
+func (g *page) until(t time.Time) string { return words.If(!t.IsZero(), "until "+g.At(t)) }
 
 func byWhom(s record.Said) string {
 	text := "by " + clean(cmp.Or(s.By, "somebody unnamed")) + words.If(s.Reason != "", ": "+clean(s.Reason))

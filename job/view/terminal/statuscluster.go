@@ -53,8 +53,7 @@ func (g *page) rotation(s view.Story) {
 	r, f := s.InFlight.Rotation, s.InFlight
 	whose := view.Whose(r)
 	if whose == "" {
-		whose = "started by this tool"
-		whose += words.If(r.Origin == record.Reclaimed, " and accepted late")
+		whose = "started by this tool" + words.If(r.Origin == record.Reclaimed, " and accepted late")
 		if len(r.Transitions) > 0 {
 			whose += " (run " + clean(r.Transitions[0].Run) + ")"
 		}
@@ -118,15 +117,12 @@ func (g *page) evidence(phase record.Phase, s view.Story) string {
 	r := s.InFlight.Rotation
 	switch phase {
 	case record.Starting:
-		text, before, now := clean(r.StartOp.Operation), r.Baseline.Endpoint, ""
-		text += words.If(r.StartOp.Done(), " done")
+		before, now := r.Baseline.Endpoint, ""
 		if s.Decision != nil {
 			now = s.Decision.Decision.Cluster.Endpoint
 		}
-		if before != "" && now != "" && now != before {
-			text = words.Joined(text, "endpoint "+clean(before)+" -> "+clean(now))
-		}
-		return text
+		return words.Joined(clean(r.StartOp.Operation)+words.If(r.StartOp.Done(), " done"),
+			words.If(before != "" && now != "" && now != before, "endpoint "+clean(before)+" -> "+clean(now)))
 	case record.RecreatingNodes:
 		return g.poolEvidence(r)
 	case record.UpdatingClients:
@@ -213,13 +209,12 @@ func (g *page) peopleLines(s view.Story) {
 			approved = words.Joined(approved, "used to "+string(a.Kind)+" "+byWhom(a.Said))
 		}
 	}
-	need := "APPROVAL=" + string(s.Policy.Approval)
-	need += words.If(s.Policy.Approval == policy.ApproveNone, ", not needed")
+	need := "APPROVAL=" + string(s.Policy.Approval) +
+		words.If(s.Policy.Approval == policy.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
-			if hold = byWhom(record.Said{By: h.By, Reason: h.Reason}); !h.Until.IsZero() {
-				hold += ", " + g.until(h.Until.Time)
-			}
+			hold = byWhom(record.Said{By: h.By, Reason: h.Reason}) +
+				words.If(!h.Until.IsZero(), ", "+g.until(h.Until.Time))
 		}
 	}
 	if s.Decision != nil {
@@ -244,9 +239,7 @@ func (g *page) before(history []record.Record) {
 		r := rec.Rotation
 		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
 		text += words.If(!r.StartedAt().IsZero(), " after "+words.Lasting(rec.ClosedAt.Sub(r.StartedAt())))
-		if r.New.Fingerprint != "" {
-			text += fmt.Sprintf(": %s -> %s", short(r.Baseline.CA.Fingerprint), short(r.New.Fingerprint))
-		}
+		text += words.If(r.New.Fingerprint != "", ": "+short(r.Baseline.CA.Fingerprint)+" -> "+short(r.New.Fingerprint))
 		text += words.If(rec.CompletedBy != "", ", completed by "+clean(rec.CompletedBy))
 		for _, f := range rec.Findings {
 			text += words.If(f != "", "; "+clean(f))

@@ -65,19 +65,11 @@ func (g *page) storyColumns(list []sim.Chapter) []column {
 }
 
 func caCell(ca fleet.CA) string {
-	if ca.Fingerprint == "" {
-		return ""
-	}
-	return short(ca.Fingerprint) + " to " + ca.Expires.UTC().Format("2006-01")
+	return words.If(ca.Fingerprint != "", short(ca.Fingerprint)+" to "+ca.Expires.UTC().Format("2006-01"))
 }
 
 // hour shows a time of a simulation, whose runs are hours apart.
-func (g *page) hour(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return g.In(t).Format(g.form)
-}
+func (g *page) hour(t time.Time) string { return words.If(!t.IsZero(), g.In(t).Format(g.form)) }
 
 func (g *page) chapters(s sim.Story) {
 	list, left := choose(ranked(s))
