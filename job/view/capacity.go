@@ -27,9 +27,7 @@ type Capacity struct {
 func (p Plan) Capacity() []Capacity {
 	var out []Capacity
 	for _, w := range policy.Capacity(p.policy, p.result.Fleet, p.result.Decisions, p.result.At) {
-		c := Capacity{
-			Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe,
-		}
+		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
 		if w.StartsAWeek > 0 {
 			digits := 1
 			if w.StartsAWeek >= 10 {
@@ -45,7 +43,6 @@ func (p Plan) Capacity() []Capacity {
 	return out
 }
 
-// tooSlow names the limits that could be raised.
 func tooSlow(p *policy.Policy) string {
 	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
 	project, location := p.MaxActivePerProject, p.MaxActivePerLocation

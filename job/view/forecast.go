@@ -15,12 +15,9 @@ import (
 
 // Basis is what a forecast rests on.
 type Basis struct {
-	// Fleet is the file that was played; "" is the real fleet.
-	Fleet string
-	// NoBook: there was none, so holds, approvals and waves began empty.
-	NoStore bool
-	// Approved: it was played as if people approved at once.
-	Approved bool
+	Fleet    string // the file that was played; "" is the real fleet
+	NoStore  bool   // there was none, so holds, approvals and waves began empty
+	Approved bool   // it was played as if people approved at once
 }
 
 // Forecast is what will become of a fleet.

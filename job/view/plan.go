@@ -85,9 +85,8 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 // was decided was also carried out; in observe mode, in the store alone.
 func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
-		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{},
-		Unread: listed(res.Fleet.Unread), Lease: res.Holder,
-		Contents: res.Fleet.Contents, result: res, policy: p,
+		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{}, Unread: listed(res.Fleet.Unread),
+		Lease: res.Holder, Contents: res.Fleet.Contents, result: res, policy: p,
 	}
 	over := map[fleet.Ref]*record.Record{}
 	for i, rec := range finished {
@@ -186,12 +185,10 @@ func clusterOf(d policy.Decision, contents record.Contents, now time.Time) Clust
 	ca, often := d.Cluster.Bundle.Oldest(), d.OftenWithdrawn()
 	c := Cluster{
 		Cluster: d.Cluster.Ref.String(), CAIssued: Time{ca.Issued}, CAExpires: Time{ca.Expires},
-		CACount: len(d.Cluster.Bundle.CAs),
-		Phase:   string(d.Phase), Action: string(d.Action), Reason: d.Reason,
-		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
-		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange},
-		Wave: d.Wave, Emergency: d.Emergency,
-		Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
+		CACount: len(d.Cluster.Bundle.CAs), Phase: string(d.Phase), Action: string(d.Action), Reason: d.Reason,
+		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{}, WindowOpen: d.WindowOpen,
+		NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange}, Wave: d.Wave,
+		Emergency: d.Emergency, Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
 		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)

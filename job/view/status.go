@@ -99,10 +99,9 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *p
 	doc := contents.Fleet
 	s := Status{
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
-		Slots: filled(doc.Slots), InFlight: []Flight{},
-		Holds: holdsOf(doc, fleet.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests),
-		Failures: listed(doc.Failures),
-		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
+		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Ref{}),
+		Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
+		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -142,12 +141,10 @@ func StoryOf(
 func flightOf(r record.Rotation) Flight {
 	f := Flight{
 		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID,
-		Attempt: r.AttemptNo,
-		Origin:  r.Origin, Managed: r.Managed, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
-		Emergency: r.Emergency, Wave: r.Wave,
-		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt},
-		GKECompletesAt: Time{GKECompletes(r)},
-		Entered:        map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
+		Attempt: r.AttemptNo, Origin: r.Origin, Managed: r.Managed, Reason: r.Reason, Failed: r.Failed,
+		Stuck: r.Stuck, Emergency: r.Emergency, Wave: r.Wave, OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New),
+		HandedOverAt: Time{r.HandedOverAt}, GKECompletesAt: Time{GKECompletes(r)},
+		Entered: map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
 	}
 	if !r.BlockedSince.IsZero() {
 		f.Needs = cmp.Or(f.Needs, r.Reason)

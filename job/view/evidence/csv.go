@@ -82,7 +82,6 @@ func (s Said) line() string {
 	return words.If(s != (Said{}), fmt.Sprintf("by %s at %s in %s: %s", s.By, stamp(s.At), s.Run, s.Reason))
 }
 
-// several puts what is said of each into one cell.
 func several[T any](list []T, text func(T) string) string {
 	return strings.Join(words.Each(list, text), " | ")
 }

@@ -114,14 +114,13 @@ type Operation struct {
 func Of(rec record.Record) Entry {
 	r := rec.Rotation
 	e := Entry{
-		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin,
-		Managed:  r.Managed,
-		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy,
-		Findings: append([]string{}, rec.Findings...),
-		OldCA:    r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
-		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
-		Wave: r.Wave, Emergency: r.Emergency, Compromised: r.Compromised,
-		Phases: phases(rec), Approvals: words.Each(r.Approvals, approval), Calls: calls(r), Operations: operations(r),
+		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo,
+		Origin: r.Origin, Managed: r.Managed, ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(),
+		CompletedBy: rec.CompletedBy, Findings: append([]string{}, rec.Findings...), OldCA: r.Baseline.CA,
+		Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS, DueAt: r.DueAt,
+		StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(), Wave: r.Wave,
+		Emergency: r.Emergency, Compromised: r.Compromised, Phases: phases(rec),
+		Approvals: words.Each(r.Approvals, approval), Calls: calls(r), Operations: operations(r),
 		Policy: r.InForce, PolicyAtCompletion: r.CompletedUnder,
 	}
 	if r.New.Fingerprint != "" {

@@ -83,10 +83,8 @@ func WriteJSON(w io.Writer, p Pack) error {
 
 func oddName(r fleet.Ref) bool { return strings.Contains("/"+r.String(), "/-") }
 
-// over says whether the old credentials have ended already.
 func over(h record.HandOver) bool { return !h.Completed.IsZero() }
 
-// moved says whether the endpoint is known to have changed.
 func moved(h record.HandOver) bool {
 	return h.OldEndpoint != "" && h.NewEndpoint != "" && h.OldEndpoint != h.NewEndpoint
 }

@@ -8,7 +8,6 @@ import (
 	"gke-credential-rotator/policy/record"
 )
 
-// levers is how people delay the completion, or let it go on.
 func levers(h record.HandOver) []Step {
 	if over(h) || h.Phase == record.Completing {
 		return nil

@@ -11,10 +11,8 @@ import (
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// shell makes the commands about one cluster.
 type shell struct{ h record.HandOver }
 
-// where are the flags that name the cluster's place.
 func (s shell) where() string {
 	return "--location=" + words.Quote(s.h.Cluster.Location) + " --project=" + words.Quote(s.h.Cluster.Project)
 }

@@ -63,7 +63,6 @@ func whoIs(ref fleet.Ref) who {
 	return who{words.Harmless(ref.Name), words.Harmless(ref.Project + "/" + ref.Location)}
 }
 
-// fact is a labelled value.
 type fact struct {
 	Label, Text string
 	At          moment // when the value is a time
@@ -74,7 +73,6 @@ type link struct {
 	Count    int
 }
 
-// segment is one state's share of the fleet.
 type segment struct {
 	State view.Stand
 	Label string
@@ -140,7 +138,6 @@ func day(t time.Time) moment {
 	return moment{words.Day(t), words.Day(t)}
 }
 
-// made says which command made the page and what that means.
 func (m *maker) made() string {
 	made := map[string]string{
 		"simulate": "a simulation, nothing here is real", "forecast": "a forecast, nothing was sent",
@@ -172,7 +169,6 @@ func (m *maker) facts() []fact {
 	return out
 }
 
-// nav leads to the parts that are there.
 func (v content) nav() []link {
 	clusters, todo := 0, len(v.Clients)
 	for _, g := range v.Groups {

@@ -19,7 +19,6 @@ type finished struct {
 	Older   int // not shown
 }
 
-// proof is the evidence of one.
 type proof struct {
 	who
 	Ended              string
@@ -48,8 +47,7 @@ func (m *maker) proof(rec record.Record) proof {
 	r := rec.Rotation
 	p := proof{
 		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs),
-		At:       m.at(rec.ClosedAt),
-		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
+		At: m.at(rec.ClosedAt), OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
 		NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}
 	add := func(label, text string) {
@@ -120,9 +118,8 @@ func phaseWord(p record.Phase) string {
 func endedAs(as record.ClosedAs) string {
 	return map[record.ClosedAs]string{
 		record.Completed: "rotated and verified", record.CompletedWithFindings: "rotated, with findings",
-		record.CompletedElsewhere: "completed elsewhere",
-		record.NotStarted:         "not started", record.Gone: "cluster gone",
-		record.Recreated: "cluster created again",
-		record.Lost:      "lost", record.ClosedByPeople: "closed by people",
+		record.CompletedElsewhere: "completed elsewhere", record.NotStarted: "not started",
+		record.Gone: "cluster gone", record.Recreated: "cluster created again", record.Lost: "lost",
+		record.ClosedByPeople: "closed by people",
 	}[as]
 }

@@ -11,15 +11,13 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// group is the clusters in one state.
 type group struct {
 	State view.Stand
 	Title string
 	About string
 	Count int
 	Table table
-	// Folds hold what would make the page long, by project.
-	Folds []fold
+	Folds []fold // what would make the page long, by project
 }
 
 // fold is a part of a table that is opened on demand.
@@ -28,7 +26,6 @@ type fold struct {
 	Table       table
 }
 
-// table is some of the clusters in one state.
 type table struct {
 	Caption string
 	Rows    []row
@@ -56,7 +53,6 @@ type row struct {
 	Remarks     []string
 }
 
-// gate is one that is closed.
 type gate struct {
 	Name, Text string
 	Opens      moment
@@ -162,7 +158,6 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 	return r
 }
 
-// until says until when the cluster waits, and for what.
 func (m *maker) until(r *row, c view.Cluster) {
 	s := c.Decision
 	for _, v := range s.Gates {

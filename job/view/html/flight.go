@@ -26,13 +26,11 @@ type lane struct {
 	sort  time.Time
 }
 
-// bar is a stretch of the picture.
 type bar struct {
 	Kind string // the phase, or "ahead"
 	X, W float64
 }
 
-// mark is a moment of the picture.
 type mark struct {
 	X      float64
 	Text   string
@@ -136,8 +134,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		m.ahead(&l, c, a)
 	}
 	ca := r.Baseline.CA
-	l.Facts = append(l.Facts,
-		fact{Label: "Old CA expires", At: day(ca.Expires)},
+	l.Facts = append(l.Facts, fact{Label: "Old CA expires", At: day(ca.Expires)},
 		fact{Label: "GKE’s last resort, 30 days before", At: day(view.LastResort(ca))})
 	l.Facts = slices.DeleteFunc(l.Facts, func(f fact) bool { return f.At.Text == "" && f.Text == "" })
 	said := words.Each(l.Facts, func(f fact) string { return f.Label + " " + cmp.Or(f.At.Text, f.Text) })

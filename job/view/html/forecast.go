@@ -43,9 +43,8 @@ func (m *maker) forecast(f sim.Forecast) storyView {
 
 func (m *maker) turn(t sim.Turn) storyRow {
 	r := storyRow{
-		who: whoIs(t.Cluster), month: m.month(t.Start),
-		Started: m.at(t.Start), Nodes: m.at(t.NodesDone), Done: m.at(t.Completed), Over: m.at(t.Verified),
-		Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
+		who: whoIs(t.Cluster), month: m.month(t.Start), Started: m.at(t.Start), Nodes: m.at(t.NodesDone),
+		Done: m.at(t.Completed), Over: m.at(t.Verified), Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
 	}
 	switch {
 	case t.Late():
@@ -56,7 +55,6 @@ func (m *maker) turn(t sim.Turn) storyRow {
 	return r
 }
 
-// addTurn adds a rotation to its cluster's way.
 func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 	steps := []view.Step{
 		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)},
@@ -70,13 +68,11 @@ func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
 	l.Alt = cmp.Or(l.Alt, l.Name+": ") + said + ". "
 }
 
-// days draws how many are in flight, day by day.
 func (m *maker) days(f sim.Forecast) curve {
 	points := words.Each(f.Days, func(d sim.Day) point { return point{d.Date, d.InFlight} })
 	return m.draw(points, f.From, f.To, point{f.PeakAt, f.Peak})
 }
 
-// left is what will not be rotated, and what prevents it.
 func (m *maker) left(v *storyView, f sim.Forecast) {
 	var items []item
 	list := view.NotRotated(f)

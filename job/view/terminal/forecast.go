@@ -22,8 +22,7 @@ import (
 // ForecastOptions say how a forecast is shown.
 type ForecastOptions struct {
 	Options
-	// All shows every rotation, however many there are.
-	All bool
+	All bool // every rotation, however many there are
 }
 
 // How many rotations have a line of their own before weeks stand for them, and
@@ -103,7 +102,6 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	}
 }
 
-// cellsOf lays one row's cells side by side.
 func cellsOf(cols []column, text func(column) string) string {
 	line := ""
 	for _, c := range cols {

@@ -12,7 +12,6 @@ import (
 	"gke-credential-rotator/job/words"
 )
 
-// mostShifts is how many clusters a comparison shows.
 const mostShifts = 40
 
 // ForecastCompare shows what another policy changes: per cluster, and for the

@@ -19,20 +19,13 @@ import (
 // Options say how a picture is made. The zero value suits a pipe: 100 columns,
 // no colour, UTC.
 type Options struct {
-	// Width is the columns of the terminal; below 1 means that there is none.
-	Width int
-	// Color allows colour. It only repeats what words say.
-	Color bool
-	// Zone is what times are shown in; nil is UTC.
-	Zone *time.Location
-	// Live says that a line may be redrawn: the writer is a terminal.
-	Live bool
-	// Mode is observe or act; "" is left out.
-	Mode string
-	// All shows each of a plan's clusters in a row of its own, none of them cut.
-	All bool
-	// Wall is how long a simulation took; 0 is left out.
-	Wall time.Duration
+	Width int            // the columns of the terminal; below 1 means that there is none
+	Color bool           // allows colour, which only repeats what words say
+	Zone  *time.Location // what times are shown in; nil is UTC
+	Live  bool           // a line may be redrawn: the writer is a terminal
+	Mode  string         // observe or act; "" is left out
+	All   bool           // each of a plan's clusters in a row of its own, none of them cut
+	Wall  time.Duration  // how long a simulation took; 0 is left out
 }
 
 const (
@@ -42,7 +35,6 @@ const (
 	narrow    = 80  // below, rows become paragraphs
 )
 
-// style is what colour says once more.
 type style string
 
 const (
@@ -59,14 +51,11 @@ const (
 type page struct {
 	bytes.Buffer
 	view.Words
-	o     Options
-	width int
-	// form is how times are written in a story's table.
-	form string
-	// brief: the fleet is large, so each cluster gets one line.
-	brief bool
-	// elsewhere are the clusters whose rotations others completed.
-	elsewhere map[fleet.Ref]bool
+	o         Options
+	width     int
+	form      string             // how times are written in a story's table
+	brief     bool               // the fleet is large, so each cluster gets one line
+	elsewhere map[fleet.Ref]bool // the clusters whose rotations others completed
 }
 
 func newPage(o Options, now time.Time) *page {
@@ -102,7 +91,6 @@ func (g *page) hang(at int, lead string, s style, text string) {
 	}
 }
 
-// para writes text as wrapped lines behind the indent.
 func (g *page) para(indent int, s style, text string) {
 	g.hang(indent, strings.Repeat(" ", indent), s, text)
 }

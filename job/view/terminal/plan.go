@@ -73,7 +73,6 @@ func (g *page) planHead(p view.Plan) {
 
 func (g *page) heading(s style, title string) { g.line("\n%s", g.paint(s, title)) }
 
-// apart writes text as a paragraph of its own.
 func (g *page) apart(indent int, s style, text string) {
 	g.line("")
 	g.para(indent, s, text)
@@ -116,7 +115,6 @@ func mostFirst(count map[string]int) []string {
 	})
 }
 
-// rowOf is a cluster and why it stands where it stands.
 func (g *page) rowOf(c view.Cluster) row {
 	return row{name: clean(c.Cluster), code: string(c.Reason), text: g.Sentence(c.Reason, c.Decision.Message)}
 }

@@ -24,7 +24,6 @@ type row struct {
 	style                  style // of what
 }
 
-// shape is how wide the columns of a page's rows are.
 type shape struct {
 	name, what, code int
 	stacked          bool
@@ -122,7 +121,6 @@ func (g *page) stacked(r row) {
 	g.below(4, r)
 }
 
-// below writes who the row is about, and what people can do.
 func (g *page) below(at int, r row) {
 	if r.who != "" {
 		g.para(4, plain, r.who)

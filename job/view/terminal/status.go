@@ -45,7 +45,6 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	return g.send(w)
 }
 
-// atWork names the run that keeps others out.
 func (g *page) atWork(h *pass.Holder) {
 	if h == nil {
 		return
@@ -77,13 +76,11 @@ func slotsText(st view.Status) string {
 	return text + words.If(other > 0, fmt.Sprintf(", %d by emergency", other))
 }
 
-// storedRows are the rotations on record.
 func (g *page) storedRows(list []view.Flight, env string) (people, flying []row) {
 	for _, f := range list {
 		out := row{
 			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),
-			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil),
-				g.leftToGKE(f)),
+			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil), g.leftToGKE(f)),
 		}
 		if f.Needs == "" {
 			flying = append(flying, out)

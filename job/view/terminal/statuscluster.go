@@ -76,7 +76,6 @@ func (g *page) rotation(s view.Story) {
 	}
 }
 
-// caText is a CA's short fingerprint and its life.
 func caText(ca fleet.CA) string {
 	return fmt.Sprintf("%s  %s to %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires))
 }

@@ -43,7 +43,6 @@ func (g *page) storyHead(s sim.Story) {
 	g.line("")
 }
 
-// sizeOf is how large the fleet is.
 func sizeOf(s sim.Story) string {
 	projects := map[string]bool{}
 	for _, c := range s.Clusters {
@@ -53,7 +52,6 @@ func sizeOf(s sim.Story) string {
 		words.Plural(len(projects), "project", "projects")
 }
 
-// daysOf is how long it lasts.
 func daysOf(s sim.Story) string {
 	return words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days")
 }
@@ -171,7 +169,6 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
-// storyEnd says what it took, and what to try next.
 func (g *page) storyEnd(s sim.Story) {
 	faults := words.Plural(s.Faults, "fault", "faults") + " (" + strings.Join(s.Words, ", ") + ")"
 	g.parts(plain, words.Plural(s.Runs, "run", "runs"),

@@ -193,7 +193,6 @@ func (g *page) waited(c sim.Chapter) string {
 	return words.Joined(words.If(g.elsewhere[c.Cluster], "COMPLETED"+elsewhere), waited)
 }
 
-// gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
 	text, info := "", w.Reason.Info()
 	if by := w.Message.Clusters(); info.Slot != "" && len(by) > 0 {
