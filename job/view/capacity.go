@@ -26,7 +26,7 @@ type Capacity struct {
 // Capacity is that of each wave in which something is due.
 func (p Plan) Capacity() []Capacity {
 	var out []Capacity
-	for _, w := range policy.Capacity(p.policy, p.result.Fleet, p.result.Decisions, p.result.At) {
+	for _, w := range policy.Capacity(p.Policy.Policy, p.result.Fleet, p.result.Decisions, p.result.At) {
 		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
 		if w.StartsAWeek > 0 {
 			digits := 1
@@ -36,7 +36,7 @@ func (p Plan) Capacity() []Capacity {
 			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
 		}
 		if w.Short {
-			c.Late, c.Raise = w.Late.String(), tooSlow(p.policy)
+			c.Late, c.Raise = w.Late.String(), tooSlow(p.Policy.Policy)
 		}
 		out = append(out, c)
 	}

@@ -26,7 +26,6 @@ type Plan struct {
 	Contents record.Contents `json:"-"`
 
 	result pass.Result
-	policy *policy.Policy
 }
 
 // Cluster is how one cluster stands, and why.
@@ -86,7 +85,7 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{}, Unread: listed(res.Fleet.Unread),
-		Lease: res.Holder, Contents: res.Fleet.Contents, result: res, policy: p,
+		Lease: res.Holder, Contents: res.Fleet.Contents, result: res,
 	}
 	over := map[fleet.Ref]*record.Record{}
 	for i, rec := range finished {

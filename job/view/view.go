@@ -6,9 +6,7 @@
 package view
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -33,18 +31,10 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // WriteJSON writes a view as one indented object. Characters that could move a
 // terminal are escaped, also where JSON does not ask for it.
 func WriteJSON(w io.Writer, view any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(view)
-	if err == nil {
-		_, err = w.Write(words.HarmlessJSON(text.Bytes()))
-	}
-	if err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return words.WriteJSON(w, "JSON", view, func(e *json.Encoder) {
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+	})
 }
 
 // listed and filled are never null in JSON.

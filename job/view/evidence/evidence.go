@@ -4,8 +4,6 @@
 package evidence
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -173,13 +171,4 @@ func operations(r record.Rotation) []Operation {
 }
 
 // WriteJSON writes the entry as one line.
-func WriteJSON(w io.Writer, e Entry) error {
-	text, err := json.Marshal(e)
-	if err == nil {
-		_, err = w.Write(append(words.HarmlessJSON(text), '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("write the evidence: %w", err)
-	}
-	return nil
-}
+func WriteJSON(w io.Writer, e Entry) error { return words.WriteJSON(w, "the evidence", e, nil) }

@@ -9,7 +9,6 @@ package handover
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -71,14 +70,7 @@ func Of(h record.HandOver) Pack {
 
 // WriteJSON writes the pack for programs.
 func WriteJSON(w io.Writer, p Pack) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err == nil {
-		_, err = w.Write(append(words.HarmlessJSON(text), '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("write the hand-over: %w", err)
-	}
-	return nil
+	return words.WriteJSON(w, "the hand-over", p, func(e *json.Encoder) { e.SetIndent("", "  ") })
 }
 
 func oddName(r fleet.Ref) bool { return strings.Contains("/"+r.String(), "/-") }
