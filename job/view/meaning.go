@@ -3,7 +3,6 @@ package view
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,11 +46,7 @@ func Meanings(p *policy.Policy, mode string) []Meaning {
 
 // harmless are the lines that say something.
 func harmless(lines []string) []string {
-	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
-	for i, l := range lines {
-		lines[i] = words.Harmless(l)
-	}
-	return lines
+	return words.Each(words.Said(lines...), words.Harmless)
 }
 
 // choices says what the values of settings mean that have a few to choose from.

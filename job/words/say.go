@@ -32,9 +32,17 @@ func Each[T, U any](list []T, made func(T) U) []U {
 	return out
 }
 
+// Some is Plural, or nothing for none.
+func Some(n int, one, many string) string { return If(n > 0, Plural(n, one, many)) }
+
+// Said are the parts that say something.
+func Said(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+}
+
 // Joined makes one sentence of several; those that are empty are left out.
 func Joined(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	parts = Said(parts...)
 	for i := range parts[:max(len(parts)-1, 0)] {
 		parts[i] = strings.TrimSuffix(parts[i], ".")
 	}

@@ -88,29 +88,19 @@ func (m *maker) sentence() string {
 	if len(m.stands) == 0 {
 		return cmp.Or(m.silent("No cluster was seen: %s did not answer."), "No cluster was seen.")
 	}
-	var parts []string
-	add := func(n int, one, many string) {
-		if n > 0 {
-			parts = append(parts, words.Plural(n, one, many))
-		}
-	}
 	people, moving, flying := m.count(view.NeedsAction), m.count(view.DoNow), m.count(view.InFlight)
-	add(people, "cluster needs action", "clusters need action")
-	add(moving, "would move now", "would move now")
+	inFlight := words.Some(flying, "is in flight", "are in flight")
 	if people+moving == 0 {
-		add(flying, "rotation is in flight", "rotations are in flight")
-	} else {
-		add(flying, "is in flight", "are in flight")
+		inFlight = words.Some(flying, "rotation is in flight", "rotations are in flight")
 	}
-	if at, n := m.nextStart(); !at.IsZero() {
-		parts = append(parts, "the next start is "+m.At(at))
-	} else {
-		add(n, "waits", "wait")
+	at, n := m.nextStart()
+	start := words.Some(n, "waits", "wait")
+	if !at.IsZero() {
+		start = "the next start is " + m.At(at)
 	}
 	silent := m.silent("%s did not answer")
-	if silent != "" {
-		parts = append(parts, silent)
-	}
+	parts := words.Said(words.Some(people, "cluster needs action", "clusters need action"),
+		words.Some(moving, "would move now", "would move now"), inFlight, start, silent)
 	if len(parts) == 0 {
 		return m.allWell()
 	}

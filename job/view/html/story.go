@@ -91,9 +91,7 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 		}
 	}
 	v.Count, v.Months = len(rows), months(rows)
-	if quiet := len(list) - v.Count; quiet > 0 {
-		v.Quiet = words.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
-	}
+	v.Quiet = words.Some(len(list)-v.Count, "cluster is not due in this time.", "clusters are not due in this time.")
 	v.Curve = m.curve(s)
 	v.Summary = m.summary(s, v.Curve)
 	return v
@@ -101,28 +99,20 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 
 func (m *maker) summary(s sim.Story, c curve) string {
 	counts := view.Outcomes(s)
-	var parts []string
-	add := func(o sim.Outcome, one, many string) {
-		if n := counts[o]; n > 0 {
-			parts = append(parts, words.Plural(n, one, many))
-		}
-	}
-	add(sim.Verified, "cluster rotated and verified", "clusters rotated and verified")
-	add(sim.InFlight, "in flight", "in flight")
-	add(sim.Waiting, "still waiting", "still waiting")
-	add(sim.NeedsAction, "needs action", "need action")
-	add(sim.Unreadable, "unreadable", "unreadable")
-	add(sim.NotDue, "not due", "not due")
+	parts := words.Said(
+		words.Some(counts[sim.Verified], "cluster rotated and verified", "clusters rotated and verified"),
+		words.Some(counts[sim.InFlight], "in flight", "in flight"),
+		words.Some(counts[sim.Waiting], "still waiting", "still waiting"),
+		words.Some(counts[sim.NeedsAction], "needs action", "need action"),
+		words.Some(counts[sim.Unreadable], "unreadable", "unreadable"),
+		words.Some(counts[sim.NotDue], "not due", "not due"))
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
 	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", words.Day(s.From), words.Day(s.To),
 		fleet.Days(s.Every), words.Listed(parts, "and"))
-	if c.Peak > 0 {
-		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text,
-			m.Policy.MaxActive)
-	}
-	return text
+	return text + words.If(c.Peak > 0, fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak,
+		c.PeakAt.Text, m.Policy.MaxActive))
 }
 
 // month is the part of the calendar in which a rotation begins.

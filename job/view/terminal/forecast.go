@@ -56,9 +56,8 @@ func (g *page) forecastHead(f view.Forecast) {
 	case f.Policy.Approval != policy.ApproveNone:
 		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", f.Policy.Approval))
 	}
-	if !f.Contents && f.Fleet == "" {
-		rests = append(rests, "There is no store, so holds, approvals, waves and whose rotations are whose begin unknown.")
-	}
+	rests = append(rests, words.If(!f.Contents && f.Fleet == "",
+		"There is no store, so holds, approvals, waves and whose rotations are whose begin unknown."))
 	g.para(0, dim, strings.Join(rests, " "))
 }
 
@@ -150,11 +149,10 @@ func turnText(name string, t sim.Turn) string {
 	case t.Closed != record.Completed && !t.Watched:
 		then = string(t.Closed)
 	}
-	notes := slices.DeleteFunc([]string{
+	notes := words.Said(
 		words.If(t.Before, "in flight"), words.If(t.Watched, "watched: GKE completes it"), then,
 		cmp.Or(words.If(t.Compromised, "compromised"), words.If(t.Emergency, "emergency")),
-		words.If(t.Late(), "LATE: deadline "+words.Day(t.Deadline)),
-	}, func(note string) bool { return note == "" })
+		words.If(t.Late(), "LATE: deadline "+words.Day(t.Deadline)))
 	return name + words.If(len(notes) > 0, " · "+strings.Join(notes, ", "))
 }
 
@@ -278,7 +276,7 @@ func (g *page) forecastEnd(f view.Forecast) {
 	g.line("")
 	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+words.If(n > 0, ", the last "+g.At(last)),
 		counted(count[sim.InFlight], "in flight at the end"), counted(count[sim.Waiting], "waiting"),
-		counted(count[sim.NotDue], "not due"), needAction(count[sim.NeedsAction]),
+		counted(count[sim.NotDue], "not due"), words.Some(count[sim.NeedsAction], "needs action", "need action"),
 		counted(count[sim.Unreadable], "unreadable"), counted(f.Late, "past their deadline"),
 		counted(f.Overdue, "overdue before it began"))
 	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played",

@@ -109,13 +109,10 @@ func (g *page) known(label, text string) {
 
 // parts writes what belongs together on one line, or on more when it must.
 func (g *page) parts(s style, parts ...string) {
-	var kept []string
-	for _, p := range parts {
+	kept := words.Said(parts...)
+	for i, p := range kept {
 		if cells(p) <= g.width-2 { // else it breaks, or it would stand out
-			p = unbroken(p)
-		}
-		if p != "" {
-			kept = append(kept, p)
+			kept[i] = unbroken(p)
 		}
 	}
 	for _, l := range wrap(strings.Join(kept, hard+"· "), g.width) {

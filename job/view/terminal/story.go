@@ -165,7 +165,7 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
 		counted(len(g.elsewhere), "of them completed"+elsewhere), counted(count[sim.InFlight], "in flight"),
 		counted(count[sim.Waiting], "waiting"), counted(count[sim.NotDue], "not due"),
-		needAction(count[sim.NeedsAction]), counted(count[sim.Unreadable], "unreadable"),
+		words.Some(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
@@ -178,9 +178,7 @@ func (g *page) storyEnd(s sim.Story) {
 }
 
 // counted is a number of clusters and what they do; "" for none.
-func counted(n int, text string) string { return words.If(n > 0, fmt.Sprintf("%d %s", n, text)) }
-
-func needAction(n int) string { return words.If(n > 0, words.Plural(n, "needs action", "need action")) }
+func counted(n int, text string) string { return words.Some(n, text, text) }
 
 // wall is how long it took; "" when nobody measured.
 func (g *page) wall() string {
