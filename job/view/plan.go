@@ -2,7 +2,9 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -214,4 +216,45 @@ func spanOf(s *window.Span, now time.Time) *Span {
 		out.End.Time = s.End
 	}
 	return out
+}
+
+// Capacity is whether the limits are enough for what is due of one wave.
+type Capacity struct {
+	Wave   string
+	Due    int
+	AWeek  string    // starts a week under every cap; "" for one at most
+	Done   time.Time // zero: no end in sight
+	Latest time.Time // the latest safe date
+	// Late would start later than is safe, "" for none, and Raise says which limits
+	// could be raised.
+	Late, Raise string
+}
+
+// Capacity is that of each wave in which something is due.
+func (p Plan) Capacity() []Capacity {
+	var out []Capacity
+	for _, w := range policy.Capacity(p.Policy.Policy, p.result.Fleet, p.result.Decisions, p.result.At) {
+		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
+		if w.StartsAWeek > 0 {
+			digits := 1
+			if w.StartsAWeek >= 10 {
+				digits = 0
+			}
+			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
+		}
+		if w.Short {
+			c.Late, c.Raise = w.Late.String(), tooSlow(p.Policy.Policy)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func tooSlow(p *policy.Policy) string {
+	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
+	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
+	text += words.If(project > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", project))
+	text += words.If(location > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", location))
+	text += words.If(len(p.Waves) > 0, " or shorten ROTATOR_WAVE_SOAK="+fleet.Days(p.WaveSoak))
+	return text + "; or begin earlier with ROTATOR_ROTATE_BEFORE_EXPIRY."
 }
