@@ -35,7 +35,8 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 
 func alternatives(refs []fleet.Ref) string {
 	const few = 5
-	names := words.Each(refs[:min(len(refs), few)], func(r fleet.Ref) string { return words.Harmless(r.String()) })
+	name := func(r fleet.Ref) string { return words.Harmless(r.String()) }
+	names := words.Each(refs[:min(len(refs), few)], name)
 	if n := len(refs) - few; n > 0 {
 		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
 	}

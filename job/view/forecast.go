@@ -160,15 +160,14 @@ type Change[T any] struct {
 
 // ForecastOf is the view of a forecast under the policy.
 func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
-	out := Forecast{
+	return Forecast{
 		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
-		Contents: !b.NoStore,
-		Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
+		Contents: !b.NoStore, Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
 		Peak: Peak{f.Peak, Time{f.PeakAt}, f.MostSlots, p.MaxActive}, Late: f.Late, Overdue: f.Overdue,
-		Rotations: words.Each(f.Turns, turnOf), Left: words.Each(f.Left, leftOf), Clusters: words.Each(f.Clusters, foreseenOf), Days: words.Each(f.Days, dayOf),
+		Rotations: words.Each(f.Turns, turnOf), Left: words.Each(f.Left, leftOf),
+		Clusters: words.Each(f.Clusters, foreseenOf), Days: words.Each(f.Days, dayOf),
 		Unread: listed(f.Unread), Play: f,
 	}
-	return out
 }
 
 func leftOf(l sim.Left) Left {
@@ -190,10 +189,10 @@ func foreseenOf(c sim.Chapter) Foreseen {
 // Against puts another policy beside the first.
 func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
 	out := &Comparison{
-		File: c.File, Settings: words.Each(c.Settings, func(s sim.SettingChange) SettingChange { return SettingChange(s) }), Before: sumOf(c.Before), After: sumOf(c.After),
-		Clusters: words.Each(c.Shifts(), shiftOf),
-		Policy:   Policy{other}, Days: words.Each(c.After.Days, dayOf), Rotated: words.Each(c.After.Turns, turnOf),
-		Prevents: map[string][]string{}, Play: c,
+		File: c.File, Before: sumOf(c.Before), After: sumOf(c.After), Policy: Policy{other},
+		Settings: words.Each(c.Settings, func(s sim.SettingChange) SettingChange { return SettingChange(s) }),
+		Clusters: words.Each(c.Shifts(), shiftOf), Days: words.Each(c.After.Days, dayOf),
+		Rotated: words.Each(c.After.Turns, turnOf), Prevents: map[string][]string{}, Play: c,
 	}
 	for _, l := range c.After.Left {
 		out.Prevents[Blame(l)] = append(out.Prevents[Blame(l)], l.Cluster.String())
@@ -216,7 +215,8 @@ func turnOf(t sim.Turn) Turn {
 		Watched: t.Watched, Emergency: t.Emergency, Compromised: t.Compromised, Due: Time{t.Due},
 		Deadline: Time{t.Deadline}, Late: t.Late(), Start: Time{t.Start}, HandedOver: Time{t.HandedOver},
 		NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds}, Completion: Time{t.Completed},
-		Verified: Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason, Message: t.Message.String(),
+		Verified: Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason,
+		Message: t.Message.String(),
 	}
 }
 

@@ -120,7 +120,8 @@ func (c Cluster) Opens() time.Time {
 
 // OpensByTime says that of every gate that binds it is known when it may open.
 func (c Cluster) OpensByTime() bool {
-	return !slices.ContainsFunc(Closed(c.Decision.Gates), func(v policy.Verdict) bool { return v.OpensAt.IsZero() })
+	unknown := func(v policy.Verdict) bool { return v.OpensAt.IsZero() }
+	return !slices.ContainsFunc(Closed(c.Decision.Gates), unknown)
 }
 
 // OtherGates counts the gates that bind beside the one that is named.

@@ -152,7 +152,8 @@ func calls(r record.Rotation) []Call {
 	}
 	slices.SortStableFunc(all, func(a, b record.Call) int { return a.IntentAt.Compare(b.IntentAt) })
 	return words.Each(all, func(c record.Call) Call {
-		return Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal, c.RawError}
+		return Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal,
+			c.RawError}
 	})
 }
 

@@ -128,8 +128,12 @@ func (m *maker) clients() []client {
 		c := client{
 			who: whoIs(ref), Old: words.Harmless(h.OldEndpoint), New: words.Harmless(h.NewEndpoint),
 			Ends: m.at(h.Completes), Waits: m.Say(h.Waits), GKE: m.at(h.GKECompletes), Approval: h.Approval,
-			sort:     soonest(h.Completes, h.GKECompletes),
-			Commands: []string{words.Plain(view.ToHandOver, ref.String(), ""), "gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " + words.Quote(ref.Location) + " --project " + words.Quote(ref.Project)},
+			sort: soonest(h.Completes, h.GKECompletes),
+			Commands: []string{
+				words.Plain(view.ToHandOver, ref.String(), ""),
+				"gcloud container clusters get-credentials " + words.Quote(ref.Name) + " --location " +
+					words.Quote(ref.Location) + " --project " + words.Quote(ref.Project),
+			},
 		}
 		if h.Phase == record.Completing {
 			c.Ends, c.Waits = moment{}, "they end now: the completion is under way"

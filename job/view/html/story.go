@@ -91,7 +91,8 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 		}
 	}
 	v.Count, v.Months = len(rows), months(rows)
-	v.Quiet = words.Some(len(list)-v.Count, "cluster is not due in this time.", "clusters are not due in this time.")
+	v.Quiet = words.Some(len(list)-v.Count, "cluster is not due in this time.",
+		"clusters are not due in this time.")
 	v.Curve = m.curve(s)
 	v.Summary = m.summary(s, v.Curve)
 	return v
@@ -141,7 +142,8 @@ func months(rows []storyRow) []month {
 
 func (m *maker) storyRow(c sim.Chapter) storyRow {
 	r := storyRow{
-		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "), month: m.month(view.Began(c)),
+		who: whoIs(c.Cluster), month: m.month(view.Began(c)),
+		Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
 		Started: m.at(c.Entered[record.Starting]), Nodes: m.at(c.Entered[record.UpdatingClients]),
 		Done: m.at(c.Entered[record.Completing]), Over: m.at(c.Closed),
 	}

@@ -96,7 +96,8 @@ func (g *page) timeline(s sim.Story) {
 			used[kind] = true
 			text += markOf(kind)
 		}
-		lines = append(lines, pad(words.CutLeft(names[l.Cluster], label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
+		name := pad(words.CutLeft(names[l.Cluster], label), label)
+		lines = append(lines, name+"  "+g.tint(strings.TrimRight(text, " ")))
 	}
 	g.axis(sc, label, legend(used))
 	for _, l := range lines {
@@ -198,7 +199,8 @@ func (g *page) heaps(lanes []view.Lane, sc scale, label int) {
 		counts := make([]int, sc.n)
 		for i := range sc.n {
 			for _, l := range lanes {
-				if slices.Contains(r.kinds, kindAt(l, sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
+				// From the beginning: what is verified stays.
+				if slices.Contains(r.kinds, kindAt(l, sc.from, sc.start(i+1))) {
 					counts[i]++
 				}
 			}

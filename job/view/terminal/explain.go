@@ -139,7 +139,8 @@ func (g *page) gates(gates []policy.Verdict) {
 			r.code = string(v.Reason)
 			switch at := g.At(v.OpensAt); {
 			case at == "":
-				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time"))
+				on := cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time")
+				r.text = words.Joined(r.text, "waits on "+on)
 			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
 				r.text = words.Joined(r.text, "may open "+at)
 			}

@@ -47,8 +47,8 @@ func Forecast(w io.Writer, f view.Forecast, o ForecastOptions) error {
 }
 
 func (g *page) forecastHead(f view.Forecast) {
-	g.parts(bold, "Forecast of "+cmp.Or(clean(f.Fleet), "the fleet as it is"), sizeOf(f.Play.Story), daysOf(f.Play.Story)+" from "+g.headTime(f.From),
-		"a run every "+words.Lasting(f.Play.Every))
+	g.parts(bold, "Forecast of "+cmp.Or(clean(f.Fleet), "the fleet as it is"), sizeOf(f.Play.Story),
+		daysOf(f.Play.Story)+" from "+g.headTime(f.From), "a run every "+words.Lasting(f.Play.Every))
 	rests := []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came. Nothing is sent to Google and nothing stored."}
 	switch {
 	case f.Approved:

@@ -220,7 +220,8 @@ func together(cs []view.Cluster) string {
 	names := words.Each(mostFirst(count),
 		func(name string) string { return unbroken(fmt.Sprintf("%s: %d", clean(name), count[name])) })
 	text, more := strings.Join(names[:min(len(names), projects)], " · "), len(names)-projects
-	return text + words.If(more > 0, fmt.Sprintf(" and %d more projects", more)) + hard + hard + " " + unbroken("(names: rotator plan --all)")
+	return text + words.If(more > 0, fmt.Sprintf(" and %d more projects", more)) + hard + hard + " " +
+		unbroken("(names: rotator plan --all)")
 }
 
 func (g *page) notDue(cs []view.Cluster) {

@@ -80,7 +80,8 @@ func (g *page) storedRows(list []view.Flight, env string) (people, flying []row)
 	for _, f := range list {
 		out := row{
 			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),
-			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil), g.leftToGKE(f)),
+			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil),
+				g.leftToGKE(f)),
 		}
 		if f.Needs == "" {
 			flying = append(flying, out)

@@ -238,7 +238,8 @@ func (g *page) before(history []record.Record) {
 		r := rec.Rotation
 		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
 		text += words.If(!r.StartedAt().IsZero(), " after "+words.Lasting(rec.ClosedAt.Sub(r.StartedAt())))
-		text += words.If(r.New.Fingerprint != "", ": "+short(r.Baseline.CA.Fingerprint)+" -> "+short(r.New.Fingerprint))
+		text += words.If(r.New.Fingerprint != "",
+			": "+short(r.Baseline.CA.Fingerprint)+" -> "+short(r.New.Fingerprint))
 		text += words.If(rec.CompletedBy != "", ", completed by "+clean(rec.CompletedBy))
 		for _, f := range rec.Findings {
 			text += words.If(f != "", "; "+clean(f))

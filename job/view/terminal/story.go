@@ -162,18 +162,20 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 		look = yellow
 	}
 	g.line("")
-	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+	g.parts(look,
+		fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
 		counted(len(g.elsewhere), "of them completed"+elsewhere), counted(count[sim.InFlight], "in flight"),
 		counted(count[sim.Waiting], "waiting"), counted(count[sim.NotDue], "not due"),
-		words.Some(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable"),
+		words.Some(count[sim.NeedsAction], "needs action", "need action"),
+		counted(count[sim.Unreadable], "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
 func (g *page) storyEnd(s sim.Story) {
 	faults := words.Plural(s.Faults, "fault", "faults") + " (" + strings.Join(s.Words, ", ") + ")"
 	g.parts(plain, words.Plural(s.Runs, "run", "runs"),
-		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), words.If(len(s.Words) > 0, faults),
-		g.wall())
+		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"),
+		words.If(len(s.Words) > 0, faults), g.wall())
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 
