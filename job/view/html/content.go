@@ -33,9 +33,7 @@ type content struct {
 	Clients, MoreClients []client // the second are folded away
 	Unseen               []unseen
 	Lanes, MoreLanes     []lane
-	Axis                 axis
 	Groups               []group
-	Waves                bool
 	Pace                 []pace
 	Stories              []storyView
 	Evidence             finished
