@@ -171,11 +171,8 @@ func (m *maker) lede(v content) []string {
 		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+
 			" would start later than is safe.")
 	}
-	if !contents.Known && len(m.stands) > 0 {
-		out = append(out, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
-	}
-	if m.Result.Busy != "" {
-		out = append(out, "Another run was at work, so this one changed nothing.")
-	}
-	return out
+	return words.Said(append(out,
+		words.If(!contents.Known && len(m.stands) > 0,
+			"No store was read: holds, approvals and waves are unknown, and so is whose a rotation is."),
+		words.If(m.Result.Busy != "", "Another run was at work, so this one changed nothing."))...)
 }

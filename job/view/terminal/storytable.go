@@ -117,17 +117,14 @@ func offTheHour(c sim.Chapter) bool {
 func choose(list []sim.Chapter) ([]sim.Chapter, map[string]int) {
 	var shown []sim.Chapter
 	left := map[string]int{}
-	idle, others := 0, 0
+	room := map[bool]int{true: mostIdle, false: mostChapters}
 	for _, c := range list {
-		n, most := &others, mostChapters
-		if c.Outcome == sim.NotDue {
-			n, most = &idle, mostIdle
-		}
-		if *n++; *n > most {
+		if idle := c.Outcome == sim.NotDue; room[idle] > 0 {
+			room[idle]--
+			shown = append(shown, c)
+		} else {
 			left[string(c.Outcome)]++
-			continue
 		}
-		shown = append(shown, c)
 	}
 	return shown, left
 }
