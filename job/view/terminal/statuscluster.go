@@ -164,8 +164,6 @@ func (g *page) poolEvidence(r record.Rotation) string {
 	return strings.Join(said, " · ")
 }
 
-// completionAhead says when the completion can come at the soonest: by the
-// gates where they were asked, else by soak and calendars.
 func (g *page) completionAhead(s view.Story) string {
 	a := s.CompletionAhead()
 	last, names := g.At(a.From), strings.Join(a.Gates, ", ")
