@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
@@ -17,11 +16,13 @@ import (
 // larger fleets are shown as heaps.
 const mostLanes = 30
 
-// marks stand for what a cluster does, in the timeline.
-var marks = []struct {
+type mark struct {
 	kind, mark, text string
 	style            style
-}{
+}
+
+// marks stand for what a cluster does, in the timeline.
+var marks = []mark{
 	{view.StepDue, "·", "due and waiting", dim}, {string(record.Starting), "s", "starting", cyan},
 	{string(record.RecreatingNodes), "n", "nodes", yellow},
 	{string(record.UpdatingClients), "u", "updating clients", yellow},
@@ -90,14 +91,12 @@ func (g *page) timeline(s sim.Story) {
 	used := map[string]bool{}
 	var lines []string
 	for _, l := range lanes {
-		text := ""
-		for i := range sc.n {
-			kind := kindAt(l, sc.start(i), sc.start(i+1))
-			used[kind] = true
-			text += markOf(kind)
+		kinds := make([]string, sc.n)
+		for i := range kinds {
+			kinds[i] = kindAt(l, sc.start(i), sc.start(i+1))
+			used[kinds[i]] = true
 		}
-		name := pad(words.CutLeft(names[l.Cluster], label), label)
-		lines = append(lines, name+"  "+g.tint(strings.TrimRight(text, " ")))
+		lines = append(lines, pad(words.CutLeft(names[l.Cluster], label), label)+"  "+g.drawn(kinds))
 	}
 	g.axis(sc, label, legend(used))
 	for _, l := range lines {
@@ -105,30 +104,21 @@ func (g *page) timeline(s sim.Story) {
 	}
 }
 
-func markOf(kind string) string {
-	for _, m := range marks {
-		if m.kind == kind {
-			return m.mark
-		}
-	}
-	return " "
-}
-
-// tint colours runs of marks.
-func (g *page) tint(text string) string {
+// drawn is a row of marks, each run of them in its colour.
+func (g *page) drawn(kinds []string) string {
 	out := ""
-	for text != "" {
-		mark, _ := utf8.DecodeRuneInString(text)
-		rest, look := strings.TrimLeft(text, string(mark)), plain
-		for _, m := range marks {
-			if m.mark == string(mark) {
-				look = m.style
-			}
+	for len(kinds) > 0 {
+		m, n := mark{mark: " "}, 1
+		if i := slices.IndexFunc(marks, func(m mark) bool { return m.kind == kinds[0] }); i >= 0 {
+			m = marks[i]
 		}
-		out += g.paint(look, text[:len(text)-len(rest)])
-		text = rest
+		for n < len(kinds) && kinds[n] == kinds[0] {
+			n++
+		}
+		out += g.paint(m.style, strings.Repeat(m.mark, n))
+		kinds = kinds[n:]
 	}
-	return out
+	return strings.TrimRight(out, " ")
 }
 
 // lastOf is where the timeline ends: with the last event, unless somebody
