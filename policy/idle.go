@@ -72,7 +72,7 @@ var passing = map[fleet.Status]bool{fleet.Reconciling: true, "PROVISIONING": tru
 
 // blocked: due, and by the calendars not startable within 30 days.
 func (k *Case) blocked(d *Decision) {
-	if d.Reason == reason.Held || d.Reason == reason.HeldByLabel || k.Emergency || k.Compromised {
+	if d.Reason.Info().Hold || k.Emergency || k.Compromised {
 		return
 	}
 	for _, v := range d.Gates {

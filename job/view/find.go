@@ -18,32 +18,25 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil && slices.Contains(known, ref) {
 		return ref, nil
 	}
-	var ends []fleet.Ref
-	for _, ref := range known {
-		if strings.HasSuffix("/"+ref.String(), "/"+text) {
-			ends = append(ends, ref)
-		}
-	}
+	ends := slices.DeleteFunc(slices.Clone(known),
+		func(ref fleet.Ref) bool { return !strings.HasSuffix("/"+ref.String(), "/"+text) })
 	if len(ends) == 1 {
 		return ends[0], nil
 	}
+	name := words.Harmless(text)
 	if len(ends) > 1 {
-		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", words.Harmless(text), len(ends),
-			alternatives(ends))
+		return fleet.Ref{}, fmt.Errorf("%q names %d clusters: %s", name, len(ends), alternatives(ends))
 	}
 	if near := nearest(known, text); len(near) > 0 {
-		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", words.Harmless(text),
-			alternatives(near))
+		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", name, alternatives(near))
 	}
-	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", words.Harmless(text))
+	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", name)
 }
 
 func alternatives(refs []fleet.Ref) string {
 	const few = 5
-	var names []string
-	for _, ref := range refs[:min(len(refs), few)] {
-		names = append(names, words.Harmless(ref.String()))
-	}
+	name := func(r fleet.Ref) string { return words.Harmless(r.String()) }
+	names := words.Each(refs[:min(len(refs), few)], name)
 	if n := len(refs) - few; n > 0 {
 		return strings.Join(names, ", ") + fmt.Sprintf(" or %d more", n)
 	}
@@ -52,44 +45,30 @@ func alternatives(refs []fleet.Ref) string {
 
 // nearest gives at most three clusters whose names are a few letters away.
 func nearest(known []fleet.Ref, text string) []fleet.Ref {
-	type found struct {
-		ref fleet.Ref
-		far int
-	}
 	own := text[strings.LastIndexByte(text, '/')+1:]
-	var near []found
+	var near []fleet.Ref
+	far := map[fleet.Ref]int{}
 	for _, ref := range known {
 		d := min(words.Distance(text, ref.String()), words.Distance(own, ref.Name))
 		if own != "" && (strings.Contains(ref.Name, own) || strings.Contains(own, ref.Name)) {
 			d = min(d, 2)
 		}
 		if d <= max(len(own)/3, 2) {
-			near = append(near, found{ref, d})
+			near, far[ref] = append(near, ref), d
 		}
 	}
-	slices.SortFunc(near, func(a, b found) int { return cmp.Or(a.far-b.far, a.ref.Compare(b.ref)) })
-	var refs []fleet.Ref
-	for _, f := range near[:min(len(near), 3)] {
-		refs = append(refs, f.ref)
-	}
-	return refs
+	slices.SortFunc(near, func(a, b fleet.Ref) int { return cmp.Or(far[a]-far[b], a.Compare(b)) })
+	return near[:min(len(near), 3)]
 }
 
 // DidYouMean names the clusters that are a few letters away, as " (did you mean
 // X?)", or is "".
 func DidYouMean(known []fleet.Ref, text string) string {
 	near := nearest(known, text)
-	if len(near) == 0 {
-		return ""
-	}
-	return " (did you mean " + alternatives(near) + "?)"
+	return words.If(len(near) > 0, " (did you mean "+alternatives(near)+"?)")
 }
 
 // Refs lists the clusters of the plan, for [Find].
 func (p Plan) Refs() []fleet.Ref {
-	refs := make([]fleet.Ref, len(p.Clusters))
-	for i, c := range p.Clusters {
-		refs[i] = c.Decision.Cluster.Ref
-	}
-	return refs
+	return words.Each(p.Clusters, func(c Cluster) fleet.Ref { return c.Decision.Cluster.Ref })
 }

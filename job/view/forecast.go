@@ -1,11 +1,12 @@
 package view
 
 import (
-	"slices"
+	"cmp"
 	"strings"
 	"time"
 
 	"gke-credential-rotator/job/sim"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -14,12 +15,9 @@ import (
 
 // Basis is what a forecast rests on.
 type Basis struct {
-	// Fleet is the file that was played; "" is the real fleet.
-	Fleet string
-	// NoBook: there was none, so holds, approvals and waves began empty.
-	NoStore bool
-	// Approved: it was played as if people approved at once.
-	Approved bool
+	Fleet    string // the file that was played; "" is the real fleet
+	NoStore  bool   // there was none, so holds, approvals and waves began empty
+	Approved bool   // it was played as if people approved at once
 }
 
 // Forecast is what will become of a fleet.
@@ -162,80 +160,68 @@ type Change[T any] struct {
 
 // ForecastOf is the view of a forecast under the policy.
 func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
-	out := Forecast{
+	return Forecast{
 		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
-		Contents: !b.NoStore,
-		Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
+		Contents: !b.NoStore, Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
 		Peak: Peak{f.Peak, Time{f.PeakAt}, f.MostSlots, p.MaxActive}, Late: f.Late, Overdue: f.Overdue,
-		Rotations: turnsOf(f.Turns), Left: []Left{}, Clusters: []Foreseen{}, Days: daysOf(f.Days),
+		Rotations: words.Each(f.Turns, turnOf), Left: words.Each(f.Left, leftOf),
+		Clusters: words.Each(f.Clusters, foreseenOf), Days: words.Each(f.Days, dayOf),
 		Unread: listed(f.Unread), Play: f,
 	}
-	for _, l := range f.Left {
-		j := Left{
-			Cluster: l.Cluster.String(), Wave: l.Wave, Outcome: l.Outcome, Phase: l.Phase, Due: Time{l.Due},
-			Deadline: Time{l.Deadline},
-			Late:     l.Late, Prevents: Blame(l), Reason: l.Reason, Message: l.Message.String(),
-		}
-		if l.Held.Gate != "" {
-			j.Held = &waitsOf(l.Held)[0]
-		}
-		out.Left = append(out.Left, j)
+}
+
+func leftOf(l sim.Left) Left {
+	j := Left{
+		Cluster: l.Cluster.String(), Wave: l.Wave, Outcome: l.Outcome, Phase: l.Phase, Due: Time{l.Due},
+		Deadline: Time{l.Deadline}, Late: l.Late, Prevents: Blame(l), Reason: l.Reason, Message: l.Message.String(),
 	}
-	for _, c := range f.Clusters {
-		out.Clusters = append(out.Clusters,
-			Foreseen{c.Cluster.String(), c.Outcome, c.Reason, c.Message.String(), waitsOf(c.Waited...)})
+	if l.Held.Gate != "" {
+		held := waitOf(l.Held)
+		j.Held = &held
 	}
-	return out
+	return j
+}
+
+func foreseenOf(c sim.Chapter) Foreseen {
+	return Foreseen{c.Cluster.String(), c.Outcome, c.Reason, c.Message.String(), words.Each(c.Waited, waitOf)}
 }
 
 // Against puts another policy beside the first.
 func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
 	out := &Comparison{
-		File: c.File, Settings: []SettingChange{}, Before: sumOf(c.Before), After: sumOf(c.After),
-		Clusters: []Shift{},
-		Policy:   Policy{other}, Days: daysOf(c.After.Days), Rotated: turnsOf(c.After.Turns),
-		Prevents: map[string][]string{}, Play: c,
-	}
-	for _, s := range c.Settings {
-		out.Settings = append(out.Settings, SettingChange(s))
+		File: c.File, Before: sumOf(c.Before), After: sumOf(c.After), Policy: Policy{other},
+		Settings: words.Each(c.Settings, func(s sim.SettingChange) SettingChange { return SettingChange(s) }),
+		Clusters: words.Each(c.Shifts(), shiftOf), Days: words.Each(c.After.Days, dayOf),
+		Rotated: words.Each(c.After.Turns, turnOf), Prevents: map[string][]string{}, Play: c,
 	}
 	for _, l := range c.After.Left {
 		out.Prevents[Blame(l)] = append(out.Prevents[Blame(l)], l.Cluster.String())
-	}
-	for _, s := range c.Shifts() {
-		out.Clusters = append(out.Clusters, Shift{
-			s.Cluster.String(), Change[Time]{Time{s.StartBefore}, Time{s.StartAfter}},
-			Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}},
-			Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
-		})
 	}
 	f.Compare = out
 	return f
 }
 
-func turnsOf(turns []sim.Turn) []Turn {
-	out := []Turn{}
-	for _, t := range turns {
-		out = append(out, Turn{
-			Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA),
-			InFlight: t.Before, Watched: t.Watched,
-			Emergency: t.Emergency, Compromised: t.Compromised, Due: Time{t.Due}, Deadline: Time{t.Deadline},
-			Late: t.Late(), Start: Time{t.Start},
-			HandedOver: Time{t.HandedOver}, NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds},
-			Completion: Time{t.Completed},
-			Verified:   Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason,
-			Message: t.Message.String(),
-		})
+func shiftOf(s sim.Shift) Shift {
+	return Shift{
+		s.Cluster.String(), Change[Time]{Time{s.StartBefore}, Time{s.StartAfter}},
+		Change[Time]{Time{s.CompletedBefore}, Time{s.CompletedAfter}},
+		Change[sim.Outcome]{s.OutcomeBefore, s.OutcomeAfter}, Change[bool]{s.MissBefore, s.Miss},
 	}
-	return out
 }
 
-func daysOf(days []sim.Day) []Day {
-	out := []Day{}
-	for _, d := range days {
-		out = append(out, Day{d.Date.Format(time.DateOnly), d.InFlight, d.Starts, d.Completing})
+func turnOf(t sim.Turn) Turn {
+	return Turn{
+		Cluster: t.Cluster.String(), Wave: t.Wave, Attempt: t.No, OldCA: caOf(t.OldCA), InFlight: t.Before,
+		Watched: t.Watched, Emergency: t.Emergency, Compromised: t.Compromised, Due: Time{t.Due},
+		Deadline: Time{t.Deadline}, Late: t.Late(), Start: Time{t.Start}, HandedOver: Time{t.HandedOver},
+		NodesDone: Time{t.NodesDone}, ClientsBy: Time{t.SoakEnds}, Completion: Time{t.Completed},
+		Verified: Time{t.Verified}, ClosedAs: t.Closed, Phase: t.Phase, Reason: t.Reason,
+		Message: t.Message.String(),
 	}
-	return out
+}
+
+func dayOf(d sim.Day) Day {
+	return Day{d.Date.Format(time.DateOnly), d.InFlight, d.Starts, d.Completing}
 }
 
 func sumOf(f sim.Forecast) Sum {
@@ -245,7 +231,7 @@ func sumOf(f sim.Forecast) Sum {
 
 // NotRotated are the clusters that are due and not even in flight at the end.
 func NotRotated(f sim.Forecast) []sim.Left {
-	return slices.DeleteFunc(slices.Clone(f.Left), func(l sim.Left) bool { return l.Outcome == sim.InFlight })
+	return only(f.Left, func(l sim.Left) bool { return l.Outcome != sim.InFlight })
 }
 
 // Blame names the setting, or what else it is, that keeps a cluster from being
@@ -256,14 +242,9 @@ func Blame(l sim.Left) string {
 		why, message = l.Reason, l.Message
 	}
 	names := message.Settings()
-	switch blame := why.Info().Blame; {
-	case blame != "":
-		return blame
-	case why == reason.WindowClosed && len(names) == 0:
-		return "its own maintenance window"
+	blame, own := why.Info().Blame, ""
+	if why == reason.WindowClosed {
+		own = "its own maintenance window" // where the message names no setting
 	}
-	if len(names) > 0 {
-		return strings.Join(names, ", ")
-	}
-	return string(why)
+	return cmp.Or(blame, strings.Join(names, ", "), own, string(why))
 }

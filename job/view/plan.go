@@ -2,7 +2,10 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
@@ -25,7 +28,6 @@ type Plan struct {
 	Contents record.Contents `json:"-"`
 
 	result pass.Result
-	policy *policy.Policy
 }
 
 // Cluster is how one cluster stands, and why.
@@ -84,9 +86,8 @@ func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, n
 // was decided was also carried out; in observe mode, in the store alone.
 func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
-		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{},
-		Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
-		Contents: res.Fleet.Contents, result: res, policy: p,
+		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{}, Unread: listed(res.Fleet.Unread),
+		Lease: res.Holder, Contents: res.Fleet.Contents, result: res,
 	}
 	over := map[fleet.Ref]*record.Record{}
 	for i, rec := range finished {
@@ -154,13 +155,11 @@ func (p Plan) Waits() [][]Cluster {
 	return out
 }
 
-// ByProject counts clusters by their projects.
-func ByProject(cs []Cluster) map[string]int {
-	count := map[string]int{}
-	for _, c := range cs {
-		count[c.Decision.Cluster.Ref.Project]++
-	}
-	return count
+// Unseen is where a place is that could not be read, and why.
+func Unseen(u fleet.Unread) (where, why string) {
+	where = "project " + words.Harmless(u.Project)
+	where += words.If(u.Location != "", ", "+words.Harmless(u.Location))
+	return where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + "."
 }
 
 // Silent counts the projects that did not answer in full.
@@ -187,12 +186,10 @@ func clusterOf(d policy.Decision, contents record.Contents, now time.Time) Clust
 	ca, often := d.Cluster.Bundle.Oldest(), d.OftenWithdrawn()
 	c := Cluster{
 		Cluster: d.Cluster.Ref.String(), CAIssued: Time{ca.Issued}, CAExpires: Time{ca.Expires},
-		CACount: len(d.Cluster.Bundle.CAs),
-		Phase:   string(d.Phase), Action: string(d.Action), Reason: d.Reason,
-		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
-		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange},
-		Wave: d.Wave, Emergency: d.Emergency,
-		Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
+		CACount: len(d.Cluster.Bundle.CAs), Phase: string(d.Phase), Action: string(d.Action), Reason: d.Reason,
+		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{}, WindowOpen: d.WindowOpen,
+		NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange}, Wave: d.Wave,
+		Emergency: d.Emergency, Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
 		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)
@@ -211,12 +208,53 @@ func spanOf(s *window.Span, now time.Time) *Span {
 	if s == nil {
 		return nil
 	}
-	out := &Span{Start: s.Start.UTC(), End: Time{s.End}}
+	out := &Span{Start: s.Start.UTC()}
 	if s.Start.IsZero() {
 		out.Start = now.UTC()
 	}
-	if !s.End.Before(window.Forever) {
-		out.End = Time{}
+	if s.End.Before(window.Forever) {
+		out.End.Time = s.End
 	}
 	return out
+}
+
+// Capacity is whether the limits are enough for what is due of one wave.
+type Capacity struct {
+	Wave   string
+	Due    int
+	AWeek  string    // starts a week under every cap; "" for one at most
+	Done   time.Time // zero: no end in sight
+	Latest time.Time // the latest safe date
+	// Late would start later than is safe, "" for none, and Raise says which limits
+	// could be raised.
+	Late, Raise string
+}
+
+// Capacity is that of each wave in which something is due.
+func (p Plan) Capacity() []Capacity {
+	var out []Capacity
+	for _, w := range policy.Capacity(p.Policy.Policy, p.result.Fleet, p.result.Decisions, p.result.At) {
+		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
+		if w.StartsAWeek > 0 {
+			digits := 1
+			if w.StartsAWeek >= 10 {
+				digits = 0
+			}
+			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
+		}
+		if w.Short {
+			c.Late, c.Raise = w.Late.String(), tooSlow(p.Policy.Policy)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func tooSlow(p *policy.Policy) string {
+	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
+	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
+	text += words.If(project > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", project))
+	text += words.If(location > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", location))
+	text += words.If(len(p.Waves) > 0, " or shorten ROTATOR_WAVE_SOAK="+fleet.Days(p.WaveSoak))
+	return text + "; or begin earlier with ROTATOR_ROTATE_BEFORE_EXPIRY."
 }

@@ -56,9 +56,8 @@ func PlayedOf(s sim.Story, p *policy.Policy) Played {
 	for _, c := range s.Clusters {
 		j := Chapter{
 			Cluster: c.Cluster.String(), Outcome: c.Outcome, Phase: c.Phase, Reason: c.Reason,
-			Message: c.Message.String(),
-			OldCA:   caOf(c.OldCA), NewCA: caOf(c.NewCA), Entered: map[string]time.Time{},
-			Waited: waitsOf(c.Waited...),
+			Message: c.Message.String(), OldCA: caOf(c.OldCA), NewCA: caOf(c.NewCA),
+			Entered: map[string]time.Time{}, Waited: words.Each(c.Waited, waitOf),
 		}
 		for phase, t := range c.Entered {
 			j.Entered[string(phase)] = t.UTC()
@@ -68,13 +67,7 @@ func PlayedOf(s sim.Story, p *policy.Policy) Played {
 	return out
 }
 
-func waitsOf(waited ...sim.Wait) []Wait {
-	out := []Wait{}
-	for _, w := range waited {
-		out = append(out, Wait{w.Gate, w.Reason, w.Time.Hours()})
-	}
-	return out
-}
+func waitOf(w sim.Wait) Wait { return Wait{w.Gate, w.Reason, w.Time.Hours()} }
 
 // Outcomes counts clusters by what became of them.
 func Outcomes(s sim.Story) map[sim.Outcome]int {
@@ -156,9 +149,7 @@ func Passages(changes []sim.Change, clock words.Clock) []Passage {
 		alike := ""
 		for _, c := range steps[d] {
 			alike += fmt.Sprint(c.At.Unix(), c.Phase, c.Closed, NotAwaited(c.Gates), ";")
-			if c.Closed != "" && !Verified(c.Closed) {
-				alike += c.Message.String()
-			}
+			alike += words.If(c.Closed != "" && !Verified(c.Closed), c.Message.String())
 		}
 		i, ok := known[alike]
 		if !ok {
@@ -173,13 +164,7 @@ func Passages(changes []sim.Change, clock words.Clock) []Passage {
 
 // NotAwaited are the gates that are closed and do not bind.
 func NotAwaited(gates []policy.Verdict) []string {
-	var out []string
-	for _, v := range gates {
-		if !v.Open && v.Lifted {
-			out = append(out, v.Gate)
-		}
-	}
-	return out
+	return gateNames(only(gates, func(v policy.Verdict) bool { return !v.Open && v.Lifted }))
 }
 
 // Lane is one cluster's way through a simulation, for a picture.

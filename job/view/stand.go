@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
@@ -67,11 +68,9 @@ func trouble(r *record.Rotation, oftenWithdrawn fact.Text) reason.Code {
 	switch {
 	case len(oftenWithdrawn) > 0:
 		return reason.CallWithdrawn
-	case r == nil:
-		return ""
-	case r.Failed != "":
+	case r != nil && r.Failed != "":
 		return reason.Code(r.Failed)
-	case r.Stuck:
+	case r != nil && r.Stuck:
 		return reason.IsStuck
 	}
 	return ""
@@ -98,12 +97,7 @@ func pressing(a, b Cluster) int {
 // In are the clusters that stand there: the most pressing first, of those that
 // are not due the next to be.
 func (p Plan) In(s Stand) []Cluster {
-	var out []Cluster
-	for _, c := range p.Clusters {
-		if c.Stand == s {
-			out = append(out, c)
-		}
-	}
+	out := only(p.Clusters, func(c Cluster) bool { return c.Stand == s })
 	order := pressing
 	if s == NotDue || s == Rotated || s == NotSelected {
 		order = func(a, b Cluster) int {
@@ -117,34 +111,23 @@ func (p Plan) In(s Stand) []Cluster {
 
 // Opens is when the last of the gates that bind may open; zero: nobody knows.
 func (c Cluster) Opens() time.Time {
-	var at time.Time
+	at := time.Time{}
 	for _, v := range Closed(c.Decision.Gates) {
-		if v.OpensAt.After(at) {
-			at = v.OpensAt
-		}
+		at = Latest(at, v.OpensAt)
 	}
 	return at
 }
 
 // OpensByTime says that of every gate that binds it is known when it may open.
 func (c Cluster) OpensByTime() bool {
-	for _, v := range Closed(c.Decision.Gates) {
-		if v.OpensAt.IsZero() {
-			return false
-		}
-	}
-	return true
+	unknown := func(v policy.Verdict) bool { return v.OpensAt.IsZero() }
+	return !slices.ContainsFunc(Closed(c.Decision.Gates), unknown)
 }
 
 // OtherGates counts the gates that bind beside the one that is named.
 func (c Cluster) OtherGates() int {
-	n := 0
-	for _, v := range Closed(c.Decision.Gates) {
-		if v.Reason != c.Decision.Reason {
-			n++
-		}
-	}
-	return n
+	other := func(v policy.Verdict) bool { return v.Reason != c.Decision.Reason }
+	return len(only(Closed(c.Decision.Gates), other))
 }
 
 // WaitsFor is on whom it waits when no time is known.
@@ -171,13 +154,11 @@ func (c Cluster) GKECompletes() time.Time {
 	return known
 }
 
+func gateNames(gates []policy.Verdict) []string {
+	return words.Each(gates, func(v policy.Verdict) string { return v.Gate })
+}
+
 // Closed are the gates that bind.
 func Closed(gates []policy.Verdict) []policy.Verdict {
-	var out []policy.Verdict
-	for _, v := range gates {
-		if !v.Open && !v.Lifted {
-			out = append(out, v)
-		}
-	}
-	return out
+	return only(gates, func(v policy.Verdict) bool { return !v.Open && !v.Lifted })
 }

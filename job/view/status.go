@@ -99,10 +99,9 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *p
 	doc := contents.Fleet
 	s := Status{
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
-		Slots: filled(doc.Slots), InFlight: []Flight{},
-		Holds: holdsOf(doc, fleet.Ref{}), Approvals: listed(doc.Approvals), Requests: listed(doc.Requests),
-		Failures: listed(doc.Failures),
-		Blocked:  filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
+		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Ref{}),
+		Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
+		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -117,22 +116,15 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *p
 	return s
 }
 
-// filled is never null in JSON.
-func filled[V any](m map[string]V) map[string]V {
-	if m == nil {
-		return map[string]V{}
-	}
-	return m
-}
-
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
 func StoryOf(
 	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time,
 	p *policy.Policy,
 ) Story {
 	s := Story{
-		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref), Approved: []record.Approval{},
-		Requests: []record.Request{},
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref),
+		Approved: only(contents.Fleet.Approvals, func(a record.Approval) bool { return a.Cluster == ref }),
+		Requests: only(contents.Fleet.Requests, func(q record.Request) bool { return q.Cluster == ref }),
 		History:  listed(history), Ref: ref, Policy: p, Contents: contents,
 	}
 	if d != nil {
@@ -143,28 +135,16 @@ func StoryOf(
 		f := flightOf(r)
 		s.InFlight, s.Rotation = &f, &r
 	}
-	for _, a := range contents.Fleet.Approvals {
-		if a.Cluster == ref {
-			s.Approved = append(s.Approved, a)
-		}
-	}
-	for _, q := range contents.Fleet.Requests {
-		if q.Cluster == ref {
-			s.Requests = append(s.Requests, q)
-		}
-	}
 	return s
 }
 
 func flightOf(r record.Rotation) Flight {
 	f := Flight{
 		Cluster: r.Cluster.String(), Phase: r.Phase, Since: Time{r.Entered(r.Phase)}, AttemptID: r.AttemptID,
-		Attempt: r.AttemptNo,
-		Origin:  r.Origin, Managed: r.Managed, Reason: r.Reason, Failed: r.Failed, Stuck: r.Stuck,
-		Emergency: r.Emergency, Wave: r.Wave,
-		OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New), HandedOverAt: Time{r.HandedOverAt},
-		GKECompletesAt: Time{GKECompletes(r)},
-		Entered:        map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
+		Attempt: r.AttemptNo, Origin: r.Origin, Managed: r.Managed, Reason: r.Reason, Failed: r.Failed,
+		Stuck: r.Stuck, Emergency: r.Emergency, Wave: r.Wave, OldCA: caOf(r.Baseline.CA), NewCA: caOf(r.New),
+		HandedOverAt: Time{r.HandedOverAt}, GKECompletesAt: Time{GKECompletes(r)},
+		Entered: map[string]time.Time{}, Rotation: r, Needs: trouble(&r, r.OftenWithdrawn()),
 	}
 	if !r.BlockedSince.IsZero() {
 		f.Needs = cmp.Or(f.Needs, r.Reason)
@@ -210,11 +190,7 @@ func (s Story) CompletionAhead() Ahead {
 	}
 	d := c.Decision
 	if r.Phase == record.UpdatingClients && len(d.Gates) > 0 {
-		a := Ahead{Known: true, Asked: true, From: c.Opens()}
-		for _, v := range Closed(d.Gates) {
-			a.Gates = append(a.Gates, v.Gate)
-		}
-		return a
+		return Ahead{Known: true, Asked: true, From: c.Opens(), Gates: gateNames(Closed(d.Gates))}
 	}
 	if r.HandedOverAt.IsZero() || r.Emergency || r.Compromised || d.Emergency || d.Compromised {
 		return Ahead{}
@@ -233,12 +209,10 @@ func Standing(until, now time.Time) bool { return until.IsZero() || now.Before(u
 
 // Oldest are the rotations in flight, the oldest first.
 func (s Status) Oldest() []Flight {
-	list := slices.Clone(s.InFlight)
-	slices.SortStableFunc(list, func(a, b Flight) int {
+	return slices.SortedFunc(slices.Values(s.InFlight), func(a, b Flight) int {
 		x, y := a.Rotation, b.Rotation
 		return cmp.Or(x.StartedAt().Compare(y.StartedAt()), x.Cluster.Compare(y.Cluster))
 	})
-	return list
 }
 
 // HasClients says that clients of the cluster have something to do.
@@ -267,7 +241,7 @@ func Blocked(doc record.FleetDoc) []Idle {
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Blocked)) {
 		// What waits for others is said once, by them; a label beside what people said.
-		if why := doc.Blocked[name]; why.Info().Standing != reason.BehindOthers && why != reason.HeldByLabel {
+		if why := doc.Blocked[name]; why.Info().Standing == reason.ByAction {
 			out = append(out, Idle{Cluster: name, Why: why})
 		}
 	}

@@ -6,15 +6,18 @@
 package view
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -32,26 +35,25 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // WriteJSON writes a view as one indented object. Characters that could move a
 // terminal are escaped, also where JSON does not ask for it.
 func WriteJSON(w io.Writer, view any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(view)
-	if err == nil {
-		_, err = w.Write(words.HarmlessJSON(text.Bytes()))
-	}
-	if err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return words.WriteJSON(w, "JSON", view, func(e *json.Encoder) {
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+	})
 }
 
-// listed is never null in JSON.
-func listed[T any](list []T) []T {
-	if list == nil {
-		return []T{}
+// listed and filled are never null in JSON.
+func listed[T any](list []T) []T { return append([]T{}, list...) }
+
+func filled[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
 	}
-	return list
+	return m
+}
+
+// only are those of the list that are wanted; like [listed].
+func only[T any](list []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(listed(list), func(x T) bool { return !wanted(x) })
 }
 
 // caOf is nil for a CA that there is not.
@@ -71,13 +73,13 @@ func Verified(as record.ClosedAs) bool {
 // CompareSet orders times; one that is not known comes last.
 func CompareSet(a, b time.Time) int {
 	if a.IsZero() != b.IsZero() {
-		if a.IsZero() {
-			return 1
-		}
-		return -1
+		return b.Compare(a)
 	}
 	return a.Compare(b)
 }
+
+// Latest is the last of the times.
+func Latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // GKECompletes is from when GKE completes the rotation by itself; zero when it
 // has not begun, or one CA is left.
@@ -97,21 +99,34 @@ func LastResort(ca fleet.CA) time.Time {
 	return ca.Expires.Add(-policy.LastResortBefore)
 }
 
-// Stay is one stay of a rotation in a phase.
-type Stay struct {
-	record.Transition
-	Left time.Time
+// Words say things to readers: one sentence for one reason wherever it is read,
+// harmless, and with its times in their zone.
+type Words struct{ words.Clock }
+
+// Say writes what the rules say.
+func (w Words) Say(t fact.Text) string { return t.Show(words.Harmless, w.At) }
+
+// Sentence is the message, or what the reason means when there is none.
+func (w Words) Sentence(r reason.Code, message fact.Text) string {
+	return cmp.Or(w.Say(message), r.Info().Sentence)
 }
 
-// Stays are those of a rotation, the last of them until then.
-func Stays(r record.Rotation, until time.Time) []Stay {
-	var out []Stay
-	for i, tr := range r.Transitions {
-		left := until
-		if i+1 < len(r.Transitions) {
-			left = r.Transitions[i+1].At
-		}
-		out = append(out, Stay{tr, left})
+// Left says of a cluster why it is not rotated by a forecast's end.
+func (w Words) Left(l sim.Left) string {
+	text := w.Sentence(l.Reason, l.Message)
+	if l.Held.Gate != "" && l.Held.Reason != l.Reason {
+		text = w.Sentence(l.Held.Reason, l.Held.Message) + "; at the end: " + text
 	}
-	return out
+	text = words.If(l.Held.Time > 0, words.Lasting(l.Held.Time)+" of waiting: ") + text
+	if l.Due.IsZero() {
+		return text
+	}
+	return words.Joined("due since "+words.Day(l.Due), text, "deadline "+words.Day(l.Deadline))
 }
+
+// What people can always do about a cluster.
+const (
+	ToExplain  = "`rotator plan --explain CLUSTER`"
+	ToHandOver = "`rotator handover CLUSTER`"
+	ToRelease  = "`rotator release CLUSTER --by NAME --reason WHY`"
+)

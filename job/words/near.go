@@ -45,10 +45,8 @@ func Nearest(to string, known []string) string {
 
 // DidYouMean is the nearest word as a question in parentheses, or "".
 func DidYouMean(to string, known []string) string {
-	if n := Nearest(strings.ToLower(to), known); n != "" {
-		return " (did you mean " + n + "?)"
-	}
-	return ""
+	near := Nearest(strings.ToLower(to), known)
+	return If(near != "", " (did you mean "+near+"?)")
 }
 
 // OneOf says whether the text is one of the choices, and which was meant.

@@ -15,9 +15,34 @@ func Plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// If is a part of a sentence that is said only where the condition holds.
+func If(holds bool, part string) string {
+	if holds {
+		return part
+	}
+	return ""
+}
+
+// Each is what is made of each of the list; never nil.
+func Each[T, U any](list []T, made func(T) U) []U {
+	out := make([]U, len(list))
+	for i, x := range list {
+		out[i] = made(x)
+	}
+	return out
+}
+
+// Some is Plural, or nothing for none.
+func Some(n int, one, many string) string { return If(n > 0, Plural(n, one, many)) }
+
+// Said are the parts that say something.
+func Said(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+}
+
 // Joined makes one sentence of several; those that are empty are left out.
 func Joined(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	parts = Said(parts...)
 	for i := range parts[:max(len(parts)-1, 0)] {
 		parts[i] = strings.TrimSuffix(parts[i], ".")
 	}

@@ -5,7 +5,9 @@ package words
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -36,6 +38,24 @@ func HarmlessJSON(text []byte) []byte {
 		}
 	}
 	return out
+}
+
+// WriteJSON writes a value for programs; what names it in an error, and form sets
+// the form, nil for one line.
+func WriteJSON(w io.Writer, what string, value any, form func(*json.Encoder)) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	if form != nil {
+		form(e)
+	}
+	err := e.Encode(value)
+	if err == nil {
+		_, err = w.Write(HarmlessJSON(text.Bytes()))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
+	}
+	return nil
 }
 
 // Harmless makes text from outside one line that is harmless on a terminal:

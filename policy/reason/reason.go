@@ -38,6 +38,10 @@ type Info struct {
 	Queued bool
 	// Standing is what it says of where a cluster stands that the action does not.
 	Standing Standing
+	// Hold: people or owners stop it, until they say otherwise.
+	Hold bool
+	// Head: the message's head says in a few words what is waited for.
+	Head bool
 	// Blame is the setting, or what else it is, that people can change; "" where
 	// the message names it.
 	Blame string
@@ -59,6 +63,7 @@ const (
 	Outside                      // outside the policy
 	TooEarly                     // not due
 	BehindOthers                 // idle, until what others wait for is over
+	ByOwners                     // held by its owners, on the cluster itself
 )
 
 // WaitsOn is who ends something when no clock of ours does.

@@ -56,12 +56,12 @@ var table = map[Code]Info{
 	Held: {
 		Sentence: "A person holds this cluster.",
 		Next:     "`rotator release CLUSTER --by NAME --reason WHY`, when the reason is over.",
-		WaitsOn:  OnPeople, Explains: Always, Catches: Always, Blame: "a hold",
+		WaitsOn:  OnPeople, Explains: Always, Catches: Always, Hold: true, Head: true, Blame: "a hold",
 	},
 	HeldByLabel: {
 		Sentence: "The cluster's owners hold it, by a label on the cluster.",
 		Next:     "Remove the label from the cluster when the reason is over; no command of ours lifts it.",
-		WaitsOn:  OnPeople, Explains: Always, Catches: Always,
+		WaitsOn:  OnPeople, Explains: Always, Catches: Always, Hold: true, Head: true, Standing: ByOwners,
 	},
 	ApprovalNeeded: {
 		Sentence: "The policy asks for a person's approval.",
@@ -70,14 +70,15 @@ var table = map[Code]Info{
 	},
 	WindowClosed: {
 		Sentence: "The maintenance window is closed, or too little of it is left.",
-		Explains: Always,
+		Explains: Always, Head: true,
 	},
 	Excluded: {
 		Sentence: "A maintenance exclusion of the cluster blocks node work.",
-		Explains: Always, Blame: "its own maintenance exclusion",
+		Explains: Always, Blame: "its own maintenance exclusion", Head: true,
 	},
 	StartWindowClosed: {
 		Sentence: "START_WINDOW is closed.",
+		Head:     true,
 	},
 	Frozen: {
 		Sentence: "A freeze of the company is on.",
@@ -95,7 +96,7 @@ var table = map[Code]Info{
 	},
 	WaveClosed: {
 		Sentence: "An earlier wave is not verified yet, or its soak is not over.",
-		WaitsOn:  OnRuns, Blame: "WAVES, WAVE_SOAK",
+		WaitsOn:  OnRuns, Blame: "WAVES, WAVE_SOAK", Head: true,
 	},
 	BudgetFleet: {
 		Sentence: "MAX_ACTIVE rotations are in flight.",
@@ -200,7 +201,7 @@ var table = map[Code]Info{
 	},
 	CompleteWindowClosed: {
 		Sentence: "COMPLETE_WINDOW is closed: completion wants people awake.",
-		Explains: Always, Catches: IfAfterGKE,
+		Explains: Always, Catches: IfAfterGKE, Head: true,
 	},
 	PoolsNotRecreated: {
 		Sentence: "Not every node pool is recreated.",

@@ -258,6 +258,24 @@ func (r Rotation) Entered(p Phase) time.Time {
 	return time.Time{}
 }
 
+// Stay is one stay of a rotation in a phase.
+type Stay struct {
+	Transition
+	Left time.Time
+}
+
+// Stays are those of the rotation, the last of them until then.
+func (r Rotation) Stays(until time.Time) []Stay {
+	out := make([]Stay, len(r.Transitions))
+	for i, tr := range r.Transitions {
+		out[i] = Stay{tr, until}
+		if i > 0 {
+			out[i-1].Left = tr.At
+		}
+	}
+	return out
+}
+
 // StartedAt is when the rotation began: GKE's seven days count from there.
 func (r Rotation) StartedAt() time.Time {
 	if !r.StartOp.StartedAt.IsZero() {

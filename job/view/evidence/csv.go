@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -32,9 +31,9 @@ var columns = []column{
 	{"old_ca_sha256", func(e Entry) string { return string(e.OldCA.Fingerprint) }},
 	{"old_ca_issued", func(e Entry) string { return stamp(e.OldCA.Issued) }},
 	{"old_ca_expires", func(e Entry) string { return stamp(e.OldCA.Expires) }},
-	{"new_ca_sha256", func(e Entry) string { return string(newCA(e).Fingerprint) }},
-	{"new_ca_issued", func(e Entry) string { return stamp(newCA(e).Issued) }},
-	{"new_ca_expires", func(e Entry) string { return stamp(newCA(e).Expires) }},
+	{"new_ca_sha256", func(e Entry) string { return string(known(e.NewCA).Fingerprint) }},
+	{"new_ca_issued", func(e Entry) string { return stamp(known(e.NewCA).Issued) }},
+	{"new_ca_expires", func(e Entry) string { return stamp(known(e.NewCA).Expires) }},
 	{"endpoint_before", func(e Entry) string { return e.Endpoint.Before }},
 	{"endpoint_after", func(e Entry) string { return e.Endpoint.After }},
 	{"due_at", func(e Entry) string { return stamp(e.DueAt) }},
@@ -43,43 +42,29 @@ var columns = []column{
 	{"nodes_done_at", func(e Entry) string { return stamp(e.NodesDoneAt) }},
 	{"completing_at", func(e Entry) string { return entered(e, record.Completing) }},
 	{"verifying_at", func(e Entry) string { return entered(e, record.Verifying) }},
-	{"approved", approved},
-	{"closed_by", func(e Entry) string {
-		if e.ClosedBy == nil {
-			return ""
-		}
-		return e.ClosedBy.line()
-	}},
-	{"calls", called},
-	{"operations", operated},
+	{"approved", func(e Entry) string { return several(e.Approvals, approved) }},
+	{"closed_by", func(e Entry) string { return known(e.ClosedBy).line() }},
+	{"calls", func(e Entry) string { return several(e.Calls, called) }},
+	{"operations", func(e Entry) string { return several(e.Operations, operated) }},
 	{"findings", func(e Entry) string { return strings.Join(e.Findings, "; ") }},
 	{"wave", func(e Entry) string { return e.Wave }},
 	{"emergency", func(e Entry) string { return strconv.FormatBool(e.Emergency) }},
 	{"compromised", func(e Entry) string { return strconv.FormatBool(e.Compromised) }},
-	{"policy_sha256", func(e Entry) string { return under(e.Policy).Digest }},
-	{"policy_at_completion_sha256", func(e Entry) string { return under(e.PolicyAtCompletion).Digest }},
-	{"tool", func(e Entry) string { return under(e.Policy).Tool }},
+	{"policy_sha256", func(e Entry) string { return known(e.Policy).Digest }},
+	{"policy_at_completion_sha256", func(e Entry) string { return known(e.PolicyAtCompletion).Digest }},
+	{"tool", func(e Entry) string { return known(e.Policy).Tool }},
 }
 
-func newCA(e Entry) fleet.CA {
-	if e.NewCA == nil {
-		return fleet.CA{}
-	}
-	return *e.NewCA
-}
-
-func under(p *record.InForce) record.InForce {
+// known is the value, or the zero one where there is none.
+func known[T any](p *T) T {
 	if p == nil {
-		return record.InForce{}
+		p = new(T)
 	}
 	return *p
 }
 
 func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
+	return words.If(!t.IsZero(), t.UTC().Format(time.RFC3339))
 }
 
 // entered is when the phase was last entered.
@@ -94,80 +79,47 @@ func entered(e Entry, p record.Phase) string {
 }
 
 func (s Said) line() string {
-	return fmt.Sprintf("by %s at %s in %s: %s", s.By, stamp(s.At), s.Run, s.Reason)
+	return words.If(s != (Said{}), fmt.Sprintf("by %s at %s in %s: %s", s.By, stamp(s.At), s.Run, s.Reason))
 }
 
-func approved(e Entry) string {
-	var out []string
-	for _, a := range e.Approvals {
-		out = append(out, string(a.To)+" "+a.line())
-	}
-	return strings.Join(out, " | ")
+func several[T any](list []T, text func(T) string) string {
+	return strings.Join(words.Each(list, text), " | ")
 }
 
-func called(e Entry) string {
-	var out []string
-	for _, c := range e.Calls {
-		text := string(c.Kind)
-		if c.Pool != "" {
-			text += " " + c.Pool
-		}
-		text += " " + string(c.State)
-		if c.Refusal != "" {
-			text += " (" + string(c.Refusal) + ")"
-		}
-		out = append(out, text+" "+stamp(c.Intended)+" in "+c.Run)
-	}
-	return strings.Join(out, " | ")
+func approved(a Approval) string { return string(a.To) + " " + a.line() }
+
+func called(c Call) string {
+	return string(c.Kind) + after(c.Pool) + " " + string(c.State) +
+		words.If(c.Refusal != "", " ("+string(c.Refusal)+")") + " " + stamp(c.Intended) + " in " + c.Run
 }
 
-func operated(e Entry) string {
-	var out []string
-	for _, o := range e.Operations {
-		text := o.What
-		if o.Pool != "" {
-			text += " " + o.Pool
-		}
-		out = append(out, strings.TrimSpace(text+" "+o.Name))
-	}
-	return strings.Join(out, " | ")
-}
+func operated(o Operation) string { return o.What + after(o.Pool) + after(o.Name) }
+
+// after is the text behind a space, where there is one.
+func after(text string) string { return words.If(text != "", " "+text) }
 
 // Table writes entries as CSV, the first line the columns' names.
-type Table struct {
-	w      *csv.Writer
-	titled bool
-}
+type Table struct{ w *csv.Writer }
 
 // NewTable makes a table that is written to w.
-func NewTable(w io.Writer) *Table { return &Table{w: csv.NewWriter(w)} }
+func NewTable(w io.Writer) *Table {
+	t := &Table{csv.NewWriter(w)}
+	t.row(func(c column) string { return c.name })
+	return t
+}
 
 // Write adds an entry.
 func (t *Table) Write(e Entry) error {
-	t.title()
-	row := make([]string, len(columns))
-	for i, c := range columns {
-		row[i] = cell(c.cell(e))
-	}
-	_ = t.w.Write(row) // Flush tells
+	t.row(func(c column) string { return cell(c.cell(e)) })
 	return t.Flush()
 }
 
-func (t *Table) title() {
-	if t.titled {
-		return
-	}
-	t.titled = true
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
-	_ = t.w.Write(names) // Flush tells
+func (t *Table) row(text func(column) string) {
+	_ = t.w.Write(words.Each(columns, text)) // Flush tells
 }
 
 // Flush writes what is not written yet: of an empty table, its titles.
 func (t *Table) Flush() error {
-	t.title()
 	if t.w.Flush(); t.w.Error() != nil {
 		return fmt.Errorf("write the evidence: %w", t.w.Error())
 	}
@@ -178,9 +130,7 @@ func (t *Table) Flush() error {
 // run when the file is opened, so it gets the apostrophe that makes it text.
 func cell(text string) string {
 	text = words.Harmless(text)
-	if begin := strings.TrimLeft(text, " \"'"); begin != "" && strings.ContainsAny(begin[:1], "=+-@") ||
-		strings.HasPrefix(begin, "＝") || strings.HasPrefix(begin, "＋") || strings.HasPrefix(begin, "－") ||
-		strings.HasPrefix(begin, "＠") {
+	if strings.IndexAny(strings.TrimLeft(text, " \"'"), "=+-@＝＋－＠") == 0 {
 		return "'" + text
 	}
 	return text

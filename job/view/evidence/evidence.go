@@ -4,9 +4,6 @@
 package evidence
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -115,21 +112,17 @@ type Operation struct {
 func Of(rec record.Record) Entry {
 	r := rec.Rotation
 	e := Entry{
-		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo, Origin: r.Origin,
-		Managed:  r.Managed,
-		ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(), CompletedBy: rec.CompletedBy,
-		Findings: append([]string{}, rec.Findings...),
-		OldCA:    r.Baseline.CA, Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS,
-		DueAt: r.DueAt, StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(),
-		Wave: r.Wave, Emergency: r.Emergency, Compromised: r.Compromised,
-		Phases: phases(rec), Approvals: []Approval{}, Calls: calls(r), Operations: operations(r),
+		Cluster: r.Cluster, ClusterID: r.ClusterID, AttemptID: r.AttemptID, Attempt: r.AttemptNo,
+		Origin: r.Origin, Managed: r.Managed, ClosedAs: rec.ClosedAs, ClosedAt: rec.ClosedAt.UTC(),
+		CompletedBy: rec.CompletedBy, Findings: append([]string{}, rec.Findings...), OldCA: r.Baseline.CA,
+		Endpoint: Change{r.Baseline.Endpoint, r.Endpoint}, DNS: r.Baseline.DNS, DueAt: r.DueAt,
+		StartedAt: r.StartedAt(), HandedOverAt: r.HandedOverAt, NodesDoneAt: r.NodesDoneAt(), Wave: r.Wave,
+		Emergency: r.Emergency, Compromised: r.Compromised, Phases: phases(rec),
+		Approvals: words.Each(r.Approvals, approval), Calls: calls(r), Operations: operations(r),
 		Policy: r.InForce, PolicyAtCompletion: r.CompletedUnder,
 	}
 	if r.New.Fingerprint != "" {
 		e.NewCA = &r.New
-	}
-	for _, a := range r.Approvals {
-		e.Approvals = append(e.Approvals, Approval{a.Kind, said(a.Said)})
 	}
 	if rec.ClosedAs == record.ClosedByPeople {
 		s := said(rec.Said)
@@ -138,18 +131,14 @@ func Of(rec record.Record) Entry {
 	return e
 }
 
+func approval(a record.ApprovalUse) Approval { return Approval{a.Kind, said(a.Said)} }
+
 func said(s record.Said) Said { return Said{s.By, s.Reason, s.At.UTC(), s.Run} }
 
 func phases(rec record.Record) []Phase {
-	out := []Phase{}
-	for i, t := range rec.Rotation.Transitions {
-		left := rec.ClosedAt
-		if i+1 < len(rec.Rotation.Transitions) {
-			left = rec.Rotation.Transitions[i+1].At
-		}
-		out = append(out, Phase{t.Phase, t.At.UTC(), left.UTC(), t.Run, t.Reason})
-	}
-	return out
+	return words.Each(rec.Rotation.Stays(rec.ClosedAt), func(s record.Stay) Phase {
+		return Phase{s.Phase, s.At.UTC(), s.Left.UTC(), s.Run, s.Reason}
+	})
 }
 
 // calls lists every call on record by the time of its intent.
@@ -162,12 +151,10 @@ func calls(r record.Rotation) []Call {
 		all = append(all, *r.Call)
 	}
 	slices.SortStableFunc(all, func(a, b record.Call) int { return a.IntentAt.Compare(b.IntentAt) })
-	out := []Call{}
-	for _, c := range all {
-		out = append(out, Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation,
-			c.Refusal, c.RawError})
-	}
-	return out
+	return words.Each(all, func(c record.Call) Call {
+		return Call{c.Kind, c.Pool, c.IntentAt.UTC(), c.Run, c.State, c.AnsweredAt, c.Operation, c.Refusal,
+			c.RawError}
+	})
 }
 
 func operations(r record.Rotation) []Operation {
@@ -185,13 +172,4 @@ func operations(r record.Rotation) []Operation {
 }
 
 // WriteJSON writes the entry as one line.
-func WriteJSON(w io.Writer, e Entry) error {
-	text, err := json.Marshal(e)
-	if err == nil {
-		_, err = w.Write(append(bytes.TrimSpace(words.HarmlessJSON(text)), '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("write the evidence: %w", err)
-	}
-	return nil
-}
+func WriteJSON(w io.Writer, e Entry) error { return words.WriteJSON(w, "the evidence", e, nil) }

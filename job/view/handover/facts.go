@@ -67,11 +67,8 @@ func pools(h record.HandOver) string {
 			left = append(left, code(name))
 		}
 	}
-	if len(left) == 0 {
-		return fmt.Sprintf("%d of %d pools recreated", len(h.Pools), len(h.Pools))
-	}
-	return fmt.Sprintf("%d of %d pools recreated; left: %s", len(h.Pools)-len(left), len(h.Pools),
-		words.Few(left, 8))
+	text := fmt.Sprintf("%d of %d pools recreated", len(h.Pools)-len(left), len(h.Pools))
+	return text + words.If(len(left) > 0, "; left: "+words.Few(left, 8))
 }
 
 // ends says when the old credentials end, by us and by GKE.
@@ -98,8 +95,5 @@ func ends(h record.HandOver, when func(time.Time) string) string {
 		return text
 	}
 	text += ". GKE ends them by itself, not before " + when(h.GKECompletes)
-	if h.GKECompletes.Before(h.Completes) {
-		text += ": count with that date, it is the earlier one"
-	}
-	return text
+	return text + words.If(h.GKECompletes.Before(h.Completes), ": count with that date, it is the earlier one")
 }

@@ -9,7 +9,6 @@ package handover
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -54,8 +53,9 @@ type Command struct {
 // Of makes the pack of the facts.
 func Of(h record.HandOver) Pack {
 	h.Waits = h.Waits.Plain()
-	p := Pack{Facts: h, Title: title(h), Now: now(h), Impact: impact(h), Clients: clients(h), Levers: levers(h),
-		Forgotten: forgotten(h)}
+	title, now := stage(h)
+	p := Pack{Facts: h, Title: code(h.Cluster.String()) + ": " + title, Now: now, Impact: impact(h),
+		Clients: clients(h), Levers: levers(h), Forgotten: forgotten(h)}
 	if oddName(h.Cluster) {
 		// GKE gives no such name, and a program would take it for an option.
 		p.Impact = append(p.Impact, "The cluster's name begins with a dash, so no commands are printed.")
@@ -70,25 +70,13 @@ func Of(h record.HandOver) Pack {
 
 // WriteJSON writes the pack for programs.
 func WriteJSON(w io.Writer, p Pack) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err == nil {
-		_, err = w.Write(append(words.HarmlessJSON(text), '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("write the hand-over: %w", err)
-	}
-	return nil
+	return words.WriteJSON(w, "the hand-over", p, func(e *json.Encoder) { e.SetIndent("", "  ") })
 }
 
-func oddName(r fleet.Ref) bool {
-	return strings.HasPrefix(r.Project, "-") || strings.HasPrefix(r.Location, "-") ||
-		strings.HasPrefix(r.Name, "-")
-}
+func oddName(r fleet.Ref) bool { return strings.Contains("/"+r.String(), "/-") }
 
-// over says whether the old credentials have ended already.
 func over(h record.HandOver) bool { return !h.Completed.IsZero() }
 
-// moved says whether the endpoint is known to have changed.
 func moved(h record.HandOver) bool {
 	return h.OldEndpoint != "" && h.NewEndpoint != "" && h.OldEndpoint != h.NewEndpoint
 }
@@ -103,62 +91,51 @@ func private(h record.HandOver) bool {
 // code marks a value within a text.
 func code(s string) string { return "`" + strings.ReplaceAll(words.Harmless(s), "`", "'") + "`" }
 
-func title(h record.HandOver) string {
-	name := code(h.Cluster.String())
+// stage says in one line where the rotation is, and what is to be done next.
+func stage(h record.HandOver) (title string, now []string) {
 	switch {
 	case over(h):
-		return name + ": the old credentials have ended"
-	case h.Phase == record.Completing:
-		return name + ": the old credentials are being ended now"
-	case h.Moment == record.AtCompletion:
-		return name + ": last call, the old credentials end soon"
-	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
-		return name + ": nodes are done, clients are to be updated now"
-	}
-	return name + ": new credentials are here, clients are to be updated"
-}
-
-func now(h record.HandOver) []string {
-	if over(h) {
-		return []string{
+		return "the old credentials have ended", []string{
 			"Whatever cannot reach the cluster since then still has an old credential: find it below and update it. There is no way back.",
 			"Write new `caBundle`s and recreate static tokens first: others depend on them.",
 		}
-	}
-	var out []string
-	switch {
 	case h.Phase == record.Completing:
-		out = append(out, "The completion is on its way and cannot be stopped: update what is left at once.")
+		title = "the old credentials are being ended now"
+		now = []string{"The completion is on its way and cannot be stopped: update what is left at once."}
 	case h.Moment == record.AtCompletion:
-		out = append(out, "Run the checks below once more on every client that matters. What still has only the old CA stops working at the completion.")
-		out = append(out, "Not ready? Say so now, with a hold: see below.")
+		title = "last call, the old credentials end soon"
+		now = []string{
+			"Run the checks below once more on every client that matters. What still has only the old CA stops working at the completion.",
+			"Not ready? Say so now, with a hold: see below.",
+		}
 	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
-		out = append(out, "Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first.")
+		title = "nodes are done, clients are to be updated now"
+		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first."}
 	default:
-		out = append(out,
+		title = "new credentials are here, clients are to be updated"
+		now = []string{
 			"Send this to everybody who reaches the cluster from outside: developers, CI, platform, security, network.",
 			"Look for static tokens and copied `caBundle`s first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
-			"Nothing is broken yet: both endpoints and both CAs work until the completion.")
+			"Nothing is broken yet: both endpoints and both CAs work until the completion.",
+		}
 	}
 	if h.Approval {
-		out = append(out, "A person must approve the completion, when clients are updated: see below.")
+		now = append(now, "A person must approve the completion, when clients are updated: see below.")
 	}
-	return out
+	return title, now
 }
 
 func impact(h record.HandOver) []string {
 	var out []string
-	if h.Autopilot {
+	switch {
+	case h.Autopilot:
 		out = append(out, "Autopilot: GKE recreates the nodes by itself, and the API server stays reachable at the completion.")
-	} else {
-		if !over(h) {
-			out = append(out, "Node pools are recreated one after another, with the surge or blue-green settings and disruption budgets that they have. Data on local disks and in emptyDir goes with its node.")
+	case !over(h):
+		server := "Regional cluster: the API server stays reachable at the completion."
+		if h.Zonal {
+			server = "Zonal cluster: at the completion the API server is gone for a moment. kubectl, controllers and autoscaling pause; running workloads go on. Warn those who deploy."
 		}
-		if h.Zonal && !over(h) {
-			out = append(out, "Zonal cluster: at the completion the API server is gone for a moment. kubectl, controllers and autoscaling pause; running workloads go on. Warn those who deploy.")
-		} else if !over(h) {
-			out = append(out, "Regional cluster: the API server stays reachable at the completion.")
-		}
+		out = append(out, "Node pools are recreated one after another, with the surge or blue-green settings and disruption budgets that they have. Data on local disks and in emptyDir goes with its node.", server)
 	}
 	if private(h) {
 		out = append(out, "The control plane has a private address: clients beyond the network, VPN and peering routes need to reach the new one.")

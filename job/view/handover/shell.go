@@ -11,10 +11,8 @@ import (
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// shell makes the commands about one cluster.
 type shell struct{ h record.HandOver }
 
-// where are the flags that name the cluster's place.
 func (s shell) where() string {
 	return "--location=" + words.Quote(s.h.Cluster.Location) + " --project=" + words.Quote(s.h.Cluster.Project)
 }
@@ -66,12 +64,11 @@ func (s shell) caBundles() string {
 		return "  " + s.kubectl("get "+resource) + " \\\n    -o go-template='{{range .items}}" + bundle + "{{end}}'"
 	}
 	const hooks = `{{$kind := .kind}}{{$name := .metadata.name}}{{range .webhooks}}{{with .clientConfig.caBundle}}{{$kind}}/{{$name}} {{.}}{{"\n"}}{{end}}{{end}}`
-	const services = `{{with .spec.caBundle}}APIService/{{$.metadata.name}} {{.}}{{"\n"}}{{end}}`
+	const services = `{{$name := .metadata.name}}{{with .spec.caBundle}}APIService/{{$name}} {{.}}{{"\n"}}{{end}}`
 	const conversions = `{{$name := .metadata.name}}{{with .spec.conversion}}{{with .webhook}}{{with .clientConfig}}{{with .caBundle}}CRD/{{$name}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}`
 	return "{\n" + strings.Join([]string{
 		list("validatingwebhookconfigurations,mutatingwebhookconfigurations", hooks),
-		list("apiservices", strings.Replace(strings.Replace(services, "{{with", "{{$name := .metadata.name}}{{with",
-			1), "{{$.metadata.name}}", "{{$name}}", 1)),
+		list("apiservices", services),
 		list("customresourcedefinitions", conversions),
 	}, "\n") + `
 } | while read -r what bundle; do

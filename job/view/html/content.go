@@ -33,9 +33,7 @@ type content struct {
 	Clients, MoreClients []client // the second are folded away
 	Unseen               []unseen
 	Lanes, MoreLanes     []lane
-	Axis                 axis
 	Groups               []group
-	Waves                bool
 	Pace                 []pace
 	Stories              []storyView
 	Evidence             finished
@@ -63,19 +61,16 @@ func whoIs(ref fleet.Ref) who {
 	return who{words.Harmless(ref.Name), words.Harmless(ref.Project + "/" + ref.Location)}
 }
 
-// fact is a labelled value.
 type fact struct {
 	Label, Text string
 	At          moment // when the value is a time
 }
 
-// link leads to a part of the page.
 type link struct {
 	ID, Text string
 	Count    int
 }
 
-// segment is one state's share of the fleet.
 type segment struct {
 	State view.Stand
 	Label string
@@ -127,15 +122,6 @@ func newContent(p Page) content {
 	return v
 }
 
-func (m *maker) texts(list []string) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, words.Harmless(s))
-	}
-	return out
-}
-
-// at is a time on the page.
 func (m *maker) at(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
@@ -143,7 +129,6 @@ func (m *maker) at(t time.Time) moment {
 	return moment{m.At(t), t.UTC().Format(time.RFC3339)}
 }
 
-// day is a date on the page.
 func day(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
@@ -151,35 +136,28 @@ func day(t time.Time) moment {
 	return moment{words.Day(t), words.Day(t)}
 }
 
-// made says which command made the page and what that means.
 func (m *maker) made() string {
-	switch {
-	case m.Command == "simulate":
-		return "a simulation, nothing here is real"
-	case m.Command == "forecast":
-		return "a forecast, nothing was sent"
-	case m.Command == "plan":
-		return "a plan, nothing was sent"
-	case m.Mode == "observe":
-		return "a run that observes, nothing was sent to GKE"
-	case m.Command == "run":
-		return "a run that acts"
+	made := map[string]string{
+		"simulate": "a simulation, nothing here is real", "forecast": "a forecast, nothing was sent",
+		"plan": "a plan, nothing was sent", "run": "a run that acts",
 	}
-	return words.Harmless(m.Command)
+	if m.Command == "run" && m.Mode == "observe" {
+		return "a run that observes, nothing was sent to GKE"
+	}
+	return cmp.Or(made[m.Command], words.Harmless(m.Command))
 }
 
 func (m *maker) facts() []fact {
-	res := m.Result
 	out := []fact{
 		{Label: "Environment", Text: words.Harmless(m.Policy.Env)},
 		{Label: "As of", Text: m.In(m.Now).Format("Mon 2 January 2006, 15:04 ") + m.Name()},
-		{Label: "Seen", Text: words.Plural(len(res.Decisions), "cluster", "clusters") + " in " +
+		{Label: "Seen", Text: words.Plural(len(m.Result.Decisions), "cluster", "clusters") + " in " +
 			words.Plural(len(m.Policy.Projects), "project", "projects")},
 	}
 	if m.Mode != "" {
 		out = append(out, fact{Label: "Mode", Text: words.Harmless(m.Mode)})
 	}
-	if last := res.Fleet.Contents.Fleet.LastRun; !last.At.IsZero() {
+	if last := m.Result.Fleet.Contents.Fleet.LastRun; !last.At.IsZero() {
 		out = append(out, fact{Label: "Run before", Text: words.Harmless(last.Run), At: m.at(last.At)})
 	}
 	if m.Version != "" {
@@ -189,13 +167,11 @@ func (m *maker) facts() []fact {
 	return out
 }
 
-// nav leads to the parts that are there.
 func (v content) nav() []link {
-	clusters := 0
+	clusters, todo := 0, len(v.Clients)
 	for _, g := range v.Groups {
 		clusters += g.Count
 	}
-	todo := len(v.Clients)
 	for _, t := range v.Todos {
 		todo += t.Count
 	}

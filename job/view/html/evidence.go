@@ -19,7 +19,6 @@ type finished struct {
 	Older   int // not shown
 }
 
-// proof is the evidence of one.
 type proof struct {
 	who
 	Ended              string
@@ -33,17 +32,14 @@ type proof struct {
 const mostProofs = 250
 
 func (m *maker) finished() finished {
-	list := slices.Clone(m.Finished)
-	slices.SortStableFunc(list, func(a, b record.Record) int {
+	list := slices.SortedStableFunc(slices.Values(m.Finished), func(a, b record.Record) int {
 		return cmp.Or(b.ClosedAt.Compare(a.ClosedAt), a.Rotation.Cluster.Compare(b.Rotation.Cluster))
 	})
 	f := finished{Records: len(list)}
 	if n := len(list) - mostProofs; n > 0 {
 		f.Older, list = n, list[:mostProofs]
 	}
-	for _, rec := range list {
-		f.Proofs = append(f.Proofs, m.proof(rec))
-	}
+	f.Proofs = words.Each(list, m.proof)
 	return f
 }
 
@@ -51,8 +47,7 @@ func (m *maker) proof(rec record.Record) proof {
 	r := rec.Rotation
 	p := proof{
 		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs),
-		At:       m.at(rec.ClosedAt),
-		OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
+		At: m.at(rec.ClosedAt), OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
 		NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}
 	add := func(label, text string) {
@@ -62,7 +57,7 @@ func (m *maker) proof(rec record.Record) proof {
 	}
 	add("Old CA, SHA-256", caText(r.Baseline.CA))
 	add("New CA, SHA-256", caText(r.New))
-	for _, s := range view.Stays(r, rec.ClosedAt) {
+	for _, s := range r.Stays(rec.ClosedAt) {
 		text := "for " + words.Lasting(s.Left.Sub(s.At)) + ", run " + words.Harmless(s.Run)
 		p.Facts = append(p.Facts, fact{Label: phaseWord(s.Phase), Text: text, At: m.at(s.At)})
 	}
@@ -93,10 +88,7 @@ func (m *maker) proof(rec record.Record) proof {
 }
 
 func (m *maker) work(w record.Work) string {
-	text := words.Harmless(w.Operation)
-	if w.Done() {
-		text += ", " + m.At(w.StartedAt) + " to " + m.At(w.EndedAt)
-	}
+	text := words.Harmless(w.Operation) + words.If(w.Done(), ", "+m.At(w.StartedAt)+" to "+m.At(w.EndedAt))
 	return text
 }
 
@@ -105,26 +97,14 @@ func (m *maker) said(s record.Said) string {
 	if s == (record.Said{}) {
 		return ""
 	}
-	text := cmp.Or(s.By, "somebody unnamed") + ", as stated"
-	if s.Reason != "" {
-		text += ": " + s.Reason
-	}
-	text = words.Harmless(text)
-	if !s.At.IsZero() {
-		text += " (" + m.At(s.At)
-		if s.Run != "" {
-			text += ", by " + words.Harmless(s.Run)
-		}
-		text += ")"
-	}
-	return text
+	text := cmp.Or(s.By, "somebody unnamed") + ", as stated" + words.If(s.Reason != "", ": "+s.Reason)
+	run := words.If(s.Run != "", ", by "+words.Harmless(s.Run))
+	return words.Harmless(text) + words.If(!s.At.IsZero(), " ("+m.At(s.At)+run+")")
 }
 
 func caText(ca fleet.CA) string {
-	if ca.Fingerprint == "" {
-		return ""
-	}
-	return words.Harmless(string(ca.Fingerprint)) + ", " + words.Day(ca.Issued) + " to " + words.Day(ca.Expires)
+	return words.If(ca.Fingerprint != "",
+		words.Harmless(string(ca.Fingerprint))+", "+words.Day(ca.Issued)+" to "+words.Day(ca.Expires))
 }
 
 func phaseWord(p record.Phase) string {
@@ -138,9 +118,8 @@ func phaseWord(p record.Phase) string {
 func endedAs(as record.ClosedAs) string {
 	return map[record.ClosedAs]string{
 		record.Completed: "rotated and verified", record.CompletedWithFindings: "rotated, with findings",
-		record.CompletedElsewhere: "completed elsewhere",
-		record.NotStarted:         "not started", record.Gone: "cluster gone",
-		record.Recreated: "cluster created again",
-		record.Lost:      "lost", record.ClosedByPeople: "closed by people",
+		record.CompletedElsewhere: "completed elsewhere", record.NotStarted: "not started",
+		record.Gone: "cluster gone", record.Recreated: "cluster created again", record.Lost: "lost",
+		record.ClosedByPeople: "closed by people",
 	}[as]
 }

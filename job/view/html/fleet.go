@@ -11,15 +11,13 @@ import (
 	"gke-credential-rotator/policy/fleet"
 )
 
-// group is the clusters in one state.
 type group struct {
 	State view.Stand
 	Title string
 	About string
 	Count int
 	Table table
-	// Folds hold what would make the page long, by project.
-	Folds []fold
+	Folds []fold // what would make the page long, by project
 }
 
 // fold is a part of a table that is opened on demand.
@@ -28,7 +26,6 @@ type fold struct {
 	Table       table
 }
 
-// table is some of the clusters in one state.
 type table struct {
 	Caption string
 	Rows    []row
@@ -36,7 +33,6 @@ type table struct {
 	Waves   bool
 }
 
-// row is one cluster.
 type row struct {
 	who
 	Expires     moment
@@ -57,7 +53,6 @@ type row struct {
 	Remarks     []string
 }
 
-// gate is one that is closed.
 type gate struct {
 	Name, Text string
 	Opens      moment
@@ -69,11 +64,11 @@ type gate struct {
 // foldAt is how many clusters of one state stand open on the page.
 const foldAt = 30
 
-// groups are the fleet by urgency.
 func (m *maker) groups() []group {
 	var out []group
 	for _, st := range view.Stands {
-		g := group{State: st, Title: m.title(st), About: m.about(st)}
+		g := group{State: st}
+		g.Title, g.About = m.heading(st)
 		t := &g.Table
 		t.Caption, t.Brief, t.Waves = g.Title, st == view.NotDue || st == view.NotSelected, len(m.Policy.Waves) > 0
 		var refs []fleet.Ref
@@ -94,25 +89,6 @@ func (m *maker) groups() []group {
 	return out
 }
 
-// about says what a state means where its title does not.
-func (m *maker) about(s view.Stand) string {
-	switch s {
-	case view.DoNow:
-		if m.Mode == "observe" {
-			return "In observe mode nothing is sent: this is what act would do."
-		}
-	case view.Waiting:
-		return "Due, and not started yet. The next to start comes first."
-	case view.Rotated:
-		return "Rotated, with a new CA in force."
-	case view.NotDue:
-		return "The next to be due comes first."
-	case view.NotSelected:
-		return "Outside ROTATOR_SELECTOR or ROTATOR_LOCATIONS: GKE rotates them by its own rules."
-	}
-	return ""
-}
-
 // fold puts the rows away by project; the most pressing stay in sight.
 func (g *group) fold(refs []fleet.Ref) {
 	keep := 0
@@ -130,11 +106,9 @@ func (g *group) fold(refs []fleet.Ref) {
 	}
 	for _, p := range projects {
 		rows := byProject[p]
-		f := fold{Title: words.Harmless(p), Note: words.Plural(len(rows), "cluster", "clusters"), Table: g.Table}
+		more := words.If(keep > 0, "more ")
+		f := fold{words.Harmless(p), words.Plural(len(rows), more+"cluster", more+"clusters"), g.Table}
 		f.Table.Rows, f.Table.Caption = rows, g.Title+" in "+f.Title
-		if keep > 0 {
-			f.Note = words.Plural(len(rows), "more cluster", "more clusters")
-		}
 		g.Folds = append(g.Folds, f)
 	}
 	g.Table.Rows = slices.Clip(g.Table.Rows[:keep])
@@ -167,15 +141,10 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 		return r
 	}
 	r.Look, r.State, r.Reason, r.Wave = v.Stand, word(v), string(s.Reason), words.Harmless(s.Wave)
-	if s.Due.Is && !s.Due.Deadline.IsZero() && s.Phase == "" {
+	if s.Due.Is && s.Phase == "" {
 		r.Late = day(s.Due.Deadline)
 	}
-	switch {
-	case s.Compromised:
-		r.Urgency = "compromised"
-	case s.Emergency:
-		r.Urgency = "emergency"
-	}
+	r.Urgency = cmp.Or(words.If(s.Compromised, "compromised"), words.If(s.Emergency, "emergency"))
 	if v.Stand == view.Rotated {
 		m.wasRotated(&r, v)
 		return r
@@ -184,12 +153,11 @@ func (m *maker) row(v view.Cluster, brief bool) row {
 	if v.Skipped != "" {
 		r.Remarks = append(r.Remarks, "Not done: "+words.Harmless(v.Skipped))
 	}
-	r.Remarks = append(r.Remarks, m.texts(v.Mismatches)...)
+	r.Remarks = append(r.Remarks, words.Each(v.Mismatches, words.Harmless)...)
 	m.until(&r, v)
 	return r
 }
 
-// until says until when the cluster waits, and for what.
 func (m *maker) until(r *row, c view.Cluster) {
 	s := c.Decision
 	for _, v := range s.Gates {

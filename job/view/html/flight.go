@@ -26,13 +26,11 @@ type lane struct {
 	sort  time.Time
 }
 
-// bar is a stretch of the picture.
 type bar struct {
 	Kind string // the phase, or "ahead"
 	X, W float64
 }
 
-// mark is a moment of the picture.
 type mark struct {
 	X      float64
 	Text   string
@@ -51,7 +49,6 @@ func (a axis) x(t time.Time) float64 {
 	return min(max(percent(float64(t.Sub(a.From)), float64(a.To.Sub(a.From))), 0), 100)
 }
 
-// bar is the stretch between two times.
 func (a axis) bar(kind string, from, to time.Time) bar {
 	x := a.x(from)
 	return bar{kind, x, max(float64(int((a.x(to)-x)*100))/100, 0.4)}
@@ -107,23 +104,15 @@ func (m *maker) lanes() []lane {
 			continue
 		}
 		flying = append(flying, s)
-		if began := d.Rotation.StartedAt(); !began.IsZero() && began.Before(from) {
-			from = began
-		}
-		to = slices.MaxFunc([]time.Time{to, view.GKECompletes(*d.Rotation), s.HandOver.Completes},
-			time.Time.Compare)
+		from = soonest(d.Rotation.StartedAt(), from)
+		to = view.Latest(to, view.GKECompletes(*d.Rotation), s.HandOver.Completes)
 	}
 	if len(flying) == 0 {
 		return nil
 	}
-	if back := m.Now.Add(-mostBack); from.Before(back) {
-		from = back
-	}
+	from = view.Latest(from, m.Now.Add(-mostBack))
 	a := newAxis(from.Truncate(time.Hour), to.Add(12*time.Hour), m.Now, m.Clock)
-	var out []lane
-	for _, s := range flying {
-		out = append(out, m.lane(s, a))
-	}
+	out := words.Each(flying, func(c view.Cluster) lane { return m.lane(c, a) })
 	slices.SortStableFunc(out, func(x, y lane) int { return view.CompareSet(x.sort, y.sort) })
 	return out
 }
@@ -134,7 +123,7 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		who: whoIs(r.Cluster), Axis: a, State: c.Stand, Phase: string(s.Phase), Whose: whose(*r),
 		Text: m.Sentence(s.Reason, s.Message),
 	}
-	for _, stay := range view.Stays(*r, m.Now) {
+	for _, stay := range r.Stays(m.Now) {
 		if stay.Left.After(a.From) {
 			l.Bars = append(l.Bars, a.bar(string(stay.Phase), stay.At, stay.Left))
 		}
@@ -145,14 +134,10 @@ func (m *maker) lane(c view.Cluster, a axis) lane {
 		m.ahead(&l, c, a)
 	}
 	ca := r.Baseline.CA
-	l.Facts = append(l.Facts,
-		fact{Label: "Old CA expires", At: day(ca.Expires)},
+	l.Facts = append(l.Facts, fact{Label: "Old CA expires", At: day(ca.Expires)},
 		fact{Label: "GKE’s last resort, 30 days before", At: day(view.LastResort(ca))})
 	l.Facts = slices.DeleteFunc(l.Facts, func(f fact) bool { return f.At.Text == "" && f.Text == "" })
-	var said []string
-	for _, f := range l.Facts {
-		said = append(said, f.Label+" "+cmp.Or(f.At.Text, f.Text))
-	}
+	said := words.Each(l.Facts, func(f fact) string { return f.Label + " " + cmp.Or(f.At.Text, f.Text) })
 	l.Alt = l.Name + ": " + strings.Join(said, ", ")
 	return l
 }
@@ -169,24 +154,18 @@ func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
 		l.Bars = append(l.Bars, a.bar("ahead", m.Now, h.Completes))
 		l.Facts = append(l.Facts, fact{Label: "We complete, not before", At: m.at(h.Completes)})
 	}
-	if len(h.Waits) > 0 {
-		l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)})
-	}
-	if h.Approval {
-		l.Facts = append(l.Facts, fact{Label: "Approval", Text: "a person must approve the completion"})
-	}
+	l.Facts = append(l.Facts, fact{Label: "Completion waits", Text: m.Say(h.Waits)},
+		fact{Label: "Approval", Text: words.If(h.Approval, "a person must approve the completion")})
 	l.sort = soonest(h.Completes, gke)
 	if gke.IsZero() {
 		return
 	}
 	l.GKE = &mark{X: a.x(gke)}
-	f := fact{Label: "GKE completes by itself from", At: m.at(gke)}
+	text := "that is now"
 	if room := gke.Sub(m.Now); room > 0 {
-		f.Text = words.Lasting(room) + " of room"
-	} else {
-		f.Text = "that is now"
+		text = words.Lasting(room) + " of room"
 	}
-	l.Facts = append(l.Facts, f)
+	l.Facts = append(l.Facts, fact{"GKE completes by itself from", text, m.at(gke)})
 }
 
 // whose says who started a rotation; "" when we did.

@@ -3,7 +3,6 @@ package html
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/job/view"
@@ -18,8 +17,7 @@ type todo struct {
 	Title  string
 	Reason string
 	Count  int
-	// Advice is given once where it is the same for all.
-	Advice []words.Part
+	Advice []words.Part // given once where it is the same for all
 	Items  []item
 	More   []item // behind a fold
 }
@@ -43,7 +41,6 @@ type client struct {
 	sort     time.Time
 }
 
-// unseen is a place that could not be read.
 type unseen struct {
 	Where, Why string
 	Advice     []words.Part
@@ -61,13 +58,8 @@ func (m *maker) todos() []todo {
 			i = len(out)
 			out = append(out, todo{Title: m.Sentence(why, nil), Reason: string(why)})
 		}
-		t := &out[i]
-		t.Count++
-		if len(t.Items) < mostItems {
-			t.Items = append(t.Items, it)
-		} else {
-			t.More = append(t.More, it)
-		}
+		out[i].Count++
+		out[i].Items = append(out[i].Items, it)
 	}
 	for _, f := range view.Failed(m.plan.Contents) {
 		add(f.Why, m.item(f.Ref, "since "+m.At(f.Since), f.Why))
@@ -81,6 +73,7 @@ func (m *maker) todos() []todo {
 	}
 	for i := range out {
 		out[i].share()
+		out[i].Items, out[i].More = inSight(out[i].Items, mostItems)
 	}
 	return out
 }
@@ -99,21 +92,15 @@ func (m *maker) item(ref fleet.Ref, text string, why reason.Code) item {
 // share gives an advice that is the same for all clusters once.
 func (t *todo) share() {
 	first := t.Items[0].Advice
-	same := func(it item) bool { return slices.Equal(it.Advice, first) }
-	if !slices.ContainsFunc(slices.Concat(t.Items, t.More), func(it item) bool { return !same(it) }) &&
-		(t.Count > 1 || !commands(first)) {
-		t.Advice = first
-		for i := range t.Items {
-			t.Items[i].Advice = nil
-		}
-		for i := range t.More {
-			t.More[i].Advice = nil
-		}
+	other := func(it item) bool { return !slices.Equal(it.Advice, first) }
+	command := func(p words.Part) bool { return p.Command }
+	if slices.ContainsFunc(t.Items, other) || t.Count == 1 && slices.ContainsFunc(first, command) {
+		return
 	}
-}
-
-func commands(parts []words.Part) bool {
-	return slices.ContainsFunc(parts, func(p words.Part) bool { return p.Command })
+	t.Advice = first
+	for i := range t.Items {
+		t.Items[i].Advice = nil
+	}
 }
 
 // meanwhile is what GKE does while people are waited for.
@@ -168,12 +155,8 @@ func soonest(a, b time.Time) time.Time {
 func (m *maker) unseen() []unseen {
 	var out []unseen
 	for _, u := range m.Result.Fleet.Unread {
-		where := "project " + words.Harmless(u.Project)
-		if u.Location != "" {
-			where += ", " + words.Harmless(u.Location)
-		}
-		out = append(out, unseen{where, strings.TrimSuffix(words.Harmless(u.Reason), ".") + ".",
-			words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
+		where, why := view.Unseen(u)
+		out = append(out, unseen{where, why, words.Advice(reason.NotReadable.Info().Next, "", m.Policy.Env)})
 	}
 	return out
 }

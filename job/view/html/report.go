@@ -25,27 +25,17 @@ import (
 
 // Page is what a report is made of. Only Policy and Result must be given.
 type Page struct {
-	// Command is what made the page: run, plan, simulate or forecast.
-	Command string
-	// Mode is observe or act; "" is left out.
-	Mode string
-	// Version is the program's; "" is left out.
-	Version string
-	// Zone is what times are shown in; nil is UTC.
-	Zone   *time.Location
-	Policy *policy.Policy
-	// Settings are all settings in force, for the page's end.
-	Settings []view.Setting
-	// Result is what was seen and decided and, by a run, carried out.
-	Result pass.Result
-	// Finished are rotations that have ended, in any order.
-	Finished []record.Record
-	// Played is what a simulation played until Result; nil: nothing was.
-	Played *sim.Story
-	// Forecast is what is to come after Result; nil: nobody asked.
-	Forecast *sim.Forecast
-	// Notes are sentences about what the forecast rests on.
-	Notes []string
+	Command  string         // what made the page: run, plan, simulate or forecast
+	Mode     string         // observe or act; "" is left out
+	Version  string         // the program's; "" is left out
+	Zone     *time.Location // what times are shown in; nil is UTC
+	Policy   *policy.Policy
+	Settings []view.Setting  // all settings in force, for the page's end
+	Result   pass.Result     // what was seen and decided and, by a run, carried out
+	Finished []record.Record // rotations that have ended, in any order
+	Played   *sim.Story      // what a simulation played until Result; nil: nothing was
+	Forecast *sim.Forecast   // what is to come after Result; nil: nobody asked
+	Notes    []string        // sentences about what the forecast rests on
 }
 
 //go:embed page.html

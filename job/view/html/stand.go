@@ -39,14 +39,14 @@ func (m *maker) count(s view.Stand) int {
 	return n
 }
 
-// bar is the fleet in proportion.
 func (m *maker) bar() []segment {
 	var out []segment
 	x := 0.0
 	for _, s := range view.Stands {
 		if n := m.count(s); n > 0 {
 			w := percent(float64(n), float64(len(m.stands)))
-			out = append(out, segment{s, m.title(s), n, x, w})
+			title, _ := m.heading(s)
+			out = append(out, segment{s, title, n, x, w})
 			x += w
 		}
 	}
@@ -60,26 +60,27 @@ func percent(part, whole float64) float64 {
 	return float64(int(part/whole*10000)) / 100
 }
 
-// title names a state as a heading does.
-func (m *maker) title(s view.Stand) string {
-	switch s {
-	case view.NeedsAction:
-		return "Needs people"
-	case view.DoNow:
-		if m.carriesOut() && m.Mode != "observe" {
-			return "Not carried out"
-		}
-		return "Would be done now"
-	case view.InFlight:
-		return "In flight"
-	case view.Waiting:
-		return "Waiting"
-	case view.Rotated:
-		return "Rotated"
-	case view.NotDue:
-		return "Not due"
+// states are the headings, and what they mean where they do not say it.
+var states = map[view.Stand]struct{ title, about string }{
+	view.NeedsAction: {"Needs people", ""},
+	view.DoNow:       {"Would be done now", ""},
+	view.InFlight:    {"In flight", ""},
+	view.Waiting:     {"Waiting", "Due, and not started yet. The next to start comes first."},
+	view.Rotated:     {"Rotated", "Rotated, with a new CA in force."},
+	view.NotDue:      {"Not due", "The next to be due comes first."},
+	view.NotSelected: {"Not selected", "Outside ROTATOR_SELECTOR or ROTATOR_LOCATIONS: GKE rotates them by its own rules."},
+}
+
+// heading is a state's title, and what it means.
+func (m *maker) heading(s view.Stand) (title, about string) {
+	switch h := states[s]; {
+	case s == view.DoNow && m.Mode == "observe":
+		return h.title, "In observe mode nothing is sent: this is what act would do."
+	case s == view.DoNow && m.carriesOut():
+		return "Not carried out", h.about
+	default:
+		return h.title, h.about
 	}
-	return "Not selected"
 }
 
 // sentence says how the fleet is, in one breath.
@@ -87,29 +88,19 @@ func (m *maker) sentence() string {
 	if len(m.stands) == 0 {
 		return cmp.Or(m.silent("No cluster was seen: %s did not answer."), "No cluster was seen.")
 	}
-	var parts []string
-	add := func(n int, one, many string) {
-		if n > 0 {
-			parts = append(parts, words.Plural(n, one, many))
-		}
+	people, moving, flying := m.count(view.NeedsAction), m.count(view.DoNow), m.count(view.InFlight)
+	inFlight := words.Some(flying, "is in flight", "are in flight")
+	if people+moving == 0 {
+		inFlight = words.Some(flying, "rotation is in flight", "rotations are in flight")
 	}
-	people, flying := m.count(view.NeedsAction), m.count(view.InFlight)
-	add(people, "cluster needs action", "clusters need action")
-	add(m.count(view.DoNow), "would move now", "would move now")
-	if flying > 0 && people+m.count(view.DoNow) == 0 {
-		add(flying, "rotation is in flight", "rotations are in flight")
-	} else {
-		add(flying, "is in flight", "are in flight")
-	}
-	if at, n := m.nextStart(); !at.IsZero() {
-		parts = append(parts, "the next start is "+m.At(at))
-	} else if n > 0 {
-		add(n, "waits", "wait")
+	at, n := m.nextStart()
+	start := words.Some(n, "waits", "wait")
+	if !at.IsZero() {
+		start = "the next start is " + m.At(at)
 	}
 	silent := m.silent("%s did not answer")
-	if silent != "" {
-		parts = append(parts, silent)
-	}
+	parts := words.Said(words.Some(people, "cluster needs action", "clusters need action"),
+		words.Some(moving, "would move now", "would move now"), inFlight, start, silent)
 	if len(parts) == 0 {
 		return m.allWell()
 	}
@@ -128,13 +119,11 @@ func (m *maker) allWell() string {
 	}
 	var next time.Time
 	for _, s := range m.stands {
-		if s.Stand != view.NotSelected && view.CompareSet(s.Decision.Due.At, next) < 0 {
-			next = s.Decision.Due.At
+		if s.Stand != view.NotSelected {
+			next = soonest(s.Decision.Due.At, next)
 		}
 	}
-	if !next.IsZero() {
-		text += "; the next is due " + words.Day(next)
-	}
+	text += words.If(!next.IsZero(), "; the next is due "+words.Day(next))
 	return text + "."
 }
 
@@ -152,13 +141,9 @@ func (m *maker) nextStart() (at time.Time, n int) {
 	return at, n
 }
 
-// silent tells of projects that did not answer.
 func (m *maker) silent(form string) string {
 	n := m.plan.Silent()
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(form, words.Plural(n, "project", "projects"))
+	return words.If(n > 0, fmt.Sprintf(form, words.Plural(n, "project", "projects")))
 }
 
 // lede is what the sentence leaves out and nobody may miss.
@@ -186,11 +171,8 @@ func (m *maker) lede(v content) []string {
 		out = append(out, "The limits are too slow for what is due: "+v.Pace[i].Late+
 			" would start later than is safe.")
 	}
-	if !contents.Known && len(m.stands) > 0 {
-		out = append(out, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
-	}
-	if m.Result.Busy != "" {
-		out = append(out, "Another run was at work, so this one changed nothing.")
-	}
-	return out
+	return words.Said(append(out,
+		words.If(!contents.Known && len(m.stands) > 0,
+			"No store was read: holds, approvals and waves are unknown, and so is whose a rotation is."),
+		words.If(m.Result.Busy != "", "Another run was at work, so this one changed nothing."))...)
 }

@@ -45,26 +45,23 @@ type curve struct {
 	Alt        string
 }
 
-// storyLane is one cluster's way.
 type storyLane struct {
 	who
 	Bars []bar
 	Alt  string
 }
 
-// month is a part of the calendar.
 type month struct {
 	Title string
 	Open  bool
 	Rows  []storyRow
 }
 
-// storyRow is one cluster in the calendar.
 type storyRow struct {
 	who
 	Started, Nodes, Done, Over moment
-	Outcome                    string
-	Waited                     string
+	Outcome, Waited            string
+	month                      string // in which it begins
 }
 
 // The most clusters that are drawn one by one, and the rows above which the
@@ -76,12 +73,12 @@ const (
 
 func (m *maker) story(id, title string, s sim.Story) storyView {
 	v := storyView{ID: id, Title: title, Axis: newAxis(s.From, s.To, time.Time{}, m.Clock)}
-	list := slices.Clone(s.Clusters)
-	slices.SortStableFunc(list, func(a, b sim.Chapter) int {
+	list := slices.SortedFunc(slices.Values(s.Clusters), func(a, b sim.Chapter) int {
 		return cmp.Or(view.CompareSet(view.Began(a), view.Began(b)), view.CompareSet(a.Due, b.Due),
 			a.Cluster.Compare(b.Cluster))
 	})
 	lanes, drawn := view.Lanes(list, s.Changes), map[fleet.Ref]bool{}
+	var rows []storyRow
 	for _, l := range lanes {
 		drawn[l.Cluster] = true
 		if len(lanes) <= mostLanes {
@@ -90,48 +87,33 @@ func (m *maker) story(id, title string, s sim.Story) storyView {
 	}
 	for _, c := range list {
 		if c.Outcome != sim.NotDue || drawn[c.Cluster] {
-			v.Count++
-			m.calendar(&v, c)
+			rows = append(rows, m.storyRow(c))
 		}
 	}
-	if v.Count <= foldRows {
-		v.join()
-	}
-	if quiet := len(list) - v.Count; quiet > 0 {
-		v.Quiet = words.Plural(quiet, "cluster is", "clusters are") + " not due in this time."
-	}
+	v.Count, v.Months = len(rows), months(rows)
+	v.Quiet = words.Some(len(list)-v.Count, "cluster is not due in this time.",
+		"clusters are not due in this time.")
 	v.Curve = m.curve(s)
 	v.Summary = m.summary(s, v.Curve)
 	return v
 }
 
-// summary is the story in a sentence or two.
 func (m *maker) summary(s sim.Story, c curve) string {
 	counts := view.Outcomes(s)
-	var parts []string
-	for _, o := range []struct {
-		outcome   sim.Outcome
-		one, many string
-	}{
-		{sim.Verified, "cluster rotated and verified", "clusters rotated and verified"},
-		{sim.InFlight, "in flight", "in flight"}, {sim.Waiting, "still waiting", "still waiting"},
-		{sim.NeedsAction, "needs action", "need action"}, {sim.Unreadable, "unreadable", "unreadable"},
-		{sim.NotDue, "not due", "not due"},
-	} {
-		if n := counts[o.outcome]; n > 0 {
-			parts = append(parts, words.Plural(n, o.one, o.many))
-		}
-	}
+	parts := words.Said(
+		words.Some(counts[sim.Verified], "cluster rotated and verified", "clusters rotated and verified"),
+		words.Some(counts[sim.InFlight], "in flight", "in flight"),
+		words.Some(counts[sim.Waiting], "still waiting", "still waiting"),
+		words.Some(counts[sim.NeedsAction], "needs action", "need action"),
+		words.Some(counts[sim.Unreadable], "unreadable", "unreadable"),
+		words.Some(counts[sim.NotDue], "not due", "not due"))
 	if len(parts) == 0 {
 		return "No cluster was seen."
 	}
 	text := fmt.Sprintf("From %s to %s, a run every %s: %s.", words.Day(s.From), words.Day(s.To),
 		fleet.Days(s.Every), words.Listed(parts, "and"))
-	if c.Peak > 0 {
-		text += fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak, c.PeakAt.Text,
-			m.Policy.MaxActive)
-	}
-	return text
+	return text + words.If(c.Peak > 0, fmt.Sprintf(" At most %d at one time, first %s; the limit is %d.", c.Peak,
+		c.PeakAt.Text, m.Policy.MaxActive))
 }
 
 // month is the part of the calendar in which a rotation begins.
@@ -142,19 +124,26 @@ func (m *maker) month(at time.Time) string {
 	return m.In(at).Format("January 2006")
 }
 
-// put adds a row to its month.
-func (v *storyView) put(title string, r storyRow) {
-	if n := len(v.Months); n == 0 || v.Months[n-1].Title != title {
-		v.Months = append(v.Months, month{Title: title})
+// months parts the calendar where it is long.
+func months(rows []storyRow) []month {
+	var out []month
+	for _, r := range rows {
+		if len(rows) <= foldRows {
+			r.month = "Calendar"
+		}
+		if n := len(out); n == 0 || out[n-1].Title != r.month {
+			out = append(out, month{Title: r.month, Open: len(rows) <= foldRows})
+		}
+		last := &out[len(out)-1]
+		last.Rows = append(last.Rows, r)
 	}
-	last := &v.Months[len(v.Months)-1]
-	last.Rows = append(last.Rows, r)
+	return out
 }
 
-// calendar puts the cluster into its month; what has not started comes last.
-func (m *maker) calendar(v *storyView, c sim.Chapter) {
+func (m *maker) storyRow(c sim.Chapter) storyRow {
 	r := storyRow{
-		who: whoIs(c.Cluster), Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
+		who: whoIs(c.Cluster), month: m.month(view.Began(c)),
+		Outcome: strings.ReplaceAll(string(c.Outcome), "-", " "),
 		Started: m.at(c.Entered[record.Starting]), Nodes: m.at(c.Entered[record.UpdatingClients]),
 		Done: m.at(c.Entered[record.Completing]), Over: m.at(c.Closed),
 	}
@@ -165,19 +154,7 @@ func (m *maker) calendar(v *storyView, c sim.Chapter) {
 		r.Waited = "waited " + words.Lasting(c.Waited[0].Time) + " for " +
 			strings.ReplaceAll(words.Harmless(c.Waited[0].Gate), "-", " ")
 	}
-	v.put(m.month(view.Began(c)), r)
-}
-
-// join makes one table of a short calendar.
-func (v *storyView) join() {
-	if len(v.Months) == 0 {
-		return
-	}
-	all := month{Title: "Calendar", Open: true}
-	for _, mo := range v.Months {
-		all.Rows = append(all.Rows, mo.Rows...)
-	}
-	v.Months = []month{all}
+	return r
 }
 
 // storyLane draws one cluster's way: due and waiting, then phase by phase.
@@ -216,9 +193,8 @@ func (a axis) steps(steps []view.Step) []bar {
 
 // curve counts what is in flight after every change.
 func (m *maker) curve(s sim.Story) curve {
-	open := map[fleet.Ref]bool{}
+	open, peak := map[fleet.Ref]bool{}, point{}
 	var points []point
-	var peak point
 	for _, ch := range s.Changes {
 		if ch.Closed != "" {
 			delete(open, ch.Cluster)
@@ -241,26 +217,97 @@ func (m *maker) curve(s sim.Story) curve {
 
 // draw makes the curve's paths, in a box of 1000 by 100.
 func (m *maker) draw(points []point, from, to time.Time, peak point) curve {
-	most := 1
-	for _, p := range points {
-		most = max(most, p.n)
-	}
-	span := float64(to.Sub(from))
+	most, span := max(peak.n, 1), float64(to.Sub(from))
 	x := func(t time.Time) string {
 		return strconv.FormatFloat(min(max(float64(t.Sub(from))/span*1000, 0), 1000), 'f', 1, 64)
 	}
 	y := func(n int) string { return strconv.FormatFloat(100-float64(n)/float64(most)*96, 'f', 1, 64) }
-	var b strings.Builder
-	b.WriteString("M0 " + y(0))
-	last := 0
+	line, last := "M0 "+y(0), 0
 	for _, p := range points {
 		if p.n != last {
-			b.WriteString("H" + x(p.at) + "V" + y(p.n))
+			line += "H" + x(p.at) + "V" + y(p.n)
 			last = p.n
 		}
 	}
-	b.WriteString("H1000")
-	c := curve{Line: b.String(), Area: b.String() + "V100H0Z", Peak: peak.n, PeakAt: m.at(peak.at)}
+	line += "H1000"
+	c := curve{Line: line, Area: line + "V100H0Z", Peak: peak.n, PeakAt: m.at(peak.at)}
 	c.Alt = fmt.Sprintf("Rotations in flight over time: at most %d, first %s", c.Peak, c.PeakAt.Text)
 	return c
+}
+
+// forecast is what is to come, rotation by rotation: in a long one a cluster has
+// several.
+func (m *maker) forecast(f sim.Forecast) storyView {
+	v := m.story("forecast", "What is to come", sim.Story{From: f.From, To: f.To, Every: f.Every,
+		Clusters: f.Clusters})
+	v.Lanes, v.Count = nil, len(f.Turns)
+	v.Curve = m.days(f)
+	v.Summary = m.summary(f.Story, v.Curve)
+	v.Notes = words.Each(m.Notes, words.Harmless)
+	ways := map[fleet.Ref]*storyLane{}
+	var order []fleet.Ref
+	var rows []storyRow
+	for _, t := range f.Turns {
+		rows = append(rows, m.turn(t))
+		if ways[t.Cluster] == nil {
+			ways[t.Cluster] = &storyLane{who: whoIs(t.Cluster)}
+			order = append(order, t.Cluster)
+		}
+		m.addTurn(ways[t.Cluster], t, v.Axis)
+	}
+	if len(order) <= mostLanes {
+		for _, ref := range order {
+			v.Lanes = append(v.Lanes, *ways[ref])
+		}
+	}
+	v.Months = months(rows)
+	m.left(&v, f)
+	return v
+}
+
+func (m *maker) turn(t sim.Turn) storyRow {
+	r := storyRow{
+		who: whoIs(t.Cluster), month: m.month(t.Start), Started: m.at(t.Start), Nodes: m.at(t.NodesDone),
+		Done: m.at(t.Completed), Over: m.at(t.Verified), Outcome: cmp.Or(endedAs(t.Closed), string(t.Phase)),
+	}
+	switch {
+	case t.Late():
+		r.Waited = "starts after its deadline, " + words.Day(t.Deadline)
+	case t.Before:
+		r.Waited = "in flight already"
+	}
+	return r
+}
+
+func (m *maker) addTurn(l *storyLane, t sim.Turn, a axis) {
+	steps := []view.Step{
+		{At: t.Due, Kind: view.StepDue}, {At: t.Start, Kind: string(record.Starting)},
+		{At: t.HandedOver, Kind: string(record.RecreatingNodes)},
+		{At: t.NodesDone, Kind: string(record.UpdatingClients)},
+		{At: t.Completed, Kind: string(record.Completing)}, {At: t.Verified, Kind: view.StepVerified},
+	}
+	steps = slices.DeleteFunc(steps, func(s view.Step) bool { return s.At.IsZero() })
+	l.Bars = append(l.Bars, a.steps(steps)...)
+	said := "starts " + m.At(t.Start) + words.If(!t.Completed.IsZero(), ", completes "+m.At(t.Completed))
+	l.Alt = cmp.Or(l.Alt, l.Name+": ") + said + ". "
+}
+
+func (m *maker) days(f sim.Forecast) curve {
+	points := words.Each(f.Days, func(d sim.Day) point { return point{d.Date, d.InFlight} })
+	return m.draw(points, f.From, f.To, point{f.PeakAt, f.Peak})
+}
+
+func (m *maker) left(v *storyView, f sim.Forecast) {
+	var items []item
+	list := view.NotRotated(f)
+	slices.SortStableFunc(list, func(a, b sim.Left) int { // those of which nobody can tell come last
+		return cmp.Or(view.CompareSet(a.Due, b.Due), view.CompareSet(a.Deadline, b.Deadline))
+	})
+	for _, l := range list {
+		it := item{who: whoIs(l.Cluster), Text: m.Left(l), Note: "Prevented by " + words.Harmless(view.Blame(l))}
+		it.Note += words.If(l.Late, ". Its deadline passes")
+		items = append(items, it)
+	}
+	v.Left, v.MoreLeft = inSight(items, mostItems)
+	v.LeftBy = words.Day(f.To)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,9 +30,7 @@ func Write(w io.Writer, v view.Forecast) error {
 	cal.SetProductId("-//gke-credential-rotator//forecast//EN")
 	cal.SetMethod(ics.MethodPublish)
 	title := "GKE credential rotations"
-	if v.Policy.Env != "" && v.Fleet == "" {
-		title += ", " + plainText(v.Policy.Env)
-	}
+	title += words.If(v.Policy.Env != "" && v.Fleet == "", ", "+plainText(v.Policy.Env))
 	cal.SetXWRCalName(title)
 	cal.SetXPublishedTTL("PT6H")
 	names := view.ShortNames(f.Story)
@@ -52,12 +49,8 @@ func Write(w io.Writer, v view.Forecast) error {
 	return nil
 }
 
-// turnEvents adds the events of one rotation.
 func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
-	name = plainText(name)
-	if name == "" {
-		name = plainText(t.Cluster.String())
-	}
+	name = cmp.Or(plainText(name), plainText(t.Cluster.String()))
 	whose := "This tool completes it"
 	if t.Watched {
 		whose = "Somebody else started it, and GKE completes it"
@@ -82,7 +75,7 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 		event := cal.AddEvent(uid(t, e.phase))
 		event.SetDtStampTime(f.From)
 		event.SetStartAt(e.from)
-		event.SetEndAt(slices.MaxFunc([]time.Time{e.to, e.from.Add(leastEvent)}, time.Time.Compare))
+		event.SetEndAt(view.Latest(e.to, e.from.Add(leastEvent)))
 		event.SetSummary(e.title)
 		text := []string{e.text, "Cluster " + plainText(t.Cluster.String()), "CA to be replaced " +
 			cmp.Or(t.OldCA.Fingerprint.Short(), "?") + ", it expires " + words.Day(t.OldCA.Expires)}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
@@ -17,11 +16,13 @@ import (
 // larger fleets are shown as heaps.
 const mostLanes = 30
 
-// marks stand for what a cluster does, in the timeline.
-var marks = []struct {
+type mark struct {
 	kind, mark, text string
 	style            style
-}{
+}
+
+// marks stand for what a cluster does, in the timeline.
+var marks = []mark{
 	{view.StepDue, "·", "due and waiting", dim}, {string(record.Starting), "s", "starting", cyan},
 	{string(record.RecreatingNodes), "n", "nodes", yellow},
 	{string(record.UpdatingClients), "u", "updating clients", yellow},
@@ -29,14 +30,8 @@ var marks = []struct {
 	{view.StepVerified, "✓", "verified", green},
 }
 
-// lane is one cluster's way through the simulation.
-type lane struct {
-	view.Lane
-	name string
-}
-
-// at is what the cluster did at the end of a stretch of time; "" for nothing.
-func (l lane) at(from, to time.Time) string {
+// kindAt is what the cluster did at the end of a stretch of time; "" for nothing.
+func kindAt(l view.Lane, from, to time.Time) string {
 	kind := ""
 	for _, s := range l.Steps {
 		if s.At.Before(to) {
@@ -75,16 +70,13 @@ func scaleFor(from, to time.Time, room int) scale {
 	return scale{from, m, int(to.Sub(from)/m) + 1}
 }
 
-// timeline draws what happened when.
 func (g *page) timeline(s sim.Story) {
-	names, label := view.ShortNames(s), 9
-	var lanes []lane
-	for _, l := range view.Lanes(ranked(s), s.Changes) {
-		lanes = append(lanes, lane{l, names[l.Cluster]})
-		label = max(label, cells(names[l.Cluster]))
-	}
+	names, label, lanes := view.ShortNames(s), 9, view.Lanes(ranked(s), s.Changes)
 	if len(lanes) == 0 {
 		return
+	}
+	for _, l := range lanes {
+		label = max(label, cells(names[l.Cluster]))
 	}
 	if len(lanes) > mostLanes {
 		label = 16
@@ -99,13 +91,12 @@ func (g *page) timeline(s sim.Story) {
 	used := map[string]bool{}
 	var lines []string
 	for _, l := range lanes {
-		text := ""
-		for i := range sc.n {
-			kind := l.at(sc.start(i), sc.start(i+1))
-			used[kind] = true
-			text += markOf(kind)
+		kinds := make([]string, sc.n)
+		for i := range kinds {
+			kinds[i] = kindAt(l, sc.start(i), sc.start(i+1))
+			used[kinds[i]] = true
 		}
-		lines = append(lines, pad(words.CutLeft(l.name, label), label)+"  "+g.tint(strings.TrimRight(text, " ")))
+		lines = append(lines, pad(words.CutLeft(names[l.Cluster], label), label)+"  "+g.drawn(kinds))
 	}
 	g.axis(sc, label, legend(used))
 	for _, l := range lines {
@@ -113,43 +104,32 @@ func (g *page) timeline(s sim.Story) {
 	}
 }
 
-func markOf(kind string) string {
-	for _, m := range marks {
-		if m.kind == kind {
-			return m.mark
-		}
-	}
-	return " "
-}
-
-// tint colours runs of marks.
-func (g *page) tint(text string) string {
+// drawn is a row of marks, each run of them in its colour.
+func (g *page) drawn(kinds []string) string {
 	out := ""
-	for text != "" {
-		mark, _ := utf8.DecodeRuneInString(text)
-		rest, look := strings.TrimLeft(text, string(mark)), plain
-		for _, m := range marks {
-			if m.mark == string(mark) {
-				look = m.style
-			}
+	for len(kinds) > 0 {
+		m, n := mark{mark: " "}, 1
+		if i := slices.IndexFunc(marks, func(m mark) bool { return m.kind == kinds[0] }); i >= 0 {
+			m = marks[i]
 		}
-		out += g.paint(look, text[:len(text)-len(rest)])
-		text = rest
+		for n < len(kinds) && kinds[n] == kinds[0] {
+			n++
+		}
+		out += g.paint(m.style, strings.Repeat(m.mark, n))
+		kinds = kinds[n:]
 	}
-	return out
+	return strings.TrimRight(out, " ")
 }
 
 // lastOf is where the timeline ends: with the last event, unless somebody
 // still waits.
-func lastOf(s sim.Story, lanes []lane) time.Time {
+func lastOf(s sim.Story, lanes []view.Lane) time.Time {
 	last := s.From
 	for _, l := range lanes {
 		if l.Outcome != sim.Verified {
 			return s.To
 		}
-		if at := l.Steps[len(l.Steps)-1].At; at.After(last) {
-			last = at
-		}
+		last = view.Latest(last, l.Steps[len(l.Steps)-1].At)
 	}
 	return last.Add(time.Hour)
 }
@@ -158,7 +138,7 @@ func legend(used map[string]bool) string {
 	var out []string
 	for _, m := range marks {
 		if used[m.kind] {
-			out = append(out, strings.ReplaceAll(m.mark+" "+m.text, " ", hard))
+			out = append(out, unbroken(m.mark+" "+m.text))
 		}
 	}
 	return strings.Join(out, " "+hard)
@@ -166,41 +146,34 @@ func legend(used map[string]bool) string {
 
 // axis writes the legend and the dates above the marks.
 func (g *page) axis(sc scale, label int, legend string) {
-	g.para(0, plain, "One"+hard+"mark"+hard+"is"+hard+markText(sc.mark)+": "+hard+legend)
-	dates := make([]rune, 0, sc.n)
-	month := time.Month(0)
+	mark := words.Lasting(sc.mark)
+	if sc.mark%(24*time.Hour) == 0 {
+		mark = words.Plural(int(sc.mark/(24*time.Hour)), "day", "days")
+	}
+	g.para(0, plain, unbroken("One mark is "+mark+":")+" "+hard+legend)
+	dates, month := "", time.Month(0)
 	for i := range sc.n {
-		t := g.In(sc.start(i))
-		before := g.In(sc.start(i - 1))
-		if t.Format(time.DateOnly) == before.Format(time.DateOnly) && i > 0 || len(dates) > i {
-			if len(dates) <= i {
-				dates = append(dates, ' ')
-			}
+		if len(dates) > i {
 			continue
 		}
-		text := t.Format("2 ")
+		t, form := g.In(sc.start(i)), "2 "
 		if t.Month() != month {
-			text = t.Format("Jan 2 ")
+			form = "Jan 2 "
 		}
-		if i+len(text)-1 > sc.n && i > 0 {
-			dates = append(dates, ' ')
-			continue
+		text := t.Format(form)
+		sameDay := i > 0 && t.Format(time.DateOnly) == g.In(sc.start(i-1)).Format(time.DateOnly)
+		if sameDay || i+len(text)-1 > sc.n && i > 0 {
+			text = " "
+		} else {
+			month = t.Month()
 		}
-		month = t.Month()
-		dates = append(dates, []rune(text)...)
+		dates += text
 	}
-	g.line("%s  %s", strings.Repeat(" ", label), g.paint(dim, strings.TrimRight(string(dates), " ")))
-}
-
-func markText(d time.Duration) string {
-	if d%(24*time.Hour) == 0 {
-		return strings.ReplaceAll(words.Plural(int(d/(24*time.Hour)), "day", "days"), " ", hard)
-	}
-	return strings.ReplaceAll(words.Lasting(d), " ", hard)
+	g.line("%s  %s", strings.Repeat(" ", label), g.paint(dim, strings.TrimRight(dates, " ")))
 }
 
 // heaps draws a large fleet: how many clusters stood where, mark by mark.
-func (g *page) heaps(lanes []lane, sc scale, label int) {
+func (g *page) heaps(lanes []view.Lane, sc scale, label int) {
 	g.axis(sc, label, fmt.Sprintf("full height is all %d clusters that were due; at the right the most at one time", len(lanes)))
 	for _, r := range []struct {
 		text  string
@@ -216,7 +189,8 @@ func (g *page) heaps(lanes []lane, sc scale, label int) {
 		counts := make([]int, sc.n)
 		for i := range sc.n {
 			for _, l := range lanes {
-				if slices.Contains(r.kinds, l.at(sc.from, sc.start(i+1))) { // from the beginning: what is verified stays
+				// From the beginning: what is verified stays.
+				if slices.Contains(r.kinds, kindAt(l, sc.from, sc.start(i+1))) {
 					counts[i]++
 				}
 			}

@@ -29,8 +29,7 @@ func Explain(w io.Writer, p view.Plan, cluster string, o Options) error {
 		}
 	}
 	if !p.Contents.Known {
-		g.line("")
-		g.para(0, yellow, "No store was read: holds, approvals and waves are unknown.")
+		g.apart(0, yellow, "No store was read: holds, approvals and waves are unknown.")
 	}
 	return g.send(w)
 }
@@ -40,8 +39,7 @@ func (g *page) explain(c view.Cluster, contents record.Contents) {
 	g.parts(bold, clean(c.Cluster), cmp.Or(string(d.Phase), "idle"), "action "+string(d.Action),
 		string(d.Reason))
 	g.parts(plain, "At "+g.headTime(g.Now))
-	g.line("")
-	g.para(2, plain, g.Sentence(d.Reason, d.Message))
+	g.apart(2, plain, g.Sentence(d.Reason, d.Message))
 	if s := d.Reason.Info().Sentence; len(d.Message) > 0 && s != "" &&
 		strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
@@ -54,11 +52,9 @@ func (g *page) explain(c view.Cluster, contents record.Contents) {
 		g.heading(bold, "GATES")
 		g.gates(d.Gates)
 	}
-	g.line("")
-	g.para(0, plain, g.promise(d))
+	g.apart(0, plain, g.promise(d))
 }
 
-// facts are what the decision rests on.
 func (g *page) facts(v view.Cluster) {
 	d, c := v.Decision, v.Decision.Cluster
 	for i, ca := range c.Bundle.CAs {
@@ -66,12 +62,9 @@ func (g *page) facts(v view.Cluster) {
 		if i > 0 {
 			label = "new CA"
 		}
-		g.fact(label, fmt.Sprintf("%s  %s to %s  %s", short(ca.Fingerprint), words.Day(ca.Issued),
-			words.Day(ca.Expires), expiry(ca.Expires, g.Now)))
+		g.fact(label, caText(ca)+"  "+expiry(ca.Expires, g.Now))
 	}
-	if c.Bundle.Problem != "" {
-		g.fact("CA", clean(c.Bundle.Problem))
-	}
+	g.known("CA", clean(c.Bundle.Problem))
 	switch due := d.Due; {
 	case due.Is:
 		g.fact("due", "since "+words.Day(due.At)+": "+clean(due.Why)+"; late from "+words.Day(due.Deadline))
@@ -83,31 +76,22 @@ func (g *page) facts(v view.Cluster) {
 		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start),
 			words.Day(e.Span.End)))
 	}
-	if d.Wave != "" {
-		g.fact("wave", clean(d.Wave))
-	}
-	if d.Emergency {
-		g.fact("state", "emergency: too near to expiry to wait")
-	}
-	if d.Compromised {
-		g.fact("state", "compromised, by ROTATOR_COMPROMISED")
-	}
+	g.known("wave", clean(d.Wave))
+	g.known("state", words.If(d.Emergency, "emergency: too near to expiry to wait"))
+	g.known("state", words.If(d.Compromised, "compromised, by ROTATOR_COMPROMISED"))
 }
 
 // saidByGKE is what GKE says beside the certificate, and where that contradicts
 // it. It decides nothing.
 func (g *page) saidByGKE(v view.Cluster, contents record.Contents) {
 	c := v.Decision.Cluster
-	if c.Status == fleet.Degraded || len(c.Conditions) > 0 {
-		words := append([]string{string(c.Status)}, c.Conditions...)
-		g.fact("GKE", clean(strings.Join(words, ", ")))
-	}
+	said := clean(strings.Join(append([]string{string(c.Status)}, c.Conditions...), ", "))
+	g.known("GKE", words.If(c.Status == fleet.Degraded || len(c.Conditions) > 0, said))
 	for _, m := range v.Mismatches {
 		g.fact("mismatch", clean(m))
 	}
-	if at := contents.InsightRead(c); !at.IsZero() && len(v.Mismatches) == 0 {
-		g.fact("insight", "read "+g.At(at)+": no mismatch")
-	}
+	at := contents.InsightRead(c)
+	g.known("insight", words.If(!at.IsZero() && len(v.Mismatches) == 0, "read "+g.At(at)+": no mismatch"))
 }
 
 func expiry(t, now time.Time) string {
@@ -140,10 +124,8 @@ const mostGates = 60
 
 func (g *page) gates(gates []policy.Verdict) {
 	var rs []row
-	counted := 0
 	for _, v := range gates {
 		if len(gates) > mostGates && v.Open {
-			counted++
 			continue
 		}
 		r := row{name: clean(v.Gate), what: "open", style: green, text: g.Say(v.Message)}
@@ -157,8 +139,8 @@ func (g *page) gates(gates []policy.Verdict) {
 			r.code = string(v.Reason)
 			switch at := g.At(v.OpensAt); {
 			case at == "":
-				r.text = words.Joined(r.text, "waits on "+cmp.Or(v.Reason.Info().WaitsOn.String(),
-					"something without a time"))
+				on := cmp.Or(v.Reason.Info().WaitsOn.String(), "something without a time")
+				r.text = words.Joined(r.text, "waits on "+on)
 			case len(v.Message.Without(v.OpensAt)) == len(v.Message):
 				r.text = words.Joined(r.text, "may open "+at)
 			}
@@ -168,7 +150,7 @@ func (g *page) gates(gates []policy.Verdict) {
 		}
 		rs = append(rs, r)
 	}
-	if counted > 0 {
+	if counted := len(gates) - len(rs); counted > 0 {
 		g.para(2, plain, words.Plural(counted, "gate is", "gates are")+" open; those that are not:")
 	}
 	shown := min(len(rs), mostGates)
@@ -180,11 +162,11 @@ func (g *page) gates(gates []policy.Verdict) {
 
 // promise is until when the decision stands.
 func (g *page) promise(d policy.Decision) string {
-	if d.NextChange.IsZero() {
-		if on := d.Reason.Info().WaitsOn.String(); on != "" {
-			return "No passing of time changes this decision; it waits on " + on + "."
-		}
-		return "No passing of time changes this decision: somebody must act, or GKE."
+	switch on := d.Reason.Info().WaitsOn.String(); {
+	case !d.NextChange.IsZero():
+		return "With unchanged inputs this decision stands until " + g.At(d.NextChange) + "."
+	case on != "":
+		return "No passing of time changes this decision; it waits on " + on + "."
 	}
-	return "With unchanged inputs this decision stands until " + g.At(d.NextChange) + "."
+	return "No passing of time changes this decision: somebody must act, or GKE."
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,8 +22,7 @@ import (
 // ForecastOptions say how a forecast is shown.
 type ForecastOptions struct {
 	Options
-	// All shows every rotation, however many there are.
-	All bool
+	All bool // every rotation, however many there are
 }
 
 // How many rotations have a line of their own before weeks stand for them, and
@@ -47,14 +47,8 @@ func Forecast(w io.Writer, f view.Forecast, o ForecastOptions) error {
 }
 
 func (g *page) forecastHead(f view.Forecast) {
-	what := "Forecast of the fleet as it is"
-	if f.Fleet != "" {
-		what = "Forecast of " + clean(f.Fleet)
-	}
-	g.parts(bold, what, words.Plural(len(f.Clusters), "cluster", "clusters")+" in "+
-		words.Plural(projectsOf(f.Play.Story), "project", "projects"),
-		words.Plural(int(f.To.Sub(f.From)/(24*time.Hour)), "day", "days")+" from "+g.headTime(f.From),
-		"a run every "+words.Lasting(f.Play.Every))
+	g.parts(bold, "Forecast of "+cmp.Or(clean(f.Fleet), "the fleet as it is"), sizeOf(f.Play.Story),
+		daysOf(f.Play.Story)+" from "+g.headTime(f.From), "a run every "+words.Lasting(f.Play.Every))
 	rests := []string{"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came. Nothing is sent to Google and nothing stored."}
 	switch {
 	case f.Approved:
@@ -62,9 +56,8 @@ func (g *page) forecastHead(f view.Forecast) {
 	case f.Policy.Approval != policy.ApproveNone:
 		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", f.Policy.Approval))
 	}
-	if !f.Contents && f.Fleet == "" {
-		rests = append(rests, "There is no store, so holds, approvals, waves and whose rotations are whose begin unknown.")
-	}
+	rests = append(rests, words.If(!f.Contents && f.Fleet == "",
+		"There is no store, so holds, approvals, waves and whose rotations are whose begin unknown."))
 	g.para(0, dim, strings.Join(rests, " "))
 }
 
@@ -81,20 +74,16 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 	}
 	names := view.ShortNames(f.Story)
 	g.heading(bold, "CALENDAR")
-	cols, at := g.turnColumns(f, names), 2
-	for _, c := range cols {
-		at += c.width + 2
-	}
-	const leastName = 16
-	below := g.width-at < leastName // the name stands under its times
+	cols := g.turnColumns(f, names)
 	head := "  " + cellsOf(cols, func(c column) string { return c.title })
-	if !below {
-		head += "CLUSTER"
-	}
+	const leastName = 16
+	at := cells(head)
+	below := g.width-at < leastName // the name stands under its times
+	head += words.If(!below, "CLUSTER")
 	g.line("%s", g.paint(bold, strings.TrimRight(head, " ")))
 	week := time.Time{}
 	for i, t := range f.Turns {
-		if now := g.weekOf(later(t.Start, f.From)); !now.Equal(week) && len(f.Turns) > 10 {
+		if now := g.weekOf(view.Latest(t.Start, f.From)); !now.Equal(week) && len(f.Turns) > 10 {
 			week = now
 			g.line("%s", g.paint(dim, "  week of "+week.Format("Mon 02 Jan 2006")))
 		}
@@ -106,21 +95,12 @@ func (g *page) calendar(f sim.Forecast, o ForecastOptions) {
 		if below {
 			g.line("%s", strings.TrimRight(head, " "))
 			g.para(4, look, text)
-			continue
+		} else {
+			g.hang(at, head, look, text)
 		}
-		g.hang(at, head, look, text)
 	}
 }
 
-// turnText is a rotation's cluster, and what is special about it.
-func turnText(name string, t sim.Turn) string {
-	if note := turnNote(t); note != "" {
-		return name + " · " + note
-	}
-	return name
-}
-
-// cellsOf lays one row's cells side by side.
 func cellsOf(cols []column, text func(column) string) string {
 	line := ""
 	for _, c := range cols {
@@ -129,7 +109,6 @@ func cellsOf(cols []column, text func(column) string) string {
 	return line
 }
 
-// turnColumns are the columns of the calendar.
 func (g *page) turnColumns(f sim.Forecast, names map[fleet.Ref]string) []column {
 	cols := []column{{title: "START"}, {title: "WAVE", drop: 3}, {title: "NODES DONE", drop: 2},
 		{title: "CLIENTS BY", drop: 1}, {title: "COMPLETION"}, {title: "VERIFIED", drop: 4}}
@@ -159,33 +138,22 @@ func (g *page) soon(t time.Time) string {
 	return g.In(t).Format("02 Jan 15:04")
 }
 
-// turnNote is what is special about a rotation.
-func turnNote(t sim.Turn) string {
-	var notes []string
-	if t.Before {
-		notes = append(notes, "in flight")
-	}
-	if t.Watched {
-		notes = append(notes, "watched: GKE completes it")
-	}
+// turnText is a rotation's cluster, and what is special about it.
+func turnText(name string, t sim.Turn) string {
+	then := ""
 	switch {
 	case t.Closed == "":
-		notes = append(notes, "then "+string(t.Phase))
+		then = "then " + string(t.Phase)
 	case t.Closed == record.CompletedElsewhere && !t.Watched:
-		notes = append(notes, "completed by GKE")
+		then = "completed by GKE"
 	case t.Closed != record.Completed && !t.Watched:
-		notes = append(notes, string(t.Closed))
+		then = string(t.Closed)
 	}
-	switch {
-	case t.Compromised:
-		notes = append(notes, "compromised")
-	case t.Emergency:
-		notes = append(notes, "emergency")
-	}
-	if t.Late() {
-		notes = append(notes, "LATE: deadline "+words.Day(t.Deadline))
-	}
-	return strings.Join(notes, ", ")
+	notes := words.Said(
+		words.If(t.Before, "in flight"), words.If(t.Watched, "watched: GKE completes it"), then,
+		cmp.Or(words.If(t.Compromised, "compromised"), words.If(t.Emergency, "emergency")),
+		words.If(t.Late(), "LATE: deadline "+words.Day(t.Deadline)))
+	return name + words.If(len(notes) > 0, " · "+strings.Join(notes, ", "))
 }
 
 // weekOf is the Monday of a time's week.
@@ -195,14 +163,6 @@ func (g *page) weekOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, t.Location())
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// weeks writes one line a week.
 func (g *page) weeks(f sim.Forecast) {
 	type week struct {
 		starts, ends, most int
@@ -218,7 +178,7 @@ func (g *page) weeks(f sim.Forecast) {
 		return at[key]
 	}
 	for _, d := range f.Days {
-		w := of(later(d.Date, f.From))
+		w := of(view.Latest(d.Date, f.From))
 		w.most = max(w.most, d.InFlight)
 	}
 	for _, t := range f.Turns {
@@ -233,17 +193,12 @@ func (g *page) weeks(f sim.Forecast) {
 	}
 	g.heading(bold, "CALENDAR, WEEK BY WEEK")
 	const numbers = 42
-	head, room := "  WEEK OF      STARTS    ENDS  IN FLIGHT", g.width-numbers
-	if room > numbers/2 {
-		head += "  FIRST STARTS"
-	}
+	room := g.width - numbers
+	head := "  WEEK OF      STARTS    ENDS  IN FLIGHT" + words.If(room > numbers/2, "  FIRST STARTS")
 	g.line("%s", g.paint(bold, head))
 	for _, key := range slices.SortedFunc(maps.Keys(at), time.Time.Compare) {
 		w := at[key]
-		text := words.Few(w.names, 3)
-		if room <= numbers/2 {
-			text = ""
-		}
+		text := words.If(room > numbers/2, words.Few(w.names, 3))
 		g.line("%s", strings.TrimRight(fmt.Sprintf("  %-11s  %6d  %6d  %9d  %s", key.Format("02 Jan 2006"),
 			w.starts, w.ends, w.most, words.Cut(text, room)), " "))
 	}
@@ -258,17 +213,16 @@ func (g *page) left(f sim.Forecast, o ForecastOptions) {
 		return
 	}
 	var rs []row
+	for _, l := range waiting {
+		r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow,
+			next: next(l.Reason, l.Cluster.String(), "")}
+		if l.Late {
+			r.what, r.style = "LATE", red
+		}
+		rs = append(rs, r)
+	}
 	if len(waiting) > mostLeft && !o.All {
 		rs = g.leftCounted(f, waiting)
-	} else {
-		for _, l := range waiting {
-			r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow,
-				next: next(l.Reason, l.Cluster.String(), "")}
-			if l.Late {
-				r.what, r.style = "LATE", red
-			}
-			rs = append(rs, r)
-		}
 	}
 	g.heading(yellow, "WILL NOT BE ROTATED BY "+strings.ToUpper(g.At(f.To)))
 	g.rows(g.fit(g.names(rs), rs), rs)
@@ -283,18 +237,13 @@ func (g *page) leftCounted(f sim.Forecast, waiting []sim.Left) []row {
 	}
 	var rs []row
 	for key, list := range groups {
-		late := 0
-		for _, l := range list {
-			if l.Late {
-				late++
-			}
-		}
 		text := fewOf(list, 3, func(l sim.Left) string { return names[l.Cluster] })
 		first := slices.MaxFunc(list, func(a, b sim.Left) int { return cmp.Compare(a.Held.Time, b.Held.Time) })
 		if first.Held.Reason == reason.BreakerOpen {
 			text = words.Joined(g.Say(first.Held.Message), text) // who opened it first
 		}
-		r := row{name: key, what: fmt.Sprintf("%d", len(list)), text: text, style: yellow}
+		r := row{name: key, what: strconv.Itoa(len(list)), text: text, style: yellow}
+		late := len(slices.DeleteFunc(slices.Clone(list), func(l sim.Left) bool { return !l.Late }))
 		if late > 0 {
 			r.text, r.style = words.Joined(fmt.Sprintf("%d past their deadline", late), text), red
 		}
@@ -312,10 +261,7 @@ func (g *page) unreadForecast(list []fleet.Unread) {
 	}
 	g.heading(red, "NOT READ, SO NOT IN THIS FORECAST")
 	for _, u := range list {
-		where := clean(u.Project)
-		if u.Location != "" {
-			where += "/" + clean(u.Location)
-		}
+		where := clean(u.Project) + words.If(u.Location != "", "/"+clean(u.Location))
 		g.bullet(red, where+": "+u.Reason)
 	}
 }
@@ -323,21 +269,16 @@ func (g *page) unreadForecast(list []fleet.Unread) {
 func (g *page) forecastEnd(f view.Forecast) {
 	n, last := f.Play.Rotated()
 	count := view.Outcomes(f.Play.Story)
-	until := ""
-	if n > 0 {
-		until = ", the last " + g.At(last)
-	}
 	look := green
 	if count[sim.Waiting]+count[sim.NeedsAction]+f.Late > 0 {
 		look = yellow
 	}
-	part := func(n int, text string) string { return counted(n, text, text) }
 	g.line("")
-	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+until,
-		part(count[sim.InFlight], "in flight at the end"), part(count[sim.Waiting], "waiting"),
-		part(count[sim.NotDue], "not due"), counted(count[sim.NeedsAction], "needs action", "need action"),
-		part(count[sim.Unreadable], "unreadable"),
-		part(f.Late, "past their deadline"), part(f.Overdue, "overdue before it began"))
+	g.parts(look, words.Plural(n, "rotation", "rotations")+" verified"+words.If(n > 0, ", the last "+g.At(last)),
+		counted(count[sim.InFlight], "in flight at the end"), counted(count[sim.Waiting], "waiting"),
+		counted(count[sim.NotDue], "not due"), words.Some(count[sim.NeedsAction], "needs action", "need action"),
+		counted(count[sim.Unreadable], "unreadable"), counted(f.Late, "past their deadline"),
+		counted(f.Overdue, "overdue before it began"))
 	g.parts(plain, words.Plural(f.Runs, "run", "runs")+" played",
 		fmt.Sprintf("%d left out, for nothing could come of them", f.LeftOut), g.wall())
 	if f.Fleet == "" {

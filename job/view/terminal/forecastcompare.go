@@ -12,7 +12,6 @@ import (
 	"gke-credential-rotator/job/words"
 )
 
-// mostShifts is how many clusters a comparison shows.
 const mostShifts = 40
 
 // ForecastCompare shows what another policy changes: per cluster, and for the
@@ -32,7 +31,6 @@ func ForecastCompare(w io.Writer, f view.Forecast, o ForecastOptions) error {
 	return g.send(w)
 }
 
-// sums shows the fleet under both policies.
 func (g *page) sums(f view.Forecast, c *view.Comparison) {
 	before, after := view.Outcomes(c.Play.Before.Story), view.Outcomes(c.Play.After.Story)
 	lines := [][3]string{{"", "now", "with " + clean(c.File)}}
@@ -61,26 +59,22 @@ func (g *page) table(lines [][3]string) {
 			wide[i] = max(wide[i], cells(cell))
 		}
 	}
-	heads := lines[0]
 	if 2+wide[0]+2+wide[1]+2+wide[2] > g.width {
 		for _, l := range lines[1:] {
 			g.para(2, plain, l[0])
-			for i, cell := range l[1:] {
-				g.para(4, plain, heads[i+1]+": "+cell)
-			}
+			g.para(4, plain, lines[0][1]+": "+l[1])
+			g.para(4, plain, lines[0][2]+": "+l[2])
 		}
 		return
 	}
-	for i, l := range lines {
+	look := bold
+	for _, l := range lines {
 		text := strings.TrimRight("  "+pad(l[0], wide[0])+"  "+pad(l[1], wide[1])+"  "+l[2], " ")
-		if i == 0 {
-			text = g.paint(bold, text)
-		}
-		g.line("%s", text)
+		g.line("%s", g.paint(look, text))
+		look = plain
 	}
 }
 
-// shifts shows the clusters for which the policies differ.
 func (g *page) shifts(c *view.Comparison, o ForecastOptions) {
 	all := c.Play.Shifts()
 	g.heading(bold, "CLUSTERS")
@@ -122,9 +116,9 @@ func (g *page) shift(before, after time.Time) string {
 	case before.Equal(after):
 		return g.soon(after)
 	}
-	by := "+" + words.Lasting(after.Sub(before))
-	if after.Before(before) {
-		by = "-" + words.Lasting(before.Sub(after))
+	by := words.Lasting(after.Sub(before))
+	if after.After(before) {
+		by = "+" + by
 	}
 	return fmt.Sprintf("%s → %s (%s)", g.soon(before), g.soon(after), by)
 }

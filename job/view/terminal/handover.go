@@ -9,7 +9,6 @@ import (
 	"gke-credential-rotator/job/view/handover"
 )
 
-// mostHandOver is the widest that a hand-over is shown.
 const mostHandOver = 110
 
 // HandOver writes a hand-over. Commands stand alone on their lines and are never

@@ -19,33 +19,22 @@ import (
 // Options say how a picture is made. The zero value suits a pipe: 100 columns,
 // no colour, UTC.
 type Options struct {
-	// Width is the columns of the terminal; below 1 means that there is none.
-	Width int
-	// Color allows colour. It only repeats what words say.
-	Color bool
-	// Zone is what times are shown in; nil is UTC.
-	Zone *time.Location
-	// Live says that a line may be redrawn: the writer is a terminal.
-	Live bool
-	// Mode is observe or act; "" is left out.
-	Mode string
-	// All shows each of a plan's clusters in a row of its own, none of them cut.
-	All bool
-	// Wall is how long a simulation took; 0 is left out.
-	Wall time.Duration
+	Width int            // the columns of the terminal; below 1 means that there is none
+	Color bool           // allows colour, which only repeats what words say
+	Zone  *time.Location // what times are shown in; nil is UTC
+	Live  bool           // a line may be redrawn: the writer is a terminal
+	Mode  string         // observe or act; "" is left out
+	All   bool           // each of a plan's clusters in a row of its own, none of them cut
+	Wall  time.Duration  // how long a simulation took; 0 is left out
 }
 
-// The columns when there is no terminal, and those beyond which sentences and
-// their codes drift apart.
 const (
-	pipeWidth = 100
+	pipeWidth = 100 // where there is no terminal
 	leastWide = 40
-	mostWide  = 160
-	// narrow is where rows become paragraphs.
-	narrow = 80
+	mostWide  = 160 // beyond, sentences and their codes drift apart
+	narrow    = 80  // below, rows become paragraphs
 )
 
-// style is what colour says once more.
 type style string
 
 const (
@@ -62,15 +51,11 @@ const (
 type page struct {
 	bytes.Buffer
 	view.Words
-	o     Options
-	width int
-	// hours: every time of the table is a full hour; days: no day of the month
-	// comes twice.
-	hours, days bool
-	// brief: the fleet is large, so each cluster gets one line.
-	brief bool
-	// elsewhere are the clusters whose rotations others completed.
-	elsewhere map[fleet.Ref]bool
+	o         Options
+	width     int
+	form      string             // how times are written in a story's table
+	brief     bool               // the fleet is large, so each cluster gets one line
+	elsewhere map[fleet.Ref]bool // the clusters whose rotations others completed
 }
 
 func newPage(o Options, now time.Time) *page {
@@ -81,7 +66,6 @@ func newPage(o Options, now time.Time) *page {
 	return g
 }
 
-// send writes the page.
 func (g *page) send(w io.Writer) error {
 	if _, err := w.Write(bytes.ReplaceAll(g.Bytes(), []byte(hard), []byte(" "))); err != nil {
 		return fmt.Errorf("write the picture: %w", err)
@@ -96,10 +80,7 @@ func (g *page) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// line writes one line.
-func (g *page) line(format string, args ...any) {
-	fmt.Fprintf(g, format+"\n", args...)
-}
+func (g *page) line(format string, args ...any) { fmt.Fprintf(g, format+"\n", args...) }
 
 // hang writes text behind a lead that takes so many columns, its further lines
 // below the first.
@@ -110,27 +91,28 @@ func (g *page) hang(at int, lead string, s style, text string) {
 	}
 }
 
-// para writes text as wrapped lines behind the indent.
 func (g *page) para(indent int, s style, text string) {
 	g.hang(indent, strings.Repeat(" ", indent), s, text)
 }
 
-// bullet writes one sentence of a list.
 func (g *page) bullet(s style, text string) { g.hang(4, "  - ", s, clean(text)) }
 
 // fact writes a labelled line.
 func (g *page) fact(label, text string) { g.hang(11, "  "+pad(label, 8)+" ", plain, text) }
 
+// known writes it where there is something to say.
+func (g *page) known(label, text string) {
+	if text != "" {
+		g.fact(label, text)
+	}
+}
+
 // parts writes what belongs together on one line, or on more when it must.
 func (g *page) parts(s style, parts ...string) {
-	var kept []string
-	for _, p := range parts {
-		switch {
-		case p == "":
-		case cells(p) > g.width-2: // it breaks, or it would stand out
-			kept = append(kept, p)
-		default:
-			kept = append(kept, strings.ReplaceAll(p, " ", hard))
+	kept := words.Said(parts...)
+	for i, p := range kept {
+		if cells(p) <= g.width-2 { // else it breaks, or it would stand out
+			kept[i] = unbroken(p)
 		}
 	}
 	for _, l := range wrap(strings.Join(kept, hard+"· "), g.width) {

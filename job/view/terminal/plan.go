@@ -41,42 +41,29 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	idle := slices.Concat(p.In(view.Rotated), p.In(view.NotDue))
 	g.notDue(idle)
 	if out := p.In(view.NotSelected); len(out) > 0 {
-		var names []string
-		for _, c := range out {
-			names = append(names, clean(c.Cluster))
-		}
+		slices.SortFunc(out, func(a, b view.Cluster) int { return strings.Compare(a.Cluster, b.Cluster) })
 		g.heading(bold, "NOT SELECTED")
 		g.para(2, plain, words.Plural(len(out), "cluster", "clusters")+
-			", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+words.Few(slices.Sorted(slices.Values(names)), 3))
+			", by ROTATOR_SELECTOR or ROTATOR_LOCATIONS: "+
+			fewOf(out, 3, func(c view.Cluster) string { return clean(c.Cluster) }))
 	}
 	g.unread(p.Unread, env)
 	if len(p.Clusters)+len(p.Unread) == 0 {
-		g.line("")
-		g.para(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
+		g.apart(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
 			clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
 	g.capacity(p.Capacity())
 	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
-		g.line("")
-		g.para(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
+		g.apart(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
 			"; set ROTATOR_MAX_CA_AGE, for instance 365d, to rotate by age.")
 	}
 	return g.send(w)
 }
 
 func (g *page) planHead(p view.Plan) {
-	mode := ""
-	switch g.o.Mode {
-	case "observe":
-		mode = "observe: nothing will be sent"
-	case "act":
-		mode = "act: a run sends this"
-	}
-	silent := ""
-	if n := p.Silent(); n > 0 {
-		silent = fmt.Sprintf(" (%d did not answer in full)", n)
-	}
-	g.parts(bold, "Plan for "+g.headTime(g.Now), mode,
+	modes := map[string]string{"observe": "observe: nothing will be sent", "act": "act: a run sends this"}
+	silent := words.If(p.Silent() > 0, fmt.Sprintf(" (%d did not answer in full)", p.Silent()))
+	g.parts(bold, "Plan for "+g.headTime(g.Now), modes[g.o.Mode],
 		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project",
 			"projects")+silent)
 	if !p.Contents.Known {
@@ -84,8 +71,11 @@ func (g *page) planHead(p view.Plan) {
 	}
 }
 
-func (g *page) heading(s style, title string) {
-	g.line("\n%s", g.paint(s, title))
+func (g *page) heading(s style, title string) { g.line("\n%s", g.paint(s, title)) }
+
+func (g *page) apart(indent int, s style, text string) {
+	g.line("")
+	g.para(indent, s, text)
 }
 
 // shown is how many of so many rows a section shows.
@@ -104,26 +94,18 @@ func (g *page) section(s style, title string, names int, rs []row) {
 	g.heading(s, title)
 	shown := g.shown(len(rs))
 	g.rows(g.fit(names, rs[:shown]), rs[:shown])
-	if rest := rs[shown:]; len(rest) > 0 {
-		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", len(rest), tally(rest)))
+	rest := map[string]int{}
+	for _, r := range rs[shown:] {
+		rest[cmp.Or(r.code, r.what)]++
 	}
-}
-
-// tally counts rows by code, the most frequent first.
-func tally(rs []row) string {
-	count := map[string]int{}
-	for _, r := range rs {
-		count[cmp.Or(r.code, r.what)]++
+	if n := len(rs) - shown; n > 0 {
+		g.para(2, plain, fmt.Sprintf("and %d more (%s): --format json", n, countsOf(rest)))
 	}
-	return countsOf(count)
 }
 
 func countsOf(count map[string]int) string {
-	names := mostFirst(count)
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%d %s", count[name], name)
-	}
-	return strings.Join(names, ", ")
+	text := func(name string) string { return fmt.Sprintf("%d %s", count[name], name) }
+	return strings.Join(words.Each(mostFirst(count), text), ", ")
 }
 
 // mostFirst are the names of what was counted, the most frequent first.
@@ -133,12 +115,15 @@ func mostFirst(count map[string]int) []string {
 	})
 }
 
+func (g *page) rowOf(c view.Cluster) row {
+	return row{name: clean(c.Cluster), code: string(c.Reason), text: g.Sentence(c.Reason, c.Decision.Message)}
+}
+
 func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	var rs []row
 	for _, c := range cs {
-		d := c.Decision
-		r := row{name: clean(c.Cluster), code: string(d.Reason), text: g.Sentence(d.Reason, d.Message),
-			next: next(d.Reason, c.Cluster, env)}
+		d, r := c.Decision, g.rowOf(c)
+		r.next = next(d.Reason, c.Cluster, env)
 		if why := c.Trouble; why != "" && why != d.Reason {
 			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
 			r.code, r.next = string(why), next(why, c.Cluster, env)
@@ -163,22 +148,16 @@ func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 func (g *page) doingRows(cs []view.Cluster) []row {
 	var rs []row
 	for _, c := range cs {
-		d := c.Decision
-		r := row{name: clean(c.Cluster), what: string(d.Action), text: g.Sentence(d.Reason, d.Message),
-			style: green}
+		d, r := c.Decision, g.rowOf(c)
+		r.what, r.code, r.style = string(d.Action), "", green
 		switch d.Action {
 		case policy.Start:
 			r.text = words.Joined(r.text, g.openUntil(d.Gates))
 		case policy.Recreate:
 			r.text = words.Joined(r.text, "pools "+poolNames(d.Pools))
 		case policy.Update:
-			r.what, r.style = "note", plain
-			if d.Close != "" {
-				r.what = "close"
-			}
-			if d.Rotation != nil && d.Close == "" && d.Phase != "" {
-				r.text = string(d.Phase) + ": " + r.text
-			}
+			r.what, r.style = cmp.Or(words.If(d.Close != "", "close"), "note"), plain
+			r.text = words.If(d.Rotation != nil && d.Close == "" && d.Phase != "", string(d.Phase)+": ") + r.text
 		}
 		rs = append(rs, r)
 	}
@@ -186,11 +165,8 @@ func (g *page) doingRows(cs []view.Cluster) []row {
 }
 
 func poolNames(pools []string) string {
-	var names []string
-	for _, p := range pools {
-		names = append(names, cmp.Or(clean(p), "the control plane (Autopilot)"))
-	}
-	return strings.Join(names, ", ")
+	name := func(pool string) string { return cmp.Or(clean(pool), "the control plane (Autopilot)") }
+	return strings.Join(words.Each(pools, name), ", ")
 }
 
 // openUntil says which window lets a start go, where it is not always open.
@@ -205,13 +181,11 @@ func (g *page) openUntil(gates []policy.Verdict) string {
 }
 
 func (g *page) flyingRows(cs []view.Cluster) []row {
-	var rs []row
-	for _, c := range cs {
-		d := c.Decision
-		rs = append(rs, row{name: clean(c.Cluster), what: string(d.Phase), text: g.Sentence(d.Reason, d.Message),
-			code: string(d.Reason)})
-	}
-	return rs
+	return words.Each(cs, func(c view.Cluster) row {
+		r := g.rowOf(c)
+		r.what = c.Phase
+		return r
+	})
 }
 
 // waitingRows has a row for what waits for the same thing.
@@ -219,25 +193,17 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 	var rs []row
 	for _, cs := range waits {
 		c := cs[0]
-		d := c.Decision
-		when := g.At(c.Opens())
-		text := g.Sentence(d.Reason, d.Message.Without(c.Opens())) // it stands in front already
-		if when == "" {
-			when = c.WaitsFor()
-		} else if !c.OpensByTime() {
-			when += "+" // and then another gate
-		}
-		if n := c.OtherGates(); n > 0 {
-			text += fmt.Sprintf(" (+%s: --explain)", strings.ReplaceAll(words.Plural(n, "more gate", "more gates"),
-				" ", hard))
-		}
-		r := row{name: clean(c.Cluster), what: when, text: text, code: string(d.Reason)}
-		of := c.Cluster
+		r, of, opens := g.rowOf(c), c.Cluster, c.Opens()
+		r.text = g.Sentence(c.Reason, c.Decision.Message.Without(opens)) // it stands in front already
+		r.what = cmp.Or(g.At(opens), c.WaitsFor())
+		r.what += words.If(!opens.IsZero() && !c.OpensByTime(), "+") // and then another gate
+		others := words.Plural(c.OtherGates(), "more gate", "more gates")
+		r.text += words.If(c.OtherGates() > 0, " (+"+unbroken(others)+": --explain)")
 		if len(cs) > 1 {
 			r.name, r.who, of = fmt.Sprintf("%d clusters", len(cs)), together(cs), ""
 		}
-		if d.Reason == reason.Held || d.Reason == reason.HeldByLabel {
-			r.next = next(d.Reason, of, "")
+		if c.Reason.Info().Hold {
+			r.next = next(c.Reason, of, "")
 		}
 		rs = append(rs, r)
 	}
@@ -247,16 +213,15 @@ func (g *page) waitingRows(waits [][]view.Cluster) []row {
 // together counts the clusters of a row by project.
 func together(cs []view.Cluster) string {
 	const projects = 8
-	count := view.ByProject(cs)
-	names := mostFirst(count)
-	for i, name := range names {
-		names[i] = strings.ReplaceAll(fmt.Sprintf("%s: %d", clean(name), count[name]), " ", hard)
+	count := map[string]int{}
+	for _, c := range cs {
+		count[c.Decision.Cluster.Ref.Project]++
 	}
-	text := strings.Join(names[:min(len(names), projects)], " · ")
-	if n := len(names) - projects; n > 0 {
-		text += fmt.Sprintf(" and %d more projects", n)
-	}
-	return text + hard + hard + " (names:" + hard + "rotator" + hard + "plan" + hard + "--all)"
+	names := words.Each(mostFirst(count),
+		func(name string) string { return unbroken(fmt.Sprintf("%s: %d", clean(name), count[name])) })
+	text, more := strings.Join(names[:min(len(names), projects)], " · "), len(names)-projects
+	return text + words.If(more > 0, fmt.Sprintf(" and %d more projects", more)) + hard + hard + " " +
+		unbroken("(names: rotator plan --all)")
 }
 
 func (g *page) notDue(cs []view.Cluster) {
@@ -264,12 +229,11 @@ func (g *page) notDue(cs []view.Cluster) {
 		return
 	}
 	g.heading(bold, "NOT DUE")
-	name, due := clean(cs[0].Cluster), words.Day(cs[0].Decision.Due.At)
-	if len(cs) == 1 {
-		g.para(2, plain, "1 cluster: "+name+" on "+due)
-		return
+	text := "1 cluster:"
+	if len(cs) > 1 {
+		text = fmt.Sprintf("%d clusters; the next is", len(cs))
 	}
-	g.para(2, plain, fmt.Sprintf("%d clusters; the next is %s on %s", len(cs), name, due))
+	g.para(2, plain, text+" "+clean(cs[0].Cluster)+" on "+words.Day(cs[0].Decision.Due.At))
 }
 
 func (g *page) unread(unread []fleet.Unread, env string) {
@@ -282,29 +246,21 @@ func (g *page) unread(unread []fleet.Unread, env string) {
 			g.para(2, plain, fmt.Sprintf("and %d more: --format json", len(unread)-i))
 			break
 		}
-		where := "project " + clean(u.Project)
-		if u.Location != "" {
-			where += ", " + clean(u.Location)
-		}
-		g.para(2, plain, where+": "+strings.TrimSuffix(clean(u.Reason), ".")+".")
+		where, why := view.Unseen(u)
+		g.para(2, plain, where+": "+why)
 	}
 	g.para(2, plain, "Clusters there are unknown, not gone.")
 	g.advice(2, next(reason.NotReadable, "", env))
 }
 
-// capacity shows whether the limits are enough for what is due, wave by wave.
 func (g *page) capacity(waves []view.Capacity) {
 	var rs []row
 	for _, w := range waves {
 		r := row{name: clean(w.Wave), what: fmt.Sprintf("%d due", w.Due), style: green}
-		pace, done := "one start at most", "no end in sight"
-		if w.AWeek != "" {
-			pace = w.AWeek + " starts a week under every cap"
-		}
-		if !w.Done.IsZero() {
-			done = "done about " + words.Day(w.Done)
-		}
-		r.text = words.Joined(pace, done, "latest safe date "+words.Day(w.Latest))
+		pace := words.If(w.AWeek != "", w.AWeek+" starts a week under every cap")
+		done := words.If(!w.Done.IsZero(), "done about "+words.Day(w.Done))
+		r.text = words.Joined(cmp.Or(pace, "one start at most"), cmp.Or(done, "no end in sight"),
+			"latest safe date "+words.Day(w.Latest))
 		if w.Late != "" {
 			r.style, r.code, r.next = red, "capacity-short", w.Raise
 			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/view"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 )
 
@@ -15,10 +16,7 @@ import (
 // writer's.
 func Policy(w io.Writer, p *policy.Policy, settings []view.Setting, now time.Time, o Options) error {
 	g := newPage(o, now)
-	mode := ""
-	if o.Mode != "" {
-		mode = "MODE=" + o.Mode
-	}
+	mode := words.If(o.Mode != "", "MODE="+o.Mode)
 	g.parts(bold, "Policy of "+clean(p.Env), mode, "at "+g.headTime(g.Now))
 	for _, s := range view.Meanings(p, o.Mode) {
 		g.heading(bold, strings.ToUpper(s.Title))

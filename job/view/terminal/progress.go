@@ -43,12 +43,9 @@ func (p *Progress) See(res pass.Result) {
 			p.ended++
 		}
 	}
-	day := int(res.At.Sub(p.from) / (24 * time.Hour))
 	text := fmt.Sprintf("%d/%d runs  %d in flight  %d verified", p.runs, p.all, flying, p.ended)
-	head := fmt.Sprintf("day %d of %d  ", day, p.days)
-	if room := p.g.width - len(head) - len(text) - 5; room >= 10 {
-		const most = 30
-		room = min(room, most)
+	head := fmt.Sprintf("day %d of %d  ", int(res.At.Sub(p.from)/(24*time.Hour)), p.days)
+	if room := min(p.g.width-len(head)-len(text)-5, 30); room >= 10 {
 		full := min(room*p.runs/max(p.all, 1), room)
 		text = strings.Repeat("█", full) + strings.Repeat("░", room-full) + "  " + text
 	}

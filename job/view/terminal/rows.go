@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"fmt"
 	"strings"
 
 	"gke-credential-rotator/job/words"
@@ -10,6 +9,7 @@ import (
 // hard is a space at which no line is broken.
 const hard = words.Hard
 
+func unbroken(s string) string             { return strings.ReplaceAll(s, " ", hard) }
 func clean(s string) string                { return words.Harmless(s) }
 func cells(s string) int                   { return words.Cells(s) }
 func pad(s string, width int) string       { return words.Pad(s, width) }
@@ -24,7 +24,6 @@ type row struct {
 	style                  style // of what
 }
 
-// shape is how wide the columns of a page's rows are.
 type shape struct {
 	name, what, code int
 	stacked          bool
@@ -66,7 +65,6 @@ func (s shape) text() int {
 	return at
 }
 
-// rows writes rows in the shape.
 func (g *page) rows(s shape, rs []row) {
 	for _, r := range rs {
 		if s.stacked {
@@ -79,32 +77,25 @@ func (g *page) rows(s shape, rs []row) {
 
 func (g *page) wide(s shape, r row) {
 	at, room := s.text(), g.width-s.text()
-	name := r.name
-	if cells(name) > s.name { // it stands on a line of its own, whole
-		g.line("  %s", name)
-		name = ""
+	if cells(r.name) > s.name { // it stands on a line of its own, whole
+		g.line("  %s", r.name)
+		r.name = ""
 	}
-	what := ""
+	lead, textRoom := "  "+pad(r.name, s.name)+"  ", room
 	if s.what > 0 {
-		what = g.paint(r.style, r.what) + strings.Repeat(" ", s.what-cells(r.what)+2)
+		lead += g.paint(r.style, r.what) + strings.Repeat(" ", s.what-cells(r.what)+2)
 	}
-	textRoom := room
 	if s.code > 0 {
 		textRoom -= s.code + 2
 	}
 	for i, l := range wrap(r.text, textRoom) {
-		switch {
-		case i == 0 && r.code != "":
-			gap := room - cells(l) - cells(r.code)
-			g.line("  %s  %s%s%s%s", pad(name, s.name), what, l, strings.Repeat(" ", gap), g.paint(dim, r.code))
-		case i == 0:
-			g.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s%s", pad(name, s.name), what, l), " "))
-		default:
-			g.line("%s%s", strings.Repeat(" ", at), l)
+		if i == 0 && r.code != "" {
+			l += strings.Repeat(" ", room-cells(l)-cells(r.code)) + g.paint(dim, r.code)
 		}
+		g.line("%s", strings.TrimRight(lead+l, " "))
+		lead = strings.Repeat(" ", at)
 	}
-	g.clusters(r.who)
-	g.advice(at, r.next)
+	g.below(at, r)
 }
 
 // stacked writes a row as a paragraph, for narrow terminals.
@@ -115,14 +106,11 @@ func (g *page) stacked(r row) {
 		g.line("  %s", r.name)
 		g.line("%s%s", strings.Repeat(" ", max(g.width-cells(r.code), 4)), g.paint(dim, r.code))
 	}
-	what, text := strings.ReplaceAll(r.what, " ", hard), r.text
-	switch {
-	case what != "" && text != "":
-		text = what + ": " + text
-	case what != "":
-		text = what
+	what, text := unbroken(r.what), r.text
+	if what != "" && text != "" {
+		text = ": " + text
 	}
-	for i, l := range wrap(text, g.width-4) {
+	for i, l := range wrap(what+text, g.width-4) {
 		if i == 0 && what != "" {
 			l = g.paint(r.style, what) + strings.TrimPrefix(l, what)
 		}
@@ -130,27 +118,23 @@ func (g *page) stacked(r row) {
 			g.line("    %s", l)
 		}
 	}
-	g.clusters(r.who)
-	g.advice(4, r.next)
+	g.below(4, r)
 }
 
-// clusters writes who the row is about.
-func (g *page) clusters(who string) {
-	if who != "" {
-		g.para(4, plain, who)
+func (g *page) below(at int, r row) {
+	if r.who != "" {
+		g.para(4, plain, r.who)
 	}
+	g.advice(at, r.next)
 }
 
-// advice writes what people can do.
 func (g *page) advice(indent int, text string) {
 	if text == "" {
 		return
 	}
-	for i, l := range wrap(text, g.width-indent-2) {
-		lead := "→ "
-		if i > 0 {
-			lead = "  "
-		}
+	lead := "→ "
+	for _, l := range wrap(text, g.width-indent-2) {
 		g.line("%s%s", strings.Repeat(" ", indent), g.paint(cyan, lead+l))
+		lead = "  "
 	}
 }

@@ -35,30 +35,26 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	g.breaker(doc, s.Policy)
 	g.section(bold, "IN FLIGHT", names, flying)
 	if i := slices.IndexFunc(s.InFlight, view.Flight.HasClients); i >= 0 {
-		g.line("")
-		g.para(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster,
+		g.apart(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster,
 			"")+", and so for each.")
 	}
 	g.said(doc)
 	if len(people)+len(flying) == 0 {
-		g.line("")
-		g.para(0, plain, "Nothing is in flight and nothing waits for people. What comes next: rotator plan.")
+		g.apart(0, plain, "Nothing is in flight and nothing waits for people. What comes next: rotator plan.")
 	}
 	return g.send(w)
 }
 
-// atWork names the run that keeps others out.
 func (g *page) atWork(h *pass.Holder) {
 	if h == nil {
 		return
 	}
-	g.line("")
 	if h.Overdue {
-		g.para(2, red, clean(h.Run)+" has held the lease since "+g.At(h.Since)+
+		g.apart(2, red, clean(h.Run)+" has held the lease since "+g.At(h.Since)+
 			", longer than a run may take, and until it ends no other does anything: see whether that execution still runs, and end it.")
 		return
 	}
-	g.para(2, yellow, clean(h.Run)+" is at work since "+g.At(h.Since)+": what it does is not in here yet.")
+	g.apart(2, yellow, clean(h.Run)+" is at work since "+g.At(h.Since)+": what it does is not in here yet.")
 }
 
 func (g *page) lastRun(n *record.RunNote) string {
@@ -77,13 +73,9 @@ func slotsText(st view.Status) string {
 		}
 	}
 	text := fmt.Sprintf("%d of %d slots taken", len(st.Slots)-other, st.Policy.MaxActive)
-	if other > 0 {
-		text += fmt.Sprintf(", %d by emergency", other)
-	}
-	return text
+	return text + words.If(other > 0, fmt.Sprintf(", %d by emergency", other))
 }
 
-// storedRows are the rotations on record.
 func (g *page) storedRows(list []view.Flight, env string) (people, flying []row) {
 	for _, f := range list {
 		out := row{
@@ -106,13 +98,13 @@ func (g *page) storedRows(list []view.Flight, env string) (people, flying []row)
 
 // leftToGKE is how long until GKE completes the rotation by itself.
 func (g *page) leftToGKE(f view.Flight) string {
-	switch at := f.GKECompletesAt; {
+	switch at := f.GKECompletesAt.Time; {
 	case at.IsZero():
 		return ""
 	case !at.After(g.Now):
-		return "GKE may complete it by itself since " + g.At(at.Time)
+		return "GKE may complete it by itself since " + g.At(at)
 	default:
-		return "GKE completes it by itself from " + g.At(at.Time)
+		return "GKE completes it by itself from " + g.At(at)
 	}
 }
 
@@ -122,9 +114,7 @@ func (g *page) idleRows(list []view.Idle, env string) []row {
 	for _, c := range list {
 		r := row{name: clean(c.Cluster), code: string(c.Why), text: g.Sentence(c.Why, c.Detail),
 			next: next(c.Why, c.Cluster, env)}
-		if !c.Since.IsZero() {
-			r.text += " Since " + g.At(c.Since) + "."
-		}
+		r.text += words.If(!c.Since.IsZero(), " Since "+g.At(c.Since)+".")
 		rs = append(rs, r)
 	}
 	return rs
@@ -132,8 +122,7 @@ func (g *page) idleRows(list []view.Idle, env string) []row {
 
 func (g *page) breaker(doc record.FleetDoc, p view.Policy) {
 	if n := view.BreakerOpen(doc, p.MaxFailed); n > 0 {
-		g.line("")
-		g.para(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
+		g.apart(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
 			p.MaxFailed, words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard, hard))
 	}
 }
@@ -168,7 +157,7 @@ func (g *page) said(doc record.FleetDoc) {
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil
 	for _, cluster := range slices.Sorted(maps.Keys(doc.Blocked)) {
-		if doc.Blocked[cluster] == reason.HeldByLabel {
+		if doc.Blocked[cluster].Info().Standing == reason.ByOwners {
 			rs = append(rs, row{name: clean(cluster), style: yellow,
 				text: "its label: " + words.Unbroken("`rotator status CLUSTER`", cluster, "")})
 		}
@@ -183,17 +172,9 @@ func (g *page) said(doc record.FleetDoc) {
 }
 
 // until says until when; "" without end.
-func (g *page) until(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return "until " + g.At(t)
-}
+func (g *page) until(t time.Time) string { return words.If(!t.IsZero(), "until "+g.At(t)) }
 
 func byWhom(s record.Said) string {
-	text := "by " + clean(cmp.Or(s.By, "somebody unnamed"))
-	if s.Reason != "" {
-		text += ": " + clean(s.Reason)
-	}
+	text := "by " + clean(cmp.Or(s.By, "somebody unnamed")) + words.If(s.Reason != "", ": "+clean(s.Reason))
 	return text
 }

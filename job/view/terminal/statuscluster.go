@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,10 +53,7 @@ func (g *page) rotation(s view.Story) {
 	r, f := s.InFlight.Rotation, s.InFlight
 	whose := view.Whose(r)
 	if whose == "" {
-		whose = "started by this tool"
-		if r.Origin == record.Reclaimed {
-			whose += " and accepted late"
-		}
+		whose = "started by this tool" + words.If(r.Origin == record.Reclaimed, " and accepted late")
 		if len(r.Transitions) > 0 {
 			whose += " (run " + clean(r.Transitions[0].Run) + ")"
 		}
@@ -78,7 +76,6 @@ func (g *page) rotation(s view.Story) {
 	}
 }
 
-// caText is a CA's short fingerprint and its life.
 func caText(ca fleet.CA) string {
 	return fmt.Sprintf("%s  %s to %s", short(ca.Fingerprint), words.Day(ca.Issued), words.Day(ca.Expires))
 }
@@ -91,16 +88,15 @@ func (g *page) phaseRows(s view.Story) []row {
 		record.Verifying:       "when only the new CA is left",
 	}
 	left := map[record.Phase]time.Time{}
-	for _, stay := range view.Stays(r, g.Now) {
+	for _, stay := range r.Stays(g.Now) {
 		left[stay.Phase] = stay.Left
 	}
 	var rs []row
 	for i, phase := range record.Phases {
 		at := r.Entered(phase)
-		current, passed := phase == r.Phase, i < slices.Index(record.Phases, r.Phase)
 		out := row{name: string(phase)}
-		switch {
-		case current:
+		switch passed := i < slices.Index(record.Phases, r.Phase); {
+		case phase == r.Phase:
 			out.what, out.style = g.At(at), bold
 			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
 		case passed && !at.IsZero():
@@ -116,20 +112,16 @@ func (g *page) phaseRows(s view.Story) []row {
 	return rs
 }
 
-// evidence is what the record holds about a phase.
 func (g *page) evidence(phase record.Phase, s view.Story) string {
 	r := s.InFlight.Rotation
 	switch phase {
 	case record.Starting:
-		text := clean(r.StartOp.Operation)
-		if r.StartOp.Done() {
-			text += " done"
+		before, now := r.Baseline.Endpoint, ""
+		if s.Decision != nil {
+			now = s.Decision.Decision.Cluster.Endpoint
 		}
-		if c := s.Decision; c != nil && r.Baseline.Endpoint != "" && c.Decision.Cluster.Endpoint != "" &&
-			c.Decision.Cluster.Endpoint != r.Baseline.Endpoint {
-			text = words.Joined(text, "endpoint "+clean(r.Baseline.Endpoint)+" -> "+clean(c.Decision.Cluster.Endpoint))
-		}
-		return text
+		return words.Joined(clean(r.StartOp.Operation)+words.If(r.StartOp.Done(), " done"),
+			words.If(before != "" && now != "" && now != before, "endpoint "+clean(before)+" -> "+clean(now)))
 	case record.RecreatingNodes:
 		return g.poolEvidence(r)
 	case record.UpdatingClients:
@@ -147,17 +139,10 @@ func (g *page) evidence(phase record.Phase, s view.Story) string {
 }
 
 func (g *page) poolEvidence(r record.Rotation) string {
-	names := slices.Clone(r.PoolsSeen)
-	for name := range r.Pools {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := slices.Sorted(slices.Values(slices.Concat(r.PoolsSeen, slices.Collect(maps.Keys(r.Pools)))))
 	var said []string
-	for _, name := range names {
-		w := r.Pools[name]
-		text := cmp.Or(clean(name), "control plane")
+	for _, name := range slices.Compact(names) {
+		w, text := r.Pools[name], cmp.Or(clean(name), "control plane")
 		switch {
 		case w.Done():
 			text += " done " + g.At(w.EndedAt)
@@ -179,8 +164,6 @@ func (g *page) poolEvidence(r record.Rotation) string {
 	return strings.Join(said, " · ")
 }
 
-// completionAhead says when the completion can come at the soonest: by the
-// gates where they were asked, else by soak and calendars.
 func (g *page) completionAhead(s view.Story) string {
 	a := s.CompletionAhead()
 	last, names := g.At(a.From), strings.Join(a.Gates, ", ")
@@ -211,7 +194,6 @@ func (g *page) room(at time.Time) {
 	g.para(2, look, "GKE completes it by itself from "+g.At(at)+": "+left)
 }
 
-// peopleLines are approvals, holds and requests about the cluster.
 func (g *page) peopleLines(s view.Story) {
 	approved, hold := "", ""
 	for _, a := range s.Approved {
@@ -224,15 +206,12 @@ func (g *page) peopleLines(s view.Story) {
 			approved = words.Joined(approved, "used to "+string(a.Kind)+" "+byWhom(a.Said))
 		}
 	}
-	need := "APPROVAL=" + string(s.Policy.Approval)
-	if s.Policy.Approval == policy.ApproveNone {
-		need += ", not needed"
-	}
+	need := "APPROVAL=" + string(s.Policy.Approval) +
+		words.If(s.Policy.Approval == policy.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
-			if hold = byWhom(record.Said{By: h.By, Reason: h.Reason}); !h.Until.IsZero() {
-				hold += ", " + g.until(h.Until.Time)
-			}
+			hold = byWhom(record.Said{By: h.By, Reason: h.Reason}) +
+				words.If(!h.Until.IsZero(), ", "+g.until(h.Until.Time))
 		}
 	}
 	if s.Decision != nil {
@@ -250,33 +229,24 @@ func (g *page) peopleLines(s view.Story) {
 	}
 }
 
-// before are the earlier attempts.
 func (g *page) before(history []record.Record) {
 	const few = 10
 	label := "before"
-	for i, rec := range history {
-		if i == few {
-			g.fact("", fmt.Sprintf("and %d more: --format json", len(history)-few))
-			break
-		}
+	for _, rec := range history[:min(len(history), few)] {
 		r := rec.Rotation
 		text := fmt.Sprintf("attempt %d %s %s", r.AttemptNo, rec.ClosedAs, g.At(rec.ClosedAt))
-		if !r.StartedAt().IsZero() {
-			text += " after " + words.Lasting(rec.ClosedAt.Sub(r.StartedAt()))
-		}
-		if r.New.Fingerprint != "" {
-			text += fmt.Sprintf(": %s -> %s", short(r.Baseline.CA.Fingerprint), short(r.New.Fingerprint))
-		}
-		if rec.CompletedBy != "" {
-			text += ", completed by " + clean(rec.CompletedBy)
-		}
+		text += words.If(!r.StartedAt().IsZero(), " after "+words.Lasting(rec.ClosedAt.Sub(r.StartedAt())))
+		text += words.If(r.New.Fingerprint != "",
+			": "+short(r.Baseline.CA.Fingerprint)+" -> "+short(r.New.Fingerprint))
+		text += words.If(rec.CompletedBy != "", ", completed by "+clean(rec.CompletedBy))
 		for _, f := range rec.Findings {
-			if f != "" {
-				text += "; " + clean(f)
-			}
+			text += words.If(f != "", "; "+clean(f))
 		}
 		g.fact(label, text)
 		label = ""
+	}
+	if n := len(history) - few; n > 0 {
+		g.fact("", fmt.Sprintf("and %d more: --format json", n))
 	}
 	if len(history) == 0 {
 		g.fact(label, "no earlier attempt on record")

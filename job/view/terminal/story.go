@@ -37,20 +37,23 @@ func Story(w io.Writer, v view.Played, o Options) error {
 }
 
 func (g *page) storyHead(s sim.Story) {
-	g.parts(bold, "Simulated GKE", words.Plural(len(s.Clusters), "cluster", "clusters")+" in "+
-		words.Plural(projectsOf(s), "project", "projects"),
-		"a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
-		words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days"), fmt.Sprintf("seed %d", s.Seed))
+	g.parts(bold, "Simulated GKE", sizeOf(s), "a run every "+words.Lasting(s.Every)+" from "+g.headTime(s.From),
+		daysOf(s), fmt.Sprintf("seed %d", s.Seed))
 	g.para(0, dim, "MODE, PROJECTS, STATE and endpoints are the simulation's own, all else is yours. Nothing touches Google Cloud.")
 	g.line("")
 }
 
-func projectsOf(s sim.Story) int {
-	seen := map[string]bool{}
+func sizeOf(s sim.Story) string {
+	projects := map[string]bool{}
 	for _, c := range s.Clusters {
-		seen[c.Cluster.Project] = true
+		projects[c.Cluster.Project] = true
 	}
-	return len(seen)
+	return words.Plural(len(s.Clusters), "cluster", "clusters") + " in " +
+		words.Plural(len(projects), "project", "projects")
+}
+
+func daysOf(s sim.Story) string {
+	return words.Plural(int(s.To.Sub(s.From)/(24*time.Hour)), "day", "days")
 }
 
 // phaseStyle is the colour of a phase, in lines and in the timeline.
@@ -99,37 +102,25 @@ func (g *page) passages(s sim.Story) {
 // passage says what clusters did on a day, each step but the first with its time,
 // and gives the colour of the last.
 func (g *page) passage(p view.Passage) (string, style) {
-	text, look := "", plain
+	text, look, word := "", plain, ""
 	for i, c := range p.Steps {
-		var word string
 		word, look = changeWord(c)
-		if closedBy := view.NotAwaited(c.Gates); len(closedBy) > 0 {
-			word += " (not awaited: " + strings.Join(closedBy, ", ") + ")"
-		}
-		if look == red {
-			word += " (" + g.Sentence(c.Reason, c.Message) + ")"
-		}
-		if i > 0 {
-			text += ", " + g.In(c.At).Format("15:04") + hard
-		}
-		text += word
+		passed := view.NotAwaited(c.Gates)
+		word += words.If(len(passed) > 0, " (not awaited: "+strings.Join(passed, ", ")+")")
+		word += words.If(look == red, " ("+g.Sentence(c.Reason, c.Message)+")")
+		text += words.If(i > 0, ", "+g.In(c.At).Format("15:04")+hard) + word
 	}
 	return text, look
 }
 
 // fewOf names the first few and counts the rest.
 func fewOf[T any](list []T, few int, name func(T) string) string {
-	names := make([]string, len(list))
-	for i, x := range list {
-		names[i] = name(x)
-	}
-	return words.Few(names, few)
+	return words.Few(words.Each(list, name), few)
 }
 
 // elsewhere is who else completes a rotation.
 const elsewhere = " by GKE or others"
 
-// changeWord names a change and gives its colour.
 func changeWord(c sim.Change) (string, style) {
 	switch {
 	case c.Phase != "":
@@ -163,7 +154,6 @@ func ranked(s sim.Story) []sim.Chapter {
 	return list
 }
 
-// storySum counts what became of the clusters.
 func (g *page) storySum(s sim.Story, maxActive int) {
 	count := view.Outcomes(s)
 	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
@@ -172,40 +162,27 @@ func (g *page) storySum(s sim.Story, maxActive int) {
 		look = yellow
 	}
 	g.line("")
-	g.parts(look, fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified],
-		due),
-		counted(len(g.elsewhere), "of them completed"+elsewhere, "of them completed"+elsewhere),
-		counted(count[sim.InFlight], "in flight", "in flight"), counted(count[sim.Waiting], "waiting", "waiting"),
-		counted(count[sim.NotDue], "not due", "not due"),
-		counted(count[sim.NeedsAction], "needs action", "need action"), counted(count[sim.Unreadable], "unreadable",
-			"unreadable"),
+	g.parts(look,
+		fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
+		counted(len(g.elsewhere), "of them completed"+elsewhere), counted(count[sim.InFlight], "in flight"),
+		counted(count[sim.Waiting], "waiting"), counted(count[sim.NotDue], "not due"),
+		words.Some(count[sim.NeedsAction], "needs action", "need action"),
+		counted(count[sim.Unreadable], "unreadable"),
 		fmt.Sprintf("at most %d in flight, %d of %d slots", s.MostInFlight, s.MostSlots, maxActive))
 }
 
-// storyEnd says what it took, and what to try next.
 func (g *page) storyEnd(s sim.Story) {
-	faults := ""
-	if len(s.Words) > 0 {
-		faults = fmt.Sprintf("%s (%s)", words.Plural(s.Faults, "fault", "faults"), strings.Join(s.Words, ", "))
-	}
+	faults := words.Plural(s.Faults, "fault", "faults") + " (" + strings.Join(s.Words, ", ") + ")"
 	g.parts(plain, words.Plural(s.Runs, "run", "runs"),
-		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"), faults,
-		g.wall())
+		words.Plural(s.Mutations, "request that changes a cluster", "requests that change a cluster"),
+		words.If(len(s.Words) > 0, faults), g.wall())
 	g.parts(plain, "Next: rotator simulate --fleet YOUR.json", "rotator plan")
 }
 
 // counted is a number of clusters and what they do; "" for none.
-func counted(n int, one, many string) string {
-	if n == 0 {
-		return ""
-	}
-	return words.Plural(n, one, many)
-}
+func counted(n int, text string) string { return words.Some(n, text, text) }
 
 // wall is how long it took; "" when nobody measured.
 func (g *page) wall() string {
-	if g.o.Wall == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.1f s", g.o.Wall.Seconds())
+	return words.If(g.o.Wall > 0, fmt.Sprintf("%.1f s", g.o.Wall.Seconds()))
 }

@@ -11,7 +11,6 @@ import (
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -51,7 +50,6 @@ func (g *page) columns(cols []column, beside, most int) []column {
 	}
 }
 
-// storyColumns are the columns of the story's table.
 func (g *page) storyColumns(list []sim.Chapter) []column {
 	cols := []column{{title: "OLD CA", drop: 2}, {title: "NEW CA", drop: 5}, {title: "STARTED", drop: 1},
 		{title: "NODES DONE", drop: 4}, {title: "COMPLETED", drop: 3}, {title: "VERIFIED"}}
@@ -67,37 +65,26 @@ func (g *page) storyColumns(list []sim.Chapter) []column {
 }
 
 func caCell(ca fleet.CA) string {
-	if ca.Fingerprint == "" {
-		return ""
-	}
-	return short(ca.Fingerprint) + " to " + ca.Expires.UTC().Format("2006-01")
+	return words.If(ca.Fingerprint != "", short(ca.Fingerprint)+" to "+ca.Expires.UTC().Format("2006-01"))
 }
 
 // hour shows a time of a simulation, whose runs are hours apart.
-func (g *page) hour(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	form := "02 Jan "
-	if g.days { // the weekday says more than the month
-		form = "Mon 02 "
-	}
-	if g.hours {
-		form += "15h"
-	} else {
-		form += "15:04"
-	}
-	return g.In(t).Format(form)
-}
+func (g *page) hour(t time.Time) string { return words.If(!t.IsZero(), g.In(t).Format(g.form)) }
 
-// chapters writes the table: one line a cluster, and the rest counted.
 func (g *page) chapters(s sim.Story) {
 	list, left := choose(ranked(s))
 	if len(list) == 0 {
 		return
 	}
 	g.brief = len(s.Clusters) > mostLanes
-	g.hours, g.days = onTheHour(list), s.To.Sub(s.From) < 28*24*time.Hour
+	day, hour := "02 Jan ", "15:04"
+	if s.To.Sub(s.From) < 28*24*time.Hour { // no day of the month comes twice: the weekday says more
+		day = "Mon 02 "
+	}
+	if !slices.ContainsFunc(list, offTheHour) {
+		hour = "15h"
+	}
+	g.form = day + hour
 	names, last := 7, 0
 	limit := g.width * 2 / 5
 	for _, c := range list {
@@ -107,11 +94,8 @@ func (g *page) chapters(s sim.Story) {
 		last = max(last, cells(g.waited(c)))
 	}
 	cols := g.columns(g.storyColumns(list), names+2+min(last, 34), 0)
-	head := pad("CLUSTER", names)
-	for _, col := range cols {
-		head += "  " + pad(col.title, col.width)
-	}
-	g.line("%s", g.paint(bold, head+"  WAITED MOST FOR"))
+	head := pad("CLUSTER", names) + "  " + cellsOf(cols, func(c column) string { return c.title })
+	g.line("%s", g.paint(bold, head+"WAITED MOST FOR"))
 	for i, c := range list {
 		g.chapter(c, i, cols, names)
 	}
@@ -120,59 +104,47 @@ func (g *page) chapters(s sim.Story) {
 	}
 }
 
-// onTheHour says whether all times of the table are full hours.
-func onTheHour(list []sim.Chapter) bool {
-	for _, c := range list {
-		for _, t := range c.Entered {
-			if t.Minute() != 0 {
-				return false
-			}
+func offTheHour(c sim.Chapter) bool {
+	for _, t := range c.Entered {
+		if t.Minute() != 0 {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // choose takes the chapters to show and counts the others by outcome.
 func choose(list []sim.Chapter) ([]sim.Chapter, map[string]int) {
 	var shown []sim.Chapter
 	left := map[string]int{}
-	idle, others := 0, 0
+	room := map[bool]int{true: mostIdle, false: mostChapters}
 	for _, c := range list {
-		n, most := &others, mostChapters
-		if c.Outcome == sim.NotDue {
-			n, most = &idle, mostIdle
-		}
-		if *n++; *n > most {
+		if idle := c.Outcome == sim.NotDue; room[idle] > 0 {
+			room[idle]--
+			shown = append(shown, c)
+		} else {
 			left[string(c.Outcome)]++
-			continue
 		}
-		shown = append(shown, c)
 	}
 	return shown, left
 }
 
 func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 	full, idle := clean(c.Cluster.String()), view.Began(c).IsZero()
-	line := pad(full, names)
-	if text := g.waited(c); cells(full) > names && idle && cells(full)+2+cells(text) <= g.width {
-		g.line("%s  %s", full, g.paint(outcomeStyle(c.Outcome), text))
-		return
-	}
+	text, look := g.waited(c), outcomeStyle(c.Outcome)
 	if cells(full) > names {
-		g.line("%s", full)
-		line = strings.Repeat(" ", names)
-	}
-	at := names + 2
-	dates := ""
-	for _, col := range cols {
-		if idle && col.title != "OLD CA" {
-			continue // nothing happened: the reason comes at once
+		if idle && cells(full)+2+cells(text) <= g.width {
+			g.line("%s  %s", full, g.paint(look, text))
+			return
 		}
-		dates += pad(col.cells[row], col.width) + "  "
-		at += col.width + 2
+		g.line("%s", full)
+		full = ""
 	}
-	look := outcomeStyle(c.Outcome)
-	text := g.waited(c)
+	if idle { // nothing happened: the reason comes at once
+		cols = slices.DeleteFunc(slices.Clone(cols), func(c column) bool { return c.title != "OLD CA" })
+	}
+	line := pad(full, names) + "  " + cellsOf(cols, func(c column) string { return c.cells[row] })
+	at := cells(line)
 	if g.brief && (c.Outcome == sim.Waiting || c.Outcome == sim.InFlight) {
 		room := g.width - at
 		if room < 24 {
@@ -181,13 +153,13 @@ func (g *page) chapter(c sim.Chapter, row int, cols []column, names int) {
 		text = words.Cut(text, room)
 	}
 	if g.width-at < 24 { // no room beside: below
-		if dates = strings.TrimRight(line+"  "+dates, " "); dates != "" {
-			g.line("%s", dates)
+		if line = strings.TrimRight(line, " "); line != "" {
+			g.line("%s", line)
 		}
 		g.para(6, look, text)
 		return
 	}
-	g.hang(at, line+"  "+dates, look, text)
+	g.hang(at, line, look, text)
 }
 
 func outcomeStyle(o sim.Outcome) style {
@@ -204,40 +176,27 @@ func outcomeStyle(o sim.Outcome) style {
 func (g *page) waited(c sim.Chapter) string {
 	why := g.Sentence(c.Reason, c.Message)
 	switch c.Outcome {
-	case sim.NeedsAction:
-		return "NEEDS ACTION: " + why
-	case sim.Unreadable:
-		return "UNREADABLE: " + why
 	case sim.NotDue:
 		return why
-	case sim.Waiting:
-		return "WAITING: " + why
 	case sim.InFlight:
 		return "IN FLIGHT: " + words.Joined(string(c.Phase), why)
+	case sim.NeedsAction, sim.Unreadable, sim.Waiting:
+		return strings.ToUpper(strings.ReplaceAll(string(c.Outcome), "-", " ")) + ": " + why
 	}
-	by, waited := "", ""
-	if g.elsewhere[c.Cluster] {
-		by = "COMPLETED" + elsewhere
-	}
+	waited := ""
 	if len(c.Waited) > 0 {
 		waited = words.Lasting(c.Waited[0].Time) + " " + g.gateWords(c.Waited[0])
 	}
-	return words.Joined(by, waited)
+	return words.Joined(words.If(g.elsewhere[c.Cluster], "COMPLETED"+elsewhere), waited)
 }
 
-// gateWords says in a few words what was waited for.
 func (g *page) gateWords(w sim.Wait) string {
-	what := cmp.Or(w.Gate, string(w.Reason))
-	if slot := w.Reason.Info().Slot; slot != "" {
-		if by := w.Message.Clusters(); len(by) > 0 {
-			return slot + " (" + clean(strings.Join(by, ", ")) + ")"
-		}
-		return slot
+	text, info := "", w.Reason.Info()
+	if by := w.Message.Clusters(); info.Slot != "" && len(by) > 0 {
+		return info.Slot + " (" + clean(strings.Join(by, ", ")) + ")"
 	}
-	switch w.Reason {
-	case reason.WindowClosed, reason.CompleteWindowClosed, reason.StartWindowClosed,
-		reason.Excluded, reason.WaveClosed, reason.Held, reason.HeldByLabel:
-		return cmp.Or(g.Say(w.Message.Head()), what)
+	if info.Head {
+		text = g.Say(w.Message.Head())
 	}
-	return what
+	return cmp.Or(info.Slot, text, w.Gate, string(w.Reason))
 }

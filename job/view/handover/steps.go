@@ -1,6 +1,10 @@
 package handover
 
 import (
+	"cmp"
+	"slices"
+	"time"
+
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/record"
 )
@@ -24,9 +28,7 @@ func clients(h record.HandOver) []Step {
 func (s shell) check() Step {
 	server := "https://" + s.h.NewEndpoint
 	why := "For the commands below, once in each shell (bash, openssl). A client is ready when its file says `new CA`; with both it is ready, too."
-	if s.h.NewEndpoint != "" {
-		why += " Its server is to be " + code(server) + "."
-	}
+	why += words.If(s.h.NewEndpoint != "", " Its server is to be "+code(server)+".")
 	return Step{"check", "Tell old from new", why, []Command{
 		{"says of each certificate which CA it is", s.whichCA()},
 		{"the bundle that the cluster hands out now", s.bundle() + " | which_ca"},
@@ -55,10 +57,11 @@ func (s shell) caBundleStep() Step {
 }
 
 func (s shell) kubeconfigs() Step {
-	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials("")}}
-	if private(s.h) {
-		get = []Command{{"fetch endpoint and bundle anew", s.getCredentials(" --internal-ip")}}
+	why, flag := "Developers, bastions, jump hosts, runners, cron jobs: each file of its own.", " --internal-ip"
+	if !private(s.h) {
+		why, flag = why+" Where the private endpoint is used, add --internal-ip.", ""
 	}
+	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials(flag)}}
 	if s.h.DNS != "" {
 		get = append(get, Command{"or by DNS, which no later rotation changes",
 			s.getCredentials(" --dns-endpoint")})
@@ -67,10 +70,6 @@ func (s shell) kubeconfigs() Step {
   -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d | which_ca`},
 		Command{"which server it names", `kubectl config view --minify --context=` + s.context() + ` \
   -o jsonpath='{.clusters[0].cluster.server}{"\n"}'`})
-	why := "Developers, bastions, jump hosts, runners, cron jobs: each file of its own."
-	if !private(s.h) {
-		why += " Where the private endpoint is used, add --internal-ip."
-	}
 	return Step{"kubeconfigs", "Kubeconfigs", why, get}
 }
 
@@ -101,10 +100,7 @@ func (s shell) managers() Step {
 }
 
 func (s shell) vault() Step {
-	host := "HOST"
-	if s.h.NewEndpoint != "" {
-		host = s.h.NewEndpoint
-	}
+	host := cmp.Or(s.h.NewEndpoint, "HOST")
 	return Step{"vault", "Vault's Kubernetes auth",
 		"It keeps `kubernetes_host`, `kubernetes_ca_cert` and `token_reviewer_jwt`. Recreate the reviewer's token first; a write replaces all three. The mount may have another name than `kubernetes`.",
 		[]Command{
@@ -172,4 +168,46 @@ func (s shell) dnsUsers() Step {
 		"Nothing is to be done for address and CA: " + code(s.h.DNS) +
 			" outlives rotations, and Google's own certificate vouches for it. " +
 			"Static tokens and client certificates end there as well.", nil}
+}
+
+func levers(h record.HandOver) []Step {
+	if over(h) || h.Phase == record.Completing {
+		return nil
+	}
+	s, cluster := shell{h}, words.Quote(h.Cluster.String())
+	var out []Step
+	switch {
+	case h.Watched:
+		out = append(out, Step{"adopt", "Have this tool manage it",
+			"Somebody else started this rotation, and this tool only looks: they complete it, or GKE does. Adopted, it keeps to soak, windows and approvals from now on.",
+			[]Command{{"adopt it", "rotator adopt " + cluster + " --by YOU --reason WHY"}}})
+	case h.Approval:
+		out = append(out, Step{"approve", "When clients are updated: approve",
+			"This deployment completes nothing that nobody has approved. The yes holds for this attempt, until a node pool must be recreated again.",
+			[]Command{{"approve the completion", "rotator approve " + cluster +
+				" --by YOU --reason 'clients are updated'"}}})
+	}
+	ours, until := daysAfter(h.At, h.Completes), daysAfter(h.At, h.Completes, h.GKECompletes)
+	if !h.Watched {
+		out = append(out, Step{"hold", "Not ready: hold",
+			"It stops every call of ours for this cluster, node work as well, until the date or `rotator release`. It does not stop GKE, which completes by itself.",
+			[]Command{{"hold it", "rotator hold " + cluster + " --until " + ours.Format(time.DateOnly) +
+				" --by YOU --reason WHY"}}})
+	}
+	return append(out, Step{"delay-gke", "Not ready, and GKE's own date is near: a maintenance exclusion",
+		"Only an exclusion with scope no_upgrades delays GKE. It stops node recreation, too, and within 30 days of the CA's expiry GKE may pass over it. A cluster takes few of them: remove it when clients are ready.",
+		[]Command{
+			{"delay GKE until " + until.Format(time.DateOnly), "gcloud container clusters update " + s.name() + " " +
+				s.where() + " \\\n  --add-maintenance-exclusion-name=rotation-clients --add-maintenance-exclusion-scope=no_upgrades \\\n  --add-maintenance-exclusion-start=" +
+				h.At.UTC().Format(time.RFC3339) + " --add-maintenance-exclusion-end=" + until.Format(time.RFC3339)},
+			{"end that", "gcloud container clusters update " + s.name() + " " + s.where() +
+				" \\\n  --remove-maintenance-exclusion=rotation-clients"},
+		}})
+}
+
+// daysAfter is a date some days after the last of the times: enough for people to
+// talk.
+func daysAfter(times ...time.Time) time.Time {
+	last := slices.MaxFunc(times, time.Time.Compare)
+	return last.UTC().Truncate(24*time.Hour).AddDate(0, 0, 3)
 }
