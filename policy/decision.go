@@ -7,6 +7,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -38,7 +39,7 @@ type Decision struct {
 	Message fact.Text
 	Gates   []Verdict
 
-	Due         Due
+	Due         rules.Due
 	Wave        string
 	Emergency   bool
 	Compromised bool
@@ -90,4 +91,16 @@ type Verdict struct {
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.
 	Changes time.Time
+}
+
+// OftenWithdrawn says that the cluster's calls were taken back too often to be
+// an accident; nil: they were not.
+func (d Decision) OftenWithdrawn() fact.Text {
+	switch {
+	case d.Rotation != nil:
+		return d.Rotation.OftenWithdrawn()
+	case d.Tried != nil:
+		return d.Tried.OftenWithdrawn()
+	}
+	return nil
 }

@@ -28,11 +28,11 @@ const (
 	EventActionFailed        = "action_failed"
 )
 
-// event adds what is worth telling of the decision.
-func (d *Decision) event(e Event) { d.Events = append(d.Events, e) }
+// Tell adds what is worth telling of the decision.
+func (d *Decision) Tell(e Event) { d.Events = append(d.Events, e) }
 
-// phaseChanged: the rotation has moved, or moves with the call that is sent next.
-func phaseChanged(to record.Phase, why reason.Code, what fact.Text) Event {
+// PhaseChanged: the rotation has moved, or moves with the call that is sent next.
+func PhaseChanged(to record.Phase, why reason.Code, what fact.Text) Event {
 	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", to, what)}
 }
 
@@ -61,11 +61,11 @@ func rotationStuck(r *record.Rotation, what fact.Text) Event {
 // expiresSoon: the CA ends within EMERGENCY_BEFORE_EXPIRY, and no rotation is on its
 // way.
 func expiresSoon(why reason.Code, ca fleet.CA) Event {
-	return Event{EventCAExpiring, why, fact.Sayf("CA expires %s", day(ca.Expires))}
+	return Event{EventCAExpiring, why, fact.Sayf("CA expires %s", fact.Day(ca.Expires))}
 }
 
-// blocked: only people can go on, or what GKE waits for none of has caught a rotation.
-func blocked(why reason.Code, what fact.Text) Event { return Event{EventBlocked, why, what} }
+// Blocked: only people can go on, or what GKE waits for none of has caught a rotation.
+func Blocked(why reason.Code, what fact.Text) Event { return Event{EventBlocked, why, what} }
 
 // foreignRotation: two CAs were found that nobody here asked for.
 func foreignRotation() Event {
@@ -77,8 +77,8 @@ func completedExternally(what fact.Text) Event {
 	return Event{EventCompletedExternally, reason.ElsewhereCompleted, what}
 }
 
-// actionFailed: GKE refused a call, failed at it, or did not answer clearly; or the
+// ActionFailed: GKE refused a call, failed at it, or did not answer clearly; or the
 // rotation counts as failed and against the breaker.
-func actionFailed(why reason.Code, what fact.Text) Event {
+func ActionFailed(why reason.Code, what fact.Text) Event {
 	return Event{EventActionFailed, why, what.Clip(record.MaxMessage)}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -53,7 +54,7 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.event(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
+		d.Tell(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
 		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -78,9 +79,9 @@ func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
-	move(r, p, k.Now, k.Run, reason)
+	lifecycle.Move(r, p, k.Now, k.Run, reason)
 	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
-	d.event(phaseChanged(p, reason, d.Message))
+	d.Tell(PhaseChanged(p, reason, d.Message))
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -115,7 +116,7 @@ func (k *Case) notStarted(d *Decision, r *record.Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.event(actionFailed(code, fact.Join(clause(code), fact.Say(why))))
+	d.Tell(ActionFailed(code, fact.Join(clause(code), fact.Say(why))))
 	k.close(d, r, record.NotStarted, code)
 	d.Findings = append(d.Findings, record.Clip(why))
 }
@@ -145,19 +146,19 @@ func endpointChange(from, to string) string {
 
 func (k *Case) handOver(d *Decision, what fact.Text) {
 	d.Message = what
-	d.event(handedOver(d.Reason, what))
+	d.Tell(handedOver(d.Reason, what))
 }
 
 // updatingClients waits for soak, approval and the completion window.
 func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
-	if names := k.unrecreated(); len(names) > 0 {
+	if names := k.Unrecreated(); len(names) > 0 {
 		k.enter(d, r, record.RecreatingNodes, reason.PoolAppeared)
-		d.Message = fact.Sayf("not recreated: %s", some(names))
+		d.Message = fact.Sayf("not recreated: %s", fact.Some(names))
 		k.nodesNow(d)
 		return
 	}
-	d.Gates = k.ask(CompleteGates, anyGate)
-	if v, isClosed := firstClosed(d.Gates); isClosed {
+	d.Gates = k.Ask(CompleteGates, anyGate)
+	if v, isClosed := FirstClosed(d.Gates); isClosed {
 		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
 		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
 			d.Action = NeedsAction
@@ -182,6 +183,6 @@ func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
 	}
 	if v := askCompleteApproval(k); !v.Open {
 		r.AskedAt = k.Now
-		d.event(approvalNeeded(v.Message))
+		d.Tell(approvalNeeded(v.Message))
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -43,8 +45,8 @@ func askNodesManaged(k *Case) Verdict {
 }
 
 func askNodesMode(k *Case) Verdict {
-	if k.Policy.Nodes == NodesGKE {
-		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", NodesGKE), time.Time{})
+	if k.Policy.Nodes == rules.NodesGKE {
+		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", rules.NodesGKE), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -58,7 +60,7 @@ func askPoolNeeded(k *Case) Verdict {
 		}
 		return isOpen(nil, time.Time{})
 	}
-	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
+	if !slices.Contains(k.Unrecreated(), k.Pool.Name) {
 		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
@@ -68,7 +70,7 @@ func askPoolNeeded(k *Case) Verdict {
 // whose control plane was upgraded.
 func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
-	switch at := k.fullWindowAfter(w.EndedAt); {
+	switch at := k.FullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
 		return closedBy(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
@@ -77,7 +79,7 @@ func (k *Case) autopilotWaits(w record.Work) Verdict {
 			time.Time{})
 	}
 	return closedBy(reason.NodesPending,
-		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
+		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.WindowText()), time.Time{})
 }
 
 func (k *Case) work() record.Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -102,7 +104,7 @@ func askPoolSettled(k *Case) Verdict {
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
 		at := c.IntentAt.Add(record.SettleAfter)
 		return closedBy(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
-			soonest(at))
+			window.Soonest(at))
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -144,7 +146,7 @@ func askGrace(k *Case) Verdict {
 	if k.Policy.NodeGrace == 0 {
 		return isOpen(nil, time.Time{})
 	}
-	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
+	at := k.AfterOpenTime(k.GraceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
 		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
 			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))), time.Time{})
@@ -155,20 +157,12 @@ func askGrace(k *Case) Verdict {
 	return isOpen(nil, time.Time{})
 }
 
-// graceFrom is when GKE could have begun: the end of the start operation.
-func (k *Case) graceFrom() time.Time {
-	if t := k.Rotation.StartOp.EndedAt; !t.IsZero() {
-		return t
-	}
-	return k.Rotation.Entered(record.RecreatingNodes)
-}
-
 func askPoolsAtOnce(k *Case) Verdict {
 	running := k.poolsRunning()
-	limit := k.poolsAtOnce()
+	limit := k.PoolsAtOnce()
 	var changes time.Time
 	if k.Policy.PoolsAtOnce == 0 { // how many must go together grows with time
-		changes = k.Now.Truncate(fitGrid).Add(fitGrid)
+		changes = k.Now.Truncate(course.Grid).Add(course.Grid)
 	}
 	if running >= limit {
 		full := fact.Sayf("%d of %v pools are being recreated", running, fact.Set("POOLS_AT_ONCE", limit))
@@ -191,30 +185,4 @@ func (k *Case) poolsRunning() int {
 		}
 	}
 	return len(names)
-}
-
-// poolsAtOnce is how many pools may be under way: as set, or the fewest with
-// which the rest still fits before GKE's seven days.
-func (k *Case) poolsAtOnce() int {
-	if k.Policy.PoolsAtOnce > 0 {
-		return k.Policy.PoolsAtOnce
-	}
-	var rest []fleet.Pool
-	for _, p := range k.Cluster.Pools {
-		if k.poolNeedsWork(p) {
-			rest = append(rest, p)
-		}
-	}
-	r, limit := k.Rotation, k.autoComplete()
-	for n := 1; n < mostPoolsAtOnce; n++ {
-		done, _ := k.nodesDone(r.StartedAt(), k.Now.Truncate(fitGrid), n, limit, rest)
-		if done.IsZero() {
-			continue
-		}
-		soak := later(r.HandedOverAt.Add(k.Policy.Soak), done.Add(min(k.Policy.Soak, NodeSoak)))
-		if at := k.completionAt(r.StartedAt(), soak); !at.IsZero() && at.Before(limit) {
-			return n
-		}
-	}
-	return mostPoolsAtOnce
 }

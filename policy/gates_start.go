@@ -7,13 +7,14 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
 // StartGates is what must be open before a rotation starts; [FleetGates] come after.
 var StartGates = []Gate{
 	{Name: "selected", Ask: askSelected, First: true},
-	{Name: "due", Ask: askDue, First: true},
+	{Name: GateDue, Ask: askDue, First: true},
 	{Name: "eligible", Ask: askEligible, First: true},
 	{Name: "status", Ask: askStatus},
 	{Name: "one-ca", Ask: askOneCA},
@@ -31,14 +32,8 @@ var StartGates = []Gate{
 }
 
 func askSelected(k *Case) Verdict {
-	p, c := k.Policy, k.Cluster
-	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
-		return closedBy(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
-			time.Time{})
-	}
-	if !p.Selector.Matches(c.Labels) {
-		return closedBy(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
-			time.Time{})
+	if why := k.Policy.Unselected(k.Cluster); len(why) > 0 {
+		return closedBy(reason.NotSelected, why, time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
@@ -50,7 +45,7 @@ func askDue(k *Case) Verdict {
 	if k.Due.At.IsZero() {
 		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
 	}
-	return closedBy(reason.NotDue, fact.Sayf("not due before %s", day(k.Due.At)), k.Due.At)
+	return closedBy(reason.NotDue, fact.Sayf("not due before %s", fact.Day(k.Due.At)), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -60,7 +55,7 @@ func askEligible(k *Case) Verdict {
 	case c.Bundle.Problem != "":
 		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
 	case !k.Now.Before(expires):
-		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", day(expires)), time.Time{})
+		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", fact.Day(expires)), time.Time{})
 	case c.Alpha:
 		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
 	case c.CustomerCA:
@@ -78,7 +73,7 @@ func askStatus(k *Case) Verdict {
 	}
 	// Seven days before expiry GKE degrades a cluster for its CA alone.
 	expires := c.Bundle.Oldest().Expires
-	lastResort := expires.Add(-LastResortBefore)
+	lastResort := expires.Add(-rules.LastResortBefore)
 	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
 		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"), time.Time{})
 	}
@@ -98,21 +93,6 @@ func askOperation(k *Case) Verdict {
 		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
 	}
 	return isOpen(nil, time.Time{})
-}
-
-func askHold(k *Case) Verdict {
-	h, ok := k.Doc.Held(k.Cluster.Ref, k.Now)
-	if !ok {
-		return isOpen(nil, time.Time{})
-	}
-	by := fact.Sayf("held by %s", record.Who(h.Said))
-	if h.Reason != "" {
-		by = fact.Sayf("%v: %s", by, h.Reason)
-	}
-	if !h.Until.IsZero() {
-		by = by.Tailf(", until %v", h.Until)
-	}
-	return closedBy(reason.Held, by, h.Until)
 }
 
 func askTries(k *Case) Verdict {
@@ -205,14 +185,23 @@ func askFreeze(k *Case) Verdict {
 	return v
 }
 
-func askStartApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(record.CallStart) {
-		return isOpen(nil, time.Time{})
+// askFit asks whether a rotation that starts at the next opening fits into
+// GKE's seven days.
+func askFit(k *Case) Verdict {
+	start, changes := k.NextOpening(k.Now)
+	if start.IsZero() {
+		return closedBy(reason.DoesNotFit, k.NeverOpen(), time.Time{})
 	}
-	if a, ok := k.approved(record.CallStart); ok {
-		return isOpen(approvedBy(&a), a.Until)
+	f := k.Forecast(start)
+	if len(f.Blame) == 0 {
+		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
+			changes)
 	}
-	how, changes := k.unapproved(record.CallStart)
-	nobody := fact.Sayf("%v: nobody has approved this start%s", fact.Set("APPROVAL", k.Policy.Approval), how)
-	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
+	v := closedBy(reason.DoesNotFit, f.Blame, time.Time{})
+	v.Changes = changes
+	if at, ok := k.NextFit(); ok {
+		v.OpensAt = at
+		v.Message = fact.Sayf("%v; a start on %v would fit", f.Blame, at)
+	}
+	return v
 }

@@ -7,8 +7,10 @@ import (
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -16,7 +18,7 @@ import (
 // what a run at now does and why, in two steps: first each cluster by itself, then
 // who of those that could start does. It is pure: the same fleet, policy and time
 // give the same decisions, ordered by cluster.
-func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
+func Plan(p *rules.Policy, f Fleet, run string, now time.Time) []Decision {
 	all := make([]candidate, 0, len(f.Clusters)+len(f.Contents.Rotations))
 	ds := make([]Decision, 0, cap(all))
 	var k Case // one after the other, for a fleet has thousands, and nobody keeps it
@@ -68,10 +70,10 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 // stored in r: the same cluster, and the step's own table whole. The gates over the
 // fleet are not asked, for the stored intent already holds their answer. The call
 // may be sent only if the action is still the same.
-func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string,
+func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string,
 	fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
-	k := newCase(p, fresh, &r, &doc, "", now)
+	k := NewCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
 	if kind != record.CallStart {
 		k.observe(&r) // what the fresh operations prove
@@ -92,10 +94,10 @@ func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.Call
 	action := Start
 	switch kind {
 	case record.CallStart:
-		d.Gates = k.ask(StartGates, anyGate)
+		d.Gates = k.Ask(StartGates, anyGate)
 	case record.CallComplete:
 		action = Complete
-		d.Gates = k.ask(CompleteGates, anyGate)
+		d.Gates = k.Ask(CompleteGates, anyGate)
 	case record.CallRecreate:
 		action = Recreate
 		k.Pool = k.pool(pool)
@@ -103,9 +105,9 @@ func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.Call
 			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
 			return d
 		}
-		d.Gates = k.ask(NodeGates, anyGate)
+		d.Gates = k.Ask(NodeGates, anyGate)
 	}
-	if v, ok := firstClosed(d.Gates); ok {
+	if v, ok := FirstClosed(d.Gates); ok {
 		d.Reason, d.Message = v.Reason, v.Message
 		return d
 	}
@@ -128,7 +130,7 @@ func (k *Case) pool(name string) *fleet.Pool {
 
 // decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
-	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
+	defer lifecycle.OnIllegalMove(func(m lifecycle.IllegalMove) { d = k.refused(m) })
 	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
 		Compromised: k.Compromised}
 	k.windows(&d)
@@ -138,7 +140,7 @@ func (k *Case) decide(f Fleet) (d Decision) {
 		k.idle(&d, f)
 	}
 	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
-		d.NextChange = soonest(k.changes(d.Gates)...)
+		d.NextChange = window.Soonest(k.changes(d.Gates)...)
 	}
 	return d
 }
@@ -170,7 +172,7 @@ func (k *Case) changes(gates []Verdict) []time.Time {
 	if ca := k.Cluster.Bundle.Oldest(); ca.Fingerprint != "" {
 		add(k.Due.At)
 		add(ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry))
-		add(ca.Expires.Add(-DeadlineBefore))
+		add(ca.Expires.Add(-rules.DeadlineBefore))
 		add(ca.Expires)
 	}
 	return ts
@@ -182,7 +184,7 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.due(baseline,
+	return k.Policy.DueFor(baseline,
 		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}),
 		k.Now).At
 }
@@ -235,4 +237,15 @@ func cmpBool(a, b bool) int {
 		return 1
 	}
 	return -1
+}
+
+// refused is the decision in place of one with an illegal move.
+func (k *Case) refused(m lifecycle.IllegalMove) Decision {
+	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.Text(),
+		Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
+	if k.Rotation != nil {
+		r := k.Rotation.Clone()
+		d.Rotation, d.Phase = &r, r.Phase
+	}
+	return d
 }

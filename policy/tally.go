@@ -1,15 +1,14 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // FleetGate is a gate that looks at other clusters. It is asked last, in the order
@@ -31,7 +30,7 @@ var FleetGates = []FleetGate{
 // tally is what the fleet gates look at: the store, who holds slots and which
 // clusters keep a wave closed. The second step counts it up as it gives slots away.
 type tally struct {
-	policy      *Policy
+	policy      *rules.Policy
 	doc         *record.FleetDoc
 	now         time.Time
 	active      int // ordinary slots
@@ -51,7 +50,7 @@ type pending struct {
 	due time.Time
 }
 
-func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
+func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 	t := &tally{
 		policy: p, doc: doc, now: now,
 		byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
@@ -142,7 +141,7 @@ func clusters(names []string) (list fact.Text) {
 // FreeSlots asks the store alone, without any other start, whether a start of an
 // ordinary cluster finds the breaker closed and a slot free: what is full is full
 // for every run until the store changes. Emergency and compromised ones have their own.
-func FreeSlots(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
+func FreeSlots(p *rules.Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 	t := newTally(p, &doc, time.Time{})
 	if v := askBreaker(nil, t); !v.Open {
 		v.Gate = GateBreaker
@@ -182,13 +181,13 @@ func (t *tally) before(wave int) *ahead {
 	}
 	slices.SortFunc(all, func(a, b pending) int { return a.due.Compare(b.due) })
 	slices.Sort(excused)
-	a := &ahead{excused: some(excused)}
+	a := &ahead{excused: fact.Some(excused)}
 	var names []string
 	for _, p := range all {
-		if name := p.ref.String(); len(names) < fewNames || name < names[len(names)-1] {
+		if name := p.ref.String(); len(names) < fact.Few || name < names[len(names)-1] {
 			names = append(slices.Clone(names), name)
 			slices.Sort(names)
-			names = names[:min(len(names), fewNames)]
+			names = names[:min(len(names), fact.Few)]
 		}
 		a.due, a.first = append(a.due, p.due), append(a.first, names)
 	}
@@ -212,7 +211,7 @@ func askWave(c *candidate, t *tally) Verdict {
 	before := t.before(c.wave)
 	if n := before.dueBy(c.dueSince); n > 0 {
 		return closedBy(reason.WaveClosed,
-			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
+			fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n)), time.Time{})
 	}
 	for i := range c.wave {
 		name := t.policy.Waves[i].Name
@@ -228,21 +227,24 @@ func askWave(c *candidate, t *tally) Verdict {
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return closedBy(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*t.doc, t.policy), f.Cluster),
+		return closedBy(reason.BreakerOpen, fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster),
 			time.Time{})
 	}
 	return isOpen(nil, time.Time{})
 }
 
-// fewNames is how many clusters a message names.
-const fewNames = 3
-
-// some names the first few and counts the rest.
-func some(names []string) string { return someOf(names, len(names)) }
-
-func someOf(first []string, count int) string {
-	if count <= fewNames {
-		return strings.Join(first, ", ")
+// Breaker gives the last of the failed or stuck rotations that together keep
+// new ones from starting.
+func Breaker(f record.FleetDoc, p *rules.Policy) (last record.Failure, open bool) {
+	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
+		return f.Failures[n-1], true
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(first[:fewNames], ", "), count-fewNames)
+	return record.Failure{}, false
+}
+
+// FailedText says how many failed or stuck rotations it takes to keep new ones from
+// starting, and how many there are.
+func FailedText(f record.FleetDoc, p *rules.Policy) fact.Text {
+	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
+		fact.Set("MAX_FAILED", p.MaxFailed))
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Prefix begins the name of every setting.
@@ -197,8 +197,8 @@ func (c *checker) read(r row) {
 	c.found = append(c.found, p)
 }
 
-// rules lists the settings that are part of the policy, each with its field there.
-func rules(s *Settings, p *policy.Policy) func(yield func(row, reflect.Value) bool) {
+// inPolicy lists the settings that are part of the policy, each with its field there.
+func inPolicy(s *Settings, p *rules.Policy) func(yield func(row, reflect.Value) bool) {
 	return func(yield func(row, reflect.Value) bool) {
 		for _, r := range rowsOf(s) {
 			if f := reflect.ValueOf(p).Elem().FieldByName(r.field.Name); f.IsValid() && !yield(r, f) {
@@ -209,10 +209,10 @@ func rules(s *Settings, p *policy.Policy) func(yield func(row, reflect.Value) bo
 }
 
 // Policy gives the rules that the settings ask for. Meaningful only if [Read] found no problem.
-func (s Settings) Policy() *policy.Policy {
-	p := &policy.Policy{InForce: &record.InForce{Tool: s.Tool, Settings: map[string]string{}}}
+func (s Settings) Policy() *rules.Policy {
+	p := &rules.Policy{InForce: &record.InForce{Tool: s.Tool, Settings: map[string]string{}}}
 	audited := map[string]bool{}
-	for r, field := range rules(&s, p) {
+	for r, field := range inPolicy(&s, p) {
 		field.Set(reflect.ValueOf(r.value.parsed()).Elem().Convert(field.Type()))
 		audited[r.Name] = true
 	}
@@ -241,12 +241,12 @@ func clip(value string) string {
 
 // PolicyJSON is the policy for programs: the names of the settings in camel case, the values in the form
 // that the settings take.
-func PolicyJSON(p *policy.Policy) json.RawMessage {
+func PolicyJSON(p *rules.Policy) json.RawMessage {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)
 	before := "{"
-	for r, field := range rules(&Settings{}, p) {
+	for r, field := range inPolicy(&Settings{}, p) {
 		b.WriteString(before + strconv.Quote(camel(r.Name)) + ":")
 		// texts, lists of them and numbers: none is refused
 		_ = out.Encode(inWords(field.Interface(), r.tag("zero")))

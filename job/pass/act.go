@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -181,7 +182,7 @@ type intent struct{ pool, id string }
 func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent) {
 	if d.Action == policy.Start {
 		in := intent{id: a.NewID()}
-		return policy.Intend(d, a.NewID(), in.id, a.Run, number, a.Now()), []intent{in}
+		return outcome.Intend(d, a.NewID(), in.id, a.Run, number, a.Now()), []intent{in}
 	}
 	pools := d.Pools
 	if d.Action == policy.Complete {
@@ -194,7 +195,7 @@ func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent
 		ids[pool] = in.id
 		intents = append(intents, in)
 	}
-	return policy.IntendCall(d, ids, a.Run, a.Now()), intents
+	return outcome.IntendCall(d, ids, a.Run, a.Now()), intents
 }
 
 func (a *actor) note(d Done) {

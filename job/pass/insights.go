@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -82,11 +82,11 @@ func (r *insightReads) reserve(ctx context.Context) ([]record.InsightPlace, erro
 func (r *insightReads) tryReserve(ctx context.Context) ([]record.InsightPlace, error) {
 	fleet, now := r.res.Fleet, r.Now()
 	fleet.Contents.Fleet = r.doc
-	places := policy.InsightReads(r.Policy, fleet, now)
+	places := insight.Reads(r.Policy, fleet, now)
 	if len(places) == 0 {
 		return nil, nil
 	}
-	doc := policy.AskInsights(r.doc, places, now)
+	doc := insight.Ask(r.doc, places, now)
 	stored, err := r.Store.Write(ctx, state.Change{Fleet: &doc})
 	if err != nil {
 		return nil, err
@@ -132,5 +132,5 @@ func (r *insightReads) into(doc record.FleetDoc) record.FleetDoc {
 	if r.from.After(doc.InsightsFrom) {
 		doc.InsightsFrom = r.from.UTC().Truncate(time.Second)
 	}
-	return policy.HearInsights(doc, r.Policy, r.res.Fleet, r.answers, r.res.At)
+	return insight.Hear(doc, r.Policy, r.res.Fleet, r.answers, r.res.At)
 }

@@ -14,14 +14,14 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
 // Setup is what is played.
 type Setup struct {
-	Policy *policy.Policy
+	Policy *rules.Policy
 	World  *gkesim.World
 	From   time.Time
 	Days   int

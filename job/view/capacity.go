@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/capacity"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Capacity is whether the limits are enough for what is due of one wave.
@@ -25,7 +26,7 @@ type Capacity struct {
 // Capacity is that of each wave in which something is due.
 func (p Plan) Capacity() []Capacity {
 	var out []Capacity
-	for _, w := range policy.Capacity(p.policy, p.result.Fleet, p.result.Decisions, p.result.At) {
+	for _, w := range capacity.Of(p.policy, p.result.Fleet, p.result.Decisions, p.result.At) {
 		c := Capacity{
 			Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe,
 		}
@@ -45,7 +46,7 @@ func (p Plan) Capacity() []Capacity {
 }
 
 // tooSlow names the limits that could be raised.
-func tooSlow(p *policy.Policy) string {
+func tooSlow(p *rules.Policy) string {
 	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
 	if n := p.MaxActivePerProject; n > 0 {
 		text += fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", n)

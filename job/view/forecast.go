@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Basis is what a forecast rests on.
@@ -161,7 +161,7 @@ type Change[T any] struct {
 }
 
 // ForecastOf is the view of a forecast under the policy.
-func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
+func ForecastOf(f sim.Forecast, p *rules.Policy, b Basis) Forecast {
 	out := Forecast{
 		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
 		Contents: !b.NoStore,
@@ -189,7 +189,7 @@ func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
 }
 
 // Against puts another policy beside the first.
-func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
+func (f Forecast) Against(c sim.Comparison, other *rules.Policy) Forecast {
 	out := &Comparison{
 		File: c.File, Settings: []SettingChange{}, Before: sumOf(c.Before), After: sumOf(c.After),
 		Clusters: []Shift{},

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -25,7 +25,7 @@ type Meaning struct {
 }
 
 // Meanings says what the settings mean.
-func Meanings(p *policy.Policy, mode string) []Meaning {
+func Meanings(p *rules.Policy, mode string) []Meaning {
 	return []Meaning{
 		{"Which clusters", harmless(whichClusters(p, mode))},
 		{"When a CA is due", harmless(whenDue(p))},
@@ -42,7 +42,7 @@ func harmless(lines []string) []string {
 	return lines
 }
 
-func whichClusters(p *policy.Policy, mode string) []string {
+func whichClusters(p *rules.Policy, mode string) []string {
 	where := "every location"
 	if len(p.Locations) > 0 {
 		where = "locations " + strings.Join(p.Locations, ", ")
@@ -59,13 +59,13 @@ func whichClusters(p *policy.Policy, mode string) []string {
 	case "act":
 		lines = append(lines, "MODE=act: rotations are started, managed and completed.")
 	}
-	if p.Adopt == policy.AdoptManage {
+	if p.Adopt == rules.AdoptManage {
 		return append(lines, "Rotations that somebody else started are managed to their end (ADOPT=manage).")
 	}
 	return append(lines, "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.")
 }
 
-func whenDue(p *policy.Policy) []string {
+func whenDue(p *rules.Policy) []string {
 	lines := []string{"From " + fleet.Days(p.RotateBeforeExpiry) + " before it expires (ROTATE_BEFORE_EXPIRY)."}
 	if p.MaxCAAge > 0 {
 		lines = append(lines, "Or when it is older than "+fleet.Days(p.MaxCAAge)+" (MAX_CA_AGE).")
@@ -84,7 +84,7 @@ func whenDue(p *policy.Policy) []string {
 		fleet.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive))
 }
 
-func whenWork(p *policy.Policy) []string {
+func whenWork(p *rules.Policy) []string {
 	lines := []string{fmt.Sprintf("Starts and node work obey the cluster's own maintenance window and exclusions; clusters without a window get WINDOW=%s.", p.Window)}
 	if s := p.StartWindow.String(); s != "always" {
 		lines = append(lines, "Starts also wait for START_WINDOW="+s+".")
@@ -94,7 +94,7 @@ func whenWork(p *policy.Policy) []string {
 			" (FREEZES). GKE knows no freeze: it may complete a rotation that a freeze catches.")
 	}
 	switch {
-	case p.Nodes == policy.NodesGKE:
+	case p.Nodes == rules.NodesGKE:
 		lines = append(lines, "Nodes are recreated by GKE alone, in the cluster's window (NODES=gke).")
 	case p.NodeGrace == 0:
 		lines = append(lines, "Nodes are recreated by us at once (NODES=auto, NODE_GRACE=0).")
@@ -104,15 +104,15 @@ func whenWork(p *policy.Policy) []string {
 	}
 	lines = append(lines, fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", fleet.Days(p.Soak), p.CompleteWindow))
 	switch p.ZonalComplete {
-	case policy.ZonalWindow:
+	case rules.ZonalWindow:
 		lines = append(lines, "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).")
-	case policy.ZonalBoth:
+	case rules.ZonalBoth:
 		lines = append(lines, "Zonal clusters complete only where COMPLETE_WINDOW and their own window overlap (ZONAL_COMPLETE=both).")
 	}
 	return append(lines, "GKE completes any rotation by itself from 7d after its start; a rotation starts only if all of this fits before then.")
 }
 
-func howMany(p *policy.Policy) []string {
+func howMany(p *rules.Policy) []string {
 	text := fmt.Sprintf("At most %d rotations at once (MAX_ACTIVE)", p.MaxActive)
 	if n := p.MaxActivePerProject; n > 0 {
 		text += fmt.Sprintf(", %d per project", n)
@@ -131,22 +131,22 @@ func howMany(p *policy.Policy) []string {
 		words.Plural(p.MaxFailed, "failed or stuck rotation", "failed or stuck rotations")))
 }
 
-func aboutPeople(p *policy.Policy) []string {
+func aboutPeople(p *rules.Policy) []string {
 	var lines []string
 	switch p.Approval {
-	case policy.ApproveStart:
+	case rules.ApproveStart:
 		lines = append(lines, "Every start needs rotator approve (APPROVAL=start).")
-	case policy.ApproveComplete:
+	case rules.ApproveComplete:
 		lines = append(lines, "Every completion needs rotator approve (APPROVAL=complete); without one GKE completes by itself after 7d.")
-	case policy.ApproveBoth:
+	case rules.ApproveBoth:
 		lines = append(lines, "Every start and every completion needs rotator approve (APPROVAL=both).")
 	default:
 		lines = append(lines, "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.")
 	}
 	switch p.OwnerLabels {
-	case policy.OwnerLabelsBoth:
+	case rules.OwnerLabelsBoth:
 		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).")
-	case policy.OwnerLabelsOff:
+	case rules.OwnerLabelsOff:
 		lines = append(lines, "Labels on clusters do not steer (OWNER_LABELS=off).")
 	default:
 		lines = append(lines, "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).")
@@ -157,7 +157,7 @@ func aboutPeople(p *policy.Policy) []string {
 }
 
 // Warnings are settings that are allowed and probably not meant.
-func Warnings(p *policy.Policy, mode string, now time.Time) []string {
+func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 	var out []string
 	if mode == "observe" {
 		out = append(out, "MODE=observe: no CA is rotated until it is act.")
@@ -169,7 +169,7 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 	if len(p.Waves) == 0 && p.MaxCAAge > 0 {
 		out = append(out, "No WAVES: production is as early as everything else. For instance WAVES=env=dev > env=staging > env=prod.")
 	}
-	if p.Nodes == policy.NodesGKE && p.Freezes.String() != "" {
+	if p.Nodes == rules.NodesGKE && p.Freezes.String() != "" {
 		out = append(out, "NODES=gke with FREEZES: GKE recreates nodes during freezes too. Put exclusions on the clusters for that.")
 	}
 	calendars := []window.Schedule{p.CompleteWindow, p.Freezes}

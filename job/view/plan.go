@@ -9,8 +9,11 @@ import (
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/insight"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -25,7 +28,7 @@ type Plan struct {
 	Contents record.Contents `json:"-"`
 
 	result pass.Result
-	policy *policy.Policy
+	policy *rules.Policy
 }
 
 // Cluster is how one cluster stands, and why.
@@ -77,12 +80,12 @@ type Span struct {
 }
 
 // PlanOf is the plan of a look.
-func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, nil, false) }
+func PlanOf(res pass.Result, p *rules.Policy) Plan { return PlanAfter(res, p, nil, false) }
 
 // PlanAfter is how a run left the fleet: what it did about a cluster counts more
 // than what it had planned. Finished are rotations that have ended. Done: what
 // was decided was also carried out; in observe mode, in the store alone.
-func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
+func PlanAfter(res pass.Result, p *rules.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{},
 		Unread: listed(slices.Clone(res.Fleet.Unread)), Lease: res.Holder,
@@ -107,7 +110,7 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done
 		c.Skipped, c.Finished = was.Skipped, over[d.Cluster.Ref]
 		c.Stand = c.stand(done)
 		if d.Close == "" {
-			c.HandOver, _ = policy.HandOverOf(p, d, res.At, record.AtAnyTime)
+			c.HandOver, _ = notice.HandOverOf(p, d, res.At, record.AtAnyTime)
 		}
 		out.Clusters = append(out.Clusters, c)
 	}
@@ -192,7 +195,7 @@ func clusterOf(d policy.Decision, contents record.Contents, now time.Time) Clust
 		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{},
 		WindowOpen: d.WindowOpen, NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange},
 		Wave: d.Wave, Emergency: d.Emergency,
-		Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
+		Mismatches: listed(insight.Mismatches(d.Cluster, contents, now)), Decision: d,
 		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)

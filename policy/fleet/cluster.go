@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -203,6 +204,9 @@ func (r Ref) In(locations []string) bool {
 func within(location, region string) bool {
 	return location == region || strings.HasPrefix(location, region+"-")
 }
+
+// PoolName is a pool as people read it: "" is an Autopilot cluster's control plane.
+func PoolName(name string) string { return cmp.Or(name, "the control plane (Autopilot)") }
 
 // Surge is how many of the pool's nodes are recreated together.
 func (p Pool) Surge() int {

@@ -338,3 +338,19 @@ func (r *Rotation) Under(p *InForce) {
 	}
 	r.CompletedUnder = p
 }
+
+// RefusedAt makes the next try wait: 1 h, 6 h, then 24 h.
+func (r *Rotation) RefusedAt(now time.Time) {
+	r.Refusals++
+	r.NotBefore = now.Add(BackOff[min(r.Refusals, len(BackOff))-1])
+}
+
+// BaselineOf is the cluster as it is before its rotation.
+func BaselineOf(c fleet.Cluster) Baseline {
+	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
+		Version: c.Version, Pools: map[string]fleet.Status{}}
+	for _, p := range c.Pools {
+		b.Pools[p.Name] = p.Status
+	}
+	return b
+}

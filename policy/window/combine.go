@@ -32,7 +32,7 @@ func (a all) Next(t time.Time) (Span, bool) {
 			if !ok {
 				return Span{}, false
 			}
-			got.Start, got.End = later(got.Start, next.Start), earlier(got.End, next.End)
+			got.Start, got.End = Later(got.Start, next.Start), Earlier(got.End, next.End)
 		}
 		if got.Start.Before(got.End) {
 			return clip(got, t)
@@ -80,7 +80,7 @@ func merge(spans []Span) []Span {
 			continue
 		}
 		if n := len(out); n > 0 && !s.Start.After(out[n-1].End) {
-			out[n-1].End = later(out[n-1].End, s.End)
+			out[n-1].End = Later(out[n-1].End, s.End)
 			continue
 		}
 		out = append(out, s)

@@ -51,13 +51,13 @@ func (never) Next(time.Time) (Span, bool) { return Span{}, false }
 
 // clip turns a stretch that ends after t into the answer that [Schedule] promises.
 func clip(s Span, t time.Time) (Span, bool) {
-	if !t.Before(Forever) || !s.Start.Before(earlier(t.Add(Horizon), Forever)) {
+	if !t.Before(Forever) || !s.Start.Before(Earlier(t.Add(Horizon), Forever)) {
 		return Span{}, false
 	}
 	if s.Start.Before(t.Add(-Horizon)) {
 		s.Start = time.Time{}
 	}
-	if s.End.After(earlier(t.Add(Horizon), Forever)) {
+	if s.End.After(Earlier(t.Add(Horizon), Forever)) {
 		s.End = Forever
 	}
 	return s, true
@@ -65,18 +65,31 @@ func clip(s Span, t time.Time) (Span, bool) {
 
 // within moves a time before the calendar's first year to its beginning, where
 // arithmetic is safe and every answer is the same.
-func within(t time.Time) time.Time { return later(t, time.Time{}) }
+func within(t time.Time) time.Time { return Later(t, time.Time{}) }
 
-func later(a, b time.Time) time.Time {
+// Later is the later of two times.
+func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-func earlier(a, b time.Time) time.Time {
+// Earlier is the earlier of two times.
+func Earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}
 	return b
+}
+
+// Soonest is the earliest of the times that are set.
+func Soonest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
 }

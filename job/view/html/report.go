@@ -19,8 +19,8 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Page is what a report is made of. Only Policy and Result must be given.
@@ -33,7 +33,7 @@ type Page struct {
 	Version string
 	// Zone is what times are shown in; nil is UTC.
 	Zone   *time.Location
-	Policy *policy.Policy
+	Policy *rules.Policy
 	// Settings are all settings in force, for the page's end.
 	Settings []view.Setting
 	// Result is what was seen and decided and, by a run, carried out.

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/view"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Policy shows what the settings mean, in sentences, what deserves a second
 // look, and every setting. now places freezes and dates. The error is the
 // writer's.
-func Policy(w io.Writer, p *policy.Policy, settings []view.Setting, now time.Time, o Options) error {
+func Policy(w io.Writer, p *rules.Policy, settings []view.Setting, now time.Time, o Options) error {
 	g := newPage(o, now)
 	mode := ""
 	if o.Mode != "" {

@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // StatusCluster tells the story of one cluster: each phase of the rotation in
@@ -225,7 +226,7 @@ func (g *page) peopleLines(s view.Story) {
 		}
 	}
 	need := "APPROVAL=" + string(s.Policy.Approval)
-	if s.Policy.Approval == policy.ApproveNone {
+	if s.Policy.Approval == rules.ApproveNone {
 		need += ", not needed"
 	}
 	for _, h := range s.Holds {
@@ -239,7 +240,7 @@ func (g *page) peopleLines(s view.Story) {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
 			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the store
-				approved = "by label " + policy.LabelApprove + " on the cluster"
+				approved = "by label " + rules.LabelApprove + " on the cluster"
 			}
 		}
 		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))

@@ -1,4 +1,7 @@
-package policy
+// Package course tells what the calendars of one cluster allow, and when: its own
+// maintenance policy, the settings' windows and freezes, the grid of runs, and how
+// long its nodes take. It is dates alone; no gate and no phase is decided here.
+package course
 
 import (
 	"slices"
@@ -6,18 +9,29 @@ import (
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
-// startTakes is what the fit check allows for GKE's start operation. Nobody
-// documents it; labs saw up to 15 minutes.
-const startTakes = 30 * time.Minute
+// Course is all that the dates of one cluster depend on.
+type Course struct {
+	Policy   *rules.Policy
+	Cluster  fleet.Cluster
+	Rotation *record.Rotation // nil when idle
+	Now      time.Time
+	LastRun  time.Time // the grid of runs; zero: from now on
+	// Emergency and Compromised: there may be no time to wait.
+	Emergency, Compromised bool
+}
 
-// fitGrid keeps the fit check's answer the same for a while inside an open
-// window; see [Decision.NextChange].
-const fitGrid = 5 * time.Minute
+// StartTakes is what the fit check allows for GKE's start operation. Nobody
+// documents it; labs saw up to 15 minutes.
+const StartTakes = 30 * time.Minute
+
+// Grid keeps the fit check's answer the same for a while inside an open
+// window; a decision names when it may change.
+const Grid = 5 * time.Minute
 
 // mostPoolsAtOnce is the most that POOLS_AT_ONCE=fit ever uses.
 const mostPoolsAtOnce = 3
@@ -31,51 +45,30 @@ type Forecast struct {
 	Blame fact.Text
 }
 
-// askFit asks whether a rotation that starts at the next opening fits into
-// GKE's seven days.
-func askFit(k *Case) Verdict {
-	start, changes := k.nextOpening(k.Now)
-	if start.IsZero() {
-		return closedBy(reason.DoesNotFit, k.neverOpen(), time.Time{})
-	}
-	f := k.forecast(start)
-	if len(f.Blame) == 0 {
-		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
-			changes)
-	}
-	v := closedBy(reason.DoesNotFit, f.Blame, time.Time{})
-	v.Changes = changes
-	if at, ok := k.nextFit(); ok {
-		v.OpensAt = at
-		v.Message = fact.Sayf("%v; a start on %v would fit", f.Blame, at)
-	}
-	return v
-}
-
-// neverOpen names the calendars that together leave no opening.
-func (k *Case) neverOpen() fact.Text {
+// NeverOpen names the calendars that together leave no opening.
+func (k *Course) NeverOpen() fact.Text {
 	return fact.Sayf("window %v, %v, exclusions and freezes leave no opening for a start within 400 days",
-		k.windowText(), fact.Set("START_WINDOW", k.Policy.StartWindow))
+		k.WindowText(), fact.Set("START_WINDOW", k.Policy.StartWindow))
 }
 
 // startCalendar is when the calendars together allow a start.
-func (k *Case) startCalendar() window.Schedule {
-	return window.All(k.open(), k.Policy.StartWindow, k.Policy.Freezes)
+func (k *Course) startCalendar() window.Schedule {
+	return window.All(k.Open(), k.Policy.StartWindow, k.Policy.Freezes)
 }
 
-// nextOpening is when a run may next send a start, as far as calendars tell,
+// NextOpening is when a run may next send a start, as far as calendars tell,
 // and until when that answer holds. Inside an opening time moves in steps of
-// fitGrid, so that the answer is the same for a while.
-func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
+// Grid, so that the answer is the same for a while.
+func (k *Course) NextOpening(from time.Time) (at, changes time.Time) {
 	calendar := k.startCalendar()
 	open, edge := window.RoomAt(calendar, from, record.Room)
 	if open {
-		step := from.Truncate(fitGrid)
-		return step, soonest(edge, step.Add(fitGrid))
+		step := from.Truncate(Grid)
+		return step, window.Soonest(edge, step.Add(Grid))
 	}
 	changes = edge
 	for !edge.IsZero() && edge.Before(from.Add(window.Horizon)) {
-		at = k.nextRun(edge)
+		at = k.NextRun(edge)
 		if open, edge = window.RoomAt(calendar, at, record.Room); open {
 			return at, changes
 		}
@@ -83,66 +76,52 @@ func (k *Case) nextOpening(from time.Time) (at, changes time.Time) {
 	return time.Time{}, changes
 }
 
-// nextRun is the first scheduled run from t on, as far as the last one tells.
-func (k *Case) nextRun(t time.Time) time.Time {
-	last := k.Doc.LastRun.At
+// NextRun is the first scheduled run from t on, as far as the last one tells.
+func (k *Course) NextRun(t time.Time) time.Time {
+	last := k.LastRun
 	if last.IsZero() {
 		last = t.Truncate(k.Policy.Every)
 	}
 	if !t.After(last) {
 		return last.Add(-(last.Sub(t) / k.Policy.Every) * k.Policy.Every)
 	}
-	return k.runAt(last, t)
+	return k.RunAt(last, t)
 }
 
-// nextFit looks through the openings of the next 30 days for one that fits.
-func (k *Case) nextFit() (time.Time, bool) {
-	limit, calendar := k.Now.Add(BlockedAfter), k.startCalendar()
+// NextFit looks through the openings of the next 30 days for one that fits.
+func (k *Course) NextFit() (time.Time, bool) {
+	limit, calendar := k.Now.Add(rules.BlockedAfter), k.startCalendar()
 	for at := k.Now; at.Before(limit); {
-		start, _ := k.nextOpening(at)
+		start, _ := k.NextOpening(at)
 		if start.IsZero() || start.After(limit) {
 			return time.Time{}, false
 		}
-		if start.After(k.Now) && len(k.forecast(start).Blame) == 0 {
+		if start.After(k.Now) && len(k.Forecast(start).Blame) == 0 {
 			return start, true
 		}
 		// A long opening is tried once a day: its last days may fit.
 		stretch, _ := calendar.Next(start)
-		at = later(at.Add(time.Minute), earlier(stretch.End, start.Add(24*time.Hour)))
+		at = window.Later(at.Add(time.Minute), window.Earlier(stretch.End, start.Add(24*time.Hour)))
 	}
 	return time.Time{}, false
 }
 
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// forecast plays a rotation that starts at start through the calendars, in
+// Forecast plays a rotation that starts at start through the calendars, in
 // steps of EVERY as the job would.
-func (k *Case) forecast(start time.Time) Forecast {
+func (k *Course) Forecast(start time.Time) Forecast {
 	f := Forecast{Start: start}
-	limit := start.Add(AutoCompleteAfter)
+	limit := start.Add(rules.AutoCompleteAfter)
 	if expires := k.Cluster.Bundle.Oldest().Expires; expires.Before(limit) {
 		limit = expires
 	}
-	f.HandedOver = k.runAt(start, start.Add(startTakes))
+	f.HandedOver = k.RunAt(start, start.Add(StartTakes))
 	for n := 1; n <= mostPoolsAtOnce; n++ {
 		if k.Policy.PoolsAtOnce > 0 {
 			n = k.Policy.PoolsAtOnce
 		}
 		f.PoolsAtOnce, f.Blame = n, nil
 		k.finish(&f, limit)
-		if len(f.Blame) == 0 || k.Policy.PoolsAtOnce > 0 || k.Policy.Nodes == NodesGKE {
+		if len(f.Blame) == 0 || k.Policy.PoolsAtOnce > 0 || k.Policy.Nodes == rules.NodesGKE {
 			break
 		}
 	}
@@ -150,15 +129,15 @@ func (k *Case) forecast(start time.Time) Forecast {
 }
 
 // finish fills in nodes, soak and completion for f.PoolsAtOnce.
-func (k *Case) finish(f *Forecast, limit time.Time) {
+func (k *Course) finish(f *Forecast, limit time.Time) {
 	var slowest fact.Text
-	f.NodesDone, slowest = k.nodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
+	f.NodesDone, slowest = k.NodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
 	if f.NodesDone.IsZero() || f.NodesDone.After(limit) {
 		f.Blame = fact.Sayf("the nodes would not be recreated by %v, GKE's seven days or the expiry: %v",
 			limit, slowest)
 		return
 	}
-	f.SoakOver = later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, NodeSoak)))
+	f.SoakOver = window.Later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, rules.NodeSoak)))
 	f.Completed = k.completionAt(f.Start, f.SoakOver)
 	if f.Completed.IsZero() || !f.Completed.Before(limit) {
 		var nodes fact.Text
@@ -167,37 +146,37 @@ func (k *Case) finish(f *Forecast, limit time.Time) {
 		}
 		f.Blame = fact.Sayf("%vafter %v, over %v, no completion window (%v%v) opens before %v",
 			nodes, fact.Set("SOAK",
-				fleet.Days(k.Policy.Soak)), f.SoakOver, k.completeText(), k.freezeNote(f.SoakOver, limit), limit)
+				fleet.Days(k.Policy.Soak)), f.SoakOver, k.completeText(), k.FreezeNote(f.SoakOver, limit), limit)
 	}
 }
 
 // completeText names what shuts the completion: where two calendars must meet,
 // both, and how often a run is there to see them meet.
-func (k *Case) completeText() fact.Text {
-	people, own := fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow), k.zonalText()
+func (k *Course) completeText() fact.Text {
+	people, own := fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow), k.ZonalText()
 	switch {
-	case !k.Cluster.Zonal || k.Policy.ZonalComplete == ZonalPeople:
+	case !k.Cluster.Zonal || k.Policy.ZonalComplete == rules.ZonalPeople:
 		return people
-	case k.zonalOnly():
+	case k.ZonalOnly():
 		return own
 	}
 	return fact.Sayf("%v; %v; EVERY=%s", people, own, fleet.Days(k.Policy.Every))
 }
 
-// zonalText is the window that a zonal cluster's completion keeps to.
-func (k *Case) zonalText() fact.Text {
-	return fact.Sayf("%v: window %v", fact.Set("ZONAL_COMPLETE", k.Policy.ZonalComplete), k.windowText())
+// ZonalText is the window that a zonal cluster's completion keeps to.
+func (k *Course) ZonalText() fact.Text {
+	return fact.Sayf("%v: window %v", fact.Set("ZONAL_COMPLETE", k.Policy.ZonalComplete), k.WindowText())
 }
 
-func (k *Case) freezeNote(from, to time.Time) fact.Text {
+func (k *Course) FreezeNote(from, to time.Time) fact.Text {
 	if window.OpenTime(k.Policy.Freezes, window.Span{Start: from, End: to}) < to.Sub(from) {
 		return fact.Sayf(", %v", fact.Set("FREEZES", k.Policy.Freezes))
 	}
 	return nil
 }
 
-// runAt is the first run at or after t, of runs every EVERY since start.
-func (k *Case) runAt(start, t time.Time) time.Time {
+// RunAt is the first run at or after t, of runs every EVERY since start.
+func (k *Course) RunAt(start, t time.Time) time.Time {
 	if !t.After(start) {
 		return start
 	}
@@ -206,37 +185,37 @@ func (k *Case) runAt(start, t time.Time) time.Time {
 }
 
 // completionAt is the first run at which completion is allowed from t on.
-func (k *Case) completionAt(start, t time.Time) time.Time {
+func (k *Course) completionAt(start, t time.Time) time.Time {
 	// What opens after GKE's seven days is of no use, and calendars that never
 	// meet would be followed for 400 days.
-	after := window.Span{Start: start.Add(AutoCompleteAfter + record.Room), End: window.Forever}
+	after := window.Span{Start: start.Add(rules.AutoCompleteAfter + record.Room), End: window.Forever}
 	s := window.All(window.Except(after), k.completeCalendar())
-	for at := k.runAt(start, t); ; {
+	for at := k.RunAt(start, t); ; {
 		open, edge := window.RoomAt(s, at, record.Room)
 		switch {
 		case open:
 			return at
-		case edge.IsZero() || edge.Sub(start) > AutoCompleteAfter:
+		case edge.IsZero() || edge.Sub(start) > rules.AutoCompleteAfter:
 			return time.Time{}
 		}
-		at = k.runAt(start, edge)
+		at = k.RunAt(start, edge)
 	}
 }
 
-// nodesDone is when the pools would be recreated, at most n at once, and which
+// NodesDone is when the pools would be recreated, at most n at once, and which
 // pool or calendar takes longest. Zero: not before limit.
-func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time,
+func (k *Course) NodesDone(started, handedOver time.Time, n int, limit time.Time,
 	pools []fleet.Pool) (time.Time, fact.Text) {
 	if len(pools) == 0 {
 		return handedOver, nil
 	}
-	if k.Policy.Nodes == NodesGKE {
+	if k.Policy.Nodes == rules.NodesGKE {
 		n = 1 // GKE works on one pool at a time
 	}
 	pools = slices.Clone(pools)
-	slices.SortStableFunc(pools, func(a, b fleet.Pool) int { return int(k.poolTime(b) - k.poolTime(a)) })
+	slices.SortStableFunc(pools, func(a, b fleet.Pool) int { return int(k.PoolTime(b) - k.PoolTime(a)) })
 	lanes := make([]time.Time, n) // when each of the n places is free
-	free := k.graceOver(started, handedOver)
+	free := k.GraceOver(started, handedOver)
 	for i := range lanes {
 		lanes[i] = free
 	}
@@ -252,32 +231,32 @@ func (k *Case) nodesDone(started, handedOver time.Time, n int, limit time.Time,
 		begin := k.poolBegin(started, lanes[lane], limit, pool)
 		if begin.IsZero() {
 			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v",
-				pool.Name, fleet.Days(k.poolTime(pool)),
-				k.windowText(), k.freezeNote(started, limit),
+				pool.Name, fleet.Days(k.PoolTime(pool)),
+				k.WindowText(), k.FreezeNote(started, limit),
 				k.exclusionNote(pool, window.Span{Start: started, End: limit}))
 		}
-		end := begin.Add(k.poolTime(pool))
-		lanes[lane] = k.runAt(started, end)
+		end := begin.Add(k.PoolTime(pool))
+		lanes[lane] = k.RunAt(started, end)
 		if end.After(done) {
-			done, last = end, fact.Sayf("pool %q takes %s", pool.Name, fleet.Days(k.poolTime(pool)))
+			done, last = end, fact.Sayf("pool %q takes %s", pool.Name, fleet.Days(k.PoolTime(pool)))
 		}
 		if end.After(limit) {
 			return time.Time{}, fact.Sayf("pool %q needs %s (%d nodes, surge %d, %v)",
-				pool.Name, fleet.Days(k.poolTime(pool)), pool.Nodes, pool.Surge(), fact.Set("NODE_TIME",
+				pool.Name, fleet.Days(k.PoolTime(pool)), pool.Nodes, pool.Surge(), fact.Set("NODE_TIME",
 					fleet.Days(k.Policy.NodeTime)))
 		}
 	}
 	return done, last
 }
 
-func (k *Case) windowText() string {
+func (k *Course) WindowText() string {
 	if k.Cluster.Maintenance.Window != nil {
 		return k.Cluster.Maintenance.Text
 	}
 	return k.Policy.Window.String()
 }
 
-func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
+func (k *Course) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
 	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) &&
 		pool.Exclusion.Stretch().End.After(in.Start) {
 		return fact.Sayf(", with an exclusion of its own until %v", pool.Exclusion.Stretch().End)
@@ -290,28 +269,28 @@ func (k *Case) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
 	return nil
 }
 
-// graceOver is the first run from which we may recreate pools ourselves.
-func (k *Case) graceOver(started, handedOver time.Time) time.Time {
-	if k.Policy.NodeGrace == 0 || k.Policy.Nodes == NodesGKE {
+// GraceOver is the first run from which we may recreate pools ourselves.
+func (k *Course) GraceOver(started, handedOver time.Time) time.Time {
+	if k.Policy.NodeGrace == 0 || k.Policy.Nodes == rules.NodesGKE {
 		return handedOver
 	}
-	at := k.afterOpenTime(started, k.Policy.NodeGrace)
+	at := k.AfterOpenTime(started, k.Policy.NodeGrace)
 	if at.IsZero() {
-		return started.Add(AutoCompleteAfter)
+		return started.Add(rules.AutoCompleteAfter)
 	}
-	return later(handedOver, k.runAt(started, at))
+	return window.Later(handedOver, k.RunAt(started, at))
 }
 
-// afterOpenTime is when need of the cluster's open time has passed since from;
+// AfterOpenTime is when need of the cluster's open time has passed since from;
 // zero if not within GKE's seven days.
-func (k *Case) afterOpenTime(from time.Time, need time.Duration) time.Time {
-	s, limit := k.open(), from.Add(AutoCompleteAfter)
+func (k *Course) AfterOpenTime(from time.Time, need time.Duration) time.Time {
+	s, limit := k.Open(), from.Add(rules.AutoCompleteAfter)
 	for at := from; at.Before(limit); {
 		next, ok := s.Next(at)
 		if !ok || !next.Start.Before(limit) {
 			return time.Time{}
 		}
-		begin := later(next.Start, at)
+		begin := window.Later(next.Start, at)
 		if have := next.End.Sub(begin); have >= need {
 			return begin.Add(need)
 		}
@@ -322,10 +301,10 @@ func (k *Case) afterOpenTime(from time.Time, need time.Duration) time.Time {
 }
 
 // poolBegin is the first run from t on at which the pool's work may begin.
-func (k *Case) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time {
+func (k *Course) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time {
 	s := k.poolCalendar(pool)
-	if k.Policy.Nodes == NodesGKE {
-		s = k.open() // GKE keeps to the cluster's own policy and knows no freeze
+	if k.Policy.Nodes == rules.NodesGKE {
+		s = k.Open() // GKE keeps to the cluster's own policy and knows no freeze
 		if pool.Exclusion != nil && pool.Exclusion.Blocks() {
 			s = window.All(s, window.Except(pool.Exclusion.Stretch()))
 		}
@@ -338,23 +317,23 @@ func (k *Case) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time
 		if edge.IsZero() {
 			return time.Time{}
 		}
-		at = k.runAt(started, edge)
+		at = k.RunAt(started, edge)
 	}
 	return time.Time{}
 }
 
 // poolCalendar is when a node call of ours for the pool may be sent.
-func (k *Case) poolCalendar(pool fleet.Pool) window.Schedule {
-	of := []window.Schedule{k.open(), k.Policy.Freezes}
+func (k *Course) poolCalendar(pool fleet.Pool) window.Schedule {
+	of := []window.Schedule{k.Open(), k.Policy.Freezes}
 	if pool.Exclusion != nil && pool.Exclusion.Blocks() {
 		of = append(of, window.Except(pool.Exclusion.Stretch()))
 	}
 	return window.All(of...)
 }
 
-// poolTime is how long recreating the pool takes: NODE_TIME for each group of
+// PoolTime is how long recreating the pool takes: NODE_TIME for each group of
 // surge nodes, and a blue-green pool's own soak.
-func (k *Case) poolTime(pool fleet.Pool) time.Duration {
+func (k *Course) PoolTime(pool fleet.Pool) time.Duration {
 	groups := (pool.Nodes + pool.Surge() - 1) / pool.Surge()
 	d := time.Duration(max(groups, 1)) * k.Policy.NodeTime
 	if pool.BlueGreen {

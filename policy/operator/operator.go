@@ -1,4 +1,8 @@
-package policy
+// Package operator is what people say to the job. Every function takes the fleet
+// document as it was read and gives the one to store, with a sentence for the person
+// who said it; or an error that says why it means nothing here and what to do. The
+// document is not changed. Said.At is the present.
+package operator
 
 import (
 	"fmt"
@@ -6,16 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
-
-// What people say to the job. Every function takes the fleet document as it
-// was read and gives the one to store, with a sentence for the person who
-// said it; or an error that says why it means nothing here and what to do.
-// The document is not changed. Said.At is the present.
 
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
@@ -51,12 +52,12 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 	for pool, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
 			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way",
-				some(named([]string{pool})), fact.Stamp(c.IntentAt)))
+				fleet.PoolName(pool), fact.Stamp(c.IntentAt)))
 		}
 	}
 	slices.Sort(out)
 	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(AutoCompleteAfter))))
+		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter))))
 	}
 	return out
 }
@@ -109,14 +110,14 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 		return "none"
 	}
 	slices.Sort(names)
-	return some(names)
+	return fact.Some(names)
 }
 
 // Approve is a yes to what the cluster waits for: the completion of the
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
-// at most and by default [StartApprovalLasts].
-func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
+// at most and by default [rules.StartApprovalLasts].
+func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
 	said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
 		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
@@ -128,7 +129,7 @@ func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, 
 	if r != nil {
 		text, err = approveCompletion(&a, p, *r)
 	} else {
-		text, err = approveStart(&a, p, newCase(p, c, nil, &f, said.Run, said.At))
+		text, err = approveStart(&a, p, policy.NewCase(p, c, nil, &f, said.Run, said.At))
 	}
 	if err != nil {
 		return f, "", err
@@ -146,7 +147,7 @@ func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, 
 	return f, text + ", by " + record.Who(said), nil
 }
 
-func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string, error) {
+func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (string, error) {
 	switch {
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
@@ -162,7 +163,7 @@ func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string
 	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
 }
 
-func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
+func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, error) {
 	c := k.Cluster
 	switch {
 	case len(c.Bundle.CAs) > 1:
@@ -170,15 +171,13 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 	case !p.Approval.Asks(record.CallStart):
 		return "", fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
 	}
-	for _, ask := range []func(*Case) Verdict{askSelected, askDue, askEligible} {
-		if v := ask(k); !v.Open {
-			return "", fmt.Errorf("nothing waits for approval: %s: %s", c.Ref, v.Message)
-		}
+	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, func(g policy.Gate) bool { return g.First })); no {
+		return "", fmt.Errorf("nothing waits for approval: %s: %s", c.Ref, v.Message)
 	}
-	longest := a.At.Add(StartApprovalLasts)
+	longest := a.At.Add(rules.StartApprovalLasts)
 	if a.Until.After(longest) {
 		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out",
-			fleet.Days(StartApprovalLasts), fact.Stamp(longest))
+			fleet.Days(rules.StartApprovalLasts), fact.Stamp(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
@@ -259,15 +258,14 @@ func anyPoolTrouble(r record.Rotation) bool {
 
 // Adopt makes a rotation that somebody else started ours to manage to its end;
 // r is nil when it is not on record yet.
-func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
-	k := newCase(p, c, r, &f, said.Run, said.At)
-	switch v := askSelected(k); {
+	switch unselected := p.Unselected(c); {
 	case r != nil && r.Managed:
 		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
-	case !v.Open:
+	case len(unselected) > 0:
 		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref,
-			v.Message)
+			unselected)
 	case r == nil && len(c.Bundle.CAs) < 2:
 		return f, "", fmt.Errorf("there is no rotation of %s to adopt: it has one CA", c.Ref)
 	case r != nil && r.ClusterID != c.ID:
@@ -284,9 +282,9 @@ func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
-	k := newCase(p, c, nil, &f, said.Run, said.At)
+	k := policy.NewCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
 		return f, "", fmt.Errorf("%s is being rotated already, in phase %s", c.Ref, r.Phase)
@@ -296,10 +294,9 @@ func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why),
 			"`rotator plan --explain CLUSTER`", c.Ref}
 	}
-	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
-		if v := ask(k); !v.Open {
-			return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
-		}
+	whenDue := func(g policy.Gate) bool { return g.First && g.Name != policy.GateDue }
+	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, whenDue)); no {
+		return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
 	}
 	f = f.Clone()
 	if err := request(&f, record.Request{Kind: record.RequestRotate, Cluster: c.Ref, ClusterID: c.ID,
@@ -329,7 +326,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(AutoCompleteAfter)))
+		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter)))
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}

@@ -1,15 +1,19 @@
-package policy
+// Package capacity says whether the policy's limits are enough for what is due.
+package capacity
 
 import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
-// WaveCapacity is whether the policy's limits are enough for what is due.
-type WaveCapacity struct {
+// Wave is whether the policy's limits are enough for what is due.
+type Wave struct {
 	Wave string
 	Due  int // due and not verified, those in flight included
 	// StartsAWeek is how many start in a week under every cap; 0 when fewer
@@ -28,22 +32,22 @@ type WaveCapacity struct {
 // the others take the mean.
 const capacitySample = 200
 
-// Capacity plays the starts of what is due through slots, windows and waves,
+// Of plays the starts of what is due through slots, windows and waves,
 // roughly: it answers whether the limits are enough, not which hour.
-func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
-	waves := map[int][]*Case{}
+func Of(p *rules.Policy, f policy.Fleet, ds []policy.Decision, now time.Time) []Wave {
+	waves := map[int][]*policy.Case{}
 	for _, d := range ds {
 		if !d.Due.Is || d.Cluster.Bundle.Problem != "" ||
-			(d.Phase == "" && d.Action != Start && d.Action != Wait) || d.Phase == record.Verifying {
+			(d.Phase == "" && d.Action != policy.Start && d.Action != policy.Wait) || d.Phase == record.Verifying {
 			continue
 		}
-		k := newCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)
+		k := policy.NewCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)
 		if r, ok := f.Contents.Rotations[d.Cluster.Ref]; ok {
 			k.Rotation = &r
 		}
 		waves[k.Wave] = append(waves[k.Wave], k)
 	}
-	var out []WaveCapacity
+	var out []Wave
 	open := now // when the wave may begin
 	for i := range len(p.Waves) + 1 {
 		if len(waves[i]) == 0 {
@@ -51,19 +55,16 @@ func Capacity(p *Policy, f Fleet, ds []Decision, now time.Time) []WaveCapacity {
 		}
 		_, name := waves[i][0].Wave, waves[i][0].WaveName
 		w := waveCapacity(p, name, waves[i], open)
-		open = later(open, w.DoneAbout.Add(p.WaveSoak))
+		open = window.Later(open, w.DoneAbout.Add(p.WaveSoak))
 		out = append(out, w)
 	}
 	return out
 }
 
 // waveCapacity deals the wave's starts out to slots.
-func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCapacity {
-	slices.SortFunc(cases, func(a, b *Case) int {
-		x, y := a.candidate(), b.candidate()
-		return urgency(&x, &y)
-	})
-	w := WaveCapacity{Wave: name, Due: len(cases)}
+func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.Time) Wave {
+	slices.SortFunc(cases, policy.MoreUrgent)
+	w := Wave{Wave: name, Due: len(cases)}
 	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{},
 		locations: map[string][]time.Time{}}
 	var mean, sum time.Duration
@@ -76,7 +77,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		at := from
 		if k.Rotation == nil {
 			if !k.Emergency && !k.Compromised { // those wait for neither window nor slot
-				at, _ = k.nextOpening(later(from, s.free(k.Cluster.Ref)))
+				at, _ = k.NextOpening(window.Later(from, s.free(k.Cluster.Ref)))
 			}
 			if at.IsZero() {
 				continue
@@ -88,12 +89,12 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 			if first.IsZero() {
 				first = at
 			}
-			last = later(last, at)
+			last = window.Later(last, at)
 		}
 		takes := mean
 		if i < capacitySample {
-			f := k.forecast(at)
-			takes = AutoCompleteAfter
+			f := k.Forecast(at)
+			takes = rules.AutoCompleteAfter
 			if len(f.Blame) == 0 {
 				takes = f.Completed.Sub(at)
 			}
@@ -103,7 +104,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 		if !k.Emergency && !k.Compromised {
 			s.take(k.Cluster.Ref, at.Add(takes))
 		}
-		w.DoneAbout = later(w.DoneAbout, at.Add(takes))
+		w.DoneAbout = window.Later(w.DoneAbout, at.Add(takes))
 	}
 	if span := last.Sub(first); span > 0 {
 		w.StartsAWeek = float64(starts-1) / (span.Hours() / (7 * 24))
@@ -113,7 +114,7 @@ func waveCapacity(p *Policy, name string, cases []*Case, from time.Time) WaveCap
 
 // slots remembers until when each place is taken.
 type slots struct {
-	p                   *Policy
+	p                   *rules.Policy
 	fleet               []time.Time
 	projects, locations map[string][]time.Time
 }
@@ -122,10 +123,10 @@ type slots struct {
 func (s *slots) free(ref fleet.Ref) time.Time {
 	at := s.fleet[soonestFree(s.fleet)]
 	if list := s.projects[ref.Project]; s.p.MaxActivePerProject > 0 && len(list) == s.p.MaxActivePerProject {
-		at = later(at, list[soonestFree(list)])
+		at = window.Later(at, list[soonestFree(list)])
 	}
 	if list := s.locations[ref.Location]; s.p.MaxActivePerLocation > 0 && len(list) == s.p.MaxActivePerLocation {
-		at = later(at, list[soonestFree(list)])
+		at = window.Later(at, list[soonestFree(list)])
 	}
 	return at
 }

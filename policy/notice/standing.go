@@ -1,37 +1,40 @@
-package policy
+package notice
 
 import (
 	"slices"
 	"strconv"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
-// NoticeInput is one run's question what to announce.
-type NoticeInput struct {
-	Policy    *Policy
-	Fleet     Fleet // with the fleet document as it is now
-	Decisions []Decision
+// Input is one run's question what to announce.
+type Input struct {
+	Policy    *rules.Policy
+	Fleet     policy.Fleet // with the fleet document as it is now
+	Decisions []policy.Decision
 	Ahead     time.Duration // how long before a start or completion; 0: never
 	Acts      bool          // the run may act: see [KindOfNotice.Acting]
 	Run       string
 	Now       time.Time
 }
 
-// StandingNotices gives what people are told beside what rotations tell, and what is to be
+// Standing gives what people are told beside what rotations tell, and what is to be
 // stored with it: each thing once for as long as it stands.
-func StandingNotices(m record.Standing, a NoticeInput) (record.Standing, []record.Notice) {
-	s := noticeMaker{NoticeInput: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
+func Standing(m record.Standing, a Input) (record.Standing, []record.Notice) {
+	s := noticeMaker{Input: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
-	if f, open := Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
+	if f, open := policy.Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
 		s.stands("", record.NoticeBreakerOpen, "", func() record.Notice {
 			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
 				fact.Sayf("%v: no new ones start; the last one is %s (%s)",
-					failedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What))
+					policy.FailedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What))
 		})
 	}
 	for _, d := range a.Decisions {
@@ -47,7 +50,7 @@ func StandingNotices(m record.Standing, a NoticeInput) (record.Standing, []recor
 }
 
 type noticeMaker struct {
-	NoticeInput
+	Input
 	before record.Standing
 	told   map[string][]string // what stands now, as far as it was announced
 	seen   map[string]bool
@@ -87,8 +90,8 @@ func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion strin
 
 // queue finds those that wait for nothing but a slot and get the next ones.
 func (s *noticeMaker) queue() {
-	waiting := ActingOrder(s.Decisions, func(d *Decision) bool {
-		return d.Phase == "" && d.Action == Wait &&
+	waiting := policy.ActingOrder(s.Decisions, func(d *policy.Decision) bool {
+		return d.Phase == "" && d.Action == policy.Wait &&
 			d.Reason.Info().Queued
 	})
 	s.next = map[fleet.Ref]bool{}
@@ -100,9 +103,9 @@ func (s *noticeMaker) queue() {
 }
 
 // decision announces what stands for one cluster.
-func (s *noticeMaker) decision(d Decision) {
+func (s *noticeMaker) decision(d policy.Decision) {
 	name := d.Cluster.Ref.String()
-	if d.Reason.Info().Unclear || (d.Reason == reason.StatusNotRunning && d.Action == Wait) {
+	if d.Reason.Info().Unclear || (d.Reason == reason.StatusNotRunning && d.Action == policy.Wait) {
 		if told, ok := s.before.Sent[name]; ok {
 			s.told[name] = told
 		}
@@ -124,13 +127,13 @@ func (s *noticeMaker) decision(d Decision) {
 	}
 }
 
-func (s *noticeMaker) idle(name string, d Decision) {
+func (s *noticeMaker) idle(name string, d policy.Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
-	case d.Action == NeedsAction && d.Reason == reason.ApprovalNeeded:
+	case d.Action == policy.NeedsAction && d.Reason == reason.ApprovalNeeded:
 		s.stands(name, record.NoticeApprovalNeeded, ca,
 			func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
-	case d.Action == NeedsAction && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
+	case d.Action == policy.NeedsAction && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
 		s.stands(name, record.NoticeBlocked, string(d.Reason),
 			func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
 	}
@@ -153,45 +156,45 @@ func (s *noticeMaker) idle(name string, d Decision) {
 
 // startsAt is when the cluster's rotation starts, as far as calendars and the
 // order of starts tell; zero: nobody can say.
-func (s *noticeMaker) startsAt(d Decision) (at time.Time, why fact.Text) {
+func (s *noticeMaker) startsAt(d policy.Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
-	case d.Action == Wait && d.Due.Is:
-	case d.Action == None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) &&
+	case d.Action == policy.Wait && d.Due.Is:
+	case d.Action == policy.None && d.Reason == reason.NotDue && d.Due.At.After(s.Now) &&
 		!d.Due.At.After(s.Now.Add(s.Ahead)):
 		at = d.Due.At
 	default:
 		return time.Time{}, nil
 	}
-	k := newCase(s.Policy, d.Cluster, nil, &s.Fleet.Contents.Fleet, s.Run, at)
+	k := policy.NewCase(s.Policy, d.Cluster, nil, &s.Fleet.Contents.Fleet, s.Run, at)
 	if !d.Due.Is {
-		gates = k.ask(StartGates, ownGate, k.ask(StartGates, firstGate)...) // as they will be on the day
+		gates = k.Ask(policy.StartGates, func(g policy.Gate) bool { return !g.Fresh }) // as they will be on the day
 	}
 	for _, v := range gates {
 		switch {
 		case v.Open || v.Lifted:
-		case v.Gate == GateSlot && s.next[d.Cluster.Ref]:
+		case v.Gate == policy.GateSlot && s.next[d.Cluster.Ref]:
 			why = fact.Sayf(", as soon as a slot is free: %v", v.Message)
 		case v.OpensAt.IsZero():
 			return time.Time{}, nil
 		default:
-			at = later(at, v.OpensAt)
+			at = window.Later(at, v.OpensAt)
 		}
 	}
 	if at.After(s.Now) {
-		at = k.nextRun(at)
+		at = k.NextRun(at)
 	}
-	opens, _ := k.nextOpening(at)
+	opens, _ := k.NextOpening(at)
 	if opens.IsZero() {
 		return opens, nil
 	}
-	return later(at, opens), why
+	return window.Later(at, opens), why
 }
 
-func (s *noticeMaker) flight(name string, d Decision) {
+func (s *noticeMaker) flight(name string, d policy.Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
-	i := slices.IndexFunc(d.Gates, func(v Verdict) bool {
+	i := slices.IndexFunc(d.Gates, func(v policy.Verdict) bool {
 		return v.Reason == reason.ApprovalNeeded && !v.Open &&
 			!v.Lifted
 	})
@@ -203,7 +206,7 @@ func (s *noticeMaker) flight(name string, d Decision) {
 			n.Phase = r.Phase
 			return n
 		})
-	case d.Action == NeedsAction && !d.Reason.Info().ToldElsewhere:
+	case d.Action == policy.NeedsAction && !d.Reason.Info().ToldElsewhere:
 		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice {
 			n := s.notice(record.NoticeBlocked, r.Cluster, d.Reason, d.Message)
 			n.Phase = r.Phase
@@ -214,7 +217,7 @@ func (s *noticeMaker) flight(name string, d Decision) {
 		s.stands(name, record.NoticeCompletesSoon, entry, nil)
 		return
 	}
-	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || d.Action != Wait || asked {
+	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || d.Action != policy.Wait || asked {
 		return
 	}
 	h, ok := HandOverOf(s.Policy, d, s.Now, record.AtCompletion)
