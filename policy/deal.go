@@ -135,9 +135,7 @@ func MoreUrgent(a, b *Case) int {
 // urgency orders starts: compromised, emergency, then wave, deadline, name; and behind
 // all of them those whose calls were taken back too often.
 func urgency(a, b *candidate) int {
-	return cmp.Or(
-		cmpBool(a.often, b.often),
-		-cmpBool(a.compromised, b.compromised),
+	return cmp.Or(cmpBool(a.often, b.often), -cmpBool(a.compromised, b.compromised),
 		-cmpBool(a.emergency, b.emergency),
 		cmp.Compare(a.wave, b.wave),
 		a.deadline.Compare(b.deadline),

@@ -218,9 +218,7 @@ func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b *Decision) int {
-		return cmp.Or(
-			cmpBool(a.Action == Start, b.Action == Start),
-			-cmpBool(a.Compromised, b.Compromised),
+		return cmp.Or(cmpBool(a.Action == Start, b.Action == Start), -cmpBool(a.Compromised, b.Compromised),
 			-cmpBool(a.Emergency, b.Emergency),
 			a.Due.Deadline.Compare(b.Due.Deadline),
 			a.Cluster.Ref.Compare(b.Cluster.Ref),

@@ -47,8 +47,7 @@ func Reads(p *rules.Policy, f policy.Fleet, now time.Time) []record.InsightPlace
 		}
 	}
 	places := slices.SortedFunc(maps.Keys(expires), func(a, b record.InsightPlace) int {
-		return cmp.Or(
-			doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
+		return cmp.Or(doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
 			expires[a].Compare(expires[b]),
 			cmp.Compare(a.String(), b.String()),
 		)

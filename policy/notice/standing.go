@@ -91,8 +91,7 @@ func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion strin
 // queue finds those that wait for nothing but a slot and get the next ones.
 func (s *noticeMaker) queue() {
 	waiting := policy.ActingOrder(s.Decisions, func(d *policy.Decision) bool {
-		return d.Phase == "" && d.Action == policy.Wait &&
-			d.Reason.Info().Queued
+		return d.Phase == "" && d.Action == policy.Wait && d.Reason.Info().Queued
 	})
 	s.next = map[fleet.Ref]bool{}
 	for i, d := range waiting {
@@ -195,8 +194,7 @@ func (s *noticeMaker) flight(name string, d policy.Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
 	i := slices.IndexFunc(d.Gates, func(v policy.Verdict) bool {
-		return v.Reason == reason.ApprovalNeeded && !v.Open &&
-			!v.Lifted
+		return v.Reason == reason.ApprovalNeeded && !v.Open && !v.Lifted
 	})
 	asked := i >= 0
 	switch {

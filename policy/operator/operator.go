@@ -136,8 +136,7 @@ func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rota
 	}
 	f = f.Clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool {
-		return x.Cluster == c.Ref &&
-			x.Kind == a.Kind
+		return x.Cluster == c.Ref && x.Kind == a.Kind
 	})
 	if len(f.Approvals) >= record.MaxSaid {
 		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
@@ -340,8 +339,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 // ask notes a request in place of an older one of its kind.
 func request(f *record.FleetDoc, q record.Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool {
-		return x.Kind == q.Kind &&
-			x.Cluster == q.Cluster
+		return x.Kind == q.Kind && x.Cluster == q.Cluster
 	})
 	if len(f.Requests) >= record.MaxSaid {
 		return tooMany(len(f.Requests), "requests", "let runs take them up")
