@@ -70,6 +70,11 @@ type Decision struct {
 	InForce *record.InForce
 }
 
+// set says what is done, and why.
+func (d *Decision) set(action Action, why reason.Code, message fact.Text) {
+	d.Action, d.Reason, d.Message = action, why, message
+}
+
 // SlotChange is what a write does to the cluster's slot.
 type SlotChange string
 

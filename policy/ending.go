@@ -23,8 +23,8 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(k.Cluster.Seen):
 		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
-		d.NextChange = call.IntentAt.Add(record.SettleAfter)
+			call.IntentAt, call.SettlesAt()))
+		d.NextChange = call.SettlesAt()
 	case k.busySince(*call) != "":
 		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
 	default:
@@ -37,7 +37,7 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 		if call.State == record.Refused || why == reason.CompleteFailed {
 			r.RefusedAt(k.Now)
 		}
-		k.retire(r)
+		r.RetireCall()
 		k.enter(d, r, record.UpdatingClients, why)
 		if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
 			k.fail(d, r, why)
@@ -77,7 +77,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		return
 	}
 	if r.Unsettled(k.Now) {
-		at := r.Call.IntentAt.Add(record.SettleAfter)
+		at := r.Call.SettlesAt()
 		k.stay(d, reason.CallUnsettled, fact.Sayf("the completion is settled from %v", at))
 		d.NextChange = at
 		return
@@ -125,7 +125,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 		d.NextChange = at
 		return
 	}
-	k.retire(r)
+	r.RetireCall()
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
 	d.Action, d.Reason, d.Message = Update, why, sentence(why)
 	d.Tell(closed(as, why, d.Message))
@@ -135,11 +135,11 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 func (k *Case) resolvedAt(r *record.Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {
-		at = r.Call.IntentAt.Add(record.SettleAfter)
+		at = r.Call.SettlesAt()
 	}
 	for _, c := range r.PoolCalls {
 		if c.Sent() {
-			at = window.Later(at, c.IntentAt.Add(record.SettleAfter))
+			at = window.Later(at, c.SettlesAt())
 		}
 	}
 	return at

@@ -73,14 +73,12 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	}
 }
 
-func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
-	d.Action, d.Reason, d.Message = Wait, reason, message
-}
+func (k *Case) stay(d *Decision, why reason.Code, message fact.Text) { d.set(Wait, why, message) }
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
 	lifecycle.Move(r, p, k.Now, k.Run, reason)
-	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
+	d.set(Update, reason, sentence(reason))
 	d.Tell(PhaseChanged(p, reason, d.Message))
 }
 
@@ -101,8 +99,8 @@ func (k *Case) starting(d *Decision, r *record.Rotation) {
 		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
 	case !call.MaySettle(c.Seen):
 		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
-		d.NextChange = call.IntentAt.Add(record.SettleAfter)
+			call.IntentAt, call.SettlesAt()))
+		d.NextChange = call.SettlesAt()
 	case k.busySince(*call) != "":
 		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
 	default:
@@ -159,7 +157,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	}
 	d.Gates = k.Ask(CompleteGates, anyGate)
 	if v, isClosed := FirstClosed(d.Gates); isClosed {
-		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+		d.set(Wait, v.Reason, v.Message)
 		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
 			d.Action = NeedsAction
 		}
@@ -169,7 +167,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete)
+	d.set(Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete))
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(record.CallComplete); d.Approved != nil {
 		d.Message = fact.Join(clause(d.Reason), approvedBy(d.Approved))

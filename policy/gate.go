@@ -150,12 +150,19 @@ func anyGate(Gate) bool     { return true }
 func firstGate(g Gate) bool { return g.First }
 func ownGate(g Gate) bool   { return !g.First && !g.Fresh }
 
-func isOpen(message fact.Text, changes time.Time) Verdict {
+func isOpen(message fact.Text) Verdict { return Verdict{Open: true, Message: message} }
+
+func openUntil(message fact.Text, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}
 }
 
-func closedBy(reason reason.Code, message fact.Text, opens time.Time) Verdict {
-	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
+// closedBy: somebody must act, or nobody knows until when.
+func closedBy(why reason.Code, message fact.Text) Verdict {
+	return Verdict{Reason: why, Message: message}
+}
+
+func closedUntil(why reason.Code, message fact.Text, opens time.Time) Verdict {
+	return Verdict{Reason: why, Message: message, OpensAt: opens, Changes: opens}
 }
 
 // sentence is what the reason means.

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"time"
-
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -29,59 +27,58 @@ var CompleteGates = []Gate{
 
 func askManaged(k *Case) Verdict {
 	if k.Rotation.Managed {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	return closedBy(reason.AdoptedWatching,
-		fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.AutoComplete()),
-		time.Time{})
+		fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.AutoComplete()))
 }
 
 func askHealthy(k *Case) Verdict {
 	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && s != fleet.Reconciling {
-		return closedBy(reason.StatusNotRunning, fact.Sayf("status %s", s), time.Time{})
+		return closedBy(reason.StatusNotRunning, fact.Sayf("status %s", s))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askSettled(k *Case) Verdict {
 	if k.Rotation.Unsettled(k.Now) && !k.Fresh {
-		at := k.Rotation.Call.IntentAt.Add(record.SettleAfter)
-		return closedBy(reason.CallUnsettled,
+		at := k.Rotation.Call.SettlesAt()
+		return closedUntil(reason.CallUnsettled,
 			fact.Sayf("the last %s is settled from %v", k.Rotation.Call.Kind, at), at)
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolsDone(k *Case) Verdict {
 	if names := k.Unrecreated(); len(names) > 0 {
-		return closedBy(reason.PoolsNotRecreated, fact.Sayf("not recreated: %s", fact.Some(names)), time.Time{})
+		return closedBy(reason.PoolsNotRecreated, fact.Sayf("not recreated: %s", fact.Some(names)))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askCompleteTries(k *Case) Verdict {
 	r := k.Rotation
 	if k.Now.Before(r.NotBefore) {
-		return closedBy(reason.BackingOff,
+		return closedUntil(reason.BackingOff,
 			fact.Sayf("the last completion was refused or failed; next try %v", r.NotBefore), r.NotBefore)
 	}
 	if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
-		return closedBy(reason.TriesExhausted, fact.Say("completing failed too often"), time.Time{})
+		return closedBy(reason.TriesExhausted, fact.Say("completing failed too often"))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askSoak(k *Case) Verdict {
 	over, why := k.SoakOver()
 	if k.Now.Before(over) {
-		return closedBy(reason.SoakRuns, why.Tailf(" until %v", over), over)
+		return closedUntil(reason.SoakRuns, why.Tailf(" until %v", over), over)
 	}
-	return isOpen(why.Tailf(" over since %v", over), time.Time{})
+	return isOpen(why.Tailf(" over since %v", over))
 }
 
 func askCompleteWindow(k *Case) Verdict {
 	if k.ZonalOnly() {
-		return isOpen(fact.Sayf("%v: not asked", fact.Set("ZONAL_COMPLETE", rules.ZonalWindow)), time.Time{})
+		return isOpen(fact.Sayf("%v: not asked", fact.Set("ZONAL_COMPLETE", rules.ZonalWindow)))
 	}
 	v := k.calendar(k.Policy.CompleteWindow, reason.CompleteWindowClosed,
 		fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow))
@@ -89,8 +86,7 @@ func askCompleteWindow(k *Case) Verdict {
 		// It binds while one opens before expiry - 3 d.
 		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-rules.EmergencyReserve)
 		if v.OpensAt.IsZero() || v.OpensAt.After(reserve) {
-			return isOpen(fact.Say("COMPLETE_WINDOW no longer opens before the expiry: not awaited"),
-				time.Time{})
+			return isOpen(fact.Say("COMPLETE_WINDOW no longer opens before the expiry: not awaited"))
 		}
 	}
 	return v
@@ -98,7 +94,7 @@ func askCompleteWindow(k *Case) Verdict {
 
 func askZonalWindow(k *Case) Verdict {
 	if !k.Cluster.Zonal || k.Policy.ZonalComplete == rules.ZonalPeople {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	return k.calendar(k.Open(), reason.WindowClosed, k.ZonalText())
 }

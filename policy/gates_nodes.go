@@ -38,17 +38,17 @@ var NodeGates = []Gate{
 // askNodesManaged: a watched rotation gets node work only in an emergency.
 func askNodesManaged(k *Case) Verdict {
 	if k.Rotation.Managed || k.Emergency {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
-	return closedBy(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
+	return closedUntil(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
 		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
 	if k.Policy.Nodes == rules.NodesGKE {
-		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", rules.NodesGKE), time.Time{})
+		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", rules.NodesGKE))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // askPoolNeeded: nothing is recreated twice. An Autopilot control plane that was
@@ -58,12 +58,12 @@ func askPoolNeeded(k *Case) Verdict {
 		if w := k.work(); w.Done() {
 			return k.autopilotWaits(w)
 		}
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	if !slices.Contains(k.Unrecreated(), k.Pool.Name) {
-		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
+		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // autopilotWaits says until when GKE recreates the nodes of an Autopilot cluster
@@ -72,14 +72,13 @@ func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
 	switch at := k.FullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
-		return closedBy(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
+		return closedUntil(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
 		return closedBy(reason.MaintenanceUnknown,
-			fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem),
-			time.Time{})
+			fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem))
 	}
 	return closedBy(reason.NodesPending,
-		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.WindowText()), time.Time{})
+		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.WindowText()))
 }
 
 func (k *Case) work() record.Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -88,52 +87,46 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return closedBy(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
-			time.Time{})
+		return closedBy(reason.NodesLeftToGKE,
+			fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE))
 	case k.Now.Before(w.NotBefore):
-		return closedBy(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
+		return closedUntil(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
 			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolSettled(k *Case) Verdict {
 	if k.Fresh {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
-		at := c.IntentAt.Add(record.SettleAfter)
-		return closedBy(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
-			window.Soonest(at))
+		return closedUntil(reason.CallUnsettled,
+			fact.Sayf("the call for pool %q is on its way", k.Pool.Name), c.SettlesAt())
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // askClusterOperation: node pools may be upgraded side by side, but not beside
 // an operation on the whole cluster.
 func askClusterOperation(k *Case) Verdict {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == "" {
-			return closedBy(reason.OperationRunning, fact.Sayf("%s runs", op.Name), time.Time{})
-		}
+	if op := k.Cluster.RunsOn(""); op != "" {
+		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", op))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolRunning(k *Case) Verdict {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == k.Pool.Name {
-			return closedBy(reason.NodesRunning,
-				fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
-		}
+	if op := k.Cluster.RunsOn(k.Pool.Name); op != "" {
+		return closedBy(reason.NodesRunning, fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolExclusion(k *Case) Verdict {
 	e := k.Pool.Exclusion
 	if e == nil || !e.Blocks() {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
@@ -144,17 +137,17 @@ func askPoolExclusion(k *Case) Verdict {
 
 func askGrace(k *Case) Verdict {
 	if k.Policy.NodeGrace == 0 {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	at := k.AfterOpenTime(k.GraceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
 		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
-			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))), time.Time{})
+			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))))
 	}
 	if k.Now.Before(at) {
-		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
+		return closedUntil(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolsAtOnce(k *Case) Verdict {
@@ -168,7 +161,7 @@ func askPoolsAtOnce(k *Case) Verdict {
 		full := fact.Sayf("%d of %v pools are being recreated", running, fact.Set("POOLS_AT_ONCE", limit))
 		return Verdict{Reason: reason.PoolsAtOnceFull, Message: full, Changes: changes}
 	}
-	return isOpen(nil, changes)
+	return openUntil(nil, changes)
 }
 
 // poolsRunning counts pools under way: GKE's, and ours that are still unclear.

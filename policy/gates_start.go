@@ -33,19 +33,19 @@ var StartGates = []Gate{
 
 func askSelected(k *Case) Verdict {
 	if why := k.Policy.Unselected(k.Cluster); len(why) > 0 {
-		return closedBy(reason.NotSelected, why, time.Time{})
+		return closedBy(reason.NotSelected, why)
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askDue(k *Case) Verdict {
 	if k.Due.Is {
-		return isOpen(fact.Say(k.Due.Why), time.Time{})
+		return isOpen(fact.Say(k.Due.Why))
 	}
 	if k.Due.At.IsZero() {
-		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem))
 	}
-	return closedBy(reason.NotDue, fact.Sayf("not due before %s", fact.Day(k.Due.At)), k.Due.At)
+	return closedUntil(reason.NotDue, fact.Sayf("not due before %s", fact.Day(k.Due.At)), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -53,29 +53,29 @@ func askEligible(k *Case) Verdict {
 	expires := c.Bundle.Oldest().Expires
 	switch {
 	case c.Bundle.Problem != "":
-		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem))
 	case !k.Now.Before(expires):
-		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", fact.Day(expires)), time.Time{})
+		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", fact.Day(expires)))
 	case c.Alpha:
-		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
+		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"))
 	case c.CustomerCA:
-		return closedBy(reason.CustomerManagedCA, fact.Say("customer-managed CA"), time.Time{})
+		return closedBy(reason.CustomerManagedCA, fact.Say("customer-managed CA"))
 	case c.Partial:
-		return closedBy(reason.ListedPartly, fact.Say("GKE listed it only partly"), time.Time{})
+		return closedBy(reason.ListedPartly, fact.Say("GKE listed it only partly"))
 	}
-	return isOpen(nil, expires)
+	return openUntil(nil, expires)
 }
 
 func askStatus(k *Case) Verdict {
 	c := k.Cluster
 	if c.Status == fleet.Running {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	// Seven days before expiry GKE degrades a cluster for its CA alone.
 	expires := c.Bundle.Oldest().Expires
 	lastResort := expires.Add(-rules.LastResortBefore)
 	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
-		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"), time.Time{})
+		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"))
 	}
 	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
 		Changes: lastResort}
@@ -83,43 +83,43 @@ func askStatus(k *Case) Verdict {
 
 func askOneCA(k *Case) Verdict {
 	if len(k.Cluster.Bundle.CAs) > 1 {
-		return closedBy(reason.TwoCAs, fact.Say("two CAs are in place"), time.Time{})
+		return closedBy(reason.TwoCAs, fact.Say("two CAs are in place"))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askOperation(k *Case) Verdict {
 	if busy := k.Cluster.Busy(); busy != "" {
-		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
+		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askTries(k *Case) Verdict {
 	t := k.Doc.Tried(k.Cluster)
 	if t == nil {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	if t.Count >= record.FailuresBeforePeople {
-		return closedBy(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
-			time.Time{})
+		return closedBy(reason.TriesExhausted,
+			fact.Sayf("starting failed %d times: %s", t.Count, t.LastError))
 	}
 	if k.Now.Before(t.NotBefore) {
-		return closedBy(reason.BackingOff,
+		return closedUntil(reason.BackingOff,
 			fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return closedBy(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
-			time.Time{})
+		return closedBy(reason.CallWithdrawn,
+			fact.Sayf("its start was taken back in this run: %s", t.LastError))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askMaintenance(k *Case) Verdict {
 	if problem := k.Cluster.Maintenance.Problem; problem != "" {
-		return closedBy(reason.MaintenanceUnknown, fact.Say(problem), time.Time{})
+		return closedBy(reason.MaintenanceUnknown, fact.Say(problem))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askWindow(k *Case) Verdict {
@@ -135,11 +135,11 @@ func (k *Case) calendar(s window.Schedule, reason reason.Code, what fact.Text) V
 	open, changes := window.RoomAt(s, k.Now, record.Room)
 	switch {
 	case open:
-		return isOpen(what, changes)
+		return openUntil(what, changes)
 	case changes.IsZero():
-		return closedBy(reason, fact.Sayf("%v does not open within 400 days", what), time.Time{})
+		return closedBy(reason, fact.Sayf("%v does not open within 400 days", what))
 	}
-	return closedBy(reason, what.Tailf(" opens %v", changes), changes)
+	return closedUntil(reason, what.Tailf(" opens %v", changes), changes)
 }
 
 // What is said of nearly every cluster.
@@ -190,14 +190,14 @@ func askFreeze(k *Case) Verdict {
 func askFit(k *Case) Verdict {
 	start, changes := k.NextOpening(k.Now)
 	if start.IsZero() {
-		return closedBy(reason.DoesNotFit, k.NeverOpen(), time.Time{})
+		return closedBy(reason.DoesNotFit, k.NeverOpen())
 	}
 	f := k.Forecast(start)
 	if len(f.Blame) == 0 {
-		return isOpen(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
+		return openUntil(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
 			changes)
 	}
-	v := closedBy(reason.DoesNotFit, f.Blame, time.Time{})
+	v := closedBy(reason.DoesNotFit, f.Blame)
 	v.Changes = changes
 	if at, ok := k.NextFit(); ok {
 		v.OpensAt = at

@@ -31,11 +31,11 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Approved = k.approval(record.CallStart)
 		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
-		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
+		d.set(None, v.Reason, v.Message)
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
-		d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
+		d.set(NeedsAction, v.Reason, v.Message)
 	default:
-		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+		d.set(Wait, v.Reason, v.Message)
 		k.blocked(d)
 	}
 	switch {
@@ -78,7 +78,7 @@ func (k *Case) blocked(d *Decision) {
 	}
 	for _, v := range d.Gates {
 		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(rules.BlockedAfter))) {
-			d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
+			d.set(NeedsAction, v.Reason, v.Message)
 			return
 		}
 	}
@@ -97,30 +97,21 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	rec, ours := f.Contents.ClosedOurs(c)
 	switch {
 	case !f.Contents.Known:
-		d.Action, d.Reason, d.Message = NeedsAction, reason.TwoCAs,
-			fact.Say("two CAs are in place; without a store nobody knows whose rotation it is")
-		return
+		d.set(NeedsAction, reason.TwoCAs,
+			fact.Say("two CAs are in place; without a store nobody knows whose rotation it is"))
 	case !c.OperationsRead:
-		d.Action, d.Reason, d.Message = Wait, reason.NotReadable,
-			fact.Say("two CAs are in place; its operations could not be read")
-		return
+		d.set(Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read"))
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v",
-			sentence(reason.ListedPartly))
-		return
+		d.set(Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v", sentence(reason.ListedPartly)))
 	case k.clusterBusy() != "":
-		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs",
-			k.clusterBusy())
-		return
+		d.set(Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy()))
 	case ours:
 		k.reopen(d, rec)
-		return
 	case len(k.Policy.Unselected(c)) > 0:
-		d.Action, d.Reason, d.Message = None, reason.NotSelected,
-			fact.Say("two CAs are in place; not selected, so not adopted")
-		return
+		d.set(None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted"))
+	default:
+		k.adopt(d)
 	}
-	k.adopt(d)
 }
 
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
@@ -128,9 +119,9 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 // closed.
 func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.ClosedByPeople {
-		d.Action, d.Reason = NeedsAction, reason.ClosedByPerson
-		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
-			record.Who(rec.Said), fact.Day(rec.ClosedAt))
+		d.set(NeedsAction, reason.ClosedByPerson,
+			fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
+				record.Who(rec.Said), fact.Day(rec.ClosedAt)))
 		return
 	}
 	r := rec.Rotation.Clone()
@@ -171,5 +162,5 @@ func (k *Case) adopt(d *Decision) {
 func (k *Case) keep(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
-	d.Action, d.Reason, d.Message = action, reason, message
+	d.set(action, reason, message)
 }

@@ -17,8 +17,8 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 		k.nodesNow(d)
 		return
 	}
-	if k.anyRunning() != "" {
-		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", k.anyRunning()))
+	if op := k.Cluster.Runs(); op != "" {
+		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", op))
 		return
 	}
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)

@@ -13,7 +13,7 @@ import (
 func askHold(k *Case) Verdict {
 	h, ok := k.Doc.Held(k.Cluster.Ref, k.Now)
 	if !ok {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	by := fact.Sayf("held by %s", record.Who(h.Said))
 	if h.Reason != "" {
@@ -22,16 +22,16 @@ func askHold(k *Case) Verdict {
 	if !h.Until.IsZero() {
 		by = by.Tailf(", until %v", h.Until)
 	}
-	return closedBy(reason.Held, by, h.Until)
+	return closedUntil(reason.Held, by, h.Until)
 }
 
 // askLabels: the owners hold their cluster.
 func askLabels(k *Case) Verdict {
 	held, until, said := k.Policy.HeldByLabels(k.Cluster, k.Now)
 	if !held {
-		return isOpen(said, time.Time{})
+		return isOpen(said)
 	}
-	return closedBy(reason.HeldByLabel, said, until)
+	return closedUntil(reason.HeldByLabel, said, until)
 }
 
 // held says whether anybody holds the cluster now, by command or by label.
@@ -46,41 +46,34 @@ func (k *Case) holdsEnd() time.Time {
 	return window.Soonest(h.Until, askLabels(k).Changes)
 }
 
-func askStartApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(record.CallStart) {
-		return isOpen(nil, time.Time{})
-	}
-	if a, ok := k.approved(record.CallStart); ok {
-		return isOpen(approvedBy(&a), a.Until)
-	}
-	how, changes := k.Policy.HowToApprove(record.CallStart, k.Cluster, nil)
-	nobody := fact.Sayf("%v: nobody has approved this start%s", fact.Set("APPROVAL", k.Policy.Approval), how)
-	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
-}
+func askStartApproval(k *Case) Verdict { return k.askApproval(record.CallStart, "start", nil) }
 
 func askCompleteApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(record.CallComplete) {
-		return isOpen(nil, time.Time{})
+	return k.askApproval(record.CallComplete, "completion",
+		fact.Sayf("; GKE completes by itself from %v", k.AutoComplete()))
+}
+
+// askApproval asks for a person's yes to a call of that kind, called what; otherwise
+// is what becomes of it without one.
+func (k *Case) askApproval(kind record.CallKind, what string, otherwise fact.Text) Verdict {
+	if !k.Policy.Approval.Asks(kind) {
+		return isOpen(nil)
 	}
-	if a, ok := k.approved(record.CallComplete); ok {
-		return isOpen(approvedBy(&a), a.Until)
+	if a, ok := k.approved(kind); ok {
+		return openUntil(approvedBy(&a), a.Until)
 	}
-	how, _ := k.Policy.HowToApprove(record.CallComplete, k.Cluster, k.Rotation)
-	return closedBy(reason.ApprovalNeeded,
-		fact.Sayf("%v: nobody has approved this completion%s; GKE completes by itself from %v",
-			fact.Set("APPROVAL", k.Policy.Approval), how, k.AutoComplete()), time.Time{})
+	how, changes := k.Policy.HowToApprove(kind, k.Cluster, k.Rotation)
+	nobody := fact.Sayf("%v: nobody has approved this %s%s%v", fact.Set("APPROVAL", k.Policy.Approval), what, how,
+		otherwise)
+	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
 }
 
 // approval is what a call of that kind relies on; nil when none is asked for.
 func (k *Case) approval(kind record.CallKind) *record.Approval {
-	if !k.Policy.Approval.Asks(kind) {
-		return nil
+	if a, ok := k.approved(kind); ok && k.Policy.Approval.Asks(kind) {
+		return &a
 	}
-	a, ok := k.approved(kind)
-	if !ok {
-		return nil
-	}
-	return &a
+	return nil
 }
 
 // approvedBy says whose yes it is; nothing, when none was asked for.

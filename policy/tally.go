@@ -95,23 +95,23 @@ func (t *tally) take(ref fleet.Ref, emergency, compromised bool) {
 func askSlot(c *candidate, t *tally) Verdict {
 	p, ref := t.policy, c.ref
 	full := func(reason reason.Code, n, limit int, name string) Verdict {
-		return closedBy(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
+		return closedBy(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)))
 	}
 	switch all := t.active + t.emergency + t.compromised; {
 	case all >= record.MaxSlots:
 		return closedBy(reason.BudgetFleet,
-			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots), time.Time{})
+			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots))
 	case c.compromised:
 		if t.compromised >= p.CompromisedMaxActive {
 			return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 		}
-		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive),
-			time.Time{})
+		return isOpen(fact.Sayf("slot %d of %d for compromised clusters",
+			t.compromised+1, p.CompromisedMaxActive))
 	case c.emergency:
 		if t.emergency >= p.EmergencyMaxActive {
 			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 		}
-		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive), time.Time{})
+		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive))
 	case t.active >= p.MaxActive:
 		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
 	case p.MaxActivePerProject > 0 && t.byProject[ref.Project] >= p.MaxActivePerProject:
@@ -124,7 +124,7 @@ func askSlot(c *candidate, t *tally) Verdict {
 		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Location]))
 		return v
 	}
-	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
+	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive))
 }
 
 // clusters lists who is in the way.
@@ -211,26 +211,26 @@ func askWave(c *candidate, t *tally) Verdict {
 	before := t.before(c.wave)
 	if n := before.dueBy(c.dueSince); n > 0 {
 		return closedBy(reason.WaveClosed,
-			fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n)), time.Time{})
+			fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n)))
 	}
 	for i := range c.wave {
 		name := t.policy.Waves[i].Name
 		if at := t.doc.Waves[name].LastOf(c.dueSince).Add(t.policy.WaveSoak); t.now.Before(at) {
-			return closedBy(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
+			return closedUntil(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
 	}
 	if before.excused != "" {
-		return isOpen(fact.Sayf("not waited for: %s", before.excused), time.Time{})
+		return isOpen(fact.Sayf("not waited for: %s", before.excused))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return closedBy(reason.BreakerOpen, fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster),
-			time.Time{})
+		return closedBy(reason.BreakerOpen,
+			fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // Breaker gives the last of the failed or stuck rotations that together keep

@@ -218,7 +218,7 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
-			fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
+			fact.Stamp(r.Call.SettlesAt()))
 	}
 	return f, text, nil
 }
@@ -331,7 +331,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	}
 	if r.Unsettled(said.At) {
 		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s",
-			r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
+			r.Call.Kind, fact.Stamp(r.Call.SettlesAt()))
 	}
 	return f, text, nil
 }

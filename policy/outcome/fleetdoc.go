@@ -83,7 +83,7 @@ func noteTries(f *record.FleetDoc, d policy.Decision) bool {
 			t.LastError = d.Findings[0]
 		}
 		t.LastError = fact.Clip(t.LastError, record.MaxPoolError)
-		t.NotBefore = d.Cluster.Seen.Add(record.BackOff[min(t.Count, len(record.BackOff))-1])
+		t.NotBefore = record.NextTry(t.Count, d.Cluster.Seen)
 		f.Tries[name] = t
 		return true
 	case had && r.Phase != record.Starting:

@@ -71,9 +71,7 @@ func relyOn(r *record.Rotation, a *record.Approval) {
 }
 
 func completeIntent(r *record.Rotation, call record.Call, now time.Time) {
-	if r.Call != nil {
-		r.Remember(*r.Call)
-	}
+	r.RetireCall()
 	r.Call = &call
 	lifecycle.Move(r, record.Completing, now, call.Run, reason.CompleteSent)
 	r.Reason = reason.CompleteSent
@@ -125,16 +123,14 @@ func resolveCall(d *policy.Decision, r *record.Rotation, o record.Outcome, run s
 		d.Tell(policy.PhaseChanged(p, reason, d.Message))
 	}
 	switch {
-	case o.State == record.Withdrawn && r.Call.Kind == record.CallStart:
-		r.Remember(*r.Call)
-		r.Call = nil
-		d.Close, d.Slot = record.NotStarted, policy.SlotRelease
-		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Withdrawn:
-		r.Remember(*r.Call)
-		r.Call = nil
-		lifecycle.Move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
-		r.Reason = reason.CallWithdrawn
+		if r.Call.Kind == record.CallStart {
+			d.Close, d.Slot = record.NotStarted, policy.SlotRelease
+		} else {
+			lifecycle.Move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
+			r.Reason = reason.CallWithdrawn
+		}
+		r.RetireCall()
 		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Refused && o.Refusal == record.RequiresRecreation:
 		to(record.RecreatingNodes, reason.NeedsRecreation)
@@ -194,13 +190,10 @@ func resolvePool(r *record.Rotation, pool string, o record.Outcome, now time.Tim
 	}
 	r.Pools = record.CloneMap(r.Pools)
 	w := r.Pools[pool]
-	w.Failures++
-	w.LastError = fact.Clip(o.Raw, record.MaxPoolError)
-	w.NotBefore = now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
-	switch {
+	switch failures := w.Fail(o.Raw, now); {
 	case o.Refusal == record.Invalid:
 		w.LeftToGKE = "GKE refuses its version: " + w.LastError
-	case w.Failures >= record.FailuresBeforePeople:
+	case failures >= record.FailuresBeforePeople:
 		w.LeftToGKE = "refused three times: " + w.LastError
 	}
 	r.Pools[pool] = w
