@@ -80,38 +80,30 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	}
 	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency,
 		Compromised: k.Compromised, Rotation: &r}
+	action, table := Start, StartGates
+	switch kind {
+	case record.CallComplete:
+		action, table = Complete, CompleteGates
+	case record.CallRecreate:
+		action, table, k.Pool = Recreate, NodeGates, k.pool(pool)
+	}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
-		return d
+		k.stay(&d, reason.ClusterRecreated, sentence(reason.ClusterRecreated))
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
-		d.Reason, d.Message = reason.OneNewCA, fact.Say("the CA is no longer the baseline's")
-		return d
+		k.stay(&d, reason.OneNewCA, fact.Say("the CA is no longer the baseline's"))
 	case !fresh.OperationsRead:
-		d.Reason, d.Message = reason.NotReadable, fact.Say("operations could not be read")
-		return d
-	}
-	action := Start
-	switch kind {
-	case record.CallStart:
-		d.Gates = k.Ask(StartGates, anyGate)
-	case record.CallComplete:
-		action = Complete
-		d.Gates = k.Ask(CompleteGates, anyGate)
-	case record.CallRecreate:
-		action = Recreate
-		k.Pool = k.pool(pool)
-		if k.Pool == nil {
-			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
-			return d
+		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))
+	case kind == record.CallRecreate && k.Pool == nil:
+		k.stay(&d, reason.ClusterGone, fact.Sayf("pool %s is gone", pool))
+	default:
+		d.Gates = k.Ask(table, anyGate)
+		if v, ok := FirstClosed(d.Gates); ok {
+			k.stay(&d, v.Reason, v.Message)
+			break
 		}
-		d.Gates = k.Ask(NodeGates, anyGate)
+		d.Action, d.Pools = action, []string{pool}
 	}
-	if v, ok := FirstClosed(d.Gates); ok {
-		d.Reason, d.Message = v.Reason, v.Message
-		return d
-	}
-	d.Action, d.Pools = action, []string{pool}
 	return d
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -36,9 +37,8 @@ type tally struct {
 	active      int // ordinary slots
 	emergency   int
 	compromised int
-	byProject   map[string]int
-	byLocation  map[string]int // project-independent: a region's capacity
-	holders     map[string][]string
+	projects    map[string][]string // who holds the ordinary ones in each
+	locations   map[string][]string // of all projects: a region's capacity
 	waves       map[int][]pending
 	excused     map[int][]string // not verified, and yet keeping no wave closed
 	ahead       map[int]*ahead   // made when first asked for: all is noted by then
@@ -53,7 +53,7 @@ type pending struct {
 func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 	t := &tally{
 		policy: p, doc: doc, now: now,
-		byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
+		projects: map[string][]string{}, locations: map[string][]string{},
 		waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{},
 	}
 	for name, slot := range doc.Slots {
@@ -61,8 +61,10 @@ func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 			t.take(ref, slot.Emergency, slot.Compromised)
 		}
 	}
-	for _, names := range t.holders {
-		slices.Sort(names)
+	for _, holders := range []map[string][]string{t.projects, t.locations} {
+		for _, names := range holders {
+			slices.Sort(names)
+		}
 	}
 	return t
 }
@@ -85,44 +87,40 @@ func (t *tally) take(ref fleet.Ref, emergency, compromised bool) {
 		t.emergency++
 	default:
 		t.active++
-		t.byProject[ref.Project]++
-		t.byLocation[ref.Location]++
-		t.holders[ref.Project] = append(t.holders[ref.Project], ref.Name)
-		t.holders[ref.Location] = append(t.holders[ref.Location], ref.String())
+		t.projects[ref.Project] = append(t.projects[ref.Project], ref.Name)
+		t.locations[ref.Location] = append(t.locations[ref.Location], ref.String())
 	}
 }
 
 func askSlot(c *candidate, t *tally) Verdict {
-	p, ref := t.policy, c.ref
-	full := func(reason reason.Code, n, limit int, name string) Verdict {
-		return closedBy(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)))
+	p := t.policy
+	full := func(why reason.Code, n, limit int, name string, by ...string) Verdict {
+		taken := fact.Sayf("%d of %v taken", n, fact.Set(name, limit))
+		if len(by) > 0 {
+			taken = fact.Sayf("%v by %v", taken, clusters(by))
+		}
+		return closedBy(why, taken)
 	}
-	switch all := t.active + t.emergency + t.compromised; {
-	case all >= record.MaxSlots:
+	inProject, inLocation := t.projects[c.ref.Project], t.locations[c.ref.Location]
+	switch {
+	case t.active+t.emergency+t.compromised >= record.MaxSlots:
 		return closedBy(reason.BudgetFleet,
 			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots))
+	case c.compromised && t.compromised >= p.CompromisedMaxActive:
+		return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 	case c.compromised:
-		if t.compromised >= p.CompromisedMaxActive {
-			return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
-		}
-		return isOpen(fact.Sayf("slot %d of %d for compromised clusters",
-			t.compromised+1, p.CompromisedMaxActive))
+		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive))
+	case c.emergency && t.emergency >= p.EmergencyMaxActive:
+		return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 	case c.emergency:
-		if t.emergency >= p.EmergencyMaxActive {
-			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
-		}
 		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive))
 	case t.active >= p.MaxActive:
 		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
-	case p.MaxActivePerProject > 0 && t.byProject[ref.Project] >= p.MaxActivePerProject:
-		v := full(reason.BudgetProject, t.byProject[ref.Project], p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT")
-		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Project]))
-		return v
-	case p.MaxActivePerLocation > 0 && t.byLocation[ref.Location] >= p.MaxActivePerLocation:
-		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation,
-			"MAX_ACTIVE_PER_LOCATION")
-		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Location]))
-		return v
+	case p.MaxActivePerProject > 0 && len(inProject) >= p.MaxActivePerProject:
+		return full(reason.BudgetProject, len(inProject), p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT", inProject...)
+	case p.MaxActivePerLocation > 0 && len(inLocation) >= p.MaxActivePerLocation:
+		return full(reason.BudgetLocation, len(inLocation), p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION",
+			inLocation...)
 	}
 	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive))
 }
@@ -198,13 +196,7 @@ func (t *tally) before(wave int) *ahead {
 // dueBy counts those that keep the wave closed for a cluster that became due then:
 // who became due later does not hold it up.
 func (a *ahead) dueBy(at time.Time) int {
-	n, _ := slices.BinarySearchFunc(a.due, at, func(due, at time.Time) int {
-		if due.After(at) {
-			return 1
-		}
-		return -1
-	})
-	return n
+	return sort.Search(len(a.due), func(i int) bool { return a.due[i].After(at) })
 }
 
 func askWave(c *candidate, t *tally) Verdict {

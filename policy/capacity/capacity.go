@@ -53,8 +53,7 @@ func Of(p *rules.Policy, f policy.Fleet, ds []policy.Decision, now time.Time) []
 		if len(waves[i]) == 0 {
 			continue
 		}
-		_, name := waves[i][0].Wave, waves[i][0].WaveName
-		w := waveCapacity(p, name, waves[i], open)
+		w := waveCapacity(p, waves[i][0].WaveName, waves[i], open)
 		open = window.Later(open, w.DoneAbout.Add(p.WaveSoak))
 		out = append(out, w)
 	}
@@ -65,8 +64,7 @@ func Of(p *rules.Policy, f policy.Fleet, ds []policy.Decision, now time.Time) []
 func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.Time) Wave {
 	slices.SortFunc(cases, policy.MoreUrgent)
 	w := Wave{Wave: name, Due: len(cases)}
-	s := &slots{p: p, fleet: make([]time.Time, max(p.MaxActive, 1)), projects: map[string][]time.Time{},
-		locations: map[string][]time.Time{}}
+	s := slots{p, map[string][]time.Time{}}
 	var mean, sum time.Duration
 	var first, last time.Time
 	starts := 0
@@ -112,47 +110,39 @@ func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.
 	return w
 }
 
-// slots remembers until when each place is taken.
+// slots remembers until when each place is taken, under each cap.
 type slots struct {
-	p                   *rules.Policy
-	fleet               []time.Time
-	projects, locations map[string][]time.Time
+	policy *rules.Policy
+	taken  map[string][]time.Time
+}
+
+// caps are the limits that count for the cluster, by what they limit; 0 is none.
+func (s slots) caps(ref fleet.Ref) map[string]int {
+	return map[string]int{
+		"fleet":                    max(s.policy.MaxActive, 1),
+		"project " + ref.Project:   s.policy.MaxActivePerProject,
+		"location " + ref.Location: s.policy.MaxActivePerLocation,
+	}
 }
 
 // free is when a place for the cluster is free under every cap.
-func (s *slots) free(ref fleet.Ref) time.Time {
-	at := s.fleet[soonestFree(s.fleet)]
-	if list := s.projects[ref.Project]; s.p.MaxActivePerProject > 0 && len(list) == s.p.MaxActivePerProject {
-		at = window.Later(at, list[soonestFree(list)])
-	}
-	if list := s.locations[ref.Location]; s.p.MaxActivePerLocation > 0 && len(list) == s.p.MaxActivePerLocation {
-		at = window.Later(at, list[soonestFree(list)])
+func (s slots) free(ref fleet.Ref) (at time.Time) {
+	for of, limit := range s.caps(ref) {
+		if taken := s.taken[of]; limit > 0 && len(taken) == limit {
+			at = window.Later(at, slices.MinFunc(taken, time.Time.Compare))
+		}
 	}
 	return at
 }
 
-func (s *slots) take(ref fleet.Ref, until time.Time) {
-	s.fleet[soonestFree(s.fleet)] = until
-	put := func(m map[string][]time.Time, key string, limit int) {
-		if limit <= 0 {
-			return
-		}
-		if len(m[key]) < limit {
-			m[key] = append(m[key], until)
-			return
-		}
-		m[key][soonestFree(m[key])] = until
-	}
-	put(s.projects, ref.Project, s.p.MaxActivePerProject)
-	put(s.locations, ref.Location, s.p.MaxActivePerLocation)
-}
-
-func soonestFree(list []time.Time) int {
-	best := 0
-	for i, t := range list {
-		if t.Before(list[best]) {
-			best = i
+func (s slots) take(ref fleet.Ref, until time.Time) {
+	for of, limit := range s.caps(ref) {
+		switch taken := s.taken[of]; {
+		case limit <= 0:
+		case len(taken) < limit:
+			s.taken[of] = append(taken, until)
+		default:
+			taken[slices.Index(taken, slices.MinFunc(taken, time.Time.Compare))] = until
 		}
 	}
-	return best
 }

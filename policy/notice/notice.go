@@ -29,6 +29,14 @@ func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message f
 	return n
 }
 
+// ofEvent is what tells of an event, beside a hand-over.
+var ofEvent = map[string]record.NoticeKind{
+	policy.EventForeignRotation:     record.NoticeForeign,
+	policy.EventCompletedExternally: record.NoticeCompletedExternally,
+	policy.EventBlocked:             record.NoticeBlocked,
+	policy.EventRotationStuck:       record.NoticeStuck,
+}
+
 // Of gives what people are told with the write of this decision, in order.
 // before is the rotation as it was stored until now; nil: there was none.
 func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string, now time.Time) []record.Notice {
@@ -46,19 +54,14 @@ func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string,
 		out = append(out, n)
 	}
 	for _, e := range d.Events {
+		kind, told := ofEvent[e.Name]
 		switch {
-		case e.Name == policy.EventForeignRotation:
-			tell(record.NoticeForeign, e.Reason, e.Message, "")
 		case e.Name == policy.EventHandedOver && e.Reason == reason.NodesDone:
 			tell(record.NoticeNodesDone, e.Reason, e.Message, record.AtNodesDone)
 		case e.Name == policy.EventHandedOver:
 			tell(record.NoticeHandedOver, e.Reason, e.Message, record.AtStartDone)
-		case e.Name == policy.EventCompletedExternally:
-			tell(record.NoticeCompletedExternally, e.Reason, e.Message, "")
-		case e.Name == policy.EventBlocked:
-			tell(record.NoticeBlocked, e.Reason, e.Message, "")
-		case e.Name == policy.EventRotationStuck:
-			tell(record.NoticeStuck, e.Reason, e.Message, "")
+		case told:
+			tell(kind, e.Reason, e.Message, "")
 		}
 	}
 	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") &&

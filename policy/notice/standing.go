@@ -28,14 +28,12 @@ type Input struct {
 // Standing gives what people are told beside what rotations tell, and what is to be
 // stored with it: each thing once for as long as it stands.
 func Standing(m record.Standing, a Input) (record.Standing, []record.Notice) {
-	s := noticeMaker{Input: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
+	s := maker{Input: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
 	if f, open := policy.Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
-		s.stands("", record.NoticeBreakerOpen, "", func() record.Notice {
-			return s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
-				fact.Sayf("%v: no new ones start; the last one is %s (%s)",
-					policy.FailedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What))
-		})
+		s.stands("", "", s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
+			fact.Sayf("%v: no new ones start; the last one is %s (%s)",
+				policy.FailedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What)))
 	}
 	for _, d := range a.Decisions {
 		s.seen[d.Cluster.Ref.String()] = true
@@ -49,7 +47,7 @@ func Standing(m record.Standing, a Input) (record.Standing, []record.Notice) {
 	return record.Standing{Sent: s.told, Version: m.Version}, s.out
 }
 
-type noticeMaker struct {
+type maker struct {
 	Input
 	before record.Standing
 	told   map[string][]string // what stands now, as far as it was announced
@@ -58,56 +56,57 @@ type noticeMaker struct {
 	out    []record.Notice
 }
 
-func (s *noticeMaker) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code,
+func (s *maker) notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code,
 	message fact.Text) record.Notice {
-	n := notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Contents.Fleet.Version)
-	n.Seq = int64(len(s.out))
-	return n
+	return notice(kind, ref, reason, message, s.Run, s.Now, s.before.Version, s.Fleet.Contents.Fleet.Version)
 }
 
 // wasSent says whether this was announced and stood at the last look.
-func (s *noticeMaker) wasSent(name string, kind record.NoticeKind, occasion string) bool {
+func (s *maker) wasSent(name string, kind record.NoticeKind, occasion string) bool {
 	return slices.Contains(s.before.Sent[name], string(kind)+"/"+occasion)
 }
 
 // stands notes that something stands, and announces it if it is new and there
 // is room to remember it.
-func (s *noticeMaker) stands(name string, kind record.NoticeKind, occasion string,
-	make func() record.Notice) {
-	if kind.About().Acting && !s.Acts {
+func (s *maker) stands(name, occasion string, n record.Notice) {
+	if n.Kind.About().Acting && !s.Acts {
 		return
 	}
-	if !s.wasSent(name, kind, occasion) {
+	if !s.wasSent(name, n.Kind, occasion) {
 		_, known := s.before.Sent[name]
 		if _, now := s.told[name]; len(s.out) >= record.MaxStandingARun ||
 			(!known && !now && max(len(s.told), len(s.before.Sent)) >= record.MaxStanding) {
 			return
 		}
-		s.out = append(s.out, make())
+		n.Seq = int64(len(s.out))
+		s.out = append(s.out, n)
 	}
-	s.told[name] = append(s.told[name], string(kind)+"/"+occasion)
+	s.told[name] = append(s.told[name], string(n.Kind)+"/"+occasion)
+}
+
+// keep keeps what stood at the last look: nobody knows better.
+func (s *maker) keep(name string) {
+	if told, ok := s.before.Sent[name]; ok {
+		s.told[name] = told
+	}
 }
 
 // queue finds those that wait for nothing but a slot and get the next ones.
-func (s *noticeMaker) queue() {
+func (s *maker) queue() {
 	waiting := policy.ActingOrder(s.Decisions, func(d *policy.Decision) bool {
 		return d.Phase == "" && d.Action == policy.Wait && d.Reason.Info().Queued
 	})
 	s.next = map[fleet.Ref]bool{}
-	for i, d := range waiting {
-		if i < s.Policy.MaxActive {
-			s.next[d.Cluster.Ref] = true
-		}
+	for _, d := range waiting[:min(len(waiting), s.Policy.MaxActive)] {
+		s.next[d.Cluster.Ref] = true
 	}
 }
 
 // decision announces what stands for one cluster.
-func (s *noticeMaker) decision(d policy.Decision) {
+func (s *maker) decision(d policy.Decision) {
 	name := d.Cluster.Ref.String()
 	if d.Reason.Info().Unclear || (d.Reason == reason.StatusNotRunning && d.Action == policy.Wait) {
-		if told, ok := s.before.Sent[name]; ok {
-			s.told[name] = told
-		}
+		s.keep(name)
 		return
 	}
 	if d.Phase == "" {
@@ -118,44 +117,38 @@ func (s *noticeMaker) decision(d policy.Decision) {
 	switch {
 	case !ok || d.Rotation == nil || stored.AttemptID != d.Rotation.AttemptID || d.Close != "":
 	case stored.Phase != d.Phase: // it moves just now, and the write that moves it tells
-		if told, ok := s.before.Sent[name]; ok {
-			s.told[name] = told
-		}
+		s.keep(name)
 	default:
 		s.flight(name, d)
 	}
 }
 
-func (s *noticeMaker) idle(name string, d policy.Decision) {
+func (s *maker) idle(name string, d policy.Decision) {
 	ca := short(string(d.Cluster.Bundle.Oldest().Fingerprint))
 	switch {
 	case d.Action == policy.NeedsAction && d.Reason == reason.ApprovalNeeded:
-		s.stands(name, record.NoticeApprovalNeeded, ca,
-			func() record.Notice { return s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, ca, s.notice(record.NoticeApprovalNeeded, d.Cluster.Ref, d.Reason, d.Message))
 	case d.Action == policy.NeedsAction && (d.Reason == reason.TriesExhausted || !d.Reason.Info().ToldElsewhere):
-		s.stands(name, record.NoticeBlocked, string(d.Reason),
-			func() record.Notice { return s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message) })
+		s.stands(name, string(d.Reason), s.notice(record.NoticeBlocked, d.Cluster.Ref, d.Reason, d.Message))
 	}
 	if s.Ahead <= 0 || !s.Acts || d.Emergency || d.Compromised {
 		return
 	}
 	if s.wasSent(name, record.NoticeStartsSoon, ca) {
-		s.stands(name, record.NoticeStartsSoon, ca, nil) // said once for each CA, whatever delays it now
+		s.stands(name, ca, record.Notice{Kind: record.NoticeStartsSoon}) // once for each CA, whatever delays it now
 		return
 	}
 	if at, why := s.startsAt(d); !at.IsZero() && !at.After(s.Now.Add(s.Ahead)) {
-		s.stands(name, record.NoticeStartsSoon, ca, func() record.Notice {
-			n := s.notice(record.NoticeStartsSoon, d.Cluster.Ref, reason.IsDue,
-				fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
-			n.Expected = at
-			return n
-		})
+		n := s.notice(record.NoticeStartsSoon, d.Cluster.Ref, reason.IsDue,
+			fact.Sayf("the rotation starts about %v%v; %s", at, why, d.Due.Why))
+		n.Expected = at
+		s.stands(name, ca, n)
 	}
 }
 
 // startsAt is when the cluster's rotation starts, as far as calendars and the
 // order of starts tell; zero: nobody can say.
-func (s *noticeMaker) startsAt(d policy.Decision) (at time.Time, why fact.Text) {
+func (s *maker) startsAt(d policy.Decision) (at time.Time, why fact.Text) {
 	at, gates := s.Now, d.Gates
 	switch {
 	case d.Action == policy.Wait && d.Due.Is:
@@ -190,7 +183,7 @@ func (s *noticeMaker) startsAt(d policy.Decision) (at time.Time, why fact.Text) 
 	return window.Later(at, opens), why
 }
 
-func (s *noticeMaker) flight(name string, d policy.Decision) {
+func (s *maker) flight(name string, d policy.Decision) {
 	r := d.Rotation
 	entry := short(r.AttemptID) + "." + strconv.Itoa(r.Entries)
 	i := slices.IndexFunc(d.Gates, func(v policy.Verdict) bool {
@@ -199,20 +192,16 @@ func (s *noticeMaker) flight(name string, d policy.Decision) {
 	asked := i >= 0
 	switch {
 	case asked && r.Managed:
-		s.stands(name, record.NoticeApprovalNeeded, entry, func() record.Notice {
-			n := s.notice(record.NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
-			n.Phase = r.Phase
-			return n
-		})
+		n := s.notice(record.NoticeApprovalNeeded, r.Cluster, reason.ApprovalNeeded, d.Gates[i].Message)
+		n.Phase = r.Phase
+		s.stands(name, entry, n)
 	case d.Action == policy.NeedsAction && !d.Reason.Info().ToldElsewhere:
-		s.stands(name, record.NoticeBlocked, string(d.Reason), func() record.Notice {
-			n := s.notice(record.NoticeBlocked, r.Cluster, d.Reason, d.Message)
-			n.Phase = r.Phase
-			return n
-		})
+		n := s.notice(record.NoticeBlocked, r.Cluster, d.Reason, d.Message)
+		n.Phase = r.Phase
+		s.stands(name, string(d.Reason), n)
 	}
 	if s.wasSent(name, record.NoticeCompletesSoon, entry) {
-		s.stands(name, record.NoticeCompletesSoon, entry, nil)
+		s.stands(name, entry, record.Notice{Kind: record.NoticeCompletesSoon})
 		return
 	}
 	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || d.Action != policy.Wait || asked {
@@ -222,12 +211,10 @@ func (s *noticeMaker) flight(name string, d policy.Decision) {
 	if !ok || h.Watched || h.Completes.IsZero() || h.Completes.After(s.Now.Add(s.Ahead)) {
 		return
 	}
-	s.stands(name, record.NoticeCompletesSoon, entry, func() record.Notice {
-		n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason,
-			fact.Sayf("the old credentials end about %v", h.Completes))
-		n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
-		return n
-	})
+	n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason,
+		fact.Sayf("the old credentials end about %v", h.Completes))
+	n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
+	s.stands(name, entry, n)
 }
 
 // short is enough of an id to tell it from others.

@@ -2,6 +2,7 @@ package window
 
 import (
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -56,12 +57,7 @@ func (e except) Next(t time.Time) (Span, bool) {
 	open := Span{time.Time{}, Forever}
 	// The first span that begins after t ends the stretch; the one before it,
 	// whether t is in it or past it, begins the stretch.
-	i, _ := slices.BinarySearchFunc(e, t, func(s Span, t time.Time) int {
-		if s.Start.After(t) {
-			return 1
-		}
-		return -1
-	})
+	i := sort.Search(len(e), func(i int) bool { return e[i].Start.After(t) })
 	if i > 0 {
 		open.Start = e[i-1].End
 	}
