@@ -136,6 +136,15 @@ func (p pressing) named(gate string, v Verdict, emergency, compromised Yield) Ve
 	return v
 }
 
+// ChangesOf is when passing time alone may change one of the verdicts.
+func ChangesOf(vs []Verdict) []time.Time {
+	times := make([]time.Time, 0, len(vs)+4) // the CA's dates follow
+	for _, v := range vs {
+		times = append(times, v.Changes)
+	}
+	return times
+}
+
 // FirstClosed gives the first verdict that binds.
 func FirstClosed(vs []Verdict) (Verdict, bool) {
 	for _, v := range vs {

@@ -124,11 +124,11 @@ func askPoolRunning(k *Case) Verdict {
 }
 
 func askPoolExclusion(k *Case) Verdict {
-	e := k.Pool.Exclusion
-	if e == nil || !e.Blocks() {
+	excluded, is := k.Pool.Excluded()
+	if !is {
 		return isOpen(nil)
 	}
-	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, fact.Say("no pool exclusion"))
+	v := k.calendar(window.Except(excluded), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
 		v.Message = untilf(fact.Sayf("pool %q has an exclusion of its own", k.Pool.Name), v.OpensAt)
 	}

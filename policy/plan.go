@@ -112,12 +112,11 @@ func (k *Case) pool(name string) *fleet.Pool {
 	if name == "" && k.Cluster.Autopilot {
 		return &fleet.Pool{Version: k.Cluster.Version, Etag: k.Cluster.Etag}
 	}
-	for i := range k.Cluster.Pools {
-		if k.Cluster.Pools[i].Name == name {
-			return &k.Cluster.Pools[i]
-		}
+	i := slices.IndexFunc(k.Cluster.Pools, func(p fleet.Pool) bool { return p.Name == name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &k.Cluster.Pools[i]
 }
 
 // decide is the decision for one cluster that was seen, by itself.
@@ -132,7 +131,7 @@ func (k *Case) decide(f Fleet) (d Decision) {
 		k.idle(&d, f)
 	}
 	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
-		d.NextChange = window.Soonest(k.changes(d.Gates)...)
+		d.NextChange = k.nextChange(d.Gates)
 	}
 	return d
 }
@@ -150,24 +149,14 @@ func (k *Case) windows(d *Decision) {
 	}
 }
 
-// changes lists the times at which passing time alone may change the decision.
-func (k *Case) changes(gates []Verdict) []time.Time {
-	var ts []time.Time
-	add := func(t time.Time) {
-		if t.After(k.Now) {
-			ts = append(ts, t)
-		}
-	}
-	for _, g := range gates {
-		add(g.Changes)
-	}
+// nextChange is when passing time alone may first change the decision.
+func (k *Case) nextChange(gates []Verdict) time.Time {
+	times := ChangesOf(gates)
 	if ca := k.Cluster.Bundle.Oldest(); ca.Fingerprint != "" {
-		add(k.Due.At)
-		add(ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry))
-		add(ca.Expires.Add(-rules.DeadlineBefore))
-		add(ca.Expires)
+		times = append(times, k.Due.At, ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry),
+			ca.Expires.Add(-rules.DeadlineBefore), ca.Expires)
 	}
-	return ts
+	return window.SoonestAfter(k.Now, times...)
 }
 
 // dueSince is when the cluster became due: on its way, by the CA it had.

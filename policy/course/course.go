@@ -190,16 +190,7 @@ func (k *Course) completionAt(start, t time.Time) time.Time {
 	// meet would be followed for 400 days.
 	after := window.Span{Start: start.Add(rules.AutoCompleteAfter + record.Room), End: window.Forever}
 	s := window.All(window.Except(after), k.completeCalendar())
-	for at := k.RunAt(start, t); ; {
-		open, edge := window.RoomAt(s, at, record.Room)
-		switch {
-		case open:
-			return at
-		case edge.IsZero() || edge.Sub(start) > rules.AutoCompleteAfter:
-			return time.Time{}
-		}
-		at = k.RunAt(start, edge)
-	}
+	return k.roomFrom(s, start, k.RunAt(start, t), start.Add(rules.AutoCompleteAfter))
 }
 
 // NodesDone is when the pools would be recreated, at most n at once, and which
@@ -214,21 +205,12 @@ func (k *Course) NodesDone(started, handedOver time.Time, n int, limit time.Time
 	}
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b fleet.Pool) int { return int(k.PoolTime(b) - k.PoolTime(a)) })
-	lanes := make([]time.Time, n) // when each of the n places is free
-	free := k.GraceOver(started, handedOver)
-	for i := range lanes {
-		lanes[i] = free
-	}
+	lanes := slices.Repeat([]time.Time{k.GraceOver(started, handedOver)}, n) // when each place is free
 	var done time.Time
 	var last fact.Text
 	for _, pool := range pools {
-		lane := 0
-		for i := range lanes {
-			if lanes[i].Before(lanes[lane]) {
-				lane = i
-			}
-		}
-		begin := k.poolBegin(started, lanes[lane], limit, pool)
+		lane := slices.Index(lanes, slices.MinFunc(lanes, time.Time.Compare))
+		begin := k.roomFrom(k.poolCalendar(pool), started, lanes[lane], limit)
 		if begin.IsZero() {
 			return time.Time{}, fact.Sayf("pool %q finds no opening for its %s of work in window %s%v%v",
 				pool.Name, fleet.Days(k.PoolTime(pool)),
@@ -257,9 +239,8 @@ func (k *Course) WindowText() string {
 }
 
 func (k *Course) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
-	if pool.Exclusion != nil && pool.Exclusion.Blocks() && pool.Exclusion.Stretch().Start.Before(in.End) &&
-		pool.Exclusion.Stretch().End.After(in.Start) {
-		return fact.Sayf(", with an exclusion of its own until %v", pool.Exclusion.Stretch().End)
+	if s, is := pool.Excluded(); is && s.Start.Before(in.End) && s.End.After(in.Start) {
+		return fact.Sayf(", with an exclusion of its own until %v", s.End)
 	}
 	for _, e := range k.Cluster.Maintenance.Exclusions {
 		if s := e.Stretch(); e.Blocks() && s.Start.Before(in.End) && s.End.After(in.Start) {
@@ -291,44 +272,43 @@ func (k *Course) AfterOpenTime(from time.Time, need time.Duration) time.Time {
 			return time.Time{}
 		}
 		begin := window.Later(next.Start, at)
-		if have := next.End.Sub(begin); have >= need {
+		have := next.End.Sub(begin)
+		if have >= need {
 			return begin.Add(need)
 		}
-		need -= next.End.Sub(begin)
+		need -= have
 		at = next.End
 	}
 	return time.Time{}
 }
 
-// poolBegin is the first run from t on at which the pool's work may begin.
-func (k *Course) poolBegin(started, t, limit time.Time, pool fleet.Pool) time.Time {
-	s := k.poolCalendar(pool)
-	if k.Policy.Nodes == rules.NodesGKE {
-		s = k.Open() // GKE keeps to the cluster's own policy and knows no freeze
-		if pool.Exclusion != nil && pool.Exclusion.Blocks() {
-			s = window.All(s, window.Except(pool.Exclusion.Stretch()))
-		}
-	}
-	for at := t; at.Before(limit); {
-		open, edge := window.RoomAt(s, at, record.Room)
-		if open {
-			return at
-		}
-		if edge.IsZero() {
-			return time.Time{}
-		}
-		at = k.RunAt(started, edge)
-	}
-	return time.Time{}
-}
-
-// poolCalendar is when a node call of ours for the pool may be sent.
+// poolCalendar is when the pool's work may begin. GKE keeps to the cluster's own
+// policy and knows no freeze.
 func (k *Course) poolCalendar(pool fleet.Pool) window.Schedule {
-	of := []window.Schedule{k.Open(), k.Policy.Freezes}
-	if pool.Exclusion != nil && pool.Exclusion.Blocks() {
-		of = append(of, window.Except(pool.Exclusion.Stretch()))
+	of := []window.Schedule{k.Open()}
+	if k.Policy.Nodes != rules.NodesGKE {
+		of = append(of, k.Policy.Freezes)
+	}
+	if excluded, is := pool.Excluded(); is {
+		of = append(of, window.Except(excluded))
 	}
 	return window.All(of...)
+}
+
+// roomFrom is the first run from the one at t on, of runs since start, at which the
+// schedule has room for a call; zero: none before limit.
+func (k *Course) roomFrom(s window.Schedule, start, t, limit time.Time) time.Time {
+	for at := t; at.Before(limit); {
+		open, edge := window.RoomAt(s, at, record.Room)
+		switch {
+		case open:
+			return at
+		case edge.IsZero():
+			return time.Time{}
+		}
+		at = k.RunAt(start, edge)
+	}
+	return time.Time{}
 }
 
 // PoolTime is how long recreating the pool takes: NODE_TIME for each group of

@@ -220,6 +220,14 @@ func within(location, region string) bool {
 // PoolName is a pool as people read it: "" is an Autopilot cluster's control plane.
 func PoolName(name string) string { return cmp.Or(name, "the control plane (Autopilot)") }
 
+// Excluded is when an exclusion of the pool's own keeps its nodes from being recreated.
+func (p Pool) Excluded() (window.Span, bool) {
+	if p.Exclusion == nil || !p.Exclusion.Blocks() {
+		return window.Span{}, false
+	}
+	return p.Exclusion.Stretch(), true
+}
+
 // Surge is how many of the pool's nodes are recreated together.
 func (p Pool) Surge() int {
 	if p.BlueGreen {

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -21,27 +22,19 @@ func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time, moment record
 	if d.Rotation == nil || d.Rotation.New.Fingerprint == "" || d.Rotation.HandedOverAt.IsZero() {
 		return record.HandOver{}, false
 	}
-	r := d.Rotation.Clone()
-	seen := d.Cluster.Status != "" // else it could not be read: the record alone speaks
-	c := d.Cluster
+	r, c := d.Rotation.Clone(), d.Cluster
+	seen := c.Status != ""
 	if !seen {
-		c.Bundle, c.Zonal = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}},
-			strings.Count(r.Cluster.Location, "-") == 2
+		c = onRecord(c, r)
 	}
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
 	k.Emergency, k.Compromised = d.Emergency, d.Compromised
 	h := record.HandOver{
 		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now,
 		Moment: moment, Phase: r.Phase,
-		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: c.Endpoint, DNS: r.Baseline.DNS, OldCA: r.Baseline.CA,
-		NewCA: r.New,
+		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: cmp.Or(c.Endpoint, r.Endpoint),
+		DNS: cmp.Or(c.DNS, r.Baseline.DNS), OldCA: r.Baseline.CA, NewCA: r.New,
 		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: poolsTold(k, seen), Watched: !r.Managed,
-	}
-	if c.DNS != "" {
-		h.DNS = c.DNS
-	}
-	if c.Endpoint == "" {
-		h.NewEndpoint = r.Endpoint
 	}
 	if r.Phase == record.Verifying || d.Close != "" {
 		h.Completed = r.Entered(record.Verifying)
@@ -55,6 +48,13 @@ func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time, moment record
 	return h, true
 }
 
+// onRecord is what the record alone tells of a cluster that could not be read.
+func onRecord(c fleet.Cluster, r record.Rotation) fleet.Cluster {
+	c.Bundle = fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}
+	c.Zonal = strings.Count(r.Cluster.Location, "-") == 2
+	return c
+}
+
 // CompletionAhead is the first run from the end of the soak on at which the
 // calendars allow the completion of a rotation that was handed over, as if its
 // nodes were done; zero: none within rules.BlockedAfter. Of a cluster that was not read
@@ -64,8 +64,7 @@ func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation, now ti
 	if c.Status == "" {
 		free := *p
 		free.Window = window.Weekly{}
-		p, c.Zonal, c.Bundle = &free, strings.Count(r.Cluster.Location, "-") == 2,
-			fleet.Bundle{CAs: []fleet.CA{r.Baseline.CA, r.New}}
+		p, c = &free, onRecord(c, r)
 	}
 	r = r.Clone()
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
@@ -153,30 +152,11 @@ func completesFrom(k *policy.Case, t time.Time) time.Time {
 		if _, isClosed := policy.FirstClosed(asked); !isClosed {
 			return at
 		}
-		next := window.Soonest(alarmAfter(alarm, at), nextOf(&then, asked))
-		if !next.After(at) {
+		next := window.SoonestAfter(at, append(policy.ChangesOf(asked), alarm)...)
+		if next.IsZero() {
 			break
 		}
 		at = k.RunAt(grid, next)
 	}
 	return time.Time{}
-}
-
-// alarmAfter is the alarm if it is still to come.
-func alarmAfter(alarm, at time.Time) time.Time {
-	if alarm.After(at) {
-		return alarm
-	}
-	return time.Time{}
-}
-
-// nextOf is when the verdicts may first change.
-func nextOf(k *policy.Case, vs []policy.Verdict) time.Time {
-	var next time.Time
-	for _, v := range vs {
-		if v.Changes.After(k.Now) {
-			next = window.Soonest(next, v.Changes)
-		}
-	}
-	return next
 }

@@ -84,11 +84,14 @@ func Earlier(a, b time.Time) time.Time {
 }
 
 // Soonest is the earliest of the times that are set.
-func Soonest(times ...time.Time) time.Time {
+func Soonest(times ...time.Time) time.Time { return SoonestAfter(time.Time{}, times...) }
+
+// SoonestAfter is the earliest of the times that are after t; zero if none is.
+func SoonestAfter(t time.Time, times ...time.Time) time.Time {
 	var first time.Time
-	for _, t := range times {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
+	for _, x := range times {
+		if x.After(t) && (first.IsZero() || x.Before(first)) {
+			first = x
 		}
 	}
 	return first
