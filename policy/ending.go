@@ -128,7 +128,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 	r.RetireCall()
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
 	d.Action, d.Reason, d.Message = Update, why, sentence(why)
-	d.Tell(closed(as, why, d.Message))
+	d.Tell(PhaseChanged(as, why, d.Message))
 }
 
 // resolvedAt is when the last call on its way is settled.

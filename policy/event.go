@@ -31,14 +31,10 @@ const (
 // Tell adds what is worth telling of the decision.
 func (d *Decision) Tell(e Event) { d.Events = append(d.Events, e) }
 
-// PhaseChanged: the rotation has moved, or moves with the call that is sent next.
-func PhaseChanged(to record.Phase, why reason.Code, what fact.Text) Event {
+// PhaseChanged: the rotation has moved, or moves with the call that is sent next; the
+// last change of all is that the attempt has ended.
+func PhaseChanged[To record.Phase | record.ClosedAs](to To, why reason.Code, what fact.Text) Event {
 	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", to, what)}
-}
-
-// closed: the last change of all, the attempt has ended.
-func closed(as record.ClosedAs, why reason.Code, what fact.Text) Event {
-	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", as, what)}
 }
 
 // handedOver: from now on people update their clients. Once when both CAs are in

@@ -88,15 +88,12 @@ func approvedBy(a *record.Approval) fact.Text {
 // else by label.
 func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
 	for _, a := range slices.Backward(k.Doc.Approvals) {
-		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID ||
-			(!a.Until.IsZero() && !k.Now.Before(a.Until)) {
+		if a.Kind != kind || a.Cluster != k.Cluster.Ref || a.ClusterID != k.Cluster.ID || a.Over(k.Now) {
 			continue
 		}
-		if kind == record.CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint {
-			return a, true
-		}
-		if kind == record.CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID &&
-			a.Entry == k.Rotation.Entries {
+		if kind == record.CallStart && a.CA == k.Cluster.Bundle.Oldest().Fingerprint ||
+			kind == record.CallComplete && k.Rotation != nil && a.Attempt == k.Rotation.AttemptID &&
+				a.Entry == k.Rotation.Entries {
 			return a, true
 		}
 	}

@@ -43,15 +43,7 @@ var Edges = []Edge{
 // Allowed says whether a rotation may move so. Any phase may also be closed:
 // the cluster is gone, recreated or lost, or a person says so.
 func Allowed(from, to record.Phase) bool {
-	if to == "" {
-		return true
-	}
-	for _, e := range Edges {
-		if e.From == from && e.To == to {
-			return true
-		}
-	}
-	return false
+	return to == "" || slices.ContainsFunc(Edges, func(e Edge) bool { return e.From == from && e.To == to })
 }
 
 // Move is the only place that changes a phase, and makes only moves that the

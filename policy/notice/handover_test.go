@@ -103,8 +103,7 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 				return h.Approval && h.Completes.Equal(policytest.Monday.Add(policytest.Hours(24+9)))
 			}},
 		{"somebody else", func(_ *rules.Policy, _ *fleet.Cluster, r *record.Rotation) {
-			r.Origin,
-				r.Managed = record.Foreign, false
+			r.Origin, r.Managed = record.Foreign, false
 		},
 			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
 		{"tries that are used up", func(_ *rules.Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },

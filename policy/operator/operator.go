@@ -24,8 +24,7 @@ import (
 func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string,
 	error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
-			fact.Stamp(until))
+		return f, "", over("hold", until)
 	}
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
@@ -39,6 +38,10 @@ func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (
 		end = "until " + fact.Stamp(until) + " UTC"
 	}
 	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, record.Who(said)), nil
+}
+
+func over(what string, until time.Time) error {
+	return fmt.Errorf("the %s would end %s, which is over; name a later time with --until", what, fact.Stamp(until))
 }
 
 // BeyondHold says what a hold on the rotation cannot stop: a call that is
@@ -64,9 +67,10 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 
 // Release ends the hold on one cluster, or the one on all when ref is zero.
 func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
-	in := func(h record.Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
-	at := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && in(h) })
-	all := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() && in(h) })
+	of := func(ref fleet.Ref) int {
+		return slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && h.Binds(said.At) })
+	}
+	at, all := of(ref), of(fleet.Ref{})
 	switch {
 	case at < 0 && ref.IsZero():
 		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s",
@@ -77,14 +81,12 @@ func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDo
 		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
 	}
 	was := f.Holds[at]
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At), record.Who(was.Said))
+	if !ref.IsZero() && all >= 0 {
+		text += "; all clusters are still held by " + record.Who(f.Holds[all].Said)
+	}
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At),
-		record.Who(was.Said))
-	if !ref.IsZero() && all >= 0 {
-		text += "; all clusters are still held by " +
-			record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
-	}
 	return f, text, nil
 }
 
@@ -99,7 +101,7 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 	var names []string
 	for _, h := range f.Holds {
 		switch {
-		case !h.Until.IsZero() && !now.Before(h.Until):
+		case !h.Binds(now):
 		case h.Cluster.IsZero():
 			names = append(names, "all")
 		default:
@@ -120,8 +122,7 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
 	said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
-			fact.Stamp(until))
+		return f, "", over("approval", until)
 	}
 	a := record.Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
@@ -350,13 +351,7 @@ func request(f *record.FleetDoc, q record.Request) error {
 }
 
 func failuresOf(f record.FleetDoc, ref fleet.Ref) []record.Failure {
-	var out []record.Failure
-	for _, x := range f.Failures {
-		if x.Cluster == ref {
-			out = append(out, x)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(f.Failures), func(x record.Failure) bool { return x.Cluster != ref })
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.

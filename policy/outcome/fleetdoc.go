@@ -43,8 +43,7 @@ func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.Fl
 		return q.Cluster == r.Cluster && (q.Kind != record.RequestRotate || d.Close != record.NotStarted)
 	})
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
-		return a.Attempt != "" &&
-			a.Attempt == r.AttemptID
+		return a.Attempt != "" && a.Attempt == r.AttemptID
 	})
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
@@ -94,12 +93,7 @@ func noteTries(f *record.FleetDoc, d policy.Decision) bool {
 }
 
 func neverSent(r *record.Rotation) bool {
-	for _, c := range r.Settled {
-		if c.Kind == record.CallStart && c.Sent() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Settled, func(c record.Call) bool { return c.Kind == record.CallStart && c.Sent() })
 }
 
 // noteFailure counts failed and stuck rotations of ours, once each, until
@@ -134,15 +128,8 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 // Tidy drops what has run out and notes what is due and blocked.
 func Tidy(f record.FleetDoc, ds []policy.Decision, note record.RunNote) record.FleetDoc {
 	f = f.Clone()
-	now := note.At
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool {
-		return !h.Until.IsZero() &&
-			!now.Before(h.Until)
-	})
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
-		return !a.Until.IsZero() &&
-			!now.Before(a.Until)
-	})
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return !h.Binds(note.At) })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Over(note.At) })
 	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {

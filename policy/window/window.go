@@ -36,18 +36,10 @@ type Schedule interface {
 }
 
 // Always is open at every time.
-func Always() Schedule { return always{} }
+func Always() Schedule { return except(nil) }
 
 // Never is open at no time.
-func Never() Schedule { return never{} }
-
-type always struct{}
-
-func (always) Next(t time.Time) (Span, bool) { return clip(Span{time.Time{}, Forever}, t) }
-
-type never struct{}
-
-func (never) Next(time.Time) (Span, bool) { return Span{}, false }
+func Never() Schedule { return except{{time.Time{}, Forever}} }
 
 // clip turns a stretch that ends after t into the answer that [Schedule] promises.
 func clip(s Span, t time.Time) (Span, bool) {
