@@ -19,15 +19,7 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 	switch {
 	case call == nil || call.State == record.Withdrawn:
 		k.enter(d, r, record.UpdatingClients, reason.CompleteLeftNone)
-	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
-	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.SettlesAt()))
-		d.NextChange = call.SettlesAt()
-	case k.busySince(*call) != "":
-		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
-	default:
+	case !k.unproved(d, *call, "completion", reason.CompleteSent, reason.CompleteRuns):
 		why := reason.CompleteLeftNone
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed

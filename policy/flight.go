@@ -95,17 +95,26 @@ func (k *Case) starting(d *Decision, r *record.Rotation) {
 		k.stay(d, reason.StartRuns, fact.Sayf("both CAs are in place; %s still runs", k.clusterBusy()))
 	case call == nil || call.State == record.Withdrawn:
 		k.close(d, r, record.NotStarted, reason.StartLeftNone) // never sent: no failure
-	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
-	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.SettlesAt()))
-		d.NextChange = call.SettlesAt()
-	case k.busySince(*call) != "":
-		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
-	default:
+	case !k.unproved(d, *call, "start", reason.StartSent, reason.StartRuns):
 		k.notStarted(d, r)
 	}
+}
+
+// unproved waits while nothing proves yet that a start or a completion came to nothing.
+func (k *Case) unproved(d *Decision, call record.Call, what string, sent, runs reason.Code) bool {
+	switch busy := k.busySince(call); {
+	case call.State == record.Accepted && k.running(call.Operation):
+		k.stay(d, runs, fact.Sayf("%s runs", call.Operation))
+	case !call.MaySettle(k.Cluster.Seen):
+		k.stay(d, sent, fact.Sayf("the %s was sent %v; absence proves nothing before %v", what, call.IntentAt,
+			call.SettlesAt()))
+		d.NextChange = call.SettlesAt()
+	case busy != "":
+		k.stay(d, runs, fact.Sayf("%s may be the %s", busy, what))
+	default:
+		return false
+	}
+	return true
 }
 
 // notStarted closes an attempt whose start provably left nothing.

@@ -55,8 +55,7 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 		d = k.unseen(f)
 	}
 	c = k.candidate()
-	c.lost, c.out = !seen, k.out
-	c.asks = k.Rotation == nil && !k.out && d.Gates != nil
+	c.lost, c.out, c.asks = !seen, k.out, k.Rotation == nil && !k.out && d.Gates != nil
 	if c.holds, c.excused = k.holdsWave(d); c.holds {
 		c.dueSince = k.dueSince()
 	}
@@ -78,8 +77,8 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	if kind != record.CallStart {
 		k.observe(&r) // what the fresh operations prove
 	}
-	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency,
-		Compromised: k.Compromised, Rotation: &r}
+	d := k.decision(Wait)
+	d.Phase, d.Rotation = r.Phase, &r
 	action, table := Start, StartGates
 	switch kind {
 	case record.CallComplete:
@@ -119,11 +118,16 @@ func (k *Case) pool(name string) *fleet.Pool {
 	return &k.Cluster.Pools[i]
 }
 
+// decision is what every decision about the cluster begins with.
+func (k *Case) decision(action Action) Decision {
+	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
+		Compromised: k.Compromised}
+}
+
 // decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
 	defer lifecycle.OnIllegalMove(func(m lifecycle.IllegalMove) { d = k.refused(m) })
-	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
-		Compromised: k.Compromised}
+	d = k.decision(None)
 	k.windows(&d)
 	if k.Rotation != nil {
 		k.inFlight(&d)
@@ -220,8 +224,8 @@ func cmpBool(a, b bool) int {
 
 // refused is the decision in place of one with an illegal move.
 func (k *Case) refused(m lifecycle.IllegalMove) Decision {
-	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.Text(),
-		Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
+	d := k.decision(NeedsAction)
+	d.Reason, d.Message = reason.IllegalMove, m.Text()
 	if k.Rotation != nil {
 		r := k.Rotation.Clone()
 		d.Rotation, d.Phase = &r, r.Phase

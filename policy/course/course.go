@@ -205,7 +205,7 @@ func (k *Course) NodesDone(started, handedOver time.Time, n int, limit time.Time
 	}
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b fleet.Pool) int { return int(k.PoolTime(b) - k.PoolTime(a)) })
-	lanes := slices.Repeat([]time.Time{k.GraceOver(started, handedOver)}, n) // when each place is free
+	lanes := slices.Repeat([]time.Time{k.graceOver(started, handedOver)}, n) // when each place is free
 	var done time.Time
 	var last fact.Text
 	for _, pool := range pools {
@@ -250,8 +250,8 @@ func (k *Course) exclusionNote(pool fleet.Pool, in window.Span) fact.Text {
 	return nil
 }
 
-// GraceOver is the first run from which we may recreate pools ourselves.
-func (k *Course) GraceOver(started, handedOver time.Time) time.Time {
+// graceOver is the first run from which we may recreate pools ourselves.
+func (k *Course) graceOver(started, handedOver time.Time) time.Time {
 	if k.Policy.NodeGrace == 0 || k.Policy.Nodes == rules.NodesGKE {
 		return handedOver
 	}

@@ -228,6 +228,6 @@ func (k *Course) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 			played.Cluster.Pools[i].Exclusion = nil
 		}
 	}
-	begin := window.Later(k.Now, played.GraceOver(k.GraceFrom(), k.Now))
+	begin := window.Later(k.Now, played.graceOver(k.GraceFrom(), k.Now))
 	return played.NodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter), played.Cluster.Pools)
 }

@@ -36,7 +36,7 @@ func Reads(p *rules.Policy, f policy.Fleet, now time.Time) []record.InsightPlace
 	}
 	expires := map[record.InsightPlace]time.Time{}
 	for _, c := range f.Clusters {
-		place := record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}
+		place := record.PlaceOf(c.Ref)
 		note, asked := doc.Insights[place.String()]
 		if asked && now.Sub(note.At) < record.InsightEvery || !wants(p, f.Contents, c, now) {
 			continue
@@ -90,7 +90,7 @@ func Ask(f record.FleetDoc, places []record.InsightPlace, now time.Time) record.
 		if err != nil {
 			return true
 		}
-		_, kept := f.Insights[record.InsightPlace{Project: ref.Project, Location: ref.Location}.String()]
+		_, kept := f.Insights[record.PlaceOf(ref).String()]
 		return !kept
 	})
 	return f
@@ -113,7 +113,7 @@ func Hear(f record.FleetDoc, p *rules.Policy, fleet policy.Fleet, answers []reco
 		}
 	}
 	for _, c := range fleet.Clusters {
-		a, ok := heard[record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}]
+		a, ok := heard[record.PlaceOf(c.Ref)]
 		if !ok {
 			continue
 		}

@@ -214,15 +214,13 @@ func countWithdrawn(d *policy.Decision, r *record.Rotation, outcomes map[string]
 		}
 		why = max(why, o.Raw)
 	}
-	if r.Withdrawals++; r.Withdrawals < record.WithdrawnOften {
-		return
+	r.Withdrawals++
+	often := record.OftenWithdrawn(r.Withdrawals, why)
+	if len(often) > 0 && d.Close != "" {
+		d.Findings = []string{record.Clip(often.String())}
 	}
-	if d.Close != "" {
-		d.Findings = []string{record.Clip(record.WithdrawnText(r.Withdrawals, why).String())}
+	if len(often) > 0 && now.Sub(r.WithdrawnTold) >= 24*time.Hour {
+		r.WithdrawnTold = now
+		d.Tell(policy.Blocked(reason.CallWithdrawn, often.Clip(record.MaxMessage)))
 	}
-	if now.Sub(r.WithdrawnTold) < 24*time.Hour {
-		return
-	}
-	r.WithdrawnTold = now
-	d.Tell(policy.Blocked(reason.CallWithdrawn, record.WithdrawnText(r.Withdrawals, why).Clip(record.MaxMessage)))
 }

@@ -306,19 +306,19 @@ func (r *Rotation) RetirePool(pool string, call Call) {
 	if call.State != Withdrawn {
 		call.State = Settled
 	}
-	r.Remember(call)
+	r.remember(call)
 }
 
 // RetireCall moves a start or complete that is settled among those that are past.
 func (r *Rotation) RetireCall() {
 	if r.Call != nil {
-		r.Remember(*r.Call)
+		r.remember(*r.Call)
 		r.Call = nil
 	}
 }
 
-// Remember adds a call to those that are past, of which the oldest are forgotten.
-func (r *Rotation) Remember(c Call) {
+// remember adds a call to those that are past, of which the oldest are forgotten.
+func (r *Rotation) remember(c Call) {
 	r.Settled = append(slices.Clone(r.Settled), c)
 	if n := len(r.Settled); n > MaxSettled {
 		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])

@@ -183,7 +183,7 @@ func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 			continue
 		}
 		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost ||
-			(rec.ClosedAs == NotStarted && MayHaveStarted(r)) {
+			(rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
 			return rec, true
 		}
 	}
@@ -211,8 +211,8 @@ func (f FleetDoc) Asked(kind RequestKind, c fleet.Cluster) *Request {
 	return nil
 }
 
-// MayHaveStarted reports whether a start of the attempt may have had its effect.
-func MayHaveStarted(r Rotation) bool {
+// mayHaveStarted reports whether a start of the attempt may have had its effect.
+func mayHaveStarted(r Rotation) bool {
 	took := func(c Call) bool { return c.Kind == CallStart && c.MayHaveTaken() }
 	return slices.ContainsFunc(r.Settled, took) || r.Call != nil && took(*r.Call)
 }
