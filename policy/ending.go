@@ -150,7 +150,8 @@ func (k *Case) endedByPerson(d *Decision, r *record.Rotation) bool {
 // takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 	adopt := k.Doc.Asked(record.RequestAdopt, k.Cluster)
-	if !r.Managed && (k.Policy.Adopt == rules.AdoptManage || adopt != nil) && len(k.Policy.Unselected(k.Cluster)) == 0 {
+	if !r.Managed && (k.Policy.Adopt == rules.AdoptManage || adopt != nil) &&
+		len(k.Policy.Unselected(k.Cluster)) == 0 {
 		r.Managed = true
 		d.Slot = SlotTake
 		d.Write = true

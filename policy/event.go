@@ -31,8 +31,8 @@ const (
 // Tell adds what is worth telling of the decision.
 func (d *Decision) Tell(e Event) { d.Events = append(d.Events, e) }
 
-// PhaseChanged: the rotation has moved, or moves with the call that is sent next; the
-// last change of all is that the attempt has ended.
+// PhaseChanged tells that the rotation has moved, or moves with the call that is sent
+// next; the last change of all is that the attempt has ended.
 func PhaseChanged[To record.Phase | record.ClosedAs](to To, why reason.Code, what fact.Text) Event {
 	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", to, what)}
 }
@@ -60,7 +60,8 @@ func expiresSoon(why reason.Code, ca fleet.CA) Event {
 	return Event{EventCAExpiring, why, fact.Sayf("CA expires %s", fact.Day(ca.Expires))}
 }
 
-// Blocked: only people can go on, or what GKE waits for none of has caught a rotation.
+// Blocked tells that only people can go on, or that what GKE waits for none of has caught
+// a rotation.
 func Blocked(why reason.Code, what fact.Text) Event { return Event{EventBlocked, why, what} }
 
 // foreignRotation: two CAs were found that nobody here asked for.
@@ -73,8 +74,8 @@ func completedExternally(what fact.Text) Event {
 	return Event{EventCompletedExternally, reason.ElsewhereCompleted, what}
 }
 
-// ActionFailed: GKE refused a call, failed at it, or did not answer clearly; or the
-// rotation counts as failed and against the breaker.
+// ActionFailed tells that GKE refused a call, failed at it, or did not answer clearly; or
+// that the rotation counts as failed and against the breaker.
 func ActionFailed(why reason.Code, what fact.Text) Event {
 	return Event{EventActionFailed, why, what.Clip(record.MaxMessage)}
 }

@@ -9,7 +9,6 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/outcome"
-	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
@@ -32,7 +31,7 @@ func TestLabelsThatHold(t *testing.T) {
 			"held by its label rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", christmas},
 		{map[string]string{rules.LabelHoldUntil: "2026-11-22"}, "", time.Time{}}, // yesterday
 		{map[string]string{rules.LabelHoldUntil: "2026-11-23"},
-			"held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00", policytest.Monday.Add(policytest.Hours(24))},
+			"held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00", monday.Add(hours(24))},
 		{map[string]string{rules.LabelHold: "x", rules.LabelHoldUntil: "2026-12-24"},
 			"held by its label rotator-hold=x, until it is removed; and by rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", time.Time{}},
 		{map[string]string{rules.LabelHold: "x", rules.LabelHoldUntil: "2026-11-01"},
@@ -50,27 +49,27 @@ func TestLabelsThatHold(t *testing.T) {
 		{map[string]string{"rotator-hold-til": "2026-12-24"}, "rotator-hold-til=2026-12-24, which means nothing",
 			time.Time{}},
 	} {
-		p, c := policytest.Plain(), policytest.Idle(policytest.Shop)
+		p, c := plain(), idleCluster(shopRef)
 		c.Labels = x.labels
-		v := policytest.Ask("label-hold", policy.NewCase(p, c, nil, &record.FleetDoc{}, "", policytest.Monday))
+		v := askGate("label-hold", policy.NewCase(p, c, nil, &record.FleetDoc{}, "", monday))
 		if v.Open != (x.held == "") || !strings.HasPrefix(v.Message.String(), x.held) &&
 			!strings.Contains(v.Message.String(), x.held) || !v.OpensAt.Equal(x.opens) {
 			t.Errorf("%v: open %t, %q, opens %s", x.labels, v.Open, v.Message, v.OpensAt)
 		}
-		d := policytest.PlanOne(t, p, policytest.FleetOf(c, nil), policytest.Monday)
-		if want := map[bool]policy.Action{true: policy.Start, false: policy.Wait}[v.Open]; d.Action != want || !v.Open &&
-			d.Reason != reason.HeldByLabel {
+		d := planOne(t, p, fleetOf(c, nil), monday)
+		want := map[bool]policy.Action{true: policy.Start, false: policy.Wait}[v.Open]
+		if d.Action != want || !v.Open && d.Reason != reason.HeldByLabel {
 			t.Errorf("%v: the plan is %s (%s)", x.labels, d.Action, d.Reason)
 		}
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
-		doc := outcome.Tidy(record.FleetDoc{}, []policy.Decision{d}, record.RunNote{At: policytest.Monday})
-		if got := doc.Blocked[policytest.Shop.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
+		doc := outcome.Tidy(record.FleetDoc{}, []policy.Decision{d}, record.RunNote{At: monday})
+		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the store notes %q", x.labels, got)
 		}
 		p.OwnerLabels = rules.OwnerLabelsOff
-		if d := policytest.PlanOne(t, p, policytest.FleetOf(c, nil), policytest.Monday); d.Action != policy.Start {
+		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action != policy.Start {
 			t.Errorf("%v with OWNER_LABELS=off: the plan is %s (%s)", x.labels, d.Action, d.Reason)
 		}
 	}
@@ -79,36 +78,36 @@ func TestLabelsThatHold(t *testing.T) {
 // TestLabelsAndCommands: any hold binds, in every phase and need, and neither
 // side lifts the other.
 func TestLabelsAndCommands(t *testing.T) {
-	p, c := policytest.Plain(), policytest.Idle(policytest.Shop)
+	p, c := plain(), idleCluster(shopRef)
 	p.OwnerLabels = rules.OwnerLabelsBoth
 	c.Labels = map[string]string{rules.LabelHold: "x"}
-	f := policytest.FleetOf(c, nil)
-	f.Contents.Fleet.Holds = []record.Hold{{Cluster: policytest.Shop, Said: record.Said{By: "ann"}}}
-	if d := policytest.PlanOne(t, p, f, policytest.Monday); d.Reason != reason.Held {
+	f := fleetOf(c, nil)
+	f.Contents.Fleet.Holds = []record.Hold{{Cluster: shopRef, Said: record.Said{By: "ann"}}}
+	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
-	doc, _, err := operator.Release(f.Contents.Fleet, policytest.Shop, record.Said{By: "ann", At: policytest.Monday})
+	doc, _, err := operator.Release(f.Contents.Fleet, shopRef, record.Said{By: "ann", At: monday})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Contents.Fleet = doc
-	if d := policytest.PlanOne(t, p, f, policytest.Monday); d.Reason != reason.HeldByLabel {
+	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel {
 		t.Errorf("after the release: %s", d.Reason)
 	}
 	f.Contents.Fleet.Holds, f.Clusters[0].Labels = []record.Hold{{Said: record.Said{By: "ann"}}},
 		map[string]string{rules.LabelApprove: "x"}
-	if d := policytest.PlanOne(t, p, f, policytest.Monday); d.Reason != reason.Held {
+	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("hold all, and no label holds: %s", d.Reason)
 	}
 	// In an emergency and in a compromise, too.
-	f = policytest.FleetOf(c, nil)
+	f = fleetOf(c, nil)
 	selector, _ := fleet.ParseSelector("all")
-	p.Compromised, p.RotateIssuedBefore = &selector, policytest.Monday
-	if d := policytest.PlanOne(t, p, f, policytest.Monday); d.Reason != reason.HeldByLabel || !d.Compromised {
+	p.Compromised, p.RotateIssuedBefore = &selector, monday
+	if d := planOne(t, p, f, monday); d.Reason != reason.HeldByLabel || !d.Compromised {
 		t.Errorf("compromised %t, %s", d.Compromised, d.Reason)
 	}
 	p.Compromised = nil
-	if d := policytest.PlanOne(t, p, f, policytest.OldCA.Expires.Add(-policytest.Hours(24*40))); d.Reason != reason.HeldByLabel || !d.Emergency {
+	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != reason.HeldByLabel || !d.Emergency {
 		t.Errorf("emergency %t, %s", d.Emergency, d.Reason)
 	}
 }
@@ -117,16 +116,16 @@ func TestLabelsAndCommands(t *testing.T) {
 // what GKE does all the same, and nothing is stuck.
 func TestLabelHoldsWhatFlies(t *testing.T) {
 	for _, phase := range []record.Phase{record.RecreatingNodes, record.UpdatingClients} {
-		p := policytest.Plain()
-		c, r := policytest.Flying(policytest.Shop, phase)
+		p := plain()
+		c, r := flying(shopRef, phase)
 		c.Labels = map[string]string{rules.LabelHold: "x"}
 		if phase == record.UpdatingClients {
-			r.Pools["web"] = record.Work{Operation: "n", StartedAt: policytest.Monday.Add(-policytest.Hours(18)),
-				EndedAt: policytest.Monday.Add(-policytest.Hours(17)), FirstSeen: policytest.Monday.Add(-policytest.Hours(17))}
+			r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)),
+				EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 			p.Soak = 0
 		}
-		now := policytest.Monday.Add(policytest.Hours(10))
-		d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), now)
+		now := monday.Add(hours(10))
+		d := planOne(t, p, fleetOf(c, &r), now)
 		if d.Action != policy.Wait || d.Reason != reason.HeldByLabel ||
 			!strings.Contains(d.Message.String(), "GKE completes by itself from") {
 			t.Errorf("%s: %s %s %q", phase, d.Action, d.Reason, d.Message)
@@ -135,11 +134,11 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 			t.Errorf("%s: told %v", phase, d.Events)
 		}
 		r = *d.Rotation
-		if d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), now.Add(policytest.Hours(48))); len(d.Events) != 0 || d.Rotation.Stuck {
+		if d := planOne(t, p, fleetOf(c, &r), now.Add(hours(48))); len(d.Events) != 0 || d.Rotation.Stuck {
 			t.Errorf("%s, two days later: told %v, stuck %t", phase, d.Events, d.Rotation.Stuck)
 		}
 		c.Labels = nil
-		if d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), now); !d.Action.Sends() {
+		if d := planOne(t, p, fleetOf(c, &r), now); !d.Action.Sends() {
 			t.Errorf("%s, without the label: %s %s", phase, d.Action, d.Reason)
 		}
 	}
@@ -147,21 +146,21 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 
 // TestLabelAfterThePlan: what is said by label between plan and call counts.
 func TestLabelAfterThePlan(t *testing.T) {
-	p, c := policytest.Plain(), policytest.Idle(policytest.Shop)
+	p, c := plain(), idleCluster(shopRef)
 	p.Approval, p.OwnerLabels = rules.ApproveStart, rules.OwnerLabelsBoth
 	c.Labels = map[string]string{rules.LabelApprove: "start-old-2026-11-30"}
-	d := policytest.PlanOne(t, p, policytest.FleetOf(c, nil), policytest.Monday)
+	d := planOne(t, p, fleetOf(c, nil), monday)
 	if d.Action != policy.Start || d.Approved == nil {
 		t.Fatalf("%s %s, approved %v", d.Action, d.Message, d.Approved)
 	}
-	r := *outcome.Intend(d, "a1", "c1", "run", 1, policytest.Monday).Rotation
+	r := *outcome.Intend(d, "a1", "c1", "run", 1, monday).Rotation
 	if use := r.Approvals[0]; use.By != "label rotator-approve on the cluster" ||
-		use.Reason != "rotator-approve=start-old-2026-11-30" || use.Run != "run" || !use.At.Equal(policytest.Monday) {
+		use.Reason != "rotator-approve=start-old-2026-11-30" || use.Run != "run" || !use.At.Equal(monday) {
 		t.Errorf("recorded: %+v", use)
 	}
 	again := func(labels map[string]string) policy.Decision {
 		c.Labels = labels
-		return policy.Recheck(p, record.FleetDoc{}, r, record.CallStart, "", c, policytest.Monday)
+		return policy.Recheck(p, record.FleetDoc{}, r, record.CallStart, "", c, monday)
 	}
 	if d := again(c.Labels); d.Action != policy.Start {
 		t.Errorf("unchanged: %s", d.Message)
@@ -169,15 +168,15 @@ func TestLabelAfterThePlan(t *testing.T) {
 	if d := again(nil); d.Action != policy.Wait || d.Reason != reason.ApprovalNeeded {
 		t.Errorf("the approval is gone: %s %s", d.Action, d.Reason)
 	}
-	if d := again(map[string]string{rules.LabelApprove: "start-old-2026-11-30", rules.LabelHold: ""}); d.Action != policy.Wait ||
-		d.Reason != reason.HeldByLabel {
+	d = again(map[string]string{rules.LabelApprove: "start-old-2026-11-30", rules.LabelHold: ""})
+	if d.Action != policy.Wait || d.Reason != reason.HeldByLabel {
 		t.Errorf("held: %s %s", d.Action, d.Reason)
 	}
 }
 
 // TestStartByLabel: bound to the CA, and good for a day that is named and near.
 func TestStartByLabel(t *testing.T) {
-	p, c := policytest.Plain(), policytest.Idle(policytest.Shop)
+	p, c := plain(), idleCluster(shopRef)
 	p.Approval, p.OwnerLabels = rules.ApproveStart, rules.OwnerLabelsBoth
 	for value, want := range map[string]bool{
 		"start-old-2026-11-23": true, "start-old-2026-12-07": true, // 14 days ahead
@@ -187,7 +186,7 @@ func TestStartByLabel(t *testing.T) {
 		"complete-old-2026-11-30": false,
 	} {
 		c.Labels = map[string]string{rules.LabelApprove: value}
-		d := policytest.PlanOne(t, p, policytest.FleetOf(c, nil), policytest.Monday)
+		d := planOne(t, p, fleetOf(c, nil), monday)
 		if (d.Action == policy.Start) != want {
 			t.Errorf("%s: %s, %s", value, d.Action, d.Message)
 		}
@@ -195,11 +194,11 @@ func TestStartByLabel(t *testing.T) {
 			d.Action != policy.NeedsAction) {
 			t.Errorf("%s: the way out is not told: %s %s", value, d.Action, d.Message)
 		}
-		if want && !d.NextChange.Before(policytest.Monday.Add(policytest.Hours(24*15+1))) {
+		if want && !d.NextChange.Before(monday.Add(hours(24*15+1))) {
 			t.Errorf("%s: counts until %s", value, d.NextChange)
 		}
 		p.OwnerLabels = rules.OwnerLabelsHold
-		if d := policytest.PlanOne(t, p, policytest.FleetOf(c, nil), policytest.Monday); d.Action == policy.Start ||
+		if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == policy.Start ||
 			!strings.Contains(d.Message.String(), "does not count, for OWNER_LABELS=hold") {
 			t.Errorf("%s with OWNER_LABELS=hold: %s, %s", value, d.Action, d.Message)
 		}
@@ -207,8 +206,8 @@ func TestStartByLabel(t *testing.T) {
 	}
 	// Too far ahead becomes near enough, and the plan knows when.
 	c.Labels = map[string]string{rules.LabelApprove: "start-old-2026-12-08"}
-	if v := policytest.Ask("approval", policy.NewCase(p, c, nil, &record.FleetDoc{}, "", policytest.Monday)); v.Open ||
-		!v.Changes.Equal(policytest.Monday.Add(policytest.Hours(24))) {
+	if v := askGate("approval", policy.NewCase(p, c, nil, &record.FleetDoc{}, "", monday)); v.Open ||
+		!v.Changes.Equal(monday.Add(hours(24))) {
 		t.Errorf("open %t, counts from %s", v.Open, v.Changes)
 	}
 }
@@ -216,12 +215,12 @@ func TestStartByLabel(t *testing.T) {
 // TestCompletionByLabel: bound to the attempt and to this entry into
 // updating-clients.
 func TestCompletionByLabel(t *testing.T) {
-	p := policytest.Plain()
+	p := plain()
 	p.Approval, p.OwnerLabels, p.Soak = rules.ApproveComplete, rules.OwnerLabelsBoth, 0
-	c, r := policytest.Flying(policytest.Shop, record.UpdatingClients)
+	c, r := flying(shopRef, record.UpdatingClients)
 	r.AttemptID, r.Entries = "0123456789abcdef0123456789abcdef", 2
-	r.Pools["web"] = record.Work{Operation: "n", StartedAt: policytest.Monday.Add(-policytest.Hours(18)),
-		EndedAt: policytest.Monday.Add(-policytest.Hours(17)), FirstSeen: policytest.Monday.Add(-policytest.Hours(17))}
+	r.Pools["web"] = record.Work{Operation: "n", StartedAt: monday.Add(-hours(18)),
+		EndedAt: monday.Add(-hours(17)), FirstSeen: monday.Add(-hours(17))}
 	const right = "complete-0123456789abcdef-2"
 	for value, want := range map[string]bool{
 		right: true, "complete-0123456789abcdef-1": false, "complete-0123456789abcdef-20": false,
@@ -229,7 +228,7 @@ func TestCompletionByLabel(t *testing.T) {
 		"complete-fedcba9876543210-2": false, "yes": false, "": false,
 	} {
 		c.Labels = map[string]string{rules.LabelApprove: value}
-		d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday)
+		d := planOne(t, p, fleetOf(c, &r), monday)
 		if (d.Action == policy.Complete) != want || want != (d.Approved != nil) {
 			t.Errorf("%s: %s, %s, approved %v", value, d.Action, d.Message, d.Approved)
 		}
@@ -238,8 +237,8 @@ func TestCompletionByLabel(t *testing.T) {
 		}
 	}
 	c.Labels = map[string]string{rules.LabelApprove: right}
-	d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday)
-	sent := *outcome.IntendCall(d, map[string]string{"": "c"}, "run-9", policytest.Monday).Rotation
+	d := planOne(t, p, fleetOf(c, &r), monday)
+	sent := *outcome.IntendCall(d, map[string]string{"": "c"}, "run-9", monday).Rotation
 	if use := sent.Approvals[0]; use.Kind != record.CallComplete || use.Entry != 2 ||
 		use.By != "label rotator-approve on the cluster" || use.Run != "run" {
 		t.Errorf("recorded: %+v", use)
@@ -248,23 +247,23 @@ func TestCompletionByLabel(t *testing.T) {
 	c.Pools = append(c.Pools, fleet.Pool{Name: "old", Version: "1", Nodes: 1, MaxSurge: 1,
 		Status: fleet.Running})
 	r.PoolsSeen = append(r.PoolsSeen, "old")
-	back := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday)
+	back := planOne(t, p, fleetOf(c, &r), monday)
 	if back.Phase != record.RecreatingNodes {
 		t.Fatalf("phase %s", back.Phase)
 	}
 	r = *back.Rotation
 	r.Pools["old"] = r.Pools["web"]
-	r = *policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday).Rotation
-	if d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday); d.Action == policy.Complete ||
+	r = *planOne(t, p, fleetOf(c, &r), monday).Rotation
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == policy.Complete ||
 		!strings.Contains(d.Message.String(), "rotator-approve=complete-0123456789abcdef-3") {
 		t.Errorf("the old yes: %s, %s", d.Action, d.Message)
 	}
 	// A command's yes goes before a label's in the record.
 	r.Entries = 2
-	f := policytest.FleetOf(c, &r)
-	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: policytest.Shop, ClusterID: "id",
+	f := fleetOf(c, &r)
+	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id",
 		Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
-	if d := policytest.PlanOne(t, p, f, policytest.Monday); d.Approved == nil || d.Approved.By != "ann" {
+	if d := planOne(t, p, f, monday); d.Approved == nil || d.Approved.By != "ann" {
 		t.Errorf("approved: %+v", d.Approved)
 	}
 }

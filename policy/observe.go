@@ -76,7 +76,8 @@ func (k *Case) expireCalls(r *record.Rotation) {
 		return
 	}
 	for pool, call := range r.PoolCalls {
-		if !call.Sent() || (call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) && k.Cluster.RunsOn(pool) == "") {
+		if !call.Sent() || call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) &&
+			k.Cluster.RunsOn(pool) == "" {
 			r.RetirePool(pool, call)
 		}
 	}

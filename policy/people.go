@@ -63,8 +63,8 @@ func (k *Case) askApproval(kind record.CallKind, what string, otherwise fact.Tex
 		return openUntil(approvedBy(&a), a.Until)
 	}
 	how, changes := k.Policy.HowToApprove(kind, k.Cluster, k.Rotation)
-	nobody := fact.Sayf("%v: nobody has approved this %s%s%v", fact.Set("APPROVAL", k.Policy.Approval), what, how,
-		otherwise)
+	nobody := fact.Sayf("%v: nobody has approved this %s%s%v", fact.Set("APPROVAL", k.Policy.Approval), what,
+		how, otherwise)
 	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
 }
 

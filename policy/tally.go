@@ -117,7 +117,8 @@ func askSlot(c *candidate, t *tally) Verdict {
 	case t.active >= p.MaxActive:
 		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
 	case p.MaxActivePerProject > 0 && len(inProject) >= p.MaxActivePerProject:
-		return full(reason.BudgetProject, len(inProject), p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT", inProject...)
+		return full(reason.BudgetProject, len(inProject), p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT",
+			inProject...)
 	case p.MaxActivePerLocation > 0 && len(inLocation) >= p.MaxActivePerLocation:
 		return full(reason.BudgetLocation, len(inLocation), p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION",
 			inLocation...)

@@ -137,7 +137,8 @@ func (k *Course) finish(f *Forecast, limit time.Time) {
 			limit, slowest)
 		return
 	}
-	f.SoakOver = window.Later(f.HandedOver.Add(k.Policy.Soak), f.NodesDone.Add(min(k.Policy.Soak, rules.NodeSoak)))
+	f.SoakOver = window.Later(f.HandedOver.Add(k.Policy.Soak),
+		f.NodesDone.Add(min(k.Policy.Soak, rules.NodeSoak)))
 	f.Completed = k.completionAt(f.Start, f.SoakOver)
 	if f.Completed.IsZero() || !f.Completed.Before(limit) {
 		var nodes fact.Text
@@ -168,6 +169,7 @@ func (k *Course) ZonalText() fact.Text {
 	return fact.Sayf("%v: window %v", fact.Set("ZONAL_COMPLETE", k.Policy.ZonalComplete), k.WindowText())
 }
 
+// FreezeNote names the freezes, if one falls between the times.
 func (k *Course) FreezeNote(from, to time.Time) fact.Text {
 	if window.OpenTime(k.Policy.Freezes, window.Span{Start: from, End: to}) < to.Sub(from) {
 		return fact.Sayf(", %v", fact.Set("FREEZES", k.Policy.Freezes))
@@ -231,6 +233,7 @@ func (k *Course) NodesDone(started, handedOver time.Time, n int, limit time.Time
 	return done, last
 }
 
+// WindowText is the window that GKE keeps to, in words.
 func (k *Course) WindowText() string {
 	if k.Cluster.Maintenance.Window != nil {
 		return k.Cluster.Maintenance.Text

@@ -83,8 +83,8 @@ func (k *Course) Unrecreated() []string {
 	return names
 }
 
-// PoolNeedsWork: a pool of the first read that showed two CAs needs proof; one
-// that was absent there is new and has the new credentials.
+// PoolNeedsWork says that the pool lacks proof of recreation. A pool that was absent in
+// the first read that showed two CAs is new, has the new credentials and needs none.
 func (k *Course) PoolNeedsWork(p fleet.Pool) bool {
 	r := k.Rotation
 	if !slices.Contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
@@ -229,5 +229,6 @@ func (k *Course) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 		}
 	}
 	begin := window.Later(k.Now, played.graceOver(k.GraceFrom(), k.Now))
-	return played.NodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter), played.Cluster.Pools)
+	return played.NodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter),
+		played.Cluster.Pools)
 }

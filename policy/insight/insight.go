@@ -66,7 +66,8 @@ func wants(p *rules.Policy, b record.Contents, c fleet.Cluster, now time.Time) b
 // comparable says whether the cluster is ours to look at and Recommender can
 // be compared with it.
 func comparable(p *rules.Policy, c fleet.Cluster) bool {
-	return len(p.Unselected(c)) == 0 && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha && !c.CustomerCA
+	return len(p.Unselected(c)) == 0 && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha &&
+		!c.CustomerCA
 }
 
 // Ask notes the reads before they are made, so that a run that dies
@@ -170,7 +171,8 @@ func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 	var said []string
 	left := ca.Expires.Sub(now)
 	if slices.Contains(c.Conditions, caExpiring) && left > rules.InsightBefore && lagOver(c, b, now) {
-		said = append(said, "the cluster has the condition "+caExpiring+", but its CA expires "+fact.Day(ca.Expires))
+		said = append(said,
+			"the cluster has the condition "+caExpiring+", but its CA expires "+fact.Day(ca.Expires))
 	}
 	if c.Status == fleet.Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) &&
 		left <= rules.DegradedBefore-rules.InsightLag {
@@ -183,8 +185,8 @@ func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 		case record.InsightMissing:
 			said = append(said, "the CA expires "+fact.Day(ca.Expires)+", but Recommender has no insight about it"+read)
 		case record.InsightLingers:
-			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+fact.Day(ca.Expires)+
-				read)
+			said = append(said,
+				"Recommender has an insight that the CA expires soon, but it expires "+fact.Day(ca.Expires)+read)
 		}
 	}
 	return said

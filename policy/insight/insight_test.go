@@ -64,7 +64,7 @@ func TestInsightReads(t *testing.T) {
 }
 
 // TestInsightBudget: over hundreds of places, never more than fifty reads in
-// any 24 policytest.Hours, each place once a day at most, all of them in turn, and what
+// any 24 hours, each place once a day at most, all of them in turn, and what
 // is remembered stays small.
 func TestInsightBudget(t *testing.T) {
 	var f policy.Fleet
@@ -161,7 +161,7 @@ func TestMismatches(t *testing.T) {
 		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight,
 			want: "Recommender has an insight that"},
 		{name: "an accepted one may", cluster: fresh(30 * 24 * time.Hour), found: dismissed},
-		{name: "it may for 36 policytest.Hours after a completion", cluster: fresh(8 * 24 * time.Hour), found: insight},
+		{name: "it may for 36 hours after a completion", cluster: fresh(8 * 24 * time.Hour), found: insight},
 		{name: "verifying since 35 h", cluster: fresh(30 * 24 * time.Hour), rotations: verifying(35 * time.Hour),
 			found: insight},
 		{name: "verifying since 36 h", cluster: fresh(8 * 24 * time.Hour), rotations: verifying(36 * time.Hour),

@@ -74,7 +74,7 @@ func (m IllegalMove) Text() fact.Text {
 	return fact.Sayf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
 }
 
-// OnIllegalMove, deferred, lets what was begun for one cluster end in a refusal;
+// OnIllegalMove is deferred, and lets what was begun for one cluster end in a refusal;
 // the other clusters go on.
 func OnIllegalMove(refuse func(IllegalMove)) {
 	switch x := recover().(type) {

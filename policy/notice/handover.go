@@ -18,7 +18,8 @@ import (
 // from the moment that old and new CA are in place until the attempt is closed.
 // It is pure, and promises no more than calendars can: Completes is the first
 // run at which nothing that is known now would be in the way.
-func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time, moment record.HandOverMoment) (record.HandOver, bool) {
+func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time,
+	moment record.HandOverMoment) (record.HandOver, bool) {
 	if d.Rotation == nil || d.Rotation.New.Fingerprint == "" || d.Rotation.HandedOverAt.IsZero() {
 		return record.HandOver{}, false
 	}
@@ -60,7 +61,8 @@ func onRecord(c fleet.Cluster, r record.Rotation) fleet.Cluster {
 // nodes were done; zero: none within rules.BlockedAfter. Of a cluster that was not read
 // c is zero: the record alone speaks, and its own window is not awaited. Own says
 // that it completes in that window, and not in COMPLETE_WINDOW.
-func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation, now time.Time) (at time.Time, own bool) {
+func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation,
+	now time.Time) (at time.Time, own bool) {
 	if c.Status == "" {
 		free := *p
 		free.Window = window.Weekly{}

@@ -8,7 +8,6 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
@@ -18,9 +17,9 @@ import (
 func told(t *testing.T, p *rules.Policy, c fleet.Cluster, r record.Rotation) record.HandOver {
 	t.Helper()
 	before := r.Clone()
-	d := policytest.PlanOne(t, p, policytest.FleetOf(c, &r), policytest.Monday)
+	d := planOne(t, p, fleetOf(c, &r), monday)
 	planned := d.Rotation.Clone()
-	h, ok := HandOverOf(p, d, policytest.Monday, record.AtAnyTime)
+	h, ok := HandOverOf(p, d, monday, record.AtAnyTime)
 	if !ok {
 		t.Fatalf("nothing to hand over: %s %s", d.Action, d.Message)
 	}
@@ -33,34 +32,34 @@ func told(t *testing.T, p *rules.Policy, c fleet.Cluster, r record.Rotation) rec
 // weekdays is a policy that completes while people are awake.
 func weekdays(t *testing.T) *rules.Policy {
 	t.Helper()
-	p := policytest.Plain()
+	p := plain()
 	w, err := window.ParseWeekly("Mon-Thu 09:00-15:00")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.CompleteWindow, p.Soak = w, policytest.Hours(48)
+	p.CompleteWindow, p.Soak = w, hours(48)
 	return p
 }
 
 func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
-	c, r := policytest.Flying(policytest.Shop, record.RecreatingNodes)
+	c, r := flying(shopRef, record.RecreatingNodes)
 	r.Baseline.Endpoint, c.Endpoint, c.DNS, c.Zonal = "192.0.2.1", "192.0.2.2", "gke-1.example.goog", true
 	h := told(t, weekdays(t), c, r)
 	if h.OldEndpoint != "192.0.2.1" || h.NewEndpoint != "192.0.2.2" || h.DNS != "gke-1.example.goog" ||
 		!h.Zonal || h.Watched || h.Approval {
 		t.Errorf("%+v", h)
 	}
-	if h.OldCA != policytest.OldCA || h.NewCA != policytest.NewCA || h.AttemptID != "a1" || h.Phase != record.RecreatingNodes {
+	if h.OldCA != oldCA || h.NewCA != newCA || h.AttemptID != "a1" || h.Phase != record.RecreatingNodes {
 		t.Errorf("%+v", h)
 	}
 	if want := map[string]bool{"web": false}; !reflect.DeepEqual(h.Pools, want) {
 		t.Errorf("pools %v", h.Pools)
 	}
 	// Handed over Sunday 05:00 and 48 h; three nodes take half an hour.
-	if want := policytest.Monday.Add(policytest.Hours(29)); !h.SoakEnds.Equal(want) {
+	if want := monday.Add(hours(29)); !h.SoakEnds.Equal(want) {
 		t.Errorf("soak ends %s, not %s", h.SoakEnds, want)
 	}
-	if want := policytest.Monday.Add(policytest.Hours(24 + 9)); !h.Completes.Equal(want) {
+	if want := monday.Add(hours(24 + 9)); !h.Completes.Equal(want) {
 		t.Errorf("completes %s (%s), not %s", h.Completes, h.Waits, want)
 	}
 	if want := r.StartedAt().Add(rules.AutoCompleteAfter); !h.GKECompletes.Equal(want) {
@@ -71,27 +70,27 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 // An emergency waits for no window that opens too late, and neither does what
 // people are told.
 func TestHandOverInAnEmergency(t *testing.T) {
-	c, r := policytest.Flying(policytest.Shop, record.RecreatingNodes)
-	old := fleet.CA{Fingerprint: "old", Issued: policytest.OldCA.Issued, Expires: policytest.Monday.AddDate(0, 0, 40)}
+	c, r := flying(shopRef, record.RecreatingNodes)
+	old := fleet.CA{Fingerprint: "old", Issued: oldCA.Issued, Expires: monday.AddDate(0, 0, 40)}
 	c.Bundle.CAs[0], r.Baseline.CA, r.Emergency = old, old, true
-	window, text, err := window.Recurring(window.Span{Start: policytest.Monday.AddDate(0, 0, 20),
-		End: policytest.Monday.AddDate(0, 0, 20).Add(policytest.Hours(4))}, "FREQ=MONTHLY")
+	window, text, err := window.Recurring(window.Span{Start: monday.AddDate(0, 0, 20),
+		End: monday.AddDate(0, 0, 20).Add(hours(4))}, "FREQ=MONTHLY")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Maintenance.Window, c.Maintenance.Text = window, text
 	h := told(t, weekdays(t), c, r)
-	if want := policytest.Monday.Add(policytest.Hours(24 + 9)); !h.Completes.Equal(want) {
+	if want := monday.Add(hours(24 + 9)); !h.Completes.Equal(want) {
 		t.Errorf("completes %s (%s), not %s", h.Completes, h.Waits, want)
 	}
-	if want := policytest.Monday.AddDate(0, 0, 20); h.GKECompletes.Before(want) {
+	if want := monday.AddDate(0, 0, 20); h.GKECompletes.Before(want) {
 		t.Errorf("GKE keeps to its window, and completes %s", h.GKECompletes)
 	}
 }
 
 func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
-	done := record.Work{Operation: "n", StartedAt: policytest.Monday.Add(-policytest.Hours(9)), EndedAt: policytest.Monday.Add(-policytest.Hours(8)),
-		FirstSeen: policytest.Monday.Add(-policytest.Hours(8))}
+	done := record.Work{Operation: "n", StartedAt: monday.Add(-hours(9)), EndedAt: monday.Add(-hours(8)),
+		FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {
 		name   string
 		change func(*rules.Policy, *fleet.Cluster, *record.Rotation)
@@ -100,7 +99,7 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 		{"a person's yes, and then the window",
 			func(p *rules.Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = rules.ApproveComplete },
 			func(h record.HandOver) bool {
-				return h.Approval && h.Completes.Equal(policytest.Monday.Add(policytest.Hours(24+9)))
+				return h.Approval && h.Completes.Equal(monday.Add(hours(24+9)))
 			}},
 		{"somebody else", func(_ *rules.Policy, _ *fleet.Cluster, r *record.Rotation) {
 			r.Origin, r.Managed = record.Foreign, false
@@ -119,13 +118,13 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 		}},
 		{"an exclusion that GKE keeps to", func(_ *rules.Policy, c *fleet.Cluster, _ *record.Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades,
-				Span: window.Span{Start: policytest.Monday, End: policytest.Monday.Add(policytest.Hours(24 * 20))}}}
+				Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
 		}, func(h record.HandOver) bool {
-			return h.GKECompletes.Equal(policytest.Monday.Add(policytest.Hours(24 * 20)))
+			return h.GKECompletes.Equal(monday.Add(hours(24 * 20)))
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, r := policytest.Flying(policytest.Shop, record.UpdatingClients)
+			c, r := flying(shopRef, record.UpdatingClients)
 			r.Pools["web"], r.Entries = done, 1
 			p := weekdays(t)
 			tt.change(p, &c, &r)
@@ -137,8 +136,8 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 }
 
 func TestHandOverOfWhatIsOver(t *testing.T) {
-	c, r := policytest.Flying(policytest.Shop, record.Verifying)
-	c.Bundle.CAs = []fleet.CA{policytest.NewCA}
+	c, r := flying(shopRef, record.Verifying)
+	c.Bundle.CAs = []fleet.CA{newCA}
 	h := told(t, weekdays(t), c, r)
 	if !h.Completed.Equal(r.Entered(record.Verifying)) || !h.Completes.IsZero() {
 		t.Errorf("%+v", h)
@@ -146,10 +145,10 @@ func TestHandOverOfWhatIsOver(t *testing.T) {
 }
 
 func TestNothingToHandOver(t *testing.T) {
-	_, r := policytest.Flying(policytest.Shop, record.Starting)
+	_, r := flying(shopRef, record.Starting)
 	r.New, r.HandedOverAt = fleet.CA{}, time.Time{}
 	for _, d := range []policy.Decision{{}, {Rotation: &r}} {
-		if h, ok := HandOverOf(weekdays(t), d, policytest.Monday, record.AtStartDone); ok {
+		if h, ok := HandOverOf(weekdays(t), d, monday, record.AtStartDone); ok {
 			t.Errorf("%+v", h)
 		}
 	}
@@ -157,12 +156,12 @@ func TestNothingToHandOver(t *testing.T) {
 
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
-	_, r := policytest.Flying(policytest.Shop, record.UpdatingClients)
+	_, r := flying(shopRef, record.UpdatingClients)
 	f := policy.Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}},
-		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{policytest.Shop: r}}}
-	h, ok := HandOverOf(weekdays(t), policytest.PlanOne(t, weekdays(t), f, policytest.Monday), policytest.Monday, record.AtAnyTime)
+		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
+	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
 	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") ||
-		h.NewCA != policytest.NewCA {
+		h.NewCA != newCA {
 		t.Errorf("%+v", h)
 	}
 }

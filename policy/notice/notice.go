@@ -39,7 +39,8 @@ var ofEvent = map[string]record.NoticeKind{
 
 // Of gives what people are told with the write of this decision, in order.
 // before is the rotation as it was stored until now; nil: there was none.
-func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string, now time.Time) []record.Notice {
+func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string,
+	now time.Time) []record.Notice {
 	r := d.Rotation
 	if r == nil {
 		return nil

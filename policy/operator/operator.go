@@ -41,7 +41,8 @@ func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (
 }
 
 func over(what string, until time.Time) error {
-	return fmt.Errorf("the %s would end %s, which is over; name a later time with --until", what, fact.Stamp(until))
+	return fmt.Errorf("the %s would end %s, which is over; name a later time with --until", what,
+		fact.Stamp(until))
 }
 
 // BeyondHold says what a hold on the rotation cannot stop: a call that is
@@ -81,7 +82,8 @@ func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDo
 		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
 	}
 	was := f.Holds[at]
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At), record.Who(was.Said))
+	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At),
+		record.Who(was.Said))
 	if !ref.IsZero() && all >= 0 {
 		text += "; all clusters are still held by " + record.Who(f.Holds[all].Said)
 	}

@@ -17,20 +17,26 @@ import (
 	"gke-credential-rotator/policy/window"
 )
 
+// What the tests of the rules share.
+var (
+	fleetOf, planOne, monday, hours = policytest.FleetOf, policytest.PlanOne, policytest.Monday, policytest.Hours
+	askGate                         = policytest.Ask
+)
+
 var (
 	shop = fleet.Ref{Project: "shop", Location: "europe-west1", Name: "checkout"}
-	ann  = record.Said{By: "ann", Reason: "launch", At: policytest.Monday, Run: "run-1"}
+	ann  = record.Said{By: "ann", Reason: "launch", At: monday, Run: "run-1"}
 )
 
 // spoken is the stage for what people say: a due cluster and a policy that
 // asks for every approval.
 func spoken() (*rules.Policy, fleet.Cluster) {
 	always, _ := window.ParseWeekly("always")
-	p := &rules.Policy{RotateBeforeExpiry: policytest.Hours(24 * 180), EmergencyBeforeExpiry: policytest.Hours(24 * 45),
+	p := &rules.Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
 		Approval: rules.ApproveBoth, Adopt: rules.AdoptWatch, Window: always, MaxFailed: 1}
 	c := fleet.Cluster{Ref: shop, ID: "id-1", Status: fleet.Running,
-		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: policytest.Monday.AddDate(-5, 0, 100),
-			Expires: policytest.Monday.AddDate(0, 0, 100)}}}}
+		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-5, 0, 100),
+			Expires: monday.AddDate(0, 0, 100)}}}}
 	return p, c
 }
 
@@ -38,18 +44,19 @@ func inPhase(phases ...record.Phase) *record.Rotation {
 	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours,
 		Managed: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
-		lifecycle.Move(r, ph, policytest.Monday.Add(policytest.Hours(i-48)), "run-0", reason.BothCAs)
+		lifecycle.Move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
 	return r
 }
 
 // nextRun is what the next run decides.
-func nextRun(t *testing.T, p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc record.FleetDoc) policy.Decision {
+func nextRun(t *testing.T, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
+	doc record.FleetDoc) policy.Decision {
 	t.Helper()
 	c.OperationsRead = true
-	f := policytest.FleetOf(c, r)
+	f := fleetOf(c, r)
 	f.Contents.Fleet = doc
-	return policytest.PlanOne(t, p, f, policytest.Monday)
+	return planOne(t, p, f, monday)
 }
 
 // says checks a refusal.
@@ -63,17 +70,17 @@ func says(t *testing.T, err error, part string) {
 func TestHoldAndRelease(t *testing.T) {
 	p, c := spoken()
 	var empty record.FleetDoc
-	doc, text, err := Hold(empty, shop, policytest.Monday.Add(policytest.Hours(24)), ann)
+	doc, text, err := Hold(empty, shop, monday.Add(hours(24)), ann)
 	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
 		t.Fatal(text, err)
 	}
 	if len(empty.Holds) != 0 {
 		t.Error("the document that was read was changed")
 	}
-	if v := policytest.Ask("hold", policy.NewCase(p, c, nil, &doc, "", policytest.Monday)); v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday)); v.Open {
 		t.Error("a held cluster's gate is open")
 	}
-	if v := policytest.Ask("hold", policy.NewCase(p, c, nil, &doc, "", policytest.Monday.Add(policytest.Hours(24)))); !v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
 		t.Error("the hold outlives its end")
 	}
 	_, _, err = Release(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
@@ -86,7 +93,7 @@ func TestHoldAndRelease(t *testing.T) {
 	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
 		t.Error(text, err)
 	}
-	if v := policytest.Ask("hold", policy.NewCase(p, c, nil, &one, "", policytest.Monday)); v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &one, "", monday)); v.Open {
 		t.Error("the hold on all ended with the cluster's own")
 	}
 	_, _, err = Release(one, shop, ann)
@@ -97,17 +104,17 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 	_, _, err = Release(none, fleet.Ref{}, ann)
 	says(t, err, "no hold on all")
-	_, _, err = Hold(none, shop, policytest.Monday, ann)
+	_, _, err = Hold(none, shop, monday, ann)
 	says(t, err, "which is over")
 }
 
 func TestHoldSaysWhatItCannotStop(t *testing.T) {
 	r := inPhase(record.Starting, record.RecreatingNodes)
-	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: policytest.Monday.Add(-10 * time.Minute),
+	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: monday.Add(-10 * time.Minute),
 		State: record.Accepted}
 	r.PoolCalls = map[string]record.Call{"web": {Kind: record.CallRecreate, Pool: "web",
-		IntentAt: policytest.Monday.Add(-5 * time.Minute), State: record.Accepted}}
-	got := strings.Join(BeyondHold(*r, policytest.Monday), "\n")
+		IntentAt: monday.Add(-5 * time.Minute), State: record.Accepted}}
+	got := strings.Join(BeyondHold(*r, monday), "\n")
 	for _, part := range []string{"complete of Sun 2026-11-22 23:50", "recreation of web",
 		"completes it by itself from Sat 2026-11-28", "NO_UPGRADES"} {
 		if !strings.Contains(got, part) {
@@ -115,7 +122,7 @@ func TestHoldSaysWhatItCannotStop(t *testing.T) {
 		}
 	}
 	if got := BeyondHold(*inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients,
-		record.Completing, record.Verifying), policytest.Monday); len(got) != 0 {
+		record.Completing, record.Verifying), monday); len(got) != 0 {
 		t.Errorf("nothing is left to stop, but it says %q", got)
 	}
 }
@@ -127,40 +134,40 @@ func TestApproveStart(t *testing.T) {
 		t.Fatal(text, err)
 	}
 	at := func(c fleet.Cluster, now time.Time) bool {
-		return policytest.Ask("approval", policy.NewCase(p, c, nil, &doc, "", now)).Open
+		return askGate("approval", policy.NewCase(p, c, nil, &doc, "", now)).Open
 	}
-	if !at(c, policytest.Monday) || !at(c, policytest.Monday.Add(rules.StartApprovalLasts-time.Minute)) {
+	if !at(c, monday) || !at(c, monday.Add(rules.StartApprovalLasts-time.Minute)) {
 		t.Error("the approval does not open its gate")
 	}
-	if at(c, policytest.Monday.Add(rules.StartApprovalLasts)) {
+	if at(c, monday.Add(rules.StartApprovalLasts)) {
 		t.Error("the approval outlives its fourteen days")
 	}
 	again := c
 	again.ID = "id-2"
-	if at(again, policytest.Monday) {
+	if at(again, monday) {
 		t.Error("the approval holds for a cluster created again")
 	}
 	newer := c
-	newer.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: policytest.Monday,
-		Expires: policytest.Monday.AddDate(0, 0, 90)}}}
-	if at(newer, policytest.Monday) {
+	newer.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(0, 0, 90)}}}
+	if at(newer, monday) {
 		t.Error("the approval holds for another CA")
 	}
-	twice, _, err := Approve(doc, p, c, nil, policytest.Monday.Add(policytest.Hours(1)), record.Said{By: "bob", At: policytest.Monday})
-	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(policytest.Monday.Add(policytest.Hours(1))) {
+	twice, _, err := Approve(doc, p, c, nil, monday.Add(hours(1)), record.Said{By: "bob", At: monday})
+	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
 		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
 	}
-	_, _, err = Approve(doc, p, c, nil, policytest.Monday.Add(rules.StartApprovalLasts+time.Hour), ann)
+	_, _, err = Approve(doc, p, c, nil, monday.Add(rules.StartApprovalLasts+time.Hour), ann)
 	says(t, err, "at most 14d")
 
 	young := c
-	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: policytest.Monday,
-		Expires: policytest.Monday.AddDate(30, 0, 0)}}}
+	young.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)}}}
 	_, _, err = Approve(doc, p, young, nil, time.Time{}, ann)
 	says(t, err, "nothing waits for approval: shop/europe-west1/checkout: not due before")
 	two := c
-	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: policytest.Monday,
-		Expires: policytest.Monday.AddDate(30, 0, 0)})
+	two.Bundle.CAs = append(two.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)})
 	_, _, err = Approve(doc, p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
 	p.Approval = rules.ApproveComplete
@@ -175,14 +182,14 @@ func TestApproveComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !policytest.Ask("approval", policy.NewCase(p, c, r, &doc, "", policytest.Monday)).Open {
+	if !askGate("approval", policy.NewCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval does not open its gate")
 	}
-	lifecycle.Move(r, record.RecreatingNodes, policytest.Monday, "run-2", reason.PoolAppeared)
+	lifecycle.Move(r, record.RecreatingNodes, monday, "run-2", reason.PoolAppeared)
 	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
-	lifecycle.Move(r, record.UpdatingClients, policytest.Monday, "run-3", reason.NodesDone)
-	if policytest.Ask("approval", policy.NewCase(p, c, r, &doc, "", policytest.Monday)).Open {
+	lifecycle.Move(r, record.UpdatingClients, monday, "run-3", reason.NodesDone)
+	if askGate("approval", policy.NewCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
 	r.Managed = false
@@ -201,7 +208,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	r := inPhase(record.Starting, record.RecreatingNodes, record.UpdatingClients)
 	r.Failed = string(reason.CompleteFailed)
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID,
-		What: reason.CompleteFailed, At: policytest.Monday}}}
+		What: reason.CompleteFailed, At: monday}}}
 	if _, open := policy.Breaker(doc, p); !open {
 		t.Fatal("the breaker must be open before")
 	}
@@ -219,17 +226,17 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	says(t, err, "nothing to retry")
 	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01",
 		Count: 3}}}
-	if policytest.Ask("tries", policy.NewCase(p, c, nil, &tried, "", policytest.Monday)).Open {
+	if askGate("tries", policy.NewCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
 	after, _, err = Retry(tried, shop, nil, ann)
-	if err != nil || !policytest.Ask("tries", policy.NewCase(p, c, nil, &after, "", policytest.Monday)).Open {
+	if err != nil || !askGate("tries", policy.NewCase(p, c, nil, &after, "", monday)).Open {
 		t.Error("retry did not clear the tries:", err)
 	}
 	stuckPool := inPhase(record.Starting, record.RecreatingNodes)
 	stuckPool.Stuck = true
 	stuckPool.Pools = map[string]record.Work{"web": {LeftToGKE: "GKE refuses its version"}}
-	stuckPool.Call = &record.Call{Kind: record.CallStart, IntentAt: policytest.Monday, State: record.Unclear}
+	stuckPool.Call = &record.Call{Kind: record.CallStart, IntentAt: monday, State: record.Unclear}
 	after, text, err = Retry(record.FleetDoc{}, shop, stuckPool, ann)
 	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
 		t.Fatal(text, err)
@@ -243,8 +250,8 @@ func TestAdopt(t *testing.T) {
 	p, c := spoken()
 	_, _, err := Adopt(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "it has one CA")
-	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: policytest.Monday,
-		Expires: policytest.Monday.AddDate(30, 0, 0)})
+	c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "beef02", Issued: monday,
+		Expires: monday.AddDate(30, 0, 0)})
 	r := inPhase(record.RecreatingNodes)
 	r.Origin, r.Managed = record.Foreign, false
 	doc, _, err := Adopt(record.FleetDoc{}, p, c, r, ann)
@@ -269,17 +276,17 @@ func TestRotate(t *testing.T) {
 	p, c := spoken()
 	_, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	says(t, err, "is due already")
-	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: policytest.Monday.AddDate(-1, 0, 0),
-		Expires: policytest.Monday.AddDate(29, 0, 0)}}}
+	c.Bundle = fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-1, 0, 0),
+		Expires: monday.AddDate(29, 0, 0)}}}
 	doc, _, err := Rotate(record.FleetDoc{}, p, c, nil, ann)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if due := policy.NewCase(p, c, nil, &doc, "", policytest.Monday).Due; !due.Is || due.Why != "asked for by ann" {
+	if due := policy.NewCase(p, c, nil, &doc, "", monday).Due; !due.Is || due.Why != "asked for by ann" {
 		t.Errorf("not due: %+v", due)
 	}
 	c.Bundle.CAs[0].Fingerprint = "beef02"
-	if policy.NewCase(p, c, nil, &doc, "", policytest.Monday).Due.Is {
+	if policy.NewCase(p, c, nil, &doc, "", monday).Due.Is {
 		t.Error("the wish outlives the CA that it named")
 	}
 	_, _, err = Rotate(record.FleetDoc{}, p, c, inPhase(record.Starting), ann)
@@ -296,7 +303,7 @@ func TestClose(t *testing.T) {
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck,
-		At: policytest.Monday}}}
+		At: monday}}}
 	after, text, err := Close(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
@@ -305,7 +312,7 @@ func TestClose(t *testing.T) {
 	if d.Close != record.ClosedByPeople {
 		t.Error("the next run does not close it")
 	}
-	if stored, _ := outcome.After(after, d, policytest.Monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
+	if stored, _ := outcome.After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
 	after, _, err = Close(doc, shop, nil, ann)

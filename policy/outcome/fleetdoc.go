@@ -93,7 +93,8 @@ func noteTries(f *record.FleetDoc, d policy.Decision) bool {
 }
 
 func neverSent(r *record.Rotation) bool {
-	return !slices.ContainsFunc(r.Settled, func(c record.Call) bool { return c.Kind == record.CallStart && c.Sent() })
+	sent := func(c record.Call) bool { return c.Kind == record.CallStart && c.Sent() }
+	return !slices.ContainsFunc(r.Settled, sent)
 }
 
 // noteFailure counts failed and stuck rotations of ours, once each, until

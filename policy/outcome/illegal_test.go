@@ -33,7 +33,8 @@ func TestIllegalMove(t *testing.T) {
 	contents := record.Contents{Known: true,
 		Rotations: map[fleet.Ref]record.Rotation{bad.Ref: flight(bad, "sideways"),
 			good.Ref: flight(good, record.UpdatingClients)}}
-	ds := policy.Plan(&rules.Policy{StuckAfter: time.Hour}, policy.Fleet{Clusters: []fleet.Cluster{bad, good}, Contents: contents},
+	ds := policy.Plan(&rules.Policy{StuckAfter: time.Hour},
+		policy.Fleet{Clusters: []fleet.Cluster{bad, good}, Contents: contents},
 		"run", now)
 	if d := ds[0]; d.Action != policy.NeedsAction || d.Reason != reason.IllegalMove || d.Phase != "sideways" ||
 		d.Write || !strings.Contains(d.Message.String(), `"sideways" to "verifying"`) {

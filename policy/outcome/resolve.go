@@ -21,8 +21,8 @@ func Intend(d policy.Decision, attemptID, callID, run string, no int, now time.T
 	c := d.Cluster
 	d.Rotation = &record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Managed: true,
-		Baseline: record.BaselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency,
-		Compromised: d.Compromised,
+		Baseline: record.BaselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave,
+		Emergency: d.Emergency, Compromised: d.Compromised,
 		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
 		Call: &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run,
 			State: record.Intended},
@@ -79,7 +79,8 @@ func completeIntent(r *record.Rotation, call record.Call, now time.Time) {
 
 // Resolve is the other half of the state machine: what the outcomes of the
 // calls, by call id, make of the rotation.
-func Resolve(d policy.Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out policy.Decision) {
+func Resolve(d policy.Decision, outcomes map[string]record.Outcome, run string,
+	now time.Time) (out policy.Decision) {
 	r := d.Rotation.Clone()
 	defer lifecycle.OnIllegalMove(func(m lifecycle.IllegalMove) { // the answers are stored all the same
 		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", policy.SlotKeep, r.Phase, reason.IllegalMove,
@@ -202,7 +203,8 @@ func resolvePool(r *record.Rotation, pool string, o record.Outcome, now time.Tim
 // countWithdrawn counts calls that were all taken back before they were sent: by
 // the read under the intent, mostly. A run that is told to stop takes back what
 // it has begun; that says nothing about the cluster.
-func countWithdrawn(d *policy.Decision, r *record.Rotation, outcomes map[string]record.Outcome, now time.Time) {
+func countWithdrawn(d *policy.Decision, r *record.Rotation, outcomes map[string]record.Outcome,
+	now time.Time) {
 	why := ""
 	for _, o := range outcomes {
 		switch {

@@ -141,7 +141,8 @@ func (p *Policy) DueFor(b fleet.Bundle, asked *record.Request, now time.Time) Du
 		Why: "CA expires " + fact.Day(ca.Expires), ByExpiry: true}
 	if p.MaxCAAge > 0 {
 		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
-			d.At, d.Why, d.ByExpiry = at, "CA issued "+fact.Day(ca.Issued)+", older than "+fleet.Days(p.MaxCAAge), false
+			d.At, d.ByExpiry = at, false
+			d.Why = "CA issued " + fact.Day(ca.Issued) + ", older than " + fleet.Days(p.MaxCAAge)
 		}
 		if late := ca.Issued.Add(p.MaxCAAge + AgeDeadlineAfter); late.Before(d.Deadline) {
 			d.Deadline = late
