@@ -57,10 +57,10 @@
 // people see every reason and not only the first; the step is free if no verdict
 // is closed and binding, else the first of those is the decision's reason.
 //
-// A verdict is made by isOpen or by closedBy: with a reason, with a message, with
-// the time at which it may open (none: nobody knows, or somebody must act), and
-// with Changes, when passing time alone may change the answer. Where that is not
-// the time at which it opens, it is set by name.
+// A verdict is made by isOpen or openUntil, closedBy (nobody knows until when, or
+// somebody must act) or closedUntil, with a reason, a message, and Changes, when
+// passing time alone may change the answer. Where that is not the time at which it
+// opens, it is set by name.
 //
 // The columns of the row say when a gate is asked, and how it yields:
 //
@@ -99,9 +99,9 @@
 //
 // A decision to send is not the call. Between them lie, in this order:
 //
-//  1. outcome.Intend, for a start, or outcome.IntendCall turns the decision into the rotation
-//     with a call that is intended, under a random id that only its maker may use.
-//     That is stored, in one transaction with the slot.
+//  1. outcome.Intend, for a start, or outcome.IntendCall turns the decision into the
+//     rotation with a call that is intended, under a random id that only its maker may
+//     use. That is stored, in one transaction with the slot.
 //  2. The cluster and the fleet document are read once more, and [Recheck] asks the
 //     step's own table whole, Fresh gates included. Only if the action is still
 //     the same may the call be sent; else it is withdrawn. The gates over the fleet
@@ -136,8 +136,8 @@
 // # To add a gate
 //
 //  1. One function, beside those of its step (gates_start.go, gates_nodes.go,
-//     gates_complete.go, people.go; tally.go over the fleet). It says isOpen or closed, and when
-//     time alone changes that.
+//     gates_complete.go, people.go; tally.go over the fleet). It says isOpen or closed,
+//     and when time alone changes that.
 //  2. One row in the step's table. Its place is its rank: the first closed gate is the
 //     reason that people read. Think about Emergency and Compromised: a gate that binds
 //     may let a CA expire. A name that is known outside the tables is a constant in

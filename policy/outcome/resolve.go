@@ -125,13 +125,14 @@ func resolveCall(d *policy.Decision, r *record.Rotation, o record.Outcome, run s
 	}
 	switch {
 	case o.State == record.Withdrawn:
-		if r.Call.Kind == record.CallStart {
+		kind := r.Call.Kind
+		r.RetireCall()
+		if kind == record.CallStart {
 			d.Close, d.Slot = record.NotStarted, policy.SlotRelease
 		} else {
 			lifecycle.Move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
 			r.Reason = reason.CallWithdrawn
 		}
-		r.RetireCall()
 		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Refused && o.Refusal == record.RequiresRecreation:
 		to(record.RecreatingNodes, reason.NeedsRecreation)
