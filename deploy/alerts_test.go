@@ -18,8 +18,8 @@ import (
 	monitoring "google.golang.org/api/monitoring/v3"
 	"sigs.k8s.io/yaml"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 // sample is what the files of this folder are filled in with in tests. They may
@@ -295,9 +295,9 @@ func TestDaysAreDue(t *testing.T) {
 		const setting = "ROTATOR_ROTATE_BEFORE_EXPIRY"
 		days, err := fleet.ParseDuration(s["CA_DAYS"] + "d")
 		due, err2 := fleet.ParseDuration(cmp.Or(s[setting], defaultOf(t, setting)))
-		if err != nil || err2 != nil || days <= policy.DeadlineBefore || days >= due {
+		if err != nil || err2 != nil || days <= rules.DeadlineBefore || days >= due {
 			t.Errorf("%s: CA_DAYS=%s is not between %s and %s=%s", file, s["CA_DAYS"],
-				fleet.Days(policy.DeadlineBefore), setting, fleet.Days(due))
+				fleet.Days(rules.DeadlineBefore), setting, fleet.Days(due))
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	jobwords "gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/rules"
 )
 
 var update = flag.Bool("update", false, "write the parts of RUNBOOK.md that are made from the program")
@@ -216,13 +216,13 @@ func TestRunbookDates(t *testing.T) {
 		is, told time.Duration
 		words    string
 	}{
-		{policy.AutoCompleteAfter, 7 * day, "seven days after a rotation's start, whoever started it"},
-		{policy.LastResortBefore, 30 * day, "30 days before the CA expires | it starts a rotation"},
-		{policy.DegradedBefore, 7 * day, "seven days before | the cluster becomes DEGRADED"},
-		{policy.DeadlineBefore, 31 * day, "later than 31 days before its expiry"},
-		{policy.UnreadableLost, 14 * day, "After 14 days a rotation's record closes as `lost`"},
-		{policy.StartApprovalLasts, 14 * day, "A yes to a start is good for 14 days"},
-		{policy.BlockedAfter, 30 * day, "No calendar lets it start within 30 days"},
+		{rules.AutoCompleteAfter, 7 * day, "seven days after a rotation's start, whoever started it"},
+		{rules.LastResortBefore, 30 * day, "30 days before the CA expires | it starts a rotation"},
+		{rules.DegradedBefore, 7 * day, "seven days before | the cluster becomes DEGRADED"},
+		{rules.DeadlineBefore, 31 * day, "later than 31 days before its expiry"},
+		{rules.UnreadableLost, 14 * day, "After 14 days a rotation's record closes as `lost`"},
+		{rules.StartApprovalLasts, 14 * day, "A yes to a start is good for 14 days"},
+		{rules.BlockedAfter, 30 * day, "No calendar lets it start within 30 days"},
 	} {
 		if date.is != date.told || !strings.Contains(text, date.words) {
 			t.Errorf("%q must stand there, and the program says %s", date.words, fleet.Days(date.is))

@@ -8,10 +8,11 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -44,7 +45,7 @@ var scenes = []struct {
 		s.until(record.UpdatingClients)
 	}},
 	{"the nodes are left to GKE, which does nothing", []string{"rotation-stuck"}, func(s *stage) {
-		s.policy.Nodes = policy.NodesGKE
+		s.policy.Nodes = rules.NodesGKE
 		s.add(shop, 170)
 		s.runs(40)
 	}},
@@ -112,12 +113,12 @@ var scenes = []struct {
 	}},
 	{"a start waits for approval", []string{"approval-needed"}, func(s *stage) {
 		s.add(shop, 170)
-		s.policy.Approval = policy.ApproveStart
+		s.policy.Approval = rules.ApproveStart
 		s.runs(2)
 	}},
 	{"a completion waits for approval", []string{"approval-needed"}, func(s *stage) {
 		s.add(shop, 170)
-		s.policy.Approval = policy.ApproveComplete
+		s.policy.Approval = rules.ApproveComplete
 		s.until(record.UpdatingClients)
 		s.runs(30)
 	}},
@@ -208,7 +209,7 @@ var scenes = []struct {
 
 func (s *stage) hold() {
 	s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
-		doc, _, err := policy.Hold(doc, shop, time.Time{}, said)
+		doc, _, err := operator.Hold(doc, shop, time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
 		}

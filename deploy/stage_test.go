@@ -20,10 +20,10 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -32,7 +32,7 @@ import (
 // Logging would store it.
 type stage struct {
 	t      *testing.T
-	policy *policy.Policy
+	policy *rules.Policy
 	world  *gkesim.World
 	game   *sim.Game // from the first run on
 	now    time.Time
@@ -58,11 +58,11 @@ func newStage(t *testing.T) *stage {
 		t: t, now: begin,
 		// GKE leaves the nodes to us: what happens, happens by our doing.
 		world: gkesim.New(gkesim.Options{Seed: 1, Now: begin, GKEWaits: 60 * day}),
-		policy: &policy.Policy{
+		policy: &rules.Policy{
 			Env: sample["ENV"], RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 40 * day, EmergencyMaxActive: 10,
 			SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
-			ZonalComplete: policy.ZonalPeople, Soak: day, Approval: policy.ApproveNone,
-			Nodes: policy.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch,
+			ZonalComplete: rules.ZonalPeople, Soak: day, Approval: rules.ApproveNone,
+			Nodes: rules.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
 			MaxActive: 10,
 			MaxFailed: 5, StuckAfter: day, Every: time.Hour,
 		},

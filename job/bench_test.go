@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/simtest/fleets"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/rules"
 )
 
 // crowd is a large fleet, and how a run over it is made.
@@ -18,7 +19,7 @@ type crowd struct {
 }
 
 // policyFor is the policy of an in-process run over the crowd.
-func (c crowd) policyFor(tb testing.TB) *policy.Policy {
+func (c crowd) policyFor(tb testing.TB) *rules.Policy {
 	tb.Helper()
 	s, problems := settingsOf(append([]string{
 		"ROTATOR_ENV=crowd", "ROTATOR_PROJECTS=" + strings.Join(c.Names(), ","),

@@ -22,6 +22,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -127,7 +128,7 @@ func (d *diary) start() *gkesim.World {
 	return d.world
 }
 
-func (d *diary) policy() (*policy.Policy, error) {
+func (d *diary) policy() (*rules.Policy, error) {
 	environ := append([]string{"ROTATOR_ENV=test", "ROTATOR_MODE=act", "ROTATOR_STATE=file:store.db",
 		"ROTATOR_PROJECTS=" + strings.Join(d.start().Projects(), ",")}, d.environ...)
 	s, problems := settingsOf(environ)

@@ -14,8 +14,8 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -394,13 +394,13 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "hold":
-			return policy.Hold(doc, ref, time.Time{}, said)
+			return operator.Hold(doc, ref, time.Time{}, said)
 		case "release":
-			return policy.Release(doc, ref, said)
+			return operator.Release(doc, ref, said)
 		case "retry":
-			return policy.Retry(doc, ref, r, said)
+			return operator.Retry(doc, ref, r, said)
 		case "close":
-			return policy.Close(doc, ref, r, said)
+			return operator.Close(doc, ref, r, said)
 		}
 		d.world.Advance(d.now)
 		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)
@@ -409,11 +409,11 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "approve":
-			return policy.Approve(doc, p, c, r, time.Time{}, said)
+			return operator.Approve(doc, p, c, r, time.Time{}, said)
 		case "adopt":
-			return policy.Adopt(doc, p, c, r, said)
+			return operator.Adopt(doc, p, c, r, said)
 		default:
-			return policy.Rotate(doc, p, c, r, said)
+			return operator.Rotate(doc, p, c, r, said)
 		}
 	})
 }

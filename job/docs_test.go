@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -48,7 +48,7 @@ func TestArchitecturePrintsTheEdges(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("\n| from | to | when |\n| --- | --- | --- |\n")
-	for _, e := range policy.Edges {
+	for _, e := range lifecycle.Edges {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", name(e.From, "(idle)"), name(e.To, "(history)"), e.When)
 	}
 	b.WriteString("\n")

@@ -19,6 +19,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -159,7 +160,7 @@ func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, e
 		c := fleet.Cluster{Ref: ref, ID: rot.ClusterID}
 		d = &policy.Decision{Cluster: c, Phase: rot.Phase, Rotation: &rot, Message: fact.Say("asked without GKE")}
 	}
-	h, ok := policy.HandOverOf(r.s.Policy(), *d, r.now, record.AtAnyTime)
+	h, ok := notice.HandOverOf(r.s.Policy(), *d, r.now, record.AtAnyTime)
 	if !ok {
 		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, %s", ref, rot.Phase,
 			words.Plain("`rotator status CLUSTER`", ref.String(), ""))
@@ -186,7 +187,7 @@ func (r *reading) handOverOfLast(ctx context.Context, ref fleet.Ref) (record.Han
 			}
 		}
 		d := policy.Decision{Cluster: c, Phase: rec.Rotation.Phase, Rotation: &rec.Rotation, Close: rec.ClosedAs}
-		if h, ok := policy.HandOverOf(r.s.Policy(), d, r.now, record.AtAnyTime); ok {
+		if h, ok := notice.HandOverOf(r.s.Policy(), d, r.now, record.AtAnyTime); ok {
 			return h, nil
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/view/ics"
 	"gke-credential-rotator/job/view/terminal"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 type forecasting struct {
@@ -81,7 +81,7 @@ type outlook struct {
 	a     *app
 	began time.Duration
 	// begin gives the beginning anew for each policy that is played.
-	begin   func(*policy.Policy) (sim.Setup, error)
+	begin   func(*rules.Policy) (sim.Setup, error)
 	unread  []fleet.Unread
 	noStore bool
 	first   pass.Result // of the first run: the fleet as it is
@@ -151,7 +151,7 @@ func (o *outlook) fromFile(from time.Time) error {
 		return err
 	}
 	o.noStore = true
-	o.begin = func(p *policy.Policy) (sim.Setup, error) {
+	o.begin = func(p *rules.Policy) (sim.Setup, error) {
 		w := gkesim.New(gkesim.Options{Seed: o.seed, Now: from})
 		if err := w.AddFleet(fleet); err != nil {
 			return sim.Setup{}, wrong("--fleet: %v", err)
@@ -184,7 +184,7 @@ func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Ti
 		from = nextRun(r.contents.Fleet.LastRun.At, read, s.Every.V)
 	}
 	o.unread, o.noStore = present.Unread, r.store == nil
-	o.begin = func(*policy.Policy) (sim.Setup, error) {
+	o.begin = func(*rules.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)
 		return sim.Setup{World: w, From: from, Contents: present.Contents, History: present.History}, err
 	}
@@ -199,11 +199,11 @@ func nextRun(last, now time.Time, every time.Duration) time.Time {
 	return last.Add((now.Sub(last)/every + 1) * every)
 }
 
-func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *policy.Policy, error) {
+func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *rules.Policy, error) {
 	shown := s.Policy()
 	played := *shown
 	if o.approve {
-		played.Approval = policy.ApproveNone
+		played.Approval = rules.ApproveNone
 	}
 	setup, err := o.begin(&played)
 	if err != nil {
@@ -226,7 +226,7 @@ func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *p
 }
 
 // report writes the page that a person asked for: the fleet as it is, and what is to come.
-func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) error {
+func (o *outlook) report(s config.Settings, p *rules.Policy, f sim.Forecast) error {
 	page := o.a.page("forecast", s, o.first)
 	page.Policy, page.Mode, page.Forecast = p, "", &f
 	page.Result.Done = nil // what the first run would do is the forecast's to tell
@@ -234,14 +234,14 @@ func (o *outlook) report(s config.Settings, p *policy.Policy, f sim.Forecast) er
 	page.Notes = []string{
 		"As if MODE=act, GKE took its usual time, nobody did anything else, and no new cluster came.",
 	}
-	if p.Approval != policy.ApproveNone && !o.approve {
+	if p.Approval != rules.ApproveNone && !o.approve {
 		page.Notes = append(page.Notes,
 			"APPROVAL="+string(p.Approval)+": as if nobody approved anything from now on.")
 	}
 	return askedReport(*o.forecasting.report, page)
 }
 
-func (o *outlook) print(f sim.Forecast, p *policy.Policy, c *sim.Comparison, other *policy.Policy) error {
+func (o *outlook) print(f sim.Forecast, p *rules.Policy, c *sim.Comparison, other *rules.Policy) error {
 	v := view.ForecastOf(f, p, view.Basis{Fleet: o.fleet, NoStore: o.noStore, Approved: o.approve})
 	if c != nil {
 		v = v.Against(*c, other)

@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -45,7 +46,7 @@ func keepsItsDate(t *testing.T, least int, environ ...string) {
 				if e.Name != policy.EventHandedOver {
 					continue
 				}
-				h, ok := policy.HandOverOf(setup.Policy, d, res.At, record.AtAnyTime)
+				h, ok := notice.HandOverOf(setup.Policy, d, res.At, record.AtAnyTime)
 				if !ok || h.Completes.IsZero() {
 					t.Errorf("%s is handed over without a date: %v %s", d.Cluster.Ref, ok, h.Waits)
 				}

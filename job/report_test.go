@@ -16,14 +16,14 @@ import (
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/view/html"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
 func smallPage() html.Page {
 	return html.Page{Command: "run", Mode: config.Observe,
-		Policy: &policy.Policy{Env: "test", Projects: []string{"shop-prod"}},
+		Policy: &rules.Policy{Env: "test", Projects: []string{"shop-prod"}},
 		Result: pass.Result{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}}
 }
 

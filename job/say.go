@@ -16,8 +16,8 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -122,7 +122,7 @@ func (h *heard) note(ctx context.Context, say word) error {
 			return err
 		}
 		doc, text, refused := say(h, contents)
-		var declined *policy.Declined
+		var declined *operator.Declined
 		switch {
 		case errors.As(refused, &declined):
 			return wrong("%s%s", declined.Why, words.Plain(declined.Next, declined.Cluster.String(), ""))
@@ -236,7 +236,7 @@ bound to this attempt, and void when a node pool must be recreated again.`,
 		withUntil: true,
 		before:    mustSee,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Approve(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.until, h.said)
+			return operator.Approve(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.until, h.said)
 		},
 	},
 	{
@@ -250,7 +250,7 @@ stop: calls under way, and GKE itself.`,
 		before:    known,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
 			h.beyond = beyondHold(contents, h)
-			return policy.Hold(contents.Fleet, h.ref, h.until, h.said)
+			return operator.Hold(contents.Fleet, h.ref, h.until, h.said)
 		},
 	},
 	{
@@ -262,7 +262,7 @@ its owners' to remove.`,
   rotator release all --by ann --reason "incident 4711 is over"`,
 		before: labelsHold,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Release(contents.Fleet, h.ref, h.said)
+			return operator.Release(contents.Fleet, h.ref, h.said)
 		},
 	},
 	{
@@ -273,7 +273,7 @@ It cannot clear a call that may still be on its way to GKE.`,
 		example: `  rotator retry shop-prod/us-central1/catalog --by ann --reason "quota raised"`,
 		before:  onlyOne,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Retry(contents.Fleet, h.ref, h.rotation(contents), h.said)
+			return operator.Retry(contents.Fleet, h.ref, h.rotation(contents), h.said)
 		},
 	},
 	{
@@ -283,7 +283,7 @@ tool, or GKE itself. ADOPT=manage does so for all.`,
 		example: `  rotator adopt shop-prod/us-central1/catalog --by ann --reason "started by terraform"`,
 		before:  mustSee,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Adopt(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
+			return operator.Adopt(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
 		},
 	},
 	{
@@ -293,7 +293,7 @@ and approvals still hold.`,
 		example: `  rotator rotate shop-prod/us-central1/catalog --by ann --reason "kubeconfig leaked"`,
 		before:  mustSee,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Rotate(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
+			return operator.Rotate(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.said)
 		},
 	},
 	{
@@ -303,7 +303,7 @@ there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
 		example: `  rotator close shop-prod/us-central1/catalog --by ann --reason "finished by hand"`,
 		before:  onlyOne,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Close(contents.Fleet, h.ref, h.rotation(contents), h.said)
+			return operator.Close(contents.Fleet, h.ref, h.rotation(contents), h.said)
 		},
 	},
 }
@@ -334,7 +334,7 @@ func beyondHold(contents record.Contents, h *heard) []string {
 		if !h.ref.IsZero() && ref != h.ref {
 			continue
 		}
-		for _, what := range policy.BeyondHold(contents.Rotations[ref], h.said.At) {
+		for _, what := range operator.BeyondHold(contents.Rotations[ref], h.said.At) {
 			out = append(out, ref.String()+": "+what)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -56,7 +56,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 			return d
 		}}
 		err := h.note(t.Context(), func(_ *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return policy.Hold(contents.Fleet, fleet.Ref{}, time.Time{}, h.said)
+			return operator.Hold(contents.Fleet, fleet.Ref{}, time.Time{}, h.said)
 		})
 		doc, readErr := contents.Fleet(t.Context())
 		if readErr != nil {

@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/window"
 )
 
 // candidate is all that the second step knows of a cluster: it reads none itself.
@@ -51,7 +52,7 @@ func deal(t *tally, all []candidate, ds []Decision) {
 	contested := time.Time{} // when somebody may join or leave the contest
 	for i := range all {
 		if !all[i].out && !all[i].lost {
-			contested = soonest(contested, ds[i].NextChange)
+			contested = window.Soonest(contested, ds[i].NextChange)
 		}
 	}
 	var contenders []int
@@ -71,7 +72,7 @@ func deal(t *tally, all []candidate, ds []Decision) {
 	}
 	slices.SortFunc(contenders, func(a, b int) int { return urgency(&all[a], &all[b]) })
 	for _, i := range contenders {
-		t.contend(&all[i], &ds[i], soonest(contested, changes[all[i].wave]))
+		t.contend(&all[i], &ds[i], window.Soonest(contested, changes[all[i].wave]))
 	}
 }
 
@@ -79,11 +80,11 @@ func deal(t *tally, all []candidate, ds []Decision) {
 // verdicts; changes is when another cluster may change one.
 func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 	before := len(d.Gates)
-	d.NextChange = soonest(d.NextChange, changes)
+	d.NextChange = window.Soonest(d.NextChange, changes)
 	for _, g := range FleetGates {
 		v := c.named(g.Name, g.Ask(c, t), g.Emergency, g.Compromised)
 		if v.Changes.After(t.now) {
-			d.NextChange = soonest(d.NextChange, v.Changes)
+			d.NextChange = window.Soonest(d.NextChange, v.Changes)
 		}
 		d.Gates = append(d.Gates, v)
 	}
@@ -94,7 +95,7 @@ func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 // for it if they are open.
 func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 	answers := t.ask(c, d, contested)
-	if v, ok := firstClosed(answers); ok {
+	if v, ok := FirstClosed(answers); ok {
 		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
 		if v.Reason == reason.BreakerOpen {
 			d.Action = NeedsAction
@@ -113,24 +114,28 @@ func wavesChange(all []candidate, ds []Decision) map[int]time.Time {
 	for i := range all {
 		c := &all[i]
 		if c.lost { // of whatever wave: it is rare
-			out[0] = soonest(out[0], ds[i].NextChange)
+			out[0] = window.Soonest(out[0], ds[i].NextChange)
 			continue
 		}
 		last = max(last, c.wave)
-		own[c.wave] = soonest(own[c.wave], ds[i].NextChange, c.holdsEnd)
+		own[c.wave] = window.Soonest(own[c.wave], ds[i].NextChange, c.holdsEnd)
 	}
 	for w := 1; w <= last; w++ {
-		out[w] = soonest(out[w-1], own[w-1])
+		out[w] = window.Soonest(out[w-1], own[w-1])
 	}
 	return out
+}
+
+// MoreUrgent orders cases as their starts are ordered.
+func MoreUrgent(a, b *Case) int {
+	x, y := a.candidate(), b.candidate()
+	return urgency(&x, &y)
 }
 
 // urgency orders starts: compromised, emergency, then wave, deadline, name; and behind
 // all of them those whose calls were taken back too often.
 func urgency(a, b *candidate) int {
-	return cmp.Or(
-		cmpBool(a.often, b.often),
-		-cmpBool(a.compromised, b.compromised),
+	return cmp.Or(cmpBool(a.often, b.often), -cmpBool(a.compromised, b.compromised),
 		-cmpBool(a.emergency, b.emergency),
 		cmp.Compare(a.wave, b.wave),
 		a.deadline.Compare(b.deadline),

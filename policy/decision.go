@@ -7,6 +7,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -38,7 +39,7 @@ type Decision struct {
 	Message fact.Text
 	Gates   []Verdict
 
-	Due         Due
+	Due         rules.Due
 	Wave        string
 	Emergency   bool
 	Compromised bool
@@ -69,6 +70,11 @@ type Decision struct {
 	InForce *record.InForce
 }
 
+// set says what is done, and why.
+func (d *Decision) set(action Action, why reason.Code, message fact.Text) {
+	d.Action, d.Reason, d.Message = action, why, message
+}
+
 // SlotChange is what a write does to the cluster's slot.
 type SlotChange string
 
@@ -90,4 +96,16 @@ type Verdict struct {
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.
 	Changes time.Time
+}
+
+// OftenWithdrawn says that the cluster's calls were taken back too often to be
+// an accident; nil: they were not.
+func (d Decision) OftenWithdrawn() fact.Text {
+	switch {
+	case d.Rotation != nil:
+		return d.Rotation.OftenWithdrawn()
+	case d.Tried != nil:
+		return d.Tried.OftenWithdrawn()
+	}
+	return nil
 }

@@ -6,14 +6,17 @@
 //
 // # What goes in and what comes out
 //
-// In go a [Policy] (the settings), a [Fleet] (what GKE showed of every cluster,
+// In go a [rules.Policy] (the settings), a [Fleet] (what GKE showed of every cluster,
 // and the store: the rotations in flight, the fleet document, the history of what
 // needs it) and the time. GKE is the truth about the clusters, the store about
 // our intent. Out comes one [Decision] for each cluster that was seen and each
 // rotation on record: an [Action], the reason in one code and one message, the
 // verdict of every gate that was asked, the rotation as it must be stored before
 // anything is done, and what is worth telling ([Event]; event.go has all there
-// are). Nothing here stores, sends or tells; package pass does.
+// are). Nothing here stores, sends or tells; package pass does. Around the engine stand
+// its rooms: course, what one cluster's dates are; lifecycle, the moves of a rotation;
+// outcome, what decisions and answers make of the store; operator, what people say;
+// notice, what they are told.
 //
 // # Two steps
 //
@@ -50,14 +53,14 @@
 // A [Gate] is one named condition of a step: one small function from a Case to a
 // [Verdict], and one row in the step's table. [StartGates] stand before a start,
 // [NodeGates] before we recreate a pool, [CompleteGates] before a completion.
-// Case.ask puts a table's questions in its order and keeps all answers, so that
+// [Case.Ask] puts a table's questions in its order and keeps all answers, so that
 // people see every reason and not only the first; the step is free if no verdict
 // is closed and binding, else the first of those is the decision's reason.
 //
-// A verdict is made by isOpen or by closedBy: with a reason, with a message, with
-// the time at which it may open (none: nobody knows, or somebody must act), and
-// with Changes, when passing time alone may change the answer. Where that is not
-// the time at which it opens, it is set by name.
+// A verdict is made by isOpen or openUntil, closedBy (nobody knows until when, or
+// somebody must act) or closedUntil, with a reason, a message, and Changes, when
+// passing time alone may change the answer. Where that is not the time at which it
+// opens, it is set by name.
 //
 // The columns of the row say when a gate is asked, and how it yields:
 //
@@ -85,27 +88,26 @@
 //
 //	(idle) -> starting -> recreating-nodes -> updating-clients -> completing -> verifying -> (history)
 //
-// [Edges] are all moves there are, each with its when; three of them go back.
-// Only the function move changes a phase, and it makes no move that is not among
-// them. An illegal move, which is a defect of ours or a document that we did not
-// write, is a panic inside this package that ends at the cluster: its decision is
-// refused, loudly (reason illegal-move, for people), nothing is sent for it, and
-// the other clusters go on. Any phase may be closed, but never while a call may
-// still be on its way.
+// [lifecycle.Edges] are all moves there are, each with its when; three of them go back.
+// Only [lifecycle.Move] changes a phase, and it makes no move that is not among them.
+// An illegal move, which is a defect of ours or a document that we did not write, is a
+// panic that ends at the cluster: its decision is refused, loudly (reason illegal-move,
+// for people), nothing is sent for it, and the other clusters go on. Any phase may be
+// closed, but never while a call may still be on its way.
 //
 // # How a call is made
 //
 // A decision to send is not the call. Between them lie, in this order:
 //
-//  1. [Intend], for a start, or [IntendCall] turns the decision into the rotation
-//     with a call that is intended, under a random id that only its maker may use.
-//     That is stored, in one transaction with the slot.
+//  1. outcome.Intend, for a start, or outcome.IntendCall turns the decision into the
+//     rotation with a call that is intended, under a random id that only its maker may
+//     use. That is stored, in one transaction with the slot.
 //  2. The cluster and the fleet document are read once more, and [Recheck] asks the
 //     step's own table whole, Fresh gates included. Only if the action is still
 //     the same may the call be sent; else it is withdrawn. The gates over the fleet
 //     are not asked again, for the stored intent holds their answer.
 //  3. The call is sent, once.
-//  4. [Resolve] turns the answers into the rotation to store. A clear refusal may
+//  4. outcome.Resolve turns the answers into the rotation to store. A clear refusal may
 //     move the phase; silence never does, and stays a call that may have been taken.
 //
 // From then on only what GKE shows counts. An effect that is seen proves at any
@@ -134,8 +136,8 @@
 // # To add a gate
 //
 //  1. One function, beside those of its step (gates_start.go, gates_nodes.go,
-//     gates_complete.go; tally.go over the fleet). It says isOpen or closed, and when
-//     time alone changes that.
+//     gates_complete.go, people.go; tally.go over the fleet). It says isOpen or closed,
+//     and when time alone changes that.
 //  2. One row in the step's table. Its place is its rank: the first closed gate is the
 //     reason that people read. Think about Emergency and Compromised: a gate that binds
 //     may let a CA expire. A name that is known outside the tables is a constant in

@@ -8,6 +8,8 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
 // completing waits for one CA, or for the proof that the completion left
@@ -17,25 +19,17 @@ func (k *Case) completing(d *Decision, r *record.Rotation) {
 	switch {
 	case call == nil || call.State == record.Withdrawn:
 		k.enter(d, r, record.UpdatingClients, reason.CompleteLeftNone)
-	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.CompleteRuns, fact.Sayf("%s runs", call.Operation))
-	case !call.MaySettle(k.Cluster.Seen):
-		k.stay(d, reason.CompleteSent, fact.Sayf("the completion was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
-		d.NextChange = call.IntentAt.Add(record.SettleAfter)
-	case k.busySince(*call) != "":
-		k.stay(d, reason.CompleteRuns, fact.Sayf("%s may be the completion", k.busySince(*call)))
-	default:
+	case !k.unproved(d, *call, "completion", reason.CompleteSent, reason.CompleteRuns):
 		why := reason.CompleteLeftNone
 		if op, ok := k.operation(call.Operation); ok && op.Error != "" {
 			why = reason.CompleteFailed
 			r.CompleteFailures++
-			d.event(actionFailed(why, fact.Say(op.Error)))
+			d.Tell(ActionFailed(why, fact.Say(op.Error)))
 		}
 		if call.State == record.Refused || why == reason.CompleteFailed {
-			backOff(r, k.Now)
+			r.RefusedAt(k.Now)
 		}
-		k.retire(r)
+		r.RetireCall()
 		k.enter(d, r, record.UpdatingClients, why)
 		if r.CompleteFailures >= 2 || r.Refusals >= record.FailuresBeforePeople {
 			k.fail(d, r, why)
@@ -63,7 +57,7 @@ func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 	}
 	k.enter(d, r, record.Verifying, why)
 	if why == reason.ElsewhereCompleted {
-		d.event(completedExternally(sentence(why)))
+		d.Tell(completedExternally(sentence(why)))
 	}
 }
 
@@ -75,14 +69,14 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		return
 	}
 	if r.Unsettled(k.Now) {
-		at := r.Call.IntentAt.Add(record.SettleAfter)
+		at := r.Call.SettlesAt()
 		k.stay(d, reason.CallUnsettled, fact.Sayf("the completion is settled from %v", at))
 		d.NextChange = at
 		return
 	}
 	var findings []string
 	if !r.New.Expires.After(r.Baseline.CA.Expires) {
-		findings = append(findings, "the new CA expires "+day(r.New.Expires)+", not after the old one")
+		findings = append(findings, "the new CA expires "+fact.Day(r.New.Expires)+", not after the old one")
 	}
 	if worseStatus(c.Status, r.Baseline.Status) {
 		findings = append(findings, fmt.Sprintf("status %s, before %s", c.Status, r.Baseline.Status))
@@ -100,7 +94,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		}
 		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(record.Verifying).Add(k.Policy.StuckAfter)):
-		k.stay(d, reason.VerifyingHealth, fact.Say(some(findings)))
+		k.stay(d, reason.VerifyingHealth, fact.Say(fact.Some(findings)))
 		d.NextChange = r.Entered(record.Verifying).Add(k.Policy.StuckAfter)
 	default:
 		d.Findings = findings
@@ -123,21 +117,21 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 		d.NextChange = at
 		return
 	}
-	k.retire(r)
+	r.RetireCall()
 	d.Close, d.Write, d.Slot = as, true, SlotRelease
 	d.Action, d.Reason, d.Message = Update, why, sentence(why)
-	d.event(closed(as, why, d.Message))
+	d.Tell(PhaseChanged(as, why, d.Message))
 }
 
 // resolvedAt is when the last call on its way is settled.
 func (k *Case) resolvedAt(r *record.Rotation) time.Time {
 	var at time.Time
 	if r.Call != nil && r.Call.Sent() {
-		at = r.Call.IntentAt.Add(record.SettleAfter)
+		at = r.Call.SettlesAt()
 	}
 	for _, c := range r.PoolCalls {
 		if c.Sent() {
-			at = later(at, c.IntentAt.Add(record.SettleAfter))
+			at = window.Later(at, c.SettlesAt())
 		}
 	}
 	return at
@@ -156,7 +150,8 @@ func (k *Case) endedByPerson(d *Decision, r *record.Rotation) bool {
 // takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 	adopt := k.Doc.Asked(record.RequestAdopt, k.Cluster)
-	if !r.Managed && (k.Policy.Adopt == AdoptManage || adopt != nil) && askSelected(k).Open {
+	if !r.Managed && (k.Policy.Adopt == rules.AdoptManage || adopt != nil) &&
+		len(k.Policy.Unselected(k.Cluster)) == 0 {
 		r.Managed = true
 		d.Slot = SlotTake
 		d.Write = true
@@ -183,7 +178,7 @@ func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 func (k *Case) fail(d *Decision, r *record.Rotation, reason reason.Code) {
 	if r.Failed == "" {
 		r.Failed = string(reason)
-		d.event(actionFailed(reason, sentence(reason)))
+		d.Tell(ActionFailed(reason, sentence(reason)))
 	}
 }
 
@@ -198,7 +193,7 @@ func (k *Case) holdSlot(d *Decision, r *record.Rotation) {
 		r.BlockedSince, d.Write = time.Time{}, true
 	}
 	_, holds := k.Doc.Slots[r.Cluster.String()]
-	tooLong := !r.BlockedSince.IsZero() && k.Now.Sub(r.BlockedSince) > BlockedFreesSlot
+	tooLong := !r.BlockedSince.IsZero() && k.Now.Sub(r.BlockedSince) > rules.BlockedFreesSlot
 	if holds && (r.Phase == record.Verifying || tooLong) && !r.Unsettled(k.Now) {
 		d.Slot, d.Write = SlotRelease, true
 	}

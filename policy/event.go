@@ -28,17 +28,13 @@ const (
 	EventActionFailed        = "action_failed"
 )
 
-// event adds what is worth telling of the decision.
-func (d *Decision) event(e Event) { d.Events = append(d.Events, e) }
+// Tell adds what is worth telling of the decision.
+func (d *Decision) Tell(e Event) { d.Events = append(d.Events, e) }
 
-// phaseChanged: the rotation has moved, or moves with the call that is sent next.
-func phaseChanged(to record.Phase, why reason.Code, what fact.Text) Event {
+// PhaseChanged tells that the rotation has moved, or moves with the call that is sent
+// next; the last change of all is that the attempt has ended.
+func PhaseChanged[To record.Phase | record.ClosedAs](to To, why reason.Code, what fact.Text) Event {
 	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", to, what)}
-}
-
-// closed: the last change of all, the attempt has ended.
-func closed(as record.ClosedAs, why reason.Code, what fact.Text) Event {
-	return Event{EventPhaseChanged, why, fact.Sayf("%s: %v", as, what)}
 }
 
 // handedOver: from now on people update their clients. Once when both CAs are in
@@ -61,11 +57,12 @@ func rotationStuck(r *record.Rotation, what fact.Text) Event {
 // expiresSoon: the CA ends within EMERGENCY_BEFORE_EXPIRY, and no rotation is on its
 // way.
 func expiresSoon(why reason.Code, ca fleet.CA) Event {
-	return Event{EventCAExpiring, why, fact.Sayf("CA expires %s", day(ca.Expires))}
+	return Event{EventCAExpiring, why, fact.Sayf("CA expires %s", fact.Day(ca.Expires))}
 }
 
-// blocked: only people can go on, or what GKE waits for none of has caught a rotation.
-func blocked(why reason.Code, what fact.Text) Event { return Event{EventBlocked, why, what} }
+// Blocked tells that only people can go on, or that what GKE waits for none of has caught
+// a rotation.
+func Blocked(why reason.Code, what fact.Text) Event { return Event{EventBlocked, why, what} }
 
 // foreignRotation: two CAs were found that nobody here asked for.
 func foreignRotation() Event {
@@ -77,8 +74,8 @@ func completedExternally(what fact.Text) Event {
 	return Event{EventCompletedExternally, reason.ElsewhereCompleted, what}
 }
 
-// actionFailed: GKE refused a call, failed at it, or did not answer clearly; or the
-// rotation counts as failed and against the breaker.
-func actionFailed(why reason.Code, what fact.Text) Event {
+// ActionFailed tells that GKE refused a call, failed at it, or did not answer clearly; or
+// that the rotation counts as failed and against the breaker.
+func ActionFailed(why reason.Code, what fact.Text) Event {
 	return Event{EventActionFailed, why, what.Clip(record.MaxMessage)}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -53,7 +54,7 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
 		r.New = b.Oldest()
-		d.event(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
+		d.Tell(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
 		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
 		k.oneNewCA(d, r)
@@ -72,15 +73,13 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 	}
 }
 
-func (k *Case) stay(d *Decision, reason reason.Code, message fact.Text) {
-	d.Action, d.Reason, d.Message = Wait, reason, message
-}
+func (k *Case) stay(d *Decision, why reason.Code, message fact.Text) { d.set(Wait, why, message) }
 
 // enter moves to the phase and says so.
 func (k *Case) enter(d *Decision, r *record.Rotation, p record.Phase, reason reason.Code) {
-	move(r, p, k.Now, k.Run, reason)
-	d.Action, d.Reason, d.Message = Update, reason, sentence(reason)
-	d.event(phaseChanged(p, reason, d.Message))
+	lifecycle.Move(r, p, k.Now, k.Run, reason)
+	d.set(Update, reason, sentence(reason))
+	d.Tell(PhaseChanged(p, reason, d.Message))
 }
 
 // starting waits for the second CA, or for the proof that none will come.
@@ -96,17 +95,26 @@ func (k *Case) starting(d *Decision, r *record.Rotation) {
 		k.stay(d, reason.StartRuns, fact.Sayf("both CAs are in place; %s still runs", k.clusterBusy()))
 	case call == nil || call.State == record.Withdrawn:
 		k.close(d, r, record.NotStarted, reason.StartLeftNone) // never sent: no failure
-	case call.State == record.Accepted && k.running(call.Operation):
-		k.stay(d, reason.StartRuns, fact.Sayf("%s runs", call.Operation))
-	case !call.MaySettle(c.Seen):
-		k.stay(d, reason.StartSent, fact.Sayf("the start was sent %v; absence proves nothing before %v",
-			call.IntentAt, call.IntentAt.Add(record.SettleAfter)))
-		d.NextChange = call.IntentAt.Add(record.SettleAfter)
-	case k.busySince(*call) != "":
-		k.stay(d, reason.StartRuns, fact.Sayf("%s may be the start", k.busySince(*call)))
-	default:
+	case !k.unproved(d, *call, "start", reason.StartSent, reason.StartRuns):
 		k.notStarted(d, r)
 	}
+}
+
+// unproved waits while nothing proves yet that a start or a completion came to nothing.
+func (k *Case) unproved(d *Decision, call record.Call, what string, sent, runs reason.Code) bool {
+	switch busy := k.busySince(call); {
+	case call.State == record.Accepted && k.running(call.Operation):
+		k.stay(d, runs, fact.Sayf("%s runs", call.Operation))
+	case !call.MaySettle(k.Cluster.Seen):
+		k.stay(d, sent, fact.Sayf("the %s was sent %v; absence proves nothing before %v", what, call.IntentAt,
+			call.SettlesAt()))
+		d.NextChange = call.SettlesAt()
+	case busy != "":
+		k.stay(d, runs, fact.Sayf("%s may be the %s", busy, what))
+	default:
+		return false
+	}
+	return true
 }
 
 // notStarted closes an attempt whose start provably left nothing.
@@ -115,7 +123,7 @@ func (k *Case) notStarted(d *Decision, r *record.Rotation) {
 	if op, ok := k.operation(r.Call.Operation); ok && op.Error != "" {
 		code, why = reason.StartFailed, op.Error
 	}
-	d.event(actionFailed(code, fact.Join(clause(code), fact.Say(why))))
+	d.Tell(ActionFailed(code, fact.Join(clause(code), fact.Say(why))))
 	k.close(d, r, record.NotStarted, code)
 	d.Findings = append(d.Findings, record.Clip(why))
 }
@@ -145,20 +153,20 @@ func endpointChange(from, to string) string {
 
 func (k *Case) handOver(d *Decision, what fact.Text) {
 	d.Message = what
-	d.event(handedOver(d.Reason, what))
+	d.Tell(handedOver(d.Reason, what))
 }
 
 // updatingClients waits for soak, approval and the completion window.
 func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
-	if names := k.unrecreated(); len(names) > 0 {
+	if names := k.Unrecreated(); len(names) > 0 {
 		k.enter(d, r, record.RecreatingNodes, reason.PoolAppeared)
-		d.Message = fact.Sayf("not recreated: %s", some(names))
+		d.Message = fact.Sayf("not recreated: %s", fact.Some(names))
 		k.nodesNow(d)
 		return
 	}
-	d.Gates = k.ask(CompleteGates, anyGate)
-	if v, isClosed := firstClosed(d.Gates); isClosed {
-		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+	d.Gates = k.Ask(CompleteGates, anyGate)
+	if v, isClosed := FirstClosed(d.Gates); isClosed {
+		d.set(Wait, v.Reason, v.Message)
 		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
 			d.Action = NeedsAction
 		}
@@ -168,7 +176,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.Action, d.Reason, d.Message = Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete)
+	d.set(Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete))
 	d.InForce = k.Policy.InForce
 	if d.Approved = k.approval(record.CallComplete); d.Approved != nil {
 		d.Message = fact.Join(clause(d.Reason), approvedBy(d.Approved))
@@ -182,6 +190,6 @@ func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
 	}
 	if v := askCompleteApproval(k); !v.Open {
 		r.AskedAt = k.Now
-		d.event(approvalNeeded(v.Message))
+		d.Tell(approvalNeeded(v.Message))
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
-	"gke-credential-rotator/policy/window"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Gate is one named condition of a step. A gate over known facts is one small
@@ -45,6 +46,7 @@ const (
 const (
 	GateApproval    = "approval"
 	GateBreaker     = "breaker"
+	GateDue         = "due"
 	GateFit         = "fit"
 	GateHold        = "hold"
 	GateMaintenance = "maintenance"
@@ -58,37 +60,31 @@ const (
 // Case is one question: this cluster, this rotation, now. Gates look at
 // nothing else.
 type Case struct {
-	Policy   *Policy
-	Cluster  fleet.Cluster
-	Rotation *record.Rotation // nil when idle
-	Doc      *record.FleetDoc
-	Now      time.Time
-	Pool     *fleet.Pool // node gates: which pool
-	Run      string
+	course.Course
+	Doc  *record.FleetDoc
+	Pool *fleet.Pool // node gates: which pool
+	Run  string
 
-	Due         Due
-	Emergency   bool
-	Compromised bool
-	Wave        int
-	WaveName    string
+	Due      rules.Due
+	Wave     int
+	WaveName string
 	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.
 	Fresh bool
 }
 
-func newCase(p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string,
+// NewCase gathers what the gates of one cluster share.
+func NewCase(p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string,
 	now time.Time) *Case {
 	k := caseOf(p, c, r, doc, run, now)
 	return &k
 }
 
-// caseOf gathers what the gates of one cluster share.
-func caseOf(
-	p *Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string, now time.Time,
-) Case {
-	k := Case{Policy: p, Cluster: c, Rotation: r, Doc: doc, Now: now, Run: run}
-	k.Due = p.due(c.Bundle, doc.Asked(record.RequestRotate, c), now)
+func caseOf(p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string,
+	now time.Time) Case {
+	k := Case{Doc: doc, Run: run, Due: p.DueFor(c.Bundle, doc.Asked(record.RequestRotate, c), now),
+		Course: course.Course{Policy: p, Cluster: c, Rotation: r, Now: now, LastRun: doc.LastRun.At}}
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
@@ -98,20 +94,9 @@ func caseOf(
 	return k
 }
 
-// open is when the cluster's maintenance policy allows node work. Where nobody
-// understands it, never; but in an emergency or a compromise the gate of that name
-// is lifted, and WINDOW and the exclusions that could be read are what is left.
-func (k *Case) open() window.Schedule {
-	m := k.Cluster.Maintenance
-	if k.Emergency || k.Compromised {
-		m.Problem = ""
-	}
-	return m.Open(k.Policy.Window)
-}
-
-// ask puts the table's questions, after those that were asked before, and lifts
+// Ask puts the table's questions, after those that were asked before, and lifts
 // what the moment lifts.
-func (k *Case) ask(table []Gate, want func(Gate) bool, before ...Verdict) []Verdict {
+func (k *Case) Ask(table []Gate, want func(Gate) bool, before ...Verdict) []Verdict {
 	n := 0 // a fleet of idle clusters asks much and keeps it all: no room is wasted
 	for i := range table {
 		if want(table[i]) {
@@ -135,7 +120,7 @@ type pressing struct {
 }
 
 func (k *Case) pressing() pressing {
-	return pressing{k.Emergency, k.Compromised, k.Cluster.Bundle.Oldest().Expires.Add(-DeadlineBefore)}
+	return pressing{k.Emergency, k.Compromised, k.Cluster.Bundle.Oldest().Expires.Add(-rules.DeadlineBefore)}
 }
 
 // named gives a gate's verdict its name, and lifts it as the gate gives way.
@@ -151,8 +136,17 @@ func (p pressing) named(gate string, v Verdict, emergency, compromised Yield) Ve
 	return v
 }
 
-// firstClosed gives the first verdict that binds.
-func firstClosed(vs []Verdict) (Verdict, bool) {
+// ChangesOf is when passing time alone may change one of the verdicts.
+func ChangesOf(vs []Verdict) []time.Time {
+	times := make([]time.Time, 0, len(vs)+4) // the CA's dates follow
+	for _, v := range vs {
+		times = append(times, v.Changes)
+	}
+	return times
+}
+
+// FirstClosed gives the first verdict that binds.
+func FirstClosed(vs []Verdict) (Verdict, bool) {
 	for _, v := range vs {
 		if !v.Open && !v.Lifted {
 			return v, true
@@ -161,27 +155,23 @@ func firstClosed(vs []Verdict) (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// soonest is the earliest of the times that are set.
-func soonest(times ...time.Time) time.Time {
-	var first time.Time
-	for _, t := range times {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
-}
-
 func anyGate(Gate) bool     { return true }
 func firstGate(g Gate) bool { return g.First }
 func ownGate(g Gate) bool   { return !g.First && !g.Fresh }
 
-func isOpen(message fact.Text, changes time.Time) Verdict {
+func isOpen(message fact.Text) Verdict { return Verdict{Open: true, Message: message} }
+
+func openUntil(message fact.Text, changes time.Time) Verdict {
 	return Verdict{Open: true, Message: message, Changes: changes}
 }
 
-func closedBy(reason reason.Code, message fact.Text, opens time.Time) Verdict {
-	return Verdict{Reason: reason, Message: message, OpensAt: opens, Changes: opens}
+// closedBy: somebody must act, or nobody knows until when.
+func closedBy(why reason.Code, message fact.Text) Verdict {
+	return Verdict{Reason: why, Message: message}
+}
+
+func closedUntil(why reason.Code, message fact.Text, opens time.Time) Verdict {
+	return Verdict{Reason: why, Message: message, OpensAt: opens, Changes: opens}
 }
 
 // sentence is what the reason means.

@@ -4,10 +4,12 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -36,17 +38,17 @@ var NodeGates = []Gate{
 // askNodesManaged: a watched rotation gets node work only in an emergency.
 func askNodesManaged(k *Case) Verdict {
 	if k.Rotation.Managed || k.Emergency {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
-	return closedBy(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
+	return closedUntil(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
 		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))
 }
 
 func askNodesMode(k *Case) Verdict {
-	if k.Policy.Nodes == NodesGKE {
-		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", NodesGKE), time.Time{})
+	if k.Policy.Nodes == rules.NodesGKE {
+		return closedBy(reason.NodesLeftToGKE, fact.Set("NODES", rules.NodesGKE))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // askPoolNeeded: nothing is recreated twice. An Autopilot control plane that was
@@ -56,28 +58,27 @@ func askPoolNeeded(k *Case) Verdict {
 		if w := k.work(); w.Done() {
 			return k.autopilotWaits(w)
 		}
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
-	if !slices.Contains(k.unrecreated(), k.Pool.Name) {
-		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name), time.Time{})
+	if !slices.Contains(k.Unrecreated(), k.Pool.Name) {
+		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // autopilotWaits says until when GKE recreates the nodes of an Autopilot cluster
 // whose control plane was upgraded.
 func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
-	switch at := k.fullWindowAfter(w.EndedAt); {
+	switch at := k.FullWindowAfter(w.EndedAt); {
 	case !at.IsZero():
-		return closedBy(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
+		return closedUntil(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
 		return closedBy(reason.MaintenanceUnknown,
-			fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem),
-			time.Time{})
+			fact.Sayf(upgraded+", but when a window has passed nobody can tell: %s", k.Cluster.Maintenance.Problem))
 	}
 	return closedBy(reason.NodesPending,
-		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.windowText()), time.Time{})
+		fact.Sayf(upgraded+", but the window %v does not open within 400 days", k.WindowText()))
 }
 
 func (k *Case) work() record.Work { return k.Rotation.Pools[k.Pool.Name] }
@@ -86,54 +87,48 @@ func askPoolTries(k *Case) Verdict {
 	w := k.work()
 	switch {
 	case w.LeftToGKE != "":
-		return closedBy(reason.NodesLeftToGKE, fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE),
-			time.Time{})
+		return closedBy(reason.NodesLeftToGKE,
+			fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE))
 	case k.Now.Before(w.NotBefore):
-		return closedBy(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
+		return closedUntil(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
 			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolSettled(k *Case) Verdict {
 	if k.Fresh {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	if c, ok := k.Rotation.PoolCalls[k.Pool.Name]; ok && c.Sent() {
-		at := c.IntentAt.Add(record.SettleAfter)
-		return closedBy(reason.CallUnsettled, fact.Sayf("the call for pool %q is on its way", k.Pool.Name),
-			soonest(at))
+		return closedUntil(reason.CallUnsettled,
+			fact.Sayf("the call for pool %q is on its way", k.Pool.Name), c.SettlesAt())
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 // askClusterOperation: node pools may be upgraded side by side, but not beside
 // an operation on the whole cluster.
 func askClusterOperation(k *Case) Verdict {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == "" {
-			return closedBy(reason.OperationRunning, fact.Sayf("%s runs", op.Name), time.Time{})
-		}
+	if op := k.Cluster.RunsOn(""); op != "" {
+		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", op))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolRunning(k *Case) Verdict {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == k.Pool.Name {
-			return closedBy(reason.NodesRunning,
-				fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op.Name), time.Time{})
-		}
+	if op := k.Cluster.RunsOn(k.Pool.Name); op != "" {
+		return closedBy(reason.NodesRunning, fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askPoolExclusion(k *Case) Verdict {
-	e := k.Pool.Exclusion
-	if e == nil || !e.Blocks() {
-		return isOpen(nil, time.Time{})
+	excluded, is := k.Pool.Excluded()
+	if !is {
+		return isOpen(nil)
 	}
-	v := k.calendar(window.Except(e.Stretch()), reason.PoolExcluded, fact.Say("no pool exclusion"))
+	v := k.calendar(window.Except(excluded), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
 		v.Message = untilf(fact.Sayf("pool %q has an exclusion of its own", k.Pool.Name), v.OpensAt)
 	}
@@ -142,39 +137,31 @@ func askPoolExclusion(k *Case) Verdict {
 
 func askGrace(k *Case) Verdict {
 	if k.Policy.NodeGrace == 0 {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
-	at := k.afterOpenTime(k.graceFrom(), k.Policy.NodeGrace)
+	at := k.AfterOpenTime(k.GraceFrom(), k.Policy.NodeGrace)
 	if at.IsZero() {
 		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
-			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))), time.Time{})
+			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))))
 	}
 	if k.Now.Before(at) {
-		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
+		return closedUntil(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
 	}
-	return isOpen(nil, time.Time{})
-}
-
-// graceFrom is when GKE could have begun: the end of the start operation.
-func (k *Case) graceFrom() time.Time {
-	if t := k.Rotation.StartOp.EndedAt; !t.IsZero() {
-		return t
-	}
-	return k.Rotation.Entered(record.RecreatingNodes)
+	return isOpen(nil)
 }
 
 func askPoolsAtOnce(k *Case) Verdict {
 	running := k.poolsRunning()
-	limit := k.poolsAtOnce()
+	limit := k.PoolsAtOnce()
 	var changes time.Time
 	if k.Policy.PoolsAtOnce == 0 { // how many must go together grows with time
-		changes = k.Now.Truncate(fitGrid).Add(fitGrid)
+		changes = k.Now.Truncate(course.Grid).Add(course.Grid)
 	}
 	if running >= limit {
 		full := fact.Sayf("%d of %v pools are being recreated", running, fact.Set("POOLS_AT_ONCE", limit))
 		return Verdict{Reason: reason.PoolsAtOnceFull, Message: full, Changes: changes}
 	}
-	return isOpen(nil, changes)
+	return openUntil(nil, changes)
 }
 
 // poolsRunning counts pools under way: GKE's, and ours that are still unclear.
@@ -191,30 +178,4 @@ func (k *Case) poolsRunning() int {
 		}
 	}
 	return len(names)
-}
-
-// poolsAtOnce is how many pools may be under way: as set, or the fewest with
-// which the rest still fits before GKE's seven days.
-func (k *Case) poolsAtOnce() int {
-	if k.Policy.PoolsAtOnce > 0 {
-		return k.Policy.PoolsAtOnce
-	}
-	var rest []fleet.Pool
-	for _, p := range k.Cluster.Pools {
-		if k.poolNeedsWork(p) {
-			rest = append(rest, p)
-		}
-	}
-	r, limit := k.Rotation, k.autoComplete()
-	for n := 1; n < mostPoolsAtOnce; n++ {
-		done, _ := k.nodesDone(r.StartedAt(), k.Now.Truncate(fitGrid), n, limit, rest)
-		if done.IsZero() {
-			continue
-		}
-		soak := later(r.HandedOverAt.Add(k.Policy.Soak), done.Add(min(k.Policy.Soak, NodeSoak)))
-		if at := k.completionAt(r.StartedAt(), soak); !at.IsZero() && at.Before(limit) {
-			return n
-		}
-	}
-	return mostPoolsAtOnce
 }

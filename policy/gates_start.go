@@ -7,13 +7,14 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
 // StartGates is what must be open before a rotation starts; [FleetGates] come after.
 var StartGates = []Gate{
 	{Name: "selected", Ask: askSelected, First: true},
-	{Name: "due", Ask: askDue, First: true},
+	{Name: GateDue, Ask: askDue, First: true},
 	{Name: "eligible", Ask: askEligible, First: true},
 	{Name: "status", Ask: askStatus},
 	{Name: "one-ca", Ask: askOneCA},
@@ -31,26 +32,20 @@ var StartGates = []Gate{
 }
 
 func askSelected(k *Case) Verdict {
-	p, c := k.Policy, k.Cluster
-	if len(p.Locations) > 0 && !c.Ref.In(p.Locations) {
-		return closedBy(reason.NotSelected, fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location),
-			time.Time{})
+	if why := k.Policy.Unselected(k.Cluster); len(why) > 0 {
+		return closedBy(reason.NotSelected, why)
 	}
-	if !p.Selector.Matches(c.Labels) {
-		return closedBy(reason.NotSelected, fact.Sayf("its labels do not match SELECTOR %v", p.Selector),
-			time.Time{})
-	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askDue(k *Case) Verdict {
 	if k.Due.Is {
-		return isOpen(fact.Say(k.Due.Why), time.Time{})
+		return isOpen(fact.Say(k.Due.Why))
 	}
 	if k.Due.At.IsZero() {
-		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(k.Cluster.Bundle.Problem))
 	}
-	return closedBy(reason.NotDue, fact.Sayf("not due before %s", day(k.Due.At)), k.Due.At)
+	return closedUntil(reason.NotDue, fact.Sayf("not due before %s", fact.Day(k.Due.At)), k.Due.At)
 }
 
 func askEligible(k *Case) Verdict {
@@ -58,29 +53,29 @@ func askEligible(k *Case) Verdict {
 	expires := c.Bundle.Oldest().Expires
 	switch {
 	case c.Bundle.Problem != "":
-		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem), time.Time{})
+		return closedBy(reason.CAUnreadable, fact.Say(c.Bundle.Problem))
 	case !k.Now.Before(expires):
-		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", day(expires)), time.Time{})
+		return closedBy(reason.CAExpired, fact.Sayf("CA expired %s", fact.Day(expires)))
 	case c.Alpha:
-		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"), time.Time{})
+		return closedBy(reason.AlphaCluster, fact.Say("alpha cluster"))
 	case c.CustomerCA:
-		return closedBy(reason.CustomerManagedCA, fact.Say("customer-managed CA"), time.Time{})
+		return closedBy(reason.CustomerManagedCA, fact.Say("customer-managed CA"))
 	case c.Partial:
-		return closedBy(reason.ListedPartly, fact.Say("GKE listed it only partly"), time.Time{})
+		return closedBy(reason.ListedPartly, fact.Say("GKE listed it only partly"))
 	}
-	return isOpen(nil, expires)
+	return openUntil(nil, expires)
 }
 
 func askStatus(k *Case) Verdict {
 	c := k.Cluster
 	if c.Status == fleet.Running {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	// Seven days before expiry GKE degrades a cluster for its CA alone.
 	expires := c.Bundle.Oldest().Expires
-	lastResort := expires.Add(-LastResortBefore)
+	lastResort := expires.Add(-rules.LastResortBefore)
 	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
-		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"), time.Time{})
+		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"))
 	}
 	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
 		Changes: lastResort}
@@ -88,58 +83,43 @@ func askStatus(k *Case) Verdict {
 
 func askOneCA(k *Case) Verdict {
 	if len(k.Cluster.Bundle.CAs) > 1 {
-		return closedBy(reason.TwoCAs, fact.Say("two CAs are in place"), time.Time{})
+		return closedBy(reason.TwoCAs, fact.Say("two CAs are in place"))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askOperation(k *Case) Verdict {
 	if busy := k.Cluster.Busy(); busy != "" {
-		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy), time.Time{})
+		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy))
 	}
-	return isOpen(nil, time.Time{})
-}
-
-func askHold(k *Case) Verdict {
-	h, ok := k.Doc.Held(k.Cluster.Ref, k.Now)
-	if !ok {
-		return isOpen(nil, time.Time{})
-	}
-	by := fact.Sayf("held by %s", record.Who(h.Said))
-	if h.Reason != "" {
-		by = fact.Sayf("%v: %s", by, h.Reason)
-	}
-	if !h.Until.IsZero() {
-		by = by.Tailf(", until %v", h.Until)
-	}
-	return closedBy(reason.Held, by, h.Until)
+	return isOpen(nil)
 }
 
 func askTries(k *Case) Verdict {
 	t := k.Doc.Tried(k.Cluster)
 	if t == nil {
-		return isOpen(nil, time.Time{})
+		return isOpen(nil)
 	}
 	if t.Count >= record.FailuresBeforePeople {
-		return closedBy(reason.TriesExhausted, fact.Sayf("starting failed %d times: %s", t.Count, t.LastError),
-			time.Time{})
+		return closedBy(reason.TriesExhausted,
+			fact.Sayf("starting failed %d times: %s", t.Count, t.LastError))
 	}
 	if k.Now.Before(t.NotBefore) {
-		return closedBy(reason.BackingOff,
+		return closedUntil(reason.BackingOff,
 			fact.Sayf("the last start failed: %s; next try %v", t.LastError, t.NotBefore), t.NotBefore)
 	}
 	if t.Withdrawals > 0 && t.Run == k.Run && k.Run != "" {
-		return closedBy(reason.CallWithdrawn, fact.Sayf("its start was taken back in this run: %s", t.LastError),
-			time.Time{})
+		return closedBy(reason.CallWithdrawn,
+			fact.Sayf("its start was taken back in this run: %s", t.LastError))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askMaintenance(k *Case) Verdict {
 	if problem := k.Cluster.Maintenance.Problem; problem != "" {
-		return closedBy(reason.MaintenanceUnknown, fact.Say(problem), time.Time{})
+		return closedBy(reason.MaintenanceUnknown, fact.Say(problem))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askWindow(k *Case) Verdict {
@@ -155,11 +135,11 @@ func (k *Case) calendar(s window.Schedule, reason reason.Code, what fact.Text) V
 	open, changes := window.RoomAt(s, k.Now, record.Room)
 	switch {
 	case open:
-		return isOpen(what, changes)
+		return openUntil(what, changes)
 	case changes.IsZero():
-		return closedBy(reason, fact.Sayf("%v does not open within 400 days", what), time.Time{})
+		return closedBy(reason, fact.Sayf("%v does not open within 400 days", what))
 	}
-	return closedBy(reason, what.Tailf(" opens %v", changes), changes)
+	return closedUntil(reason, what.Tailf(" opens %v", changes), changes)
 }
 
 // What is said of nearly every cluster.
@@ -205,14 +185,23 @@ func askFreeze(k *Case) Verdict {
 	return v
 }
 
-func askStartApproval(k *Case) Verdict {
-	if !k.Policy.Approval.Asks(record.CallStart) {
-		return isOpen(nil, time.Time{})
+// askFit asks whether a rotation that starts at the next opening fits into
+// GKE's seven days.
+func askFit(k *Case) Verdict {
+	start, changes := k.NextOpening(k.Now)
+	if start.IsZero() {
+		return closedBy(reason.DoesNotFit, k.NeverOpen())
 	}
-	if a, ok := k.approved(record.CallStart); ok {
-		return isOpen(approvedBy(&a), a.Until)
+	f := k.Forecast(start)
+	if len(f.Blame) == 0 {
+		return openUntil(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
+			changes)
 	}
-	how, changes := k.unapproved(record.CallStart)
-	nobody := fact.Sayf("%v: nobody has approved this start%s", fact.Set("APPROVAL", k.Policy.Approval), how)
-	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
+	v := closedBy(reason.DoesNotFit, f.Blame)
+	v.Changes = changes
+	if at, ok := k.NextFit(); ok {
+		v.OpensAt = at
+		v.Message = fact.Sayf("%v; a start on %v would fit", f.Blame, at)
+	}
+	return v
 }

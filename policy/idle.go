@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // idle decides for a cluster without a rotation on record.
@@ -17,12 +18,12 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		k.twoCAs(d, f)
 		return
 	}
-	d.Gates = k.ask(StartGates, firstGate)
-	v, isClosed := firstClosed(d.Gates)
+	d.Gates = k.Ask(StartGates, firstGate)
+	v, isClosed := FirstClosed(d.Gates)
 	if k.out = isClosed; !k.out {
 		room := len(StartGates) + len(FleetGates) // the second step asks these
-		d.Gates = k.ask(StartGates, ownGate, slices.Grow(d.Gates, room)...)
-		v, isClosed = firstClosed(d.Gates)
+		d.Gates = k.Ask(StartGates, ownGate, slices.Grow(d.Gates, room)...)
+		v, isClosed = FirstClosed(d.Gates)
 	}
 	switch {
 	case !isClosed:
@@ -30,21 +31,21 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Approved = k.approval(record.CallStart)
 		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
-		d.Action, d.Reason, d.Message = None, v.Reason, v.Message
+		d.set(None, v.Reason, v.Message)
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
-		d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
+		d.set(NeedsAction, v.Reason, v.Message)
 	default:
-		d.Action, d.Reason, d.Message = Wait, v.Reason, v.Message
+		d.set(Wait, v.Reason, v.Message)
 		k.blocked(d)
 	}
 	switch {
 	case d.Reason == reason.ApprovalNeeded:
-		d.event(approvalNeeded(d.Message))
+		d.Tell(approvalNeeded(d.Message))
 	case d.Action == NeedsAction:
-		d.event(blocked(d.Reason, d.Message))
+		d.Tell(Blocked(d.Reason, d.Message))
 	}
 	if k.Due.Is && k.Emergency {
-		d.event(expiresSoon(d.Reason, c.Bundle.Oldest()))
+		d.Tell(expiresSoon(d.Reason, c.Bundle.Oldest()))
 	}
 }
 
@@ -76,12 +77,12 @@ func (k *Case) blocked(d *Decision) {
 		return
 	}
 	for _, v := range d.Gates {
-		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(BlockedAfter))) {
-			d.Action, d.Reason, d.Message = NeedsAction, v.Reason, v.Message
+		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(rules.BlockedAfter))) {
+			d.set(NeedsAction, v.Reason, v.Message)
 			return
 		}
 	}
-	if start, _ := k.nextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(BlockedAfter)) {
+	if start, _ := k.NextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(rules.BlockedAfter)) {
 		d.Action, d.Message = NeedsAction, fact.Join(d.Message, fact.Say("no start is possible within 30 days"))
 		if d.Reason == "" {
 			d.Reason = reason.BlockedReason
@@ -96,30 +97,21 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	rec, ours := f.Contents.ClosedOurs(c)
 	switch {
 	case !f.Contents.Known:
-		d.Action, d.Reason, d.Message = NeedsAction, reason.TwoCAs,
-			fact.Say("two CAs are in place; without a store nobody knows whose rotation it is")
-		return
+		d.set(NeedsAction, reason.TwoCAs,
+			fact.Say("two CAs are in place; without a store nobody knows whose rotation it is"))
 	case !c.OperationsRead:
-		d.Action, d.Reason, d.Message = Wait, reason.NotReadable,
-			fact.Say("two CAs are in place; its operations could not be read")
-		return
+		d.set(Wait, reason.NotReadable, fact.Say("two CAs are in place; its operations could not be read"))
 	case c.Partial:
-		d.Action, d.Reason, d.Message = Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v",
-			sentence(reason.ListedPartly))
-		return
+		d.set(Wait, reason.ListedPartly, fact.Sayf("two CAs are in place; %v", sentence(reason.ListedPartly)))
 	case k.clusterBusy() != "":
-		d.Action, d.Reason, d.Message = Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs",
-			k.clusterBusy())
-		return
+		d.set(Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy()))
 	case ours:
 		k.reopen(d, rec)
-		return
-	case !askSelected(k).Open:
-		d.Action, d.Reason, d.Message = None, reason.NotSelected,
-			fact.Say("two CAs are in place; not selected, so not adopted")
-		return
+	case len(k.Policy.Unselected(c)) > 0:
+		d.set(None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted"))
+	default:
+		k.adopt(d)
 	}
-	k.adopt(d)
 }
 
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
@@ -127,9 +119,9 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 // closed.
 func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.ClosedByPeople {
-		d.Action, d.Reason = NeedsAction, reason.ClosedByPerson
-		d.Message = fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
-			record.Who(rec.Said), day(rec.ClosedAt))
+		d.set(NeedsAction, reason.ClosedByPerson,
+			fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
+				record.Who(rec.Said), fact.Day(rec.ClosedAt)))
 		return
 	}
 	r := rec.Rotation.Clone()
@@ -142,7 +134,7 @@ func (k *Case) reopen(d *Decision, rec record.Record) {
 	}
 	k.bothCAs(d, &r, reason.LateStart)
 	d.Slot = SlotTake
-	d.event(actionFailed(reason.LateStart, sentence(reason.LateStart)))
+	d.Tell(ActionFailed(reason.LateStart, sentence(reason.LateStart)))
 	k.keep(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
 }
 
@@ -151,12 +143,12 @@ func (k *Case) adopt(d *Decision) {
 	c := k.Cluster
 	r := record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptNo: 1, Origin: record.Foreign,
-		Managed:  k.Policy.Adopt == AdoptManage || k.Doc.Asked(record.RequestAdopt, c) != nil,
-		Baseline: baselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency,
+		Managed:  k.Policy.Adopt == rules.AdoptManage || k.Doc.Asked(record.RequestAdopt, c) != nil,
+		Baseline: record.BaselineOf(c), DueAt: k.Due.At, Wave: k.WaveName, Emergency: k.Emergency,
 		Compromised: k.Compromised, LastRead: c.Seen,
 		InForce: k.Policy.InForce,
 	}
-	d.event(foreignRotation())
+	d.Tell(foreignRotation())
 	k.bothCAs(d, &r, reason.ForeignRotation)
 	why := reason.AdoptedWatching
 	if r.Managed {
@@ -170,14 +162,5 @@ func (k *Case) adopt(d *Decision) {
 func (k *Case) keep(d *Decision, r *record.Rotation, action Action, reason reason.Code, message fact.Text) {
 	r.Reason = reason
 	d.Rotation, d.Write, d.Phase = r, true, r.Phase
-	d.Action, d.Reason, d.Message = action, reason, message
-}
-
-func baselineOf(c fleet.Cluster) record.Baseline {
-	b := record.Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
-		Version: c.Version, Pools: map[string]fleet.Status{}}
-	for _, p := range c.Pools {
-		b.Pools[p.Name] = p.Status
-	}
-	return b
+	d.set(action, reason, message)
 }

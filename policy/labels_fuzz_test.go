@@ -10,6 +10,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // FuzzLabels: no label that begins as a hold does is overlooked, unless its day
@@ -31,8 +32,8 @@ func FuzzLabels(f *testing.F) {
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	cluster := fleet.Cluster{Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01",
 		Expires: now.AddDate(0, 0, 100)}}}, Status: fleet.Running}
-	p := &policy.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: policy.ApproveStart,
-		OwnerLabels: policy.OwnerLabelsBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour,
+	p := &rules.Policy{RotateBeforeExpiry: 180 * 24 * time.Hour, Approval: rules.ApproveStart,
+		OwnerLabels: rules.OwnerLabelsBoth, MaxFailed: 1, MaxActive: 1, Every: time.Hour,
 		NodeTime: 10 * time.Minute}
 	f.Fuzz(func(t *testing.T, key, value string) {
 		defer corpus.Watch(key + value)()

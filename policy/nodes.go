@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -12,19 +13,19 @@ import (
 // recreatingNodes waits for proof of every pool, and recreates what GKE has not
 // begun.
 func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
-	if len(k.unrecreated()) > 0 {
+	if len(k.Unrecreated()) > 0 {
 		k.nodesNow(d)
 		return
 	}
-	if k.anyRunning() != "" {
-		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", k.anyRunning()))
+	if op := k.Cluster.Runs(); op != "" {
+		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", op))
 		return
 	}
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
-	done, all := k.progress()
-	next := fact.Sayf("GKE completes it from %v", k.gkeCompletes())
+	done, all := k.Progress()
+	next := fact.Sayf("GKE completes it from %v", k.GKECompletes())
 	if r.Managed {
-		over, why := k.soakOver()
+		over, why := k.SoakOver()
 		next = fact.Sayf("completion not before %v (%v)", over, why)
 	}
 	k.handOver(d, fact.Sayf("%d of %d pools recreated; %v", done, all, next))
@@ -34,10 +35,10 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 // nodesNow sees which pools a run may recreate.
 func (k *Case) nodesNow(d *Decision) {
 	entered := d.Action == Update
-	var pools []string
+	var pools, names []string
 	var gates []Verdict
 	var closed Verdict
-	targets := k.unrecreated()
+	targets := k.Unrecreated()
 	if k.Cluster.Autopilot {
 		targets = []string{""}
 	}
@@ -45,14 +46,14 @@ func (k *Case) nodesNow(d *Decision) {
 		if k.Pool = k.pool(name); k.Pool == nil {
 			continue
 		}
-		verdicts := k.ask(NodeGates, anyGate)
-		v, isClosed := firstClosed(verdicts)
-		if !isClosed && k.poolsRunning()+len(pools) >= k.poolsAtOnce() {
+		verdicts := k.Ask(NodeGates, anyGate)
+		v, isClosed := FirstClosed(verdicts)
+		if !isClosed && k.poolsRunning()+len(pools) >= k.PoolsAtOnce() {
 			v, isClosed = Verdict{Reason: reason.PoolsAtOnceFull,
 				Message: fact.Say("as many pools as allowed are under way")}, true
 		}
 		if !isClosed {
-			pools = append(pools, name)
+			pools, names = append(pools, name), append(names, fleet.PoolName(name))
 		} else if closed.Reason == "" || worse(v, closed) {
 			closed = v
 		}
@@ -67,10 +68,10 @@ func (k *Case) nodesNow(d *Decision) {
 	case len(pools) > 0:
 		d.Action, d.Pools = Recreate, pools
 		if !entered {
-			d.Reason, d.Message = reason.NodesPending, fact.Sayf("recreating %s", some(named(pools)))
+			d.Reason, d.Message = reason.NodesPending, fact.Sayf("recreating %s", fact.Some(names))
 		}
 	case !entered:
-		done, all := k.progress()
+		done, all := k.Progress()
 		d.Action, d.Reason = Wait, closed.Reason
 		if closed.Reason.Info().NeedsAction {
 			d.Action = NeedsAction
@@ -78,16 +79,6 @@ func (k *Case) nodesNow(d *Decision) {
 		// What it waits for is the gate; this tells how far it is.
 		d.Message = fact.Text(nil).Tailf("nodes %d of %d; %v", done, all, closed.Message)
 	}
-}
-
-func named(pools []string) []string {
-	out := slices.Clone(pools)
-	for i := range out {
-		if out[i] == "" {
-			out[i] = "the control plane (Autopilot)"
-		}
-	}
-	return out
 }
 
 func poolGate(pool, gate string) string {
@@ -102,24 +93,13 @@ func worse(a, b Verdict) bool {
 	return a.OpensAt.IsZero() && !b.OpensAt.IsZero() && a.Reason != reason.NodesRunning
 }
 
-// progress counts the pools that need no more work.
-func (k *Case) progress() (done, all int) {
-	for _, p := range k.Cluster.Pools {
-		all++
-		if !k.poolNeedsWork(p) {
-			done++
-		}
-	}
-	return done, all
-}
-
 // poolTrouble tells of node operations that failed since the last look. A pool
 // that failed three times is left to GKE, and the rotation counts as failed.
 func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
 		if w.Failures > before.Pools[name].Failures {
-			d.event(actionFailed(reason.PoolFailed,
+			d.Tell(ActionFailed(reason.PoolFailed,
 				fact.Sayf("recreating pool %q failed: %s", name, w.LastError)))
 		}
 		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Managed {

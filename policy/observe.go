@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 
-	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
@@ -13,11 +11,7 @@ import (
 // observe takes operations into the record: names and times are kept when first
 // seen, because GKE forgets operations.
 func (k *Case) observe(r *record.Rotation) {
-	if r.Pools == nil {
-		r.Pools = map[string]record.Work{}
-	} else {
-		r.Pools = maps.Clone(r.Pools)
-	}
+	r.Pools = record.CloneMap(r.Pools)
 	if r.Call != nil && r.Call.Kind == record.CallStart && r.Call.Operation != "" && r.StartOp.EndedAt.IsZero() {
 		if op, ok := k.operation(r.Call.Operation); ok {
 			r.StartOp = record.Work{Operation: op.Name, StartedAt: op.Start, EndedAt: op.End}
@@ -30,17 +24,16 @@ func (k *Case) observe(r *record.Rotation) {
 	ops := slices.Clone(k.Cluster.Operations)
 	slices.SortStableFunc(ops, func(a, b fleet.Operation) int { return a.Start.Compare(b.Start) })
 	for _, op := range ops {
-		key := op.Pool
 		if op.Type != fleet.OpUpgradeNodes && (op.Type != fleet.OpUpgradeMaster || !k.Cluster.Autopilot) ||
 			op.Start.Before(after) {
 			continue
 		}
-		w := r.Pools[key]
+		w := r.Pools[op.Pool]
 		k.observeWork(&w, op)
-		if !reflect.DeepEqual(w, r.Pools[key]) {
-			r.Pools[key] = w
+		if !reflect.DeepEqual(w, r.Pools[op.Pool]) {
+			r.Pools[op.Pool] = w
 		}
-		k.observeCall(r, key, op)
+		k.observeCall(r, op)
 	}
 	k.expireCalls(r)
 }
@@ -57,10 +50,7 @@ func (k *Case) observeWork(w *record.Work, op fleet.Operation) {
 		if n := len(w.Counted); n > record.MaxCounted {
 			w.Counted = w.Counted[n-record.MaxCounted:]
 		}
-		w.Failures++
-		w.LastError = fact.Clip(op.Error, record.MaxPoolError)
-		w.NotBefore = k.Now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
-		if w.Failures >= record.FailuresBeforePeople {
+		if w.Fail(op.Error, k.Now) >= record.FailuresBeforePeople {
 			w.LeftToGKE = "it failed three times: " + w.LastError
 		}
 	case op.Done:
@@ -74,12 +64,10 @@ func (k *Case) observeWork(w *record.Work, op fleet.Operation) {
 }
 
 // observeCall settles a node call by the end of its operation.
-func (k *Case) observeCall(r *record.Rotation, pool string, op fleet.Operation) {
-	call, ok := r.PoolCalls[pool]
-	if !ok || call.Operation != op.Name || !op.Done {
-		return
+func (k *Case) observeCall(r *record.Rotation, op fleet.Operation) {
+	if call, ok := r.PoolCalls[op.Pool]; ok && call.Operation == op.Name && op.Done {
+		r.RetirePool(op.Pool, call)
 	}
-	r.RetirePool(pool, call)
 }
 
 // expireCalls drops node calls that left nothing once absence proves it.
@@ -88,19 +76,11 @@ func (k *Case) expireCalls(r *record.Rotation) {
 		return
 	}
 	for pool, call := range r.PoolCalls {
-		if !call.Sent() || (call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) && !k.poolBusy(pool)) {
+		if !call.Sent() || call.MaySettle(k.Cluster.Seen) && !k.running(call.Operation) &&
+			k.Cluster.RunsOn(pool) == "" {
 			r.RetirePool(pool, call)
 		}
 	}
-}
-
-// retire moves a settled start or complete out of its slot.
-func (k *Case) retire(r *record.Rotation) {
-	if r.Call == nil {
-		return
-	}
-	r.Remember(*r.Call)
-	r.Call = nil
 }
 
 // findStartOp looks for the operation that made the second CA: with an intent
@@ -125,12 +105,11 @@ func (k *Case) findStartOp(r *record.Rotation) {
 }
 
 func (k *Case) operation(name string) (fleet.Operation, bool) {
-	for _, op := range k.Cluster.Operations {
-		if name != "" && op.Name == name {
-			return op, true
-		}
+	i := slices.IndexFunc(k.Cluster.Operations, func(op fleet.Operation) bool { return op.Name == name })
+	if i < 0 || name == "" {
+		return fleet.Operation{}, false
 	}
-	return fleet.Operation{}, false
+	return k.Cluster.Operations[i], true
 }
 
 func (k *Case) running(name string) bool {
@@ -141,14 +120,10 @@ func (k *Case) running(name string) bool {
 // clusterBusy names an operation on the whole cluster, or a status in which
 // GKE works on it. Node work does not count: it is a phase of its own.
 func (k *Case) clusterBusy() string {
-	nodes := false
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == "" {
-			return op.Name
-		}
-		nodes = nodes || !op.Done
+	if op := k.Cluster.RunsOn(""); op != "" {
+		return op
 	}
-	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && !nodes {
+	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && k.Cluster.Runs() == "" {
 		return "status " + string(s)
 	}
 	return ""
@@ -171,40 +146,19 @@ func (k *Case) busySince(call record.Call) string {
 	return ""
 }
 
-func (k *Case) poolBusy(pool string) bool {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done && op.Pool == pool {
-			return true
-		}
-	}
-	return false
-}
-
-func (k *Case) anyRunning() string {
-	for _, op := range k.Cluster.Operations {
-		if !op.Done {
-			return op.Name
-		}
-	}
-	return ""
-}
-
-// same compares what is stored, not the store's mark.
+// same compares what is stored, not the store's mark; empty and absent are the same.
 func same(a, b record.Rotation) bool {
-	a.Version, b.Version = "", ""
-	return reflect.DeepEqual(normal(a), normal(b))
-}
-
-// normal makes empty and absent the same, as a store would.
-func normal(r record.Rotation) record.Rotation {
-	if len(r.Pools) == 0 {
-		r.Pools = nil
+	for _, r := range []*record.Rotation{&a, &b} {
+		r.Version = ""
+		if len(r.Pools) == 0 {
+			r.Pools = nil
+		}
+		if len(r.PoolCalls) == 0 {
+			r.PoolCalls = nil
+		}
+		if len(r.Settled) == 0 {
+			r.Settled = nil
+		}
 	}
-	if len(r.PoolCalls) == 0 {
-		r.PoolCalls = nil
-	}
-	if len(r.Settled) == 0 {
-		r.Settled = nil
-	}
-	return r
+	return reflect.DeepEqual(a, b)
 }

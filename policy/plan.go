@@ -7,8 +7,10 @@ import (
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -16,7 +18,7 @@ import (
 // what a run at now does and why, in two steps: first each cluster by itself, then
 // who of those that could start does. It is pure: the same fleet, policy and time
 // give the same decisions, ordered by cluster.
-func Plan(p *Policy, f Fleet, run string, now time.Time) []Decision {
+func Plan(p *rules.Policy, f Fleet, run string, now time.Time) []Decision {
 	all := make([]candidate, 0, len(f.Clusters)+len(f.Contents.Rotations))
 	ds := make([]Decision, 0, cap(all))
 	var k Case // one after the other, for a fleet has thousands, and nobody keeps it
@@ -53,8 +55,7 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 		d = k.unseen(f)
 	}
 	c = k.candidate()
-	c.lost, c.out = !seen, k.out
-	c.asks = k.Rotation == nil && !k.out && d.Gates != nil
+	c.lost, c.out, c.asks = !seen, k.out, k.Rotation == nil && !k.out && d.Gates != nil
 	if c.holds, c.excused = k.holdsWave(d); c.holds {
 		c.dueSince = k.dueSince()
 	}
@@ -68,48 +69,40 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 // stored in r: the same cluster, and the step's own table whole. The gates over the
 // fleet are not asked, for the stored intent already holds their answer. The call
 // may be sent only if the action is still the same.
-func Recheck(p *Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string,
+func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind record.CallKind, pool string,
 	fresh fleet.Cluster, now time.Time) Decision {
 	r = r.Clone()
-	k := newCase(p, fresh, &r, &doc, "", now)
+	k := NewCase(p, fresh, &r, &doc, "", now)
 	k.Fresh = true
 	if kind != record.CallStart {
 		k.observe(&r) // what the fresh operations prove
 	}
-	d := Decision{Cluster: fresh, Phase: r.Phase, Action: Wait, Due: k.Due, Emergency: k.Emergency,
-		Compromised: k.Compromised, Rotation: &r}
+	d := k.decision(Wait)
+	d.Phase, d.Rotation = r.Phase, &r
+	action, table := Start, StartGates
+	switch kind {
+	case record.CallComplete:
+		action, table = Complete, CompleteGates
+	case record.CallRecreate:
+		action, table, k.Pool = Recreate, NodeGates, k.pool(pool)
+	}
 	switch {
 	case fresh.ID != r.ClusterID:
-		d.Reason, d.Message = reason.ClusterRecreated, sentence(reason.ClusterRecreated)
-		return d
+		k.stay(&d, reason.ClusterRecreated, sentence(reason.ClusterRecreated))
 	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
-		d.Reason, d.Message = reason.OneNewCA, fact.Say("the CA is no longer the baseline's")
-		return d
+		k.stay(&d, reason.OneNewCA, fact.Say("the CA is no longer the baseline's"))
 	case !fresh.OperationsRead:
-		d.Reason, d.Message = reason.NotReadable, fact.Say("operations could not be read")
-		return d
-	}
-	action := Start
-	switch kind {
-	case record.CallStart:
-		d.Gates = k.ask(StartGates, anyGate)
-	case record.CallComplete:
-		action = Complete
-		d.Gates = k.ask(CompleteGates, anyGate)
-	case record.CallRecreate:
-		action = Recreate
-		k.Pool = k.pool(pool)
-		if k.Pool == nil {
-			d.Reason, d.Message = reason.ClusterGone, fact.Sayf("pool %s is gone", pool)
-			return d
+		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))
+	case kind == record.CallRecreate && k.Pool == nil:
+		k.stay(&d, reason.ClusterGone, fact.Sayf("pool %s is gone", pool))
+	default:
+		d.Gates = k.Ask(table, anyGate)
+		if v, ok := FirstClosed(d.Gates); ok {
+			k.stay(&d, v.Reason, v.Message)
+			break
 		}
-		d.Gates = k.ask(NodeGates, anyGate)
+		d.Action, d.Pools = action, []string{pool}
 	}
-	if v, ok := firstClosed(d.Gates); ok {
-		d.Reason, d.Message = v.Reason, v.Message
-		return d
-	}
-	d.Action, d.Pools = action, []string{pool}
 	return d
 }
 
@@ -118,19 +111,23 @@ func (k *Case) pool(name string) *fleet.Pool {
 	if name == "" && k.Cluster.Autopilot {
 		return &fleet.Pool{Version: k.Cluster.Version, Etag: k.Cluster.Etag}
 	}
-	for i := range k.Cluster.Pools {
-		if k.Cluster.Pools[i].Name == name {
-			return &k.Cluster.Pools[i]
-		}
+	i := slices.IndexFunc(k.Cluster.Pools, func(p fleet.Pool) bool { return p.Name == name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &k.Cluster.Pools[i]
+}
+
+// decision is what every decision about the cluster begins with.
+func (k *Case) decision(action Action) Decision {
+	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
+		Compromised: k.Compromised}
 }
 
 // decide is the decision for one cluster that was seen, by itself.
 func (k *Case) decide(f Fleet) (d Decision) {
-	defer onIllegalMove(func(m illegalMove) { d = k.refused(m) })
-	d = Decision{Cluster: k.Cluster, Action: None, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
-		Compromised: k.Compromised}
+	defer lifecycle.OnIllegalMove(func(m lifecycle.IllegalMove) { d = k.refused(m) })
+	d = k.decision(None)
 	k.windows(&d)
 	if k.Rotation != nil {
 		k.inFlight(&d)
@@ -138,7 +135,7 @@ func (k *Case) decide(f Fleet) (d Decision) {
 		k.idle(&d, f)
 	}
 	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
-		d.NextChange = soonest(k.changes(d.Gates)...)
+		d.NextChange = k.nextChange(d.Gates)
 	}
 	return d
 }
@@ -156,24 +153,14 @@ func (k *Case) windows(d *Decision) {
 	}
 }
 
-// changes lists the times at which passing time alone may change the decision.
-func (k *Case) changes(gates []Verdict) []time.Time {
-	var ts []time.Time
-	add := func(t time.Time) {
-		if t.After(k.Now) {
-			ts = append(ts, t)
-		}
-	}
-	for _, g := range gates {
-		add(g.Changes)
-	}
+// nextChange is when passing time alone may first change the decision.
+func (k *Case) nextChange(gates []Verdict) time.Time {
+	times := ChangesOf(gates)
 	if ca := k.Cluster.Bundle.Oldest(); ca.Fingerprint != "" {
-		add(k.Due.At)
-		add(ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry))
-		add(ca.Expires.Add(-DeadlineBefore))
-		add(ca.Expires)
+		times = append(times, k.Due.At, ca.Expires.Add(-k.Policy.EmergencyBeforeExpiry),
+			ca.Expires.Add(-rules.DeadlineBefore), ca.Expires)
 	}
-	return ts
+	return window.SoonestAfter(k.Now, times...)
 }
 
 // dueSince is when the cluster became due: on its way, by the CA it had.
@@ -182,7 +169,7 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.due(baseline,
+	return k.Policy.DueFor(baseline,
 		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}),
 		k.Now).At
 }
@@ -216,9 +203,7 @@ func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b *Decision) int {
-		return cmp.Or(
-			cmpBool(a.Action == Start, b.Action == Start),
-			-cmpBool(a.Compromised, b.Compromised),
+		return cmp.Or(cmpBool(a.Action == Start, b.Action == Start), -cmpBool(a.Compromised, b.Compromised),
 			-cmpBool(a.Emergency, b.Emergency),
 			a.Due.Deadline.Compare(b.Due.Deadline),
 			a.Cluster.Ref.Compare(b.Cluster.Ref),
@@ -235,4 +220,15 @@ func cmpBool(a, b bool) int {
 		return 1
 	}
 	return -1
+}
+
+// refused is the decision in place of one with an illegal move.
+func (k *Case) refused(m lifecycle.IllegalMove) Decision {
+	d := k.decision(NeedsAction)
+	d.Reason, d.Message = reason.IllegalMove, m.Text()
+	if k.Rotation != nil {
+		r := k.Rotation.Clone()
+		d.Rotation, d.Phase = &r, r.Phase
+	}
+	return d
 }

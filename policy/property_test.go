@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -8,18 +8,17 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
-var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-
-func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
-
 // drawPolicy makes a policy that a team might have.
-func drawPolicy(t *rapid.T) *Policy {
+func drawPolicy(t *rapid.T) *rules.Policy {
 	pick := func(name string, texts ...string) string { return rapid.SampledFrom(texts).Draw(t, name) }
 	weekly := func(name string, texts ...string) window.Weekly {
 		w, err := window.ParseWeekly(pick(name, texts...))
@@ -28,7 +27,7 @@ func drawPolicy(t *rapid.T) *Policy {
 		}
 		return w
 	}
-	p := &Policy{
+	p := &rules.Policy{
 		Env: "test", Projects: []string{"a", "b"}, RotateBeforeExpiry: hours(24 * 180),
 		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, CompromisedMaxActive: 2,
 		SoakCompromised: hours(4),
@@ -36,16 +35,17 @@ func drawPolicy(t *rapid.T) *Policy {
 		StartWindow:     weekly("start window", "always", "Mon-Wed 00:00-24:00"),
 		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00",
 			"Fri 10:00-11:00 America/New_York"),
-		ZonalComplete: rapid.SampledFrom([]ZonalComplete{ZonalPeople, ZonalWindow, ZonalBoth}).Draw(t, "zonal"),
-		Soak:          hours(rapid.IntRange(0, 96).Draw(t, "soak")),
-		Approval: rapid.SampledFrom([]ApprovalMode{ApproveNone, ApproveStart, ApproveBoth}).Draw(t,
-			"approval"),
-		OwnerLabels: rapid.SampledFrom([]OwnerLabels{OwnerLabelsOff, OwnerLabelsHold, OwnerLabelsBoth,
-			OwnerLabelsBoth}).Draw(t, "ownerLabels"),
-		Nodes:     rapid.SampledFrom([]NodesBy{NodesAuto, NodesGKE}).Draw(t, "nodes"),
+		ZonalComplete: rapid.SampledFrom([]rules.ZonalComplete{rules.ZonalPeople, rules.ZonalWindow,
+			rules.ZonalBoth}).Draw(t, "zonal"),
+		Soak: hours(rapid.IntRange(0, 96).Draw(t, "soak")),
+		Approval: rapid.SampledFrom([]rules.ApprovalMode{rules.ApproveNone, rules.ApproveStart,
+			rules.ApproveBoth}).Draw(t, "approval"),
+		OwnerLabels: rapid.SampledFrom([]rules.OwnerLabels{rules.OwnerLabelsOff, rules.OwnerLabelsHold,
+			rules.OwnerLabelsBoth, rules.OwnerLabelsBoth}).Draw(t, "ownerLabels"),
+		Nodes:     rapid.SampledFrom([]rules.NodesBy{rules.NodesAuto, rules.NodesGKE}).Draw(t, "nodes"),
 		NodeGrace: hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
 		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"),
-		Adopt:       rapid.SampledFrom([]AdoptMode{AdoptWatch, AdoptManage}).Draw(t, "adopt"),
+		Adopt:       rapid.SampledFrom([]rules.AdoptMode{rules.AdoptWatch, rules.AdoptManage}).Draw(t, "adopt"),
 		MaxActive:   rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t,
 			"per project"),
 		WaveSoak: hours(24), MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
@@ -118,18 +118,18 @@ func drawOwnerLabels(t *rapid.T, c *fleet.Cluster, now time.Time) {
 	}
 	switch rapid.IntRange(0, 7).Draw(t, "label holds") {
 	case 0:
-		c.Labels[LabelHold] = "owner"
+		c.Labels[rules.LabelHold] = "owner"
 	case 1, 2:
-		c.Labels[LabelHoldUntil] = someDay("hold label until")
+		c.Labels[rules.LabelHoldUntil] = someDay("hold label until")
 	case 3:
-		c.Labels[LabelHoldUntil] = "soon"
+		c.Labels[rules.LabelHoldUntil] = "soon"
 	}
 	switch rapid.IntRange(0, 4).Draw(t, "label approves") {
 	case 0:
-		c.Labels[LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" +
+		c.Labels[rules.LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" +
 			someDay("start label until")
 	case 1:
-		c.Labels[LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t, "entry"))
+		c.Labels[rules.LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t, "entry"))
 	}
 }
 
@@ -167,8 +167,8 @@ func drawRotation(t *rapid.T, c *fleet.Cluster, old, fresh fleet.CA, now time.Ti
 	return r
 }
 
-func drawFleet(t *rapid.T, now time.Time) Fleet {
-	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{},
+func drawFleet(t *rapid.T, now time.Time) policy.Fleet {
+	f := policy.Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{},
 		Fleet: record.FleetDoc{Env: "test", Slots: map[string]record.Slot{},
 			Waves: map[string]record.WaveNotes{"env=dev": {{At: now.Add(-hours(rapid.IntRange(0, 40).Draw(t,
 				"wave soaks")))}}}}}}
@@ -190,7 +190,7 @@ func drawFleet(t *rapid.T, now time.Time) Fleet {
 }
 
 // decided is what must not change before NextChange.
-func decided(d Decision) string {
+func decided(d policy.Decision) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %q %s %v close=%s", d.Cluster.Ref, d.Action, d.Phase, d.Reason, d.Pools, d.Close)
 	for _, g := range d.Gates {
@@ -205,7 +205,7 @@ func TestPromise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
 		p, f := drawPolicy(t), drawFleet(t, now)
-		for i, d := range Plan(p, f, "run", now) {
+		for i, d := range policy.Plan(p, f, "run", now) {
 			until := d.NextChange
 			if until.IsZero() {
 				until = now.Add(60 * 24 * time.Hour)
@@ -214,7 +214,7 @@ func TestPromise(t *testing.T) {
 				t.Fatalf("%s: NextChange %s is not after now %s", d.Cluster.Ref, until, now)
 			}
 			at := now.Add(time.Duration(rapid.Int64Range(0, int64(until.Sub(now)-1)).Draw(t, "later")))
-			later := Plan(p, f, "run", at)[i]
+			later := policy.Plan(p, f, "run", at)[i]
 			if was, is := decided(d), decided(later); was != is {
 				t.Fatalf("decided at %s until %s:\n%s\nbut at %s:\n%s", now, until, was, at, is)
 			}
@@ -227,11 +227,11 @@ func TestPromise(t *testing.T) {
 func TestWaitingNamesTheWayOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
-		for _, d := range Plan(drawPolicy(t), drawFleet(t, now), "run", now) {
+		for _, d := range policy.Plan(drawPolicy(t), drawFleet(t, now), "run", now) {
 			if d.Reason.Info().Sentence == "" {
 				t.Fatalf("%s: reason %q has no sentence", d.Cluster.Ref, d.Reason)
 			}
-			if d.Action == Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == reason.OnNobody {
+			if d.Action == policy.Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == reason.OnNobody {
 				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
 			}
 			if len(d.Message) == 0 {
@@ -247,7 +247,7 @@ func TestStepsAreEdges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := monday.Add(time.Duration(rapid.IntRange(0, 14*24*60).Draw(t, "now")) * time.Minute)
 		f := drawFleet(t, now)
-		for _, d := range Plan(drawPolicy(t), f, "run", now) {
+		for _, d := range policy.Plan(drawPolicy(t), f, "run", now) {
 			if d.Rotation == nil {
 				continue
 			}
@@ -256,7 +256,8 @@ func TestStepsAreEdges(t *testing.T) {
 			if len(added) > 1 {
 				t.Fatalf("%s moved %d phases in one run", d.Cluster.Ref, len(added))
 			}
-			if from := f.Contents.Rotations[d.Cluster.Ref].Phase; len(added) == 1 && !Allowed(from, added[0].Phase) {
+			from := f.Contents.Rotations[d.Cluster.Ref].Phase
+			if len(added) == 1 && !lifecycle.Allowed(from, added[0].Phase) {
 				t.Fatalf("%s moved %q -> %q", d.Cluster.Ref, from, added[0].Phase)
 			}
 		}
@@ -270,16 +271,16 @@ func TestStartsWithinLimits(t *testing.T) {
 		p, f := drawPolicy(t), drawFleet(t, now)
 		active, emergencies := len(f.Contents.Fleet.Slots), 0
 		started := false
-		for _, d := range Plan(p, f, "run", now) {
+		for _, d := range policy.Plan(p, f, "run", now) {
 			switch {
-			case d.Action == Start && d.Emergency:
+			case d.Action == policy.Start && d.Emergency:
 				emergencies++
-			case d.Action == Start:
+			case d.Action == policy.Start:
 				active++
 				started = true
 			}
-			if label := d.Cluster.Labels[LabelHold]; d.Action.Sends() && label != "" &&
-				p.OwnerLabels != OwnerLabelsOff {
+			if label := d.Cluster.Labels[rules.LabelHold]; d.Action.Sends() && label != "" &&
+				p.OwnerLabels != rules.OwnerLabelsOff {
 				t.Fatalf("%s is held by its label and would be sent %s", d.Cluster.Ref, d.Action)
 			}
 			for _, h := range f.Contents.Fleet.Holds {
@@ -292,13 +293,4 @@ func TestStartsWithinLimits(t *testing.T) {
 			t.Fatalf("%d active of %d, %d emergencies of %d", active, p.MaxActive, emergencies, p.EmergencyMaxActive)
 		}
 	})
-}
-
-// TestSettleOutlastsDoubt: absence proves something only when no late, stale
-// or skewed answer can contradict it.
-func TestSettleOutlastsDoubt(t *testing.T) {
-	if sum := record.SendWithin + record.CallTimeout + record.Late + record.Stale +
-		record.Skew; record.SettleAfter <= sum {
-		t.Errorf("SettleAfter %s is not larger than the doubts' sum %s", record.SettleAfter, sum)
-	}
 }

@@ -1,86 +1,39 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/outcome"
+	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
+)
+
+// What the tests of the rules share.
+var (
+	shopRef, oldCA, newCA, plain = policytest.Shop, policytest.OldCA, policytest.NewCA, policytest.Plain
+	idleCluster, flying          = policytest.Idle, policytest.Flying
+	fleetOf, planOne             = policytest.FleetOf, policytest.PlanOne
+	monday, hours, askGate       = policytest.Monday, policytest.Hours, policytest.Ask
 )
 
 // Rules that once were broken, each by its smallest case.
 
-var (
-	shopRef = fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "shop"}
-	oldCA   = fleet.CA{Fingerprint: "old", Issued: monday.AddDate(-5, 0, 0), Expires: monday.AddDate(0, 4, 0)}
-	newCA   = fleet.CA{Fingerprint: "new", Issued: monday.Add(-hours(20)), Expires: monday.AddDate(30, 0, 0)}
-)
-
-func plain() *Policy {
-	return &Policy{
-		Env: "test", Projects: []string{"shop-prod"}, RotateBeforeExpiry: hours(24 * 180),
-		EmergencyBeforeExpiry: hours(24 * 45),
-		EmergencyMaxActive:    5, CompromisedMaxActive: 5, ZonalComplete: ZonalPeople, Soak: hours(24),
-		Approval: ApproveNone,
-		Nodes:    NodesAuto, NodeTime: 10 * time.Minute, Adopt: AdoptWatch, MaxActive: 5, MaxFailed: 1,
-		StuckAfter: hours(24), Every: time.Hour,
-	}
-}
-
-func idleCluster(ref fleet.Ref) fleet.Cluster {
-	return fleet.Cluster{Ref: ref, ID: "id", Status: fleet.Running, Bundle: fleet.Bundle{CAs: []fleet.CA{oldCA}},
-		Seen: monday, OperationsRead: true,
-		Pools: []fleet.Pool{{Name: "web", Version: "1", Nodes: 3, MaxSurge: 1, Status: fleet.Running}}}
-}
-
-// flying gives the cluster in the middle of a rotation of ours that began 20 h
-// ago, and its record.
-func flying(ref fleet.Ref, phase record.Phase) (fleet.Cluster, record.Rotation) {
-	c := idleCluster(ref)
-	c.Bundle.CAs = []fleet.CA{oldCA, newCA}
-	began := monday.Add(-hours(20))
-	r := record.Rotation{
-		Cluster: ref, ClusterID: "id", AttemptID: "a1", AttemptNo: 1, Origin: record.Ours, Managed: true,
-		Baseline: record.Baseline{CA: oldCA, Status: fleet.Running}, New: newCA,
-		Phase: phase, Transitions: []record.Transition{{Phase: record.Starting, At: began},
-			{Phase: phase, At: began.Add(hours(1))}},
-		StartOp:      record.Work{Operation: "start", StartedAt: began, EndedAt: began.Add(10 * time.Minute)},
-		HandedOverAt: began.Add(hours(1)),
-		PoolsSeen:    []string{"web"}, Pools: map[string]record.Work{}, LastRead: monday,
-	}
-	return c, r
-}
-
-func fleetOf(c fleet.Cluster, r *record.Rotation) Fleet {
-	f := Fleet{Clusters: []fleet.Cluster{c},
-		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
-	if r != nil {
-		f.Contents.Rotations[r.Cluster] = *r
-	}
-	return f
-}
-
-func planOne(t *testing.T, p *Policy, f Fleet, now time.Time) Decision {
-	t.Helper()
-	ds := Plan(p, f, "run", now)
-	if len(ds) != 1 {
-		t.Fatalf("%d decisions", len(ds))
-	}
-	return ds[0]
-}
-
 func TestAdoptionCountsAgainstStarts(t *testing.T) {
 	p := plain()
-	p.MaxActive, p.Adopt = 1, AdoptManage
+	p.MaxActive, p.Adopt = 1, rules.AdoptManage
 	foreign, _ := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "a-foreign"},
 		record.RecreatingNodes)
 	f := fleetOf(idleCluster(shopRef), nil)
 	f.Clusters = append(f.Clusters, foreign)
-	for _, d := range Plan(p, f, "run", monday) {
-		if d.Cluster.Ref == shopRef && d.Action == Start {
+	for _, d := range policy.Plan(p, f, "run", monday) {
+		if d.Cluster.Ref == shopRef && d.Action == policy.Start {
 			t.Error("a start was dealt the slot that an adoption of the same run takes")
 		}
 	}
@@ -105,7 +58,7 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 	r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(1)),
 		EndedAt: monday.Add(-40 * time.Minute), FirstSeen: monday}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
-	if d.Action != Wait || !d.NextChange.After(monday) {
+	if d.Action != policy.Wait || !d.NextChange.After(monday) {
 		t.Errorf("%s %v until %s", d.Action, d.Pools, d.NextChange)
 	}
 }
@@ -123,12 +76,12 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 				FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
-		if d.Action != NeedsAction || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 ||
-			d.Events[0].Name != EventBlocked {
+		if d.Action != policy.NeedsAction || d.Reason != reason.MaintenanceUnknown || len(d.Events) != 1 ||
+			d.Events[0].Name != policy.EventBlocked {
 			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
 		}
 		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 ||
-			again.Action != NeedsAction {
+			again.Action != policy.NeedsAction {
 			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
 		}
 		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
@@ -138,8 +91,8 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		}
 		f.Clusters[0].Labels = map[string]string{"env": "dev"}
 		f.Clusters = append(f.Clusters, later)
-		for _, d := range Plan(p, f, "run", monday) {
-			if d.Cluster.Ref == later.Ref && d.Action != Start {
+		for _, d := range policy.Plan(p, f, "run", monday) {
+			if d.Cluster.Ref == later.Ref && d.Action != policy.Start {
 				t.Errorf("autopilot %t: the next wave: %s: %s", autopilot, d.Action, d.Message)
 			}
 		}
@@ -148,7 +101,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 		if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 			t.Fatal(err)
 		}
-		if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == NeedsAction {
+		if d := planOne(t, p, fleetOf(c, &r), monday); d.Action == policy.NeedsAction {
 			t.Errorf("autopilot %t: in an emergency: %s", autopilot, d.Message)
 		}
 	}
@@ -159,7 +112,7 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 // exclusion beside it, while there is time to wait for its end.
 func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	p := plain()
-	p.ZonalComplete, p.Soak = ZonalWindow, hours(4)
+	p.ZonalComplete, p.Soak = rules.ZonalWindow, hours(4)
 	if err := p.Window.UnmarshalText([]byte("always")); err != nil {
 		t.Fatal(err)
 	}
@@ -171,12 +124,12 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 	c.Maintenance = window.Maintenance{Problem: "the window cannot be understood",
 		Exclusions: []window.Exclusion{{Name: "sale", Span: window.Span{Start: monday.Add(-hours(1)),
 			End: monday.AddDate(0, 0, 3)}}}}
-	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Wait ||
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != policy.Wait ||
 		d.Reason != reason.WindowClosed {
 		t.Errorf("in the exclusion: %s %s", d.Action, d.Message)
 	}
 	c.Maintenance.Exclusions[0].Span.End = monday.AddDate(0, 0, 20)
-	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != Complete {
+	if d := planOne(t, p, fleetOf(c, &r), monday.Add(hours(5))); d.Action != policy.Complete {
 		t.Errorf("when waiting would be too late: %s %s", d.Action, d.Message)
 	}
 }
@@ -185,7 +138,7 @@ func TestExclusionBindsWhereTheWindowIsNotUnderstood(t *testing.T) {
 // completion of a zonal cluster wants two calendars to meet, both are named.
 func TestFitNamesBothCalendars(t *testing.T) {
 	p, c := plain(), idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1-b", Name: "shop"})
-	c.Zonal, p.ZonalComplete = true, ZonalBoth
+	c.Zonal, p.ZonalComplete = true, rules.ZonalBoth
 	for text, into := range map[string]*window.Weekly{"Mon-Fri 08:00-16:00": &p.CompleteWindow,
 		"Sat 02:00-06:00": &p.Window} {
 		if err := into.UnmarshalText([]byte(text)); err != nil {
@@ -210,7 +163,7 @@ func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
 	}
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Intended, IntentAt: monday}
 	for _, named := range []string{"", "web"} {
-		d := Resolve(Decision{Rotation: &r},
+		d := outcome.Resolve(policy.Decision{Rotation: &r},
 			map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}},
 			"run", monday)
 		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
@@ -228,7 +181,7 @@ func TestSoakFollowsTheLastNodeWork(t *testing.T) {
 	p.Soak = hours(12)
 	r.Pools["web"] = record.Work{Operation: "first", StartedAt: monday.Add(-hours(19)),
 		EndedAt: monday.Add(-hours(18)), FirstSeen: monday.Add(-hours(18))}
-	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != Complete {
+	if d := planOne(t, p, fleetOf(c, &r), monday); d.Action != policy.Complete {
 		t.Fatalf("%s: %s", d.Action, d.Message)
 	}
 	c.Operations = []fleet.Operation{{Name: "again", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true,
@@ -268,7 +221,7 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	if d.Phase != record.UpdatingClients {
 		t.Fatal(d.Phase)
 	}
-	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Failures) != 1 {
+	if doc, _ := outcome.After(f.Contents.Fleet, d, monday); len(doc.Failures) != 1 {
 		t.Error("moving on acknowledged a failure that nobody looked at")
 	}
 }
@@ -285,7 +238,7 @@ func TestUnreadCanaryKeepsItsWaveClosed(t *testing.T) {
 	canary.Wave = "env=dev"
 	f := fleetOf(prod, &canary)
 	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
-	for _, d := range Plan(p, f, "run", monday) {
+	for _, d := range policy.Plan(p, f, "run", monday) {
 		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveClosed {
 			t.Errorf("production: %s %s", d.Action, d.Reason)
 		}
@@ -305,11 +258,11 @@ func TestHeldRotationKeepsNoWaveClosedButIsNamed(t *testing.T) {
 	f := fleetOf(prod, &r)
 	f.Clusters = append(f.Clusters, dev)
 	f.Contents.Fleet.Holds = []record.Hold{{Cluster: dev.Ref}}
-	for _, d := range Plan(p, f, "run", monday) {
+	for _, d := range policy.Plan(p, f, "run", monday) {
 		if d.Cluster.Ref != shopRef {
 			continue
 		}
-		if d.Action != Start {
+		if d.Action != policy.Start {
 			t.Errorf("production: %s %s", d.Action, d.Message)
 		}
 		for _, g := range d.Gates {
@@ -333,34 +286,23 @@ func TestDegradedClusterKeepsNoWaveClosed(t *testing.T) {
 	dev.Status = fleet.Degraded
 	f := fleetOf(prod, nil)
 	f.Clusters = append(f.Clusters, dev)
-	for _, d := range Plan(p, f, "run", monday) {
+	for _, d := range policy.Plan(p, f, "run", monday) {
 		switch {
-		case d.Cluster.Ref == dev.Ref && (d.Action != NeedsAction || d.Reason != reason.StatusNotRunning):
+		case d.Cluster.Ref == dev.Ref && (d.Action != policy.NeedsAction || d.Reason != reason.StatusNotRunning):
 			t.Errorf("the degraded canary: %s %s", d.Action, d.Message)
-		case d.Cluster.Ref == shopRef && d.Action != Start:
+		case d.Cluster.Ref == shopRef && d.Action != policy.Start:
 			t.Errorf("production: %s %s", d.Action, d.Message)
 		}
 	}
 }
 
-func TestLaterDevClustersDoNotStarveProduction(t *testing.T) {
-	notes := record.WaveNotes{}.With(record.WaveNote{Due: monday, At: monday.Add(hours(1))})
-	notes = notes.With(record.WaveNote{Due: monday.Add(hours(240)), At: monday.Add(hours(250))})
-	if got := notes.LastOf(monday.Add(hours(24))); !got.Equal(monday.Add(hours(1))) {
-		t.Errorf("production due on Tuesday soaks from %s", got)
-	}
-	if got := notes.Last(); !got.Equal(monday.Add(hours(250))) {
-		t.Errorf("last verified %s", got)
-	}
-}
-
 func TestBlockedRotationFreesItsSlot(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
-	r.Failed, r.BlockedSince = string(reason.PoolFailed), monday.Add(-BlockedFreesSlot-time.Hour)
+	r.Failed, r.BlockedSince = string(reason.PoolFailed), monday.Add(-rules.BlockedFreesSlot-time.Hour)
 	r.Pools["web"] = record.Work{Failures: 3, LeftToGKE: "it failed three times"}
 	f := fleetOf(c, &r)
 	f.Contents.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
-	if d := planOne(t, plain(), f, monday); d.Slot != SlotRelease {
+	if d := planOne(t, plain(), f, monday); d.Slot != policy.SlotRelease {
 		t.Errorf("slot %q after %s", d.Slot, fleet.Days(monday.Sub(r.BlockedSince)))
 	}
 }
@@ -369,12 +311,15 @@ func TestNodeCallIsWithdrawnWhenGKEHasDoneIt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	r.PoolCalls = map[string]record.Call{"web": {ID: "c", Kind: record.CallRecreate, Pool: "web",
 		State: record.Intended, IntentAt: monday}}
-	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action != Recreate {
+	again := func() policy.Decision {
+		return policy.Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday)
+	}
+	if d := again(); d.Action != policy.Recreate {
 		t.Fatalf("%s %s", d.Action, d.Message)
 	}
 	c.Operations = []fleet.Operation{{Name: "gke", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true,
 		Start: monday.Add(-hours(1)), End: monday.Add(-time.Minute)}}
-	if d := Recheck(plain(), record.FleetDoc{}, r, record.CallRecreate, "web", c, monday); d.Action == Recreate {
+	if d := again(); d.Action == policy.Recreate {
 		t.Error("a pool that GKE has just recreated would be recreated again")
 	}
 }
@@ -409,23 +354,23 @@ func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
 	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestRetry, Cluster: shopRef, Attempt: "a1"}}
 	f.Clusters[0].OperationsRead = false
 	d := planOne(t, plain(), f, monday)
-	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Requests) != 1 {
+	if doc, _ := outcome.After(f.Contents.Fleet, d, monday); len(doc.Requests) != 1 {
 		t.Error("a run that could not look dropped the request")
 	}
 	f.Clusters[0].OperationsRead = true
 	d = planOne(t, plain(), f, monday)
-	if doc, _ := After(f.Contents.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
+	if doc, _ := outcome.After(f.Contents.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
 		t.Errorf("carried out: requests %v, failed %q", doc.Requests, d.Rotation.Failed)
 	}
 }
 
 func TestExclusionOfAPoolBlocksGKEInTheFit(t *testing.T) {
 	p := plain()
-	p.Nodes = NodesGKE
+	p.Nodes = rules.NodesGKE
 	c := idleCluster(shopRef)
 	c.Pools[0].Exclusion = &window.Exclusion{Scope: window.NoMinorOrNodeUpgrades,
 		Span: window.Span{Start: monday, End: monday.AddDate(0, 0, 20)}}
-	if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == Start {
+	if d := planOne(t, p, fleetOf(c, nil), monday); d.Action == policy.Start {
 		t.Error("a start was planned although GKE may not touch a pool for 20 days")
 	}
 }
@@ -439,7 +384,7 @@ func TestRunsThatMissEveryWindowAreBlocked(t *testing.T) {
 	f := fleetOf(idleCluster(shopRef), nil)
 	noon := monday.Add(hours(12))
 	f.Contents.Fleet.LastRun.At = noon.Add(-hours(24))
-	if d := planOne(t, p, f, noon); d.Action != NeedsAction {
+	if d := planOne(t, p, f, noon); d.Action != policy.NeedsAction {
 		t.Errorf("runs at noon, window at night: %s %s", d.Action, d.Message)
 	}
 }
@@ -451,10 +396,11 @@ func TestSlotWaitsForSettlement(t *testing.T) {
 		IntentAt: monday.Add(-10 * time.Minute)}
 	f := fleetOf(c, &r)
 	f.Contents.Fleet.Slots = map[string]record.Slot{shopRef.String(): {Attempt: "a1"}}
-	if d := planOne(t, plain(), f, monday); d.Slot == SlotRelease || d.Close != "" {
+	if d := planOne(t, plain(), f, monday); d.Slot == policy.SlotRelease || d.Close != "" {
 		t.Errorf("ten minutes after the intent: slot %q, closed %q", d.Slot, d.Close)
 	}
-	if d := planOne(t, plain(), f, monday.Add(hours(1))); d.Close != record.Completed || d.Slot != SlotRelease {
+	d := planOne(t, plain(), f, monday.Add(hours(1)))
+	if d.Close != record.Completed || d.Slot != policy.SlotRelease {
 		t.Errorf("an hour later: slot %q, closed %q", d.Slot, d.Close)
 	}
 }

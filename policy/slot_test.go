@@ -4,9 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // TestBlockedFreesSlot: a rotation that waits for people for more than eight days
@@ -29,7 +31,7 @@ func TestBlockedFreesSlot(t *testing.T) {
 		r := record.Rotation{Cluster: ref, AttemptID: "a", Phase: record.UpdatingClients, Managed: true}
 		released := time.Duration(-1)
 		for after := time.Duration(0); after <= 10*24*time.Hour && released < 0; after += time.Hour {
-			k := &Case{Policy: &Policy{}, Doc: &doc, Now: begin.Add(after)}
+			k := &Case{Course: course.Course{Policy: &rules.Policy{}, Now: begin.Add(after)}, Doc: &doc}
 			d := Decision{Action: Wait, Reason: code}
 			if k.holdSlot(&d, &r); d.Slot == SlotRelease {
 				released = after

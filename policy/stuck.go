@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -26,7 +27,7 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 	r.CountedAt = k.Now
 	if r.Unexplained > k.Policy.StuckAfter && !r.Stuck {
 		r.Stuck = true
-		d.event(rotationStuck(r, d.Message))
+		d.Tell(rotationStuck(r, d.Message))
 	}
 }
 
@@ -40,7 +41,7 @@ func (k *Case) explained(d Decision) bool {
 	case reason.Always:
 		return true
 	case reason.WhileGKEWaits:
-		if next, ok := k.open().Next(k.Now); !ok || next.Start.After(k.Now) {
+		if next, ok := k.Open().Next(k.Now); !ok || next.Start.After(k.Now) {
 			return true
 		}
 	}
@@ -48,9 +49,9 @@ func (k *Case) explained(d Decision) bool {
 		if op.Done {
 			continue
 		}
-		estimate := startTakes
+		estimate := course.StartTakes
 		if p := k.pool(op.Pool); p != nil && op.Pool != "" {
-			estimate = max(estimate, k.poolTime(*p))
+			estimate = max(estimate, k.PoolTime(*p))
 		}
 		if k.Now.Sub(op.Start) < 2*estimate {
 			return true
@@ -68,7 +69,7 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 		gates = nil
 	}
 	var caught []string
-	gke := k.gkeCompletes()
+	gke := k.GKECompletes()
 	for _, v := range gates {
 		catching := v.Reason.Info().Catches
 		catches := catching == reason.Always || catching == reason.IfAfterGKE && !v.OpensAt.Before(gke)
@@ -81,18 +82,8 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 			d.Message = note
 		}
 		if !slices.Contains(r.Caught, string(v.Reason)) {
-			d.event(blocked(v.Reason, note))
+			d.Tell(Blocked(v.Reason, note))
 		}
 	}
 	r.Caught = caught
-}
-
-// gkeCompletes is when GKE may complete by itself: seven days after the start,
-// its policy open, nodes done.
-func (k *Case) gkeCompletes() time.Time {
-	at := later(k.autoComplete(), k.Rotation.NodesDoneAt())
-	if next, ok := k.open().Next(at); ok && next.Start.After(at) {
-		return next.Start
-	}
-	return at
 }

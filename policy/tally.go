@@ -1,15 +1,15 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // FleetGate is a gate that looks at other clusters. It is asked last, in the order
@@ -31,15 +31,14 @@ var FleetGates = []FleetGate{
 // tally is what the fleet gates look at: the store, who holds slots and which
 // clusters keep a wave closed. The second step counts it up as it gives slots away.
 type tally struct {
-	policy      *Policy
+	policy      *rules.Policy
 	doc         *record.FleetDoc
 	now         time.Time
 	active      int // ordinary slots
 	emergency   int
 	compromised int
-	byProject   map[string]int
-	byLocation  map[string]int // project-independent: a region's capacity
-	holders     map[string][]string
+	projects    map[string][]string // who holds the ordinary ones in each
+	locations   map[string][]string // of all projects: a region's capacity
 	waves       map[int][]pending
 	excused     map[int][]string // not verified, and yet keeping no wave closed
 	ahead       map[int]*ahead   // made when first asked for: all is noted by then
@@ -51,10 +50,10 @@ type pending struct {
 	due time.Time
 }
 
-func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
+func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 	t := &tally{
 		policy: p, doc: doc, now: now,
-		byProject: map[string]int{}, byLocation: map[string]int{}, holders: map[string][]string{},
+		projects: map[string][]string{}, locations: map[string][]string{},
 		waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{},
 	}
 	for name, slot := range doc.Slots {
@@ -62,8 +61,10 @@ func newTally(p *Policy, doc *record.FleetDoc, now time.Time) *tally {
 			t.take(ref, slot.Emergency, slot.Compromised)
 		}
 	}
-	for _, names := range t.holders {
-		slices.Sort(names)
+	for _, holders := range []map[string][]string{t.projects, t.locations} {
+		for _, names := range holders {
+			slices.Sort(names)
+		}
 	}
 	return t
 }
@@ -86,46 +87,43 @@ func (t *tally) take(ref fleet.Ref, emergency, compromised bool) {
 		t.emergency++
 	default:
 		t.active++
-		t.byProject[ref.Project]++
-		t.byLocation[ref.Location]++
-		t.holders[ref.Project] = append(t.holders[ref.Project], ref.Name)
-		t.holders[ref.Location] = append(t.holders[ref.Location], ref.String())
+		t.projects[ref.Project] = append(t.projects[ref.Project], ref.Name)
+		t.locations[ref.Location] = append(t.locations[ref.Location], ref.String())
 	}
 }
 
 func askSlot(c *candidate, t *tally) Verdict {
-	p, ref := t.policy, c.ref
-	full := func(reason reason.Code, n, limit int, name string) Verdict {
-		return closedBy(reason, fact.Sayf("%d of %v taken", n, fact.Set(name, limit)), time.Time{})
+	p := t.policy
+	full := func(why reason.Code, n, limit int, name string, by ...string) Verdict {
+		taken := fact.Sayf("%d of %v taken", n, fact.Set(name, limit))
+		if len(by) > 0 {
+			taken = fact.Sayf("%v by %v", taken, clusters(by))
+		}
+		return closedBy(why, taken)
 	}
-	switch all := t.active + t.emergency + t.compromised; {
-	case all >= record.MaxSlots:
+	inProject, inLocation := t.projects[c.ref.Project], t.locations[c.ref.Location]
+	switch {
+	case t.active+t.emergency+t.compromised >= record.MaxSlots:
 		return closedBy(reason.BudgetFleet,
-			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots), time.Time{})
+			fact.Sayf("all %d slots that the store has room for are taken", record.MaxSlots))
+	case c.compromised && t.compromised >= p.CompromisedMaxActive:
+		return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
 	case c.compromised:
-		if t.compromised >= p.CompromisedMaxActive {
-			return full(reason.BudgetEmergency, t.compromised, p.CompromisedMaxActive, "COMPROMISED_MAX_ACTIVE")
-		}
-		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive),
-			time.Time{})
+		return isOpen(fact.Sayf("slot %d of %d for compromised clusters", t.compromised+1, p.CompromisedMaxActive))
+	case c.emergency && t.emergency >= p.EmergencyMaxActive:
+		return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
 	case c.emergency:
-		if t.emergency >= p.EmergencyMaxActive {
-			return full(reason.BudgetEmergency, t.emergency, p.EmergencyMaxActive, "EMERGENCY_MAX_ACTIVE")
-		}
-		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive), time.Time{})
+		return isOpen(fact.Sayf("emergency slot %d of %d", t.emergency+1, p.EmergencyMaxActive))
 	case t.active >= p.MaxActive:
 		return full(reason.BudgetFleet, t.active, p.MaxActive, "MAX_ACTIVE")
-	case p.MaxActivePerProject > 0 && t.byProject[ref.Project] >= p.MaxActivePerProject:
-		v := full(reason.BudgetProject, t.byProject[ref.Project], p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT")
-		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Project]))
-		return v
-	case p.MaxActivePerLocation > 0 && t.byLocation[ref.Location] >= p.MaxActivePerLocation:
-		v := full(reason.BudgetLocation, t.byLocation[ref.Location], p.MaxActivePerLocation,
-			"MAX_ACTIVE_PER_LOCATION")
-		v.Message = fact.Sayf("%v by %v", v.Message, clusters(t.holders[ref.Location]))
-		return v
+	case p.MaxActivePerProject > 0 && len(inProject) >= p.MaxActivePerProject:
+		return full(reason.BudgetProject, len(inProject), p.MaxActivePerProject, "MAX_ACTIVE_PER_PROJECT",
+			inProject...)
+	case p.MaxActivePerLocation > 0 && len(inLocation) >= p.MaxActivePerLocation:
+		return full(reason.BudgetLocation, len(inLocation), p.MaxActivePerLocation, "MAX_ACTIVE_PER_LOCATION",
+			inLocation...)
 	}
-	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive), time.Time{})
+	return isOpen(fact.Sayf("slot %d of %d", t.active+1, p.MaxActive))
 }
 
 // clusters lists who is in the way.
@@ -142,7 +140,7 @@ func clusters(names []string) (list fact.Text) {
 // FreeSlots asks the store alone, without any other start, whether a start of an
 // ordinary cluster finds the breaker closed and a slot free: what is full is full
 // for every run until the store changes. Emergency and compromised ones have their own.
-func FreeSlots(p *Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
+func FreeSlots(p *rules.Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 	t := newTally(p, &doc, time.Time{})
 	if v := askBreaker(nil, t); !v.Open {
 		v.Gate = GateBreaker
@@ -182,13 +180,13 @@ func (t *tally) before(wave int) *ahead {
 	}
 	slices.SortFunc(all, func(a, b pending) int { return a.due.Compare(b.due) })
 	slices.Sort(excused)
-	a := &ahead{excused: some(excused)}
+	a := &ahead{excused: fact.Some(excused)}
 	var names []string
 	for _, p := range all {
-		if name := p.ref.String(); len(names) < fewNames || name < names[len(names)-1] {
+		if name := p.ref.String(); len(names) < fact.Few || name < names[len(names)-1] {
 			names = append(slices.Clone(names), name)
 			slices.Sort(names)
-			names = names[:min(len(names), fewNames)]
+			names = names[:min(len(names), fact.Few)]
 		}
 		a.due, a.first = append(a.due, p.due), append(a.first, names)
 	}
@@ -199,50 +197,47 @@ func (t *tally) before(wave int) *ahead {
 // dueBy counts those that keep the wave closed for a cluster that became due then:
 // who became due later does not hold it up.
 func (a *ahead) dueBy(at time.Time) int {
-	n, _ := slices.BinarySearchFunc(a.due, at, func(due, at time.Time) int {
-		if due.After(at) {
-			return 1
-		}
-		return -1
-	})
-	return n
+	return sort.Search(len(a.due), func(i int) bool { return a.due[i].After(at) })
 }
 
 func askWave(c *candidate, t *tally) Verdict {
 	before := t.before(c.wave)
 	if n := before.dueBy(c.dueSince); n > 0 {
 		return closedBy(reason.WaveClosed,
-			fact.Sayf("earlier waves are not verified: %s", someOf(before.first[n-1], n)), time.Time{})
+			fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n)))
 	}
 	for i := range c.wave {
 		name := t.policy.Waves[i].Name
 		if at := t.doc.Waves[name].LastOf(c.dueSince).Add(t.policy.WaveSoak); t.now.Before(at) {
-			return closedBy(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
+			return closedUntil(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
 	}
 	if before.excused != "" {
-		return isOpen(fact.Sayf("not waited for: %s", before.excused), time.Time{})
+		return isOpen(fact.Sayf("not waited for: %s", before.excused))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return closedBy(reason.BreakerOpen, fact.Sayf("%v, the last %s", failedText(*t.doc, t.policy), f.Cluster),
-			time.Time{})
+		return closedBy(reason.BreakerOpen,
+			fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster))
 	}
-	return isOpen(nil, time.Time{})
+	return isOpen(nil)
 }
 
-// fewNames is how many clusters a message names.
-const fewNames = 3
-
-// some names the first few and counts the rest.
-func some(names []string) string { return someOf(names, len(names)) }
-
-func someOf(first []string, count int) string {
-	if count <= fewNames {
-		return strings.Join(first, ", ")
+// Breaker gives the last of the failed or stuck rotations that together keep
+// new ones from starting.
+func Breaker(f record.FleetDoc, p *rules.Policy) (last record.Failure, open bool) {
+	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
+		return f.Failures[n-1], true
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(first[:fewNames], ", "), count-fewNames)
+	return record.Failure{}, false
+}
+
+// FailedText says how many failed or stuck rotations it takes to keep new ones from
+// starting, and how many there are.
+func FailedText(f record.FleetDoc, p *rules.Policy) fact.Text {
+	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
+		fact.Set("MAX_FAILED", p.MaxFailed))
 }

@@ -7,6 +7,8 @@ import (
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
 // unseen decides for a rotation whose cluster this run did not see: gone only
@@ -22,15 +24,15 @@ func (k *Case) unseen(f Fleet) Decision {
 	case k.endedByPerson(&d, &fresh):
 	case slices.Contains(f.Gone, r.Cluster):
 		k.close(&d, &fresh, record.Gone, reason.ClusterGone)
-	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= UnreadableLost:
+	case !r.LastRead.IsZero() && now.Sub(r.LastRead) >= rules.UnreadableLost:
 		k.close(&d, &fresh, record.Lost, reason.ClusterLost)
 	default:
 		k.stay(&d, reason.NotReadable,
 			fact.Say(cmp.Or(why, "no list shows it, and GKE was not asked for it")))
 		if !r.LastRead.IsZero() {
-			d.NextChange = r.LastRead.Add(UnreadableLost)
+			d.NextChange = r.LastRead.Add(rules.UnreadableLost)
 		}
 	}
-	d.NextChange = soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave closed
+	d.NextChange = window.Soonest(d.NextChange, k.holdsEnd()) // then it keeps its wave closed
 	return d
 }

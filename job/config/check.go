@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -58,10 +58,10 @@ func (c *checker) advise(ok bool, name, what, hint string, others ...string) {
 // bounds finds values out of their own bounds.
 func (c *checker) bounds() {
 	s := c.s
-	c.between("ROTATE_BEFORE_EXPIRY", s.RotateBeforeExpiry, policy.DeadlineBefore, 3650*day)
+	c.between("ROTATE_BEFORE_EXPIRY", s.RotateBeforeExpiry, rules.DeadlineBefore, 3650*day)
 	c.require(s.MaxCAAge.V == 0 || s.MaxCAAge.V >= 30*day, "MAX_CA_AGE",
 		"a rotation may take weeks, so a CA may not be due again within 30d")
-	c.require(s.EmergencyBeforeExpiry.V > policy.DeadlineBefore, "EMERGENCY_BEFORE_EXPIRY",
+	c.require(s.EmergencyBeforeExpiry.V > rules.DeadlineBefore, "EMERGENCY_BEFORE_EXPIRY",
 		"it is not above 31d, and at 30d GKE starts by itself whatever the window")
 	const why = "it is more than 5d, and GKE completes by itself seven days after the start"
 	c.require(s.Soak.V <= MaxSoak, "SOAK", why)

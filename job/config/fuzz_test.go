@@ -14,7 +14,7 @@ import (
 	"gke-credential-rotator/job/simtest/corpus"
 	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/rules"
 )
 
 // environOf makes an environment of lines NAME=value, without what no process
@@ -46,7 +46,7 @@ func checkPolicy(t *testing.T, environ []string, s config.Settings) {
 	t.Helper()
 	p := s.Policy()
 	if p.Soak > config.MaxSoak || p.SoakCompromised > config.MaxSoak || p.MaxActive < 1 || p.MaxFailed < 1 ||
-		p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= policy.DeadlineBefore ||
+		p.Every < 5*time.Minute || p.EmergencyBeforeExpiry <= rules.DeadlineBefore ||
 		p.RotateBeforeExpiry <= p.EmergencyBeforeExpiry || len(p.Projects) == 0 || p.Env == "" ||
 		s.Deadline.V > p.Every || (p.Compromised != nil && p.RotateIssuedBefore.IsZero()) {
 		t.Errorf("%q is accepted: %+v", environ, p)

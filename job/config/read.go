@@ -22,9 +22,9 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Prefix begins the name of every setting.
@@ -192,13 +192,13 @@ func (c *checker) read(r row) {
 }
 
 // rule is the setting's field in the policy; not a valid one where the setting is no rule.
-func (r row) rule(p *policy.Policy) reflect.Value {
+func (r row) rule(p *rules.Policy) reflect.Value {
 	return reflect.ValueOf(p).Elem().FieldByName(r.field.Name)
 }
 
 // Policy gives the rules that the settings ask for. Meaningful only if [Read] found no problem.
-func (s Settings) Policy() *policy.Policy {
-	p := &policy.Policy{InForce: &record.InForce{Tool: s.Tool, Settings: map[string]string{}}}
+func (s Settings) Policy() *rules.Policy {
+	p := &rules.Policy{InForce: &record.InForce{Tool: s.Tool, Settings: map[string]string{}}}
 	sum := sha256.New()
 	for _, r := range rowsOf(&s) {
 		rule := r.rule(p)
@@ -226,7 +226,7 @@ func clip(value string) string {
 }
 
 // PolicyJSON is the policy for programs: names in camel case, values in the form that the settings take.
-func PolicyJSON(p *policy.Policy) json.RawMessage {
+func PolicyJSON(p *rules.Policy) json.RawMessage {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)

@@ -3,8 +3,8 @@ package config
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -22,7 +22,7 @@ import (
 //	fleet     it says which fleet it is and how it is reached: the two policies
 //	          that a forecast compares are over one fleet
 //
-// A setting that has a field of its name in [policy.Policy] is a rule: it goes into the policy, into the
+// A setting that has a field of its name in [rules.Policy] is a rule: it goes into the policy, into the
 // policy's JSON and into what is audited. deploy/CONFIG.md is made of the comments and tags.
 type Settings struct {
 	// -- Which clusters, and what a run may do --
@@ -88,13 +88,13 @@ type Settings struct {
 	// What the completion of a zonal cluster obeys, whose API server is gone for a moment: people is
 	// COMPLETE_WINDOW alone, window is the cluster's own window alone, both is where the two overlap. WARNING:
 	// with both, a cluster whose window lies in the night never completes by this tool.
-	ZonalComplete Value[policy.ZonalComplete] `split_words:"true" default:"people" words:"people,window,both"`
+	ZonalComplete Value[rules.ZonalComplete] `split_words:"true" default:"people" words:"people,window,both"`
 	// The time that people get to update kubeconfigs, Terraform, Vault, Argo CD and firewall rules: from the
 	// hand-over to the completion. At most 5d, because GKE completes by itself seven days after the start.
 	Soak period `split_words:"true" default:"72h" form:"a duration of at most 5d"`
 	// Which steps ask for a person's yes (rotator approve). WARNING: without the yes we never complete, but
 	// GKE does, from day seven.
-	Approval Value[policy.ApprovalMode] `split_words:"true" default:"none" words:"none,start,complete,both"`
+	Approval Value[rules.ApprovalMode] `split_words:"true" default:"none" words:"none,start,complete,both"`
 	// What the owners of a cluster may say by labels on it, as gcloud and Terraform set them. hold:
 	// rotator-hold=WHY stops every call of ours until the label is removed, rotator-hold-until=2026-12-24
 	// through that day in UTC. both: rotator-approve says yes, too, where APPROVAL asks; plan and status name
@@ -102,12 +102,12 @@ type Settings struct {
 	// holds. Whoever may label a cluster (container.clusters.update) may also complete its rotation himself,
 	// so a yes by label gives nobody a new power. WARNING: but a label names no person; who set it stands in
 	// the cluster's audit log alone, which is why both is not the default.
-	OwnerLabels Value[policy.OwnerLabels] `split_words:"true" default:"hold" words:"off,hold,both"`
+	OwnerLabels Value[rules.OwnerLabels] `split_words:"true" default:"hold" words:"off,hold,both"`
 
 	// -- How --
 
 	// Who recreates node pools: auto is GKE first and then we, gke is GKE alone, in the cluster's own window.
-	Nodes Value[policy.NodesBy] `split_words:"true" default:"auto" words:"auto,gke"`
+	Nodes Value[rules.NodesBy] `split_words:"true" default:"auto" words:"auto,gke"`
 	// The open window time that GKE gets to begin with a pool before we upgrade it to its own version. 0 is at
 	// once.
 	NodeGrace period `split_words:"true" default:"1h" form:"a duration, or 0"`
@@ -119,7 +119,7 @@ type Settings struct {
 	PoolsAtOnce number `split_words:"true" default:"fit" zero:"fit" form:"fit, or a number from 1 to 20"`
 	// What becomes of rotations that somebody else started: watch reports, hands over and warns; manage treats
 	// them as ours.
-	Adopt Value[policy.AdoptMode] `split_words:"true" default:"watch" words:"watch,manage"`
+	Adopt Value[rules.AdoptMode] `split_words:"true" default:"watch" words:"watch,manage"`
 
 	// -- How many, and in which order --
 

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // enough is the least that a deployment must say.
@@ -42,10 +42,10 @@ func TestDefaults(t *testing.T) {
 		{"MAX_ACTIVE_PER_PROJECT", p.MaxActivePerProject, 2},
 		{"MAX_ACTIVE_PER_LOCATION", p.MaxActivePerLocation, 0},
 		{"POOLS_AT_ONCE", p.PoolsAtOnce, 0},
-		{"APPROVAL", p.Approval, policy.ApproveNone},
-		{"NODES", p.Nodes, policy.NodesAuto},
-		{"ADOPT", p.Adopt, policy.AdoptWatch},
-		{"OWNER_LABELS", p.OwnerLabels, policy.OwnerLabelsHold},
+		{"APPROVAL", p.Approval, rules.ApproveNone},
+		{"NODES", p.Nodes, rules.NodesAuto},
+		{"ADOPT", p.Adopt, rules.AdoptWatch},
+		{"OWNER_LABELS", p.OwnerLabels, rules.OwnerLabelsHold},
 		{"STATE", s.State.V.File, "rotator-store.db"},
 		{"DEADLINE", s.Deadline.V, 50 * time.Minute},
 	} {
@@ -228,11 +228,11 @@ func TestEveryRuleIsASetting(t *testing.T) {
 	if err := json.Unmarshal(PolicyJSON(p), &shown); err != nil {
 		t.Fatal(err)
 	}
-	fields := reflect.TypeFor[policy.Policy]()
+	fields := reflect.TypeFor[rules.Policy]()
 	for i := range fields.NumField() {
 		name := fields.Field(i).Name
 		if _, is := reflect.TypeFor[Settings]().FieldByName(name); !is && name != "InForce" {
-			t.Errorf("no setting fills policy.Policy.%s", name)
+			t.Errorf("no setting fills rules.Policy.%s", name)
 		}
 	}
 	if n := fields.NumField() - 1; len(shown) != n || len(p.InForce.Settings) != n+2 {

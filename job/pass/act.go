@@ -13,6 +13,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -189,9 +190,9 @@ func (a *actor) intend(d policy.Decision, number int) (policy.Decision, []intent
 		intents = append(intents, in)
 	}
 	if d.Action == policy.Start {
-		return policy.Intend(d, a.NewID(), ids[""], a.Run, number, a.Now()), intents
+		return outcome.Intend(d, a.NewID(), ids[""], a.Run, number, a.Now()), intents
 	}
-	return policy.IntendCall(d, ids, a.Run, a.Now()), intents
+	return outcome.IntendCall(d, ids, a.Run, a.Now()), intents
 }
 
 func (a *actor) note(d Done) {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/gke"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -58,10 +58,10 @@ func (r *insightReads) reserve(ctx context.Context) (places []record.InsightPlac
 	err = r.again(ctx, func() error {
 		fleet, now := r.res.Fleet, r.Now()
 		fleet.Contents.Fleet = r.doc
-		if places = policy.InsightReads(r.Policy, fleet, now); len(places) == 0 {
+		if places = insight.Reads(r.Policy, fleet, now); len(places) == 0 {
 			return nil
 		}
-		doc := policy.AskInsights(r.doc, places, now)
+		doc := insight.Ask(r.doc, places, now)
 		stored, err := r.Store.Write(ctx, state.Change{Fleet: &doc})
 		if err == nil && stored.Fleet != nil {
 			r.doc = *stored.Fleet
@@ -102,5 +102,5 @@ func (r *insightReads) into(doc record.FleetDoc) record.FleetDoc {
 	if r.from.After(doc.InsightsFrom) {
 		doc.InsightsFrom = r.from.UTC().Truncate(time.Second)
 	}
-	return policy.HearInsights(doc, r.Policy, r.res.Fleet, r.answers, r.res.At)
+	return insight.Hear(doc, r.Policy, r.res.Fleet, r.answers, r.res.At)
 }

@@ -13,6 +13,7 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -271,7 +272,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 		if !done {
 			done = true
 			s.edit(func(doc *record.FleetDoc) { // the other run was quicker
-				*doc = policy.AskInsights(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
+				*doc = insight.Ask(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
 			})
 		}
 		return nil

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/capacity"
+	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // The attributes of a log line. deploy/ filters on these names.
@@ -68,7 +71,7 @@ var severity = map[string]slog.Level{
 // runLog writes what a run has to say. What a decision announces is told only when it is stored.
 type runLog struct {
 	log    *slog.Logger
-	policy *policy.Policy
+	policy *rules.Policy
 	now    func() time.Time
 	on     bool // somebody listens
 }
@@ -161,7 +164,7 @@ func (t *runLog) evaluated(d policy.Decision, res Result) {
 	if idle && d.Reason == reason.NotSelected {
 		return
 	}
-	mismatches := policy.Mismatches(d.Cluster, res.Fleet.Contents, res.At)
+	mismatches := insight.Mismatches(d.Cluster, res.Fleet.Contents, res.At)
 	if idle && !d.Due.Is && len(mismatches) == 0 {
 		return
 	}
@@ -174,7 +177,7 @@ func (t *runLog) evaluated(d policy.Decision, res Result) {
 
 // capacity tells once a day when the limits are too slow for what is due.
 func (t *runLog) capacity(res Result) {
-	for _, w := range policy.Capacity(t.policy, res.Fleet, res.Decisions, res.At) {
+	for _, w := range capacity.Of(t.policy, res.Fleet, res.Decisions, res.At) {
 		if w.Short {
 			t.line(EventCapacityShort,
 				fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),

@@ -11,6 +11,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
@@ -43,7 +44,7 @@ func (a *actor) notices(d policy.Decision, now time.Time) []record.Notice {
 	if r, ok := a.res.Fleet.Contents.Rotations[d.Cluster.Ref]; ok {
 		before = &r
 	}
-	return policy.Notices(a.Policy, before, d, a.Run, now)
+	return notice.Of(a.Policy, before, d, a.Run, now)
 }
 
 // readOutbox reads what waits to be told and what was announced; false: neither is known, or nobody is told.
@@ -65,7 +66,7 @@ func (a *actor) readOutbox(ctx context.Context) bool {
 func (a *actor) noteStanding(doc record.FleetDoc, c *state.Change) {
 	fleet := a.res.Fleet
 	fleet.Contents.Fleet = doc
-	after, news := policy.StandingNotices(a.waiting.Standing, policy.NoticeInput{
+	after, news := notice.Standing(a.waiting.Standing, notice.Input{
 		Policy: a.Policy, Fleet: fleet, Decisions: a.res.Decisions, Ahead: a.Ahead, Acts: a.Move != nil, Run: a.Run,
 		Now: a.Now(),
 	})

@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -37,7 +38,7 @@ type World struct {
 
 // Options are one run's.
 type Options struct {
-	Policy   *policy.Policy
+	Policy   *rules.Policy
 	Run      string // this execution's name
 	Attempt  int    // which attempt of that execution: a retry has the same name
 	Mode     string // observe or act, for the record

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
@@ -84,7 +85,7 @@ const settleTries = 5
 
 // storeOutcome stores what came of the calls, or else logs it whole, so that a person can enter it.
 func (a *actor) storeOutcome(sent policy.Decision, outcomes map[string]record.Outcome) {
-	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
+	next := outcome.Resolve(sent, outcomes, a.Run, a.Now())
 	stored, err := a.store(next)
 	for tries, again := 0, err; again != nil && tries < settleTries; tries++ {
 		if stored, again = a.storeOutcomeAgain(sent, outcomes); again == nil {
@@ -127,7 +128,7 @@ func withdrawn(outcomes map[string]record.Outcome) string {
 // end nobody knows, and stores the outcomes if they are not in the store yet.
 func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision,
 	error) {
-	next := policy.Resolve(sent, outcomes, a.Run, a.Now())
+	next := outcome.Resolve(sent, outcomes, a.Run, a.Now())
 	contents, err := a.readStore()
 	if err != nil {
 		return sent, err
@@ -141,7 +142,7 @@ func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]reco
 		return next, nil
 	}
 	sent.Rotation = &r
-	return a.store(policy.Resolve(sent, outcomes, a.Run, a.Now()))
+	return a.store(outcome.Resolve(sent, outcomes, a.Run, a.Now()))
 }
 
 // awaits says whether one of the calls is still without an answer.
@@ -211,7 +212,7 @@ func (a *actor) readStore() (record.Contents, error) {
 
 func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {
 	now := a.Now()
-	doc, changed := policy.After(a.doc, d, now)
+	doc, changed := outcome.After(a.doc, d, now)
 	doc.Requests = a.keepUnseen(doc.Requests)
 	var c state.Change
 	if changed || d.Slot != policy.SlotKeep {
@@ -286,7 +287,7 @@ func (a *actor) finish() error {
 
 // noteRun stores the run's note and, where it is known what was announced before, what it announces.
 func (a *actor) noteRun(ctx context.Context, note record.RunNote) error {
-	doc := a.heard.into(policy.Tidy(a.doc, a.res.Decisions, note))
+	doc := a.heard.into(outcome.Tidy(a.doc, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if a.readOutbox(ctx) {
 		a.noteStanding(doc, &c)

@@ -18,9 +18,9 @@ import (
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/intercept"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 	"gke-credential-rotator/state"
 )
@@ -32,7 +32,7 @@ type stage struct {
 	gke      *gkesim.World
 	cloud    *gke.Cloud
 	contents *state.Memory
-	policy   *policy.Policy
+	policy   *rules.Policy
 	now      time.Time
 	mono     time.Duration
 	ids      int
@@ -52,12 +52,12 @@ func newStage(t *testing.T, clusters ...fleet.Ref) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.policy = &policy.Policy{
+	s.policy = &rules.Policy{
 		Env: "test", RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour,
 		EmergencyMaxActive: 10,
 		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
-		ZonalComplete: policy.ZonalPeople, Soak: 24 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: policy.AdoptWatch,
+		ZonalComplete: rules.ZonalPeople, Soak: 24 * time.Hour, Approval: rules.ApproveNone,
+		Nodes: rules.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
 		MaxActive: 10,
 		MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}

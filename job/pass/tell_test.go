@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -238,7 +238,7 @@ func TestTwoReceivers(t *testing.T) {
 // do is not.
 func TestObserveTells(t *testing.T) {
 	s := newStage(t, shop)
-	s.policy.Approval = policy.ApproveBoth
+	s.policy.Approval = rules.ApproveBoth
 	s.add(yard, "2026-11-01", nil) // expired
 	e := &ear{name: "ear"}
 	observe := func() *process {
@@ -270,7 +270,7 @@ func TestObserveTells(t *testing.T) {
 // TestApprovalIsAskedForOnce: and again only for another entry.
 func TestApprovalIsAskedForOnce(t *testing.T) {
 	s := newStage(t, shop)
-	s.policy.Approval = policy.ApproveBoth
+	s.policy.Approval = rules.ApproveBoth
 	e := &ear{name: "ear"}
 	for range 50 {
 		s.delivery(e).must()

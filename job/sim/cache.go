@@ -14,8 +14,8 @@ import (
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Cache is what reads of a simulated GKE show, now and for a while back. It reads
@@ -103,7 +103,7 @@ func (c *Cache) read(ref fleet.Ref, since time.Time) {
 	if err == nil {
 		r.Cluster, r.Raw = cluster, c.raw
 		if ca := cluster.Bundle.Oldest(); ca.Fingerprint != "" {
-			if week := ca.Expires.Add(-policy.DegradedBefore); week.After(c.world.Now()) {
+			if week := ca.Expires.Add(-rules.DegradedBefore); week.After(c.world.Now()) {
 				r.Changes = week
 			}
 		}

@@ -17,8 +17,8 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/sim"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -44,19 +44,19 @@ func fixtures(t *testing.T, name string) string {
 }
 
 // byAge is a policy of the defaults, but for age and limits.
-func byAge(t *testing.T, w *gkesim.World) *policy.Policy {
+func byAge(t *testing.T, w *gkesim.World) *rules.Policy {
 	t.Helper()
 	people, err := window.ParseWeekly("Mon-Thu 09:00-15:00")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &policy.Policy{
+	return &rules.Policy{
 		Env: "test", Projects: w.Projects(), RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day,
 		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10, SoakCompromised: 4 * time.Hour,
 		CompromisedMaxActive: 20,
-		CompleteWindow:       people, ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour,
-		Approval: policy.ApproveNone,
-		Nodes:    policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		CompleteWindow:       people, ZonalComplete: rules.ZonalPeople, Soak: 72 * time.Hour,
+		Approval: rules.ApproveNone,
+		Nodes:    rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
 		MaxActive: 1000, WaveSoak: 72 * time.Hour, MaxFailed: 1000, StuckAfter: day, Every: time.Hour,
 	}
 }

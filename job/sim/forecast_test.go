@@ -12,8 +12,8 @@ import (
 
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/simtest/fleets"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 const day = 24 * time.Hour
@@ -29,14 +29,14 @@ var (
 var crowdStart = time.Date(2026, 11, 23, 0, 17, 0, 0, time.UTC)
 
 // careful is a policy for a crowd that has to wait for much of it.
-func careful(tb testing.TB) *policy.Policy {
+func careful(tb testing.TB) *rules.Policy {
 	tb.Helper()
-	p := &policy.Policy{
+	p := &rules.Policy{
 		Env: "sim", RotateBeforeExpiry: 180 * day, MaxCAAge: 365 * day, EmergencyBeforeExpiry: 45 * day,
 		EmergencyMaxActive: 10,
-		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: policy.ZonalPeople,
-		Soak: 72 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: rules.ZonalPeople,
+		Soak: 72 * time.Hour, Approval: rules.ApproveNone,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
 		MaxActive: 30, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 100, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -52,18 +52,18 @@ func settle(tb testing.TB, into encoding.TextUnmarshaler, text string) {
 }
 
 // drawn is a policy from a seed, of all kinds.
-func drawn(t *testing.T, seed int64) *policy.Policy {
+func drawn(t *testing.T, seed int64) *rules.Policy {
 	dice := rand.New(rand.NewPCG(uint64(seed), 7))
 	p := careful(t)
 	p.MaxActive, p.MaxActivePerProject = pick(dice, 1, 3, 5, 10, 100), pick(dice, 0, 1, 2)
 	p.MaxActivePerLocation, p.EmergencyMaxActive = pick(dice, 0, 0, 2), pick(dice, 1, 10)
 	p.MaxCAAge, p.Soak = pick(dice, 0, 90*day, 365*day), pick(dice, 0, day, 72*time.Hour)
 	p.WaveSoak, p.MaxFailed, p.PoolsAtOnce = pick(dice, 0, 3*day), pick(dice, 1, 100), pick(dice, 0, 0, 1, 2)
-	p.Nodes, p.Adopt = pick(dice, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE),
-		pick(dice, policy.AdoptWatch, policy.AdoptManage)
-	p.Approval = pick(dice, policy.ApproveNone, policy.ApproveNone, policy.ApproveNone, policy.ApproveComplete,
-		policy.ApproveStart)
-	p.ZonalComplete = pick(dice, policy.ZonalPeople, policy.ZonalWindow, policy.ZonalBoth)
+	p.Nodes, p.Adopt = pick(dice, rules.NodesAuto, rules.NodesAuto, rules.NodesGKE),
+		pick(dice, rules.AdoptWatch, rules.AdoptManage)
+	p.Approval = pick(dice, rules.ApproveNone, rules.ApproveNone, rules.ApproveNone, rules.ApproveComplete,
+		rules.ApproveStart)
+	p.ZonalComplete = pick(dice, rules.ZonalPeople, rules.ZonalWindow, rules.ZonalBoth)
 	p.Every = pick(dice, time.Hour, time.Hour, 2*time.Hour)
 	settle(t, &p.Waves, pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
 	settle(t, &p.StartWindow, pick(dice, "always", "always", "Mon-Fri 00:00-24:00 Europe/Paris"))
@@ -84,7 +84,7 @@ func drawn(t *testing.T, seed int64) *policy.Policy {
 func pick[T any](dice *rand.Rand, of ...T) T { return of[dice.IntN(len(of))] }
 
 // crowdSetup is a crowd in a world of its own.
-func crowdSetup(tb testing.TB, p *policy.Policy, clusters, days int, seed int64) Setup {
+func crowdSetup(tb testing.TB, p *rules.Policy, clusters, days int, seed int64) Setup {
 	tb.Helper()
 	w := gkesim.New(gkesim.Options{Seed: seed, Now: crowdStart})
 	if err := w.AddFleet(fleets.Mixed(clusters, seed, crowdStart)); err != nil {

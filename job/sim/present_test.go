@@ -17,11 +17,12 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
 // samplePolicy is the defaults, for the project's own fleet.
-func samplePolicy(t *testing.T, w *gkesim.World) *policy.Policy {
+func samplePolicy(t *testing.T, w *gkesim.World) *rules.Policy {
 	t.Helper()
 	p := careful(t)
 	p.MaxCAAge, p.MaxActive, p.MaxFailed, p.Projects = 0, 10, 1, w.Projects()
@@ -200,19 +201,19 @@ func (l lame) ListClusters(ctx context.Context, req *containerpb.ListClustersReq
 func TestWhatPrevents(t *testing.T) {
 	for _, tt := range []struct {
 		cluster string
-		change  func(*policy.Policy)
+		change  func(*rules.Policy)
 		want    reason.Code
 	}{
-		{"checkout", func(p *policy.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, reason.Frozen},
-		{"search", func(p *policy.Policy) {
+		{"checkout", func(p *rules.Policy) { settle(t, &p.Freezes, "2026-11-20/2026-12-15") }, reason.Frozen},
+		{"search", func(p *rules.Policy) {
 			p.MaxActivePerProject = 1
 			settle(t, &p.CompleteWindow,
 				"Mon 09:00-10:00")
 		}, reason.BudgetProject},
-		{"orders", func(p *policy.Policy) { p.Approval = policy.ApproveStart }, reason.ApprovalNeeded},
-		{"orders", func(p *policy.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") },
+		{"orders", func(p *rules.Policy) { p.Approval = rules.ApproveStart }, reason.ApprovalNeeded},
+		{"orders", func(p *rules.Policy) { p.Soak = 5 * day; settle(t, &p.CompleteWindow, "Mon 09:00-09:10") },
 			reason.DoesNotFit},
-		{"legacy", func(*policy.Policy) {}, reason.CAExpired},
+		{"legacy", func(*rules.Policy) {}, reason.CAExpired},
 	} {
 		w := gkesim.New(gkesim.Options{Seed: 1, Now: gkesim.SampleStart})
 		if err := w.AddSample(); err != nil {

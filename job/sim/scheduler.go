@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -234,7 +235,7 @@ func (c *scheduler) presses(x *row) bool {
 // rests says that for a rotation in flight nothing happens by itself: no time
 // has come, nothing is counted, no slot is given back for being blocked.
 func (c *scheduler) rests(x *row, r record.Rotation) bool {
-	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(policy.BlockedFreesSlot))
+	blocked := !r.BlockedSince.IsZero() && c.now.After(r.BlockedSince.Add(rules.BlockedFreesSlot))
 	waits := x.d.Action == policy.Wait || x.d.Action == policy.NeedsAction
 	return x.planned && x.d.Phase != "" && !x.d.Write && waits &&
 		r.CountedAt.IsZero() && c.now.Before(x.until) && !blocked

@@ -15,14 +15,14 @@ import (
 	"gke-credential-rotator/gke/gkesim"
 	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
 // Setup is what is played.
 type Setup struct {
-	Policy *policy.Policy
+	Policy *rules.Policy
 	World  *gkesim.World
 	From   time.Time
 	Days   int
@@ -132,7 +132,7 @@ func (g *Game) Step(ctx context.Context, now time.Time) (pass.Result, error) {
 	return res, err
 }
 
-func (g *Game) run(ctx context.Context, p *policy.Policy) (pass.Result, error) {
+func (g *Game) run(ctx context.Context, p *rules.Policy) (pass.Result, error) {
 	g.runs++
 	return pass.Run(ctx, g.Pass, pass.Options{
 		Policy: p, Run: fmt.Sprintf("run-%05d", g.runs), Mode: "act", Parallel: 1, Deadline: time.Hour,

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -31,12 +32,12 @@ func playWith(t *testing.T, days int, seed int64, faults []string, each func(pas
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &policy.Policy{
+	p := &rules.Policy{
 		Env: "sim", Projects: w.Projects(), RotateBeforeExpiry: 180 * 24 * time.Hour,
 		EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
 		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
-		ZonalComplete: policy.ZonalPeople, Soak: 72 * time.Hour, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		ZonalComplete: rules.ZonalPeople, Soak: 72 * time.Hour, Approval: rules.ApproveNone,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
 		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -146,7 +147,7 @@ func TestLostAnswers(t *testing.T) {
 	ref := fleet.Ref{Project: "p", Location: "l", Name: "c"}
 	old, fresh := fleet.CA{Fingerprint: "aaaa"}, fleet.CA{Fingerprint: "bbbb"}
 	idle := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{old}}},
-		Action: policy.Start, Due: policy.Due{Is: true}}
+		Action: policy.Start, Due: rules.Due{Is: true}}
 	r := record.Rotation{
 		Cluster: ref, AttemptID: "one", Phase: record.Starting, New: fresh,
 		Transitions: []record.Transition{{Phase: record.Starting, At: from, Reason: reason.IsDue}},
@@ -188,7 +189,7 @@ func TestWaitsOnlyWhileDue(t *testing.T) {
 	for i := range 5 { // the last run is at the very end: nothing follows it
 		d := policy.Decision{
 			Cluster: fleet.Cluster{Ref: ref}, Action: policy.Wait, Reason: reason.WindowClosed,
-			Due: policy.Due{Is: i >= 2},
+			Due: rules.Due{Is: i >= 2},
 			Gates: []policy.Verdict{{Gate: "freeze", Reason: reason.Frozen, Lifted: true},
 				{Gate: "window", Reason: reason.WindowClosed}},
 		}

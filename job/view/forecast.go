@@ -7,10 +7,10 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Basis is what a forecast rests on.
@@ -159,7 +159,7 @@ type Change[T any] struct {
 }
 
 // ForecastOf is the view of a forecast under the policy.
-func ForecastOf(f sim.Forecast, p *policy.Policy, b Basis) Forecast {
+func ForecastOf(f sim.Forecast, p *rules.Policy, b Basis) Forecast {
 	return Forecast{
 		From: f.From.UTC(), To: f.To.UTC(), Every: fleet.Days(f.Every), Seed: f.Seed, Fleet: b.Fleet,
 		Contents: !b.NoStore, Approved: b.Approved, Runs: f.Runs, LeftOut: f.Skipped, Policy: Policy{p},
@@ -187,7 +187,7 @@ func foreseenOf(c sim.Chapter) Foreseen {
 }
 
 // Against puts another policy beside the first.
-func (f Forecast) Against(c sim.Comparison, other *policy.Policy) Forecast {
+func (f Forecast) Against(c sim.Comparison, other *rules.Policy) Forecast {
 	out := &Comparison{
 		File: c.File, Before: sumOf(c.Before), After: sumOf(c.After), Policy: Policy{other},
 		Settings: words.Each(c.Settings, func(s sim.SettingChange) SettingChange { return SettingChange(s) }),

@@ -8,14 +8,14 @@ import (
 
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
 // Policy is the policy in force; as JSON the names of the settings in camel case,
 // the values in the form that the settings take.
-type Policy struct{ *policy.Policy }
+type Policy struct{ *rules.Policy }
 
 // MarshalJSON is the settings' own.
 func (p Policy) MarshalJSON() ([]byte, error) { return config.PolicyJSON(p.Policy), nil }
@@ -30,7 +30,7 @@ type Meaning struct {
 }
 
 // Meanings says what the settings mean.
-func Meanings(p *policy.Policy, mode string) []Meaning {
+func Meanings(p *rules.Policy, mode string) []Meaning {
 	return []Meaning{
 		{"Which clusters", harmless(whichClusters(p, mode))},
 		{"When a CA is due", harmless(whenDue(p))},
@@ -47,22 +47,22 @@ func harmless(lines []string) []string {
 
 // choices says what the values of settings mean that have a few to choose from.
 var choices = map[any]string{
-	"observe":              "MODE=observe: nothing is ever sent to GKE; the rotator only reports.",
-	"act":                  "MODE=act: rotations are started, managed and completed.",
-	policy.AdoptManage:     "Rotations that somebody else started are managed to their end (ADOPT=manage).",
-	policy.AdoptWatch:      "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.",
-	policy.ZonalWindow:     "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).",
-	policy.ZonalBoth:       "Zonal clusters complete only where COMPLETE_WINDOW and their own window overlap (ZONAL_COMPLETE=both).",
-	policy.ApproveNone:     "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.",
-	policy.ApproveStart:    "Every start needs rotator approve (APPROVAL=start).",
-	policy.ApproveComplete: "Every completion needs rotator approve (APPROVAL=complete); without one GKE completes by itself after 7d.",
-	policy.ApproveBoth:     "Every start and every completion needs rotator approve (APPROVAL=both).",
-	policy.OwnerLabelsHold: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).",
-	policy.OwnerLabelsBoth: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).",
-	policy.OwnerLabelsOff:  "Labels on clusters do not steer (OWNER_LABELS=off).",
+	"observe":             "MODE=observe: nothing is ever sent to GKE; the rotator only reports.",
+	"act":                 "MODE=act: rotations are started, managed and completed.",
+	rules.AdoptManage:     "Rotations that somebody else started are managed to their end (ADOPT=manage).",
+	rules.AdoptWatch:      "Rotations that somebody else started are watched and announced, not touched (ADOPT=watch); rotator adopt takes one over.",
+	rules.ZonalWindow:     "Zonal clusters complete in their own maintenance window instead (ZONAL_COMPLETE=window).",
+	rules.ZonalBoth:       "Zonal clusters complete only where COMPLETE_WINDOW and their own window overlap (ZONAL_COMPLETE=both).",
+	rules.ApproveNone:     "Nobody is asked (APPROVAL=none); rotator hold CLUSTER, or hold all, stops it at any time.",
+	rules.ApproveStart:    "Every start needs rotator approve (APPROVAL=start).",
+	rules.ApproveComplete: "Every completion needs rotator approve (APPROVAL=complete); without one GKE completes by itself after 7d.",
+	rules.ApproveBoth:     "Every start and every completion needs rotator approve (APPROVAL=both).",
+	rules.OwnerLabelsHold: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until (OWNER_LABELS=hold).",
+	rules.OwnerLabelsBoth: "Owners may hold their cluster by its labels rotator-hold and rotator-hold-until, and approve by rotator-approve (OWNER_LABELS=both).",
+	rules.OwnerLabelsOff:  "Labels on clusters do not steer (OWNER_LABELS=off).",
 }
 
-func whichClusters(p *policy.Policy, mode string) []string {
+func whichClusters(p *rules.Policy, mode string) []string {
 	where := "every location"
 	if len(p.Locations) > 0 {
 		where = "locations " + strings.Join(p.Locations, ", ")
@@ -73,10 +73,10 @@ func whichClusters(p *policy.Policy, mode string) []string {
 	}
 	lines := []string{fmt.Sprintf("%s (%s), %s, %s.", words.Plural(len(p.Projects), "project", "projects"),
 		words.Few(p.Projects, 5), where, which)}
-	return append(lines, choices[mode], cmp.Or(choices[p.Adopt], choices[policy.AdoptWatch]))
+	return append(lines, choices[mode], cmp.Or(choices[p.Adopt], choices[rules.AdoptWatch]))
 }
 
-func whenDue(p *policy.Policy) []string {
+func whenDue(p *rules.Policy) []string {
 	age := "Never by age: MAX_CA_AGE is off. The CAs that GKE issues today live 30 years, so a cluster rotates about once in 30 years."
 	if p.MaxCAAge > 0 {
 		age = "Or when it is older than " + fleet.Days(p.MaxCAAge) + " (MAX_CA_AGE)."
@@ -93,12 +93,12 @@ func whenDue(p *policy.Policy) []string {
 	}
 }
 
-func whenWork(p *policy.Policy) []string {
+func whenWork(p *rules.Policy) []string {
 	start, frozen := p.StartWindow.String(), p.Freezes.String()
 	nodes := "Nodes are recreated by GKE, or by us what GKE has not begun after " + fleet.Days(p.NodeGrace) +
 		" of open window (NODES=auto, NODE_GRACE)."
 	switch {
-	case p.Nodes == policy.NodesGKE:
+	case p.Nodes == rules.NodesGKE:
 		nodes = "Nodes are recreated by GKE alone, in the cluster's window (NODES=gke)."
 	case p.NodeGrace == 0:
 		nodes = "Nodes are recreated by us at once (NODES=auto, NODE_GRACE=0)."
@@ -115,7 +115,7 @@ func whenWork(p *policy.Policy) []string {
 	}
 }
 
-func howMany(p *policy.Policy) []string {
+func howMany(p *rules.Policy) []string {
 	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
 	waves := "In one wave, by deadline: no canaries go first (WAVES)."
 	if len(p.Waves) > 0 {
@@ -132,10 +132,10 @@ func howMany(p *policy.Policy) []string {
 	}
 }
 
-func aboutPeople(p *policy.Policy) []string {
+func aboutPeople(p *rules.Policy) []string {
 	return []string{
-		cmp.Or(choices[p.Approval], choices[policy.ApproveNone]),
-		cmp.Or(choices[p.OwnerLabels], choices[policy.OwnerLabelsHold]),
+		cmp.Or(choices[p.Approval], choices[rules.ApproveNone]),
+		cmp.Or(choices[p.OwnerLabels], choices[rules.OwnerLabelsHold]),
 		"People are told when the new CA and endpoint exist, when the nodes are done and before the completion: kubeconfigs, Terraform, Vault, Argo CD and firewall rules must follow.",
 		"A rotation that stays in a phase " + fleet.Days(p.StuckAfter) +
 			" longer than gates and operations explain is announced as stuck (STUCK_AFTER).",
@@ -143,7 +143,7 @@ func aboutPeople(p *policy.Policy) []string {
 }
 
 // Warnings are settings that are allowed and probably not meant.
-func Warnings(p *policy.Policy, mode string, now time.Time) []string {
+func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 	shut := func(s ...window.Schedule) bool {
 		_, opens := window.All(s...).Next(now)
 		return !opens
@@ -156,7 +156,7 @@ func Warnings(p *policy.Policy, mode string, now time.Time) []string {
 				p.MaxActive, words.Plural(len(p.Projects), "project", "projects"), perProject)),
 		words.If(len(p.Waves) == 0 && p.MaxCAAge > 0,
 			"No WAVES: production is as early as everything else. For instance WAVES=env=dev > env=staging > env=prod."),
-		words.If(p.Nodes == policy.NodesGKE && p.Freezes.String() != "",
+		words.If(p.Nodes == rules.NodesGKE && p.Freezes.String() != "",
 			"NODES=gke with FREEZES: GKE recreates nodes during freezes too. Put exclusions on the clusters for that."),
 		words.If(shut(p.CompleteWindow, p.Freezes),
 			"COMPLETE_WINDOW never opens outside FREEZES within 400 days: no rotation could be completed, so none starts."),

@@ -11,9 +11,13 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/capacity"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/insight"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -79,12 +83,12 @@ type Span struct {
 }
 
 // PlanOf is the plan of a look.
-func PlanOf(res pass.Result, p *policy.Policy) Plan { return PlanAfter(res, p, nil, false) }
+func PlanOf(res pass.Result, p *rules.Policy) Plan { return PlanAfter(res, p, nil, false) }
 
 // PlanAfter is how a run left the fleet: what it did about a cluster counts more
 // than what it had planned. Finished are rotations that have ended. Done: what
 // was decided was also carried out; in observe mode, in the store alone.
-func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done bool) Plan {
+func PlanAfter(res pass.Result, p *rules.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{}, Unread: listed(res.Fleet.Unread),
 		Lease: res.Holder, Contents: res.Fleet.Contents, result: res,
@@ -108,7 +112,7 @@ func PlanAfter(res pass.Result, p *policy.Policy, finished []record.Record, done
 		c.Skipped, c.Finished = was.Skipped, over[d.Cluster.Ref]
 		c.Stand = c.stand(done)
 		if d.Close == "" {
-			c.HandOver, _ = policy.HandOverOf(p, d, res.At, record.AtAnyTime)
+			c.HandOver, _ = notice.HandOverOf(p, d, res.At, record.AtAnyTime)
 		}
 		out.Clusters = append(out.Clusters, c)
 	}
@@ -189,7 +193,7 @@ func clusterOf(d policy.Decision, contents record.Contents, now time.Time) Clust
 		CACount: len(d.Cluster.Bundle.CAs), Phase: string(d.Phase), Action: string(d.Action), Reason: d.Reason,
 		Message: words.Joined(often.String(), d.Message.String()), Gates: []Gate{}, WindowOpen: d.WindowOpen,
 		NextWindow: spanOf(d.NextWindow, now), NextChangeAt: Time{d.NextChange}, Wave: d.Wave,
-		Emergency: d.Emergency, Mismatches: listed(policy.Mismatches(d.Cluster, contents, now)), Decision: d,
+		Emergency: d.Emergency, Mismatches: listed(insight.Mismatches(d.Cluster, contents, now)), Decision: d,
 		Trouble: trouble(d.Rotation, often),
 	}
 	c.Stand = c.stand(false)
@@ -233,7 +237,7 @@ type Capacity struct {
 // Capacity is that of each wave in which something is due.
 func (p Plan) Capacity() []Capacity {
 	var out []Capacity
-	for _, w := range policy.Capacity(p.Policy.Policy, p.result.Fleet, p.result.Decisions, p.result.At) {
+	for _, w := range capacity.Of(p.Policy.Policy, p.result.Fleet, p.result.Decisions, p.result.At) {
 		c := Capacity{Wave: cmp.Or(w.Wave, "all clusters"), Due: w.Due, Done: w.DoneAbout, Latest: w.LatestSafe}
 		if w.StartsAWeek > 0 {
 			digits := 1
@@ -250,7 +254,7 @@ func (p Plan) Capacity() []Capacity {
 	return out
 }
 
-func tooSlow(p *policy.Policy) string {
+func tooSlow(p *rules.Policy) string {
 	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
 	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
 	text += words.If(project > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", project))

@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Played is a simulation: what became of each cluster.
@@ -48,7 +49,7 @@ type Wait struct {
 }
 
 // PlayedOf is the view of a simulation's story.
-func PlayedOf(s sim.Story, p *policy.Policy) Played {
+func PlayedOf(s sim.Story, p *rules.Policy) Played {
 	out := Played{
 		From: s.From.UTC(), To: s.To.UTC(), Every: fleet.Days(s.Every), Seed: s.Seed, Runs: s.Runs,
 		Clusters: []Chapter{}, Play: s, MaxActive: p.MaxActive,

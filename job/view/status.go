@@ -10,8 +10,10 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Status is what the store holds.
@@ -90,12 +92,12 @@ type Story struct {
 	History  []record.Record   `json:"history"` // newest first
 
 	Ref      fleet.Ref       `json:"-"`
-	Policy   *policy.Policy  `json:"-"`
+	Policy   *rules.Policy   `json:"-"`
 	Contents record.Contents `json:"-"`
 }
 
 // StatusOf is the status by the store; holder is the run at work, or nil.
-func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *policy.Policy) Status {
+func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *rules.Policy) Status {
 	doc := contents.Fleet
 	s := Status{
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
@@ -119,7 +121,7 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *p
 // StoryOf is one cluster's story; d is nil when GKE was not asked.
 func StoryOf(
 	contents record.Contents, history []record.Record, d *policy.Decision, ref fleet.Ref, now time.Time,
-	p *policy.Policy,
+	p *rules.Policy,
 ) Story {
 	s := Story{
 		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref),
@@ -195,7 +197,7 @@ func (s Story) CompletionAhead() Ahead {
 	if r.HandedOverAt.IsZero() || r.Emergency || r.Compromised || d.Emergency || d.Compromised {
 		return Ahead{}
 	}
-	at, own := policy.CompletionAhead(p, d.Cluster, r, s.Now)
+	at, own := notice.CompletionAhead(p, d.Cluster, r, s.Now)
 	a := Ahead{Known: true, Calendar: "COMPLETE_WINDOW=" + p.CompleteWindow.String(), From: at}
 	if own {
 		a.Calendar = "the cluster's own window where it is zonal"

@@ -14,11 +14,11 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Time is a time for programs: in UTC, null where there is none.
@@ -87,7 +87,7 @@ func GKECompletes(r record.Rotation) time.Time {
 	if r.Phase == record.Verifying || r.StartedAt().IsZero() {
 		return time.Time{}
 	}
-	return r.StartedAt().Add(policy.AutoCompleteAfter)
+	return r.StartedAt().Add(rules.AutoCompleteAfter)
 }
 
 // LastResort is from when GKE rotates the CA by itself, whatever the window; zero
@@ -96,7 +96,7 @@ func LastResort(ca fleet.CA) time.Time {
 	if ca.Expires.IsZero() {
 		return ca.Expires
 	}
-	return ca.Expires.Add(-policy.LastResortBefore)
+	return ca.Expires.Add(-rules.LastResortBefore)
 }
 
 // Words say things to readers: one sentence for one reason wherever it is read,

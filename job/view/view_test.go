@@ -12,6 +12,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 var now = time.Date(2026, 11, 21, 14, 0, 0, 0, time.UTC)
@@ -52,8 +53,8 @@ func TestStand(t *testing.T) {
 			Rotation: stuck}, plan: NeedsAction, after: NeedsAction, needs: reason.IsStuck},
 	} {
 		res := pass.Result{At: now, Decisions: []policy.Decision{tt.d}}
-		c, after := PlanOf(res, &policy.Policy{}).Clusters[0],
-			PlanAfter(res, &policy.Policy{}, nil, true).Clusters[0]
+		c, after := PlanOf(res, &rules.Policy{}).Clusters[0],
+			PlanAfter(res, &rules.Policy{}, nil, true).Clusters[0]
 		if c.Stand != tt.plan || after.Stand != tt.after || c.Trouble != tt.needs {
 			t.Errorf("%s, %s: %s in a plan, %s after a run, %q; want %s, %s, %q", tt.d.Action, tt.d.Reason, c.Stand,
 				after.Stand, c.Trouble, tt.plan, tt.after, tt.needs)
@@ -65,7 +66,7 @@ func TestStand(t *testing.T) {
 func TestIn(t *testing.T) {
 	due := func(name string, deadline, at int) policy.Decision {
 		d := policy.Decision{Cluster: fleet.Cluster{Ref: ref(name)}, Action: policy.Wait,
-			Reason: reason.WindowClosed, Due: policy.Due{At: in(at), Deadline: in(deadline)}}
+			Reason: reason.WindowClosed, Due: rules.Due{At: in(at), Deadline: in(deadline)}}
 		if deadline == 0 {
 			d.Due.Deadline = time.Time{}
 		}
@@ -75,7 +76,7 @@ func TestIn(t *testing.T) {
 	compromised.Compromised, emergency.Emergency = true, true
 	idle.Reason, next.Reason = reason.NotDue, reason.NotDue
 	p := PlanOf(pass.Result{At: now, Decisions: []policy.Decision{due("none", 0, 0), due("b", 20, 0),
-		due("a", 20, 0), due("first", 10, 0), emergency, compromised, idle, next}}, &policy.Policy{})
+		due("a", 20, 0), due("first", 10, 0), emergency, compromised, idle, next}}, &rules.Policy{})
 	var got []string
 	for _, c := range slices.Concat(p.In(Waiting), p.In(NotDue)) {
 		got = append(got, c.Decision.Cluster.Ref.Name)
@@ -129,8 +130,8 @@ func TestStoreAndPlanAgree(t *testing.T) {
 		contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{r.Cluster: r}}
 		d := policy.Decision{Action: policy.Wait, Reason: reason.NodesRunning, Phase: r.Phase, Rotation: &r,
 			Message: fact.Say("m")}
-		f, c := StatusOf(contents, nil, now, &policy.Policy{}).InFlight[0],
-			PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &policy.Policy{}).Clusters[0]
+		f, c := StatusOf(contents, nil, now, &rules.Policy{}).InFlight[0],
+			PlanOf(pass.Result{At: now, Decisions: []policy.Decision{d}}, &rules.Policy{}).Clusters[0]
 		if f.Needs != c.Trouble || (f.Needs != "") != (c.Stand == NeedsAction) {
 			t.Errorf("%+v: %q by its record, %q and %s in the plan", r, f.Needs, c.Trouble, c.Stand)
 		}

@@ -188,6 +188,23 @@ func (t Text) String() string {
 // Stamp writes a time in UTC, as all that is no page does.
 func Stamp(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04") }
 
+// Day writes the day of a time in UTC.
+func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// Some names the first few and counts the rest.
+func Some(names []string) string { return SomeOf(names, len(names)) }
+
+// SomeOf names the first few of so many, and counts the rest.
+func SomeOf(first []string, count int) string {
+	if count <= Few {
+		return strings.Join(first, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(first[:Few], ", "), count-Few)
+}
+
+// Few is how many names a message has room for.
+const Few = 3
+
 // Show writes the text with words and times as a page shows them.
 func (t Text) Show(words func(string) string, at func(time.Time) string) string {
 	if len(t) == 1 && t[0].kind != instant {

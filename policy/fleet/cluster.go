@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -125,18 +126,30 @@ type Cluster struct {
 
 // Busy says why GKE would refuse another change of the cluster now, or "".
 func (c Cluster) Busy() string {
-	for _, op := range c.Operations {
-		if !op.Done && op.Pool == "" {
-			return op.Name
-		}
-	}
-	for _, op := range c.Operations {
-		if !op.Done {
-			return op.Name
-		}
+	if op := cmp.Or(c.RunsOn(""), c.Runs()); op != "" {
+		return op
 	}
 	if c.Status != Running && c.Status != Degraded {
 		return "status " + string(c.Status)
+	}
+	return ""
+}
+
+// Runs names an operation that runs on the cluster or on one of its pools, or "".
+func (c Cluster) Runs() string {
+	return c.firstRunning(func(Operation) bool { return true })
+}
+
+// RunsOn names an operation that runs on the pool, with "" on the whole cluster, or "".
+func (c Cluster) RunsOn(pool string) string {
+	return c.firstRunning(func(op Operation) bool { return op.Pool == pool })
+}
+
+func (c Cluster) firstRunning(on func(Operation) bool) string {
+	for _, op := range c.Operations {
+		if !op.Done && on(op) {
+			return op.Name
+		}
 	}
 	return ""
 }
@@ -202,6 +215,17 @@ func (r Ref) In(locations []string) bool {
 // within reports whether a location is another, or a zone of that region.
 func within(location, region string) bool {
 	return location == region || strings.HasPrefix(location, region+"-")
+}
+
+// PoolName is a pool as people read it: "" is an Autopilot cluster's control plane.
+func PoolName(name string) string { return cmp.Or(name, "the control plane (Autopilot)") }
+
+// Excluded is when an exclusion of the pool's own keeps its nodes from being recreated.
+func (p Pool) Excluded() (window.Span, bool) {
+	if p.Exclusion == nil || !p.Exclusion.Blocks() {
+		return window.Span{}, false
+	}
+	return p.Exclusion.Stretch(), true
 }
 
 // Surge is how many of the pool's nodes are recreated together.

@@ -17,8 +17,8 @@ type Selector struct {
 
 type term struct {
 	key    string
-	values []string
-	op     string // =, !=, in, notin, exists, !exists
+	values []string // one of these; nil: any
+	not    bool     // the label must not be so
 }
 
 // String gives the text that the selector was read from; "all" for all.
@@ -48,20 +48,8 @@ func (s Selector) All() bool { return s.terms == nil }
 // Matches says whether the labels satisfy every term.
 func (s Selector) Matches(labels map[string]string) bool {
 	for _, t := range s.terms {
-		v, ok := labels[t.key]
-		has := ok && slices.Contains(t.values, v)
-		good := false
-		switch t.op {
-		case "=", "in":
-			good = has
-		case "!=", "notin":
-			good = !has
-		case "exists":
-			good = ok
-		case "!exists":
-			good = !ok
-		}
-		if !good {
+		v, has := labels[t.key]
+		if has = has && (t.values == nil || slices.Contains(t.values, v)); has == t.not {
 			return false
 		}
 	}
@@ -106,14 +94,11 @@ func splitTerms(text string) []string {
 
 func parseTerm(part string) (term, error) {
 	if key, ok := strings.CutPrefix(part, "!"); ok {
-		return checked(term{key: strings.TrimSpace(key), op: "!exists"})
+		return checked(term{key: strings.TrimSpace(key), not: true})
 	}
 	for _, op := range []string{"!=", "==", "="} {
 		if key, value, ok := strings.Cut(part, op); ok {
-			if op == "==" {
-				op = "="
-			}
-			return checked(term{key: strings.TrimSpace(key), values: []string{strings.TrimSpace(value)}, op: op})
+			return checked(term{strings.TrimSpace(key), []string{strings.TrimSpace(value)}, op == "!="})
 		}
 	}
 	if m := setTerm.FindStringSubmatch(part); m != nil {
@@ -124,12 +109,12 @@ func parseTerm(part string) (term, error) {
 		if len(values) == 1 && values[0] == "" {
 			return term{}, fmt.Errorf("%q names no value", part)
 		}
-		return checked(term{key: m[1], values: values, op: m[2]})
+		return checked(term{m[1], values, m[2] == "notin"})
 	}
 	if fields := strings.Fields(part); len(fields) > 1 && (fields[1] == "in" || fields[1] == "notin") {
 		return term{}, fmt.Errorf("%q needs values in parentheses", part)
 	}
-	return checked(term{key: part, op: "exists"})
+	return checked(term{key: part})
 }
 
 // setTerm is a key, in or notin, and what stands in the parentheses.

@@ -68,12 +68,10 @@ func (w Waves) MarshalText() ([]byte, error) {
 // Of gives the wave of a cluster with these labels: the first that matches, else the last one.
 // With no waves set all clusters are in wave 0 without a name.
 func (w Waves) Of(labels map[string]string) (index int, name string) {
-	for i, wave := range w {
-		if wave.Selector.Matches(labels) {
-			return i, wave.Name
-		}
-	}
-	if len(w) == 0 {
+	switch i := slices.IndexFunc(w, func(wave Wave) bool { return wave.Selector.Matches(labels) }); {
+	case i >= 0:
+		return i, w[i].Name
+	case len(w) == 0:
 		return 0, ""
 	}
 	return len(w), LastWave
@@ -81,10 +79,8 @@ func (w Waves) Of(labels map[string]string) (index int, name string) {
 
 // Named gives the index of a wave; an unknown one counts as the last.
 func (w Waves) Named(name string) int {
-	for i, wave := range w {
-		if wave.Name == name {
-			return i
-		}
+	if i := slices.IndexFunc(w, func(wave Wave) bool { return wave.Name == name }); i >= 0 {
+		return i
 	}
 	return len(w)
 }

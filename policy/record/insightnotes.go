@@ -22,6 +22,9 @@ const (
 // InsightPlace is what one read covers: Recommender knows no wildcard.
 type InsightPlace struct{ Project, Location string }
 
+// PlaceOf is where the cluster lies.
+func PlaceOf(ref fleet.Ref) InsightPlace { return InsightPlace{ref.Project, ref.Location} }
+
 // String gives the place's key in the fleet document, PROJECT/LOCATION.
 func (l InsightPlace) String() string { return l.Project + "/" + l.Location }
 
@@ -59,7 +62,7 @@ func (b Contents) InsightRead(c fleet.Cluster) time.Time {
 
 // InsightNote is the last read of the cluster's place.
 func (f FleetDoc) InsightNote(c fleet.Cluster) InsightNote {
-	return f.Insights[InsightPlace{c.Ref.Project, c.Ref.Location}.String()]
+	return f.Insights[PlaceOf(c.Ref).String()]
 }
 
 // InsightActive is the state of an insight that nobody has accepted or

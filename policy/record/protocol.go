@@ -21,8 +21,13 @@ const (
 	Room = SendWithin + CallTimeout + Late
 )
 
-// BackOff is how long the next try waits after a refusal: the first, second and every later one.
-var BackOff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
+// backOff is how long the next try waits after a refusal: the first, second and every later one.
+var backOff = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
+
+// NextTry is when one may try again after so many failures.
+func NextTry(failures int, now time.Time) time.Time {
+	return now.Add(backOff[min(failures, len(backOff))-1])
+}
 
 // Sizes of what is stored. Texts are counted as JSON has them, so what is
 // limited here is what a document takes: all that is in the fleet document at

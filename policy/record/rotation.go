@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
@@ -205,9 +206,12 @@ type Call struct {
 	RawError   string    `json:"rawError,omitempty"`
 }
 
+// SettlesAt is when a read may begin for which absence proves anything.
+func (c Call) SettlesAt() time.Time { return c.IntentAt.Add(SettleAfter) }
+
 // MaySettle says whether a read begun at t comes late enough for absence to
 // prove anything. An intent dated in the reader's future is unsettled.
-func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.IntentAt.Add(SettleAfter)) }
+func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.SettlesAt()) }
 
 // MayHaveTaken says whether the call may have had its effect: it was sent, and
 // not refused. A request may be delivered twice, and then the second is refused
@@ -320,11 +324,19 @@ func (r *Rotation) RetirePool(pool string, call Call) {
 	if call.State != Withdrawn {
 		call.State = Settled
 	}
-	r.Remember(call)
+	r.remember(call)
 }
 
-// Remember adds a call to those that are past, of which the oldest are forgotten.
-func (r *Rotation) Remember(c Call) {
+// RetireCall moves a start or complete that is settled among those that are past.
+func (r *Rotation) RetireCall() {
+	if r.Call != nil {
+		r.remember(*r.Call)
+		r.Call = nil
+	}
+}
+
+// remember adds a call to those that are past, of which the oldest are forgotten.
+func (r *Rotation) remember(c Call) {
 	r.Settled = append(slices.Clone(r.Settled), c)
 	if n := len(r.Settled); n > MaxSettled {
 		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
@@ -355,4 +367,27 @@ func (r *Rotation) Under(p *InForce) {
 		return
 	}
 	r.CompletedUnder = p
+}
+
+// RefusedAt makes the next try wait: 1 h, 6 h, then 24 h.
+func (r *Rotation) RefusedAt(now time.Time) {
+	r.Refusals++
+	r.NotBefore = NextTry(r.Refusals, now)
+}
+
+// Fail counts one more failure, and gives how many there are.
+func (w *Work) Fail(why string, now time.Time) int {
+	w.Failures++
+	w.LastError, w.NotBefore = fact.Clip(why, MaxPoolError), NextTry(w.Failures, now)
+	return w.Failures
+}
+
+// BaselineOf is the cluster as it is before its rotation.
+func BaselineOf(c fleet.Cluster) Baseline {
+	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
+		Version: c.Version, Pools: map[string]fleet.Status{}}
+	for _, p := range c.Pools {
+		b.Pools[p.Name] = p.Status
+	}
+	return b
 }

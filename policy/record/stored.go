@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -153,15 +154,20 @@ type Record struct {
 	Said        Said      `json:"said,omitzero"` // close: who ended it
 }
 
+// Binds says whether the hold has not run out yet.
+func (h Hold) Binds(now time.Time) bool { return h.Until.IsZero() || now.Before(h.Until) }
+
+// Over says whether the approval has run out.
+func (a Approval) Over(now time.Time) bool { return !a.Until.IsZero() && !now.Before(a.Until) }
+
 // Held gives the hold that binds the cluster now.
 func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
 	var found Hold
 	ok := false
 	for _, h := range f.Holds {
-		if (h.Cluster.IsZero() || h.Cluster == ref) && (h.Until.IsZero() || now.Before(h.Until)) {
-			if !ok || h.Until.IsZero() || (!found.Until.IsZero() && h.Until.After(found.Until)) {
-				found, ok = h, true
-			}
+		longer := !ok || h.Until.IsZero() || (!found.Until.IsZero() && h.Until.After(found.Until))
+		if longer && (h.Cluster.IsZero() || h.Cluster == ref) && h.Binds(now) {
+			found, ok = h, true
 		}
 	}
 	return found, ok
@@ -177,7 +183,7 @@ func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 			continue
 		}
 		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost ||
-			(rec.ClosedAs == NotStarted && MayHaveStarted(r)) {
+			(rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
 			return rec, true
 		}
 	}
@@ -205,14 +211,10 @@ func (f FleetDoc) Asked(kind RequestKind, c fleet.Cluster) *Request {
 	return nil
 }
 
-// MayHaveStarted reports whether a start of the attempt may have had its effect.
-func MayHaveStarted(r Rotation) bool {
-	for _, c := range r.Settled {
-		if c.Kind == CallStart && c.MayHaveTaken() {
-			return true
-		}
-	}
-	return r.Call != nil && r.Call.Kind == CallStart && r.Call.MayHaveTaken()
+// mayHaveStarted reports whether a start of the attempt may have had its effect.
+func mayHaveStarted(r Rotation) bool {
+	took := func(c Call) bool { return c.Kind == CallStart && c.MayHaveTaken() }
+	return slices.ContainsFunc(r.Settled, took) || r.Call != nil && took(*r.Call)
 }
 
 // NoteWave adds what a wave verified. Of waves that the settings named once the
@@ -270,9 +272,4 @@ func (s Said) Short() Said {
 }
 
 // Who names the person, as stated.
-func Who(s Said) string {
-	if s.By == "" {
-		return "somebody unnamed"
-	}
-	return s.By
-}
+func Who(s Said) string { return cmp.Or(s.By, "somebody unnamed") }

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"slices"
+
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 )
@@ -10,37 +12,29 @@ import (
 // behind those whose calls go out.
 const WithdrawnOften = 2
 
-// WithdrawnText says so in words.
-func WithdrawnText(times int, why string) fact.Text {
+// OftenWithdrawn says in words that calls were taken back too often, one after another,
+// to be an accident; nil: they were not.
+func OftenWithdrawn(times int, why string) fact.Text {
+	if times < WithdrawnOften {
+		return nil
+	}
 	return fact.Sayf("its calls were taken back before they were sent, %d times in a row: %s", times, why)
 }
 
-// OftenWithdrawn says that its calls were taken back too often to be an accident;
-// nil: they were not.
-func (r Rotation) OftenWithdrawn() fact.Text {
-	if r.Withdrawals < WithdrawnOften {
-		return nil
-	}
-	return WithdrawnText(r.Withdrawals, r.WithdrawnWhy())
-}
+// OftenWithdrawn says so of the rotation.
+func (r Rotation) OftenWithdrawn() fact.Text { return OftenWithdrawn(r.Withdrawals, r.withdrawnWhy()) }
 
-// OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
-func (t Try) OftenWithdrawn() fact.Text {
-	if t.Withdrawals < WithdrawnOften {
-		return nil
-	}
-	return WithdrawnText(t.Withdrawals, t.LastError)
-}
+// OftenWithdrawn says so of starts.
+func (t Try) OftenWithdrawn() fact.Text { return OftenWithdrawn(t.Withdrawals, t.LastError) }
 
-// WithdrawnWhy is the cause of the newest of them.
-func (r *Rotation) WithdrawnWhy() string {
-	why := ""
-	for _, c := range r.Settled {
+// withdrawnWhy is the cause of the newest of them.
+func (r *Rotation) withdrawnWhy() string {
+	for _, c := range slices.Backward(r.Settled) {
 		if c.State == Withdrawn {
-			why = c.RawError // the newest is the last
+			return c.RawError
 		}
 	}
-	return why
+	return ""
 }
 
 // Tried gives what came of the cluster's last starts, on this CA; nil: nothing.
@@ -63,7 +57,7 @@ func (t *Try) Follow(r *Rotation) {
 // NoteWithdrawn remembers a start that was taken back, for the next one.
 func (t *Try) NoteWithdrawn(r *Rotation) {
 	t.Withdrawals, t.Attempt, t.Delivered = r.Withdrawals, r.AttemptID, r.WithdrawnTold
-	t.LastError = fact.Clip(r.WithdrawnWhy(), MaxPoolError)
+	t.LastError = fact.Clip(r.withdrawnWhy(), MaxPoolError)
 	if n := len(r.Settled); n > 0 {
 		t.Run = r.Settled[n-1].Run
 	}

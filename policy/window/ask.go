@@ -76,8 +76,8 @@ func OpenTime(s Schedule, in Span) time.Duration {
 		if until.Equal(Forever) {
 			until = known
 		}
-		until = earlier(until, in.End)
-		if open := until.Sub(later(next.Start, at)); open > 0 {
+		until = Earlier(until, in.End)
+		if open := until.Sub(Later(next.Start, at)); open > 0 {
 			if sum > math.MaxInt64-open {
 				return math.MaxInt64
 			}

@@ -2,6 +2,7 @@ package window
 
 import (
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func (a all) Next(t time.Time) (Span, bool) {
 			if !ok {
 				return Span{}, false
 			}
-			got.Start, got.End = later(got.Start, next.Start), earlier(got.End, next.End)
+			got.Start, got.End = Later(got.Start, next.Start), Earlier(got.End, next.End)
 		}
 		if got.Start.Before(got.End) {
 			return clip(got, t)
@@ -56,12 +57,7 @@ func (e except) Next(t time.Time) (Span, bool) {
 	open := Span{time.Time{}, Forever}
 	// The first span that begins after t ends the stretch; the one before it,
 	// whether t is in it or past it, begins the stretch.
-	i, _ := slices.BinarySearchFunc(e, t, func(s Span, t time.Time) int {
-		if s.Start.After(t) {
-			return 1
-		}
-		return -1
-	})
+	i := sort.Search(len(e), func(i int) bool { return e[i].Start.After(t) })
 	if i > 0 {
 		open.Start = e[i-1].End
 	}
@@ -80,7 +76,7 @@ func merge(spans []Span) []Span {
 			continue
 		}
 		if n := len(out); n > 0 && !s.Start.After(out[n-1].End) {
-			out[n-1].End = later(out[n-1].End, s.End)
+			out[n-1].End = Later(out[n-1].End, s.End)
 			continue
 		}
 		out = append(out, s)

@@ -104,8 +104,8 @@ func (m *merged) find(t time.Time) *stretch {
 		}
 		s.End = end
 	}
-	s.End = earlier(s.End, Forever)
-	known := &stretch{span: s, from: earlier(t, s.Start), until: s.End}
+	s.End = Earlier(s.End, Forever)
+	known := &stretch{span: s, from: Earlier(t, s.Start), until: s.End}
 	// Where the walk was cut, the edge is only a bound: it serves questions
 	// for which it lies beyond Horizon anyhow.
 	if s.Start.Before(t.Add(-reach)) {

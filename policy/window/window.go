@@ -36,28 +36,20 @@ type Schedule interface {
 }
 
 // Always is open at every time.
-func Always() Schedule { return always{} }
+func Always() Schedule { return except(nil) }
 
 // Never is open at no time.
-func Never() Schedule { return never{} }
-
-type always struct{}
-
-func (always) Next(t time.Time) (Span, bool) { return clip(Span{time.Time{}, Forever}, t) }
-
-type never struct{}
-
-func (never) Next(time.Time) (Span, bool) { return Span{}, false }
+func Never() Schedule { return except{{time.Time{}, Forever}} }
 
 // clip turns a stretch that ends after t into the answer that [Schedule] promises.
 func clip(s Span, t time.Time) (Span, bool) {
-	if !t.Before(Forever) || !s.Start.Before(earlier(t.Add(Horizon), Forever)) {
+	if !t.Before(Forever) || !s.Start.Before(Earlier(t.Add(Horizon), Forever)) {
 		return Span{}, false
 	}
 	if s.Start.Before(t.Add(-Horizon)) {
 		s.Start = time.Time{}
 	}
-	if s.End.After(earlier(t.Add(Horizon), Forever)) {
+	if s.End.After(Earlier(t.Add(Horizon), Forever)) {
 		s.End = Forever
 	}
 	return s, true
@@ -65,18 +57,34 @@ func clip(s Span, t time.Time) (Span, bool) {
 
 // within moves a time before the calendar's first year to its beginning, where
 // arithmetic is safe and every answer is the same.
-func within(t time.Time) time.Time { return later(t, time.Time{}) }
+func within(t time.Time) time.Time { return Later(t, time.Time{}) }
 
-func later(a, b time.Time) time.Time {
+// Later is the later of two times.
+func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-func earlier(a, b time.Time) time.Time {
+// Earlier is the earlier of two times.
+func Earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}
 	return b
+}
+
+// Soonest is the earliest of the times that are set.
+func Soonest(times ...time.Time) time.Time { return SoonestAfter(time.Time{}, times...) }
+
+// SoonestAfter is the earliest of the times that are after t; zero if none is.
+func SoonestAfter(t time.Time, times ...time.Time) time.Time {
+	var first time.Time
+	for _, x := range times {
+		if x.After(t) && (first.IsZero() || x.Before(first)) {
+			first = x
+		}
+	}
+	return first
 }

@@ -28,7 +28,7 @@ type clock interface {
 const slack = 2
 
 func (w *windows) first(t, limit time.Time) (Span, bool) {
-	from := later(w.notBefore, t.Add(-w.clock.longest()))
+	from := Later(w.notBefore, t.Add(-w.clock.longest()))
 	if !w.notAfter.IsZero() && limit.After(w.notAfter) {
 		limit = w.notAfter.Add(time.Nanosecond)
 	}

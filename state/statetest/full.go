@@ -9,8 +9,11 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -20,16 +23,16 @@ import (
 func full(t *testing.T, s state.Store) {
 	doc := filled(t)
 	got := write(t, s, state.Change{Fleet: &doc})
-	doc, _, err := policy.Hold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
+	doc, _, err := operator.Hold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
 	if err != nil {
 		t.Fatalf("a stop of the whole fleet is refused: %v", err)
 	}
-	doc, _, err = policy.Hold(doc, fleet.Ref{}, time.Time{}, wordy(1))
+	doc, _, err = operator.Hold(doc, fleet.Ref{}, time.Time{}, wordy(1))
 	if err != nil {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
 	got = write(t, s, state.Change{Fleet: &doc})
-	doc = policy.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe",
+	doc = outcome.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe",
 		Version: long(40), Summary: long(record.MaxMessage)})
 	doc.Blocked = got.Fleet.Blocked
 	write(t, s, state.Change{Fleet: &doc})
@@ -54,7 +57,7 @@ func longest(i int) fleet.Ref {
 func filled(t *testing.T) record.FleetDoc {
 	t.Helper()
 	const many = 1200
-	p := &policy.Policy{Env: long(40), Approval: policy.ApproveBoth, MaxFailed: 1}
+	p := &rules.Policy{Env: long(40), Approval: rules.ApproveBoth, MaxFailed: 1}
 	doc := record.FleetDoc{Env: p.Env}
 	ds := make([]policy.Decision, 0, many)
 	for i := range many {
@@ -67,19 +70,19 @@ func filled(t *testing.T) record.FleetDoc {
 		}
 		for _, say := range []func() (record.FleetDoc, string, error){
 			func() (record.FleetDoc, string, error) {
-				return policy.Hold(doc, ref, begin.Add(time.Hour), wordy(i))
+				return operator.Hold(doc, ref, begin.Add(time.Hour), wordy(i))
 			},
 			func() (record.FleetDoc, string, error) {
-				return policy.Approve(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
+				return operator.Approve(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
 			},
-			func() (record.FleetDoc, string, error) { return policy.Close(doc, ref, &r, wordy(i)) },
+			func() (record.FleetDoc, string, error) { return operator.Close(doc, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after
 			}
 		}
 		if len(doc.Slots) < record.MaxSlots {
-			doc, _ = policy.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r,
+			doc, _ = outcome.After(doc, policy.Decision{Cluster: c, Slot: policy.SlotTake, Rotation: &r,
 				Emergency: true, Compromised: true}, begin)
 		}
 		other := fleet.Cluster{Ref: longest(many + i), ID: long(40), Seen: begin}
@@ -89,15 +92,15 @@ func filled(t *testing.T) record.FleetDoc {
 			Baseline: record.Baseline{CA: fleet.CA{Fingerprint: fleet.Fingerprint(long(64))}},
 			Settled:  []record.Call{{Kind: record.CallStart, State: record.Refused}},
 		}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost,
+		doc, _ = outcome.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost,
 			Findings: []string{strings.Repeat(`"`, 900)}}, begin)
 		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true, Wave: r.Wave,
 			DueAt: r.DueAt}
-		doc, _ = policy.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster},
+		doc, _ = outcome.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster},
 			Close: record.Completed, Rotation: &done}, begin)
 		ds = append(ds, policy.Decision{Cluster: c, Action: policy.NeedsAction, Reason: reason.MaintenanceUnknown})
 	}
-	blocked := policy.Tidy(doc, ds, record.RunNote{At: begin})
+	blocked := outcome.Tidy(doc, ds, record.RunNote{At: begin})
 	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun
 	again := largestFleet() // insights at their limits
 	doc.Insights, doc.Mismatches = again.Insights, again.Mismatches

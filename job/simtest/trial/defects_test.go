@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -36,7 +36,7 @@ var planted = []struct {
 		}
 	})},
 	{"maintenance policies are not seen", 1, 0, 1, short, lying(func(c *fleet.Cluster) {
-		c.Maintenance.Window, c.Maintenance.Exclusions, c.Maintenance.Problem = policy.Policy{}.Window, nil, ""
+		c.Maintenance.Window, c.Maintenance.Exclusions, c.Maintenance.Problem = rules.Policy{}.Window, nil, ""
 	})},
 	{"labels are not seen", 1, 0, 2, short,
 		lying(func(c *fleet.Cluster) { c.Labels = map[string]string{"env": "dev"} })},

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -18,7 +18,7 @@ const mostAtOnce = 4
 // deployment is one installation: its store, its settings, its schedule.
 type deployment struct {
 	p        *play
-	policy   *policy.Policy
+	policy   *rules.Policy
 	mode     string
 	contents *state.Memory
 	heard    Heard
@@ -96,7 +96,7 @@ func (p *play) becalm() {
 			d.mode = "observe"
 		}
 		if p.Faults || p.Seed%2 == 0 { // promise 9 speaks of ample limits
-			d.set(func(x *policy.Policy) { p.soothe(x) })
+			d.set(func(x *rules.Policy) { p.soothe(x) })
 		}
 	}
 	p.owners.rest()
@@ -151,7 +151,7 @@ func (d *deployment) rest() {
 }
 
 // set gives the deployment other settings, from the next run on.
-func (d *deployment) set(change func(*policy.Policy)) {
+func (d *deployment) set(change func(*rules.Policy)) {
 	next := *d.policy
 	change(&next)
 	d.policy = &next
@@ -174,10 +174,10 @@ func (d *deployment) change() {
 	case 0:
 		d.mode = pick(p, "act", "act", "observe")
 		p.fault("mode changed")
-		d.set(func(*policy.Policy) {})
+		d.set(func(*rules.Policy) {})
 	case 1, 2:
 		p.fault("projects changed")
-		d.set(func(x *policy.Policy) {
+		d.set(func(x *rules.Policy) {
 			x.Projects = slices.Clone(p.fleet.projects)
 			if len(x.Projects) > 1 && p.likely(0.6) {
 				at := p.dice.IntN(len(x.Projects))
@@ -186,7 +186,7 @@ func (d *deployment) change() {
 		})
 	default:
 		p.fault("settings changed")
-		d.set(func(x *policy.Policy) {
+		d.set(func(x *rules.Policy) {
 			fresh.Projects = x.Projects
 			*x = *fresh
 		})

@@ -5,9 +5,9 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -101,7 +101,7 @@ type Event struct {
 	Write    *Write
 	Request  *Request
 	Outcome  *record.Outcome
-	Policy   *policy.Policy
+	Policy   *rules.Policy
 	Mode     string // observe or act
 }
 
@@ -120,7 +120,7 @@ type Run struct {
 	Attempt int
 	Look    bool   // it is a plan: it neither sends nor writes
 	Mode    string // observe or act
-	Policy  *policy.Policy
+	Policy  *rules.Policy
 	Skew    time.Duration // of its wall clock: Event.Clock is Event.At plus this
 }
 

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // completesAllowed judges promise 3. That a pool was recreated it sees from
@@ -124,13 +124,13 @@ func (v showing) mayComplete(t time.Time, a *attempt, given map[approvalKey]bool
 		return "it is held"
 	case !v.completeApproved(t, a, given):
 		return "nobody approved it for this attempt and entry"
-	case (!inZone || v.policy.ZonalComplete != policy.ZonalWindow) &&
+	case (!inZone || v.policy.ZonalComplete != rules.ZonalWindow) &&
 		v.awaits(weekly(v.policy.CompleteWindow.String()), t, ca.Expires.Add(-emergencyRest)):
 		return "COMPLETE_WINDOW had no room"
 	case v.awaits(freezes(v.policy.Freezes.String()), t, last):
 		return "freezes had no room"
 	}
-	if inZone && v.policy.ZonalComplete != policy.ZonalPeople {
+	if inZone && v.policy.ZonalComplete != rules.ZonalPeople {
 		window := v.gke.window
 		if window == nil {
 			window = weekly(v.policy.Window.String())
@@ -145,7 +145,7 @@ func (v showing) mayComplete(t time.Time, a *attempt, given map[approvalKey]bool
 // completeApproved: an approval for this attempt and this entry into
 // updating-clients, as the judge counts entries, given by a person.
 func (v showing) completeApproved(t time.Time, a *attempt, given map[approvalKey]bool) bool {
-	if ask := v.policy.Approval; ask != policy.ApproveComplete && ask != policy.ApproveBoth {
+	if ask := v.policy.Approval; ask != rules.ApproveComplete && ask != rules.ApproveBoth {
 		return true
 	}
 	return v.labelApproves(t, a) || slices.ContainsFunc(v.doc.Approvals, func(x record.Approval) bool {

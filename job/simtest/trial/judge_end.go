@@ -3,9 +3,9 @@ package trial
 import (
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // How long things may take when nothing is in their way.
@@ -117,13 +117,13 @@ func (v showing) mayEver(t time.Time) bool {
 // easy: calendars leave the cluster eight hours of every four days for starts
 // and nodes, and room for a completion every week. Whether less is
 // enough is the fit check's to say.
-func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
+func (j *judge) easy(f *Fact, p *rules.Policy, from, to time.Time) bool {
 	gke := j.calendars.of(f.Raw.GetMaintenancePolicy())
 	window := gke.window
 	if window == nil {
 		window = weekly(p.Window.String())
 	}
-	if gke.strange || gke.vague || p.Nodes != policy.NodesAuto {
+	if gke.strange || gke.vague || p.Nodes != rules.NodesAuto {
 		return false
 	}
 	for _, pool := range f.Cluster.Pools {
@@ -134,7 +134,7 @@ func (j *judge) easy(f *Fact, p *policy.Policy, from, to time.Time) bool {
 	frozen, own := freezes(p.Freezes.String()), both(window, gke.exclusions)
 	open := both(own, both(weekly(p.StartWindow.String()), frozen))
 	complete := both(weekly(p.CompleteWindow.String()), frozen)
-	if zonal.MatchString(f.Ref.Location) && p.ZonalComplete != policy.ZonalPeople {
+	if zonal.MatchString(f.Ref.Location) && p.ZonalComplete != rules.ZonalPeople {
 		complete = both(complete, own)
 	}
 	const fourDays, aWeek = 4 * 24 * time.Hour, 7 * 24 * time.Hour
@@ -244,11 +244,11 @@ func (j *judge) inTime(e *Event, f *Fact) {
 // needs is how long a rotation takes whose calendars are easy: two days for
 // approvals, the start and what goes wrong once, nodes in a day after
 // NODE_GRACE, the soak, and a week to the next completion window.
-func needs(p *policy.Policy) time.Duration { return p.Soak + p.NodeGrace + 11*24*time.Hour }
+func needs(p *rules.Policy) time.Duration { return p.Soak + p.NodeGrace + 11*24*time.Hour }
 
 // ample: limits let every cluster rotate at once, and this one waits for no
 // other: it is in the first wave.
-func (j *judge) ample(p *policy.Policy, f *Fact) bool {
+func (j *judge) ample(p *rules.Policy, f *Fact) bool {
 	n := len(j.clusters)
 	enough := func(limit int) bool { return limit == 0 || limit >= n }
 	first := len(p.Waves) == 0 || matches(p.Waves[0].Selector.String(), f.Cluster.Labels)

@@ -8,9 +8,9 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -100,7 +100,7 @@ func (p *journal) judge() []Violation {
 }
 
 // run begins another pass a while later.
-func (p *journal) run(name string, later time.Duration, pol *policy.Policy) {
+func (p *journal) run(name string, later time.Duration, pol *rules.Policy) {
 	p.now = p.now.Add(later)
 	p.pass++
 	p.add(name, Event{Kind: RunBegin, Run: &Run{Name: name, Mode: "act", Policy: pol}})
@@ -151,12 +151,12 @@ func factOf(ref fleet.Ref, cas ...fleet.CA) *Fact {
 }
 
 // handPolicy is the policy of the journal.
-func handPolicy(t *testing.T) *policy.Policy {
+func handPolicy(t *testing.T) *rules.Policy {
 	t.Helper()
-	p := &policy.Policy{
+	p := &rules.Policy{
 		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day,
 		EmergencyMaxActive: 2, CompromisedMaxActive: 2,
-		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveComplete, Nodes: policy.NodesAuto,
+		ZonalComplete: rules.ZonalPeople, Soak: 3 * day, Approval: rules.ApproveComplete, Nodes: rules.NodesAuto,
 		NodeTime:  10 * time.Minute,
 		MaxActive: 1, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/rules"
 )
 
 // labelHolds says whether a label of the owners' holds the cluster at t, as the
 // documents tell owners: rotator-hold until it is gone, rotator-hold-until
 // through a day in UTC, and whatever cannot be understood.
-func labelHolds(p *policy.Policy, labels map[string]string, t time.Time) bool {
+func labelHolds(p *rules.Policy, labels map[string]string, t time.Time) bool {
 	if p.OwnerLabels == "off" {
 		return false
 	}

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // How near to a CA's expiry things change, from protocol.md and design.md.
@@ -21,7 +21,7 @@ const (
 
 // showing is what a process could see of one cluster when it decided to send.
 type showing struct {
-	policy   *policy.Policy
+	policy   *rules.Policy
 	cluster  fleet.Cluster // the read under the intent
 	gke      gkeCalendar
 	ops      []fleet.Operation

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // startsAllowed judges promise 1. It also asks for the approval of a start and
@@ -80,7 +80,7 @@ func (v showing) mayStart(t time.Time, approved map[approvalKey]bool) string {
 
 // startApproved: an approval for this CA of this cluster, given by a person.
 func (v showing) startApproved(t time.Time, given map[approvalKey]bool) bool {
-	if a := v.policy.Approval; a != policy.ApproveStart && a != policy.ApproveBoth {
+	if a := v.policy.Approval; a != rules.ApproveStart && a != rules.ApproveBoth {
 		return true
 	}
 	return v.labelApproves(t, nil) || slices.ContainsFunc(v.doc.Approvals, func(a record.Approval) bool {

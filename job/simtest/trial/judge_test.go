@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/state"
 )
 
@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 			}
 		}},
 		{1, "a start without the approval that is asked for",
-			func(p *journal) { p.step("start").Run.Policy.Approval = policy.ApproveBoth }},
+			func(p *journal) { p.step("start").Run.Policy.Approval = rules.ApproveBoth }},
 		{1, "held, by the transaction", func(p *journal) {
 			p.step("start store").Contents.Fleet.Holds = []record.Hold{hold}
 			rotationOf(p, "start intent")

@@ -7,8 +7,8 @@ import (
 
 	"cloud.google.com/go/container/apiv1/containerpb"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 // owners steer by labels on their clusters, in some plays. They have dice of
@@ -25,18 +25,18 @@ func newOwners(p *play) *owners {
 }
 
 // allowed draws OWNER_LABELS.
-func (o *owners) allowed() policy.OwnerLabels {
+func (o *owners) allowed() rules.OwnerLabels {
 	if !o.busy {
-		return policy.OwnerLabelsHold
+		return rules.OwnerLabelsHold
 	}
-	return []policy.OwnerLabels{policy.OwnerLabelsOff, policy.OwnerLabelsHold, policy.OwnerLabelsBoth,
-		policy.OwnerLabelsBoth}[o.dice.IntN(4)]
+	return []rules.OwnerLabels{rules.OwnerLabelsOff, rules.OwnerLabelsHold, rules.OwnerLabelsBoth,
+		rules.OwnerLabelsBoth}[o.dice.IntN(4)]
 }
 
 // approve says whether the yes is left to owners' labels: nobody says it by
 // command, so that all rests on what the labels say.
 func (o *owners) approve(d *deployment) bool {
-	return o.busy && !o.p.calm && d.policy.OwnerLabels == policy.OwnerLabelsBoth
+	return o.busy && !o.p.calm && d.policy.OwnerLabels == rules.OwnerLabelsBoth
 }
 
 // act lets the owners of one cluster say something, rightly or wrongly.

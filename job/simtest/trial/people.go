@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -17,7 +17,7 @@ func (d *deployment) hold(ref fleet.Ref) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
 	}
 	d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
-		return policy.Hold(b.Fleet, ref, until, said)
+		return operator.Hold(b.Fleet, ref, until, said)
 	})
 }
 
@@ -55,19 +55,19 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 		}
 		switch deed {
 		case "hold":
-			return policy.Hold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
+			return operator.Hold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
 		case "hold all":
-			return policy.Hold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
+			return operator.Hold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
 		case "release":
-			return policy.Release(b.Fleet, ref, said)
+			return operator.Release(b.Fleet, ref, said)
 		case "retry":
-			return policy.Retry(b.Fleet, ref, r, said)
+			return operator.Retry(b.Fleet, ref, r, said)
 		case "adopt":
-			return policy.Adopt(b.Fleet, d.policy, cluster, r, said)
+			return operator.Adopt(b.Fleet, d.policy, cluster, r, said)
 		case "rotate":
-			return policy.Rotate(b.Fleet, d.policy, cluster, r, said)
+			return operator.Rotate(b.Fleet, d.policy, cluster, r, said)
 		}
-		return policy.Close(b.Fleet, ref, r, said)
+		return operator.Close(b.Fleet, ref, r, said)
 	})
 }
 
@@ -96,7 +96,7 @@ func (d *deployment) answer() {
 		if d.p.calm && d.hopeless(ref) {
 			if !slices.ContainsFunc(b.Fleet.Holds, func(h record.Hold) bool { return h.Cluster == ref }) {
 				d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
-					return policy.Hold(b.Fleet, ref, time.Time{}, said)
+					return operator.Hold(b.Fleet, ref, time.Time{}, said)
 				})
 			}
 			continue
@@ -155,7 +155,7 @@ func (d *deployment) approve(ref fleet.Ref, r *record.Rotation) {
 		return
 	}
 	d.say("approve", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
-		return policy.Approve(b.Fleet, d.policy, c.Cluster, r, time.Time{}, said)
+		return operator.Approve(b.Fleet, d.policy, c.Cluster, r, time.Time{}, said)
 	})
 }
 

@@ -4,8 +4,8 @@ import (
 	"encoding"
 	"time"
 
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Texts of settings to choose from, as operators write them.
@@ -20,22 +20,22 @@ var (
 )
 
 // drawPolicy draws settings within their ranges.
-func (p *play) drawPolicy(env string) (*policy.Policy, error) {
-	x := &policy.Policy{
+func (p *play) drawPolicy(env string) (*rules.Policy, error) {
+	x := &rules.Policy{
 		Env:                env,
 		RotateBeforeExpiry: pick(p, 90*day, 180*day, 180*day, 300*day), MaxCAAge: pick(p, 0, 0, 365*day, 700*day),
 		SoakCompromised: p.between(0, day).Truncate(time.Minute), CompromisedMaxActive: 1 + p.dice.IntN(20),
 		EmergencyBeforeExpiry: pick(p, 32*day, 45*day, 45*day, 60*day), EmergencyMaxActive: 1 + p.dice.IntN(10),
-		ZonalComplete: pick(p, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople, policy.ZonalPeople,
-			policy.ZonalWindow, policy.ZonalBoth),
+		ZonalComplete: pick(p, rules.ZonalPeople, rules.ZonalPeople, rules.ZonalPeople, rules.ZonalPeople,
+			rules.ZonalWindow, rules.ZonalBoth),
 		Soak: pick(p, 0, 4*time.Hour, day, day, 72*time.Hour, 5*day),
-		Approval: pick(p, policy.ApproveNone, policy.ApproveNone, policy.ApproveStart, policy.ApproveComplete,
-			policy.ApproveBoth),
-		Nodes:       pick(p, policy.NodesAuto, policy.NodesAuto, policy.NodesAuto, policy.NodesGKE),
+		Approval: pick(p, rules.ApproveNone, rules.ApproveNone, rules.ApproveStart, rules.ApproveComplete,
+			rules.ApproveBoth),
+		Nodes:       pick(p, rules.NodesAuto, rules.NodesAuto, rules.NodesAuto, rules.NodesGKE),
 		NodeGrace:   pick(p, 0, time.Hour, time.Hour, 6*time.Hour, 2*day),
 		NodeTime:    pick(p, 2*time.Minute, 10*time.Minute, 10*time.Minute, 30*time.Minute),
-		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, policy.AdoptWatch, policy.AdoptWatch,
-			policy.AdoptManage),
+		PoolsAtOnce: pick(p, 0, 0, 1, 2, 5), Adopt: pick(p, rules.AdoptWatch, rules.AdoptWatch,
+			rules.AdoptManage),
 		MaxActive: pick(p, 1, 2, 5, 10, 10), MaxActivePerProject: pick(p, 0, 1, 2, 2, 4),
 		MaxActivePerLocation: pick(p, 0, 0, 1, 3),
 		WaveSoak:             pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
@@ -81,9 +81,9 @@ func (p *play) drawPolicy(env string) (*policy.Policy, error) {
 
 // soothe gives settings under which everything that is due can be rotated
 // before the play ends: all projects, ample budgets, no freeze.
-func (p *play) soothe(x *policy.Policy) {
+func (p *play) soothe(x *rules.Policy) {
 	x.Projects = append([]string(nil), p.fleet.projects...)
-	x.Freezes, x.Locations = policy.Policy{}.Freezes, nil
+	x.Freezes, x.Locations = rules.Policy{}.Freezes, nil
 	x.MaxActive, x.EmergencyMaxActive, x.CompromisedMaxActive = 1000, 1000, 1000
 	x.MaxActivePerProject, x.MaxActivePerLocation, x.MaxFailed = 0, 0, 1000
 	x.Soak, x.WaveSoak, x.Every = min(x.Soak, day), min(x.WaveSoak, 6*time.Hour), min(x.Every, time.Hour)

@@ -16,25 +16,27 @@ import (
 	"gke-credential-rotator/policy"
 	text "gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
 var now = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 
-func testPolicy() *policy.Policy {
+func testPolicy() *rules.Policy {
 	complete, err := window.ParseWeekly("Mon-Thu 09:00-15:00")
 	if err != nil {
 		panic(err)
 	}
 	day := 24 * time.Hour
-	return &policy.Policy{
+	return &rules.Policy{
 		Env: "prod", Projects: []string{"shop-prod"}, RotateBeforeExpiry: 180 * day,
 		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
 		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
-		ZonalComplete: policy.ZonalPeople, Soak: 3 * day, Approval: policy.ApproveNone,
-		Nodes: policy.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: policy.AdoptWatch,
+		ZonalComplete: rules.ZonalPeople, Soak: 3 * day, Approval: rules.ApproveNone,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
 		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 3 * day, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
@@ -254,6 +256,6 @@ func written(t testing.TB, p Page) string {
 
 // done is the decision as a run manages it out.
 func done(d policy.Decision) pass.Done {
-	return pass.Done{Ref: d.Cluster.Ref, Action: d.Action, After: policy.Intend(d, "attempt-"+d.Cluster.Ref.Name,
+	return pass.Done{Ref: d.Cluster.Ref, Action: d.Action, After: outcome.Intend(d, "attempt-"+d.Cluster.Ref.Name,
 		"call", "run-1", 1, now)}
 }

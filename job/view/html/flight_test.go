@@ -8,6 +8,7 @@ import (
 
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/notice"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -28,7 +29,7 @@ func TestTimeline(t *testing.T) {
 			continue
 		}
 		l := v.Lanes[i]
-		h, _ := policy.HandOverOf(p.Policy, d, p.Result.At, record.AtAnyTime)
+		h, _ := notice.HandOverOf(p.Policy, d, p.Result.At, record.AtAnyTime)
 		iso := func(label string) string {
 			for _, f := range l.Facts {
 				if f.Label == label {

@@ -19,8 +19,8 @@ import (
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Page is what a report is made of. Only Policy and Result must be given.
@@ -29,7 +29,7 @@ type Page struct {
 	Mode     string         // observe or act; "" is left out
 	Version  string         // the program's; "" is left out
 	Zone     *time.Location // what times are shown in; nil is UTC
-	Policy   *policy.Policy
+	Policy   *rules.Policy
 	Settings []view.Setting  // all settings in force, for the page's end
 	Result   pass.Result     // what was seen and decided and, by a run, carried out
 	Finished []record.Record // rotations that have ended, in any order

@@ -22,6 +22,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -81,17 +82,17 @@ func weeklyOf(s string) window.Weekly {
 }
 
 // testPolicy is the defaults for three projects.
-func testPolicy() *policy.Policy {
-	return &policy.Policy{
+func testPolicy() *rules.Policy {
+	return &rules.Policy{
 		Env: "prod", Projects: []string{"shop-dev", "shop-prod", "ml-prod", "data-prod"},
 		RotateBeforeExpiry: 180 * 24 * time.Hour, EmergencyBeforeExpiry: 45 * 24 * time.Hour,
 		EmergencyMaxActive: 10,
 		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20,
 		CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"),
-		ZonalComplete:  policy.ZonalPeople, OwnerLabels: policy.OwnerLabelsHold,
-		Soak: 72 * time.Hour, Approval: policy.ApproveNone, Nodes: policy.NodesAuto, NodeGrace: time.Hour,
+		ZonalComplete:  rules.ZonalPeople, OwnerLabels: rules.OwnerLabelsHold,
+		Soak: 72 * time.Hour, Approval: rules.ApproveNone, Nodes: rules.NodesAuto, NodeGrace: time.Hour,
 		NodeTime: 10 * time.Minute,
-		Adopt:    policy.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1,
+		Adopt:    rules.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1,
 		StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
 }
@@ -103,8 +104,8 @@ func decision(name string, old fleet.CA, action policy.Action, reason reason.Cod
 		Cluster: fleet.Cluster{Ref: ref(name), ID: "id-" + name, Status: fleet.Running,
 			Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Seen: now},
 		Action: action, Reason: reason, Message: said(message),
-		Due: policy.Due{At: old.Expires.Add(-180 * 24 * time.Hour),
-			Deadline: old.Expires.Add(-policy.DeadlineBefore), Why: "CA expires " + words.Day(old.Expires)},
+		Due: rules.Due{At: old.Expires.Add(-180 * 24 * time.Hour),
+			Deadline: old.Expires.Add(-rules.DeadlineBefore), Why: "CA expires " + words.Day(old.Expires)},
 	}
 	d.Due.Is = !now.Before(d.Due.At)
 	d.WindowOpen, d.NextWindow = true, &window.Span{Start: now, End: window.Forever}

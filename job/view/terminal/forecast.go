@@ -13,10 +13,10 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // ForecastOptions say how a forecast is shown.
@@ -53,7 +53,7 @@ func (g *page) forecastHead(f view.Forecast) {
 	switch {
 	case f.Approved:
 		rests = append(rests, "As if people approved everything at once (--approve).")
-	case f.Policy.Approval != policy.ApproveNone:
+	case f.Policy.Approval != rules.ApproveNone:
 		rests = append(rests, fmt.Sprintf("APPROVAL=%s: as if nobody approved anything from now on; --approve plays it as if they did at once.", f.Policy.Approval))
 	}
 	rests = append(rests, words.If(!f.Contents && f.Fleet == "",

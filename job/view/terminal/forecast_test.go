@@ -14,10 +14,10 @@ import (
 	"gke-credential-rotator/job/sim"
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/view/ics"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // testForecast is what three clusters come to: one in flight when it begins,
@@ -97,7 +97,7 @@ func fleetForecast(n int) sim.Forecast {
 }
 
 // testComparison: with one slot more the last cluster is rotated, too.
-func testComparison() (sim.Comparison, *policy.Policy) {
+func testComparison() (sim.Comparison, *rules.Policy) {
 	p := testPolicy()
 	p.MaxActivePerProject = 3
 	after := testForecast()
@@ -116,7 +116,7 @@ func testComparison() (sim.Comparison, *policy.Policy) {
 
 func forecastPictures() []picture {
 	p := testPolicy()
-	p.Approval = policy.ApproveComplete
+	p.Approval = rules.ApproveComplete
 	c, q := testComparison()
 	return []picture{
 		{"forecast", func(w *bytes.Buffer, o Options) error {

@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // TestCompletionAhead: the soonest completion is told by the gates where they
@@ -35,11 +36,11 @@ func TestCompletionAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	zonal := testPolicy()
-	zonal.ZonalComplete = policy.ZonalWindow
+	zonal.ZonalComplete = rules.ZonalWindow
 	for _, tt := range []struct {
 		r    record.Rotation
 		d    *policy.Decision
-		p    *policy.Policy
+		p    *rules.Policy
 		want string
 	}{
 		{base, nil, testPolicy(),

@@ -8,13 +8,13 @@ import (
 
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
-	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/rules"
 )
 
 // Policy shows what the settings mean, in sentences, what deserves a second
 // look, and every setting. now places freezes and dates. The error is the
 // writer's.
-func Policy(w io.Writer, p *policy.Policy, settings []view.Setting, now time.Time, o Options) error {
+func Policy(w io.Writer, p *rules.Policy, settings []view.Setting, now time.Time, o Options) error {
 	g := newPage(o, now)
 	mode := words.If(o.Mode != "", "MODE="+o.Mode)
 	g.parts(bold, "Policy of "+clean(p.Env), mode, "at "+g.headTime(g.Now))

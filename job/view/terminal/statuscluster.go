@@ -14,6 +14,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // StatusCluster tells the story of one cluster: each phase of the rotation in
@@ -207,7 +208,7 @@ func (g *page) peopleLines(s view.Story) {
 		}
 	}
 	need := "APPROVAL=" + string(s.Policy.Approval) +
-		words.If(s.Policy.Approval == policy.ApproveNone, ", not needed")
+		words.If(s.Policy.Approval == rules.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
 			hold = byWhom(record.Said{By: h.By, Reason: h.Reason}) +
@@ -218,7 +219,7 @@ func (g *page) peopleLines(s view.Story) {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
 			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the store
-				approved = "by label " + policy.LabelApprove + " on the cluster"
+				approved = "by label " + rules.LabelApprove + " on the cluster"
 			}
 		}
 		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))

@@ -18,6 +18,7 @@ import (
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 func TestPictures(t *testing.T) {
@@ -341,7 +342,7 @@ func TestNextSteps(t *testing.T) {
 
 // TestPlanNotices: what a plan must not hide.
 func TestPlanNotices(t *testing.T) {
-	draw := func(res pass.Result, p *policy.Policy) string {
+	draw := func(res pass.Result, p *rules.Policy) string {
 		var b bytes.Buffer
 		if err := Plan(&b, view.PlanOf(res, p), Options{Width: 120}); err != nil {
 			t.Fatal(err)
@@ -459,17 +460,17 @@ func TestProgress(t *testing.T) {
 // TestPolicyWarns: what is allowed and probably not meant.
 func TestPolicyWarns(t *testing.T) {
 	for _, tt := range []struct {
-		change func(*policy.Policy)
+		change func(*rules.Policy)
 		mode   string
 		want   string
 	}{
-		{func(*policy.Policy) {}, "observe", "no CA is rotated until it is act"},
-		{func(p *policy.Policy) { p.MaxActive = 50 }, "act", "is never reached"},
-		{func(p *policy.Policy) { p.MaxCAAge = 365 * 24 * time.Hour }, "act", "No WAVES"},
-		{func(p *policy.Policy) { p.Soak = 5 * 24 * time.Hour }, "act", "SOAK=5d leaves little"},
-		{func(p *policy.Policy) { p.Compromised = &fleet.Selector{} }, "act",
+		{func(*rules.Policy) {}, "observe", "no CA is rotated until it is act"},
+		{func(p *rules.Policy) { p.MaxActive = 50 }, "act", "is never reached"},
+		{func(p *rules.Policy) { p.MaxCAAge = 365 * 24 * time.Hour }, "act", "No WAVES"},
+		{func(p *rules.Policy) { p.Soak = 5 * 24 * time.Hour }, "act", "SOAK=5d leaves little"},
+		{func(p *rules.Policy) { p.Compromised = &fleet.Selector{} }, "act",
 			"COMPROMISED without ROTATE_ISSUED_BEFORE"},
-		{func(p *policy.Policy) {
+		{func(p *rules.Policy) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-01-01/2028-12-31")); err != nil {
 				t.Fatal(err)
 			}

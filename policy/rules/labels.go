@@ -1,4 +1,7 @@
-package policy
+// Package rules holds what a deployment wants, and what the owners of one cluster
+// want beside it: the settings as values, the labels, and the distances in time that
+// all rules keep. It asks nothing about other clusters and decides no step.
+package rules
 
 import (
 	"fmt"
@@ -11,7 +14,6 @@ import (
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -126,85 +128,65 @@ func endOfDay(text string) (time.Time, bool) {
 	return day.AddDate(0, 0, 1), true
 }
 
-// askLabels: the owners hold their cluster.
-func askLabels(k *Case) Verdict {
-	holds := labelHolds(k.Cluster.Labels)
+// HeldByLabels says whether the owners' labels hold the cluster at now, until when
+// (zero: until they are removed) and in which words. What does not hold is told, too.
+func (p *Policy) HeldByLabels(c fleet.Cluster, now time.Time) (held bool, until time.Time, said fact.Text) {
+	holds := labelHolds(c.Labels)
 	if len(holds) == 0 {
-		return isOpen(nil, time.Time{})
+		return false, time.Time{}, nil
 	}
-	if k.Policy.OwnerLabels == OwnerLabelsOff {
-		return isOpen(fact.Sayf("OWNER_LABELS=%s, so its label does not count: %s", OwnerLabelsOff, holds[0].label),
-			time.Time{})
+	if p.OwnerLabels == OwnerLabelsOff {
+		return false, time.Time{}, fact.Sayf("OWNER_LABELS=%s, so its label does not count: %s", OwnerLabelsOff,
+			holds[0].label)
 	}
-	var binding fact.Text
-	var opens time.Time
 	endless := false
 	for _, h := range holds {
-		if !h.until.IsZero() && !k.Now.Before(h.until) {
+		if !h.until.IsZero() && !now.Before(h.until) {
 			continue
 		}
-		binding = h.on(binding)
-		opens, endless = h.until, endless || h.until.IsZero()
+		said = h.on(said)
+		until, endless = h.until, endless || h.until.IsZero()
 	}
 	switch {
-	case len(binding) == 0:
-		return isOpen(fact.Sayf("label %s is over", holds[0].label), time.Time{})
+	case len(said) == 0:
+		return false, time.Time{}, fact.Sayf("label %s is over", holds[0].label)
 	case endless:
-		opens = time.Time{}
+		until = time.Time{}
 	}
-	return closedBy(reason.HeldByLabel, binding.Clip(record.MaxMessage), opens)
+	return true, until, said.Clip(record.MaxMessage)
 }
 
 // LabelHold says which labels hold the cluster at now, in words; nil: none.
 func (p *Policy) LabelHold(c fleet.Cluster, now time.Time) fact.Text {
-	v := askLabels(&Case{Policy: p, Cluster: c, Now: now})
-	if v.Open {
-		return nil
+	if held, _, said := p.HeldByLabels(c, now); held {
+		return said
 	}
-	return v.Message
+	return nil
 }
 
-// held says whether anybody holds the cluster now, by command or by label.
-func (k *Case) held() bool {
-	_, byCommand := k.Doc.Held(k.Cluster.Ref, k.Now)
-	return byCommand || !askLabels(k).Open
-}
-
-// holdsEnd is when holds on the cluster run out, in so far as they do.
-func (k *Case) holdsEnd() time.Time {
-	h, _ := k.Doc.Held(k.Cluster.Ref, k.Now)
-	return soonest(h.Until, askLabels(k).Changes)
-}
-
-// approved gives the approval that a call of that kind can rely on: by command,
-// else by label.
-func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
-	if a, ok := approved(*k.Doc, kind, k); ok {
-		return a, true
-	}
-	a := record.Approval{Kind: kind, Cluster: k.Cluster.Ref, ClusterID: k.Cluster.ID}
-	value, ok := k.Cluster.Labels[LabelApprove]
-	if !ok || k.Policy.OwnerLabels != OwnerLabelsBoth {
+// ApprovedByLabel gives the approval of that kind of call that the cluster's label
+// is; r is nil while it is idle.
+func (p *Policy) ApprovedByLabel(kind record.CallKind, c fleet.Cluster, r *record.Rotation, now time.Time,
+	run string) (record.Approval, bool) {
+	a := record.Approval{Kind: kind, Cluster: c.Ref, ClusterID: c.ID}
+	value, ok := c.Labels[LabelApprove]
+	if !ok || p.OwnerLabels != OwnerLabelsBoth {
 		return a, false
 	}
 	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value),
-		At: k.Now, Run: k.Run}
+		At: now, Run: run}
 	if kind == record.CallComplete {
-		if k.Rotation == nil || value != completeLabel(*k.Rotation) {
+		if r == nil || value != completeLabel(*r) {
 			return a, false
 		}
-		a.Attempt, a.Entry = k.Rotation.AttemptID, k.Rotation.Entries
+		a.Attempt, a.Entry = r.AttemptID, r.Entries
 		return a, true
 	}
-	day, ok := strings.CutPrefix(value, k.startLabel())
-	if !ok {
+	if a.Until, ok = startLabelDay(c, value); !ok {
 		return a, false
 	}
-	if a.Until, ok = endOfDay(day); !ok {
-		return a, false
-	}
-	a.CA = k.Cluster.Bundle.Oldest().Fingerprint
-	return a, k.Now.Before(a.Until) && !k.Now.Before(startLabelFrom(a.Until))
+	a.CA = c.Bundle.Oldest().Fingerprint
+	return a, now.Before(a.Until) && !now.Before(startLabelFrom(a.Until))
 }
 
 // startLabelFrom is since when a label may approve a start until then: no yes
@@ -226,35 +208,42 @@ func completeLabel(r record.Rotation) string {
 
 // startLabel is how the value begins that approves the replacement of this CA;
 // the last day on which it counts follows.
-func (k *Case) startLabel() string {
-	return "start-" + fact.Clip(string(k.Cluster.Bundle.Oldest().Fingerprint), labelLetters) + "-"
+func startLabel(c fleet.Cluster) string {
+	return "start-" + fact.Clip(string(c.Bundle.Oldest().Fingerprint), labelLetters) + "-"
 }
 
-// unapproved tells how to approve by label, and why the label that is there
+// startLabelDay is when the approval of a start is over that the value gives.
+func startLabelDay(c fleet.Cluster, value string) (until time.Time, ok bool) {
+	day, ok := strings.CutPrefix(value, startLabel(c))
+	if !ok {
+		return time.Time{}, false
+	}
+	return endOfDay(day)
+}
+
+// HowToApprove tells how to approve by label, and why the label that is there
 // does not; changes is when passing time alone makes it count.
-func (k *Case) unapproved(kind record.CallKind) (hint string, changes time.Time) {
-	value, given := k.Cluster.Labels[LabelApprove]
-	if k.Policy.OwnerLabels != OwnerLabelsBoth {
-		if given {
-			return fmt.Sprintf("; its label %s does not count, for OWNER_LABELS=%s", labelText(LabelApprove, value),
-				k.Policy.OwnerLabels), time.Time{}
-		}
-		return "", time.Time{}
+func (p *Policy) HowToApprove(kind record.CallKind, c fleet.Cluster,
+	r *record.Rotation) (hint string, changes time.Time) {
+	value, given := c.Labels[LabelApprove]
+	is := labelText(LabelApprove, value)
+	switch {
+	case p.OwnerLabels != OwnerLabelsBoth && given:
+		return fmt.Sprintf("; its label %s does not count, for OWNER_LABELS=%s", is, p.OwnerLabels), changes
+	case p.OwnerLabels != OwnerLabelsBoth:
+		return "", changes
 	}
 	write := LabelApprove + "="
 	if kind == record.CallComplete {
-		write += completeLabel(*k.Rotation)
+		write += completeLabel(*r)
 	} else {
-		write += k.startLabel() + "YYYY-MM-DD, its last day, at most " + fleet.Days(StartApprovalLasts) + " ahead"
-		if day, ok := strings.CutPrefix(value, k.startLabel()); ok {
-			if until, ok := endOfDay(day); ok {
-				changes = startLabelFrom(until)
-			}
+		write += startLabel(c) + "YYYY-MM-DD, its last day, at most " + fleet.Days(StartApprovalLasts) + " ahead"
+		if until, ok := startLabelDay(c, value); ok {
+			changes = startLabelFrom(until)
 		}
 	}
 	if given {
-		return fmt.Sprintf("; its label %s does not, but this would: %s", labelText(LabelApprove, value), write),
-			changes
+		return fmt.Sprintf("; its label %s does not, but this would: %s", is, write), changes
 	}
 	return "; by label: " + write, changes
 }

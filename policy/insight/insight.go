@@ -1,4 +1,6 @@
-package policy
+// Package insight compares what GKE's Recommender and the clusters' own conditions say
+// of an expiry with the certificates, which decide. It decides nothing.
+package insight
 
 import (
 	"cmp"
@@ -6,19 +8,22 @@ import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // caExpiring is the condition by which a cluster itself says that its CA
 // expires soon.
 const caExpiring = "CA_EXPIRING"
 
-// InsightReads says which places a run may ask, in which order: those with a
+// Reads says which places a run may ask, in which order: those with a
 // CA near expiry or a rotation verifying, each once a day, never more in 24
 // hours than MaxInsightReads. Who waited longest comes first, then who expires
 // first.
-func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
+func Reads(p *rules.Policy, f policy.Fleet, now time.Time) []record.InsightPlace {
 	doc := f.Contents.Fleet
 	if now.Before(doc.InsightsFrom) {
 		return nil
@@ -31,9 +36,9 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 	}
 	expires := map[record.InsightPlace]time.Time{}
 	for _, c := range f.Clusters {
-		place := record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}
+		place := record.PlaceOf(c.Ref)
 		note, asked := doc.Insights[place.String()]
-		if asked && now.Sub(note.At) < record.InsightEvery || !wantsInsight(p, f.Contents, c, now) {
+		if asked && now.Sub(note.At) < record.InsightEvery || !wants(p, f.Contents, c, now) {
 			continue
 		}
 		at := c.Bundle.Oldest().Expires
@@ -42,8 +47,7 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 		}
 	}
 	places := slices.SortedFunc(maps.Keys(expires), func(a, b record.InsightPlace) int {
-		return cmp.Or(
-			doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
+		return cmp.Or(doc.Insights[a.String()].At.Compare(doc.Insights[b.String()].At),
 			expires[a].Compare(expires[b]),
 			cmp.Compare(a.String(), b.String()),
 		)
@@ -51,24 +55,24 @@ func InsightReads(p *Policy, f Fleet, now time.Time) []record.InsightPlace {
 	return places[:min(max(budget, 0), len(places))]
 }
 
-// wantsInsight says whether the cluster is a reason to ask.
-func wantsInsight(p *Policy, b record.Contents, c fleet.Cluster, now time.Time) bool {
+// wants says whether the cluster is a reason to ask.
+func wants(p *rules.Policy, b record.Contents, c fleet.Cluster, now time.Time) bool {
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
 		return true
 	}
-	return hasInsights(p, c) && !c.Bundle.Oldest().Expires.After(now.Add(InsightBefore))
+	return comparable(p, c) && !c.Bundle.Oldest().Expires.After(now.Add(rules.InsightBefore))
 }
 
-// hasInsights says whether the cluster is ours to look at and Recommender can
+// comparable says whether the cluster is ours to look at and Recommender can
 // be compared with it.
-func hasInsights(p *Policy, c fleet.Cluster) bool {
-	inScope := (len(p.Locations) == 0 || c.Ref.In(p.Locations)) && p.Selector.Matches(c.Labels)
-	return inScope && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha && !c.CustomerCA
+func comparable(p *rules.Policy, c fleet.Cluster) bool {
+	return len(p.Unselected(c)) == 0 && len(c.Bundle.CAs) > 0 && c.Bundle.Problem == "" && !c.Alpha &&
+		!c.CustomerCA
 }
 
-// AskInsights notes the reads before they are made, so that a run that dies
+// Ask notes the reads before they are made, so that a run that dies
 // has spent them all the same.
-func AskInsights(f record.FleetDoc, places []record.InsightPlace, now time.Time) record.FleetDoc {
+func Ask(f record.FleetDoc, places []record.InsightPlace, now time.Time) record.FleetDoc {
 	f.Insights, f.Mismatches = record.CloneMap(f.Insights), record.CloneMap(f.Mismatches)
 	for _, place := range places {
 		f.Insights[place.String()] = record.InsightNote{At: now.UTC().Truncate(time.Second)}
@@ -87,15 +91,15 @@ func AskInsights(f record.FleetDoc, places []record.InsightPlace, now time.Time)
 		if err != nil {
 			return true
 		}
-		_, kept := f.Insights[record.InsightPlace{Project: ref.Project, Location: ref.Location}.String()]
+		_, kept := f.Insights[record.PlaceOf(ref).String()]
 		return !kept
 	})
 	return f
 }
 
-// HearInsights keeps what the answers contradict: per cluster one mismatch,
+// Hear keeps what the answers contradict: per cluster one mismatch,
 // and no more than a document should hold.
-func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.InsightAnswer,
+func Hear(f record.FleetDoc, p *rules.Policy, fleet policy.Fleet, answers []record.InsightAnswer,
 	now time.Time) record.FleetDoc {
 	if len(answers) == 0 {
 		return f
@@ -110,7 +114,7 @@ func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.In
 		}
 	}
 	for _, c := range fleet.Clusters {
-		a, ok := heard[record.InsightPlace{Project: c.Ref.Project, Location: c.Ref.Location}]
+		a, ok := heard[record.PlaceOf(c.Ref)]
 		if !ok {
 			continue
 		}
@@ -124,9 +128,9 @@ func HearInsights(f record.FleetDoc, p *Policy, fleet Fleet, answers []record.In
 }
 
 // contradiction compares one cluster with an answer; "" is none.
-func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.InsightAnswer,
+func contradiction(p *rules.Policy, c fleet.Cluster, b record.Contents, a record.InsightAnswer,
 	now time.Time) record.Contradiction {
-	if !hasInsights(p, c) || len(c.Bundle.CAs) > 1 {
+	if !comparable(p, c) || len(c.Bundle.CAs) > 1 {
 		return "" // while two CAs are there, nobody says which one is meant
 	}
 	found, active := false, false
@@ -137,9 +141,9 @@ func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.Insig
 	}
 	left := c.Bundle.Oldest().Expires.Sub(now)
 	switch {
-	case active && left > InsightBefore && lagOver(c, b, now):
+	case active && left > rules.InsightBefore && lagOver(c, b, now):
 		return record.InsightLingers
-	case !found && a.Complete && left <= InsightBefore-InsightLag:
+	case !found && a.Complete && left <= rules.InsightBefore-rules.InsightLag:
 		return record.InsightMissing
 	}
 	return ""
@@ -149,11 +153,11 @@ func contradiction(p *Policy, c fleet.Cluster, b record.Contents, a record.Insig
 // knows when a rotation that is no longer on record was completed; a CA is
 // about seven days older than its completion.
 func lagOver(c fleet.Cluster, b record.Contents, now time.Time) bool {
-	at := c.Bundle.Newest().Issued.Add(AutoCompleteAfter)
+	at := c.Bundle.Newest().Issued.Add(rules.AutoCompleteAfter)
 	if r, ok := b.Rotations[c.Ref]; ok && r.Phase == record.Verifying {
 		at = r.Entered(record.Verifying)
 	}
-	return !now.Before(at.Add(InsightLag))
+	return !now.Before(at.Add(rules.InsightLag))
 }
 
 // Mismatches says in sentences where the certificate, the cluster's own
@@ -166,22 +170,23 @@ func Mismatches(c fleet.Cluster, b record.Contents, now time.Time) []string {
 	}
 	var said []string
 	left := ca.Expires.Sub(now)
-	if slices.Contains(c.Conditions, caExpiring) && left > InsightBefore && lagOver(c, b, now) {
-		said = append(said, "the cluster has the condition "+caExpiring+", but its CA expires "+day(ca.Expires))
+	if slices.Contains(c.Conditions, caExpiring) && left > rules.InsightBefore && lagOver(c, b, now) {
+		said = append(said,
+			"the cluster has the condition "+caExpiring+", but its CA expires "+fact.Day(ca.Expires))
 	}
 	if c.Status == fleet.Running && len(c.Bundle.CAs) == 1 && !slices.Contains(c.Conditions, caExpiring) &&
-		left <= DegradedBefore-InsightLag {
-		said = append(said, "the CA expires "+day(ca.Expires)+", but the cluster's status is "+
+		left <= rules.DegradedBefore-rules.InsightLag {
+		said = append(said, "the CA expires "+fact.Day(ca.Expires)+", but the cluster's status is "+
 			string(fleet.Running)+", not "+string(fleet.Degraded)+" as in GKE's last seven days")
 	}
 	if m, ok := b.Fleet.Mismatches[c.Ref.String()]; ok && m.CA == ca.Fingerprint && len(c.Bundle.CAs) == 1 {
-		read := " (read " + day(b.Fleet.InsightNote(c).At) + ")"
+		read := " (read " + fact.Day(b.Fleet.InsightNote(c).At) + ")"
 		switch m.What {
 		case record.InsightMissing:
-			said = append(said, "the CA expires "+day(ca.Expires)+", but Recommender has no insight about it"+read)
+			said = append(said, "the CA expires "+fact.Day(ca.Expires)+", but Recommender has no insight about it"+read)
 		case record.InsightLingers:
-			said = append(said, "Recommender has an insight that the CA expires soon, but it expires "+day(ca.Expires)+
-				read)
+			said = append(said,
+				"Recommender has an insight that the CA expires soon, but it expires "+fact.Day(ca.Expires)+read)
 		}
 	}
 	return said

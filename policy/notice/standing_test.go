@@ -1,4 +1,4 @@
-package policy
+package notice
 
 import (
 	"fmt"
@@ -6,15 +6,26 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+)
+
+// What the tests of the rules share.
+var (
+	shopRef, oldCA, newCA, plain = policytest.Shop, policytest.OldCA, policytest.NewCA, policytest.Plain
+	idleCluster, flying          = policytest.Idle, policytest.Flying
+	fleetOf, planOne             = policytest.FleetOf, policytest.PlanOne
+	monday, hours                = policytest.Monday, policytest.Hours
 )
 
 // crowd is a fleet of clusters as shape makes them.
-func crowd(n int, shape func(i int, c *fleet.Cluster)) Fleet {
-	f := Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
+func crowd(n int, shape func(i int, c *fleet.Cluster)) policy.Fleet {
+	f := policy.Fleet{Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}}
 	for i := range n {
 		c := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: fmt.Sprintf("c%05d", i)})
 		if shape != nil {
@@ -31,8 +42,8 @@ func expired(_ int, c *fleet.Cluster) {
 }
 
 // announcing is one run's question at now, two days ahead.
-func noticeInput(p *Policy, f Fleet, now time.Time) NoticeInput {
-	return NoticeInput{Policy: p, Fleet: f, Decisions: Plan(p, f, "run", now), Ahead: hours(48), Acts: true,
+func noticeInput(p *rules.Policy, f policy.Fleet, now time.Time) Input {
+	return Input{Policy: p, Fleet: f, Decisions: policy.Plan(p, f, "run", now), Ahead: hours(48), Acts: true,
 		Run: "run", Now: now}
 }
 
@@ -44,9 +55,9 @@ func kindsOf(ns []record.Notice) (kinds []record.NoticeKind) {
 }
 
 // heard wants exactly these kinds to be announced, and gives what is remembered.
-func heard(t *testing.T, before record.Standing, a NoticeInput, want ...record.NoticeKind) record.Standing {
+func heard(t *testing.T, before record.Standing, a Input, want ...record.NoticeKind) record.Standing {
 	t.Helper()
-	after, ns := StandingNotices(before, a)
+	after, ns := Standing(before, a)
 	if got := kindsOf(ns); !slices.Equal(got, want) {
 		t.Errorf("announced %v, want %v: %+v", got, want, ns)
 	}
@@ -66,12 +77,12 @@ func TestAnnouncedWhileItStands(t *testing.T) {
 	unread.Clusters[0].Alpha = false // its place was listed only partly: no more is known
 	m = heard(t, m, noticeInput(p, unread, monday.Add(hours(3))))
 	m = heard(t, m, noticeInput(p, other, monday.Add(hours(4))))
-	away := Fleet{Contents: record.Contents{Known: true},
+	away := policy.Fleet{Contents: record.Contents{Known: true},
 		Unread: []fleet.Unread{{Project: "shop-prod", Reason: "denied"}}}
 	m = heard(t, m, noticeInput(p, away, monday.Add(hours(5))))
 	m = heard(t, m, noticeInput(p, other, monday.Add(hours(6))))
 
-	gone := Fleet{Contents: record.Contents{Known: true}}
+	gone := policy.Fleet{Contents: record.Contents{Known: true}}
 	if m = heard(t, m, noticeInput(p, gone, monday.Add(hours(7)))); len(m.Sent) != 0 {
 		t.Errorf("remembered of what is gone: %v", m.Sent)
 	}
@@ -85,7 +96,7 @@ func TestAnnouncedIsBounded(t *testing.T) {
 	var m record.Standing
 	told, ids := 0, map[string]bool{}
 	for run := range 20 {
-		after, ns := StandingNotices(m, noticeInput(p, f, monday.Add(hours(run))))
+		after, ns := Standing(m, noticeInput(p, f, monday.Add(hours(run))))
 		if len(ns) > record.MaxStandingARun {
 			t.Fatalf("%d in one run", len(ns))
 		}
@@ -111,7 +122,7 @@ func TestStartsSoon(t *testing.T) {
 		}
 	}
 	for what, tt := range map[string]struct {
-		fleet Fleet
+		fleet policy.Fleet
 		want  []record.NoticeKind
 		at    time.Duration
 	}{
@@ -124,7 +135,7 @@ func TestStartsSoon(t *testing.T) {
 		"the next one in the queue": {crowd(4, nil), []record.NoticeKind{record.NoticeStartsSoon}, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
-			after, ns := StandingNotices(record.Standing{}, noticeInput(closed, tt.fleet, monday))
+			after, ns := Standing(record.Standing{}, noticeInput(closed, tt.fleet, monday))
 			if got := kindsOf(ns); !slices.Equal(got, tt.want) {
 				t.Fatalf("announced %v, want %v", got, tt.want)
 			}
@@ -202,19 +213,20 @@ func TestNoticeKinds(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	before := r.Clone()
 	r.Failed = string(reason.PoolFailed)
-	d := Decision{Cluster: c, Phase: r.Phase, Rotation: &r,
-		Events: []Event{{EventActionFailed, reason.PoolFailed, fact.Say("recreating pool \"web\" failed: quota")},
-			{EventActionFailed, reason.PoolFailed, fact.Say("again")}}}
-	ns := Notices(plain(), &before, d, "run", monday)
+	d := policy.Decision{Cluster: c, Phase: r.Phase, Rotation: &r,
+		Events: []policy.Event{
+			policy.ActionFailed(reason.PoolFailed, fact.Say("recreating pool \"web\" failed: quota")),
+			policy.ActionFailed(reason.PoolFailed, fact.Say("again"))}}
+	ns := Of(plain(), &before, d, "run", monday)
 	if len(ns) != 1 || ns[0].Kind != record.NoticeStuck ||
 		ns[0].Message.String() != "recreating pool \"web\" failed: quota" {
 		t.Errorf("%+v", ns)
 	}
-	if again := Notices(plain(), &r, d, "run", monday); len(again) != 0 {
+	if again := Of(plain(), &r, d, "run", monday); len(again) != 0 {
 		t.Errorf("told again: %+v", again)
 	}
 	d.Events, d.Close = nil, record.Lost
-	if ns := Notices(plain(), &r, d, "run", monday); len(ns) != 1 || ns[0].Kind != record.NoticeBlocked {
+	if ns := Of(plain(), &r, d, "run", monday); len(ns) != 1 || ns[0].Kind != record.NoticeBlocked {
 		t.Errorf("%+v", ns)
 	}
 }

@@ -1,4 +1,4 @@
-package policy
+package operator
 
 import (
 	"reflect"
@@ -6,10 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/lifecycle"
+	"gke-credential-rotator/policy/outcome"
+	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
+)
+
+// What the tests of the rules share.
+var (
+	fleetOf, planOne, monday, hours = policytest.FleetOf, policytest.PlanOne, policytest.Monday, policytest.Hours
+	askGate                         = policytest.Ask
 )
 
 var (
@@ -19,10 +30,10 @@ var (
 
 // spoken is the stage for what people say: a due cluster and a policy that
 // asks for every approval.
-func spoken() (*Policy, fleet.Cluster) {
+func spoken() (*rules.Policy, fleet.Cluster) {
 	always, _ := window.ParseWeekly("always")
-	p := &Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
-		Approval: ApproveBoth, Adopt: AdoptWatch, Window: always, MaxFailed: 1}
+	p := &rules.Policy{RotateBeforeExpiry: hours(24 * 180), EmergencyBeforeExpiry: hours(24 * 45),
+		Approval: rules.ApproveBoth, Adopt: rules.AdoptWatch, Window: always, MaxFailed: 1}
 	c := fleet.Cluster{Ref: shop, ID: "id-1", Status: fleet.Running,
 		Bundle: fleet.Bundle{CAs: []fleet.CA{{Fingerprint: "cafe01", Issued: monday.AddDate(-5, 0, 100),
 			Expires: monday.AddDate(0, 0, 100)}}}}
@@ -33,9 +44,19 @@ func inPhase(phases ...record.Phase) *record.Rotation {
 	r := &record.Rotation{Cluster: shop, ClusterID: "id-1", AttemptID: "attempt-1", Origin: record.Ours,
 		Managed: true, Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "cafe01"}}}
 	for i, ph := range phases {
-		move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
+		lifecycle.Move(r, ph, monday.Add(hours(i-48)), "run-0", reason.BothCAs)
 	}
 	return r
+}
+
+// nextRun is what the next run decides.
+func nextRun(t *testing.T, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
+	doc record.FleetDoc) policy.Decision {
+	t.Helper()
+	c.OperationsRead = true
+	f := fleetOf(c, r)
+	f.Contents.Fleet = doc
+	return planOne(t, p, f, monday)
 }
 
 // says checks a refusal.
@@ -56,10 +77,10 @@ func TestHoldAndRelease(t *testing.T) {
 	if len(empty.Holds) != 0 {
 		t.Error("the document that was read was changed")
 	}
-	if v := askHold(newCase(p, c, nil, &doc, "", monday)); v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday)); v.Open {
 		t.Error("a held cluster's gate is open")
 	}
-	if v := askHold(newCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
 		t.Error("the hold outlives its end")
 	}
 	_, _, err = Release(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
@@ -72,7 +93,7 @@ func TestHoldAndRelease(t *testing.T) {
 	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
 		t.Error(text, err)
 	}
-	if v := askHold(newCase(p, c, nil, &one, "", monday)); v.Open {
+	if v := askGate("hold", policy.NewCase(p, c, nil, &one, "", monday)); v.Open {
 		t.Error("the hold on all ended with the cluster's own")
 	}
 	_, _, err = Release(one, shop, ann)
@@ -113,12 +134,12 @@ func TestApproveStart(t *testing.T) {
 		t.Fatal(text, err)
 	}
 	at := func(c fleet.Cluster, now time.Time) bool {
-		return askStartApproval(newCase(p, c, nil, &doc, "", now)).Open
+		return askGate("approval", policy.NewCase(p, c, nil, &doc, "", now)).Open
 	}
-	if !at(c, monday) || !at(c, monday.Add(StartApprovalLasts-time.Minute)) {
+	if !at(c, monday) || !at(c, monday.Add(rules.StartApprovalLasts-time.Minute)) {
 		t.Error("the approval does not open its gate")
 	}
-	if at(c, monday.Add(StartApprovalLasts)) {
+	if at(c, monday.Add(rules.StartApprovalLasts)) {
 		t.Error("the approval outlives its fourteen days")
 	}
 	again := c
@@ -136,7 +157,7 @@ func TestApproveStart(t *testing.T) {
 	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
 		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
 	}
-	_, _, err = Approve(doc, p, c, nil, monday.Add(StartApprovalLasts+time.Hour), ann)
+	_, _, err = Approve(doc, p, c, nil, monday.Add(rules.StartApprovalLasts+time.Hour), ann)
 	says(t, err, "at most 14d")
 
 	young := c
@@ -149,7 +170,7 @@ func TestApproveStart(t *testing.T) {
 		Expires: monday.AddDate(30, 0, 0)})
 	_, _, err = Approve(doc, p, two, nil, time.Time{}, ann)
 	says(t, err, "two CAs")
-	p.Approval = ApproveComplete
+	p.Approval = rules.ApproveComplete
 	_, _, err = Approve(doc, p, c, nil, time.Time{}, ann)
 	says(t, err, "APPROVAL=complete a start asks nobody")
 }
@@ -161,14 +182,14 @@ func TestApproveComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
+	if !askGate("approval", policy.NewCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval does not open its gate")
 	}
-	move(r, record.RecreatingNodes, monday, "run-2", reason.PoolAppeared)
+	lifecycle.Move(r, record.RecreatingNodes, monday, "run-2", reason.PoolAppeared)
 	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "in phase recreating-nodes")
-	move(r, record.UpdatingClients, monday, "run-3", reason.NodesDone)
-	if askCompleteApproval(newCase(p, c, r, &doc, "", monday)).Open {
+	lifecycle.Move(r, record.UpdatingClients, monday, "run-3", reason.NodesDone)
+	if askGate("approval", policy.NewCase(p, c, r, &doc, "", monday)).Open {
 		t.Error("the approval holds for a later entry into updating-clients")
 	}
 	r.Managed = false
@@ -177,7 +198,7 @@ func TestApproveComplete(t *testing.T) {
 	r.Managed, c.ID = true, "id-2"
 	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "created again")
-	p.Approval = ApproveStart
+	p.Approval = rules.ApproveStart
 	_, _, err = Approve(doc, p, c, r, time.Time{}, ann)
 	says(t, err, "APPROVAL=start, so completions ask nobody")
 }
@@ -188,33 +209,28 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	r.Failed = string(reason.CompleteFailed)
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID,
 		What: reason.CompleteFailed, At: monday}}}
-	other := c
-	other.Ref.Name = "other"
-	if askBreaker(nil, newTally(p, &doc, monday)).Open {
+	if _, open := policy.Breaker(doc, p); !open {
 		t.Fatal("the breaker must be open before")
 	}
 	after, text, err := Retry(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "acknowledged complete-failed, by ann") {
 		t.Fatal(text, err)
 	}
-	if !askBreaker(nil, newTally(p, &after, monday)).Open {
+	if _, open := policy.Breaker(after, p); open {
 		t.Error("retry did not reopen the breaker")
 	}
-	d := Decision{Cluster: c, Rotation: r}
-	k := newCase(p, c, r, &after, "", monday)
-	k.takeUp(&d, r)
-	if r.Failed != "" {
+	if d := nextRun(t, p, c, r, after); d.Rotation.Failed != "" {
 		t.Error("the next run does not take up the retry")
 	}
 	_, _, err = Retry(after, shop, inPhase(record.Starting), ann)
 	says(t, err, "nothing to retry")
 	tried := record.FleetDoc{Tries: map[string]record.Try{shop.String(): {ClusterID: "id-1", CA: "cafe01",
 		Count: 3}}}
-	if askTries(newCase(p, c, nil, &tried, "", monday)).Open {
+	if askGate("tries", policy.NewCase(p, c, nil, &tried, "", monday)).Open {
 		t.Fatal("three tries must be exhausted")
 	}
 	after, _, err = Retry(tried, shop, nil, ann)
-	if err != nil || !askTries(newCase(p, c, nil, &after, "", monday)).Open {
+	if err != nil || !askGate("tries", policy.NewCase(p, c, nil, &after, "", monday)).Open {
 		t.Error("retry did not clear the tries:", err)
 	}
 	stuckPool := inPhase(record.Starting, record.RecreatingNodes)
@@ -225,8 +241,7 @@ func TestRetryReopensTheBreaker(t *testing.T) {
 	if err != nil || !strings.Contains(text, "not before its last start is settled, Mon 2026-11-23 00:30") {
 		t.Fatal(text, err)
 	}
-	newCase(p, c, stuckPool, &after, "", monday).takeUp(&d, stuckPool)
-	if stuckPool.Pools["web"].LeftToGKE != "" {
+	if d := nextRun(t, p, c, stuckPool, after); d.Rotation.Pools["web"].LeftToGKE != "" {
 		t.Error("the pool is still left to GKE")
 	}
 }
@@ -243,9 +258,8 @@ func TestAdopt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d Decision
-	newCase(p, c, r, &doc, "", monday).takeUp(&d, r)
-	if !r.Managed || d.Slot != SlotTake {
+	d := nextRun(t, p, c, r, doc)
+	if r = d.Rotation; !r.Managed || d.Slot != policy.SlotTake {
 		t.Error("the next run does not adopt it")
 	}
 	_, _, err = Adopt(doc, p, c, r, ann)
@@ -268,11 +282,11 @@ func TestRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if due := newCase(p, c, nil, &doc, "", monday).Due; !due.Is || due.Why != "asked for by ann" {
+	if due := policy.NewCase(p, c, nil, &doc, "", monday).Due; !due.Is || due.Why != "asked for by ann" {
 		t.Errorf("not due: %+v", due)
 	}
 	c.Bundle.CAs[0].Fingerprint = "beef02"
-	if newCase(p, c, nil, &doc, "", monday).Due.Is {
+	if policy.NewCase(p, c, nil, &doc, "", monday).Due.Is {
 		t.Error("the wish outlives the CA that it named")
 	}
 	_, _, err = Rotate(record.FleetDoc{}, p, c, inPhase(record.Starting), ann)
@@ -294,11 +308,11 @@ func TestClose(t *testing.T) {
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
-	d := Decision{Cluster: c, Rotation: r}
-	if !newCase(p, c, r, &after, "", monday).endedByPerson(&d, r) || d.Close != record.ClosedByPeople {
+	d := nextRun(t, p, c, r, after)
+	if d.Close != record.ClosedByPeople {
 		t.Error("the next run does not close it")
 	}
-	if stored, _ := After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
+	if stored, _ := outcome.After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
 	after, _, err = Close(doc, shop, nil, ann)

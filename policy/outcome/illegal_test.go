@@ -1,13 +1,15 @@
-package policy
+package outcome
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // TestIllegalMove: a move that the lifecycle does not know is refused for its
@@ -31,9 +33,10 @@ func TestIllegalMove(t *testing.T) {
 	contents := record.Contents{Known: true,
 		Rotations: map[fleet.Ref]record.Rotation{bad.Ref: flight(bad, "sideways"),
 			good.Ref: flight(good, record.UpdatingClients)}}
-	ds := Plan(&Policy{StuckAfter: time.Hour}, Fleet{Clusters: []fleet.Cluster{bad, good}, Contents: contents},
+	ds := policy.Plan(&rules.Policy{StuckAfter: time.Hour},
+		policy.Fleet{Clusters: []fleet.Cluster{bad, good}, Contents: contents},
 		"run", now)
-	if d := ds[0]; d.Action != NeedsAction || d.Reason != reason.IllegalMove || d.Phase != "sideways" ||
+	if d := ds[0]; d.Action != policy.NeedsAction || d.Reason != reason.IllegalMove || d.Phase != "sideways" ||
 		d.Write || !strings.Contains(d.Message.String(), `"sideways" to "verifying"`) {
 		t.Errorf("planned %+v", d)
 	}
@@ -43,7 +46,7 @@ func TestIllegalMove(t *testing.T) {
 
 	r := flight(bad, record.Verifying)
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, IntentAt: now, State: record.Intended}
-	d := Resolve(Decision{Cluster: bad, Rotation: &r},
+	d := Resolve(policy.Decision{Cluster: bad, Rotation: &r},
 		map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation,
 			Raw: "so says GKE"}}, "run", now)
 	if d.Phase != record.Verifying || d.Rotation.Phase != record.Verifying ||

@@ -1,8 +1,9 @@
-package policy
+package rules
 
 import (
 	"time"
 
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
@@ -119,25 +120,37 @@ type Due struct {
 	ByExpiry bool
 }
 
-// due applies the three rules; asked marks a person's rotate request.
-func (p *Policy) due(b fleet.Bundle, asked *record.Request, now time.Time) Due {
+// Unselected says why the policy leaves the cluster out; nil: it does not.
+func (p *Policy) Unselected(c fleet.Cluster) fact.Text {
+	switch {
+	case len(p.Locations) > 0 && !c.Ref.In(p.Locations):
+		return fact.Sayf("location %s is not in LOCATIONS", c.Ref.Location)
+	case !p.Selector.Matches(c.Labels):
+		return fact.Sayf("its labels do not match SELECTOR %v", p.Selector)
+	}
+	return nil
+}
+
+// DueFor applies the three rules; asked marks a person's rotate request.
+func (p *Policy) DueFor(b fleet.Bundle, asked *record.Request, now time.Time) Due {
 	ca := b.Oldest()
 	if ca.Fingerprint == "" {
 		return Due{}
 	}
 	d := Due{At: ca.Expires.Add(-p.RotateBeforeExpiry), Deadline: ca.Expires.Add(-DeadlineBefore),
-		Why: "CA expires " + day(ca.Expires), ByExpiry: true}
+		Why: "CA expires " + fact.Day(ca.Expires), ByExpiry: true}
 	if p.MaxCAAge > 0 {
 		if at := ca.Issued.Add(p.MaxCAAge); at.Before(d.At) {
-			d.At, d.Why, d.ByExpiry = at, "CA issued "+day(ca.Issued)+", older than "+fleet.Days(p.MaxCAAge), false
+			d.At, d.ByExpiry = at, false
+			d.Why = "CA issued " + fact.Day(ca.Issued) + ", older than " + fleet.Days(p.MaxCAAge)
 		}
 		if late := ca.Issued.Add(p.MaxCAAge + AgeDeadlineAfter); late.Before(d.Deadline) {
 			d.Deadline = late
 		}
 	}
 	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
-		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+day(ca.Issued)+", before "+
-			day(p.RotateIssuedBefore), false
+		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+fact.Day(ca.Issued)+", before "+
+			fact.Day(p.RotateIssuedBefore), false
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
 		d.At, d.Why, d.ByExpiry = asked.At, "asked for by "+record.Who(asked.Said), false
@@ -145,5 +158,3 @@ func (p *Policy) due(b fleet.Bundle, asked *record.Request, now time.Time) Due {
 	d.Is = !now.Before(d.At)
 	return d
 }
-
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -1,6 +1,11 @@
-package policy
+// Package lifecycle is the phases that a rotation goes through: every move there is,
+// and the one function that makes one.
+package lifecycle
 
 import (
+	"slices"
+	"time"
+
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -38,44 +43,45 @@ var Edges = []Edge{
 // Allowed says whether a rotation may move so. Any phase may also be closed:
 // the cluster is gone, recreated or lost, or a person says so.
 func Allowed(from, to record.Phase) bool {
-	if to == "" {
-		return true
-	}
-	for _, e := range Edges {
-		if e.From == from && e.To == to {
-			return true
-		}
-	}
-	return false
+	return to == "" || slices.ContainsFunc(Edges, func(e Edge) bool { return e.From == from && e.To == to })
 }
 
-// illegalMove is a move that the lifecycle does not know. It is a defect of this
-// program, or a document that it did not write.
-type illegalMove struct{ from, to record.Phase }
+// Move is the only place that changes a phase, and makes only moves that the
+// lifecycle knows.
+func Move(r *record.Rotation, to record.Phase, now time.Time, run string, reason reason.Code) {
+	if !Allowed(r.Phase, to) {
+		panic(IllegalMove{r.Phase, to}) // see OnIllegalMove
+	}
+	if to == record.UpdatingClients && r.Phase == record.RecreatingNodes {
+		r.Entries++
+		r.AskedAt = time.Time{} // this entry needs an approval of its own
+	}
+	r.Phase = to
+	r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: to, At: now, Run: run,
+		Reason: reason})
+	if n := len(r.Transitions); n > record.MaxTransitions {
+		r.Transitions = slices.Delete(r.Transitions, 1, n-record.MaxTransitions+1)
+	}
+	r.Unexplained, r.BlockedSince = 0, time.Time{}
+}
 
-func (m illegalMove) text() fact.Text {
+// IllegalMove is a move that the lifecycle does not know. It is a defect of this
+// program, or a document that it did not write.
+type IllegalMove struct{ from, to record.Phase }
+
+// Text says which move, and that it is not made.
+func (m IllegalMove) Text() fact.Text {
 	return fact.Sayf("from %q to %q is no move that the lifecycle knows, so it is not made", m.from, m.to)
 }
 
-// onIllegalMove, deferred, lets what was begun for one cluster end in a refusal;
+// OnIllegalMove is deferred, and lets what was begun for one cluster end in a refusal;
 // the other clusters go on.
-func onIllegalMove(refuse func(illegalMove)) {
+func OnIllegalMove(refuse func(IllegalMove)) {
 	switch x := recover().(type) {
 	case nil:
-	case illegalMove:
+	case IllegalMove:
 		refuse(x)
 	default:
 		panic(x)
 	}
-}
-
-// refused is the decision in place of one with an illegal move.
-func (k *Case) refused(m illegalMove) Decision {
-	d := Decision{Cluster: k.Cluster, Action: NeedsAction, Reason: reason.IllegalMove, Message: m.text(),
-		Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency, Compromised: k.Compromised}
-	if k.Rotation != nil {
-		r := k.Rotation.Clone()
-		d.Rotation, d.Phase = &r, r.Phase
-	}
-	return d
 }

@@ -1,4 +1,4 @@
-package policy
+package insight
 
 import (
 	"encoding/json"
@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 var insightDay = time.Date(2026, 11, 23, 2, 17, 0, 0, time.UTC)
@@ -27,14 +29,14 @@ func expiring(location, name string, days int) fleet.Cluster {
 
 // TestInsightReads: which places are worth a read, and who comes first.
 func TestInsightReads(t *testing.T) {
-	p := &Policy{Locations: []string{"near", "far", "edge", "old", "new", "done"}}
+	p := &rules.Policy{Locations: []string{"near", "far", "edge", "old", "new", "done"}}
 	p.Selector, _ = fleet.ParseSelector("env!=off")
 	off := expiring("edge", "off", 10)
 	off.Labels = map[string]string{"env": "off"}
 	alpha, theirs, broken := expiring("edge", "alpha", 10), expiring("edge", "theirs", 10),
 		expiring("edge", "broken", 10)
 	alpha.Alpha, theirs.CustomerCA, broken.Bundle.Problem = true, true, "no PEM"
-	f := Fleet{
+	f := policy.Fleet{
 		Clusters: []fleet.Cluster{
 			expiring("near", "a", 170), expiring("near", "b", 20), expiring("far", "c", 181),
 			expiring("old", "d", 180),
@@ -51,12 +53,12 @@ func TestInsightReads(t *testing.T) {
 			}},
 		},
 	}
-	got := fmt.Sprint(InsightReads(p, f, insightDay))
+	got := fmt.Sprint(Reads(p, f, insightDay))
 	if want := "[p/near p/done p/old]"; got != want {
 		t.Errorf("reads %s, want %s", got, want)
 	}
 	f.Contents.Fleet.InsightsFrom = insightDay.Add(time.Second)
-	if got := InsightReads(p, f, insightDay); len(got) != 0 {
+	if got := Reads(p, f, insightDay); len(got) != 0 {
 		t.Errorf("reads %v although the quota is used up", got)
 	}
 }
@@ -65,24 +67,24 @@ func TestInsightReads(t *testing.T) {
 // any 24 hours, each place once a day at most, all of them in turn, and what
 // is remembered stays small.
 func TestInsightBudget(t *testing.T) {
-	var f Fleet
+	var f policy.Fleet
 	for i := range 600 {
 		f.Clusters = append(f.Clusters, expiring(fmt.Sprintf("northamerica-northeast%03d", i),
 			strings.Repeat("n", 40)+fmt.Sprint(i), 10))
 	}
-	p := &Policy{}
+	p := &rules.Policy{}
 	reads := map[record.InsightPlace][]time.Time{}
 	var all []time.Time
 	for hour := range 20 * 24 {
 		now := insightDay.Add(time.Duration(hour) * time.Hour)
-		places := InsightReads(p, f, now)
-		f.Contents.Fleet = AskInsights(f.Contents.Fleet, places, now)
+		places := Reads(p, f, now)
+		f.Contents.Fleet = Ask(f.Contents.Fleet, places, now)
 		var answers []record.InsightAnswer
 		for _, place := range places {
 			answers = append(answers, record.InsightAnswer{Place: place, Complete: true})
 			reads[place], all = append(reads[place], now), append(all, now)
 		}
-		f.Contents.Fleet = HearInsights(f.Contents.Fleet, p, f, answers, now)
+		f.Contents.Fleet = Hear(f.Contents.Fleet, p, f, answers, now)
 	}
 	for i, at := range all {
 		if i >= record.MaxInsightReads && at.Sub(all[i-record.MaxInsightReads]) < 24*time.Hour {
@@ -112,7 +114,7 @@ func TestInsightBudget(t *testing.T) {
 		}
 	}
 	// Nobody wants them any more: all is forgotten in time.
-	if doc = AskInsights(doc, nil, insightDay.AddDate(0, 0, 40)); len(doc.Insights)+len(doc.Mismatches) > 0 {
+	if doc = Ask(doc, nil, insightDay.AddDate(0, 0, 40)); len(doc.Insights)+len(doc.Mismatches) > 0 {
 		t.Errorf("still remembered: %d notes, %d mismatches", len(doc.Insights), len(doc.Mismatches))
 	}
 }
@@ -154,9 +156,8 @@ func TestMismatches(t *testing.T) {
 		{name: "no insight in this part of the answer", cluster: expiring("l", "c", 100), part: true},
 		{name: "no insight, 180 days just begun", cluster: expiring("l", "c", 179)},
 		{name: "no insight, not near", cluster: expiring("l", "c", 200)},
-		{name: "no insight while rotating",
-			cluster: with(expiring("l", "c", 100),
-				func(c *fleet.Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "new"}) })},
+		{name: "no insight while rotating", cluster: with(expiring("l", "c", 100),
+			func(c *fleet.Cluster) { c.Bundle.CAs = append(c.Bundle.CAs, fleet.CA{Fingerprint: "new"}) })},
 		{name: "an insight lingers", cluster: fresh(30 * 24 * time.Hour), found: insight,
 			want: "Recommender has an insight that"},
 		{name: "an accepted one may", cluster: fresh(30 * 24 * time.Hour), found: dismissed},
@@ -179,10 +180,10 @@ func TestMismatches(t *testing.T) {
 		{name: "no certificate",
 			cluster: with(expiring("l", "c", 5), func(c *fleet.Cluster) { c.Bundle = fleet.Bundle{Problem: "none"} })},
 	} {
-		f := Fleet{Clusters: []fleet.Cluster{tt.cluster}, Contents: record.Contents{Rotations: tt.rotations}}
+		f := policy.Fleet{Clusters: []fleet.Cluster{tt.cluster}, Contents: record.Contents{Rotations: tt.rotations}}
 		place := record.InsightPlace{Project: "p", Location: "l"}
-		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f,
+		f.Contents.Fleet = Ask(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Contents.Fleet = Hear(f.Contents.Fleet, &rules.Policy{}, f,
 			[]record.InsightAnswer{{Place: place, Found: tt.found, Complete: !tt.part}}, insightDay)
 		got := Mismatches(tt.cluster, f.Contents, insightDay)
 		if (tt.want == "") != (len(got) == 0) || tt.want != "" &&
@@ -199,11 +200,11 @@ func TestMismatches(t *testing.T) {
 // the next read replaces it.
 func TestMismatchIsAboutACA(t *testing.T) {
 	c := expiring("l", "c", 100)
-	f := Fleet{Clusters: []fleet.Cluster{c}}
+	f := policy.Fleet{Clusters: []fleet.Cluster{c}}
 	place := record.InsightPlace{Project: "p", Location: "l"}
 	read := func(found ...record.Insight) {
-		f.Contents.Fleet = AskInsights(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
-		f.Contents.Fleet = HearInsights(f.Contents.Fleet, &Policy{}, f,
+		f.Contents.Fleet = Ask(f.Contents.Fleet, []record.InsightPlace{place}, insightDay)
+		f.Contents.Fleet = Hear(f.Contents.Fleet, &rules.Policy{}, f,
 			[]record.InsightAnswer{{Place: place, Found: found, Complete: true}}, insightDay)
 	}
 	read()
@@ -223,9 +224,9 @@ func TestMismatchIsAboutACA(t *testing.T) {
 	if len(before.Mismatches) != 1 {
 		t.Error("the older document was changed")
 	}
-	off := &Policy{}
+	off := &rules.Policy{}
 	off.Selector, _ = fleet.ParseSelector("env=prod")
-	if doc := HearInsights(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}},
+	if doc := Hear(before, off, f, []record.InsightAnswer{{Place: place, Complete: true}},
 		insightDay); len(doc.Mismatches) != 0 {
 		t.Errorf("a cluster that is not selected is compared: %v", doc.Mismatches)
 	}

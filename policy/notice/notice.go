@@ -1,4 +1,6 @@
-package policy
+// Package notice is what people are told: of what a decision does, of what stands, and
+// what a hand-over asks of them. It decides nothing.
+package notice
 
 import (
 	"crypto/sha256"
@@ -6,10 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // notice makes one. occasion is what is never the same twice: the version of the
@@ -25,9 +29,18 @@ func notice(kind record.NoticeKind, ref fleet.Ref, reason reason.Code, message f
 	return n
 }
 
-// Notices are what people are told with the write of this decision, in order.
+// ofEvent is what tells of an event, beside a hand-over.
+var ofEvent = map[string]record.NoticeKind{
+	policy.EventForeignRotation:     record.NoticeForeign,
+	policy.EventCompletedExternally: record.NoticeCompletedExternally,
+	policy.EventBlocked:             record.NoticeBlocked,
+	policy.EventRotationStuck:       record.NoticeStuck,
+}
+
+// Of gives what people are told with the write of this decision, in order.
 // before is the rotation as it was stored until now; nil: there was none.
-func Notices(p *Policy, before *record.Rotation, d Decision, run string, now time.Time) []record.Notice {
+func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string,
+	now time.Time) []record.Notice {
 	r := d.Rotation
 	if r == nil {
 		return nil
@@ -42,24 +55,19 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 		out = append(out, n)
 	}
 	for _, e := range d.Events {
+		kind, told := ofEvent[e.Name]
 		switch {
-		case e.Name == EventForeignRotation:
-			tell(record.NoticeForeign, e.Reason, e.Message, "")
-		case e.Name == EventHandedOver && e.Reason == reason.NodesDone:
+		case e.Name == policy.EventHandedOver && e.Reason == reason.NodesDone:
 			tell(record.NoticeNodesDone, e.Reason, e.Message, record.AtNodesDone)
-		case e.Name == EventHandedOver:
+		case e.Name == policy.EventHandedOver:
 			tell(record.NoticeHandedOver, e.Reason, e.Message, record.AtStartDone)
-		case e.Name == EventCompletedExternally:
-			tell(record.NoticeCompletedExternally, e.Reason, e.Message, "")
-		case e.Name == EventBlocked:
-			tell(record.NoticeBlocked, e.Reason, e.Message, "")
-		case e.Name == EventRotationStuck:
-			tell(record.NoticeStuck, e.Reason, e.Message, "")
+		case told:
+			tell(kind, e.Reason, e.Message, "")
 		}
 	}
 	if r.Failed != "" && (before == nil || before.AttemptID != r.AttemptID || before.Failed == "") &&
 		r.Origin != record.Foreign {
-		tell(record.NoticeStuck, reason.Code(r.Failed), d.failure(), "")
+		tell(record.NoticeStuck, reason.Code(r.Failed), failure(d), "")
 	}
 	switch {
 	case d.Close.Verified():
@@ -71,12 +79,12 @@ func Notices(p *Policy, before *record.Rotation, d Decision, run string, now tim
 }
 
 // failure says what failed, in GKE's words where there are any.
-func (d Decision) failure() fact.Text {
+func failure(d policy.Decision) fact.Text {
 	reason := reason.Code(d.Rotation.Failed)
 	for _, e := range d.Events {
-		if e.Name == EventActionFailed && e.Reason == reason {
+		if e.Name == policy.EventActionFailed && e.Reason == reason {
 			return e.Message
 		}
 	}
-	return sentence(reason)
+	return fact.Say(reason.Info().Sentence)
 }

@@ -1,42 +1,27 @@
-package policy
+package outcome
 
 import (
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
-// Breaker gives the last of the failed or stuck rotations that together keep
-// new ones from starting.
-func Breaker(f record.FleetDoc, p *Policy) (last record.Failure, open bool) {
-	if n := len(f.Failures); n > 0 && n >= p.MaxFailed {
-		return f.Failures[n-1], true
-	}
-	return record.Failure{}, false
-}
-
-// failedText says how many failed or stuck rotations it takes to keep new ones from
-// starting, and how many there are.
-func failedText(f record.FleetDoc, p *Policy) fact.Text {
-	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
-		fact.Set("MAX_FAILED", p.MaxFailed))
-}
-
 // After gives the fleet document as it must be stored together with the
 // decision's rotation; changed is false when only the rotation is written.
-func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc, changed bool) {
+func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.FleetDoc, changed bool) {
 	f = f.Clone()
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	switch _, held := f.Slots[name]; {
-	case d.Slot == SlotTake && !held && len(f.Slots) >= record.MaxSlots:
+	case d.Slot == policy.SlotTake && !held && len(f.Slots) >= record.MaxSlots:
 		// An adopted one: starts are dealt no slot that is not there.
-	case d.Slot == SlotTake:
+	case d.Slot == policy.SlotTake:
 		f.Slots[name], changed = record.Slot{Attempt: r.AttemptID, Since: now, Emergency: d.Emergency,
 			Compromised: d.Compromised}, true
-	case d.Slot == SlotRelease && held:
+	case d.Slot == policy.SlotRelease && held:
 		delete(f.Slots, name)
 		changed = true
 	}
@@ -58,14 +43,13 @@ func After(f record.FleetDoc, d Decision, now time.Time) (after record.FleetDoc,
 		return q.Cluster == r.Cluster && (q.Kind != record.RequestRotate || d.Close != record.NotStarted)
 	})
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
-		return a.Attempt != "" &&
-			a.Attempt == r.AttemptID
+		return a.Attempt != "" && a.Attempt == r.AttemptID
 	})
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
 }
 
 // dropTaken drops the requests that this write carries out.
-func dropTaken(f *record.FleetDoc, d Decision) bool {
+func dropTaken(f *record.FleetDoc, d policy.Decision) bool {
 	n := len(f.Requests)
 	f.Requests = slices.DeleteFunc(f.Requests,
 		func(q record.Request) bool { return slices.Contains(d.Taken, q) })
@@ -73,7 +57,7 @@ func dropTaken(f *record.FleetDoc, d Decision) bool {
 }
 
 // noteTries counts starts that came to nothing and forgets them once one took.
-func noteTries(f *record.FleetDoc, d Decision) bool {
+func noteTries(f *record.FleetDoc, d policy.Decision) bool {
 	r, name := d.Rotation, d.Cluster.Ref.String()
 	t, had := f.Tries[name]
 	switch {
@@ -98,7 +82,7 @@ func noteTries(f *record.FleetDoc, d Decision) bool {
 			t.LastError = d.Findings[0]
 		}
 		t.LastError = fact.Clip(t.LastError, record.MaxPoolError)
-		t.NotBefore = d.Cluster.Seen.Add(record.BackOff[min(t.Count, len(record.BackOff))-1])
+		t.NotBefore = record.NextTry(t.Count, d.Cluster.Seen)
 		f.Tries[name] = t
 		return true
 	case had && r.Phase != record.Starting:
@@ -109,17 +93,13 @@ func noteTries(f *record.FleetDoc, d Decision) bool {
 }
 
 func neverSent(r *record.Rotation) bool {
-	for _, c := range r.Settled {
-		if c.Kind == record.CallStart && c.Sent() {
-			return false
-		}
-	}
-	return true
+	sent := func(c record.Call) bool { return c.Kind == record.CallStart && c.Sent() }
+	return !slices.ContainsFunc(r.Settled, sent)
 }
 
 // noteFailure counts failed and stuck rotations of ours, once each, until
 // somebody acknowledges them.
-func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
+func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 	r := d.Rotation
 	what := reason.Code(r.Failed)
 	if what == "" && r.Stuck {
@@ -147,21 +127,14 @@ func noteFailure(f *record.FleetDoc, d Decision, now time.Time) bool {
 }
 
 // Tidy drops what has run out and notes what is due and blocked.
-func Tidy(f record.FleetDoc, ds []Decision, note record.RunNote) record.FleetDoc {
+func Tidy(f record.FleetDoc, ds []policy.Decision, note record.RunNote) record.FleetDoc {
 	f = f.Clone()
-	now := note.At
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool {
-		return !h.Until.IsZero() &&
-			!now.Before(h.Until)
-	})
-	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool {
-		return !a.Until.IsZero() &&
-			!now.Before(a.Until)
-	})
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return !h.Binds(note.At) })
+	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Over(note.At) })
 	dropMoot(&f, ds)
 	f.Blocked = nil
 	for _, d := range ds {
-		if (d.Action == NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
+		if (d.Action == policy.NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
 			len(f.Blocked) < record.MaxBlocked {
 			if f.Blocked == nil {
 				f.Blocked = map[string]reason.Code{}
@@ -175,8 +148,8 @@ func Tidy(f record.FleetDoc, ds []Decision, note record.RunNote) record.FleetDoc
 
 // dropMoot drops requests and tries of what is no more: another attempt,
 // another cluster, another CA. What was not seen is kept.
-func dropMoot(f *record.FleetDoc, ds []Decision) {
-	seen := map[string]Decision{}
+func dropMoot(f *record.FleetDoc, ds []policy.Decision) {
+	seen := map[string]policy.Decision{}
 	for _, d := range ds {
 		if d.Cluster.ID != "" && d.Cluster.Bundle.Problem == "" && len(d.Cluster.Bundle.CAs) > 0 {
 			seen[d.Cluster.Ref.String()] = d

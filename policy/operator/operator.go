@@ -1,4 +1,8 @@
-package policy
+// Package operator is what people say to the job. Every function takes the fleet
+// document as it was read and gives the one to store, with a sentence for the person
+// who said it; or an error that says why it means nothing here and what to do. The
+// document is not changed. Said.At is the present.
+package operator
 
 import (
 	"fmt"
@@ -6,16 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
-
-// What people say to the job. Every function takes the fleet document as it
-// was read and gives the one to store, with a sentence for the person who
-// said it; or an error that says why it means nothing here and what to do.
-// The document is not changed. Said.At is the present.
 
 // Hold stops every mutating call of ours: for one cluster, or for all when ref
 // is zero. until is when it ends by itself; zero: when released. A hold on
@@ -23,8 +24,7 @@ import (
 func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string,
 	error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the hold would end %s, which is over; name a later time with --until",
-			fact.Stamp(until))
+		return f, "", over("hold", until)
 	}
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
@@ -40,6 +40,11 @@ func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (
 	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, record.Who(said)), nil
 }
 
+func over(what string, until time.Time) error {
+	return fmt.Errorf("the %s would end %s, which is over; name a later time with --until", what,
+		fact.Stamp(until))
+}
+
 // BeyondHold says what a hold on the rotation cannot stop: a call that is
 // already on its way, and GKE.
 func BeyondHold(r record.Rotation, now time.Time) []string {
@@ -51,21 +56,22 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 	for pool, c := range r.PoolCalls {
 		if c.Sent() && !c.MaySettle(now) {
 			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way",
-				some(named([]string{pool})), fact.Stamp(c.IntentAt)))
+				fleet.PoolName(pool), fact.Stamp(c.IntentAt)))
 		}
 	}
 	slices.Sort(out)
 	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(AutoCompleteAfter))))
+		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter))))
 	}
 	return out
 }
 
 // Release ends the hold on one cluster, or the one on all when ref is zero.
 func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
-	in := func(h record.Hold) bool { return h.Until.IsZero() || said.At.Before(h.Until) }
-	at := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && in(h) })
-	all := slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() && in(h) })
+	of := func(ref fleet.Ref) int {
+		return slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && h.Binds(said.At) })
+	}
+	at, all := of(ref), of(fleet.Ref{})
 	switch {
 	case at < 0 && ref.IsZero():
 		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s",
@@ -76,14 +82,13 @@ func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDo
 		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
 	}
 	was := f.Holds[at]
-	f = f.Clone()
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
 	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At),
 		record.Who(was.Said))
 	if !ref.IsZero() && all >= 0 {
-		text += "; all clusters are still held by " +
-			record.Who(f.Holds[slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() })].Said)
+		text += "; all clusters are still held by " + record.Who(f.Holds[all].Said)
 	}
+	f = f.Clone()
+	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
 	return f, text, nil
 }
 
@@ -98,7 +103,7 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 	var names []string
 	for _, h := range f.Holds {
 		switch {
-		case !h.Until.IsZero() && !now.Before(h.Until):
+		case !h.Binds(now):
 		case h.Cluster.IsZero():
 			names = append(names, "all")
 		default:
@@ -109,18 +114,17 @@ func heldNames(f record.FleetDoc, now time.Time) string {
 		return "none"
 	}
 	slices.Sort(names)
-	return some(names)
+	return fact.Some(names)
 }
 
 // Approve is a yes to what the cluster waits for: the completion of the
 // rotation r, bound to this attempt and this entry into updating-clients; or,
 // with r nil, its start, bound to the CA to be replaced and good until until,
-// at most and by default [StartApprovalLasts].
-func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
+// at most and by default [rules.StartApprovalLasts].
+func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation, until time.Time,
 	said record.Said) (record.FleetDoc, string, error) {
 	if !until.IsZero() && !until.After(said.At) {
-		return f, "", fmt.Errorf("the approval would end %s, which is over; name a later time with --until",
-			fact.Stamp(until))
+		return f, "", over("approval", until)
 	}
 	a := record.Approval{Cluster: c.Ref, ClusterID: c.ID, Until: until, Said: said}
 	var text string
@@ -128,15 +132,14 @@ func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, 
 	if r != nil {
 		text, err = approveCompletion(&a, p, *r)
 	} else {
-		text, err = approveStart(&a, p, newCase(p, c, nil, &f, said.Run, said.At))
+		text, err = approveStart(&a, p, policy.NewCase(p, c, nil, &f, said.Run, said.At))
 	}
 	if err != nil {
 		return f, "", err
 	}
 	f = f.Clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool {
-		return x.Cluster == c.Ref &&
-			x.Kind == a.Kind
+		return x.Cluster == c.Ref && x.Kind == a.Kind
 	})
 	if len(f.Approvals) >= record.MaxSaid {
 		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
@@ -146,7 +149,7 @@ func Approve(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation, 
 	return f, text + ", by " + record.Who(said), nil
 }
 
-func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string, error) {
+func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (string, error) {
 	switch {
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
@@ -162,7 +165,7 @@ func approveCompletion(a *record.Approval, p *Policy, r record.Rotation) (string
 	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
 }
 
-func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
+func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, error) {
 	c := k.Cluster
 	switch {
 	case len(c.Bundle.CAs) > 1:
@@ -170,15 +173,13 @@ func approveStart(a *record.Approval, p *Policy, k *Case) (string, error) {
 	case !p.Approval.Asks(record.CallStart):
 		return "", fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
 	}
-	for _, ask := range []func(*Case) Verdict{askSelected, askDue, askEligible} {
-		if v := ask(k); !v.Open {
-			return "", fmt.Errorf("nothing waits for approval: %s: %s", c.Ref, v.Message)
-		}
+	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, func(g policy.Gate) bool { return g.First })); no {
+		return "", fmt.Errorf("nothing waits for approval: %s: %s", c.Ref, v.Message)
 	}
-	longest := a.At.Add(StartApprovalLasts)
+	longest := a.At.Add(rules.StartApprovalLasts)
 	if a.Until.After(longest) {
 		return "", fmt.Errorf("an approval to start is good for at most %s, until %s; leave --until out",
-			fleet.Days(StartApprovalLasts), fact.Stamp(longest))
+			fleet.Days(rules.StartApprovalLasts), fact.Stamp(longest))
 	}
 	if a.Until.IsZero() {
 		a.Until = longest
@@ -220,7 +221,7 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
-			fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
+			fact.Stamp(r.Call.SettlesAt()))
 	}
 	return f, text, nil
 }
@@ -259,15 +260,14 @@ func anyPoolTrouble(r record.Rotation) bool {
 
 // Adopt makes a rotation that somebody else started ours to manage to its end;
 // r is nil when it is not on record yet.
-func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
-	k := newCase(p, c, r, &f, said.Run, said.At)
-	switch v := askSelected(k); {
+	switch unselected := p.Unselected(c); {
 	case r != nil && r.Managed:
 		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
-	case !v.Open:
+	case len(unselected) > 0:
 		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref,
-			v.Message)
+			unselected)
 	case r == nil && len(c.Bundle.CAs) < 2:
 		return f, "", fmt.Errorf("there is no rotation of %s to adopt: it has one CA", c.Ref)
 	case r != nil && r.ClusterID != c.ID:
@@ -284,9 +284,9 @@ func Adopt(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 
 // Rotate makes a cluster due now, whatever the age of its CA. All other gates
 // stay.
-func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
+func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
-	k := newCase(p, c, nil, &f, said.Run, said.At)
+	k := policy.NewCase(p, c, nil, &f, said.Run, said.At)
 	switch {
 	case r != nil:
 		return f, "", fmt.Errorf("%s is being rotated already, in phase %s", c.Ref, r.Phase)
@@ -296,10 +296,9 @@ func Rotate(f record.FleetDoc, p *Policy, c fleet.Cluster, r *record.Rotation,
 		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why),
 			"`rotator plan --explain CLUSTER`", c.Ref}
 	}
-	for _, ask := range []func(*Case) Verdict{askSelected, askEligible} {
-		if v := ask(k); !v.Open {
-			return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
-		}
+	whenDue := func(g policy.Gate) bool { return g.First && g.Name != policy.GateDue }
+	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, whenDue)); no {
+		return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
 	}
 	f = f.Clone()
 	if err := request(&f, record.Request{Kind: record.RequestRotate, Cluster: c.Ref, ClusterID: c.ID,
@@ -329,13 +328,13 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(AutoCompleteAfter)))
+		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter)))
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}
 	if r.Unsettled(said.At) {
 		text += fmt.Sprintf(". Its last %s may be on its way: the record closes when that is settled, %s",
-			r.Call.Kind, fact.Stamp(r.Call.IntentAt.Add(record.SettleAfter)))
+			r.Call.Kind, fact.Stamp(r.Call.SettlesAt()))
 	}
 	return f, text, nil
 }
@@ -343,8 +342,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 // ask notes a request in place of an older one of its kind.
 func request(f *record.FleetDoc, q record.Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool {
-		return x.Kind == q.Kind &&
-			x.Cluster == q.Cluster
+		return x.Kind == q.Kind && x.Cluster == q.Cluster
 	})
 	if len(f.Requests) >= record.MaxSaid {
 		return tooMany(len(f.Requests), "requests", "let runs take them up")
@@ -355,13 +353,7 @@ func request(f *record.FleetDoc, q record.Request) error {
 }
 
 func failuresOf(f record.FleetDoc, ref fleet.Ref) []record.Failure {
-	var out []record.Failure
-	for _, x := range f.Failures {
-		if x.Cluster == ref {
-			out = append(out, x)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(f.Failures), func(x record.Failure) bool { return x.Cluster != ref })
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.

@@ -1,11 +1,15 @@
-package policy
+// Package outcome is the other half of the state machine: what a decision makes of the
+// store before its calls are sent, and what the answers make of it.
+package outcome
 
 import (
 	"maps"
 	"slices"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
@@ -13,12 +17,12 @@ import (
 // Intend gives the decision to store before a start is sent: a new attempt
 // whose only call is the intent, and its slot. The ids are random and made by
 // the caller, who alone may send the call.
-func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) Decision {
+func Intend(d policy.Decision, attemptID, callID, run string, no int, now time.Time) policy.Decision {
 	c := d.Cluster
 	d.Rotation = &record.Rotation{
 		Cluster: c.Ref, ClusterID: c.ID, AttemptID: attemptID, AttemptNo: no, Origin: record.Ours, Managed: true,
-		Baseline: baselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave, Emergency: d.Emergency,
-		Compromised: d.Compromised,
+		Baseline: record.BaselineOf(c), Phase: record.Starting, DueAt: d.Due.At, Wave: d.Wave,
+		Emergency: d.Emergency, Compromised: d.Compromised,
 		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
 		Call: &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run,
 			State: record.Intended},
@@ -26,18 +30,18 @@ func Intend(d Decision, attemptID, callID, run string, no int, now time.Time) De
 	}
 	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)
-	d.Phase, d.Write, d.Slot = record.Starting, true, SlotTake
-	d.event(phaseChanged(record.Starting, reason.StartSent, d.Message))
+	d.Phase, d.Write, d.Slot = record.Starting, true, policy.SlotTake
+	d.Tell(policy.PhaseChanged(record.Starting, reason.StartSent, d.Message))
 	return d
 }
 
 // IntendCall gives the decision to store before a complete or the node calls
 // are sent: one call id a pool, random and made by the caller, who alone may
 // send it.
-func IntendCall(d Decision, ids map[string]string, run string, now time.Time) Decision {
+func IntendCall(d policy.Decision, ids map[string]string, run string, now time.Time) policy.Decision {
 	r := d.Rotation.Clone()
 	kind := record.CallComplete
-	if d.Action == Recreate {
+	if d.Action == policy.Recreate {
 		kind = record.CallRecreate
 	}
 	for pool, id := range ids {
@@ -46,7 +50,7 @@ func IntendCall(d Decision, ids map[string]string, run string, now time.Time) De
 			completeIntent(&r, call, now)
 			relyOn(&r, d.Approved)
 			r.Under(d.InForce)
-			d.event(phaseChanged(record.Completing, reason.CompleteSent, d.Message))
+			d.Tell(policy.PhaseChanged(record.Completing, reason.CompleteSent, d.Message))
 			continue
 		}
 		if r.PoolCalls == nil {
@@ -67,59 +71,39 @@ func relyOn(r *record.Rotation, a *record.Approval) {
 }
 
 func completeIntent(r *record.Rotation, call record.Call, now time.Time) {
-	if r.Call != nil {
-		r.Remember(*r.Call)
-	}
+	r.RetireCall()
 	r.Call = &call
-	move(r, record.Completing, now, call.Run, reason.CompleteSent)
+	lifecycle.Move(r, record.Completing, now, call.Run, reason.CompleteSent)
 	r.Reason = reason.CompleteSent
-}
-
-// move is the only place that changes a phase, and makes only moves that the
-// lifecycle knows.
-func move(r *record.Rotation, to record.Phase, now time.Time, run string, reason reason.Code) {
-	if !Allowed(r.Phase, to) {
-		panic(illegalMove{r.Phase, to}) // see onIllegalMove
-	}
-	if to == record.UpdatingClients && r.Phase == record.RecreatingNodes {
-		r.Entries++
-		r.AskedAt = time.Time{} // this entry needs an approval of its own
-	}
-	r.Phase = to
-	r.Transitions = append(slices.Clone(r.Transitions), record.Transition{Phase: to, At: now, Run: run,
-		Reason: reason})
-	if n := len(r.Transitions); n > record.MaxTransitions {
-		r.Transitions = slices.Delete(r.Transitions, 1, n-record.MaxTransitions+1)
-	}
-	r.Unexplained, r.BlockedSince = 0, time.Time{}
 }
 
 // Resolve is the other half of the state machine: what the outcomes of the
 // calls, by call id, make of the rotation.
-func Resolve(d Decision, outcomes map[string]record.Outcome, run string, now time.Time) (out Decision) {
+func Resolve(d policy.Decision, outcomes map[string]record.Outcome, run string,
+	now time.Time) (out policy.Decision) {
 	r := d.Rotation.Clone()
-	defer onIllegalMove(func(m illegalMove) { // the answers are stored all the same
-		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", SlotKeep, r.Phase, reason.IllegalMove,
-			m.text()
-		out.event(actionFailed(reason.IllegalMove, m.text()))
+	defer lifecycle.OnIllegalMove(func(m lifecycle.IllegalMove) { // the answers are stored all the same
+		out.Close, out.Slot, out.Phase, out.Reason, out.Message = "", policy.SlotKeep, r.Phase, reason.IllegalMove,
+			m.Text()
+		out.Tell(policy.ActionFailed(reason.IllegalMove, m.Text()))
 	})
-	out = Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency,
-		Compromised: d.Compromised, Action: Update, Reason: r.Reason, Rotation: &r, Write: true}
+	out = policy.Decision{Cluster: d.Cluster, Due: d.Due, Wave: d.Wave, Emergency: d.Emergency,
+		Compromised: d.Compromised, Action: policy.Update, Reason: r.Reason, Rotation: &r, Write: true}
 	if r.Call != nil {
 		if o, ok := outcomes[r.Call.ID]; ok {
 			call := answered(*r.Call, o, now)
 			r.Call = &call
-			out.resolveCall(&r, o, run, now)
+			resolveCall(&out, &r, o, run, now)
 		}
 	}
 	for pool, call := range maps.Clone(r.PoolCalls) {
 		if o, ok := outcomes[call.ID]; ok {
 			r.PoolCalls[pool] = answered(call, o, now)
 			resolvePool(&r, pool, o, now)
-			out.noteAnswer(o, "pool "+pool)
+			noteAnswer(&out, o, "pool "+pool)
 		}
 	}
-	out.countWithdrawn(&r, outcomes, now)
+	countWithdrawn(&out, &r, outcomes, now)
 	out.Phase = r.Phase
 	return out
 }
@@ -132,42 +116,41 @@ func answered(c record.Call, o record.Outcome, now time.Time) record.Call {
 
 // resolveCall: a refusal decides the phase, never that nothing happened. A call
 // that was never sent needs no settlement.
-func (d *Decision) resolveCall(r *record.Rotation, o record.Outcome, run string, now time.Time) {
+func resolveCall(d *policy.Decision, r *record.Rotation, o record.Outcome, run string, now time.Time) {
 	to := func(p record.Phase, reason reason.Code) {
-		move(r, p, now, run, reason)
+		lifecycle.Move(r, p, now, run, reason)
 		r.Reason = reason
-		d.Reason, d.Message = reason, sentence(reason)
-		d.event(phaseChanged(p, reason, d.Message))
+		d.Reason, d.Message = reason, fact.Say(reason.Info().Sentence)
+		d.Tell(policy.PhaseChanged(p, reason, d.Message))
 	}
 	switch {
-	case o.State == record.Withdrawn && r.Call.Kind == record.CallStart:
-		r.Remember(*r.Call)
-		r.Call = nil
-		d.Close, d.Slot = record.NotStarted, SlotRelease
-		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Withdrawn:
-		r.Remember(*r.Call)
-		r.Call = nil
-		move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
-		r.Reason = reason.CallWithdrawn
+		kind := r.Call.Kind
+		r.RetireCall()
+		if kind == record.CallStart {
+			d.Close, d.Slot = record.NotStarted, policy.SlotRelease
+		} else {
+			lifecycle.Move(r, record.UpdatingClients, now, run, reason.CallWithdrawn)
+			r.Reason = reason.CallWithdrawn
+		}
 		d.Reason, d.Message = reason.CallWithdrawn, fact.Sayf("withdrawn before it was sent: %s", o.Raw)
 	case o.State == record.Refused && o.Refusal == record.RequiresRecreation:
 		to(record.RecreatingNodes, reason.NeedsRecreation)
 		d.Message = fact.Say(record.Clip(o.Raw))
 		void(r, o.Pool)
-		backOff(r, now)
+		r.RefusedAt(now)
 	default:
-		d.noteAnswer(o, string(r.Call.Kind))
+		noteAnswer(d, o, string(r.Call.Kind))
 	}
 }
 
 // noteAnswer tells of a refusal or of silence.
-func (d *Decision) noteAnswer(o record.Outcome, what string) {
+func noteAnswer(d *policy.Decision, o record.Outcome, what string) {
 	switch o.State {
 	case record.Refused:
-		d.event(actionFailed(reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw)))
+		d.Tell(policy.ActionFailed(reason.Code(o.Refusal), fact.Sayf("%s refused: %s", what, o.Raw)))
 	case record.Unclear:
-		d.event(actionFailed(reason.CallUnsettled, fact.Sayf("%s: no clear answer: %s", what, o.Raw)))
+		d.Tell(policy.ActionFailed(reason.CallUnsettled, fact.Sayf("%s: no clear answer: %s", what, o.Raw)))
 	}
 }
 
@@ -209,20 +192,38 @@ func resolvePool(r *record.Rotation, pool string, o record.Outcome, now time.Tim
 	}
 	r.Pools = record.CloneMap(r.Pools)
 	w := r.Pools[pool]
-	w.Failures++
-	w.LastError = fact.Clip(o.Raw, record.MaxPoolError)
-	w.NotBefore = now.Add(record.BackOff[min(w.Failures, len(record.BackOff))-1])
-	switch {
+	switch failures := w.Fail(o.Raw, now); {
 	case o.Refusal == record.Invalid:
 		w.LeftToGKE = "GKE refuses its version: " + w.LastError
-	case w.Failures >= record.FailuresBeforePeople:
+	case failures >= record.FailuresBeforePeople:
 		w.LeftToGKE = "refused three times: " + w.LastError
 	}
 	r.Pools[pool] = w
 }
 
-// backOff makes the next try wait: 1 h, 6 h, then 24 h.
-func backOff(r *record.Rotation, now time.Time) {
-	r.Refusals++
-	r.NotBefore = now.Add(record.BackOff[min(r.Refusals, len(record.BackOff))-1])
+// countWithdrawn counts calls that were all taken back before they were sent: by
+// the read under the intent, mostly. A run that is told to stop takes back what
+// it has begun; that says nothing about the cluster.
+func countWithdrawn(d *policy.Decision, r *record.Rotation, outcomes map[string]record.Outcome,
+	now time.Time) {
+	why := ""
+	for _, o := range outcomes {
+		switch {
+		case o.State != record.Withdrawn:
+			r.Withdrawals, r.WithdrawnTold = 0, time.Time{}
+			return
+		case o.Stopped:
+			return
+		}
+		why = max(why, o.Raw)
+	}
+	r.Withdrawals++
+	often := record.OftenWithdrawn(r.Withdrawals, why)
+	if len(often) > 0 && d.Close != "" {
+		d.Findings = []string{record.Clip(often.String())}
+	}
+	if len(often) > 0 && now.Sub(r.WithdrawnTold) >= 24*time.Hour {
+		r.WithdrawnTold = now
+		d.Tell(policy.Blocked(reason.CallWithdrawn, often.Clip(record.MaxMessage)))
+	}
 }

@@ -1,4 +1,4 @@
-package policy
+package notice
 
 import (
 	"reflect"
@@ -6,13 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
 // told is the hand-over of a cluster in that phase, on Monday at midnight.
-func told(t *testing.T, p *Policy, c fleet.Cluster, r record.Rotation) record.HandOver {
+func told(t *testing.T, p *rules.Policy, c fleet.Cluster, r record.Rotation) record.HandOver {
 	t.Helper()
 	before := r.Clone()
 	d := planOne(t, p, fleetOf(c, &r), monday)
@@ -28,7 +30,7 @@ func told(t *testing.T, p *Policy, c fleet.Cluster, r record.Rotation) record.Ha
 }
 
 // weekdays is a policy that completes while people are awake.
-func weekdays(t *testing.T) *Policy {
+func weekdays(t *testing.T) *rules.Policy {
 	t.Helper()
 	p := plain()
 	w, err := window.ParseWeekly("Mon-Thu 09:00-15:00")
@@ -60,7 +62,7 @@ func TestHandOverBeforeTheNodesAreDone(t *testing.T) {
 	if want := monday.Add(hours(24 + 9)); !h.Completes.Equal(want) {
 		t.Errorf("completes %s (%s), not %s", h.Completes, h.Waits, want)
 	}
-	if want := r.StartedAt().Add(AutoCompleteAfter); !h.GKECompletes.Equal(want) {
+	if want := r.StartedAt().Add(rules.AutoCompleteAfter); !h.GKECompletes.Equal(want) {
 		t.Errorf("GKE completes %s, not %s", h.GKECompletes, want)
 	}
 }
@@ -91,32 +93,35 @@ func TestHandOverSaysWhatItWaitsFor(t *testing.T) {
 		FirstSeen: monday.Add(-hours(8))}
 	for _, tt := range []struct {
 		name   string
-		change func(*Policy, *fleet.Cluster, *record.Rotation)
+		change func(*rules.Policy, *fleet.Cluster, *record.Rotation)
 		check  func(record.HandOver) bool
 	}{
 		{"a person's yes, and then the window",
-			func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = ApproveComplete },
-			func(h record.HandOver) bool { return h.Approval && h.Completes.Equal(monday.Add(hours(24+9))) }},
-		{"somebody else", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) {
-			r.Origin,
-				r.Managed = record.Foreign, false
+			func(p *rules.Policy, _ *fleet.Cluster, _ *record.Rotation) { p.Approval = rules.ApproveComplete },
+			func(h record.HandOver) bool {
+				return h.Approval && h.Completes.Equal(monday.Add(hours(24+9)))
+			}},
+		{"somebody else", func(_ *rules.Policy, _ *fleet.Cluster, r *record.Rotation) {
+			r.Origin, r.Managed = record.Foreign, false
 		},
 			func(h record.HandOver) bool { return h.Watched && h.Completes.IsZero() && !h.GKECompletes.IsZero() }},
-		{"tries that are used up", func(_ *Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
+		{"tries that are used up", func(_ *rules.Policy, _ *fleet.Cluster, r *record.Rotation) { r.CompleteFailures = 2 },
 			func(h record.HandOver) bool {
 				return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "failed too often")
 			}},
-		{"a freeze over the weeks", func(p *Policy, _ *fleet.Cluster, _ *record.Rotation) {
+		{"a freeze over the weeks", func(p *rules.Policy, _ *fleet.Cluster, _ *record.Rotation) {
 			if err := p.Freezes.UnmarshalText([]byte("2026-11-20/2027-01-30")); err != nil {
 				t.Fatal(err)
 			}
 		}, func(h record.HandOver) bool {
 			return h.Completes.IsZero() && strings.Contains(h.Waits.String(), "FREEZES=")
 		}},
-		{"an exclusion that GKE keeps to", func(_ *Policy, c *fleet.Cluster, _ *record.Rotation) {
+		{"an exclusion that GKE keeps to", func(_ *rules.Policy, c *fleet.Cluster, _ *record.Rotation) {
 			c.Maintenance.Exclusions = []window.Exclusion{{Name: "sale", Scope: window.NoUpgrades,
 				Span: window.Span{Start: monday, End: monday.Add(hours(24 * 20))}}}
-		}, func(h record.HandOver) bool { return h.GKECompletes.Equal(monday.Add(hours(24 * 20))) }},
+		}, func(h record.HandOver) bool {
+			return h.GKECompletes.Equal(monday.Add(hours(24 * 20)))
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, r := flying(shopRef, record.UpdatingClients)
@@ -142,7 +147,7 @@ func TestHandOverOfWhatIsOver(t *testing.T) {
 func TestNothingToHandOver(t *testing.T) {
 	_, r := flying(shopRef, record.Starting)
 	r.New, r.HandedOverAt = fleet.CA{}, time.Time{}
-	for _, d := range []Decision{{}, {Rotation: &r}} {
+	for _, d := range []policy.Decision{{}, {Rotation: &r}} {
 		if h, ok := HandOverOf(weekdays(t), d, monday, record.AtStartDone); ok {
 			t.Errorf("%+v", h)
 		}
@@ -152,7 +157,7 @@ func TestNothingToHandOver(t *testing.T) {
 // What cannot be read is told from the record, and promises no date.
 func TestHandOverOfAnUnreadCluster(t *testing.T) {
 	_, r := flying(shopRef, record.UpdatingClients)
-	f := Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}},
+	f := policy.Fleet{Unread: []fleet.Unread{{Project: "shop-prod", Reason: "403"}},
 		Contents: record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{shopRef: r}}}
 	h, ok := HandOverOf(weekdays(t), planOne(t, weekdays(t), f, monday), monday, record.AtAnyTime)
 	if !ok || !h.Completes.IsZero() || !strings.Contains(h.Waits.String(), "could not be read") ||
