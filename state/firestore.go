@@ -88,21 +88,10 @@ func (f *Firestore) Close() error { return f.client.Close() }
 func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		contents = record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-		if err := f.get(ctx, idFleet, &contents.Fleet, &contents.Fleet.Version); err != nil {
+		if contents.Fleet, err = f.fleet(ctx); err != nil {
 			return err
 		}
-		return f.query(ctx, colRotations, nil, func(id string, e envelope) error {
-			var r record.Rotation
-			if err := e.into(id, &r); err != nil {
-				return err
-			}
-			if colRotations+"/"+DocID(r.Cluster) != id {
-				return fmt.Errorf("document %s cannot be read: it is about %s", id, r.Cluster)
-			}
-			r.Version = e.Version
-			contents.Rotations[r.Cluster] = r
-			return nil
-		})
+		return f.query(ctx, colRotations, nil, func(e envelope) error { return addRotation(contents, e) })
 	})
 	if err != nil {
 		return record.Contents{}, err
@@ -113,32 +102,35 @@ func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err
 // Fleet implements [Store].
 func (f *Firestore) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		doc = record.FleetDoc{}
-		return f.get(ctx, idFleet, &doc, &doc.Version)
+		doc, err = f.fleet(ctx)
+		return err
 	})
+	return doc, err
+}
+
+func (f *Firestore) fleet(ctx context.Context) (record.FleetDoc, error) {
+	e, err := f.get(ctx, idFleet)
 	if err != nil {
 		return record.FleetDoc{}, err
 	}
-	return doc, nil
+	return fleetOf(e)
 }
 
 // History implements [Store].
 func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
+	by := where(fieldCluster, pb.StructuredQuery_FieldFilter_EQUAL, text(ref.String()))
 	err = f.read(ctx, func(ctx context.Context) error {
 		out = nil
-		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), func(id string, e envelope) error {
-			var rec record.Record
-			if err := e.into(id, &rec); err != nil {
-				return err
-			}
+		return f.query(ctx, colHistory, by, func(e envelope) error {
+			rec, err := read[record.Record](e)
 			out = append(out, rec)
-			return nil
+			return err
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(out, func(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
+	slices.SortStableFunc(out, newestFirst)
 	return out, nil
 }
 
@@ -148,31 +140,8 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 	if err := ctx.Err(); err != nil {
 		return c, fmt.Errorf("nothing was written: %w", err)
 	}
-	written := c
 	var b batch
-	if c.Fleet != nil {
-		doc := *c.Fleet
-		written.Fleet = &doc
-		b.put(idFleet, doc.Version, &doc, nil, &doc.Version)
-	}
-	if c.Rotation != nil {
-		r := *c.Rotation
-		written.Rotation = &r
-		b.putRotation(&r)
-	}
-	if c.Close != nil {
-		b.close(c.Close)
-		b.forget(c.Replaces)
-	}
-	if c.Standing != nil {
-		m := *c.Standing
-		written.Standing = &m
-		b.put(idAnnounced, m.Version, &m, nil, &m.Version)
-	}
-	written.Notices = slices.Clone(c.Notices)
-	for i := range written.Notices {
-		b.addNotice(&written.Notices[i])
-	}
+	written := c.into(&b)
 	if err := f.commit(ctx, b); err != nil {
 		return c, err
 	}
@@ -226,7 +195,7 @@ func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err erro
 		var b batch
 		switch {
 		case !want.Release:
-			b.put(idLease, seen, &held, nil, nil)
+			b.put(idLease, seen, &held, nil)
 		case seen != "":
 			b.remove(idLease, seen)
 		}
@@ -248,8 +217,12 @@ func (f *Firestore) Holder(ctx context.Context) (Lease, error) {
 
 func (f *Firestore) lease(ctx context.Context) (now Lease, seen string, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
-		now, seen = Lease{}, ""
-		return f.get(ctx, idLease, &now, &seen)
+		e, err := f.get(ctx, idLease)
+		if err == nil {
+			seen = e.Version
+			now, err = read[Lease](e)
+		}
+		return err
 	})
 	return now, seen, err
 }
@@ -260,16 +233,4 @@ func version(t *timestamppb.Timestamp) string {
 		return ""
 	}
 	return t.AsTime().Format(time.RFC3339Nano)
-}
-
-// unchangedSince is the condition that the document still has that version.
-func unchangedSince(version string) (*pb.Precondition, error) {
-	if version == "" {
-		return &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: false}}, nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, version)
-	if err != nil {
-		return nil, fmt.Errorf("no document has the version %q: %w", version, ErrConflict)
-	}
-	return &pb.Precondition{ConditionType: &pb.Precondition_UpdateTime{UpdateTime: timestamppb.New(t)}}, nil
 }
