@@ -3,7 +3,6 @@ package state
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"time"
 
@@ -119,24 +118,3 @@ func read[T any](e envelope) (v T, err error) {
 	}
 	return v, err
 }
-
-// fleetOf reads the fleet document.
-func fleetOf(e envelope) (record.FleetDoc, error) {
-	doc, err := read[record.FleetDoc](e)
-	doc.Version = e.Version
-	return doc, err
-}
-
-// addRotation reads a rotation in flight.
-func addRotation(to record.Contents, e envelope) error {
-	r, err := read[record.Rotation](e)
-	if err == nil && DocID(r.Cluster) != path.Base(e.id) {
-		err = fmt.Errorf("document %s cannot be read: it is about %s", e.id, r.Cluster)
-	}
-	r.Version = e.Version
-	to.Rotations[r.Cluster] = r
-	return err
-}
-
-// newestFirst orders a cluster's history.
-func newestFirst(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) }

@@ -35,7 +35,7 @@ type File struct {
 // told now, not in the middle of a run.
 func OpenFile(path string, wait time.Duration) (*File, error) {
 	f := &File{path: path, wait: wait}
-	f.local = local{f.view, f.update}
+	f.local = newLocal(f.view, f.update)
 	return f, f.view(context.Background(), func(documents) error { return nil })
 }
 
@@ -58,13 +58,17 @@ func (f *File) made() (bool, error) {
 	return false, nil
 }
 
-// view reads the store; do is not called where there is none yet.
+// view reads the store, an empty one where there is none yet.
 func (f *File) view(ctx context.Context, do func(documents) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if made, err := f.made(); err != nil || !made {
+	made, err := f.made()
+	switch {
+	case err != nil:
 		return err
+	case !made:
+		return do(buckets{})
 	}
 	return f.with(true, func(db *bbolt.DB) error {
 		return db.View(func(tx *bbolt.Tx) error { return do(buckets{tx}) })
@@ -154,9 +158,12 @@ func (f *File) guard(do func() error) (err error) {
 // buckets are the documents of a transaction: a bucket is a collection.
 type buckets struct{ tx *bbolt.Tx }
 
-// of gives a document's bucket, nil where an older store has none, and its key.
+// of gives a document's bucket, nil where the store, or an older one, has none, and its key.
 func (b buckets) of(id string) (bucket *bbolt.Bucket, key string) {
 	collection, key, _ := strings.Cut(id, "/")
+	if b.tx == nil {
+		return nil, key
+	}
 	return b.tx.Bucket([]byte(collection)), key
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	firestore "cloud.google.com/go/firestore/apiv1"
@@ -14,7 +13,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -29,6 +27,7 @@ const (
 // It speaks to the API's own client, for the one on top of it repeats a commit
 // whose answer was lost, and then reports a conflict of the commit with itself.
 type Firestore struct {
+	reads
 	client   *firestore.Client
 	project  string
 	database string
@@ -47,6 +46,9 @@ type FirestoreOptions struct {
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
+	f.reads = reads{func(ctx context.Context, do func(context.Context, reader) error) error {
+		return f.read(ctx, func(ctx context.Context) error { return do(ctx, f) })
+	}}
 	// no service configuration turns them on
 	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())}
 	if o.Emulator != "" {
@@ -81,58 +83,6 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
-
-// Contents implements [Store]. The fleet document is read first and so is never
-// newer than the rotations: a write that rests on both, while somebody changed
-// both in between, meets a conflict. A slot is never seen before its rotation.
-func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		contents = record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-		if contents.Fleet, err = f.fleet(ctx); err != nil {
-			return err
-		}
-		return f.query(ctx, colRotations, nil, func(e envelope) error { return addRotation(contents, e) })
-	})
-	if err != nil {
-		return record.Contents{}, err
-	}
-	return contents, nil
-}
-
-// Fleet implements [Store].
-func (f *Firestore) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		doc, err = f.fleet(ctx)
-		return err
-	})
-	return doc, err
-}
-
-func (f *Firestore) fleet(ctx context.Context) (record.FleetDoc, error) {
-	e, err := f.get(ctx, idFleet)
-	if err != nil {
-		return record.FleetDoc{}, err
-	}
-	return fleetOf(e)
-}
-
-// History implements [Store].
-func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
-	by := where(fieldCluster, pb.StructuredQuery_FieldFilter_EQUAL, text(ref.String()))
-	err = f.read(ctx, func(ctx context.Context) error {
-		out = nil
-		return f.query(ctx, colHistory, by, func(e envelope) error {
-			rec, err := read[record.Record](e)
-			out = append(out, rec)
-			return err
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(out, newestFirst)
-	return out, nil
-}
 
 // Write implements [Store]: one commit of conditional writes, sent once. It
 // reads nothing, so it locks nothing that a killed process would leave locked.
@@ -177,6 +127,25 @@ func (f *Firestore) commit(ctx context.Context, b batch) error {
 	return nil
 }
 
+// Delivered implements [Store].
+func (f *Firestore) Delivered(ctx context.Context, n record.Notice, all bool) error {
+	if err := checkNotice(n.ID); err != nil {
+		return err
+	}
+	var b batch
+	id := colNotices + "/" + n.ID
+	if all {
+		b.forget(id)
+	} else {
+		b.put(id, n.Version, &n, nil)
+	}
+	err := f.commit(ctx, b)
+	if errors.Is(err, ErrConflict) {
+		return nil // somebody else noted something: at worst it is told once more
+	}
+	return err
+}
+
 // leaseTries is how often a taker looks again when another was quicker.
 const leaseTries = 5
 
@@ -207,24 +176,6 @@ func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err erro
 		}
 	}
 	return Lease{}, err
-}
-
-// Holder implements [Store].
-func (f *Firestore) Holder(ctx context.Context) (Lease, error) {
-	held, _, err := f.lease(ctx)
-	return held, err
-}
-
-func (f *Firestore) lease(ctx context.Context) (now Lease, seen string, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		e, err := f.get(ctx, idLease)
-		if err == nil {
-			seen = e.Version
-			now, err = read[Lease](e)
-		}
-		return err
-	})
-	return now, seen, err
 }
 
 // version is the mark of a document that was read or written: its update time.

@@ -71,12 +71,13 @@ func (f *Firestore) get(ctx context.Context, id string) (envelope, error) {
 	}
 }
 
-// query reads the documents of a collection, all or those where it says.
-func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter,
-	each func(envelope) error) error {
-	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}},
-		Where: where}
-	return f.ask(ctx, q, func(_ *pb.Document, e envelope) error { return each(e) })
+// each reads the documents of a collection, all or those about a cluster.
+func (f *Firestore) each(ctx context.Context, collection, cluster string, do func(envelope) error) error {
+	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}}
+	if cluster != "" {
+		q.Where = where(fieldCluster, pb.StructuredQuery_FieldFilter_EQUAL, text(cluster))
+	}
+	return f.ask(ctx, q, func(_ *pb.Document, e envelope) error { return do(e) })
 }
 
 // ask reads the documents that a query finds.

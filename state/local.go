@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -29,19 +28,31 @@ type documents interface {
 // local is a store on this machine: [File] and [Memory], which differ in what a
 // transaction is.
 type local struct {
-	// view reads the documents; it need not call do when there are none.
+	reads
+	// view reads the documents.
 	view func(ctx context.Context, do func(documents) error) error
 	// update writes them, at once or not at all.
 	update func(ctx context.Context, do func(documents) error) error
 }
 
+func newLocal(view, update func(context.Context, func(documents) error) error) local {
+	look := func(ctx context.Context, do func(context.Context, reader) error) error {
+		return view(ctx, func(d documents) error { return do(ctx, walk{d}) })
+	}
+	return local{reads{look}, view, update}
+}
+
 // Close implements [Store]: nothing is open between reads and writes.
 func (local) Close() error { return nil }
 
-// each gives the documents of a collection in the order of their ids.
-func each(d documents, collection string, do func(envelope) error) error {
-	for _, id := range d.ids(collection) {
-		e, err := d.get(id)
+// walk is the [reader] of a transaction.
+type walk struct{ documents }
+
+func (w walk) get(_ context.Context, id string) (envelope, error) { return w.documents.get(id) }
+
+func (w walk) each(_ context.Context, collection, _ string, do func(envelope) error) error {
+	for _, id := range w.ids(collection) {
+		e, err := w.documents.get(id)
 		if err == nil {
 			err = do(e)
 		}
@@ -50,58 +61,6 @@ func each(d documents, collection string, do func(envelope) error) error {
 		}
 	}
 	return nil
-}
-
-// Contents implements [Store].
-func (l local) Contents(ctx context.Context) (record.Contents, error) {
-	contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-	err := l.view(ctx, func(d documents) error {
-		err := each(d, colRotations, func(e envelope) error { return addRotation(contents, e) })
-		if err != nil {
-			return err
-		}
-		contents.Fleet, err = fleetIn(d)
-		return err
-	})
-	if err != nil {
-		return record.Contents{}, err
-	}
-	return contents, nil
-}
-
-// Fleet implements [Store].
-func (l local) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
-	err = l.view(ctx, func(d documents) error {
-		doc, err = fleetIn(d)
-		return err
-	})
-	return doc, err
-}
-
-func fleetIn(d documents) (record.FleetDoc, error) {
-	e, err := d.get(idFleet)
-	if err != nil {
-		return record.FleetDoc{}, err
-	}
-	return fleetOf(e)
-}
-
-// History implements [Store].
-func (l local) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
-	err = l.view(ctx, func(d documents) error {
-		return each(d, colHistory, func(e envelope) error {
-			rec, err := read[record.Record](e)
-			if rec.Rotation.Cluster == ref {
-				out = append(out, rec)
-			}
-			return err
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(out, newestFirst)
-	return out, nil
 }
 
 // Records implements [Store]. First it finds out which there are, and when they
@@ -113,7 +72,7 @@ func (l local) Records(ctx context.Context, since time.Time) iter.Seq2[record.Re
 		err = l.view(ctx, func(d documents) (err error) {
 			if !known {
 				known = true
-				if ids, err = closedSince(d, since); err != nil {
+				if ids, err = closedSince(ctx, walk{d}, since); err != nil {
 					return err
 				}
 			}
@@ -152,36 +111,13 @@ func (l local) Write(ctx context.Context, c Change) (Change, error) {
 	return written, nil
 }
 
-// Outbox implements [Store].
-func (l local) Outbox(ctx context.Context) (record.Outbox, error) {
-	var box record.Outbox
-	err := l.view(ctx, func(d documents) error {
-		return each(d, colNotices, func(e envelope) (err error) {
-			if e.id == path.Base(idAnnounced) {
-				box.Standing, err = read[record.Standing](e)
-				box.Standing.Version = e.Version
-				return err
-			}
-			n, err := read[record.Notice](e)
-			n.Version = e.id
-			box.Notices = append(box.Notices, n)
-			return err
-		})
-	})
-	if err != nil {
-		return record.Outbox{}, err
-	}
-	return box, nil
-}
-
 // Delivered implements [Store].
 func (l local) Delivered(ctx context.Context, n record.Notice, all bool) error {
 	return l.update(ctx, func(d documents) error {
-		id := colNotices + "/" + n.Version
-		e, err := d.get(id)
+		id := noticeOf(d, n.ID)
 		switch {
-		case err != nil || e.Version == "":
-			return err
+		case id == "":
+			return nil
 		case all:
 			return d.delete(id)
 		}
@@ -194,7 +130,11 @@ func (l local) Delivered(ctx context.Context, n record.Notice, all bool) error {
 // Lease implements [Store].
 func (l local) Lease(ctx context.Context, want Lease) (held Lease, err error) {
 	err = l.update(ctx, func(d documents) error {
-		now, err := leaseIn(d)
+		e, err := d.get(idLease)
+		if err != nil {
+			return err
+		}
+		now, err := read[Lease](e)
 		if err != nil {
 			return err
 		}
@@ -213,23 +153,6 @@ func (l local) Lease(ctx context.Context, want Lease) (held Lease, err error) {
 		return d.put(idLease, envelope{value: &held, Schema: Schema, Version: version, Body: body})
 	})
 	return held, err
-}
-
-// Holder implements [Store].
-func (l local) Holder(ctx context.Context) (held Lease, err error) {
-	err = l.view(ctx, func(d documents) error {
-		held, err = leaseIn(d)
-		return err
-	})
-	return held, err
-}
-
-func leaseIn(d documents) (Lease, error) {
-	e, err := d.get(idLease)
-	if err != nil {
-		return Lease{}, err
-	}
-	return read[Lease](e)
 }
 
 // writes is a [writer] that writes at once.
@@ -309,16 +232,20 @@ func (w *writes) forget(id string) {
 // notice gives a notice a name that begins with a number that only grows, so the
 // order of the names is that of the writes.
 func (w *writes) notice(n *record.Notice) {
-	there := func(id string) bool { return strings.HasSuffix(id, "-"+n.ID) }
-	if w.err != nil || slices.ContainsFunc(w.ids(colNotices), there) {
+	if w.err != nil || noticeOf(w.documents, n.ID) != "" {
 		return
 	}
 	number, err := w.next(colNotices)
-	if err != nil {
-		w.fail(n.ID, err)
-		return
+	w.fail(n.ID, err)
+	w.keep(fmt.Sprintf("%s/%016x-%s", colNotices, number, n.ID), n, &n.Version)
+}
+
+// noticeOf finds the document of a notice; "" when there is none.
+func noticeOf(d documents, id string) string {
+	ids := d.ids(colNotices)
+	i := slices.IndexFunc(ids, func(name string) bool { return strings.HasSuffix(name, "-"+id) })
+	if i < 0 {
+		return ""
 	}
-	key := fmt.Sprintf("%016x-%s", number, n.ID)
-	w.keep(colNotices+"/"+key, n, nil)
-	n.Version = key
+	return ids[i]
 }

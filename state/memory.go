@@ -24,7 +24,7 @@ type Memory struct {
 // reader shares anything with another, as with a file.
 func NewMemory(fresh bool) *Memory {
 	m := &Memory{table: table{fresh: fresh, docs: map[string]envelope{}}}
-	m.local = local{m.view, m.update}
+	m.local = newLocal(m.view, m.update)
 	return m
 }
 

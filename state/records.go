@@ -49,13 +49,13 @@ func paged(ctx context.Context, page func() ([]record.Record, error)) iter.Seq2[
 }
 
 // closedSince lists the ids of the records, in the order of their closing.
-func closedSince(d documents, since time.Time) ([]string, error) {
+func closedSince(ctx context.Context, d reader, since time.Time) ([]string, error) {
 	type closed struct {
 		id string
 		at time.Time
 	}
 	var found []closed
-	err := each(d, colHistory, func(e envelope) error {
+	err := d.each(ctx, colHistory, "", func(e envelope) error {
 		var rec struct {
 			ClosedAt time.Time `json:"closedAt"`
 		}

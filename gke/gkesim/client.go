@@ -23,7 +23,7 @@ func (w *World) Connect() (opts []option.ClientOption, stop func(), err error) {
 // loopback serves the world in memory behind one connection.
 func (w *World) loopback() (conn *grpc.ClientConn, stop func(), err error) {
 	listener := bufconn.Listen(1 << 20)
-	s := w.newServer()
+	s := w.NewServer()
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	conn, err = grpc.NewClient("passthrough:///gkesim",
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return listener.Dial() }),

@@ -1,6 +1,7 @@
 package gkesim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -63,7 +64,7 @@ type Failure struct {
 // The defaults of flaky and outside.
 const (
 	defaultRate  = 0.05
-	defaultEvery = 24 * time.Hour
+	defaultEvery = "24h"
 )
 
 // faulty is a world's faults at work.
@@ -87,22 +88,15 @@ func newFaulty(seed int64) faulty {
 func (w *World) Suffer(f Faults) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	every := defaultEvery
-	if f.OutsideEvery != "" {
-		d, err := time.ParseDuration(f.OutsideEvery)
-		if err != nil || d < time.Minute {
-			return fmt.Errorf("outsideEvery %q is no duration of a minute or more, as 24h", f.OutsideEvery)
-		}
-		every = d
+	every, err := time.ParseDuration(cmp.Or(f.OutsideEvery, defaultEvery))
+	if err != nil || every < time.Minute {
+		return fmt.Errorf("outsideEvery %q is no duration of a minute or more, as 24h", f.OutsideEvery)
 	}
 	if err := w.check(f); err != nil {
 		return err
 	}
 	for _, x := range f.Fail {
-		c := w.clusters[x.Cluster]
-		for range x.Times {
-			c.spoiled = append(c.spoiled, spoil{x.Kind, x.Message})
-		}
+		w.clusters[x.Cluster].spoil(x.Kind, x.Message, x.Times)
 	}
 	f.Fail = nil
 	w.faults.Faults, w.faults.every, w.faults.next = f, every, time.Time{}
@@ -151,11 +145,7 @@ func (f *faulty) flaky() bool {
 	if !slices.Contains(f.Words, Flaky) {
 		return false
 	}
-	rate := f.Rate
-	if rate == 0 {
-		rate = defaultRate
-	}
-	return f.dice.Float64() < rate
+	return f.dice.Float64() < cmp.Or(f.Rate, defaultRate)
 }
 
 // soon is when outside strikes next: every so often, half more or less.

@@ -1,47 +1,57 @@
 package gkesim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
 	"strings"
 
+	"cloud.google.com/go/container/apiv1/containerpb"
+	"cloud.google.com/go/recommender/apiv1/recommenderpb"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// newServer is a gRPC server on which faults strike.
-func (w *World) newServer() *grpc.Server {
-	s := grpc.NewServer(grpc.UnaryInterceptor(w.intercept))
-	w.Register(s)
+// NewServer is the simulated GKE and Recommender as a gRPC server, on which faults
+// strike, behind interceptors of the caller's.
+func (w *World) NewServer(before ...grpc.UnaryServerInterceptor) *grpc.Server {
+	s := grpc.NewServer(grpc.ChainUnaryInterceptor(append(before, w.intercept)...))
+	containerpb.RegisterClusterManagerServer(s, &server{w: w})
+	recommenderpb.RegisterRecommenderServer(s, &recommender{w: w})
 	return s
 }
 
-// intercept refuses a request, or loses the answer of one that was accepted,
-// as the world's faults have it.
+// intercept lets one request after the other reach the world. It refuses a
+// request, or loses the answer of one that was accepted, as the world's faults
+// have it.
 func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	handle grpc.UnaryHandler) (any, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	method := path.Base(info.FullMethod)
 	if err := w.refuse(method, req); err != nil {
 		return nil, err
 	}
 	out, err := handle(ctx, req)
-	if err != nil || isRead(method) {
+	if err != nil || isRead(method) || !w.faults.flaky() {
 		return out, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.faults.flaky() {
-		w.faults.struck("answer-lost")
-		if w.faults.dice.IntN(2) == 0 {
-			return nil, status.Error(codes.DeadlineExceeded, "context deadline exceeded")
-		}
-		return nil, status.Error(codes.Unavailable, "The service is currently unavailable.")
+	w.faults.struck("answer-lost")
+	if w.faults.dice.IntN(2) == 0 {
+		return nil, errDeadline
 	}
-	return out, nil
+	return nil, errUnavailable
 }
+
+var (
+	errDeadline    = status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+	errUnavailable = status.Error(codes.Unavailable, "The service is currently unavailable.")
+)
 
 func isRead(method string) bool {
 	return strings.HasPrefix(method, "Get") || strings.HasPrefix(method, "List") ||
@@ -50,8 +60,6 @@ func isRead(method string) bool {
 
 // refuse says why a request does not even arrive.
 func (w *World) refuse(method string, req any) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	name := w.byID(nameOf(req))
 	err := w.denial(method, name)
 	switch {
@@ -61,10 +69,10 @@ func (w *World) refuse(method string, req any) error {
 		return nil
 	case isRead(method) && w.faults.dice.IntN(3) == 0:
 		w.faults.struck("read-deadline")
-		err = status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+		err = errDeadline
 	case isRead(method) && w.faults.dice.IntN(2) == 0:
 		w.faults.struck("read-unavailable")
-		err = status.Error(codes.Unavailable, "The service is currently unavailable.")
+		err = errUnavailable
 	default:
 		w.faults.struck("quota")
 		err = status.Error(codes.ResourceExhausted,
@@ -78,23 +86,27 @@ func (w *World) refuse(method string, req any) error {
 	return err
 }
 
-// nameOf is what a request is about, in either form.
+// nameOf is what a request is about, by its full name. Old clients and paths
+// still have the project, zone and ids in fields of their own.
 func nameOf(req any) string {
-	if named, ok := req.(interface{ GetName() string }); ok && named.GetName() != "" {
-		return named.GetName()
-	}
-	if below, ok := req.(interface{ GetParent() string }); ok && below.GetParent() != "" {
-		return below.GetParent()
-	}
-	old, ok := req.(zonal)
-	if !ok {
+	m := req.(proto.Message).ProtoReflect()
+	get := func(field protoreflect.Name) string {
+		if f := m.Descriptor().Fields().ByName(field); f != nil {
+			return m.Get(f).String()
+		}
 		return ""
 	}
-	name := parentOf(old)
-	if of, ok := req.(interface{ GetClusterId() string }); ok && of.GetClusterId() != "" {
-		name += "/clusters/" + of.GetClusterId()
+	if name := cmp.Or(get("name"), get("parent")); name != "" {
+		return name
 	}
-	return name
+	var parts []string
+	for _, part := range []struct{ kind, field string }{{"projects", "project_id"}, {"locations", "zone"},
+		{"clusters", "cluster_id"}, {"nodePools", "node_pool_id"}, {"operations", "operation_id"}} {
+		if id := get(protoreflect.Name(part.field)); id != "" {
+			parts = append(parts, part.kind, id)
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 // permissions are what the methods need; container.clusters.update is for all

@@ -260,7 +260,7 @@ func (c *cluster) upgradeMaster(version string) (*operation, error) {
 		return nil, busy(op)
 	}
 	if version == "-" || version == "latest" {
-		version = c.w.newestMaster(c.place())
+		version = c.w.masters(c.place())[0]
 	}
 	switch {
 	case c.w.retired[version]:

@@ -30,12 +30,6 @@ type Options struct {
 	// InsightsAnywhere makes Recommender take "-" as a location. Whether
 	// Google's does, nobody could confirm.
 	InsightsAnywhere bool
-	// DownTakes is how long a zonal cluster's API server is away when a
-	// rotation starts or is completed.
-	DownTakes time.Duration
-	// PendingTakes is how long an upgrade is PENDING before it is RUNNING;
-	// recorded rotations are RUNNING at once.
-	PendingTakes time.Duration
 	// ForgetOperations is how long GKE lists operations that have ended;
 	// negative: for ever. Google does not say.
 	ForgetOperations time.Duration
@@ -79,8 +73,6 @@ func (o Options) withDefaults() Options {
 	or(&o.NodeTakes, 8*time.Minute)
 	or(&o.RetryComplete, 24*time.Hour)
 	or(&o.InsightLag, 36*time.Hour)
-	or(&o.DownTakes, 3*time.Minute)
-	or(&o.PendingTakes, 10*time.Second)
 	if o.ForgetOperations == 0 {
 		o.ForgetOperations = 14 * 24 * time.Hour
 	}

@@ -91,8 +91,6 @@ func page(found []*recommenderpb.Insight, size int32, token string) (cut []*reco
 
 func (s *recommender) ListInsights(_ context.Context,
 	req *recommenderpb.ListInsightsRequest) (*recommenderpb.ListInsightsResponse, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
 	wanted, err := parseFilter(req.GetFilter(), "stateInfo.state", "insightSubtype", "severity",
 		"targetResources")
 	if err != nil {
@@ -120,8 +118,6 @@ func (s *recommender) ListInsights(_ context.Context,
 
 func (s *recommender) GetInsight(_ context.Context,
 	req *recommenderpb.GetInsightRequest) (*recommenderpb.Insight, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
 	if err := s.spend(); err != nil {
 		return nil, err
 	}

@@ -13,20 +13,14 @@ import (
 // projects/P/locations/L/clusters/C. It is shown as it was recorded. One that
 // was still running when recorded runs on for as long as a start takes, and
 // refuses changes meanwhile; it changes nothing when it ends.
-func (w *World) AddOperation(cluster string, pb *containerpb.Operation) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.clusters[cluster]
-	if c == nil {
-		return fmt.Errorf("there is no cluster %q for the operation %q", cluster, pb.GetName())
-	}
+func (w *World) AddOperation(name string, pb *containerpb.Operation) error {
 	if pb.GetName() == "" {
-		return fmt.Errorf("the operation on %s needs a name", cluster)
+		return fmt.Errorf("the operation on %s needs a name", name)
 	}
-	c.look()
-	c.record(pb)
-	w.plan(c)
-	return nil
+	return w.on(name, func(c *cluster) error {
+		c.record(pb)
+		return nil
+	})
 }
 
 // record puts a recorded operation on the cluster.

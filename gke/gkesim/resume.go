@@ -1,7 +1,6 @@
 package gkesim
 
 import (
-	"fmt"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -34,16 +33,11 @@ const (
 // Resume lets a cluster that was added as it was seen go on from there: a
 // rotation under way is as old as it is, and what runs will end. The cluster is
 // named projects/P/locations/L/clusters/C.
-func (w *World) Resume(cluster string, m Midway) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.clusters[cluster]
-	if c == nil {
-		return fmt.Errorf("there is no cluster %q to go on with", cluster)
-	}
-	c.goOn(m)
-	w.plan(c)
-	return nil
+func (w *World) Resume(name string, m Midway) error {
+	return w.on(name, func(c *cluster) error {
+		c.goOn(m)
+		return nil
+	})
 }
 
 func (c *cluster) goOn(m Midway) {

@@ -7,6 +7,7 @@
 package gkesim
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"maps"
@@ -66,7 +67,7 @@ type Entry struct {
 func (w *World) Journal() []Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]Entry(nil), w.journal...)
+	return append([]Entry{}, w.journal...)
 }
 
 // Now is the world's time.
@@ -81,10 +82,7 @@ func (w *World) Now() time.Time {
 func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	location := pb.GetLocation()
-	if location == "" {
-		location = pb.GetZone() //nolint:staticcheck // old recordings
-	}
+	location := cmp.Or(pb.GetLocation(), pb.GetZone()) //nolint:staticcheck // old recordings
 	if project == "" || location == "" || pb.GetName() == "" {
 		return fmt.Errorf("a cluster needs project, location and name; got %q, %q, %q", project, location,
 			pb.GetName())
