@@ -81,10 +81,8 @@ func (w Waves) Of(labels map[string]string) (index int, name string) {
 
 // Named gives the index of a wave; an unknown one counts as the last.
 func (w Waves) Named(name string) int {
-	for i, wave := range w {
-		if wave.Name == name {
-			return i
-		}
+	if i := slices.IndexFunc(w, func(wave Wave) bool { return wave.Name == name }); i >= 0 {
+		return i
 	}
 	return len(w)
 }

@@ -18,18 +18,19 @@ func WithdrawnText(times int, why string) fact.Text {
 // OftenWithdrawn says that its calls were taken back too often to be an accident;
 // nil: they were not.
 func (r Rotation) OftenWithdrawn() fact.Text {
-	if r.Withdrawals < WithdrawnOften {
-		return nil
-	}
-	return WithdrawnText(r.Withdrawals, r.WithdrawnWhy())
+	return oftenWithdrawn(r.Withdrawals, r.WithdrawnWhy())
 }
 
 // OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
 func (t Try) OftenWithdrawn() fact.Text {
-	if t.Withdrawals < WithdrawnOften {
+	return oftenWithdrawn(t.Withdrawals, t.LastError)
+}
+
+func oftenWithdrawn(times int, why string) fact.Text {
+	if times < WithdrawnOften {
 		return nil
 	}
-	return WithdrawnText(t.Withdrawals, t.LastError)
+	return WithdrawnText(times, why)
 }
 
 // WithdrawnWhy is the cause of the newest of them.
