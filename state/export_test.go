@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
@@ -41,7 +42,7 @@ func DecodeDocument(id string, doc *pb.Document, v any) error {
 
 // EncodeDocument writes the fields of one of Firestore's.
 func EncodeDocument(v any) (*pb.Document, error) {
-	var b batch
+	b := batch{path: strings.Clone}
 	w := b.document("rotations/x", v)
 	return w.GetUpdate(), b.err
 }

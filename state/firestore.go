@@ -90,7 +90,7 @@ func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
 	if err := ctx.Err(); err != nil {
 		return c, fmt.Errorf("nothing was written: %w", err)
 	}
-	var b batch
+	b := batch{path: f.path}
 	written := c.into(&b)
 	if err := f.commit(ctx, b); err != nil {
 		return c, err
@@ -105,9 +105,6 @@ func (f *Firestore) commit(ctx context.Context, b batch) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	for i := range b.writes {
-		b.writes[i] = f.named(b.writes[i])
-	}
 	got, err := f.client.Commit(f.routed(ctx), &pb.CommitRequest{Database: f.root(), Writes: b.writes})
 	if err != nil {
 		if conflict(err) {
@@ -132,7 +129,7 @@ func (f *Firestore) Delivered(ctx context.Context, n record.Notice, all bool) er
 	if err := checkNotice(n.ID); err != nil {
 		return err
 	}
-	var b batch
+	b := batch{path: f.path}
 	id := colNotices + "/" + n.ID
 	if all {
 		b.forget(id)
@@ -161,7 +158,7 @@ func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err erro
 		if !granted {
 			return held, nil
 		}
-		var b batch
+		b := batch{path: f.path}
 		switch {
 		case !want.Release:
 			b.put(idLease, seen, &held, nil)

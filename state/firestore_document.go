@@ -38,6 +38,7 @@ func instant(t time.Time) *pb.Value {
 
 // batch is one commit in the making.
 type batch struct {
+	path     func(id string) string // a document's full name
 	writes   []*pb.Write
 	versions []*string // where each write's new version goes, or nil
 	err      error
@@ -68,7 +69,7 @@ func (b *batch) document(id string, v any) *pb.Write {
 	fields := shown(v)
 	fields[fieldSchema] = &pb.Value{ValueType: &pb.Value_IntegerValue{IntegerValue: Schema}}
 	fields[fieldBody] = text(string(body))
-	return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: id, Fields: fields}}}
+	return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: b.path(id), Fields: fields}}}
 }
 
 // condition is that the document still has that version.
@@ -84,10 +85,12 @@ func (b *batch) condition(id, version string) *pb.Precondition {
 }
 
 func (b *batch) remove(id, read string) {
-	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: id}, CurrentDocument: b.condition(id, read)}, nil)
+	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}, CurrentDocument: b.condition(id, read)}, nil)
 }
 
-func (b *batch) forget(id string) { b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: id}}, nil) }
+func (b *batch) forget(id string) {
+	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}}, nil)
+}
 
 // notice has no condition, which would be one for all of the commit.
 func (b *batch) notice(n *record.Notice) { b.keep(colNotices+"/"+n.ID, n, &n.Version) }
@@ -116,17 +119,6 @@ func shown(v any) map[string]*pb.Value {
 		return map[string]*pb.Value{fieldKind: text(string(v.Kind)), fieldCluster: text(v.Subject())}
 	}
 	return map[string]*pb.Value{}
-}
-
-// named gives the write the document's full name.
-func (f *Firestore) named(w *pb.Write) *pb.Write {
-	switch op := w.GetOperation().(type) {
-	case *pb.Write_Update:
-		op.Update.Name = f.path(op.Update.GetName())
-	case *pb.Write_Delete:
-		op.Delete = f.path(op.Delete)
-	}
-	return w
 }
 
 // fromDocument reads all but what is in the body.

@@ -39,9 +39,9 @@ type cluster struct {
 	recorded []*containerpb.StatusCondition
 	spoiled  []spoil // failures to come
 	advice   []*advice
-	added    int          // pools, by somebody outside
-	errand   time.Time    // when who started a rotation outside sees to its nodes; zero: never
-	slot     *appointment // on the world's agenda; nil: nothing will happen
+	added    int       // pools, by somebody outside
+	errand   time.Time // when who started a rotation outside sees to its nodes; zero: never
+	due      time.Time // when it is or was on the world's agenda
 }
 
 // rotation is one under way: what GKE knows and never tells.

@@ -24,17 +24,10 @@ const (
 // replaces what was suffered before, so {} ends all; what GET and POST answer
 // holds it in "faults", and in "suffered" how often each kind struck:
 //
-//	{
-//	  "words": ["flaky", "outside"],
-//	  "rate": 0.05,
-//	  "outsideEvery": "24h0m0s",
-//	  "missingZones": {"PROJECT": ["europe-west1-b"]},
-//	  "denied": {"PROJECT": "permission"},
-//	  "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES", "message":
-//
-// "stockout", "times": 1}]
-//
-//	}
+//	{"words": ["flaky", "outside"], "rate": 0.05, "outsideEvery": "24h0m0s",
+//	 "missingZones": {"PROJECT": ["europe-west1-b"]}, "denied": {"PROJECT": "permission"},
+//	 "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES",
+//	           "message": "stockout", "times": 1}]}
 type Faults struct {
 	// Words are flaky and outside, in any order.
 	Words []string `json:"words,omitempty"`

@@ -1,7 +1,6 @@
 package gkesim
 
 import (
-	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,9 +61,7 @@ func (w *World) Remove(name string) {
 	if c == nil {
 		return
 	}
-	if c.slot != nil {
-		heap.Remove(&w.due, c.slot.index)
-	}
+	w.cancel(c)
 	delete(w.clusters, name)
 	project := strings.Split(name, "/")[1]
 	w.shelves[project] = slices.DeleteFunc(w.shelves[project], func(x *cluster) bool { return x == c })

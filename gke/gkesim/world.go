@@ -8,7 +8,6 @@ package gkesim
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +26,7 @@ type World struct {
 	now       time.Time
 	clusters  map[string]*cluster   // by projects/P/locations/L/clusters/C
 	shelves   map[string][]*cluster // by project, ordered by name
-	due       agenda
+	due       []*cluster            // the agenda
 	journal   []Entry
 	nextOp    int
 	reads     int               // of Recommender, on readDay
@@ -120,8 +119,8 @@ func (w *World) Advance(t time.Time) {
 		if outside := w.faults.next; !outside.IsZero() && outside.Before(t) && strikes < mostStrikes {
 			until = outside
 		}
-		for len(w.due) > 0 && !w.due[0].at.After(until) {
-			c := w.due[0].c
+		for len(w.due) > 0 && !w.due[0].due.After(until) {
+			c := w.due[0]
 			c.advance(until)
 			w.plan(c)
 		}
@@ -136,19 +135,23 @@ func (w *World) Advance(t time.Time) {
 // plan puts the cluster's next event on the agenda. Whatever changes a
 // cluster plans it anew.
 func (w *World) plan(c *cluster) {
-	at, event := c.next()
-	switch {
-	case event == nil && c.slot != nil:
-		heap.Remove(&w.due, c.slot.index)
-		c.slot = nil
-	case event != nil && c.slot == nil:
-		c.slot = &appointment{at: at, c: c}
-		heap.Push(&w.due, c.slot)
-	case event != nil:
-		c.slot.at = at
-		heap.Fix(&w.due, c.slot.index)
+	w.cancel(c)
+	if at, event := c.next(); event != nil {
+		c.due = at
+		i, _ := slices.BinarySearchFunc(w.due, c, byDue)
+		w.due = slices.Insert(w.due, i, c)
 	}
 }
+
+// cancel takes the cluster off the agenda.
+func (w *World) cancel(c *cluster) {
+	if i, there := slices.BinarySearchFunc(w.due, c, byDue); there {
+		w.due = slices.Delete(w.due, i, i+1)
+	}
+}
+
+// byDue orders the agenda by the clusters' next events, then by name.
+func byDue(a, b *cluster) int { return cmp.Or(a.due.Compare(b.due), strings.Compare(a.name, b.name)) }
 
 // look brings a cluster's clock and view up to the world's time. Nothing was
 // due for it since, or it would have been advanced.
@@ -156,39 +159,6 @@ func (c *cluster) look() {
 	c.clock = later(c.clock, c.w.now)
 	c.show()
 	c.advise()
-}
-
-// agenda orders clusters by their next event, then by name.
-type agenda []*appointment
-
-type appointment struct {
-	at    time.Time
-	c     *cluster
-	index int
-}
-
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].c.name < a[j].c.name
-}
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].index, a[j].index = i, j
-}
-
-// Push is for container/heap.
-func (a *agenda) Push(x any) {
-	item := x.(*appointment)
-	item.index = len(*a)
-	*a = append(*a, item)
-}
-
-// Pop is for container/heap.
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	item := (*a)[last]
-	*a = (*a)[:last]
-	return item
 }
 
 // under lists the clusters below projects/P/locations/L, where L may be "-".
