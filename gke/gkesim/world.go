@@ -95,7 +95,9 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	if w.clusters[name] != nil {
 		return fmt.Errorf("there is already a cluster %s", name)
 	}
-	c := newCluster(w, name, proto.CloneOf(pb))
+	c := &cluster{w: w, name: name, pb: proto.CloneOf(pb), clock: w.now, status: pb.GetStatus(),
+		recorded: pb.GetConditions()}
+	c.read()
 	w.clusters[name], w.numbers[projectNumber(project)] = c, project
 	at, _ := slices.BinarySearchFunc(w.shelves[project], name, byName)
 	w.shelves[project] = slices.Insert(w.shelves[project], at, c)
