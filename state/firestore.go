@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"gke-credential-rotator/policy/record"
 )
 
 // How long one operation may take. The pass has 60 s from intent to call.
@@ -27,7 +24,7 @@ const (
 // It speaks to the API's own client, for the one on top of it repeats a commit
 // whose answer was lost, and then reports a conflict of the commit with itself.
 type Firestore struct {
-	reads
+	base
 	client   *firestore.Client
 	project  string
 	database string
@@ -46,9 +43,9 @@ type FirestoreOptions struct {
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
-	f.reads = reads{func(ctx context.Context, do func(context.Context, reader) error) error {
+	f.base = base{func(ctx context.Context, do func(context.Context, reader) error) error {
 		return f.read(ctx, func(ctx context.Context) error { return do(ctx, f) })
-	}}
+	}, f.send}
 	// no service configuration turns them on
 	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())}
 	if o.Emulator != "" {
@@ -84,23 +81,15 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Write implements [Store]: one commit of conditional writes, sent once. It
-// reads nothing, so it locks nothing that a killed process would leave locked.
-func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
+// send makes one commit of conditional writes, sent once, and notes their new
+// versions. It reads nothing, so it locks nothing that a killed process would
+// leave locked.
+func (f *Firestore) send(ctx context.Context, do func(writer)) error {
 	if err := ctx.Err(); err != nil {
-		return c, fmt.Errorf("nothing was written: %w", err)
+		return fmt.Errorf("nothing was written: %w", err)
 	}
 	b := batch{path: f.path}
-	written := c.into(&b)
-	if err := f.commit(ctx, b); err != nil {
-		return c, err
-	}
-	return written, nil
-}
-
-// commit sends the writes and notes their new versions.
-func (f *Firestore) commit(ctx context.Context, b batch) error {
-	if b.err != nil || len(b.writes) == 0 {
+	if do(&b); b.err != nil || len(b.writes) == 0 {
 		return b.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
@@ -122,57 +111,6 @@ func (f *Firestore) commit(ctx context.Context, b batch) error {
 			len(got.GetWriteResults()))
 	}
 	return nil
-}
-
-// Delivered implements [Store].
-func (f *Firestore) Delivered(ctx context.Context, n record.Notice, all bool) error {
-	if err := checkNotice(n.ID); err != nil {
-		return err
-	}
-	b := batch{path: f.path}
-	id := colNotices + "/" + n.ID
-	if all {
-		b.forget(id)
-	} else {
-		b.put(id, n.Version, &n, nil)
-	}
-	err := f.commit(ctx, b)
-	if errors.Is(err, ErrConflict) {
-		return nil // somebody else noted something: at worst it is told once more
-	}
-	return err
-}
-
-// leaseTries is how often a taker looks again when another was quicker.
-const leaseTries = 5
-
-// Lease implements [Store].
-func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err error) {
-	for range leaseTries {
-		var now Lease
-		var seen string
-		if now, seen, err = f.lease(ctx); err != nil {
-			return Lease{}, err
-		}
-		held, granted := now.grant(want)
-		if !granted {
-			return held, nil
-		}
-		b := batch{path: f.path}
-		switch {
-		case !want.Release:
-			b.put(idLease, seen, &held, nil)
-		case seen != "":
-			b.remove(idLease, seen)
-		}
-		if err = f.commit(ctx, b); err == nil {
-			return held, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return Lease{}, err
-		}
-	}
-	return Lease{}, err
 }
 
 // version is the mark of a document that was read or written: its update time.

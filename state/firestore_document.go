@@ -93,7 +93,9 @@ func (b *batch) forget(id string) {
 }
 
 // notice has no condition, which would be one for all of the commit.
-func (b *batch) notice(n *record.Notice) { b.keep(colNotices+"/"+n.ID, n, &n.Version) }
+func (b *batch) notice(n *record.Notice) { b.keep(b.idOf(*n), n, &n.Version) }
+
+func (b *batch) idOf(n record.Notice) string { return colNotices + "/" + n.ID }
 
 func (b *batch) fail(id string, err error) {
 	if b.err == nil && err != nil {

@@ -28,18 +28,24 @@ type documents interface {
 // local is a store on this machine: [File] and [Memory], which differ in what a
 // transaction is.
 type local struct {
-	reads
-	// view reads the documents.
-	view func(ctx context.Context, do func(documents) error) error
-	// update writes them, at once or not at all.
-	update func(ctx context.Context, do func(documents) error) error
+	base
+	view func(context.Context, func(documents) error) error
 }
 
+// newLocal makes the store over a way to read its documents, and one to write them at
+// once or not at all.
 func newLocal(view, update func(context.Context, func(documents) error) error) local {
 	look := func(ctx context.Context, do func(context.Context, reader) error) error {
 		return view(ctx, func(d documents) error { return do(ctx, walk{d}) })
 	}
-	return local{reads{look}, view, update}
+	commit := func(ctx context.Context, do func(writer)) error {
+		return update(ctx, func(d documents) error {
+			w := &writes{documents: d}
+			do(w)
+			return w.err
+		})
+	}
+	return local{base{look, commit}, view}
 }
 
 // Close implements [Store]: nothing is open between reads and writes.
@@ -97,125 +103,61 @@ func (l local) Records(ctx context.Context, since time.Time) iter.Seq2[record.Re
 	})
 }
 
-// Write implements [Store].
-func (l local) Write(ctx context.Context, c Change) (Change, error) {
-	written := c
-	err := l.update(ctx, func(d documents) error {
-		w := &writes{documents: d}
-		written = c.into(w)
-		return w.err
-	})
-	if err != nil {
-		return c, err
-	}
-	return written, nil
-}
-
-// Delivered implements [Store].
-func (l local) Delivered(ctx context.Context, n record.Notice, all bool) error {
-	return l.update(ctx, func(d documents) error {
-		id := noticeOf(d, n.ID)
-		switch {
-		case id == "":
-			return nil
-		case all:
-			return d.delete(id)
-		}
-		w := &writes{documents: d}
-		w.keep(id, &n, nil)
-		return w.err
-	})
-}
-
-// Lease implements [Store].
-func (l local) Lease(ctx context.Context, want Lease) (held Lease, err error) {
-	err = l.update(ctx, func(d documents) error {
-		e, err := d.get(idLease)
-		if err != nil {
-			return err
-		}
-		now, err := read[Lease](e)
-		if err != nil {
-			return err
-		}
-		var granted bool
-		switch held, granted = now.grant(want); {
-		case !granted:
-			return nil
-		case want.Release:
-			return d.delete(idLease)
-		}
-		body, err := bodyOf(&held)
-		if err != nil {
-			return err
-		}
-		const version = "1" // that nobody's write rests on
-		return d.put(idLease, envelope{value: &held, Schema: Schema, Version: version, Body: body})
-	})
-	return held, err
-}
-
 // writes is a [writer] that writes at once.
 type writes struct {
 	documents
 	err error
 }
 
-func (w *writes) fail(id string, err error) {
-	if w.err == nil && err != nil {
-		w.err = fmt.Errorf("store %s: %w", path.Base(id), err)
+// do takes a step, if all before it went well.
+func (w *writes) do(step func() error) {
+	if w.err == nil {
+		w.err = step()
 	}
 }
 
-// now gives the version of the document. One that cannot be read has none that
-// anybody knows, so it is never overwritten.
-func (w *writes) now(id string) (version string) {
-	if w.err == nil {
-		var e envelope
-		e, w.err = w.get(id)
-		version = e.Version
+func (w *writes) fail(id string, err error) {
+	if err != nil {
+		w.do(func() error { return fmt.Errorf("store %s: %w", path.Base(id), err) })
 	}
-	return version
 }
 
 func (w *writes) unchanged(id, read string) {
-	if now := w.now(id); w.err == nil && now != read {
-		w.err = fmt.Errorf("%s: %w", path.Base(id), ErrConflict)
-	}
+	w.do(func() error {
+		e, err := w.get(id)
+		if err == nil && e.Version != read {
+			err = fmt.Errorf("%s: %w", path.Base(id), ErrConflict)
+		}
+		return err
+	})
 }
 
 func (w *writes) put(id, read string, v any, version *string) {
 	w.unchanged(id, read)
-	w.set(id, v, version)
+	w.keep(id, v, version)
 }
 
+// keep overwrites nothing that cannot be read. It gives no version twice, so what
+// was read of a document that is gone never fits the one that came after it.
 func (w *writes) keep(id string, v any, version *string) {
-	w.now(id)
-	w.set(id, v, version)
-}
-
-// set gives no version twice, so what was read of a document that is gone never
-// fits the one that came after it.
-func (w *writes) set(id string, v any, version *string) {
-	if w.err != nil {
-		return
-	}
-	body, err := bodyOf(v)
-	if err != nil {
+	w.do(func() error {
+		if _, err := w.get(id); err != nil {
+			return err
+		}
+		body, err := bodyOf(v)
 		w.fail(id, err)
-		return
-	}
-	collection, _, _ := strings.Cut(id, "/")
-	n, err := w.next(collection)
-	if err != nil {
+		collection, _, _ := strings.Cut(id, "/")
+		n, err := w.next(collection)
 		w.fail(id, err)
-		return
-	}
-	e := envelope{value: v, Schema: Schema, Version: strconv.FormatUint(n, 10), Body: body}
-	if version != nil {
-		*version = e.Version
-	}
-	w.err = w.documents.put(id, e)
+		if w.err != nil {
+			return w.err
+		}
+		e := envelope{value: v, Schema: Schema, Version: strconv.FormatUint(n, 10), Body: body}
+		if version != nil {
+			*version = e.Version
+		}
+		return w.documents.put(id, e)
+	})
 }
 
 func (w *writes) remove(id, read string) {
@@ -223,29 +165,24 @@ func (w *writes) remove(id, read string) {
 	w.forget(id)
 }
 
-func (w *writes) forget(id string) {
-	if w.err == nil {
-		w.err = w.delete(id)
-	}
-}
+func (w *writes) forget(id string) { w.do(func() error { return w.delete(id) }) }
 
-// notice gives a notice a name that begins with a number that only grows, so the
+// idOf gives a new notice a name that begins with a number that only grows, so the
 // order of the names is that of the writes.
-func (w *writes) notice(n *record.Notice) {
-	if w.err != nil || noticeOf(w.documents, n.ID) != "" {
-		return
+func (w *writes) idOf(n record.Notice) string {
+	ids := w.ids(colNotices)
+	if i := slices.IndexFunc(ids, func(id string) bool { return strings.HasSuffix(id, "-"+n.ID) }); i >= 0 {
+		return ids[i]
 	}
 	number, err := w.next(colNotices)
 	w.fail(n.ID, err)
-	w.keep(fmt.Sprintf("%s/%016x-%s", colNotices, number, n.ID), n, &n.Version)
+	return fmt.Sprintf("%s/%016x-%s", colNotices, number, n.ID)
 }
 
-// noticeOf finds the document of a notice; "" when there is none.
-func noticeOf(d documents, id string) string {
-	ids := d.ids(colNotices)
-	i := slices.IndexFunc(ids, func(name string) bool { return strings.HasSuffix(name, "-"+id) })
-	if i < 0 {
-		return ""
+// notice adds a notice unless it is there.
+func (w *writes) notice(n *record.Notice) {
+	id := w.idOf(*n)
+	if e, err := w.get(id); err == nil && e.Version == "" {
+		w.keep(id, n, &n.Version)
 	}
-	return ids[i]
 }

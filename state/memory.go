@@ -47,7 +47,7 @@ func MemoryOf(contents record.Contents, history []record.Record) (*Memory, error
 func (m *Memory) Stamp() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.table.versions
+	return m.table.stamp
 }
 
 func (m *Memory) view(ctx context.Context, do func(documents) error) error {
@@ -79,6 +79,7 @@ func (m *Memory) update(ctx context.Context, do func(documents) error) error {
 type table struct {
 	fresh    bool
 	versions uint64
+	stamp    uint64
 	names    []string // in order
 	docs     map[string]envelope
 	before   []was // what this transaction has changed
@@ -117,6 +118,9 @@ func (t *table) put(id string, e envelope) error {
 	e.id, e.value = path.Base(id), reflect.New(reflect.TypeOf(e.value).Elem()).Interface()
 	if err := e.into(e.value); err != nil {
 		return err
+	}
+	if id != idLease {
+		t.stamp++
 	}
 	t.before = append(t.before, was{id, t.docs[id]})
 	t.set(id, e)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -50,29 +51,19 @@ func paged(ctx context.Context, page func() ([]record.Record, error)) iter.Seq2[
 
 // closedSince lists the ids of the records, in the order of their closing.
 func closedSince(ctx context.Context, d reader, since time.Time) ([]string, error) {
-	type closed struct {
-		id string
-		at time.Time
-	}
-	var found []closed
+	at := map[string]time.Time{}
 	err := d.each(ctx, colHistory, "", func(e envelope) error {
 		var rec struct {
 			ClosedAt time.Time `json:"closedAt"`
 		}
-		if err := e.into(&rec); err != nil {
-			return err
-		}
+		err := e.into(&rec)
 		if !rec.ClosedAt.IsZero() && !rec.ClosedAt.Before(since) {
-			found = append(found, closed{colHistory + "/" + e.id, rec.ClosedAt})
+			at[colHistory+"/"+e.id] = rec.ClosedAt
 		}
-		return nil
+		return err
 	})
-	slices.SortFunc(found, func(a, b closed) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	ids := make([]string, len(found))
-	for i, c := range found {
-		ids[i] = c.id
-	}
-	return ids, err
+	byClosing := func(a, b string) int { return cmp.Or(at[a].Compare(at[b]), cmp.Compare(a, b)) }
+	return slices.SortedFunc(maps.Keys(at), byClosing), err
 }
 
 // Records implements [Store]: one query a page, over the single field closedAt.

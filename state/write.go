@@ -25,6 +25,8 @@ type writer interface {
 	forget(id string)
 	// notice adds a notice behind all others, unless it is there.
 	notice(n *record.Notice)
+	// idOf is the document of a notice.
+	idOf(n record.Notice) string
 	fail(id string, err error)
 }
 

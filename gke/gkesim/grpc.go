@@ -91,18 +91,18 @@ func (s *server) GetOperation(_ context.Context,
 
 func (s *server) StartIPRotation(_ context.Context,
 	req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("StartIPRotation", nameOf(req), "", (*cluster).tryStart)
+	return s.mutate(nameOf(req), (*cluster).tryStart)
 }
 
 func (s *server) CompleteIPRotation(_ context.Context,
 	req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("CompleteIPRotation", nameOf(req), "", (*cluster).tryComplete)
+	return s.mutate(nameOf(req), (*cluster).tryComplete)
 }
 
 func (s *server) UpdateNodePool(_ context.Context,
 	req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
 	name, pool, _ := strings.Cut(nameOf(req), "/nodePools/")
-	return s.mutate("UpdateNodePool", name, pool, func(c *cluster) (*operation, error) {
+	return s.mutate(name, func(c *cluster) (*operation, error) {
 		return c.upgradePool(pool, req.GetNodeVersion(), req.GetEtag())
 	})
 }
@@ -110,7 +110,7 @@ func (s *server) UpdateNodePool(_ context.Context,
 func (s *server) CompleteNodePoolUpgrade(_ context.Context,
 	req *containerpb.CompleteNodePoolUpgradeRequest) (*emptypb.Empty, error) {
 	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
-	_, err := s.mutate("CompleteNodePoolUpgrade", name, pool, func(c *cluster) (*operation, error) {
+	_, err := s.mutate(name, func(c *cluster) (*operation, error) {
 		op := c.runningOn(pool)
 		return op, c.endSoak(pool)
 	})
@@ -120,39 +120,31 @@ func (s *server) CompleteNodePoolUpgrade(_ context.Context,
 func (s *server) UpdateCluster(_ context.Context,
 	req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
 	up := req.GetUpdate()
-	return s.mutate("UpdateCluster", nameOf(req), up.GetDesiredNodePoolId(),
-		func(c *cluster) (*operation, error) {
-			switch {
-			case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
-				return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
-			case up.GetDesiredMasterVersion() != "":
-				return c.upgradeMaster(up.GetDesiredMasterVersion())
-			case up.GetDesiredNodeVersion() != "":
-				pool := up.GetDesiredNodePoolId()
-				if pool == "" && len(c.pb.GetNodePools()) == 1 {
-					pool = c.pb.GetNodePools()[0].GetName()
-				}
-				return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
+	return s.mutate(nameOf(req), func(c *cluster) (*operation, error) {
+		switch {
+		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
+			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
+		case up.GetDesiredMasterVersion() != "":
+			return c.upgradeMaster(up.GetDesiredMasterVersion())
+		case up.GetDesiredNodeVersion() != "":
+			pool := up.GetDesiredNodePoolId()
+			if pool == "" && len(c.pb.GetNodePools()) == 1 {
+				pool = c.pb.GetNodePools()[0].GetName()
 			}
-			return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
-		})
+			return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
+		}
+		return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
+	})
 }
 
-// mutate answers a changing request and writes it into the journal.
-func (s *server) mutate(method, name, pool string,
-	do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
-	entry := Entry{At: s.w.now, Method: method, Cluster: name, NodePool: pool}
+// mutate answers a changing request.
+func (s *server) mutate(name string, do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
 	c, err := s.find(name)
-	var op *operation
-	if err == nil {
-		op, err = do(c)
-		s.w.plan(c)
-	}
-	entry.Accepted = err == nil
 	if err != nil {
-		entry.Error = status.Convert(err).Message()
+		return nil, err
 	}
-	s.w.journal = append(s.w.journal, entry)
+	op, err := do(c)
+	s.w.plan(c)
 	if err != nil {
 		return nil, err
 	}

@@ -38,11 +38,16 @@ func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerIn
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	method := path.Base(info.FullMethod)
-	if err := w.refuse(method, req); err != nil {
-		return nil, err
+	var out any
+	err := w.refuse(method, req)
+	if err == nil {
+		out, err = handle(ctx, req)
 	}
-	out, err := handle(ctx, req)
-	if err != nil || isRead(method) || !w.faults.flaky() {
+	if isRead(method) {
+		return out, err
+	}
+	w.note(method, req, err)
+	if err != nil || !w.faults.flaky() {
 		return out, err
 	}
 	w.faults.struck("answer-lost")
@@ -82,12 +87,20 @@ func (w *World) refuse(method string, req any) error {
 		err = status.Error(codes.ResourceExhausted,
 			"Quota exceeded for quota metric 'API requests' and limit 'API requests per minute' of service 'container.googleapis.com'.")
 	}
-	if !isRead(method) {
-		cluster, pool, _ := strings.Cut(name, "/nodePools/")
-		w.journal = append(w.journal, Entry{At: w.now, Method: method, Cluster: cluster, NodePool: pool,
-			Error: status.Convert(err).Message()})
-	}
 	return err
+}
+
+// note writes a request that would change a cluster into the journal.
+func (w *World) note(method string, req any, err error) {
+	if status.Code(err) == codes.Unimplemented {
+		return
+	}
+	e := Entry{At: w.now, Method: method, Accepted: err == nil, Error: status.Convert(err).Message()}
+	e.Cluster, e.NodePool, _ = strings.Cut(w.byID(nameOf(req)), "/nodePools/")
+	if update, ok := req.(*containerpb.UpdateClusterRequest); ok {
+		e.NodePool = update.GetUpdate().GetDesiredNodePoolId()
+	}
+	w.journal = append(w.journal, e)
 }
 
 // nameOf is what a request is about, by its full name. Old clients and paths

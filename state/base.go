@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -21,16 +22,18 @@ type reader interface {
 	each(ctx context.Context, collection, cluster string, do func(envelope) error) error
 }
 
-// reads is the part of a [Store] that reads.
-type reads struct {
+// base is what every [Store] does over its own way to read and to write.
+type base struct {
 	// look reads: once, or again from the beginning after a passing trouble.
 	look func(ctx context.Context, do func(context.Context, reader) error) error
+	// commit makes the writes at once or not at all.
+	commit func(ctx context.Context, do func(writer)) error
 }
 
 // Contents implements [Store]. The fleet document is read first and so is never
 // newer than the rotations: a write that rests on both, while somebody changed
 // both in between, meets a conflict. A slot is never seen before its rotation.
-func (s reads) Contents(ctx context.Context) (record.Contents, error) {
+func (s base) Contents(ctx context.Context) (record.Contents, error) {
 	var contents record.Contents
 	err := s.look(ctx, func(ctx context.Context, r reader) (err error) {
 		contents = record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
@@ -54,7 +57,7 @@ func (s reads) Contents(ctx context.Context) (record.Contents, error) {
 }
 
 // Fleet implements [Store].
-func (s reads) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
+func (s base) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
 	err = s.look(ctx, func(ctx context.Context, r reader) (err error) {
 		doc, err = fleetIn(ctx, r)
 		return err
@@ -73,7 +76,7 @@ func fleetIn(ctx context.Context, r reader) (record.FleetDoc, error) {
 }
 
 // History implements [Store].
-func (s reads) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
+func (s base) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
 	err = s.look(ctx, func(ctx context.Context, r reader) error {
 		out = nil
 		return r.each(ctx, colHistory, ref.String(), func(e envelope) error {
@@ -94,7 +97,7 @@ func (s reads) History(ctx context.Context, ref fleet.Ref) (out []record.Record,
 // Outbox implements [Store]. The order of the writes is that of the documents'
 // creation, which later writes leave as it is; a store that knows no such time
 // gives them in that order.
-func (s reads) Outbox(ctx context.Context) (box record.Outbox, err error) {
+func (s base) Outbox(ctx context.Context) (box record.Outbox, err error) {
 	var made map[string]time.Time
 	err = s.look(ctx, func(ctx context.Context, r reader) error {
 		box, made = record.Outbox{}, map[string]time.Time{}
@@ -122,13 +125,71 @@ func (s reads) Outbox(ctx context.Context) (box record.Outbox, err error) {
 	return box, nil
 }
 
+// Write implements [Store].
+func (s base) Write(ctx context.Context, c Change) (Change, error) {
+	written := c
+	if err := s.commit(ctx, func(w writer) { written = c.into(w) }); err != nil {
+		return c, err
+	}
+	return written, nil
+}
+
+// Delivered implements [Store].
+func (s base) Delivered(ctx context.Context, n record.Notice, all bool) error {
+	err := s.commit(ctx, func(w writer) {
+		w.fail(colNotices, checkNotice(n.ID))
+		if id := w.idOf(n); all {
+			w.forget(id)
+		} else {
+			w.put(id, n.Version, &n, nil)
+		}
+	})
+	if errors.Is(err, ErrConflict) {
+		return nil // somebody else noted something: at worst it is told once more
+	}
+	return err
+}
+
+// leaseTries is how often a taker looks again when another was quicker.
+const leaseTries = 5
+
+// Lease implements [Store].
+func (s base) Lease(ctx context.Context, want Lease) (held Lease, err error) {
+	for range leaseTries {
+		var now Lease
+		var seen string
+		if now, seen, err = s.lease(ctx); err != nil {
+			return Lease{}, err
+		}
+		held, granted := now.grant(want)
+		if !granted {
+			return held, nil
+		}
+		err = s.commit(ctx, func(w writer) {
+			switch {
+			case !want.Release:
+				w.put(idLease, seen, &held, nil)
+			case seen != "":
+				w.remove(idLease, seen)
+			}
+		})
+		if err == nil {
+			return held, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return Lease{}, err
+		}
+	}
+	return Lease{}, err
+}
+
 // Holder implements [Store].
-func (s reads) Holder(ctx context.Context) (Lease, error) {
+func (s base) Holder(ctx context.Context) (Lease, error) {
 	held, _, err := s.lease(ctx)
 	return held, err
 }
 
-func (s reads) lease(ctx context.Context) (now Lease, version string, err error) {
+func (s base) lease(ctx context.Context) (now Lease, version string, err error) {
 	err = s.look(ctx, func(ctx context.Context, r reader) error {
 		e, err := r.get(ctx, idLease)
 		if err == nil {
