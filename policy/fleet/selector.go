@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,17 +15,18 @@ type Selector struct {
 	terms []term
 }
 
-// term is true of labels that have the key, with one of the values if there are
-// any; turned round with not.
 type term struct {
 	key    string
 	values []string
-	not    bool
+	op     string // =, !=, in, notin, exists, !exists
 }
 
 // String gives the text that the selector was read from; "all" for all.
 func (s Selector) String() string {
-	return cmp.Or(s.text, "all")
+	if s.text == "" {
+		return "all"
+	}
+	return s.text
 }
 
 // MarshalText gives the text that the selector was read from.
@@ -47,10 +47,25 @@ func (s Selector) All() bool { return s.terms == nil }
 
 // Matches says whether the labels satisfy every term.
 func (s Selector) Matches(labels map[string]string) bool {
-	return !slices.ContainsFunc(s.terms, func(t term) bool {
-		value, has := labels[t.key]
-		return t.not == (has && (t.values == nil || slices.Contains(t.values, value)))
-	})
+	for _, t := range s.terms {
+		v, ok := labels[t.key]
+		has := ok && slices.Contains(t.values, v)
+		good := false
+		switch t.op {
+		case "=", "in":
+			good = has
+		case "!=", "notin":
+			good = !has
+		case "exists":
+			good = ok
+		case "!exists":
+			good = !ok
+		}
+		if !good {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseSelector reads a selector. Errors name the part that is wrong.
@@ -91,11 +106,14 @@ func splitTerms(text string) []string {
 
 func parseTerm(part string) (term, error) {
 	if key, ok := strings.CutPrefix(part, "!"); ok {
-		return checked(strings.TrimSpace(key), nil, true)
+		return checked(term{key: strings.TrimSpace(key), op: "!exists"})
 	}
 	for _, op := range []string{"!=", "==", "="} {
 		if key, value, ok := strings.Cut(part, op); ok {
-			return checked(strings.TrimSpace(key), []string{strings.TrimSpace(value)}, op == "!=")
+			if op == "==" {
+				op = "="
+			}
+			return checked(term{key: strings.TrimSpace(key), values: []string{strings.TrimSpace(value)}, op: op})
 		}
 	}
 	if m := setTerm.FindStringSubmatch(part); m != nil {
@@ -106,12 +124,12 @@ func parseTerm(part string) (term, error) {
 		if len(values) == 1 && values[0] == "" {
 			return term{}, fmt.Errorf("%q names no value", part)
 		}
-		return checked(m[1], values, m[2] == "notin")
+		return checked(term{key: m[1], values: values, op: m[2]})
 	}
 	if fields := strings.Fields(part); len(fields) > 1 && (fields[1] == "in" || fields[1] == "notin") {
 		return term{}, fmt.Errorf("%q needs values in parentheses", part)
 	}
-	return checked(part, nil, false)
+	return checked(term{key: part, op: "exists"})
 }
 
 // setTerm is a key, in or notin, and what stands in the parentheses.
@@ -124,17 +142,17 @@ var (
 	labelValue = regexp.MustCompile(`^([\p{L}\p{N}_-]([\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}\p{N}_-])?)?$`)
 )
 
-func checked(key string, values []string, not bool) (term, error) {
-	if key == "" {
+func checked(t term) (term, error) {
+	if t.key == "" {
 		return term{}, fmt.Errorf("a label key is missing")
 	}
-	if !labelKey.MatchString(key) {
-		return term{}, fmt.Errorf("%q is no label key", key)
+	if !labelKey.MatchString(t.key) {
+		return term{}, fmt.Errorf("%q is no label key", t.key)
 	}
-	for _, v := range values {
+	for _, v := range t.values {
 		if !labelValue.MatchString(v) {
 			return term{}, fmt.Errorf("%q is no label value", v)
 		}
 	}
-	return term{key, values, not}, nil
+	return t, nil
 }
