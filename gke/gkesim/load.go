@@ -135,7 +135,7 @@ func (l *loader) file(file string) {
 	for i, element := range elements {
 		label := ""
 		if len(elements) > 1 {
-			label = fmt.Sprintf("cluster %d of %d%s: ", i+1, len(elements), quoted(nameIn(element)))
+			label = fmt.Sprintf("cluster %d of %d%s: ", i+1, len(elements), nameIn(element))
 		}
 		l.element(file, label, element)
 	}
@@ -182,18 +182,14 @@ func notJSON(text []byte) string {
 	return "is not JSON"
 }
 
-// nameIn is the cluster's name, for messages about one that does not decode.
+// nameIn is the cluster's name, for messages about one that does not decode; "" when
+// it has none: then the message has its number alone.
 func nameIn(text []byte) string {
 	var named struct{ Name string }
-	_ = json.Unmarshal(text, &named) // without a name the message has its number
-	return named.Name
-}
-
-func quoted(name string) string {
-	if name == "" {
+	if json.Unmarshal(text, &named) != nil || named.Name == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (%q)", name)
+	return fmt.Sprintf(" (%q)", named.Name)
 }
 
 // element takes in one cluster; label says which of the file's, for messages.
