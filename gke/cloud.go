@@ -96,9 +96,9 @@ func DialWith(ctx context.Context, retry Retry, opts ...option.ClientOption) (*C
 func (c *Cloud) Close() error { return c.client.Close() }
 
 // ask makes a read of the client's.
-func ask[Q, A any](ctx context.Context, retry Retry, read func(context.Context, Q, ...gax.CallOption) (A, error),
+func ask[Q, A any](ctx context.Context, r Retry, read func(context.Context, Q, ...gax.CallOption) (A, error),
 	req Q) (got A, err error) {
-	err = retry.read(ctx, func(ctx context.Context) (err error) {
+	err = r.read(ctx, func(ctx context.Context) (err error) {
 		got, err = read(ctx, req)
 		return err
 	})

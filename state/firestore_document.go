@@ -84,12 +84,12 @@ func (b *batch) condition(id, version string) *pb.Precondition {
 	return &pb.Precondition{ConditionType: &pb.Precondition_UpdateTime{UpdateTime: timestamppb.New(t)}}
 }
 
-func (b *batch) remove(id, read string) {
-	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}, CurrentDocument: b.condition(id, read)}, nil)
-}
+func (b *batch) remove(id, read string) { b.delete(id, b.condition(id, read)) }
 
-func (b *batch) forget(id string) {
-	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}}, nil)
+func (b *batch) forget(id string) { b.delete(id, nil) }
+
+func (b *batch) delete(id string, cond *pb.Precondition) {
+	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}, CurrentDocument: cond}, nil)
 }
 
 // notice has no condition, which would be one for all of the commit.
@@ -126,7 +126,8 @@ func shown(v any) map[string]*pb.Value {
 // fromDocument reads all but what is in the body.
 func fromDocument(id string, doc *pb.Document) (envelope, error) {
 	fields := doc.GetFields()
-	e := envelope{id: id, Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()),
-		Body: []byte(fields[fieldBody].GetStringValue()), Made: doc.GetCreateTime().AsTime()}
+	e := envelope{id: id, Schema: int(fields[fieldSchema].GetIntegerValue()),
+		Version: version(doc.GetUpdateTime()), Body: []byte(fields[fieldBody].GetStringValue()),
+		Made: doc.GetCreateTime().AsTime()}
 	return e, e.check()
 }

@@ -161,7 +161,9 @@ type advice struct {
 
 // advise brings the cluster's advice up to its clock.
 func (c *cluster) advise() {
-	c.advice = slices.DeleteFunc(c.advice, func(a *advice) bool { return !a.gone.IsZero() && !a.gone.After(c.clock) })
+	c.advice = slices.DeleteFunc(c.advice, func(a *advice) bool {
+		return !a.gone.IsZero() && !a.gone.After(c.clock)
+	})
 	if len(c.cas) == 0 || c.expires().Sub(c.clock) > adviseBefore {
 		return
 	}

@@ -241,7 +241,7 @@ var httpCodes = map[codes.Code]int{
 func writeError(w http.ResponseWriter, err error) {
 	s := status.Convert(err)
 	httpCode := cmp.Or(httpCodes[s.Code()], http.StatusInternalServerError)
-	body := map[string]any{"code": httpCode, "message": s.Message(), "status": code.Code(s.Code()).String()}
+	body := map[string]any{"code": httpCode, "message": s.Message(), "status": code.Code(s.Proto().GetCode()).String()}
 	var details []json.RawMessage
 	for _, d := range s.Proto().GetDetails() {
 		if text, err := protojson.Marshal(d); err == nil {
