@@ -232,8 +232,6 @@ func (c Call) MayHaveTaken() bool {
 // Sent says whether the call may have reached GKE.
 func (c Call) Sent() bool { return c.State != Withdrawn }
 
-func (c Call) unsettled(now time.Time) bool { return c.Sent() && !c.MaySettle(now) }
-
 // Clone makes a copy that shares nothing that is ever changed.
 func (r Rotation) Clone() Rotation {
 	r.Transitions = slices.Clone(r.Transitions)
@@ -285,7 +283,7 @@ func (r Rotation) NodesDoneAt() time.Time {
 // AnyUnsettled says whether any call may still be on its way.
 func (r Rotation) AnyUnsettled(now time.Time) bool {
 	for _, c := range r.PoolCalls {
-		if c.unsettled(now) {
+		if c.Sent() && !c.MaySettle(now) {
 			return true
 		}
 	}
@@ -293,7 +291,9 @@ func (r Rotation) AnyUnsettled(now time.Time) bool {
 }
 
 // Unsettled says whether a start or complete may still be on its way.
-func (r Rotation) Unsettled(now time.Time) bool { return r.Call != nil && r.Call.unsettled(now) }
+func (r Rotation) Unsettled(now time.Time) bool {
+	return r.Call != nil && r.Call.Sent() && !r.Call.MaySettle(now)
+}
 
 // RetirePool moves a node call out of its slot among those that are past.
 func (r *Rotation) RetirePool(pool string, call Call) {
@@ -307,7 +307,10 @@ func (r *Rotation) RetirePool(pool string, call Call) {
 
 // Remember adds a call to those that are past, of which the oldest are forgotten.
 func (r *Rotation) Remember(c Call) {
-	r.Settled = append(slices.Clone(r.Settled[max(0, len(r.Settled)+1-MaxSettled):]), c)
+	r.Settled = append(slices.Clone(r.Settled), c)
+	if n := len(r.Settled); n > MaxSettled {
+		r.Settled = slices.Clone(r.Settled[n-MaxSettled:])
+	}
 }
 
 // NodesFrom is the time (GKE's clock) from which node work counts: the end of

@@ -18,19 +18,18 @@ func WithdrawnText(times int, why string) fact.Text {
 // OftenWithdrawn says that its calls were taken back too often to be an accident;
 // nil: they were not.
 func (r Rotation) OftenWithdrawn() fact.Text {
-	return oftenWithdrawn(r.Withdrawals, r.WithdrawnWhy())
+	if r.Withdrawals < WithdrawnOften {
+		return nil
+	}
+	return WithdrawnText(r.Withdrawals, r.WithdrawnWhy())
 }
 
 // OftenWithdrawn is [Rotation.OftenWithdrawn] of starts.
 func (t Try) OftenWithdrawn() fact.Text {
-	return oftenWithdrawn(t.Withdrawals, t.LastError)
-}
-
-func oftenWithdrawn(times int, why string) fact.Text {
-	if times < WithdrawnOften {
+	if t.Withdrawals < WithdrawnOften {
 		return nil
 	}
-	return WithdrawnText(times, why)
+	return WithdrawnText(t.Withdrawals, t.LastError)
 }
 
 // WithdrawnWhy is the cause of the newest of them.
