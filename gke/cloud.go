@@ -95,6 +95,16 @@ func DialWith(ctx context.Context, retry Retry, opts ...option.ClientOption) (*C
 // Close ends the connection.
 func (c *Cloud) Close() error { return c.client.Close() }
 
+// ask makes a read of the client's.
+func ask[Q, A any](ctx context.Context, r Retry, read func(context.Context, Q, ...gax.CallOption) (A, error),
+	req Q) (got A, err error) {
+	err = r.read(ctx, func(ctx context.Context) (err error) {
+		got, err = read(ctx, req)
+		return err
+	})
+	return got, err
+}
+
 // Clusters implements [Reader].
 func (c *Cloud) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
 	list, missing, unread, err := c.list(ctx, project)
@@ -111,12 +121,8 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]fleet.Cluster, 
 // answer.
 func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing,
 	unread []fleet.Unread, err error) {
-	var got *containerpb.ListClustersResponse
-	err = c.retry.read(ctx, func(ctx context.Context) (err error) {
-		got, err = c.client.ListClusters(ctx,
-			&containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
-		return err
-	})
+	got, err := ask(ctx, c.retry, c.client.ListClusters,
+		&containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
 	if err != nil {
 		return nil, nil, nil, containerAPI.explain(err)
 	}
@@ -136,11 +142,7 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 
 // Cluster implements [Reader].
 func (c *Cloud) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
-	var got *containerpb.Cluster
-	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
-		got, err = c.client.GetCluster(ctx, &containerpb.GetClusterRequest{Name: ref.Path()})
-		return err
-	})
+	got, err := ask(ctx, c.retry, c.client.GetCluster, &containerpb.GetClusterRequest{Name: ref.Path()})
 	if status.Code(err) == codes.NotFound {
 		return fleet.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
 	}
@@ -172,12 +174,8 @@ func (c *Cloud) Operations(ctx context.Context, project string) (map[fleet.Ref][
 }
 
 func (c *Cloud) listOperations(ctx context.Context, project string) ([]*containerpb.Operation, error) {
-	var got *containerpb.ListOperationsResponse
-	err := c.retry.read(ctx, func(ctx context.Context) (err error) {
-		got, err = c.client.ListOperations(ctx, &containerpb.ListOperationsRequest{Parent: "projects/" + project +
-			"/locations/-"})
-		return err
-	})
+	got, err := ask(ctx, c.retry, c.client.ListOperations,
+		&containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
 	if err != nil {
 		return nil, containerAPI.explain(err)
 	}

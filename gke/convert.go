@@ -194,10 +194,7 @@ func operationFromProto(project string, pb *containerpb.Operation) (fleet.Ref, f
 		Start: parseTime(pb.GetStartTime()), End: parseTime(pb.GetEndTime()),
 	}
 	if op.Done {
-		op.Error = pb.GetError().GetMessage()
-		if op.Error == "" {
-			op.Error = pb.GetStatusMessage() //nolint:staticcheck // gcloud treats it as failure too
-		}
+		op.Error = cmp.Or(pb.GetError().GetMessage(), pb.GetStatusMessage()) //nolint:staticcheck // gcloud treats it as failure too
 		if op.Error == "" && pb.GetError().GetCode() != 0 {
 			op.Error = "failed without a message"
 		}
@@ -209,14 +206,14 @@ func operationFromProto(project string, pb *containerpb.Operation) (fleet.Ref, f
 func parseTarget(project, link string) (ref fleet.Ref, pool string) {
 	ref.Project = project
 	parts := strings.Split(link, "/")
-	for i := 0; i+1 < len(parts); i++ {
+	for i, next := range parts[1:] {
 		switch parts[i] {
 		case "locations", "zones":
-			ref.Location = parts[i+1]
+			ref.Location = next
 		case "clusters":
-			ref.Name = parts[i+1]
+			ref.Name = next
 		case "nodePools":
-			pool = parts[i+1]
+			pool = next
 		}
 	}
 	return ref, pool

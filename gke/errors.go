@@ -3,6 +3,7 @@ package gke
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -55,43 +56,29 @@ func classify(err error) (refusal record.Refusal, pool string) {
 	case strings.Contains(text, "etag") && (code == codes.FailedPrecondition || code == codes.InvalidArgument):
 		return record.StaleEtag, ""
 	}
-	switch code {
-	case codes.NotFound:
-		return record.NotFound, ""
-	case codes.PermissionDenied, codes.Unauthenticated:
-		return record.Denied, ""
-	case codes.ResourceExhausted:
-		return record.Throttled, ""
-	case codes.Aborted:
-		return record.StaleEtag, ""
-	case codes.AlreadyExists:
-		return record.AlreadyRotating, ""
-	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
-		return record.Invalid, ""
-	case codes.FailedPrecondition:
-		return record.OtherRefusal, ""
-	}
-	return "", "" // unknown, internal, data loss, or newer than this program
+	return refusals[code], ""
 }
 
-// busyText knows the wordings of "another operation runs" over the years.
+// refusals are what codes mean without a wording that is known. None: unknown,
+// internal, data loss, or newer than this program.
+var refusals = map[codes.Code]record.Refusal{
+	codes.NotFound: record.NotFound, codes.AlreadyExists: record.AlreadyRotating,
+	codes.PermissionDenied: record.Denied, codes.Unauthenticated: record.Denied,
+	codes.ResourceExhausted: record.Throttled, codes.Aborted: record.StaleEtag,
+	codes.InvalidArgument: record.Invalid, codes.OutOfRange: record.Invalid, codes.Unimplemented: record.Invalid,
+	codes.FailedPrecondition: record.OtherRefusal,
+}
+
+// busyTexts are the wordings of "another operation runs" over the years.
+var busyTexts = []string{"cluster_already_has_operation", "incompatible operation", "is currently upgrading",
+	"is currently repairing", "is currently being created, deleted, updated or repaired",
+	"please wait and try again once it is done"}
+
 func busyText(text string) bool {
-	for _, s := range []string{"cluster_already_has_operation", "incompatible operation",
-		"is currently upgrading", "is currently repairing",
-		"is currently being created, deleted, updated or repaired", "please wait and try again once it is done"} {
-		if strings.Contains(text, s) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(busyTexts, func(s string) bool { return strings.Contains(text, s) })
 }
 
-func message(err error) string {
-	if s, ok := status.FromError(err); ok {
-		return s.Message()
-	}
-	return err.Error()
-}
+func message(err error) string { return status.Convert(err).Message() }
 
 // service is an API as its errors are explained.
 type service struct{ host, role, quota string }

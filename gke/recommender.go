@@ -60,6 +60,7 @@ func DialRecommender(ctx context.Context, retry Retry, opts ...option.ClientOpti
 		return nil, fmt.Errorf("connect to Recommender: %w", err)
 	}
 	client.CallOptions.ListInsights = nil // repeated by Retry alone, as GKE's reads
+	retry.final = codes.ResourceExhausted // the day's quota
 	return &Recommender{client: client, retry: retry}, nil
 }
 
@@ -72,7 +73,7 @@ func (r *Recommender) Insights(ctx context.Context, project, location string) ([
 	error) {
 	var list []*recommenderpb.Insight
 	next := ""
-	err := r.retry.readUnless(ctx, codes.ResourceExhausted, func(ctx context.Context) (err error) {
+	err := r.retry.read(ctx, func(ctx context.Context) (err error) {
 		list, next, err = r.client.ListInsights(ctx, &recommenderpb.ListInsightsRequest{
 			Parent: "projects/" + project + "/locations/" + location + "/insightTypes/" + insightType,
 			Filter: "insightSubtype = " + insightSubtype,

@@ -18,6 +18,8 @@ type Retry struct {
 	Attempt, Overall time.Duration
 	// Sleep waits for a pause, or less when ctx ends; nil waits in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
+
+	final codes.Code // not repeated either
 }
 
 // DefaultRetry is how reads from Google are repeated: a listing of a whole
@@ -36,11 +38,6 @@ var passing = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Reso
 
 // read makes the call until it is answered, refused for good or out of tries.
 func (r Retry) read(ctx context.Context, call func(context.Context) error) error {
-	return r.readUnless(ctx, codes.OK, call)
-}
-
-// readUnless is read, but that code is final too.
-func (r Retry) readUnless(ctx context.Context, final codes.Code, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Overall)
 	defer cancel()
 	sleep := r.Sleep
@@ -50,7 +47,7 @@ func (r Retry) readUnless(ctx context.Context, final codes.Code, call func(conte
 	for try := 0; ; try++ {
 		err := r.attempt(ctx, call)
 		code := status.Code(err)
-		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || code == final ||
+		if err == nil || ctx.Err() != nil || try >= len(r.Pauses) || code == r.final ||
 			!slices.Contains(passing, code) {
 			return err
 		}

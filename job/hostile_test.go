@@ -54,7 +54,7 @@ func watchGKE(t *testing.T, from time.Time, clusters map[string][]*containerpb.C
 		t.Fatal(err)
 	}
 	g.addr = listener.Addr().String()
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	s := g.world.NewServer(func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		handle grpc.UnaryHandler) (any, error) {
 		method := info.FullMethod[strings.LastIndex(info.FullMethod, "/")+1:]
 		g.mu.Lock()
@@ -67,8 +67,7 @@ func watchGKE(t *testing.T, from time.Time, clusters map[string][]*containerpb.C
 			}
 		}
 		return handle(ctx, req)
-	}))
-	g.world.Register(s)
+	})
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	t.Cleanup(s.Stop)
 	return g

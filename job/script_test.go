@@ -277,8 +277,7 @@ func (g *servedGKE) serve(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.UnaryInterceptor(g.intercept))
-	g.world.Register(s)
+	s := g.world.NewServer(g.intercept)
 	go func() { _ = s.Serve(listener) }() // ends with Stop; its error says only that
 	ts.Defer(s.Stop)
 	g.address = config.Address(listener.Addr().String())

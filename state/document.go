@@ -1,9 +1,7 @@
 package state
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,7 +19,21 @@ const Schema = 1
 // What the rules put into one document fits together: see [policy.MaxSlots].
 const MaxDocument = 1_000_000
 
+// The collections, and the documents that there are once.
+const (
+	colRotations = "rotations"
+	colHistory   = "history"
+	colNotices   = "notices"
+	colFleet     = "fleet"
+	idFleet      = colFleet + "/fleet"
+	idLease      = colFleet + "/lease"
+	idAnnounced  = colNotices + "/announced"
+)
+
+// envelope is a stored document; without a version there is none.
 type envelope struct {
+	id      string          // for people
+	value   any             // what the body says, where the store keeps that
 	Made    time.Time       `json:"-"` // when the document was created, where the store knows
 	Schema  int             `json:"schema"`
 	Version string          `json:"version"`
@@ -38,14 +50,6 @@ func checkName(ref fleet.Ref) error {
 		return fmt.Errorf("the cluster's name %.300q cannot be stored: it would break a document's id", ref)
 	}
 	return nil
-}
-
-func encode(version string, v any) ([]byte, error) {
-	body, err := bodyOf(v)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(envelope{Schema: Schema, Version: version, Body: body})
 }
 
 func bodyOf(v any) ([]byte, error) {
@@ -71,58 +75,46 @@ func more(v any) int {
 	return 0
 }
 
-// WriteLean is [Store.Write]; when the fleet document has become too large it
-// leaves out of it what the next run sees again.
-func WriteLean(ctx context.Context, s Store, c Change) (Change, error) {
-	written, err := s.Write(ctx, c)
-	if !errors.Is(err, ErrTooLarge) || c.Fleet == nil {
-		return written, err
-	}
-	lean := c.Fleet.Lean()
-	c.Fleet = &lean
-	return s.Write(ctx, c)
-}
-
 // open reads the envelope alone.
 func open(id string, text []byte) (envelope, error) {
-	var e envelope
+	e := envelope{id: id}
 	if err := json.Unmarshal(text, &e); err != nil {
 		// A newer document may have another form: its schema alone tells.
 		var newer struct {
 			Schema int `json:"schema"`
 		}
 		if json.Unmarshal(text, &newer) == nil && newer.Schema > Schema {
-			return e, envelope{Schema: newer.Schema}.check(id)
+			return e, envelope{id: id, Schema: newer.Schema}.check()
 		}
 		return e, fmt.Errorf("document %s cannot be read: %w", id, err)
 	}
-	return e, e.check(id)
+	return e, e.check()
 }
 
-func (e envelope) check(id string) error {
+func (e envelope) check() error {
 	switch {
 	case e.Schema > Schema:
-		return fmt.Errorf("document %s has schema %d, this program knows %d: %w", id, e.Schema, Schema, ErrNewer)
+		return fmt.Errorf("document %s has schema %d, this program knows %d: %w", e.id, e.Schema, Schema, ErrNewer)
 	case e.Schema < 1 || e.Version == "" || len(e.Body) == 0 || string(e.Body) == "null":
-		return fmt.Errorf("document %s cannot be read: schema, version or body is missing", id)
+		return fmt.Errorf("document %s cannot be read: schema, version or body is missing", e.id)
 	}
 	return nil
 }
 
-func decode(id string, text []byte, v any) (version string, err error) {
-	e, err := open(id, text)
-	if err != nil {
-		return "", err
-	}
-	if err := e.into(id, v); err != nil {
-		return "", err
-	}
-	return e.Version, nil
-}
-
-func (e envelope) into(id string, v any) error {
+func (e envelope) into(v any) error {
 	if err := json.Unmarshal(e.Body, v); err != nil {
-		return fmt.Errorf("document %s cannot be read: %w", id, err)
+		return fmt.Errorf("document %s cannot be read: %w", e.id, err)
 	}
 	return nil
+}
+
+// read gives what the document says: the zero value where there is none.
+func read[T any](e envelope) (v T, err error) {
+	if kept, is := e.value.(*T); is {
+		return *kept, nil
+	}
+	if e.Version != "" {
+		err = e.into(&v)
+	}
+	return v, err
 }

@@ -28,11 +28,11 @@ func TestKeysThatAreGone(t *testing.T) {
 		"marks":{"shop/us-east1/web":{"attempt":"a1","want":"succeeded","has":"reclaimed","over":true,"at":"2026-11-23T00:00:00Z","tries":3}},
 		"marksSpent":["2026-11-23T00:00:00Z"],"lastRun":{"run":"r1","at":"2026-11-23T01:00:00Z"}}}`
 	var doc record.FleetDoc
-	if version, err := decode("fleet", []byte(old), &doc); err != nil || version != "v" || doc.Env != "prod" ||
+	if version, err := DecodeText("fleet", []byte(old), &doc); err != nil || version != "v" || doc.Env != "prod" ||
 		doc.InsightsFrom.IsZero() || doc.LastRun.Run != "r1" {
 		t.Fatalf("%+v, version %q, error %v", doc, version, err)
 	}
-	if text, err := encode("w", doc); err != nil || strings.Contains(string(text), "marks") {
+	if text, err := EncodeText("w", doc); err != nil || strings.Contains(string(text), "marks") {
 		t.Errorf("%s, error %v", text, err)
 	}
 }

@@ -2,23 +2,34 @@ package state
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
-	"go.etcd.io/bbolt"
 )
 
 // InWrite does something while the store is being written.
 func (f *File) InWrite(do func()) error {
-	return f.update(context.Background(), func(*bbolt.Tx) error { do(); return nil })
+	return f.update(context.Background(), func(documents) error { do(); return nil })
 }
 
 // DecodeText reads a stored document, as the file store holds it.
 func DecodeText(id string, text []byte, v any) (version string, err error) {
-	return decode(id, text, v)
+	e, err := open(id, text)
+	if err == nil {
+		err = e.into(v)
+	}
+	return e.Version, err
 }
 
 // EncodeText writes one.
-func EncodeText(version string, v any) ([]byte, error) { return encode(version, v) }
+func EncodeText(version string, v any) ([]byte, error) {
+	body, err := bodyOf(v)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope{Schema: Schema, Version: version, Body: body})
+}
 
 // DecodeDocument reads one of Firestore's.
 func DecodeDocument(id string, doc *pb.Document, v any) error {
@@ -26,12 +37,12 @@ func DecodeDocument(id string, doc *pb.Document, v any) error {
 	if err != nil {
 		return err
 	}
-	return e.into(id, v)
+	return e.into(v)
 }
 
 // EncodeDocument writes the fields of one of Firestore's.
 func EncodeDocument(v any) (*pb.Document, error) {
-	var b batch
-	w := b.document("rotations/x", v, nil)
+	b := batch{path: strings.Clone}
+	w := b.document("rotations/x", v)
 	return w.GetUpdate(), b.err
 }

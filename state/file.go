@@ -2,32 +2,18 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
-
-	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/record"
-)
-
-// The buckets of the file, named like Firestore's collections.
-var (
-	bucketRotations = []byte("rotations")
-	bucketHistory   = []byte("history")
-	bucketFleet     = []byte("fleet")
-	bucketNotices   = []byte("notices")
-	buckets         = [][]byte{bucketRotations, bucketHistory, bucketFleet, bucketNotices}
-	keyFleet        = []byte("fleet")
-	keyLease        = []byte("lease")
 )
 
 // FileWait is how long whoever reads or writes the store waits for other
@@ -39,6 +25,7 @@ const FileWait = 10 * time.Second
 // fleet while a run is at work. The first write makes it, for its owner's eyes
 // only; until then it reads as an empty store.
 type File struct {
+	local
 	path string
 	wait time.Duration
 }
@@ -47,8 +34,9 @@ type File struct {
 // and then says who is in the way. What is wrong with a file that is there is
 // told now, not in the middle of a run.
 func OpenFile(path string, wait time.Duration) (*File, error) {
-	f := &File{path, wait}
-	return f, f.view(context.Background(), func(*bbolt.Tx) error { return nil })
+	f := &File{path: path, wait: wait}
+	f.local = newLocal(f.view, f.update)
+	return f, f.view(context.Background(), func(documents) error { return nil })
 }
 
 // made says whether there is a store, and beforehand what bbolt would say in its
@@ -70,19 +58,25 @@ func (f *File) made() (bool, error) {
 	return false, nil
 }
 
-// view reads the store; do is not called where there is none yet.
-func (f *File) view(ctx context.Context, do func(*bbolt.Tx) error) error {
+// view reads the store, an empty one where there is none yet.
+func (f *File) view(ctx context.Context, do func(documents) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if made, err := f.made(); err != nil || !made {
+	made, err := f.made()
+	switch {
+	case err != nil:
 		return err
+	case !made:
+		return do(buckets{})
 	}
-	return f.with(true, func(db *bbolt.DB) error { return db.View(do) })
+	return f.with(true, func(db *bbolt.DB) error {
+		return db.View(func(tx *bbolt.Tx) error { return do(buckets{tx}) })
+	})
 }
 
 // update writes the store, at once or not at all.
-func (f *File) update(ctx context.Context, do func(*bbolt.Tx) error) error {
+func (f *File) update(ctx context.Context, do func(documents) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
@@ -91,12 +85,12 @@ func (f *File) update(ctx context.Context, do func(*bbolt.Tx) error) error {
 	}
 	return f.with(false, func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range buckets {
-				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			for _, name := range []string{colRotations, colHistory, colFleet, colNotices} {
+				if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 					return fmt.Errorf("prepare the store %s: %w", f.path, err)
 				}
 			}
-			return do(tx)
+			return do(buckets{tx})
 		})
 	})
 }
@@ -161,237 +155,55 @@ func (f *File) guard(do func() error) (err error) {
 	return do()
 }
 
-// Close implements [Store]: nothing is open between reads and writes.
-func (f *File) Close() error { return nil }
+// buckets are the documents of a transaction: a bucket is a collection.
+type buckets struct{ tx *bbolt.Tx }
 
-// Contents implements [Store].
-func (f *File) Contents(ctx context.Context) (record.Contents, error) {
-	contents := record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-	err := f.view(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketRotations)
-		if b == nil {
-			return nil
-		}
-		err := b.ForEach(func(k, v []byte) error {
-			var r record.Rotation
-			version, err := decode(string(k), v, &r)
-			if err == nil && DocID(r.Cluster) != string(k) {
-				err = fmt.Errorf("document %s cannot be read: it is about %s", k, r.Cluster)
-			}
-			r.Version = version
-			contents.Rotations[r.Cluster] = r
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		contents.Fleet, err = fleetIn(tx)
-		return err
-	})
-	if err != nil {
-		return record.Contents{}, err
+// of gives a document's bucket, nil where the store, or an older one, has none, and its key.
+func (b buckets) of(id string) (bucket *bbolt.Bucket, key string) {
+	collection, key, _ := strings.Cut(id, "/")
+	if b.tx == nil {
+		return nil, key
 	}
-	return contents, nil
+	return b.tx.Bucket([]byte(collection)), key
 }
 
-// Fleet implements [Store].
-func (f *File) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
-	err = f.view(ctx, func(tx *bbolt.Tx) error {
-		doc, err = fleetIn(tx)
-		return err
-	})
-	return doc, err
+func (b buckets) get(id string) (envelope, error) {
+	bucket, key := b.of(id)
+	if bucket == nil {
+		return envelope{}, nil
+	}
+	text := bucket.Get([]byte(key))
+	if text == nil {
+		return envelope{}, nil
+	}
+	return open(key, text)
 }
 
-func fleetIn(tx *bbolt.Tx) (record.FleetDoc, error) {
-	var doc record.FleetDoc
-	b := tx.Bucket(bucketFleet)
-	if b == nil || b.Get(keyFleet) == nil {
-		return doc, nil
-	}
-	version, err := decode("fleet", b.Get(keyFleet), &doc)
-	doc.Version = version
-	return doc, err
-}
-
-// Write implements [Store].
-func (f *File) Write(ctx context.Context, c Change) (Change, error) {
-	written := c
-	err := f.update(ctx, func(tx *bbolt.Tx) error {
-		if c.Fleet != nil {
-			doc := *c.Fleet
-			version, err := put(tx.Bucket(bucketFleet), "fleet", doc.Version, &doc)
-			if err != nil {
-				return err
-			}
-			doc.Version = version
-			written.Fleet = &doc
-		}
-		if c.Rotation != nil {
-			r, err := putRotation(tx, *c.Rotation)
-			if err != nil {
-				return err
-			}
-			written.Rotation = &r
-		}
-		if c.Close != nil {
-			if err := closeIn(tx, *c.Close); err != nil {
-				return err
-			}
-			if c.Replaces != "" {
-				if err := tx.Bucket(bucketHistory).Delete([]byte(c.Replaces)); err != nil {
-					return err
-				}
-			}
-		}
-		return c.outboxIn(tx, &written)
-	})
-	if err != nil {
-		return c, err
-	}
-	return written, nil
-}
-
-// putRotation creates or replaces a rotation. An attempt that is opened again
-// leaves the history: it is never on record twice.
-func putRotation(tx *bbolt.Tx, r record.Rotation) (record.Rotation, error) {
-	if err := checkName(r.Cluster); err != nil {
-		return r, err
-	}
-	fresh := r.Version == ""
-	version, err := put(tx.Bucket(bucketRotations), DocID(r.Cluster), r.Version, &r)
-	if err != nil {
-		return r, err
-	}
-	r.Version = version
-	if fresh {
-		return r, tx.Bucket(bucketHistory).Delete([]byte(r.AttemptID))
-	}
-	return r, nil
-}
-
-func closeIn(tx *bbolt.Tx, rec record.Record) error {
-	b, id := tx.Bucket(bucketRotations), DocID(rec.Rotation.Cluster)
-	if err := unchanged(b, id, rec.Rotation.Version); err != nil {
-		return err
-	}
-	if err := b.Delete([]byte(id)); err != nil {
-		return err
-	}
-	if rec.Rotation.AttemptID == "" {
-		return fmt.Errorf("close %s: the attempt has no id to be kept under", id)
-	}
-	history := tx.Bucket(bucketHistory)
-	before, err := current(history, rec.Rotation.AttemptID)
+func (b buckets) put(id string, e envelope) error {
+	text, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	_, err = put(history, rec.Rotation.AttemptID, before, &rec)
-	return err
+	bucket, key := b.of(id)
+	return bucket.Put([]byte(key), text)
 }
 
-// put stores v under the id if the stored version is still the one read. No
-// version is ever given twice, so what was read of a document that is gone
-// never fits the one that came after it.
-func put(b *bbolt.Bucket, id, read string, v any) (version string, err error) {
-	if err := unchanged(b, id, read); err != nil {
-		return "", err
-	}
-	n, err := b.NextSequence()
-	if err != nil {
-		return "", fmt.Errorf("store %s: %w", id, err)
-	}
-	version = strconv.FormatUint(n, 10)
-	text, err := encode(version, v)
-	if err != nil {
-		return "", fmt.Errorf("store %s: %w", id, err)
-	}
-	return version, b.Put([]byte(id), text)
+func (b buckets) delete(id string) error {
+	bucket, key := b.of(id)
+	return bucket.Delete([]byte(key))
 }
 
-// unchanged says whether the document still has the version that was read. One
-// that cannot be read never has, so it is never overwritten.
-func unchanged(b *bbolt.Bucket, id, read string) error {
-	now, err := current(b, id)
-	if err != nil {
-		return err
-	}
-	if now != read {
-		return fmt.Errorf("%s: %w", id, ErrConflict)
-	}
-	return nil
-}
-
-func current(b *bbolt.Bucket, id string) (string, error) {
-	v := b.Get([]byte(id))
-	if v == nil {
-		return "", nil
-	}
-	e, err := open(id, v)
-	return e.Version, err
-}
-
-// History implements [Store].
-func (f *File) History(ctx context.Context, ref fleet.Ref) ([]record.Record, error) {
-	var out []record.Record
-	err := f.view(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketHistory)
-		if b == nil {
-			return nil
-		}
-		return b.ForEach(func(k, v []byte) error {
-			var rec record.Record
-			if _, err := decode(string(k), v, &rec); err != nil {
-				return err
-			}
-			if rec.Rotation.Cluster == ref {
-				out = append(out, rec)
-			}
+func (b buckets) ids(collection string) (ids []string) {
+	if bucket, _ := b.of(collection); bucket != nil {
+		_ = bucket.ForEach(func(k, _ []byte) error { // gives the error of its function, which has none
+			ids = append(ids, collection+"/"+string(k))
 			return nil
 		})
-	})
-	if err != nil {
-		return nil, err
 	}
-	slices.SortStableFunc(out, func(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
-	return out, nil
+	return ids
 }
 
-// Lease implements [Store].
-func (f *File) Lease(ctx context.Context, want Lease) (held Lease, err error) {
-	err = f.update(ctx, func(tx *bbolt.Tx) error {
-		now, version, err := leaseIn(tx)
-		if err != nil {
-			return err
-		}
-		var granted bool
-		if held, granted = now.grant(want); !granted {
-			return nil
-		}
-		b := tx.Bucket(bucketFleet)
-		if want.Release {
-			return b.Delete(keyLease)
-		}
-		_, err = put(b, string(keyLease), version, &held)
-		return err
-	})
-	return held, err
-}
-
-// Holder implements [Store].
-func (f *File) Holder(ctx context.Context) (held Lease, err error) {
-	err = f.view(ctx, func(tx *bbolt.Tx) error {
-		held, _, err = leaseIn(tx)
-		return err
-	})
-	return held, err
-}
-
-func leaseIn(tx *bbolt.Tx) (now Lease, version string, err error) {
-	b := tx.Bucket(bucketFleet)
-	if b == nil || b.Get(keyLease) == nil {
-		return now, "", nil
-	}
-	version, err = decode("lease", b.Get(keyLease), &now)
-	return now, version, err
+func (b buckets) next(collection string) (uint64, error) {
+	bucket, _ := b.of(collection)
+	return bucket.NextSequence()
 }

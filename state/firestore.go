@@ -2,9 +2,7 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	firestore "cloud.google.com/go/firestore/apiv1"
@@ -13,9 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"gke-credential-rotator/policy/fleet"
-	"gke-credential-rotator/policy/record"
 )
 
 // How long one operation may take. The pass has 60 s from intent to call.
@@ -29,6 +24,7 @@ const (
 // It speaks to the API's own client, for the one on top of it repeats a commit
 // whose answer was lost, and then reports a conflict of the commit with itself.
 type Firestore struct {
+	base
 	client   *firestore.Client
 	project  string
 	database string
@@ -47,6 +43,9 @@ type FirestoreOptions struct {
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
 	f := &Firestore{project: project, database: database}
+	f.base = base{func(ctx context.Context, do func(context.Context, reader) error) error {
+		return f.read(ctx, func(ctx context.Context) error { return do(ctx, f) })
+	}, f.send}
 	// no service configuration turns them on
 	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithDisableRetry())}
 	if o.Emulator != "" {
@@ -82,113 +81,19 @@ func (f *Firestore) String() string { return "firestore://" + f.project + "/" + 
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
-// Contents implements [Store]. The fleet document is read first and so is never
-// newer than the rotations: a write that rests on both, while somebody changed
-// both in between, meets a conflict. A slot is never seen before its rotation.
-func (f *Firestore) Contents(ctx context.Context) (contents record.Contents, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		contents = record.Contents{Known: true, Rotations: map[fleet.Ref]record.Rotation{}}
-		if err := f.get(ctx, idFleet, &contents.Fleet, &contents.Fleet.Version); err != nil {
-			return err
-		}
-		return f.query(ctx, colRotations, nil, func(id string, e envelope) error {
-			var r record.Rotation
-			if err := e.into(id, &r); err != nil {
-				return err
-			}
-			if colRotations+"/"+DocID(r.Cluster) != id {
-				return fmt.Errorf("document %s cannot be read: it is about %s", id, r.Cluster)
-			}
-			r.Version = e.Version
-			contents.Rotations[r.Cluster] = r
-			return nil
-		})
-	})
-	if err != nil {
-		return record.Contents{}, err
-	}
-	return contents, nil
-}
-
-// Fleet implements [Store].
-func (f *Firestore) Fleet(ctx context.Context) (doc record.FleetDoc, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		doc = record.FleetDoc{}
-		return f.get(ctx, idFleet, &doc, &doc.Version)
-	})
-	if err != nil {
-		return record.FleetDoc{}, err
-	}
-	return doc, nil
-}
-
-// History implements [Store].
-func (f *Firestore) History(ctx context.Context, ref fleet.Ref) (out []record.Record, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		out = nil
-		return f.query(ctx, colHistory, equal(fieldCluster, ref.String()), func(id string, e envelope) error {
-			var rec record.Record
-			if err := e.into(id, &rec); err != nil {
-				return err
-			}
-			out = append(out, rec)
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(out, func(a, b record.Record) int { return b.ClosedAt.Compare(a.ClosedAt) })
-	return out, nil
-}
-
-// Write implements [Store]: one commit of conditional writes, sent once. It
-// reads nothing, so it locks nothing that a killed process would leave locked.
-func (f *Firestore) Write(ctx context.Context, c Change) (Change, error) {
+// send makes one commit of conditional writes, sent once, and notes their new
+// versions. It reads nothing, so it locks nothing that a killed process would
+// leave locked.
+func (f *Firestore) send(ctx context.Context, do func(writer)) error {
 	if err := ctx.Err(); err != nil {
-		return c, fmt.Errorf("nothing was written: %w", err)
+		return fmt.Errorf("nothing was written: %w", err)
 	}
-	written := c
-	var b batch
-	if c.Fleet != nil {
-		doc := *c.Fleet
-		written.Fleet = &doc
-		b.put(idFleet, doc.Version, &doc, nil, &doc.Version)
-	}
-	if c.Rotation != nil {
-		r := *c.Rotation
-		written.Rotation = &r
-		b.putRotation(&r)
-	}
-	if c.Close != nil {
-		b.close(c.Close)
-		b.forget(c.Replaces)
-	}
-	if c.Standing != nil {
-		m := *c.Standing
-		written.Standing = &m
-		b.put(idAnnounced, m.Version, &m, nil, &m.Version)
-	}
-	written.Notices = slices.Clone(c.Notices)
-	for i := range written.Notices {
-		b.addNotice(&written.Notices[i])
-	}
-	if err := f.commit(ctx, b); err != nil {
-		return c, err
-	}
-	return written, nil
-}
-
-// commit sends the writes and notes their new versions.
-func (f *Firestore) commit(ctx context.Context, b batch) error {
-	if b.err != nil || len(b.writes) == 0 {
+	b := batch{path: f.path}
+	if do(&b); b.err != nil || len(b.writes) == 0 {
 		return b.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	for i := range b.writes {
-		b.writes[i] = f.named(b.writes[i])
-	}
 	got, err := f.client.Commit(f.routed(ctx), &pb.CommitRequest{Database: f.root(), Writes: b.writes})
 	if err != nil {
 		if conflict(err) {
@@ -208,68 +113,10 @@ func (f *Firestore) commit(ctx context.Context, b batch) error {
 	return nil
 }
 
-// leaseTries is how often a taker looks again when another was quicker.
-const leaseTries = 5
-
-// Lease implements [Store].
-func (f *Firestore) Lease(ctx context.Context, want Lease) (held Lease, err error) {
-	for range leaseTries {
-		var now Lease
-		var seen string
-		if now, seen, err = f.lease(ctx); err != nil {
-			return Lease{}, err
-		}
-		held, granted := now.grant(want)
-		if !granted {
-			return held, nil
-		}
-		var b batch
-		switch {
-		case !want.Release:
-			b.put(idLease, seen, &held, nil, nil)
-		case seen != "":
-			b.remove(idLease, seen)
-		}
-		if err = f.commit(ctx, b); err == nil {
-			return held, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return Lease{}, err
-		}
-	}
-	return Lease{}, err
-}
-
-// Holder implements [Store].
-func (f *Firestore) Holder(ctx context.Context) (Lease, error) {
-	held, _, err := f.lease(ctx)
-	return held, err
-}
-
-func (f *Firestore) lease(ctx context.Context) (now Lease, seen string, err error) {
-	err = f.read(ctx, func(ctx context.Context) error {
-		now, seen = Lease{}, ""
-		return f.get(ctx, idLease, &now, &seen)
-	})
-	return now, seen, err
-}
-
 // version is the mark of a document that was read or written: its update time.
 func version(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return ""
 	}
 	return t.AsTime().Format(time.RFC3339Nano)
-}
-
-// unchangedSince is the condition that the document still has that version.
-func unchangedSince(version string) (*pb.Precondition, error) {
-	if version == "" {
-		return &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: false}}, nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, version)
-	if err != nil {
-		return nil, fmt.Errorf("no document has the version %q: %w", version, ErrConflict)
-	}
-	return &pb.Precondition{ConditionType: &pb.Precondition_UpdateTime{UpdateTime: timestamppb.New(t)}}, nil
 }

@@ -2,23 +2,12 @@ package state
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gke-credential-rotator/policy/record"
-)
-
-// The collections, and the documents that there are once.
-const (
-	colRotations = "rotations"
-	colHistory   = "history"
-	colNotices   = "notices"
-	idFleet      = "fleet/fleet"
-	idLease      = "fleet/lease"
-	idAnnounced  = colNotices + "/announced"
 )
 
 // The fields of a document. What the rules read is the body alone, as JSON: a
@@ -31,6 +20,7 @@ const (
 	fieldCluster  = "cluster"
 	fieldAttempt  = "attempt"
 	fieldPhase    = "phase"
+	fieldKind     = "kind" // of a notice
 	fieldClosedAs = "closedAs"
 	fieldClosedAt = "closedAt"
 	fieldExpireAt = "expireAt" // TTL
@@ -48,6 +38,7 @@ func instant(t time.Time) *pb.Value {
 
 // batch is one commit in the making.
 type batch struct {
+	path     func(id string) string // a document's full name
 	writes   []*pb.Write
 	versions []*string // where each write's new version goes, or nil
 	err      error
@@ -57,12 +48,9 @@ func (b *batch) add(w *pb.Write, version *string) {
 	b.writes, b.versions = append(b.writes, w), append(b.versions, version)
 }
 
-// put creates or replaces the document if it still has the version read.
-func (b *batch) put(id, read string, v any, fields map[string]*pb.Value, version *string) {
-	w := b.document(id, v, fields)
-	cond, err := unchangedSince(read)
-	if w == nil || err != nil {
-		b.fail(id, err)
+func (b *batch) put(id, read string, v any, version *string) {
+	w, cond := b.document(id, v), b.condition(id, read)
+	if b.err != nil {
 		return
 	}
 	// Firestore gives no new version to what stays the same, so a write must
@@ -72,31 +60,42 @@ func (b *batch) put(id, read string, v any, fields map[string]*pb.Value, version
 	b.add(w, version)
 }
 
-// document makes the unconditional write; nil when it cannot be made.
-func (b *batch) document(id string, v any, fields map[string]*pb.Value) *pb.Write {
+func (b *batch) keep(id string, v any, version *string) { b.add(b.document(id, v), version) }
+
+// document makes the unconditional write.
+func (b *batch) document(id string, v any) *pb.Write {
 	body, err := bodyOf(v)
-	if err != nil {
-		b.fail(id, err)
-		return nil
-	}
-	all := map[string]*pb.Value{
-		fieldSchema: {ValueType: &pb.Value_IntegerValue{IntegerValue: Schema}},
-		fieldBody:   text(string(body)),
-	}
-	for name, value := range fields {
-		all[name] = value
-	}
-	return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: id, Fields: all}}}
+	b.fail(id, err)
+	fields := shown(v)
+	fields[fieldSchema] = &pb.Value{ValueType: &pb.Value_IntegerValue{IntegerValue: Schema}}
+	fields[fieldBody] = text(string(body))
+	return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: b.path(id), Fields: fields}}}
 }
 
-func (b *batch) remove(id, read string) {
-	cond, err := unchangedSince(read)
-	if err != nil {
-		b.fail(id, err)
-		return
+// condition is that the document still has that version.
+func (b *batch) condition(id, version string) *pb.Precondition {
+	if version == "" {
+		return &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: false}}
 	}
-	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: id}, CurrentDocument: cond}, nil)
+	t, err := time.Parse(time.RFC3339Nano, version)
+	if err != nil {
+		b.fail(id, fmt.Errorf("no document has the version %q: %w", version, ErrConflict))
+	}
+	return &pb.Precondition{ConditionType: &pb.Precondition_UpdateTime{UpdateTime: timestamppb.New(t)}}
 }
+
+func (b *batch) remove(id, read string) { b.delete(id, b.condition(id, read)) }
+
+func (b *batch) forget(id string) { b.delete(id, nil) }
+
+func (b *batch) delete(id string, cond *pb.Precondition) {
+	b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: b.path(id)}, CurrentDocument: cond}, nil)
+}
+
+// notice has no condition, which would be one for all of the commit.
+func (b *batch) notice(n *record.Notice) { b.keep(b.idOf(*n), n, &n.Version) }
+
+func (b *batch) idOf(n record.Notice) string { return colNotices + "/" + n.ID }
 
 func (b *batch) fail(id string, err error) {
 	if b.err == nil && err != nil {
@@ -104,71 +103,31 @@ func (b *batch) fail(id string, err error) {
 	}
 }
 
-// putRotation creates or replaces a rotation. An attempt that is opened again
-// leaves the history: it is never on record twice.
-func (b *batch) putRotation(r *record.Rotation) {
-	if err := checkName(r.Cluster); err != nil {
-		b.fail(colRotations, err)
-		return
+// shown are the fields of a document beside its body.
+func shown(v any) map[string]*pb.Value {
+	switch v := v.(type) {
+	case *record.Rotation:
+		return map[string]*pb.Value{fieldCluster: text(v.Cluster.String()), fieldAttempt: text(v.AttemptID),
+			fieldPhase: text(string(v.Phase))}
+	case *record.Record:
+		fields := shown(&v.Rotation)
+		fields[fieldClosedAs] = text(string(v.ClosedAs))
+		if !v.ClosedAt.IsZero() { // or it would be cleaned up at once
+			fields[fieldClosedAt] = instant(v.ClosedAt)
+			fields[fieldExpireAt] = instant(v.ClosedAt.Add(KeepHistory))
+		}
+		return fields
+	case *record.Notice:
+		return map[string]*pb.Value{fieldKind: text(string(v.Kind)), fieldCluster: text(v.Subject())}
 	}
-	id, fresh := colRotations+"/"+DocID(r.Cluster), r.Version == ""
-	b.put(id, r.Version, r, shown(r), &r.Version)
-	if fresh {
-		b.forget(r.AttemptID)
-	}
-}
-
-// forget removes an attempt's record, if there is one.
-func (b *batch) forget(attempt string) {
-	if attempt != "" {
-		b.checkAttempt(attempt)
-		b.add(&pb.Write{Operation: &pb.Write_Delete{Delete: colHistory + "/" + attempt}}, nil)
-	}
-}
-
-// close removes the active rotation and keeps the record.
-func (b *batch) close(rec *record.Record) {
-	r := &rec.Rotation
-	b.remove(colRotations+"/"+DocID(r.Cluster), r.Version)
-	b.checkAttempt(r.AttemptID)
-	fields := shown(r)
-	fields[fieldClosedAs] = text(string(rec.ClosedAs))
-	if !rec.ClosedAt.IsZero() { // or it would be cleaned up at once
-		fields[fieldClosedAt] = instant(rec.ClosedAt)
-		fields[fieldExpireAt] = instant(rec.ClosedAt.Add(KeepHistory))
-	}
-	if w := b.document(colHistory+"/"+r.AttemptID, rec, fields); w != nil {
-		b.add(w, nil)
-	}
-}
-
-// checkAttempt refuses an attempt that cannot be a document's name.
-func (b *batch) checkAttempt(id string) {
-	if id == "" || strings.Trim(id, ".") == "" || strings.Contains(id, "/") || strings.HasPrefix(id, "__") {
-		b.fail(colHistory, fmt.Errorf("the attempt's id %q cannot be kept under", id))
-	}
-}
-
-func shown(r *record.Rotation) map[string]*pb.Value {
-	return map[string]*pb.Value{fieldCluster: text(r.Cluster.String()), fieldAttempt: text(r.AttemptID),
-		fieldPhase: text(string(r.Phase))}
-}
-
-// named gives the write the document's full name.
-func (f *Firestore) named(w *pb.Write) *pb.Write {
-	switch op := w.GetOperation().(type) {
-	case *pb.Write_Update:
-		op.Update.Name = f.path(op.Update.GetName())
-	case *pb.Write_Delete:
-		op.Delete = f.path(op.Delete)
-	}
-	return w
+	return map[string]*pb.Value{}
 }
 
 // fromDocument reads all but what is in the body.
 func fromDocument(id string, doc *pb.Document) (envelope, error) {
 	fields := doc.GetFields()
-	e := envelope{Schema: int(fields[fieldSchema].GetIntegerValue()), Version: version(doc.GetUpdateTime()),
-		Body: []byte(fields[fieldBody].GetStringValue()), Made: doc.GetCreateTime().AsTime()}
-	return e, e.check(id)
+	e := envelope{id: id, Schema: int(fields[fieldSchema].GetIntegerValue()),
+		Version: version(doc.GetUpdateTime()), Body: []byte(fields[fieldBody].GetStringValue()),
+		Made: doc.GetCreateTime().AsTime()}
+	return e, e.check()
 }

@@ -49,49 +49,40 @@ func (f *Firestore) read(ctx context.Context, do func(context.Context) error) er
 	}
 }
 
-// get reads one document into v, and its version; a missing one leaves both as
-// they are.
-func (f *Firestore) get(ctx context.Context, id string, v any, seen *string) error {
+// get reads one document; one without a version when there is none.
+func (f *Firestore) get(ctx context.Context, id string) (envelope, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
 	stream, err := f.client.BatchGetDocuments(ctx, &pb.BatchGetDocumentsRequest{Database: f.root(),
 		Documents: []string{f.path(id)}})
 	if err != nil {
-		return err
+		return envelope{}, err
 	}
 	for {
 		got, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("document %s: neither found nor missing", id)
-		}
-		if err != nil {
-			return err
-		}
-		if got.GetMissing() != "" {
-			return nil
-		}
-		if doc := got.GetFound(); doc != nil {
-			e, err := fromDocument(id, doc)
-			if err == nil {
-				err = e.into(id, v)
-			}
-			*seen = e.Version
-			return err
+		switch {
+		case errors.Is(err, io.EOF):
+			return envelope{}, fmt.Errorf("document %s: neither found nor missing", id)
+		case err != nil || got.GetMissing() != "":
+			return envelope{}, err
+		case got.GetFound() != nil:
+			return fromDocument(id, got.GetFound())
 		}
 	}
 }
 
-// query reads the documents of a collection, all or those where it says.
-func (f *Firestore) query(ctx context.Context, collection string, where *pb.StructuredQuery_Filter,
-	each func(id string, e envelope) error) error {
-	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}},
-		Where: where}
-	return f.ask(ctx, q, func(id string, _ *pb.Document, e envelope) error { return each(id, e) })
+// each reads the documents of a collection, all or those about a cluster.
+func (f *Firestore) each(ctx context.Context, collection, cluster string, do func(envelope) error) error {
+	q := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: collection}}}
+	if cluster != "" {
+		q.Where = where(fieldCluster, pb.StructuredQuery_FieldFilter_EQUAL, text(cluster))
+	}
+	return f.ask(ctx, q, func(_ *pb.Document, e envelope) error { return do(e) })
 }
 
 // ask reads the documents that a query finds.
 func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery,
-	each func(id string, doc *pb.Document, e envelope) error) error {
+	each func(*pb.Document, envelope) error) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
 	req := &pb.RunQueryRequest{Parent: f.root() + "/documents",
@@ -112,10 +103,9 @@ func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery,
 		if doc == nil {
 			continue // a word on progress
 		}
-		id := strings.TrimPrefix(doc.GetName(), f.path(""))
-		e, err := fromDocument(id, doc)
+		e, err := fromDocument(strings.TrimPrefix(doc.GetName(), f.path("")), doc)
 		if err == nil {
-			err = each(id, doc, e)
+			err = each(doc, e)
 		}
 		if err != nil {
 			return err
@@ -123,10 +113,9 @@ func (f *Firestore) ask(ctx context.Context, q *pb.StructuredQuery,
 	}
 }
 
-func equal(field, value string) *pb.StructuredQuery_Filter {
-	return &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_FieldFilter{FieldFilter: &pb.StructuredQuery_FieldFilter{
-		Field: &pb.StructuredQuery_FieldReference{FieldPath: field},
-		Op:    pb.StructuredQuery_FieldFilter_EQUAL,
-		Value: text(value),
-	}}}
+func where(field string, op pb.StructuredQuery_FieldFilter_Operator,
+	value *pb.Value) *pb.StructuredQuery_Filter {
+	return &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_FieldFilter{
+		FieldFilter: &pb.StructuredQuery_FieldFilter{
+			Field: &pb.StructuredQuery_FieldReference{FieldPath: field}, Op: op, Value: value}}}
 }

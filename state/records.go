@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
-	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"gke-credential-rotator/policy/record"
@@ -49,74 +49,21 @@ func paged(ctx context.Context, page func() ([]record.Record, error)) iter.Seq2[
 	}
 }
 
-// Records implements [Store]. First it finds out which there are, and when they
-// were closed.
-func (f *File) Records(ctx context.Context, since time.Time) iter.Seq2[record.Record, error] {
-	var ids []string
-	known := false
-	return paged(ctx, func() (recs []record.Record, err error) {
-		err = f.view(ctx, func(tx *bbolt.Tx) (err error) {
-			b := tx.Bucket(bucketHistory)
-			if b == nil {
-				return nil
-			}
-			if !known {
-				known = true
-				if ids, err = closedSince(b, since); err != nil {
-					return err
-				}
-			}
-			for len(ids) > 0 && len(recs) == 0 && err == nil { // what was opened again meanwhile is gone
-				n := min(recordsPage, len(ids))
-				recs, err = recordsOf(b, ids[:n])
-				ids = ids[n:]
-			}
-			return err
-		})
-		return recs, err
-	})
-}
-
 // closedSince lists the ids of the records, in the order of their closing.
-func closedSince(b *bbolt.Bucket, since time.Time) ([]string, error) {
-	type closed struct {
-		id string
-		at time.Time
-	}
-	var found []closed
-	err := b.ForEach(func(k, v []byte) error {
+func closedSince(ctx context.Context, d reader, since time.Time) ([]string, error) {
+	at := map[string]time.Time{}
+	err := d.each(ctx, colHistory, "", func(e envelope) error {
 		var rec struct {
 			ClosedAt time.Time `json:"closedAt"`
 		}
-		if _, err := decode(string(k), v, &rec); err != nil {
-			return err
-		}
+		err := e.into(&rec)
 		if !rec.ClosedAt.IsZero() && !rec.ClosedAt.Before(since) {
-			found = append(found, closed{string(k), rec.ClosedAt})
+			at[colHistory+"/"+e.id] = rec.ClosedAt
 		}
-		return nil
+		return err
 	})
-	slices.SortFunc(found, func(a, b closed) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	ids := make([]string, len(found))
-	for i, c := range found {
-		ids[i] = c.id
-	}
-	return ids, err
-}
-
-func recordsOf(b *bbolt.Bucket, ids []string) (recs []record.Record, err error) {
-	for _, id := range ids {
-		text := b.Get([]byte(id))
-		if text == nil {
-			continue
-		}
-		var rec record.Record
-		if _, err := decode(id, text, &rec); err != nil {
-			return nil, err
-		}
-		recs = append(recs, rec)
-	}
-	return recs, nil
+	byClosing := func(a, b string) int { return cmp.Or(at[a].Compare(at[b]), cmp.Compare(a, b)) }
+	return slices.SortedFunc(maps.Keys(at), byClosing), err
 }
 
 // Records implements [Store]: one query a page, over the single field closedAt.
@@ -141,15 +88,12 @@ func (f *Firestore) recordsAfter(ctx context.Context, since time.Time,
 	after []*pb.Value) (recs []record.Record, last []*pb.Value, err error) {
 	err = f.read(ctx, func(ctx context.Context) error {
 		recs, last = nil, after
-		return f.ask(ctx, f.closedQuery(since, after), func(id string, doc *pb.Document, e envelope) error {
-			var rec record.Record
-			if err := e.into(id, &rec); err != nil {
-				return err
-			}
+		return f.ask(ctx, f.closedQuery(since, after), func(doc *pb.Document, e envelope) error {
+			rec, err := read[record.Record](e)
 			last = []*pb.Value{doc.GetFields()[fieldClosedAt],
 				{ValueType: &pb.Value_ReferenceValue{ReferenceValue: doc.GetName()}}}
 			recs = append(recs, rec)
-			return nil
+			return err
 		})
 	})
 	return recs, last, err
@@ -165,11 +109,8 @@ func (f *Firestore) closedQuery(since time.Time, after []*pb.Value) *pb.Structur
 		From:    []*pb.StructuredQuery_CollectionSelector{{CollectionId: colHistory}},
 		OrderBy: []*pb.StructuredQuery_Order{by(fieldClosedAt), by("__name__")},
 		Limit:   wrapperspb.Int32(recordsPage),
-		Where: &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_FieldFilter{FieldFilter: &pb.StructuredQuery_FieldFilter{
-			Field: &pb.StructuredQuery_FieldReference{FieldPath: fieldClosedAt},
-			Op:    pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL,
-			Value: instant(since.Truncate(time.Microsecond)),
-		}}},
+		Where: where(fieldClosedAt, pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL,
+			instant(since.Truncate(time.Microsecond))),
 	}
 	if after != nil {
 		q.StartAt = &pb.Cursor{Values: after}

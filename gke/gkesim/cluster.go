@@ -39,9 +39,9 @@ type cluster struct {
 	recorded []*containerpb.StatusCondition
 	spoiled  []spoil // failures to come
 	advice   []*advice
-	added    int          // pools, by somebody outside
-	errand   time.Time    // when who started a rotation outside sees to its nodes; zero: never
-	slot     *appointment // on the world's agenda; nil: nothing will happen
+	added    int       // pools, by somebody outside
+	errand   time.Time // when who started a rotation outside sees to its nodes; zero: never
+	due      time.Time // when it is or was on the world's agenda
 }
 
 // rotation is one under way: what GKE knows and never tells.
@@ -50,12 +50,6 @@ type rotation struct {
 	pending   map[string]bool // pools that still need recreation
 	nodesFrom time.Time       // when GKE may begin the next pool by itself
 	tryAt     time.Time       // when GKE next tries to complete by itself
-}
-
-func newCluster(w *World, name string, pb *containerpb.Cluster) *cluster {
-	c := &cluster{w: w, name: name, pb: pb, clock: w.now, status: pb.GetStatus(), recorded: pb.GetConditions()}
-	c.read()
-	return c
 }
 
 // read takes in what the API's cluster says of its CAs and maintenance policy.
@@ -150,14 +144,14 @@ func (c *cluster) expires() time.Time {
 
 func (c *cluster) expired() bool { return len(c.cas) > 0 && !c.clock.Before(c.expires()) }
 
-// nextPool is the pool that GKE recreates next: in the order of the list.
-func (c *cluster) nextPool() (string, bool) {
+// nextPool is the first pool of the list that still needs recreation, or "".
+func (c *cluster) nextPool() string {
 	for _, p := range c.pb.GetNodePools() {
 		if c.rotation.pending[p.GetName()] {
-			return p.GetName(), true
+			return p.GetName()
 		}
 	}
-	return "", false
+	return ""
 }
 
 // start begins a rotation; the second CA is there when its operation ends.
@@ -246,7 +240,7 @@ func (c *cluster) write() {
 // autoComplete is GKE's own try, from day 7 on until nodes are done.
 func (c *cluster) autoComplete() {
 	c.rotation.tryAt = c.clock.Add(c.w.opts.RetryComplete)
-	if _, left := c.nextPool(); !left {
+	if c.nextPool() == "" {
 		c.complete()
 	}
 }

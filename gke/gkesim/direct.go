@@ -90,8 +90,8 @@ func (w *World) Next() (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	at := w.faults.next
-	if len(w.due) > 0 && (at.IsZero() || w.due[0].at.Before(at)) {
-		at = w.due[0].at
+	if len(w.due) > 0 && (at.IsZero() || w.due[0].due.Before(at)) {
+		at = w.due[0].due
 	}
 	return at, !at.IsZero()
 }

@@ -1,6 +1,7 @@
 package gkesim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -23,17 +24,10 @@ const (
 // replaces what was suffered before, so {} ends all; what GET and POST answer
 // holds it in "faults", and in "suffered" how often each kind struck:
 //
-//	{
-//	  "words": ["flaky", "outside"],
-//	  "rate": 0.05,
-//	  "outsideEvery": "24h0m0s",
-//	  "missingZones": {"PROJECT": ["europe-west1-b"]},
-//	  "denied": {"PROJECT": "permission"},
-//	  "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES", "message":
-//
-// "stockout", "times": 1}]
-//
-//	}
+//	{"words": ["flaky", "outside"], "rate": 0.05, "outsideEvery": "24h0m0s",
+//	 "missingZones": {"PROJECT": ["europe-west1-b"]}, "denied": {"PROJECT": "permission"},
+//	 "fail": [{"cluster": "projects/P/locations/L/clusters/C", "kind": "UPGRADE_NODES",
+//	           "message": "stockout", "times": 1}]}
 type Faults struct {
 	// Words are flaky and outside, in any order.
 	Words []string `json:"words,omitempty"`
@@ -63,7 +57,7 @@ type Failure struct {
 // The defaults of flaky and outside.
 const (
 	defaultRate  = 0.05
-	defaultEvery = 24 * time.Hour
+	defaultEvery = "24h"
 )
 
 // faulty is a world's faults at work.
@@ -87,22 +81,15 @@ func newFaulty(seed int64) faulty {
 func (w *World) Suffer(f Faults) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	every := defaultEvery
-	if f.OutsideEvery != "" {
-		d, err := time.ParseDuration(f.OutsideEvery)
-		if err != nil || d < time.Minute {
-			return fmt.Errorf("outsideEvery %q is no duration of a minute or more, as 24h", f.OutsideEvery)
-		}
-		every = d
+	every, err := time.ParseDuration(cmp.Or(f.OutsideEvery, defaultEvery))
+	if err != nil || every < time.Minute {
+		return fmt.Errorf("outsideEvery %q is no duration of a minute or more, as 24h", f.OutsideEvery)
 	}
 	if err := w.check(f); err != nil {
 		return err
 	}
 	for _, x := range f.Fail {
-		c := w.clusters[x.Cluster]
-		for range x.Times {
-			c.spoiled = append(c.spoiled, spoil{x.Kind, x.Message})
-		}
+		w.clusters[x.Cluster].spoil(x.Kind, x.Message, x.Times)
 	}
 	f.Fail = nil
 	w.faults.Faults, w.faults.every, w.faults.next = f, every, time.Time{}
@@ -151,11 +138,7 @@ func (f *faulty) flaky() bool {
 	if !slices.Contains(f.Words, Flaky) {
 		return false
 	}
-	rate := f.Rate
-	if rate == 0 {
-		rate = defaultRate
-	}
-	return f.dice.Float64() < rate
+	return f.dice.Float64() < cmp.Or(f.Rate, defaultRate)
 }
 
 // soon is when outside strikes next: every so often, half more or less.

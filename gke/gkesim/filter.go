@@ -1,6 +1,8 @@
 package gkesim
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -29,8 +31,11 @@ func parseFilter(text string, known ...string) (filter, error) {
 		return func(map[string][]string) bool { return true }, nil
 	}
 	f := p.and()
-	if p.bad != "" || len(p.tokens) > 0 {
-		return nil, status.Errorf(codes.InvalidArgument, "Invalid filter %q: %s", text, p.problem())
+	if len(p.tokens) > 0 {
+		p.fail("unexpected " + p.tokens[0] + ".")
+	}
+	if p.bad != "" {
+		return nil, status.Errorf(codes.InvalidArgument, "Invalid filter %q: %s", text, p.bad)
 	}
 	return f, nil
 }
@@ -41,47 +46,16 @@ type filterParser struct {
 	bad    string
 }
 
-func (p *filterParser) problem() string {
-	if p.bad != "" {
-		return p.bad
-	}
-	return "unexpected " + p.tokens[0] + "."
-}
+// filterToken is one token; a quoted one begins with its quote, so that it is no operator.
+var filterToken = regexp.MustCompile(`"[^"]*"|!=|[()=:!]|[^ \t\r\n()=!":]+`)
 
 func filterTokens(text string) []string {
-	var out []string
-	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case white(c):
-			i++
-		case c == '(' || c == ')' || c == '=' || (c == ':' && !strings.HasPrefix(text[i:], "://")):
-			out = append(out, text[i:i+1])
-			i++
-		case strings.HasPrefix(text[i:], "!="):
-			out = append(out, "!=")
-			i += 2
-		case c == '"':
-			end := strings.IndexByte(text[i+1:], '"')
-			if end < 0 {
-				end = len(text) - i - 1
-			}
-			out = append(out, text[i:i+1+end])
-			i = min(i+end+2, len(text))
-		default:
-			j := i
-			for j < len(text) && !white(text[j]) && !strings.ContainsRune("()=!\":", rune(text[j])) {
-				j++
-			}
-			j = max(j, i+1)
-			out = append(out, text[i:j])
-			i = j
-		}
+	out := filterToken.FindAllString(text, -1)
+	for i, token := range out {
+		out[i] = strings.TrimSuffix(token, `"`)
 	}
 	return out
 }
-
-// white is white space: single bytes, for the others are parts of letters.
-func white(c byte) bool { return strings.IndexByte(" \t\r\n", c) >= 0 }
 
 func (p *filterParser) take(want string) bool {
 	if len(p.tokens) > 0 && p.tokens[0] == want {
@@ -100,12 +74,7 @@ func (p *filterParser) and() filter {
 		all = append(all, p.or())
 	}
 	return func(fields map[string][]string) bool {
-		for _, f := range all {
-			if !f(fields) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(all, func(f filter) bool { return !f(fields) })
 	}
 }
 
@@ -115,12 +84,7 @@ func (p *filterParser) or() filter {
 		any = append(any, p.term())
 	}
 	return func(fields map[string][]string) bool {
-		for _, f := range any {
-			if f(fields) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(any, func(f filter) bool { return f(fields) })
 	}
 }
 
@@ -128,12 +92,12 @@ func (p *filterParser) fail(why string) filter {
 	if p.bad == "" {
 		p.bad = why
 	}
-	return func(map[string][]string) bool { return false }
+	return nil
 }
 
 func (p *filterParser) term() filter {
 	if p.bad != "" {
-		return p.fail("")
+		return nil
 	}
 	if p.take("NOT") {
 		f := p.term()
@@ -151,23 +115,18 @@ func (p *filterParser) term() filter {
 	}
 	field, op, value := p.tokens[0], p.tokens[1], strings.TrimPrefix(p.tokens[2], `"`)
 	p.tokens = p.tokens[3:]
-	name := ""
-	for _, k := range p.known {
-		if strings.EqualFold(strings.ReplaceAll(field, "_", ""), k) {
-			name = k
-		}
-	}
+	known := slices.IndexFunc(p.known, func(k string) bool {
+		return strings.EqualFold(strings.ReplaceAll(field, "_", ""), k)
+	})
 	switch {
-	case name == "":
+	case known < 0:
 		return p.fail("the field " + field + " cannot be asked for.")
 	case op != "=" && op != "!=" && op != ":":
 		return p.fail("unknown operator " + op + ".")
 	}
+	name := p.known[known]
 	return func(fields map[string][]string) bool {
-		found := false
-		for _, v := range fields[name] {
-			found = found || strings.EqualFold(v, value)
-		}
+		found := slices.ContainsFunc(fields[name], func(v string) bool { return strings.EqualFold(v, value) })
 		return found == (op != "!=")
 	}
 }

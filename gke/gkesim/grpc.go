@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
-	"cloud.google.com/go/recommender/apiv1/recommenderpb"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -21,22 +19,11 @@ type server struct {
 	w *World
 }
 
-// Register puts the simulated GKE and Recommender behind a gRPC server.
-func (w *World) Register(s *grpc.Server) {
-	containerpb.RegisterClusterManagerServer(s, &server{w: w})
-	recommenderpb.RegisterRecommenderServer(s, &recommender{w: w})
-}
-
 func (s *server) ListClusters(_ context.Context,
 	req *containerpb.ListClustersRequest) (*containerpb.ListClustersResponse, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	out := &containerpb.ListClustersResponse{MissingZones: s.w.missing(parentOf(req))}
-	for _, c := range s.w.under(parentOf(req)) {
-		if slices.Contains(out.MissingZones, c.location()) {
-			continue
-		}
-		c.look()
+	reached, missing := s.reach(nameOf(req))
+	out := &containerpb.ListClustersResponse{MissingZones: missing}
+	for _, c := range reached {
 		out.Clusters = append(out.Clusters, proto.CloneOf(c.pb))
 	}
 	return out, nil
@@ -44,21 +31,31 @@ func (s *server) ListClusters(_ context.Context,
 
 func (s *server) GetCluster(_ context.Context, req *containerpb.GetClusterRequest) (*containerpb.Cluster,
 	error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	c, err := s.find(clusterOf(req))
+	c, err := s.find(nameOf(req))
 	if err != nil {
 		return nil, err
 	}
-	c.look()
 	return proto.CloneOf(c.pb), nil
+}
+
+// reach gives the clusters below a place, and the locations that cannot be reached.
+func (s *server) reach(parent string) (out []*cluster, missing []string) {
+	missing = s.w.missing(parent)
+	for _, c := range s.w.under(parent) {
+		if !slices.Contains(missing, c.location()) {
+			c.look()
+			out = append(out, c)
+		}
+	}
+	return out, missing
 }
 
 func (s *server) find(name string) (*cluster, error) {
 	if c := s.w.clusters[s.w.byID(name)]; c != nil {
 		if slices.Contains(s.w.missing(c.place()), c.location()) {
-			return nil, status.Error(codes.Unavailable, "The service is currently unavailable.")
+			return nil, errUnavailable
 		}
+		c.look()
 		return c, nil
 	}
 	return nil, status.Errorf(codes.NotFound, "Not found: %s.", name)
@@ -66,14 +63,9 @@ func (s *server) find(name string) (*cluster, error) {
 
 func (s *server) ListOperations(_ context.Context,
 	req *containerpb.ListOperationsRequest) (*containerpb.ListOperationsResponse, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	out := &containerpb.ListOperationsResponse{MissingZones: s.w.missing(parentOf(req))}
-	for _, c := range s.w.under(parentOf(req)) {
-		if slices.Contains(out.MissingZones, c.location()) {
-			continue
-		}
-		c.look()
+	reached, missing := s.reach(nameOf(req))
+	out := &containerpb.ListOperationsResponse{MissingZones: missing}
+	for _, c := range reached {
 		c.forget()
 		for _, op := range c.ops {
 			out.Operations = append(out.Operations, op.proto(c))
@@ -84,12 +76,7 @@ func (s *server) ListOperations(_ context.Context,
 
 func (s *server) GetOperation(_ context.Context,
 	req *containerpb.GetOperationRequest) (*containerpb.Operation, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	parent, id, named := strings.Cut(req.GetName(), "/operations/")
-	if !named {
-		parent, id = parentOf(req), req.GetOperationId() //nolint:staticcheck // the old form
-	}
+	parent, id, _ := strings.Cut(nameOf(req), "/operations/")
 	for _, c := range s.w.under(parent) {
 		c.look()
 		c.forget()
@@ -99,26 +86,23 @@ func (s *server) GetOperation(_ context.Context,
 			}
 		}
 	}
-	return nil, status.Errorf(codes.NotFound, "Not found: %s.", req.GetName())
+	return nil, status.Errorf(codes.NotFound, "Not found: %s.", nameOf(req))
 }
 
 func (s *server) StartIPRotation(_ context.Context,
 	req *containerpb.StartIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("StartIPRotation", clusterOf(req), "", (*cluster).tryStart)
+	return s.mutate(nameOf(req), (*cluster).tryStart)
 }
 
 func (s *server) CompleteIPRotation(_ context.Context,
 	req *containerpb.CompleteIPRotationRequest) (*containerpb.Operation, error) {
-	return s.mutate("CompleteIPRotation", clusterOf(req), "", (*cluster).tryComplete)
+	return s.mutate(nameOf(req), (*cluster).tryComplete)
 }
 
 func (s *server) UpdateNodePool(_ context.Context,
 	req *containerpb.UpdateNodePoolRequest) (*containerpb.Operation, error) {
-	name, pool, named := strings.Cut(req.GetName(), "/nodePools/")
-	if !named {
-		name, pool = clusterOf(req), req.GetNodePoolId() //nolint:staticcheck // the old form
-	}
-	return s.mutate("UpdateNodePool", name, pool, func(c *cluster) (*operation, error) {
+	name, pool, _ := strings.Cut(nameOf(req), "/nodePools/")
+	return s.mutate(name, func(c *cluster) (*operation, error) {
 		return c.upgradePool(pool, req.GetNodeVersion(), req.GetEtag())
 	})
 }
@@ -126,7 +110,7 @@ func (s *server) UpdateNodePool(_ context.Context,
 func (s *server) CompleteNodePoolUpgrade(_ context.Context,
 	req *containerpb.CompleteNodePoolUpgradeRequest) (*emptypb.Empty, error) {
 	name, pool, _ := strings.Cut(req.GetName(), "/nodePools/")
-	_, err := s.mutate("CompleteNodePoolUpgrade", name, pool, func(c *cluster) (*operation, error) {
+	_, err := s.mutate(name, func(c *cluster) (*operation, error) {
 		op := c.runningOn(pool)
 		return op, c.endSoak(pool)
 	})
@@ -136,42 +120,31 @@ func (s *server) CompleteNodePoolUpgrade(_ context.Context,
 func (s *server) UpdateCluster(_ context.Context,
 	req *containerpb.UpdateClusterRequest) (*containerpb.Operation, error) {
 	up := req.GetUpdate()
-	return s.mutate("UpdateCluster", clusterOf(req), up.GetDesiredNodePoolId(),
-		func(c *cluster) (*operation, error) {
-			switch {
-			case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
-				return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
-			case up.GetDesiredMasterVersion() != "":
-				return c.upgradeMaster(up.GetDesiredMasterVersion())
-			case up.GetDesiredNodeVersion() != "":
-				pool := up.GetDesiredNodePoolId()
-				if pool == "" && len(c.pb.GetNodePools()) == 1 {
-					pool = c.pb.GetNodePools()[0].GetName()
-				}
-				return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
+	return s.mutate(nameOf(req), func(c *cluster) (*operation, error) {
+		switch {
+		case up.GetEtag() != "" && up.GetEtag() != c.pb.GetEtag():
+			return nil, status.Error(codes.Aborted, "The etag does not match the cluster's.")
+		case up.GetDesiredMasterVersion() != "":
+			return c.upgradeMaster(up.GetDesiredMasterVersion())
+		case up.GetDesiredNodeVersion() != "":
+			pool := up.GetDesiredNodePoolId()
+			if pool == "" && len(c.pb.GetNodePools()) == 1 {
+				pool = c.pb.GetNodePools()[0].GetName()
 			}
-			return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
-		})
+			return c.upgradePool(pool, up.GetDesiredNodeVersion(), "")
+		}
+		return nil, status.Error(codes.InvalidArgument, "Must specify a field to update.")
+	})
 }
 
-// mutate answers a changing request and writes it into the journal.
-func (s *server) mutate(method, name, pool string,
-	do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	entry := Entry{At: s.w.now, Method: method, Cluster: name, NodePool: pool}
+// mutate answers a changing request.
+func (s *server) mutate(name string, do func(*cluster) (*operation, error)) (*containerpb.Operation, error) {
 	c, err := s.find(name)
-	var op *operation
-	if err == nil {
-		c.look()
-		op, err = do(c)
-		s.w.plan(c)
-	}
-	entry.Accepted = err == nil
 	if err != nil {
-		entry.Error = status.Convert(err).Message()
+		return nil, err
 	}
-	s.w.journal = append(s.w.journal, entry)
+	op, err := do(c)
+	s.w.plan(c)
 	if err != nil {
 		return nil, err
 	}
@@ -183,31 +156,4 @@ func busy(op *operation) error {
 	return detailed(status.Newf(codes.FailedPrecondition, "Cluster is running incompatible operation %s.",
 		op.name),
 		&errdetails.ErrorInfo{Reason: "CLUSTER_ALREADY_HAS_OPERATION", Domain: "container.googleapis.com"})
-}
-
-// zonal is the old form of every request: project, zone and ids in fields of
-// their own. Old clients and paths still use it.
-type zonal interface {
-	GetProjectId() string
-	GetZone() string
-}
-
-// parentOf gives projects/P/locations/L from either form.
-func parentOf(req zonal) string {
-	if named, ok := req.(interface{ GetParent() string }); ok && named.GetParent() != "" {
-		return named.GetParent()
-	}
-	return "projects/" + req.GetProjectId() + "/locations/" + req.GetZone()
-}
-
-// clusterOf gives projects/P/locations/L/clusters/C from either form.
-func clusterOf(req interface {
-	zonal
-	GetName() string
-	GetClusterId() string
-}) string {
-	if req.GetName() != "" {
-		return req.GetName()
-	}
-	return "projects/" + req.GetProjectId() + "/locations/" + req.GetZone() + "/clusters/" + req.GetClusterId()
 }

@@ -2,6 +2,7 @@ package gkesim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -115,23 +116,26 @@ type loader struct {
 	problems []Problem
 }
 
-func (l *loader) problem(p Problem) { l.problems = append(l.problems, p) }
+// leftOut notes a file, or a cluster in it, that is not in the fleet.
+func (l *loader) leftOut(file, what, do string) {
+	l.problems = append(l.problems, Problem{File: file, What: what, Do: do, LeftOut: true})
+}
 
 func (l *loader) file(file string) {
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the operator names
 	if err != nil {
-		l.problem(Problem{File: file, What: "cannot be read: " + err.Error(), LeftOut: true})
+		l.leftOut(file, "cannot be read: "+err.Error(), "")
 		return
 	}
 	elements, what, do := elementsOf(text)
 	if what != "" {
-		l.problem(Problem{File: file, What: what, Do: do, LeftOut: true})
+		l.leftOut(file, what, do)
 		return
 	}
 	for i, element := range elements {
 		label := ""
 		if len(elements) > 1 {
-			label = fmt.Sprintf("cluster %d of %d%s", i+1, len(elements), quoted(nameIn(element)))
+			label = fmt.Sprintf("cluster %d of %d%s: ", i+1, len(elements), nameIn(element))
 		}
 		l.element(file, label, element)
 	}
@@ -169,8 +173,7 @@ func elementsOf(text []byte) (elements []json.RawMessage, what, do string) {
 }
 
 func notJSON(text []byte) string {
-	var v any
-	err := json.Unmarshal(text, &v)
+	err := json.Unmarshal(text, new(any))
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		line := 1 + bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
@@ -179,57 +182,45 @@ func notJSON(text []byte) string {
 	return "is not JSON"
 }
 
-// nameIn is the cluster's name, for messages about one that does not decode.
+// nameIn is the cluster's name, for messages about one that does not decode; "" when
+// it has none: then the message has its number alone.
 func nameIn(text []byte) string {
 	var named struct{ Name string }
-	_ = json.Unmarshal(text, &named) // without a name the message has its number
-	return named.Name
-}
-
-func quoted(name string) string {
-	if name == "" {
+	if json.Unmarshal(text, &named) != nil || named.Name == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (%q)", name)
+	return fmt.Sprintf(" (%q)", named.Name)
 }
 
+// element takes in one cluster; label says which of the file's, for messages.
 func (l *loader) element(file, label string, text []byte) {
-	at := func(what string) string {
-		if label == "" {
-			return what
-		}
-		return label + ": " + what
+	changed := func(what, do string) {
+		l.problems = append(l.problems, Problem{File: file, What: label + what, Do: do})
 	}
 	pb := &containerpb.Cluster{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, pb); err != nil {
-		l.problem(Problem{File: file, What: at("is no cluster of the GKE API: " + plain(err)),
-			Do: "Correct that field, or remove it", LeftOut: true})
-		return
-	}
-	if pb.GetName() == "" {
-		l.problem(Problem{File: file, What: at("names no cluster: the field \"name\" is missing"), Do: asGcloud,
-			LeftOut: true})
-		return
-	}
+	err := protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, pb)
 	project := l.place(pb)
-	if pb.GetLocation() == "" {
-		l.problem(Problem{File: file,
-			What: at("says in no field where it is: \"location\", \"zone\" and \"selfLink\" are missing"),
-			Do:   "Add \"location\"", LeftOut: true})
+	switch {
+	case err != nil:
+		l.leftOut(file, label+"is no cluster of the GKE API: "+plain(err), "Correct that field, or remove it")
 		return
-	}
-	if project == "" {
+	case pb.GetName() == "":
+		l.leftOut(file, label+"names no cluster: the field \"name\" is missing", asGcloud)
+		return
+	case pb.GetLocation() == "":
+		l.leftOut(file, label+`says in no field where it is: "location", "zone" and "selfLink" are missing`,
+			`Add "location"`)
+		return
+	case project == "":
 		project = UnnamedProject
-		l.problem(Problem{File: file,
-			What: at(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project)),
-			Do:   "Name one with --project"})
+		changed(fmt.Sprintf("its selfLink %q names no project, so it plays in %q", pb.GetSelfLink(), project),
+			"Name one with --project")
 	}
 	for i, part := range []string{project, pb.GetLocation(), pb.GetName()} {
 		if breaksNames.MatchString(part) || (i < 2 && strings.Contains(part, "~")) ||
 			(i == 0 && strings.HasPrefix(part, "__")) || len(part) > maxName || !utf8.ValidString(part) {
-			l.problem(Problem{File: file,
-				What: at(fmt.Sprintf("the name %q would break a path or a document id", part)),
-				Do:   "Rename it in the file", LeftOut: true})
+			l.leftOut(file, label+fmt.Sprintf("the name %q would break a path or a document id", part),
+				"Rename it in the file")
 			return
 		}
 	}
@@ -240,8 +231,7 @@ func (l *loader) element(file, label string, text []byte) {
 		if l.seen[again] == 0 {
 			l.seen[full], l.seen[again] = n, 1
 			pb.Name = fmt.Sprintf("%s~%d", pb.GetName(), n)
-			l.problem(Problem{File: file,
-				What: at(fmt.Sprintf("%s is there already, so this one plays as %s", full, again))})
+			changed(fmt.Sprintf("%s is there already, so this one plays as %s", full, again), "")
 			break
 		}
 	}
@@ -258,21 +248,15 @@ const maxName = 190
 // place sets the location and gives the project, from the selfLink where the
 // fields of today are missing.
 func (l *loader) place(pb *containerpb.Cluster) (project string) {
-	if pb.GetLocation() == "" {
-		pb.Location = pb.GetZone() //nolint:staticcheck // recordings older than locations have only this
-	}
+	pb.Location = cmp.Or(pb.GetLocation(), pb.GetZone()) //nolint:staticcheck // older recordings have only a zone
 	project = l.project
 	parts := strings.Split(pb.GetSelfLink(), "/")
-	for i := 0; i+1 < len(parts); i++ {
+	for i, next := range parts[1:] {
 		switch parts[i] {
 		case "projects":
-			if parts[i+1] != "" {
-				project = parts[i+1]
-			}
+			project = cmp.Or(next, project)
 		case "locations", "zones":
-			if pb.GetLocation() == "" {
-				pb.Location = parts[i+1]
-			}
+			pb.Location = cmp.Or(pb.GetLocation(), next)
 		}
 	}
 	return project

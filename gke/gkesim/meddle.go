@@ -39,7 +39,7 @@ func (c *cluster) tryComplete() (*operation, error) {
 	case c.rotation == nil:
 		return nil, status.Error(c.w.opts.RefuseComplete, "The cluster does not have an IP rotation in progress.")
 	}
-	if pool, ok := c.nextPool(); ok {
+	if pool := c.nextPool(); pool != "" {
 		return nil, status.Errorf(c.w.opts.RefuseComplete, "Node pool %q requires recreation.", pool)
 	}
 	return c.complete(), nil

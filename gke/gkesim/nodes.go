@@ -24,13 +24,10 @@ func (c *cluster) recreate(name, version string, byGKE bool) *operation {
 	end := c.lay(steps, byGKE || c.w.opts.ManualPauses && c.isOpen())
 	before := c.pool(name).GetStatus()
 	op := c.begin("UPGRADE_NODES", name, end.Sub(c.clock), func() {
-		if c.rotation != nil {
-			delete(c.rotation.pending, name)
-		}
 		if p := c.pool(name); p != nil {
 			p.Version = version
 		}
-		c.endPool(name, before, containerpb.NodePool_RUNNING)
+		c.recreated(name, before)
 	})
 	op.steps = steps
 	op.spoilt = func() {
@@ -43,6 +40,14 @@ func (c *cluster) recreate(name, version string, byGKE bool) *operation {
 		op.failure = expiredText
 	}
 	return op
+}
+
+// recreated notes that the pool has new nodes.
+func (c *cluster) recreated(name string, before containerpb.NodePool_Status) {
+	if c.rotation != nil {
+		delete(c.rotation.pending, name)
+	}
+	c.endPool(name, before, containerpb.NodePool_RUNNING)
 }
 
 // recreateByGKE gives a pool new nodes of the version it runs, or of the
@@ -260,7 +265,7 @@ func (c *cluster) upgradeMaster(version string) (*operation, error) {
 		return nil, busy(op)
 	}
 	if version == "-" || version == "latest" {
-		version = c.w.newestMaster(c.place())
+		version = c.w.masters(c.place())[0]
 	}
 	switch {
 	case c.w.retired[version]:
@@ -276,4 +281,39 @@ func (c *cluster) upgradeMaster(version string) (*operation, error) {
 			c.rotation.nodesFrom = c.clock
 		}
 	}), nil
+}
+
+// nextByGKE gives the pool that GKE recreates next by itself, and when: the
+// first that the cluster's policy and the pool's own exclusion allow. ok is
+// false when there is none.
+func (c *cluster) nextByGKE() (pool string, begin time.Time, ok bool) {
+	if c.pb.GetEnableKubernetesAlpha() {
+		return "", time.Time{}, false
+	}
+	for _, p := range c.pb.GetNodePools() {
+		if !c.rotation.pending[p.GetName()] {
+			continue
+		}
+		from, allowed := afterExclusion(p, later(c.rotation.nodesFrom, c.clock))
+		if !allowed {
+			continue
+		}
+		if next, open := c.open.Next(from); open && (!ok || later(next.Start, from).Before(begin)) {
+			pool, begin, ok = p.GetName(), later(next.Start, from), true
+		}
+	}
+	return pool, begin, ok
+}
+
+// afterExclusion is the first instant from t on at which the pool's own
+// exclusion is not in force; false when it has no end that GKE tells.
+func afterExclusion(p *containerpb.NodePool, t time.Time) (time.Time, bool) {
+	e := p.GetMaintenancePolicy().GetExclusionUntilEndOfSupport()
+	switch {
+	case !e.GetEnabled(), e.GetStartTime() != nil && t.Before(e.GetStartTime().AsTime()):
+		return t, true
+	case e.GetEndTime() == nil:
+		return t, false
+	}
+	return later(t, e.GetEndTime().AsTime()), true
 }

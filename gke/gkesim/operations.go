@@ -90,6 +90,10 @@ func (op *operation) at(t time.Time) *step {
 	return nil
 }
 
+// pendingTakes is how long an upgrade is PENDING before it is RUNNING; recorded
+// rotations are RUNNING at once.
+const pendingTakes = 10 * time.Second
+
 // proto is the operation as the API shows it, in the form of the recorded
 // ones: a zone, never a location; links by project number, with zones for
 // zonal clusters.
@@ -117,7 +121,7 @@ func (op *operation) proto(c *cluster) *containerpb.Operation {
 		if op.failure != "" {
 			pb.Error = &statuspb.Status{Code: 13, Message: op.failure}
 		}
-	case op.kind != "UPDATE_CLUSTER" && c.clock.Before(op.start.Add(c.w.opts.PendingTakes)):
+	case op.kind != "UPDATE_CLUSTER" && c.clock.Before(op.start.Add(pendingTakes)):
 		pb.Status = containerpb.Operation_PENDING
 		return pb
 	}
@@ -205,13 +209,15 @@ type Downtime struct {
 func (w *World) Downtimes() []Downtime {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.downtimes)
+	return append([]Downtime{}, w.downtimes...)
 }
+
+// downTakes is how long a zonal cluster's API server is away.
+const downTakes = 3 * time.Minute
 
 // down notes that the API server was away until now.
 func (c *cluster) down() {
 	if c.zonal() && !c.pb.GetAutopilot().GetEnabled() {
-		c.w.downtimes = append(c.w.downtimes, Downtime{Cluster: c.name, From: c.clock.Add(-c.w.opts.DownTakes),
-			To: c.clock})
+		c.w.downtimes = append(c.w.downtimes, Downtime{c.name, c.clock.Add(-downTakes), c.clock})
 	}
 }

@@ -1,6 +1,7 @@
 package gkesim
 
 import (
+	"cmp"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -30,12 +31,6 @@ type Options struct {
 	// InsightsAnywhere makes Recommender take "-" as a location. Whether
 	// Google's does, nobody could confirm.
 	InsightsAnywhere bool
-	// DownTakes is how long a zonal cluster's API server is away when a
-	// rotation starts or is completed.
-	DownTakes time.Duration
-	// PendingTakes is how long an upgrade is PENDING before it is RUNNING;
-	// recorded rotations are RUNNING at once.
-	PendingTakes time.Duration
 	// ForgetOperations is how long GKE lists operations that have ended;
 	// negative: for ever. Google does not say.
 	ForgetOperations time.Duration
@@ -69,29 +64,14 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	or := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	or(&o.StartTakes, 12*time.Minute)
-	or(&o.CompleteTakes, 8*time.Minute)
-	or(&o.NodeTakes, 8*time.Minute)
-	or(&o.RetryComplete, 24*time.Hour)
-	or(&o.InsightLag, 36*time.Hour)
-	or(&o.DownTakes, 3*time.Minute)
-	or(&o.PendingTakes, 10*time.Second)
-	if o.ForgetOperations == 0 {
-		o.ForgetOperations = 14 * 24 * time.Hour
-	}
-	if o.RefuseStart == codes.OK {
-		o.RefuseStart = codes.AlreadyExists
-	}
-	if o.RefuseComplete == codes.OK {
-		o.RefuseComplete = codes.FailedPrecondition
-	}
-	if o.InsightReads <= 0 {
-		o.InsightReads = 100
-	}
+	o.StartTakes = cmp.Or(max(o.StartTakes, 0), 12*time.Minute)
+	o.CompleteTakes = cmp.Or(max(o.CompleteTakes, 0), 8*time.Minute)
+	o.NodeTakes = cmp.Or(max(o.NodeTakes, 0), 8*time.Minute)
+	o.RetryComplete = cmp.Or(max(o.RetryComplete, 0), 24*time.Hour)
+	o.InsightLag = cmp.Or(max(o.InsightLag, 0), 36*time.Hour)
+	o.InsightReads = cmp.Or(max(o.InsightReads, 0), 100)
+	o.ForgetOperations = cmp.Or(o.ForgetOperations, 14*24*time.Hour)
+	o.RefuseStart = cmp.Or(o.RefuseStart, codes.AlreadyExists)
+	o.RefuseComplete = cmp.Or(o.RefuseComplete, codes.FailedPrecondition)
 	return o
 }

@@ -1,8 +1,8 @@
 package gkesim
 
 import (
-	"container/heap"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +13,24 @@ import (
 // status or node pools. name is projects/P/locations/L/clusters/C. A pool added during a
 // rotation has the new credentials from the start.
 func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
+	return w.on(name, func(c *cluster) error {
+		shown := c.pb.GetStatus()
+		edit(c.pb)
+		if now := c.pb.GetStatus(); now != shown {
+			c.status = now
+		}
+		c.read()
+		c.touch("")
+		if c.rotation != nil {
+			left := c.allPools()
+			maps.DeleteFunc(c.rotation.pending, func(pool string, _ bool) bool { return !left[pool] })
+		}
+		return nil
+	})
+}
+
+// on does something to a cluster as it is now.
+func (w *World) on(name string, do func(*cluster) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.clusters[name]
@@ -20,36 +38,19 @@ func (w *World) Change(name string, edit func(*containerpb.Cluster)) error {
 		return fmt.Errorf("there is no cluster %s", name)
 	}
 	c.look()
-	shown := c.pb.GetStatus()
-	edit(c.pb)
-	if now := c.pb.GetStatus(); now != shown {
-		c.status = now
-	}
-	c.read()
-	c.touch("")
-	if c.rotation != nil {
-		left := c.allPools()
-		for pool := range c.rotation.pending {
-			if !left[pool] {
-				delete(c.rotation.pending, pool)
-			}
-		}
-	}
-	w.plan(c)
-	return nil
+	defer w.plan(c)
+	return do(c)
 }
 
 // Require makes GKE hold that a pool still needs recreation, whatever was done.
 func (w *World) Require(name, pool string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.clusters[name]
-	if c == nil || c.rotation == nil {
-		return fmt.Errorf("there is no rotation of %s", name)
-	}
-	c.rotation.pending[pool] = true
-	w.plan(c)
-	return nil
+	return w.on(name, func(c *cluster) error {
+		if c.rotation == nil {
+			return fmt.Errorf("there is no rotation of %s", name)
+		}
+		c.rotation.pending[pool] = true
+		return nil
+	})
 }
 
 // Remove deletes a cluster at once.
@@ -60,9 +61,7 @@ func (w *World) Remove(name string) {
 	if c == nil {
 		return
 	}
-	if c.slot != nil {
-		heap.Remove(&w.due, c.slot.index)
-	}
+	w.cancel(c)
 	delete(w.clusters, name)
 	project := strings.Split(name, "/")[1]
 	w.shelves[project] = slices.DeleteFunc(w.shelves[project], func(x *cluster) bool { return x == c })
@@ -74,19 +73,17 @@ func (w *World) Remove(name string) {
 // Spoil makes the cluster's next operations of that kind, as UPGRADE_NODES,
 // fail with the message.
 func (w *World) Spoil(name, kind, message string, times int) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.clusters[name]
-	if c == nil {
-		return fmt.Errorf("there is no cluster %s", name)
-	}
-	for range times {
-		c.spoiled = append(c.spoiled, spoil{kind, message})
-	}
-	return nil
+	return w.on(name, func(c *cluster) error {
+		c.spoil(kind, message, times)
+		return nil
+	})
 }
 
 type spoil struct{ kind, message string }
+
+func (c *cluster) spoil(kind, message string, times int) {
+	c.spoiled = append(c.spoiled, slices.Repeat([]spoil{{kind, message}}, times)...)
+}
 
 // takeSpoil gives the failure that waits for an operation of that kind.
 func (c *cluster) takeSpoil(kind string) string {

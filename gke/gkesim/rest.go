@@ -1,6 +1,7 @@
 package gkesim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -62,26 +64,16 @@ func newREST(conn grpc.ClientConnInterface, services ...protoreflect.FullName) (
 }
 
 func (r *rest) add(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) error {
-	verb, template := "", ""
-	switch p := rule.GetPattern().(type) {
-	case *annotations.HttpRule_Get:
-		verb, template = http.MethodGet, p.Get
-	case *annotations.HttpRule_Post:
-		verb, template = http.MethodPost, p.Post
-	case *annotations.HttpRule_Put:
-		verb, template = http.MethodPut, p.Put
-	case *annotations.HttpRule_Delete:
-		verb, template = http.MethodDelete, p.Delete
-	case *annotations.HttpRule_Patch:
-		verb, template = http.MethodPatch, p.Patch
-	default:
-		return fmt.Errorf("%s has a binding of the unknown kind %T", m.FullName(), p)
+	pb := rule.ProtoReflect()
+	pattern := pb.WhichOneof(pb.Descriptor().Oneofs().ByName("pattern"))
+	if pattern == nil || pattern.Kind() != protoreflect.StringKind {
+		return fmt.Errorf("%s has a binding of the unknown kind %T", m.FullName(), rule.GetPattern())
 	}
-	path, fields, err := compileTemplate(template)
+	path, fields, err := compileTemplate(pb.Get(pattern).String())
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.FullName(), err)
 	}
-	r.routes = append(r.routes, route{verb, path, fields, rule.GetBody(), m})
+	r.routes = append(r.routes, route{strings.ToUpper(string(pattern.Name())), path, fields, rule.GetBody(), m})
 	return nil
 }
 
@@ -91,27 +83,15 @@ var variable = regexp.MustCompile(`\{([^}=]+)(?:=([^}]*))?\}`)
 // expression and the names of its groups.
 func compileTemplate(template string) (*regexp.Regexp, []string, error) {
 	var fields []string
-	var b strings.Builder
-	rest := template
-	for {
-		at := variable.FindStringSubmatchIndex(rest)
-		if at == nil {
-			break
-		}
-		b.WriteString(regexp.QuoteMeta(rest[:at[0]]))
-		pattern := "*"
-		if at[4] >= 0 {
-			pattern = rest[at[4]:at[5]]
-		}
-		segments := regexp.QuoteMeta(pattern)
-		segments = strings.ReplaceAll(segments, `\*\*`, `.+`)
-		segments = strings.ReplaceAll(segments, `\*`, `[^/:]+`)
-		b.WriteString("(" + segments + ")")
-		fields = append(fields, rest[at[2]:at[3]])
-		rest = rest[at[1]:]
+	between := variable.Split(template, -1)
+	expr := "^" + regexp.QuoteMeta(between[0])
+	stars := strings.NewReplacer(`\*\*`, `.+`, `\*`, `[^/:]+`)
+	for i, found := range variable.FindAllStringSubmatch(template, -1) {
+		fields = append(fields, found[1])
+		pattern := regexp.QuoteMeta(cmp.Or(found[2], "*"))
+		expr += "(" + stars.Replace(pattern) + ")" + regexp.QuoteMeta(between[i+1])
 	}
-	b.WriteString(regexp.QuoteMeta(rest))
-	re, err := regexp.Compile("^" + b.String() + "$")
+	re, err := regexp.Compile(expr + "$")
 	return re, fields, err
 }
 
@@ -125,14 +105,13 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if groups == nil {
 			continue
 		}
+		var text []byte
 		out, err := r.call(req, rt, groups[1:])
+		if err == nil {
+			text, err = protojson.Marshal(out)
+		}
 		if err != nil {
 			writeError(w, err)
-			return
-		}
-		text, err := protojson.Marshal(out)
-		if err != nil {
-			writeError(w, status.Error(codes.Internal, err.Error()))
 			return
 		}
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
@@ -258,29 +237,11 @@ var httpCodes = map[codes.Code]int{
 	codes.DeadlineExceeded: 504,
 }
 
-// codeNames are the names that Google's JSON uses.
-func codeName(c codes.Code) string {
-	if c == codes.Canceled {
-		return "CANCELLED"
-	}
-	var b strings.Builder
-	for i, r := range c.String() {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToUpper(b.String())
-}
-
 // writeError writes an error in Google's shape.
 func writeError(w http.ResponseWriter, err error) {
 	s := status.Convert(err)
-	code, ok := httpCodes[s.Code()]
-	if !ok {
-		code = http.StatusInternalServerError
-	}
-	body := map[string]any{"code": code, "message": s.Message(), "status": codeName(s.Code())}
+	httpCode := cmp.Or(httpCodes[s.Code()], http.StatusInternalServerError)
+	body := map[string]any{"code": httpCode, "message": s.Message(), "status": code.Code(s.Proto().GetCode()).String()}
 	var details []json.RawMessage
 	for _, d := range s.Proto().GetDetails() {
 		if text, err := protojson.Marshal(d); err == nil {
@@ -291,6 +252,6 @@ func writeError(w http.ResponseWriter, err error) {
 		body["details"] = details
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	w.WriteHeader(code)
+	w.WriteHeader(httpCode)
 	_ = json.NewEncoder(w).Encode(map[string]any{"error": body}) // a client that went away is its own business
 }

@@ -2,9 +2,11 @@ package gkesim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/protobuf/proto"
 )
 
 // Midway is how far a cluster had come when somebody looked at it: what its own
@@ -34,16 +36,11 @@ const (
 // Resume lets a cluster that was added as it was seen go on from there: a
 // rotation under way is as old as it is, and what runs will end. The cluster is
 // named projects/P/locations/L/clusters/C.
-func (w *World) Resume(cluster string, m Midway) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.clusters[cluster]
-	if c == nil {
-		return fmt.Errorf("there is no cluster %q to go on with", cluster)
-	}
-	c.goOn(m)
-	w.plan(c)
-	return nil
+func (w *World) Resume(name string, m Midway) error {
+	return w.on(name, func(c *cluster) error {
+		c.goOn(m)
+		return nil
+	})
 }
 
 func (c *cluster) goOn(m Midway) {
@@ -94,12 +91,7 @@ func (c *cluster) carryOn(op *operation, brings Effect) {
 	switch {
 	case op.pool != "" && op.kind == "UPGRADE_NODES":
 		takes = c.lay(c.poolSteps(op.pool), false).Sub(c.clock)
-		op.effect = func() {
-			if c.rotation != nil {
-				delete(c.rotation.pending, op.pool)
-			}
-			c.endPool(op.pool, containerpb.NodePool_RUNNING, containerpb.NodePool_RUNNING)
-		}
+		op.effect = func() { c.recreated(op.pool, containerpb.NodePool_RUNNING) }
 	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == StartsRotation && c.rotation == nil &&
 		len(c.cas) == 1:
 		op.effect = c.started
@@ -108,4 +100,50 @@ func (c *cluster) carryOn(op *operation, brings Effect) {
 	}
 	const soon = 10 * time.Minute
 	op.end = later(op.start.Add(takes), c.clock.Add(soon))
+}
+
+// AddOperation puts a recorded operation on a cluster of the world, named
+// projects/P/locations/L/clusters/C. It is shown as it was recorded. One that
+// was still running when recorded runs on for as long as a start takes, and
+// refuses changes meanwhile; it changes nothing when it ends.
+func (w *World) AddOperation(name string, pb *containerpb.Operation) error {
+	if pb.GetName() == "" {
+		return fmt.Errorf("the operation on %s needs a name", name)
+	}
+	return w.on(name, func(c *cluster) error {
+		c.record(pb)
+		return nil
+	})
+}
+
+// record puts a recorded operation on the cluster.
+func (c *cluster) record(pb *containerpb.Operation) *operation {
+	op := &operation{
+		name: pb.GetName(), kind: pb.GetOperationType().String(), recorded: proto.CloneOf(pb),
+		start: c.clock, end: c.clock.Add(c.w.opts.StartTakes), done: pb.GetStatus() == containerpb.Operation_DONE,
+		effect: func() {},
+	}
+	_, op.pool, _ = strings.Cut(pb.GetTargetLink(), "/nodePools/")
+	for _, at := range []struct {
+		text string
+		to   *time.Time
+	}{{pb.GetStartTime(), &op.start}, {pb.GetEndTime(), &op.end}} {
+		if t, err := time.Parse(time.RFC3339, at.text); err == nil {
+			*at.to = t
+		}
+	}
+	if !op.done {
+		op.end = c.clock.Add(c.w.opts.StartTakes)
+	}
+	c.ops = append(c.ops, op)
+	return op
+}
+
+// asRecorded shows a recorded operation, ended when it has ended since.
+func (op *operation) asRecorded() *containerpb.Operation {
+	pb := proto.CloneOf(op.recorded)
+	if op.done && pb.GetStatus() != containerpb.Operation_DONE {
+		pb.Status, pb.EndTime = containerpb.Operation_DONE, op.end.UTC().Format(time.RFC3339Nano)
+	}
+	return pb
 }

@@ -70,7 +70,7 @@ type Served struct {
 
 // Serve makes the handler.
 func (w *World) Serve(clock *Clock) (*Served, error) {
-	s := &Served{w: w, clock: clock, grpc: w.newServer(), sim: http.NewServeMux()}
+	s := &Served{w: w, clock: clock, grpc: w.NewServer(), sim: http.NewServeMux()}
 	conn, stop, err := w.loopback()
 	if err != nil {
 		return nil, err
@@ -83,8 +83,12 @@ func (w *World) Serve(clock *Clock) (*Served, error) {
 	}
 	s.sim.HandleFunc("GET /sim/clock", s.getClock)
 	s.sim.HandleFunc("POST /sim/clock", s.setClock)
-	s.sim.HandleFunc("GET /sim/journal", s.getJournal)
-	s.sim.HandleFunc("GET /sim/downtimes", s.getDowntimes)
+	s.sim.HandleFunc("GET /sim/journal", func(rw http.ResponseWriter, _ *http.Request) {
+		writeJSON(rw, http.StatusOK, w.Journal())
+	})
+	s.sim.HandleFunc("GET /sim/downtimes", func(rw http.ResponseWriter, _ *http.Request) {
+		writeJSON(rw, http.StatusOK, w.Downtimes())
+	})
 	s.sim.HandleFunc("GET /sim/faults", s.getFaults)
 	s.sim.HandleFunc("POST /sim/faults", s.setFaults)
 	return s, nil
@@ -116,9 +120,7 @@ func (s *Served) getClock(rw http.ResponseWriter, _ *http.Request) {
 // setClock reads {"advance":"6h"} or {"now":"RFC3339"}.
 func (s *Served) setClock(rw http.ResponseWriter, req *http.Request) {
 	var body struct{ Advance, Now string }
-	d := json.NewDecoder(http.MaxBytesReader(rw, req.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(&body)
+	err := readJSON(rw, req, &body)
 	to := s.clock.Now()
 	switch {
 	case err != nil:
@@ -136,28 +138,11 @@ func (s *Served) setClock(rw http.ResponseWriter, req *http.Request) {
 		err = s.clock.Set(to)
 	}
 	if err != nil {
-		writeJSON(rw, http.StatusBadRequest,
-			map[string]any{"error": fmt.Sprintf(`%v; send {"advance":"6h"} or {"now":"2026-11-28T02:00:00Z"}`, err)})
+		refuseJSON(rw, err, `{"advance":"6h"} or {"now":"2026-11-28T02:00:00Z"}`)
 		return
 	}
 	s.w.Advance(to)
 	s.getClock(rw, req)
-}
-
-func (s *Served) getJournal(rw http.ResponseWriter, _ *http.Request) {
-	journal := s.w.Journal()
-	if journal == nil {
-		journal = []Entry{}
-	}
-	writeJSON(rw, http.StatusOK, journal)
-}
-
-func (s *Served) getDowntimes(rw http.ResponseWriter, _ *http.Request) {
-	times := s.w.Downtimes()
-	if times == nil {
-		times = []Downtime{}
-	}
-	writeJSON(rw, http.StatusOK, times)
 }
 
 func (s *Served) getFaults(rw http.ResponseWriter, _ *http.Request) {
@@ -170,19 +155,25 @@ func (s *Served) getFaults(rw http.ResponseWriter, _ *http.Request) {
 // setFaults reads what [Faults] describes.
 func (s *Served) setFaults(rw http.ResponseWriter, req *http.Request) {
 	var f Faults
-	d := json.NewDecoder(http.MaxBytesReader(rw, req.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(&f)
+	err := readJSON(rw, req, &f)
 	if err == nil {
 		err = s.w.Suffer(f)
 	}
 	if err != nil {
-		writeJSON(rw, http.StatusBadRequest,
-			map[string]any{"error": fmt.Sprintf(`%v; send e.g. {"words":["flaky"],"rate":0.1}, or {} to end all`,
-				err)})
+		refuseJSON(rw, err, `e.g. {"words":["flaky"],"rate":0.1}, or {} to end all`)
 		return
 	}
 	s.getFaults(rw, req)
+}
+
+func readJSON(rw http.ResponseWriter, req *http.Request, into any) error {
+	d := json.NewDecoder(http.MaxBytesReader(rw, req.Body, maxBody))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+func refuseJSON(rw http.ResponseWriter, err error, form string) {
+	writeJSON(rw, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf("%v; send %s", err, form)})
 }
 
 func writeJSON(rw http.ResponseWriter, code int, v any) {

@@ -19,36 +19,29 @@ const sampleVersion = "1.33.5-gke.1080000"
 // location's clusters run. gcloud reads it before every upgrade.
 func (s *server) GetServerConfig(_ context.Context,
 	req *containerpb.GetServerConfigRequest) (*containerpb.ServerConfig, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	location := req.GetName()
-	if location == "" {
-		location = parentOf(req)
-	}
-	masters, nodes := []string{sampleVersion}, []string{sampleVersion}
-	for _, c := range s.w.under(location) {
-		masters = append(masters, c.pb.GetCurrentMasterVersion())
+	masters := s.w.masters(nameOf(req))
+	nodes := slices.Clone(masters)
+	for _, c := range s.w.under(nameOf(req)) {
 		for _, p := range c.pb.GetNodePools() {
 			nodes = append(nodes, p.GetVersion())
 		}
 	}
-	masters = newestFirst(masters)
 	return &containerpb.ServerConfig{
 		DefaultClusterVersion: masters[0],
 		ValidMasterVersions:   masters,
-		ValidNodeVersions:     newestFirst(append(nodes, masters...)),
+		ValidNodeVersions:     newestFirst(nodes),
 		DefaultImageType:      "COS_CONTAINERD",
 		ValidImageTypes:       []string{"COS_CONTAINERD", "UBUNTU_CONTAINERD"},
 	}, nil
 }
 
-// newestMaster is the default version of a location.
-func (w *World) newestMaster(location string) string {
+// masters are the versions of a location's control planes; the first is its default.
+func (w *World) masters(location string) []string {
 	masters := []string{sampleVersion}
 	for _, c := range w.under(location) {
 		masters = append(masters, c.pb.GetCurrentMasterVersion())
 	}
-	return newestFirst(masters)[0]
+	return newestFirst(masters)
 }
 
 // newestFirst sorts versions such as 1.33.5-gke.1080000, each once.
@@ -72,17 +65,10 @@ func numbers(version string) []int {
 // ListNodePools lists a cluster's pools.
 func (s *server) ListNodePools(_ context.Context,
 	req *containerpb.ListNodePoolsRequest) (*containerpb.ListNodePoolsResponse, error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	name := req.GetParent()
-	if name == "" {
-		name = parentOf(req) + "/clusters/" + req.GetClusterId() //nolint:staticcheck // the old form
-	}
-	c, err := s.find(name)
+	c, err := s.find(nameOf(req))
 	if err != nil {
 		return nil, err
 	}
-	c.look()
 	out := &containerpb.ListNodePoolsResponse{}
 	for _, p := range c.pb.GetNodePools() {
 		out.NodePools = append(out.NodePools, proto.CloneOf(p))
@@ -93,17 +79,11 @@ func (s *server) ListNodePools(_ context.Context,
 // GetNodePool gives one pool, with the etag that an upgrade may send back.
 func (s *server) GetNodePool(_ context.Context, req *containerpb.GetNodePoolRequest) (*containerpb.NodePool,
 	error) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	name, pool, named := strings.Cut(req.GetName(), "/nodePools/")
-	if !named {
-		name, pool = clusterOf(req), req.GetNodePoolId() //nolint:staticcheck // the old form
-	}
+	name, pool, _ := strings.Cut(nameOf(req), "/nodePools/")
 	c, err := s.find(name)
 	if err != nil {
 		return nil, err
 	}
-	c.look()
 	if p := c.pool(pool); p != nil {
 		return proto.CloneOf(p), nil
 	}

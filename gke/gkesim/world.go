@@ -7,7 +7,7 @@
 package gkesim
 
 import (
-	"container/heap"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +26,7 @@ type World struct {
 	now       time.Time
 	clusters  map[string]*cluster   // by projects/P/locations/L/clusters/C
 	shelves   map[string][]*cluster // by project, ordered by name
-	due       agenda
+	due       []*cluster            // the agenda
 	journal   []Entry
 	nextOp    int
 	reads     int               // of Recommender, on readDay
@@ -66,7 +66,7 @@ type Entry struct {
 func (w *World) Journal() []Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]Entry(nil), w.journal...)
+	return append([]Entry{}, w.journal...)
 }
 
 // Now is the world's time.
@@ -81,10 +81,7 @@ func (w *World) Now() time.Time {
 func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	location := pb.GetLocation()
-	if location == "" {
-		location = pb.GetZone() //nolint:staticcheck // old recordings
-	}
+	location := cmp.Or(pb.GetLocation(), pb.GetZone()) //nolint:staticcheck // old recordings
 	if project == "" || location == "" || pb.GetName() == "" {
 		return fmt.Errorf("a cluster needs project, location and name; got %q, %q, %q", project, location,
 			pb.GetName())
@@ -98,7 +95,9 @@ func (w *World) Add(project string, pb *containerpb.Cluster) error {
 	if w.clusters[name] != nil {
 		return fmt.Errorf("there is already a cluster %s", name)
 	}
-	c := newCluster(w, name, proto.CloneOf(pb))
+	c := &cluster{w: w, name: name, pb: proto.CloneOf(pb), clock: w.now, status: pb.GetStatus(),
+		recorded: pb.GetConditions()}
+	c.read()
 	w.clusters[name], w.numbers[projectNumber(project)] = c, project
 	at, _ := slices.BinarySearchFunc(w.shelves[project], name, byName)
 	w.shelves[project] = slices.Insert(w.shelves[project], at, c)
@@ -122,8 +121,8 @@ func (w *World) Advance(t time.Time) {
 		if outside := w.faults.next; !outside.IsZero() && outside.Before(t) && strikes < mostStrikes {
 			until = outside
 		}
-		for len(w.due) > 0 && !w.due[0].at.After(until) {
-			c := w.due[0].c
+		for len(w.due) > 0 && !w.due[0].due.After(until) {
+			c := w.due[0]
 			c.advance(until)
 			w.plan(c)
 		}
@@ -138,19 +137,23 @@ func (w *World) Advance(t time.Time) {
 // plan puts the cluster's next event on the agenda. Whatever changes a
 // cluster plans it anew.
 func (w *World) plan(c *cluster) {
-	at, event := c.next()
-	switch {
-	case event == nil && c.slot != nil:
-		heap.Remove(&w.due, c.slot.index)
-		c.slot = nil
-	case event != nil && c.slot == nil:
-		c.slot = &appointment{at: at, c: c}
-		heap.Push(&w.due, c.slot)
-	case event != nil:
-		c.slot.at = at
-		heap.Fix(&w.due, c.slot.index)
+	w.cancel(c)
+	if at, event := c.next(); event != nil {
+		c.due = at
+		i, _ := slices.BinarySearchFunc(w.due, c, byDue)
+		w.due = slices.Insert(w.due, i, c)
 	}
 }
+
+// cancel takes the cluster off the agenda.
+func (w *World) cancel(c *cluster) {
+	if i, there := slices.BinarySearchFunc(w.due, c, byDue); there {
+		w.due = slices.Delete(w.due, i, i+1)
+	}
+}
+
+// byDue orders the agenda by the clusters' next events, then by name.
+func byDue(a, b *cluster) int { return cmp.Or(a.due.Compare(b.due), strings.Compare(a.name, b.name)) }
 
 // look brings a cluster's clock and view up to the world's time. Nothing was
 // due for it since, or it would have been advanced.
@@ -158,39 +161,6 @@ func (c *cluster) look() {
 	c.clock = later(c.clock, c.w.now)
 	c.show()
 	c.advise()
-}
-
-// agenda orders clusters by their next event, then by name.
-type agenda []*appointment
-
-type appointment struct {
-	at    time.Time
-	c     *cluster
-	index int
-}
-
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].c.name < a[j].c.name
-}
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].index, a[j].index = i, j
-}
-
-// Push is for container/heap.
-func (a *agenda) Push(x any) {
-	item := x.(*appointment)
-	item.index = len(*a)
-	*a = append(*a, item)
-}
-
-// Pop is for container/heap.
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	item := (*a)[last]
-	*a = (*a)[:last]
-	return item
 }
 
 // under lists the clusters below projects/P/locations/L, where L may be "-".

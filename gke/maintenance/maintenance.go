@@ -5,7 +5,8 @@ package maintenance
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
@@ -58,7 +59,8 @@ func recurring(r *containerpb.RecurringMaintenanceWindow) (window.Schedule, stri
 
 func exclusions(in map[string]*containerpb.TimeWindow) []window.Exclusion {
 	var out []window.Exclusion
-	for name, w := range in {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		w := in[name]
 		o := w.GetMaintenanceExclusionOptions()
 		out = append(out, window.Exclusion{
 			Name: name, Span: span(w), Scope: window.Scope(o.GetScope().String()),
@@ -66,7 +68,6 @@ func exclusions(in map[string]*containerpb.TimeWindow) []window.Exclusion {
 			UntilEndOfSupport: o.GetEndTimeBehavior() != containerpb.MaintenanceExclusionOptions_END_TIME_BEHAVIOR_UNSPECIFIED || w.GetEndTime() == nil,
 		})
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }
 

@@ -39,11 +39,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	}
 	var sum time.Duration
 	rest := text
-	for {
-		m := durationPart.FindStringSubmatch(rest)
-		if m == nil {
-			break
-		}
+	for m := durationPart.FindStringSubmatch(rest); m != nil; m = durationPart.FindStringSubmatch(rest) {
 		n, err := strconv.Atoi(m[1])
 		unit := 24 * time.Hour
 		if m[2] == "w" {
@@ -77,18 +73,18 @@ func Days(d time.Duration) string {
 	if d == 0 {
 		return "0"
 	}
-	var parts []string
-	add := func(n time.Duration, unit string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d%s", n, unit))
+	text := ""
+	for _, unit := range []struct {
+		is   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if n := d / unit.is; n > 0 {
+			text += fmt.Sprintf("%d%s", n, unit.name)
 		}
+		d %= unit.is
 	}
-	add(d/(24*time.Hour), "d")
-	add(d%(24*time.Hour)/time.Hour, "h")
-	add(d%time.Hour/time.Minute, "m")
-	add(d%time.Minute/time.Second, "s")
-	if part := d % time.Second; part > 0 {
-		parts = append(parts, part.String())
+	if d > 0 {
+		text += d.String()
 	}
-	return strings.Join(parts, "")
+	return text
 }

@@ -1,6 +1,10 @@
 package record
 
-import "time"
+import (
+	"time"
+
+	"gke-credential-rotator/policy/fact"
+)
 
 // How a call survives crashes and overlaps; see protocol in ARCHITECTURE.md.
 const (
@@ -53,3 +57,6 @@ const (
 
 // FailuresBeforePeople is how many failures of one thing end our own tries.
 const FailuresBeforePeople = 3
+
+// Clip keeps a message within what a document allows.
+func Clip(s string) string { return fact.Clip(s, MaxMessage) }

@@ -190,19 +190,8 @@ func civil(day int64) (y int, m time.Month, d int) { return midnight(day).Date()
 func midnight(day int64) time.Time                 { return time.Unix(day*secondsPerDay, 0).UTC() }
 func weekdayOf(day int64) time.Weekday             { return time.Weekday(mod(day+thursday, 7)) }
 
-// lastOf is the last day of the month.
-func lastOf(y int, m time.Month) int {
-	switch m {
-	case time.April, time.June, time.September, time.November:
-		return 30
-	case time.February:
-		if y%4 == 0 && (y%100 != 0 || y%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
-}
+// lastOf is the last day of the month: the day before the next one's first.
+func lastOf(y int, m time.Month) int { return time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day() }
 
 // floor divides and rounds down; mod is what is left, never negative.
 func floor(a, b int64) int64 { return (a - mod(a, b)) / b }

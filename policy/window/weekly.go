@@ -1,6 +1,7 @@
 package window
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,10 +49,7 @@ func ParseWeekly(text string) (Weekly, error) {
 
 // String gives the text that the calendar was read from.
 func (w Weekly) String() string {
-	if w.text == "" {
-		return "always"
-	}
-	return w.text
+	return cmp.Or(w.text, "always")
 }
 
 // UnmarshalText reads a calendar as [ParseWeekly] does.

@@ -106,7 +106,7 @@ func (c Crowd) Serve(tb testing.TB) *Served {
 	tb.Helper()
 	w := c.World(tb)
 	out, answers := &Served{}, sync.Map{}
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
+	s := w.NewServer(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 		handle grpc.UnaryHandler) (any, error) {
 		list, ok := req.(*containerpb.ListClustersRequest)
 		if !ok {
@@ -121,8 +121,7 @@ func (c Crowd) Serve(tb testing.TB) *Served {
 		res, err := handle(ctx, req)
 		answers.Store(list.GetParent(), res)
 		return res, err
-	}))
-	w.Register(s)
+	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)

@@ -40,7 +40,7 @@ type process struct {
 	// are those for which nothing was sent or stored yet.
 	intents map[intentKey]string
 	unsent  map[string]bool
-	read    int // the store's stamp when it was read
+	read    uint64 // the store's stamp when it was read
 	res     pass.Result
 	err     error
 }
