@@ -89,10 +89,10 @@ func (c *cluster) advance(t time.Time) {
 		if event == nil || at.After(t) {
 			break
 		}
-		c.clock = later(c.clock, at)
+		c.clock = window.Later(c.clock, at)
 		event()
 	}
-	c.clock = later(c.clock, t)
+	c.clock = window.Later(c.clock, t)
 	c.show()
 }
 
@@ -116,22 +116,15 @@ func (c *cluster) next() (at time.Time, event func()) {
 		if pool, begin, ok := c.nextByGKE(); ok {
 			consider(begin, func() { c.recreateByGKE(pool) })
 		}
-		consider(later(r.tryAt, c.clock), func() { c.autoComplete() })
+		consider(window.Later(r.tryAt, c.clock), func() { c.autoComplete() })
 		if !c.errand.IsZero() {
-			consider(later(c.errand, c.clock), c.runErrand)
+			consider(window.Later(c.errand, c.clock), c.runErrand)
 		}
 	case r == nil && !c.expires().IsZero() && !c.expired() && c.status == containerpb.Cluster_RUNNING:
 		// Within 30 days of expiry GKE starts by itself, window or not.
-		consider(later(c.expires().Add(-lastResort), c.clock), func() { c.start() })
+		consider(window.Later(c.expires().Add(-lastResort), c.clock), func() { c.start() })
 	}
 	return at, event
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // expires is when the oldest CA ends; zero when there is none.

@@ -32,7 +32,7 @@ func (c *cluster) recreate(name, version string, byGKE bool) *operation {
 	op.steps = steps
 	op.spoilt = func() {
 		if c.rotation != nil {
-			c.rotation.nodesFrom = later(c.rotation.nodesFrom, c.clock.Add(retryNodes))
+			c.rotation.nodesFrom = window.Later(c.rotation.nodesFrom, c.clock.Add(retryNodes))
 		}
 		c.endPool(name, before, containerpb.NodePool_RUNNING_WITH_ERROR)
 	}
@@ -86,7 +86,7 @@ func (c *cluster) openEnd(at time.Time, work time.Duration) time.Time {
 		if !ok {
 			return at.Add(window.Horizon)
 		}
-		begin := later(next.Start, at)
+		begin := window.Later(next.Start, at)
 		if next.End.Sub(begin) >= work {
 			return begin.Add(work)
 		}
@@ -294,12 +294,12 @@ func (c *cluster) nextByGKE() (pool string, begin time.Time, ok bool) {
 		if !c.rotation.pending[p.GetName()] {
 			continue
 		}
-		from, allowed := afterExclusion(p, later(c.rotation.nodesFrom, c.clock))
+		from, allowed := afterExclusion(p, window.Later(c.rotation.nodesFrom, c.clock))
 		if !allowed {
 			continue
 		}
-		if next, open := c.open.Next(from); open && (!ok || later(next.Start, from).Before(begin)) {
-			pool, begin, ok = p.GetName(), later(next.Start, from), true
+		if next, open := c.open.Next(from); open && (!ok || window.Later(next.Start, from).Before(begin)) {
+			pool, begin, ok = p.GetName(), window.Later(next.Start, from), true
 		}
 	}
 	return pool, begin, ok
@@ -315,5 +315,5 @@ func afterExclusion(p *containerpb.NodePool, t time.Time) (time.Time, bool) {
 	case e.GetEndTime() == nil:
 		return t, false
 	}
-	return later(t, e.GetEndTime().AsTime()), true
+	return window.Later(t, e.GetEndTime().AsTime()), true
 }

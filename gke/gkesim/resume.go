@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"gke-credential-rotator/policy/window"
+
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"google.golang.org/protobuf/proto"
 )
@@ -99,7 +101,7 @@ func (c *cluster) carryOn(op *operation, brings Effect) {
 		op.effect = c.completed
 	}
 	const soon = 10 * time.Minute
-	op.end = later(op.start.Add(takes), c.clock.Add(soon))
+	op.end = window.Later(op.start.Add(takes), c.clock.Add(soon))
 }
 
 // AddOperation puts a recorded operation on a cluster of the world, named

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"gke-credential-rotator/policy/window"
+
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"google.golang.org/protobuf/proto"
 )
@@ -126,7 +128,7 @@ func (w *World) Advance(t time.Time) {
 			c.advance(until)
 			w.plan(c)
 		}
-		w.now = later(w.now, until)
+		w.now = window.Later(w.now, until)
 		if w.faults.next.IsZero() || w.faults.next.After(t) {
 			return
 		}
@@ -158,7 +160,7 @@ func byDue(a, b *cluster) int { return cmp.Or(a.due.Compare(b.due), strings.Comp
 // look brings a cluster's clock and view up to the world's time. Nothing was
 // due for it since, or it would have been advanced.
 func (c *cluster) look() {
-	c.clock = later(c.clock, c.w.now)
+	c.clock = window.Later(c.clock, c.w.now)
 	c.show()
 	c.advise()
 }
