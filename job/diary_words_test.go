@@ -133,6 +133,12 @@ func shape(pb *containerpb.Cluster, word string) error {
 		pb.ResourceLabels[parts[0]] = parts[1]
 	case "pool":
 		return addPool(pb, parts)
+	case "pool-status": // POOL:STATUS
+		for _, p := range pb.GetNodePools() {
+			if p.GetName() == parts[0] {
+				p.Status = containerpb.NodePool_Status(containerpb.NodePool_Status_value[parts[1]])
+			}
+		}
 	case "daily":
 		maintenanceOf(pb).Policy = &containerpb.MaintenanceWindow_DailyMaintenanceWindow{DailyMaintenanceWindow: &containerpb.DailyMaintenanceWindow{StartTime: value}}
 	case "weekly": // DAYS:HHMM:HOURS
