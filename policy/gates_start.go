@@ -17,7 +17,6 @@ var StartGates = []Gate{
 	{Name: GateDue, Ask: askDue, First: true},
 	{Name: "eligible", Ask: askEligible, First: true},
 	{Name: "status", Ask: askStatus},
-	{Name: "pools-healthy", Ask: askPoolsHealthy, Emergency: Lifted, Compromised: Lifted},
 	{Name: "one-ca", Ask: askOneCA},
 	{Name: "operation", Ask: askOperation, Fresh: true},
 	{Name: GateHold, Ask: askHold},
@@ -80,17 +79,6 @@ func askStatus(k *Case) Verdict {
 	}
 	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
 		Changes: lastResort}
-}
-
-// askPoolsHealthy: a rotation recreates every node and cannot be taken back, so a pool
-// that cannot make nodes is mended first.
-func askPoolsHealthy(k *Case) Verdict {
-	for _, p := range k.Cluster.Pools {
-		if p.Status == "ERROR" || p.Status == "RUNNING_WITH_ERROR" {
-			return closedBy(reason.PoolUnhealthy, fact.Sayf("pool %q is %s", p.Name, p.Status))
-		}
-	}
-	return isOpen(nil)
 }
 
 func askOneCA(k *Case) Verdict {

@@ -35,7 +35,7 @@ func TestWaitsOn(t *testing.T) {
 			"ca-unreadable", "complete-failed",
 			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost",
 			"maintenance-unknown", "outcome-unstored", "pool-excluded",
-			"pool-failed", "pool-unhealthy", "start-failed", "stuck", "tries-exhausted", "unreadable", "worse-than-baseline",
+			"pool-failed", "start-failed", "stuck", "tries-exhausted", "unreadable", "worse-than-baseline",
 		},
 		OnGKE: {
 			"complete-running", "foreign", "listed-partly", "nodes-left-to-gke", "nodes-running", "operation-running",

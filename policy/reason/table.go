@@ -14,7 +14,6 @@ const (
 	StatusNotRunning   Code = "status"
 	OperationRunning   Code = "operation-running"
 	TwoCAs             Code = "two-cas"
-	PoolUnhealthy      Code = "pool-unhealthy"
 	Held               Code = "held"
 	HeldByLabel        Code = "held-by-label"
 	ApprovalNeeded     Code = "approval-needed"
@@ -109,9 +108,6 @@ var table = map[Code]Info{
 	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE},
 	OperationRunning: {Sentence: "GKE runs an operation on the cluster and would refuse another.",
 		WaitsOn: OnGKE, Unclear: true},
-	PoolUnhealthy: {Sentence: "A node pool is in error: it may be unable to make the nodes that a rotation needs.",
-		Next:    "Mend the pool as GKE's words about it say; `gcloud container node-pools describe` has them.",
-		WaitsOn: OnPeople, NeedsAction: true},
 	TwoCAs: {Sentence: "Two CAs are in place: a rotation is under way.", WaitsOn: OnGKE},
 	Held: {Sentence: "A person holds this cluster.",
 		Next:    "`rotator release CLUSTER --by NAME --reason WHY`, when the reason is over.",
