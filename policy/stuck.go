@@ -7,7 +7,6 @@ import (
 	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
-	"gke-credential-rotator/policy/window"
 )
 
 // countStuck adds the time since the last run to what nothing explains. It
@@ -33,8 +32,7 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 }
 
 // explained says whether a gate or an operation explains that nothing moves.
-// An operation explains itself while its count of nodes done rises, and without one
-// for up to twice the time that it takes at the latest.
+// An operation explains itself up to twice its estimate.
 func (k *Case) explained(d Decision) bool {
 	if d.Action != Wait && d.Action != NeedsAction {
 		return true
@@ -51,14 +49,11 @@ func (k *Case) explained(d Decision) bool {
 		if op.Done {
 			continue
 		}
-		since, longest := op.Start, course.StartTakesLate
+		estimate := course.StartTakes
 		if p := k.pool(op.Pool); p != nil && op.Pool != "" {
-			longest = max(longest, k.Longest(*p))
+			estimate = max(estimate, k.PoolTime(*p))
 		}
-		if w := k.Rotation.Pools[op.Pool]; w.Operation == op.Name {
-			since = window.Later(since, w.RoseAt)
-		}
-		if k.Now.Sub(since) < 2*longest {
+		if k.Now.Sub(op.Start) < 2*estimate {
 			return true
 		}
 	}
@@ -74,7 +69,7 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 		gates = nil
 	}
 	var caught []string
-	gke := k.AutoComplete()
+	gke := k.GKECompletes()
 	for _, v := range gates {
 		catching := v.Reason.Info().Catches
 		catches := catching == reason.Always || catching == reason.IfAfterGKE && !v.OpensAt.Before(gke)
@@ -82,7 +77,7 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 			continue
 		}
 		caught = append(caught, string(v.Reason))
-		note := v.Message.Tailf("; GKE may complete by itself from %v, and only a NO_UPGRADES exclusion on the cluster delays that", gke)
+		note := v.Message.Tailf("; GKE completes by itself from %v, and only a NO_UPGRADES exclusion on the cluster delays that", gke)
 		if v.Reason == d.Reason {
 			d.Message = note
 		}
