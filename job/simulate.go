@@ -216,8 +216,8 @@ func (sm simulation) people(a *app, setup sim.Setup) error {
 // shutdownTimeout is how long open requests get when serving ends.
 const shutdownTimeout = 5 * time.Second
 
-// pastable are the projects that may stand in a line that people paste. Recorded fleets hold odd names.
-func pastable(projects []string) []string {
+// simulatedProjects are the projects that may stand in a line that people paste. Recorded fleets hold odd names.
+func simulatedProjects(projects []string) []string {
 	return slices.DeleteFunc(projects, func(p string) bool { return !config.SimulatedProject.MatchString(p) })
 }
 
@@ -248,7 +248,7 @@ func (a *app) serve(ctx context.Context, addr string, w *gkesim.World, speed flo
   clock     curl -d '{"advance":"6h"}' http://%[1]s/sim/clock
   faults    curl -d '{"words":["flaky"]}' http://%[1]s/sim/faults
   journal   curl http://%[1]s/sim/journal
-`, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(pastable(w.Projects()), ","))
+`, listener.Addr(), w.Now().Format(time.RFC3339), speed, strings.Join(simulatedProjects(w.Projects()), ","))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // what a gRPC client without TLS speaks

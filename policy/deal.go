@@ -17,7 +17,7 @@ type candidate struct {
 	pressing
 	ref      fleet.Ref
 	wave     int
-	deadline time.Time // see [Due.Deadline]
+	deadline time.Time // see [rules.Due.Deadline]
 	dueSince time.Time
 	often    bool      // its calls were taken back too often to be an accident
 	lost     bool      // on record, and not seen by this run

@@ -29,7 +29,7 @@ const (
 func (a Action) Sends() bool { return a == Start || a == Recreate || a == Complete }
 
 // Decision is what one run does for one cluster and why. plan prints it, run
-// manages it out: both hold the same value.
+// carries it out: both hold the same value.
 type Decision struct {
 	Cluster fleet.Cluster
 	Phase   record.Phase // after this decision; "" when idle
@@ -89,7 +89,7 @@ const (
 type Verdict struct {
 	Gate    string
 	Open    bool
-	Lifted  bool // closed, but not binding in this emergency
+	Lifted  bool // closed, but not binding at this moment
 	Reason  reason.Code
 	Message fact.Text
 	// OpensAt is when it may open; zero: not known, or somebody must act.

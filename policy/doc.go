@@ -38,8 +38,8 @@
 // none, this policy, this fleet document, now. caseOf works out what everybody
 // asks for: whether it is due, whether this is an emergency (due, and the CA ends
 // within EMERGENCY_BEFORE_EXPIRY) or compromised (COMPROMISED names it), and
-// which wave it is in. All rules of one cluster are methods of Case or functions
-// that take one, and look at nothing else.
+// which wave it is in. All rules of one cluster are methods of Case, of the
+// Course and the Policy in it, or functions that take one, and look at nothing else.
 //
 // An idle Case asks [StartGates] (idle.go). Two CAs without a record are another
 // tool's rotation, or our own start that GKE accepted late; a record is made of

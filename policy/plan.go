@@ -147,7 +147,7 @@ func (k *Case) windows(d *Decision) {
 		return
 	}
 	d.WindowOpen = !next.Start.After(k.Now)
-	d.NextWindow = &window.Span{Start: next.Start, End: next.End}
+	d.NextWindow = &next
 	if next.Start.IsZero() {
 		d.NextWindow.Start = k.Now
 	}
@@ -194,7 +194,8 @@ func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
 }
 
 // ActingOrder lists those of the decisions that act, in the order in which a run
-// manages them out: what is in flight first, then starts by urgency.
+// carries them out: what is in flight first, then starts: compromised, emergency, and
+// by deadline.
 func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 	var order []*Decision // decisions are large, and a fleet has thousands
 	for i := range ds {

@@ -16,9 +16,7 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 		return
 	}
 	if k.explained(*d) {
-		if !r.CountedAt.IsZero() {
-			r.CountedAt = time.Time{}
-		}
+		r.CountedAt = time.Time{}
 		return
 	}
 	if !r.CountedAt.IsZero() {

@@ -159,7 +159,7 @@ func (a *actor) call(ctx context.Context, d policy.Decision) {
 		}
 		number = lastAttempt(records) + 1
 	}
-	begun := a.Mono() // before the commit: see SEND_WITHIN
+	begun := a.Mono() // before the commit: see record.SendWithin
 	intended, intents := a.intend(a.named(d), number)
 	stored, err := a.store(intended)
 	if err != nil {

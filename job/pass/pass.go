@@ -29,7 +29,7 @@ type World struct {
 	Notify []Receiver
 	Store  state.Store // nil: a plan without a store
 	Now    func() time.Time
-	// Mono is a clock that nobody sets, for SEND_WITHIN.
+	// Mono is a clock that nobody sets, for [record.SendWithin].
 	Mono func() time.Duration
 	// NewID makes random ids.
 	NewID func() string

@@ -29,7 +29,7 @@ type Setup struct {
 	Every  time.Duration
 	Seed   int64
 	Log    *slog.Logger // nil: none
-	// Store and History are what a forecast begins with; a simulation begins without.
+	// Contents and History are what a forecast begins with; a simulation begins without.
 	Contents record.Contents
 	History  []record.Record
 	// Faults are words: gkesim.Flaky, gkesim.Outside and [Crash].
@@ -152,7 +152,8 @@ const (
 	cutWrites = 4
 )
 
-// crasher cuts runs. From then on nothing of the run reaches GKE or the store, as if its machine had gone.
+// crasher cuts runs. From then on nothing of the run reaches GKE or the store, as if its machine had gone. A
+// game's runs have one worker, so it needs no lock.
 type crasher struct {
 	dice    *rand.Rand
 	left    int  // writes until the cut; 0: not in this run

@@ -150,7 +150,7 @@ func Passages(changes []sim.Change, clock words.Clock) []Passage {
 		alike := ""
 		for _, c := range steps[d] {
 			alike += fmt.Sprint(c.At.Unix(), c.Phase, c.Closed, NotAwaited(c.Gates), ";")
-			alike += words.If(c.Closed != "" && !Verified(c.Closed), c.Message.String())
+			alike += words.If(c.Closed != "" && !c.Closed.Verified(), c.Message.String())
 		}
 		i, ok := known[alike]
 		if !ok {
@@ -213,7 +213,7 @@ func Lanes(list []sim.Chapter, changes []sim.Change) []Lane {
 func stepOf(c sim.Change) Step {
 	s := Step{At: c.At, Kind: string(c.Phase), Says: cmp.Or(string(c.Phase), string(c.Closed))}
 	switch {
-	case Verified(c.Closed):
+	case c.Closed.Verified():
 		s.Kind = StepVerified
 	case c.Closed == record.NotStarted:
 		s.Kind = StepDue // it waits again; what is gone does not

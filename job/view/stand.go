@@ -55,8 +55,8 @@ func (c *Cluster) stand(done bool) Stand {
 // ended tells a cluster that was rotated from one that did not need it.
 func (c *Cluster) ended() Stand {
 	r, newest := c.Finished, c.Decision.Cluster.Bundle.Newest().Fingerprint
-	was := r != nil && Verified(r.ClosedAs) && r.Rotation.New.Fingerprint == newest
-	if was || Verified(c.Decision.Close) {
+	was := r != nil && r.ClosedAs.Verified() && r.Rotation.New.Fingerprint == newest
+	if was || c.Decision.Close.Verified() {
 		return Rotated
 	}
 	return NotDue

@@ -65,11 +65,6 @@ func caOf(ca fleet.CA) *fleet.CA {
 	return &ca
 }
 
-// Verified says whether an attempt that was closed so has left the new CA alone.
-func Verified(as record.ClosedAs) bool {
-	return as == record.Completed || as == record.CompletedElsewhere || as == record.CompletedWithFindings
-}
-
 // CompareSet orders times; one that is not known comes last.
 func CompareSet(a, b time.Time) int {
 	if a.IsZero() != b.IsZero() {
@@ -87,7 +82,7 @@ func GKECompletes(r record.Rotation) time.Time {
 	if r.Phase == record.Verifying || r.StartedAt().IsZero() {
 		return time.Time{}
 	}
-	return r.StartedAt().Add(rules.AutoCompleteAfter)
+	return rules.AutoComplete(r)
 }
 
 // LastResort is from when GKE rotates the CA by itself, whatever the window; zero

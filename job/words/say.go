@@ -35,7 +35,7 @@ func Each[T, U any](list []T, made func(T) U) []U {
 // Some is Plural, or nothing for none.
 func Some(n int, one, many string) string { return If(n > 0, Plural(n, one, many)) }
 
-// Said are the parts that say something.
+// Said are the parts that say something; a slice that is spread into it is changed.
 func Said(parts ...string) []string {
 	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }

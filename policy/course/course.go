@@ -1,6 +1,7 @@
 // Package course tells what the calendars of one cluster allow, and when: its own
 // maintenance policy, the settings' windows and freezes, the grid of runs, and how
-// long its nodes take. It is dates alone; no gate and no phase is decided here.
+// long its nodes take. It is dates, and how
+// far its nodes are; no gate and no phase is decided here.
 package course
 
 import (
@@ -131,14 +132,13 @@ func (k *Course) Forecast(start time.Time) Forecast {
 // finish fills in nodes, soak and completion for f.PoolsAtOnce.
 func (k *Course) finish(f *Forecast, limit time.Time) {
 	var slowest fact.Text
-	f.NodesDone, slowest = k.NodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
+	f.NodesDone, slowest = k.nodesDone(f.Start, f.HandedOver, f.PoolsAtOnce, limit, k.Cluster.Pools)
 	if f.NodesDone.IsZero() || f.NodesDone.After(limit) {
 		f.Blame = fact.Sayf("the nodes would not be recreated by %v, GKE's seven days or the expiry: %v",
 			limit, slowest)
 		return
 	}
-	f.SoakOver = window.Later(f.HandedOver.Add(k.Policy.Soak),
-		f.NodesDone.Add(min(k.Policy.Soak, rules.NodeSoak)))
+	f.SoakOver = soaked(k.Policy.Soak, f.HandedOver, f.NodesDone)
 	f.Completed = k.completionAt(f.Start, f.SoakOver)
 	if f.Completed.IsZero() || !f.Completed.Before(limit) {
 		var nodes fact.Text
@@ -195,9 +195,9 @@ func (k *Course) completionAt(start, t time.Time) time.Time {
 	return k.roomFrom(s, start, k.RunAt(start, t), start.Add(rules.AutoCompleteAfter))
 }
 
-// NodesDone is when the pools would be recreated, at most n at once, and which
+// nodesDone is when the pools would be recreated, at most n at once, and which
 // pool or calendar takes longest. Zero: not before limit.
-func (k *Course) NodesDone(started, handedOver time.Time, n int, limit time.Time,
+func (k *Course) nodesDone(started, handedOver time.Time, n int, limit time.Time,
 	pools []fleet.Pool) (time.Time, fact.Text) {
 	if len(pools) == 0 {
 		return handedOver, nil

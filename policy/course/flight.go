@@ -23,15 +23,19 @@ func (k *Course) Open() window.Schedule {
 }
 
 // AutoComplete is when GKE may complete the rotation by itself.
-func (k *Course) AutoComplete() time.Time { return k.Rotation.StartedAt().Add(rules.AutoCompleteAfter) }
+func (k *Course) AutoComplete() time.Time { return rules.AutoComplete(*k.Rotation) }
+
+// soaked is when the soak since the hand-over is over, and the part of it that must
+// follow the last node work.
+func soaked(soak time.Duration, handedOver, nodesDone time.Time) time.Time {
+	return window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+}
 
 // SoakOver is when clients have had their time. It is never shortened
 // silently: the text names the rule that gave it.
 func (k *Course) SoakOver() (time.Time, fact.Text) {
 	r := k.Rotation
-	after := func(soak time.Duration) time.Time {
-		return window.Later(r.HandedOverAt.Add(soak), r.NodesDoneAt().Add(min(soak, rules.NodeSoak)))
-	}
+	after := func(soak time.Duration) time.Time { return soaked(soak, r.HandedOverAt, r.NodesDoneAt()) }
 	normal := after(k.Policy.Soak)
 	switch {
 	case k.Compromised:
@@ -147,11 +151,11 @@ func (k *Course) PoolsAtOnce() int {
 	}
 	r, limit := k.Rotation, k.AutoComplete()
 	for n := 1; n < mostPoolsAtOnce; n++ {
-		done, _ := k.NodesDone(r.StartedAt(), k.Now.Truncate(Grid), n, limit, rest)
+		done, _ := k.nodesDone(r.StartedAt(), k.Now.Truncate(Grid), n, limit, rest)
 		if done.IsZero() {
 			continue
 		}
-		soak := window.Later(r.HandedOverAt.Add(k.Policy.Soak), done.Add(min(k.Policy.Soak, rules.NodeSoak)))
+		soak := soaked(k.Policy.Soak, r.HandedOverAt, done)
 		if at := k.completionAt(r.StartedAt(), soak); !at.IsZero() && at.Before(limit) {
 			return n
 		}
@@ -229,6 +233,6 @@ func (k *Course) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
 		}
 	}
 	begin := window.Later(k.Now, played.graceOver(k.GraceFrom(), k.Now))
-	return played.NodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter),
+	return played.nodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter),
 		played.Cluster.Pools)
 }

@@ -15,7 +15,7 @@ import (
 // Text is what the rules say, in parts; nil is nothing.
 type Text []part
 
-// part is a piece of a text: words, or a time.
+// part is a piece of a text: words, a time, or a name.
 type part struct {
 	words string
 	kind  kind

@@ -21,7 +21,7 @@ const caExpiring = "CA_EXPIRING"
 
 // Reads says which places a run may ask, in which order: those with a
 // CA near expiry or a rotation verifying, each once a day, never more in 24
-// hours than MaxInsightReads. Who waited longest comes first, then who expires
+// hours than [record.MaxInsightReads]. Who waited longest comes first, then who expires
 // first.
 func Reads(p *rules.Policy, f policy.Fleet, now time.Time) []record.InsightPlace {
 	doc := f.Contents.Fleet

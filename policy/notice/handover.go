@@ -71,7 +71,7 @@ func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation,
 	r = r.Clone()
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
 	soak, _ := k.SoakOver()
-	return completesFrom(k, window.Later(soak, now)), c.Zonal && p.ZonalComplete == rules.ZonalWindow
+	return completesFrom(k, window.Later(soak, now)), k.ZonalOnly()
 }
 
 // poolsTold are the pools that the rotation needs recreated, and whether they

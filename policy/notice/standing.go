@@ -20,7 +20,7 @@ type Input struct {
 	Fleet     policy.Fleet // with the fleet document as it is now
 	Decisions []policy.Decision
 	Ahead     time.Duration // how long before a start or completion; 0: never
-	Acts      bool          // the run may act: see [KindOfNotice.Acting]
+	Acts      bool          // the run may act: see [record.KindOfNotice.Acting]
 	Run       string
 	Now       time.Time
 }

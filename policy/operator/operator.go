@@ -61,7 +61,7 @@ func BeyondHold(r record.Rotation, now time.Time) []string {
 	}
 	slices.Sort(out)
 	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter))))
+		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(rules.AutoComplete(r))))
 	}
 	return out
 }
@@ -328,7 +328,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		return f, "", err
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, record.Who(said), fact.Stamp(r.StartedAt().Add(rules.AutoCompleteAfter)))
+		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)))
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}
@@ -339,7 +339,7 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	return f, text, nil
 }
 
-// ask notes a request in place of an older one of its kind.
+// request notes a request in place of an older one of its kind.
 func request(f *record.FleetDoc, q record.Request) error {
 	f.Requests = slices.DeleteFunc(f.Requests, func(x record.Request) bool {
 		return x.Kind == q.Kind && x.Cluster == q.Cluster

@@ -77,8 +77,7 @@ func completeIntent(r *record.Rotation, call record.Call, now time.Time) {
 	r.Reason = reason.CompleteSent
 }
 
-// Resolve is the other half of the state machine: what the outcomes of the
-// calls, by call id, make of the rotation.
+// Resolve gives what the outcomes of the calls, by call id, make of the rotation.
 func Resolve(d policy.Decision, outcomes map[string]record.Outcome, run string,
 	now time.Time) (out policy.Decision) {
 	r := d.Rotation.Clone()

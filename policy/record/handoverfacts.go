@@ -9,7 +9,7 @@ import (
 
 // HandOver is what people must know to update their clients: the facts of one
 // rotation at one moment, from the hand-over to the completion. Texts and
-// commands are made of it; it is stored with the notice that manages it, for by
+// commands are made of it; it is stored with the notice that carries it, for by
 // the time that is sent the cluster may have gone on.
 type HandOver struct {
 	Cluster   fleet.Ref `json:"cluster"`

@@ -6,7 +6,7 @@ import (
 	"gke-credential-rotator/policy/fact"
 )
 
-// How a call survives crashes and overlaps; see protocol in ARCHITECTURE.md.
+// How a call survives crashes and overlaps; see ARCHITECTURE.md under those words.
 const (
 	// SendWithin is the longest between an intent's commit and its call.
 	SendWithin = 60 * time.Second

@@ -100,7 +100,7 @@ type Rotation struct {
 	// counted only over hours in which runs were made.
 	Unexplained time.Duration `json:"unexplained,omitempty"`
 	CountedAt   time.Time     `json:"countedAt,omitzero"`
-	// BlockedSince is when it began to need action; see BlockedFreesSlot.
+	// BlockedSince is when it began to need action; see rules.BlockedFreesSlot.
 	BlockedSince time.Time `json:"blockedSince,omitzero"`
 	// LastRead is when the cluster was last read.
 	LastRead time.Time   `json:"lastRead,omitzero"`
@@ -121,7 +121,7 @@ type Rotation struct {
 	Withdrawals   int       `json:"withdrawals,omitempty"`
 	Follows       string    `json:"follows,omitempty"`
 	WithdrawnTold time.Time `json:"withdrawnTold,omitzero"`
-	// Standing remembers which once-only events were logged.
+	// Caught are the reasons that hold it up now while GKE goes on, each told once.
 	Caught []string `json:"announced,omitempty"`
 
 	// Version is the store's mark of what was read; opaque.

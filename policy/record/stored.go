@@ -240,7 +240,7 @@ func (f FleetDoc) Lean() FleetDoc {
 	return f
 }
 
-// Clone copies what After changes.
+// Clone copies what outcome.After and its kin change.
 func (f FleetDoc) Clone() FleetDoc {
 	f.Slots = CloneMap(f.Slots)
 	f.Waves = CloneMap(f.Waves)

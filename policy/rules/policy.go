@@ -90,6 +90,9 @@ func (a ApprovalMode) Asks(k record.CallKind) bool {
 		(a == ApproveComplete && k == record.CallComplete)
 }
 
+// AutoComplete is from when GKE may complete the rotation by itself.
+func AutoComplete(r record.Rotation) time.Time { return r.StartedAt().Add(AutoCompleteAfter) }
+
 // NodesBy says who recreates nodes.
 type NodesBy string
 

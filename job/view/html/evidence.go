@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
@@ -46,7 +45,7 @@ func (m *maker) finished() finished {
 func (m *maker) proof(rec record.Record) proof {
 	r := rec.Rotation
 	p := proof{
-		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: view.Verified(rec.ClosedAs),
+		who: whoIs(r.Cluster), Ended: endedAs(rec.ClosedAs), Well: rec.ClosedAs.Verified(),
 		At: m.at(rec.ClosedAt), OldShort: words.Harmless(r.Baseline.CA.Fingerprint.Short()),
 		NewShort: words.Harmless(r.New.Fingerprint.Short()),
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/job/view"
 )
 
 // Progress is the line that a simulation redraws while it runs. On anything
@@ -39,7 +38,7 @@ func (p *Progress) See(res pass.Result) {
 		if d.Phase != "" && d.Close == "" {
 			flying++
 		}
-		if view.Verified(d.Close) {
+		if d.Close.Verified() {
 			p.ended++
 		}
 	}

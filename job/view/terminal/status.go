@@ -175,6 +175,5 @@ func (g *page) said(doc record.FleetDoc) {
 func (g *page) until(t time.Time) string { return words.If(!t.IsZero(), "until "+g.At(t)) }
 
 func byWhom(s record.Said) string {
-	text := "by " + clean(cmp.Or(s.By, "somebody unnamed")) + words.If(s.Reason != "", ": "+clean(s.Reason))
-	return text
+	return "by " + clean(cmp.Or(s.By, "somebody unnamed")) + words.If(s.Reason != "", ": "+clean(s.Reason))
 }
