@@ -62,7 +62,7 @@ func newStage(t *testing.T) *stage {
 			Env: sample["ENV"], RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 40 * day, EmergencyMaxActive: 10,
 			SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
 			ZonalComplete: rules.ZonalPeople, Soak: day, Approval: rules.ApproveNone,
-			Nodes: rules.NodesAuto, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
+			Nodes: rules.NodesAuto, NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour, Fit: rules.FitBind, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
 			MaxActive: 10,
 			MaxFailed: 5, StuckAfter: day, Every: time.Hour,
 		},

@@ -3,12 +3,12 @@ package gke
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"regexp"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/container/apiv1/containerpb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"gke-credential-rotator/gke/maintenance"
 	"gke-credential-rotator/policy/fleet"
@@ -53,7 +53,7 @@ func fromProto(project string, pb *containerpb.Cluster) fleet.Cluster {
 	}
 	live := counted(pb.GetCurrentNodeCount(), 1) //nolint:staticcheck // the only live count there is
 	for _, p := range pb.GetNodePools() {
-		c.Pools = append(c.Pools, poolFromProto(p, nodes(p, pb, initial, live)))
+		c.Pools = append(c.Pools, poolFromProto(p, pb, nodes(p, pb, initial, live)))
 	}
 	return c
 }
@@ -102,38 +102,58 @@ func zones(p *containerpb.NodePool, c *containerpb.Cluster) int {
 	return max(len(c.GetLocations()), 1)
 }
 
-// drainWait is what GKE waits before it drains an autoscaled blue-green pool,
-// unless told otherwise.
-const drainWait = 3 * 24 * time.Hour
+// What GKE does with a blue-green pool unless told otherwise. (docs.cloud.google.com/
+// kubernetes-engine, "Node upgrade strategies")
+const (
+	drainWait   = 3 * 24 * time.Hour // before an autoscaled pool is drained
+	defaultSoak = time.Hour          // before the old nodes go
+	drainGroup  = 20                 // nodes that an autoscaled pool drains at a time
+)
 
 // longestWait is more than GKE lets any part of a blue-green upgrade wait, which
 // is a week; sums of it stay in range.
 const longestWait = 100 * 24 * time.Hour
 
-func bounded(d time.Duration) time.Duration { return min(max(d, 0), longestWait) }
+// wait reads a wait, which absent is the default.
+func wait(d *durationpb.Duration, absent time.Duration) time.Duration {
+	if d == nil {
+		return absent
+	}
+	return min(max(d.AsDuration(), 0), longestWait)
+}
 
-// blueGreenWaits is how long a blue-green upgrade waits on purpose: after each
-// batch, before an autoscaled drain, and before the old nodes go.
-func blueGreenWaits(s *containerpb.BlueGreenSettings, nodes int) time.Duration {
-	wait := bounded(s.GetNodePoolSoakDuration().AsDuration())
+// blueGreen is in how many batches the old nodes of a blue-green pool are drained, and
+// how long all of it waits on purpose: after each batch, before an autoscaled drain,
+// and before the old nodes go.
+func blueGreen(s *containerpb.BlueGreenSettings, nodes int) (batches int, waits time.Duration) {
 	if a := s.GetAutoscaledRolloutPolicy(); a != nil {
-		if a.GetWaitForDrainDuration() == nil {
-			return wait + drainWait
-		}
-		return wait + bounded(a.GetWaitForDrainDuration().AsDuration())
+		return max((nodes+drainGroup-1)/drainGroup, 1), wait(a.GetWaitForDrainDuration(), drainWait)
 	}
-	batches := 1
-	standard := s.GetStandardRolloutPolicy()
+	standard, size := s.GetStandardRolloutPolicy(), 1
 	if n := int(standard.GetBatchNodeCount()); n > 0 {
-		batches = max((nodes+n-1)/n, 1)
-	} else if part := float64(standard.GetBatchPercentage()); part > 0 && part < 1 {
-		batches = int(min(math.Ceil(1/part), float64(max(nodes, 1))))
+		size = n
+	} else if part := float64(standard.GetBatchPercentage()); part > 0 {
+		size = max(int(float64(nodes)*min(part, 1)), 1)
 	}
-	each := bounded(standard.GetBatchSoakDuration().AsDuration())
+	batches = max((nodes+size-1)/size, 1)
+	waits = wait(s.GetNodePoolSoakDuration(), defaultSoak)
+	each := wait(standard.GetBatchSoakDuration(), 0)
 	if each > 0 && batches > int(longestWait/each) {
-		return wait + longestWait
+		return batches, waits + longestWait
 	}
-	return wait + time.Duration(batches)*each
+	return batches, waits + time.Duration(batches)*each
+}
+
+// shortLived is how long flex-start and queued nodes may live, at most GKE's seven
+// days; zero: the pool has none.
+func shortLived(p *containerpb.NodePool) time.Duration {
+	config := p.GetConfig()
+	if p.GetUpgradeSettings().GetStrategy() == containerpb.NodePoolUpdateStrategy_SHORT_LIVED ||
+		config.GetFlexStart() || p.GetQueuedProvisioning().GetEnabled() {
+		const most = 7 * 24 * time.Hour
+		return min(wait(config.GetMaxRunDuration(), most), most)
+	}
+	return 0
 }
 
 // nodes is the best count of the pool's nodes that the API allows: as it was
@@ -154,16 +174,18 @@ func nodes(p *containerpb.NodePool, c *containerpb.Cluster, initial, live int) i
 	return n
 }
 
-func poolFromProto(p *containerpb.NodePool, nodes int) fleet.Pool {
+func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, nodes int) fleet.Pool {
 	up := p.GetUpgradeSettings()
 	pool := fleet.Pool{
 		Name: p.GetName(), Version: p.GetVersion(), Image: p.GetConfig().GetImageType(),
 		Status: fleet.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
 		BlueGreen: up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
 		MaxSurge:  counted(up.GetMaxSurge(), 1), MaxUnavailable: counted(up.GetMaxUnavailable(), 1),
+		Zones: zones(p, c), Atomic: p.GetPlacementPolicy().GetTpuTopology() != "", ShortLived: shortLived(p),
+		DrainTimeout: wait(p.GetNodeDrainConfig().GetPdbTimeoutDuration(), 0),
 	}
 	if pool.BlueGreen {
-		pool.PoolSoak = blueGreenWaits(up.GetBlueGreenSettings(), nodes)
+		pool.Batches, pool.PoolSoak = blueGreen(up.GetBlueGreenSettings(), nodes)
 	}
 	if e := p.GetMaintenancePolicy().GetExclusionUntilEndOfSupport(); e.GetEnabled() {
 		pool.Exclusion = &window.Exclusion{Name: p.GetName(), Scope: window.NoMinorOrNodeUpgrades,
@@ -192,6 +214,14 @@ func operationFromProto(project string, pb *containerpb.Operation) (fleet.Ref, f
 		Name: pb.GetName(), Type: pb.GetOperationType().String(), Pool: pool,
 		Done:  pb.GetStatus() == containerpb.Operation_DONE,
 		Start: parseTime(pb.GetStartTime()), End: parseTime(pb.GetEndTime()),
+	}
+	for _, m := range pb.GetProgress().GetMetrics() {
+		switch n := int(min(max(m.GetIntValue(), 0), mostNodes)); m.GetName() {
+		case "NODES_TOTAL":
+			op.Nodes = n
+		case "NODES_DONE":
+			op.NodesDone = n
+		}
 	}
 	if op.Done {
 		op.Error = cmp.Or(pb.GetError().GetMessage(), pb.GetStatusMessage()) //nolint:staticcheck // gcloud treats it as failure too

@@ -13,6 +13,7 @@ import (
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -109,7 +110,20 @@ func TestPoolFields(t *testing.T) {
 		want any
 	}{
 		{"nothing", &containerpb.NodePool{}, func(p fleet.Pool) any { return p },
-			fleet.Pool{Status: "STATUS_UNSPECIFIED"}},
+			fleet.Pool{Status: "STATUS_UNSPECIFIED", Zones: 1}},
+		{"a slice of TPUs", &containerpb.NodePool{PlacementPolicy: &containerpb.NodePool_PlacementPolicy{TpuTopology: "4x4"}},
+			func(p fleet.Pool) any { return p.Atomic }, true},
+		{"flex start", &containerpb.NodePool{Config: &containerpb.NodeConfig{FlexStart: proto.Bool(true)}},
+			func(p fleet.Pool) any { return p.ShortLived }, 7 * 24 * time.Hour},
+		{"queued, with a time of its own", &containerpb.NodePool{
+			QueuedProvisioning: &containerpb.NodePool_QueuedProvisioning{Enabled: true},
+			Config:             &containerpb.NodeConfig{MaxRunDuration: hours(5)}},
+			func(p fleet.Pool) any { return p.ShortLived }, 5 * time.Hour},
+		{"a time to run is no flex start", &containerpb.NodePool{Config: &containerpb.NodeConfig{MaxRunDuration: hours(5)}},
+			func(p fleet.Pool) any { return p.ShortLived }, time.Duration(0)},
+		{"drain timeout", &containerpb.NodePool{NodeDrainConfig: &containerpb.NodePool_NodeDrainConfig{PdbTimeoutDuration: hours(12)}},
+			func(p fleet.Pool) any { return p.DrainTimeout }, 12 * time.Hour},
+		{"zones", &containerpb.NodePool{Locations: []string{"a", "b", "c"}}, func(p fleet.Pool) any { return p.Zones }, 3},
 		{"names", &containerpb.NodePool{Name: "n", Version: "1.33", Etag: "e",
 			Config: &containerpb.NodeConfig{ImageType: "COS"}},
 			func(p fleet.Pool) any { return []string{p.Name, p.Version, p.Etag, p.Image} },
@@ -123,9 +137,11 @@ func TestPoolFields(t *testing.T) {
 			[]any{2, 3, false}},
 		{"soak without blue-green",
 			&containerpb.NodePool{UpgradeSettings: &containerpb.NodePool_UpgradeSettings{BlueGreenSettings: &containerpb.BlueGreenSettings{NodePoolSoakDuration: hours(6)}}}, func(p fleet.Pool) any { return p.PoolSoak }, time.Duration(0)},
-		{"blue-green", standard(nil), func(p fleet.Pool) any { return []any{p.BlueGreen, p.PoolSoak} },
-			[]any{true, 6 * time.Hour}},
-		{"batches by share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 0.25}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
+		{"blue-green", standard(nil), func(p fleet.Pool) any { return []any{p.BlueGreen, p.Batches, p.PoolSoak} },
+			[]any{true, 10, 6 * time.Hour}},
+		{"blue-green, soak untold", &containerpb.NodePool{UpgradeSettings: blueGreen(nil)},
+			func(p fleet.Pool) any { return p.PoolSoak }, time.Hour},
+		{"batches by share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 0.25}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 11 * time.Hour},
 		{"batches by nodes", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchNodeCount{BatchNodeCount: 3}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 10 * time.Hour},
 		{"tiny share", standard(&containerpb.BlueGreenSettings_StandardRolloutPolicy{UpdateBatchSize: &containerpb.BlueGreenSettings_StandardRolloutPolicy_BatchPercentage{BatchPercentage: 1e-30}, BatchSoakDuration: hours(1)}), func(p fleet.Pool) any { return p.PoolSoak }, 16 * time.Hour},
 		{"autoscaled, untold", autoscaled(nil), func(p fleet.Pool) any { return p.PoolSoak }, 72 * time.Hour},

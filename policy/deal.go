@@ -23,7 +23,7 @@ type candidate struct {
 	lost     bool      // on record, and not seen by this run
 	out      bool      // a First gate is closed: it takes no part
 	asks     bool      // idle, and asks the fleet gates
-	holds    bool      // keeps later waves closed
+	holds    string    // why it is not verified, and so keeps later waves closed
 	excused  string    // why it is not verified, and yet keeps no wave closed
 	holdsEnd time.Time // when holds on it run out, in so far as they do
 }
@@ -102,7 +102,9 @@ func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 		}
 		return
 	}
-	d.Message = fact.Join(d.Message, answers[len(answers)-1].Message) // which slot
+	for _, v := range answers { // which slot, and what went before it
+		d.Message = fact.Join(d.Message, v.Message)
+	}
 	t.take(c.ref, c.emergency, c.compromised)
 }
 

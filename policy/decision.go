@@ -39,8 +39,11 @@ type Decision struct {
 	Message fact.Text
 	Gates   []Verdict
 
-	Due         rules.Due
-	Wave        string
+	Due  rules.Due
+	Wave string
+	// Pending is since when it is due and not verified, and so keeps later waves shut;
+	// zero: it does not.
+	Pending     time.Time
 	Emergency   bool
 	Compromised bool
 

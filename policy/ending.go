@@ -47,17 +47,25 @@ func (k *Case) oneNewCA(d *Decision, r *record.Rotation) {
 	if k.Cluster.Endpoint != "" {
 		r.Endpoint = k.Cluster.Endpoint
 	}
-	r.CompletedBy = "other"
 	why := reason.ElsewhereCompleted
-	if r.Phase == record.Completing && r.Call != nil && r.Call.MayHaveTaken() {
-		r.CompletedBy, why = "us", reason.OneNewCA
+	switch gke := k.AutoComplete(); {
+	case r.Phase == record.Completing && r.Call != nil && r.Call.MayHaveTaken():
+		r.CompletedBy, why = record.ByUs, reason.OneNewCA
 		if r.Call.State != record.Accepted {
-			r.CompletedBy = "unknown"
+			r.CompletedBy = record.ByUnknown
 		}
+	case k.Now.Before(gke):
+		r.CompletedBy = record.ByOther
+		d.Message = fact.Sayf("somebody else completed it, before GKE does so from %v", gke)
+	default:
+		r.CompletedBy = record.ByGKE
+		d.Message = fact.Sayf("GKE completed it by itself, as it may from %v", gke)
 	}
+	said := d.Message
 	k.enter(d, r, record.Verifying, why)
 	if why == reason.ElsewhereCompleted {
-		d.Tell(completedExternally(sentence(why)))
+		d.Message = said
+		d.Tell(completedExternally(said))
 	}
 }
 
@@ -89,7 +97,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 	switch {
 	case len(findings) == 0:
 		as := record.Completed
-		if r.CompletedBy == "other" {
+		if r.CompletedBy == record.ByOther || r.CompletedBy == record.ByGKE {
 			as = record.CompletedElsewhere
 		}
 		k.close(d, r, as, reason.Verified)

@@ -7,6 +7,7 @@ import (
 	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/window"
 )
 
 // inFlight decides for a cluster whose rotation is on record: take in what GKE
@@ -151,7 +152,11 @@ func endpointChange(from, to string) string {
 	return ", endpoint " + from + " -> " + to
 }
 
+// handOver tells people, and holds us to what they are told.
 func (k *Case) handOver(d *Decision, what fact.Text) {
+	if r := k.Rotation; r.Managed {
+		r.Promised = window.Later(r.Promised, k.Promise())
+	}
 	d.Message = what
 	d.Tell(handedOver(d.Reason, what))
 }

@@ -6,6 +6,7 @@ import (
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
 // CompleteGates is what must be open before a rotation is completed.
@@ -19,8 +20,10 @@ var CompleteGates = []Gate{
 	{Name: "pools", Ask: askPoolsDone},
 	{Name: GateTries, Ask: askCompleteTries},
 	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Compromised: ByItself},
+	{Name: "promise", Ask: askPromise, Emergency: ByItself, Compromised: ByItself},
 	{Name: GateApproval, Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted, Calendar: true},
+	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted,
+		Calendar: true},
 	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Compromised: Lifted, Calendar: true},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted, Calendar: true},
 }
@@ -30,7 +33,7 @@ func askManaged(k *Case) Verdict {
 		return isOpen(nil)
 	}
 	return closedBy(reason.AdoptedWatching,
-		fact.Sayf("started outside this tool; we only look. GKE completes it from %v", k.AutoComplete()))
+		fact.Sayf("started outside this tool; we only look. GKE may complete it from %v", k.AutoComplete()))
 }
 
 func askHealthy(k *Case) Verdict {
@@ -97,4 +100,18 @@ func askZonalWindow(k *Case) Verdict {
 		return isOpen(nil)
 	}
 	return k.calendar(k.Open(), reason.WindowClosed, k.ZonalText())
+}
+
+// askPromise: nothing ends before what the last hand-over told. An emergency keeps the
+// promise until three days before the expiry, and at least four hours.
+func askPromise(k *Case) Verdict {
+	at, r := k.Rotation.Promised, k.Rotation
+	if reserve := k.Cluster.Bundle.Oldest().Expires.Add(-rules.EmergencyReserve); k.Emergency &&
+		at.After(reserve) {
+		at = window.Later(reserve, r.HandedOverAt.Add(rules.EmergencySoak))
+	}
+	if k.Now.Before(at) {
+		return closedUntil(reason.PromiseHolds, fact.Sayf("people were told: not before %v", at), at)
+	}
+	return isOpen(nil)
 }

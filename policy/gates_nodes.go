@@ -31,6 +31,7 @@ var NodeGates = []Gate{
 	{Name: "exclusion", Ask: askExclusion, Emergency: IfLate, Compromised: Lifted},
 	{Name: "pool-exclusion", Ask: askPoolExclusion, Emergency: IfLate, Compromised: Lifted},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted},
+	{Name: "overrun", Ask: askOverrun, Emergency: IfLate, Compromised: Lifted},
 	{Name: "grace", Ask: askGrace, Emergency: Lifted, Compromised: Lifted},
 	{Name: "pools-at-once", Ask: askPoolsAtOnce},
 }
@@ -70,7 +71,7 @@ func askPoolNeeded(k *Case) Verdict {
 // whose control plane was upgraded.
 func (k *Case) autopilotWaits(w record.Work) Verdict {
 	const upgraded = "the control plane was upgraded and GKE recreates the nodes"
-	switch at := k.FullWindowAfter(w.EndedAt); {
+	switch at := course.FullWindowAfter(k.Open(), w.EndedAt); {
 	case !at.IsZero():
 		return closedUntil(reason.NodesPending, fact.Sayf(upgraded+"; the completion judges from %v", at), at)
 	case k.Cluster.Maintenance.Problem != "":
@@ -135,19 +136,36 @@ func askPoolExclusion(k *Case) Verdict {
 	return v
 }
 
+// askGrace: GKE first, unless the rest would then not fit.
 func askGrace(k *Case) Verdict {
-	if k.Policy.NodeGrace == 0 {
+	at := k.GraceOver()
+	if !k.Now.Before(at) {
 		return isOpen(nil)
 	}
-	at := k.AfterOpenTime(k.GraceFrom(), k.Policy.NodeGrace)
-	if at.IsZero() {
-		return closedBy(reason.NodeGraceRuns, fact.Sayf("GKE gets %v of open window first",
-			fact.Set("NODE_GRACE", fleet.Days(k.Policy.NodeGrace))))
+	v := closedUntil(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
+	v.Changes = window.Soonest(at, k.Now.Truncate(course.Grid).Add(course.Grid))
+	return v
+}
+
+// askOverrun: our work goes on after the window, but not longer than agreed, and not
+// into a freeze or an exclusion.
+func askOverrun(k *Case) Verdict {
+	if k.Pool.Name == "" {
+		return isOpen(nil) // GKE does an Autopilot cluster's nodes, and pauses
 	}
-	if k.Now.Before(at) {
-		return closedUntil(reason.NodeGraceRuns, fact.Sayf("GKE gets until %v to begin by itself", at), at)
+	w, stop, changes := k.Begun(*k.Pool)
+	switch {
+	case !stop.IsZero():
+		v := closedBy(reason.WouldOverrun, fact.Sayf(
+			"pool %q would take until %v, and must be done by %v (%v past the window, and no freeze or exclusion): GKE does it, and pauses",
+			w.Pool, w.Likely, stop, fact.Set("NODE_OVERRUN", fleet.Days(k.Policy.NodeOverrun))))
+		v.Changes = changes
+		return v
+	case w.Overruns():
+		return openUntil(fact.Sayf("pool %q goes on after the window closes %v, to about %v, at worst %v", w.Pool, w.Closes,
+			w.Likely, w.Late), changes)
 	}
-	return isOpen(nil)
+	return openUntil(nil, changes)
 }
 
 func askPoolsAtOnce(k *Case) Verdict {

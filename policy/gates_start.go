@@ -3,6 +3,7 @@ package policy
 import (
 	"time"
 
+	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
@@ -17,6 +18,7 @@ var StartGates = []Gate{
 	{Name: GateDue, Ask: askDue, First: true},
 	{Name: "eligible", Ask: askEligible, First: true},
 	{Name: "status", Ask: askStatus},
+	{Name: "pools-healthy", Ask: askPoolsHealthy, Emergency: Lifted, Compromised: Lifted},
 	{Name: "one-ca", Ask: askOneCA},
 	{Name: "operation", Ask: askOperation, Fresh: true},
 	{Name: GateHold, Ask: askHold},
@@ -79,6 +81,17 @@ func askStatus(k *Case) Verdict {
 	}
 	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
 		Changes: lastResort}
+}
+
+// askPoolsHealthy: a rotation recreates every node and cannot be taken back, so a pool
+// that cannot make nodes is mended first.
+func askPoolsHealthy(k *Case) Verdict {
+	for _, p := range k.Cluster.Pools {
+		if p.Status == "ERROR" || p.Status == "RUNNING_WITH_ERROR" {
+			return closedBy(reason.PoolUnhealthy, fact.Sayf("pool %q is %s", p.Name, p.Status))
+		}
+	}
+	return isOpen(nil)
 }
 
 func askOneCA(k *Case) Verdict {
@@ -185,23 +198,52 @@ func askFreeze(k *Case) Verdict {
 	return v
 }
 
-// askFit asks whether a rotation that starts at the next opening fits into
-// GKE's seven days.
+// askFit asks whether a rotation that starts at the next opening ends by us: before GKE
+// completes it, and before the expiry.
 func askFit(k *Case) Verdict {
 	start, changes := k.NextOpening(k.Now)
 	if start.IsZero() {
 		return closedBy(reason.DoesNotFit, k.NeverOpen())
 	}
 	f := k.Forecast(start)
-	if len(f.Blame) == 0 {
-		return openUntil(fact.Sayf("nodes done about %v, completion about %v", f.NodesDone, f.Completed),
-			changes)
+	switch {
+	case f.Fits():
+		return openUntil(fact.Sayf("nodes done about %v, completion about %v%v", f.Likely.NodesDone, f.Likely.Completed,
+			k.narrow(f)), changes)
+	case k.Policy.Fit == rules.FitReport:
+		return openUntil(fact.Sayf("%v: GKE completes it from %v, before we can: %v", fact.Set("FIT", k.Policy.Fit), f.GKE,
+			k.Misfit(f)), changes)
 	}
-	v := closedBy(reason.DoesNotFit, f.Blame)
+	v := closedBy(reason.DoesNotFit, k.Misfit(f))
 	v.Changes = changes
 	if at, ok := k.NextFit(); ok {
 		v.OpensAt = at
-		v.Message = fact.Sayf("%v; a start on %v would fit", f.Blame, at)
+		v.Message = fact.Sayf("%v; a start on %v would fit", v.Message, at)
+		return v
+	}
+	switch needed := k.Remedies(); len(needed) {
+	case 0:
+		v.Message = v.Message.Tailf("; nothing that may be set makes it fit")
+	default:
+		v.Message = fact.Sayf("%v; it fits with %v", v.Message, needed[0].Text)
+		for _, r := range needed[1:] {
+			v.Message = fact.Sayf("%v and %v", v.Message, r.Text)
+		}
 	}
 	return v
+}
+
+// narrow says what goes on after the window, or nearly does.
+func (k *Case) narrow(f course.Forecast) (what fact.Text) {
+	for _, w := range f.Work {
+		switch {
+		case w.Overruns():
+			return fact.Sayf("; our work on pool %q goes on after the window closes %v, to about %v, at worst %v", w.Pool,
+				w.Closes, w.Likely, w.Late)
+		case w.Tight() && what == nil:
+			what = fact.Sayf("; tight: GKE's work on pool %q ends about %v, and would pause when the window closes %v",
+				w.Pool, w.Likely, w.Closes)
+		}
+	}
+	return what
 }

@@ -64,7 +64,7 @@ func TestLabelsThatHold(t *testing.T) {
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
-		doc := outcome.Tidy(record.FleetDoc{}, []policy.Decision{d}, record.RunNote{At: monday})
+		doc := outcome.Tidy(record.FleetDoc{}, p, policy.Fleet{}, []policy.Decision{d}, record.RunNote{At: monday})
 		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the store notes %q", x.labels, got)
 		}
@@ -127,7 +127,7 @@ func TestLabelHoldsWhatFlies(t *testing.T) {
 		now := monday.Add(hours(10))
 		d := planOne(t, p, fleetOf(c, &r), now)
 		if d.Action != policy.Wait || d.Reason != reason.HeldByLabel ||
-			!strings.Contains(d.Message.String(), "GKE completes by itself from") {
+			!strings.Contains(d.Message.String(), "GKE may complete by itself from") {
 			t.Errorf("%s: %s %s %q", phase, d.Action, d.Reason, d.Message)
 		}
 		if len(d.Events) != 1 || d.Events[0].Name != policy.EventBlocked {

@@ -23,7 +23,7 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 	}
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
 	done, all := k.Progress()
-	next := fact.Sayf("GKE completes it from %v", k.GKECompletes())
+	next := fact.Sayf("GKE may complete it from %v", k.AutoComplete())
 	if r.Managed {
 		over, why := k.SoakOver()
 		next = fact.Sayf("completion not before %v (%v)", over, why)
@@ -39,6 +39,7 @@ func (k *Case) nodesNow(d *Decision) {
 	var gates []Verdict
 	var closed Verdict
 	targets := k.Unrecreated()
+	slices.SortStableFunc(targets, k.LongestFirst)
 	if k.Cluster.Autopilot {
 		targets = []string{""}
 	}

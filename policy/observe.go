@@ -59,6 +59,9 @@ func (k *Case) observeWork(w *record.Work, op fleet.Operation) {
 				Counted: w.Counted, VoidBefore: w.VoidBefore}
 		}
 	case w.EndedAt.IsZero():
+		if op.Name != w.Operation || op.NodesDone > w.NodesDone {
+			w.NodesDone, w.RoseAt = op.NodesDone, k.Now
+		}
 		w.Operation, w.StartedAt = op.Name, op.Start
 	}
 }

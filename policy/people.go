@@ -50,7 +50,7 @@ func askStartApproval(k *Case) Verdict { return k.askApproval(record.CallStart, 
 
 func askCompleteApproval(k *Case) Verdict {
 	return k.askApproval(record.CallComplete, "completion",
-		fact.Sayf("; GKE completes by itself from %v", k.AutoComplete()))
+		fact.Sayf("; GKE may complete by itself from %v", k.AutoComplete()))
 }
 
 // askApproval asks for a person's yes to a call of that kind, called what; otherwise

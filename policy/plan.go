@@ -41,7 +41,9 @@ func Plan(p *rules.Policy, f Fleet, run string, now time.Time) []Decision {
 			decide(fleet.Cluster{Ref: ref, ID: r.ClusterID, Seen: now}, &r, false)
 		}
 	}
-	deal(newTally(p, &f.Contents.Fleet, now), all, ds)
+	t := newTally(p, &f.Contents.Fleet, now)
+	t.noteUnread(f.Unread)
+	deal(t, all, ds)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
 	return ds
 }
@@ -56,8 +58,9 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 	}
 	c = k.candidate()
 	c.lost, c.out, c.asks = !seen, k.out, k.Rotation == nil && !k.out && d.Gates != nil
-	if c.holds, c.excused = k.holdsWave(d); c.holds {
+	if c.holds, c.excused = k.holdsWave(d); c.holds != "" {
 		c.dueSince = k.dueSince()
+		d.Pending = c.dueSince
 	}
 	if !c.out {
 		c.holdsEnd = k.holdsEnd()
@@ -174,23 +177,26 @@ func (k *Case) dueSince() time.Time {
 		k.Now).At
 }
 
-// holdsWave: due and startable, or on its way, and so not verified yet. excused
-// says why one that is due and not verified keeps no wave closed.
-func (k *Case) holdsWave(d Decision) (holds bool, excused string) {
-	if !k.Due.Is && k.Rotation == nil || d.Reason == reason.NotSelected {
-		return false, ""
-	}
+// holdsWave: due, or on its way, and so not verified yet: holds says why. excused says
+// why one that is due keeps no wave closed: we can never rotate it.
+func (k *Case) holdsWave(d Decision) (holds, excused string) {
 	switch {
-	case k.held():
-		return false, "held"
+	case !k.Due.Is && k.Rotation == nil || d.Reason == reason.NotSelected:
+		return "", ""
+	case k.Rotation == nil && d.Reason.Info().Never:
+		return "", string(d.Reason)
 	case k.Rotation != nil && !k.Rotation.Managed:
-		return false, "watched"
-	case d.Close == record.Lost:
-		return false, "lost"
-	case d.Action == NeedsAction:
-		return false, string(d.Reason)
+		return "in flight, started elsewhere", ""
+	case k.Rotation != nil && k.Rotation.Failed != "":
+		return "failed", ""
+	case k.held():
+		return "held", ""
+	case k.Rotation != nil:
+		return "in flight: " + string(k.Rotation.Phase), ""
+	case d.Action == Start:
+		return "starts", ""
 	}
-	return k.Rotation != nil || d.Action == Start || d.Action == Wait, ""
+	return string(d.Reason), ""
 }
 
 // ActingOrder lists those of the decisions that act, in the order in which a run

@@ -65,14 +65,15 @@ func TestAutopilotControlPlaneIsUpgradedOnce(t *testing.T) {
 
 // TestWindowNotUnderstoodInFlight: found by job/simtest/trial at seeds 526 and 1972: a
 // rotation whose window nobody understands waited without an end and without a
-// word, and kept the next wave closed.
+// word.
 func TestWindowNotUnderstoodInFlight(t *testing.T) {
 	problem := window.Maintenance{Problem: "the window cannot be understood"}
 	for _, autopilot := range []bool{false, true} {
 		c, r := flying(shopRef, record.RecreatingNodes)
 		c.Autopilot, c.Maintenance = autopilot, problem
 		if autopilot {
-			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)), EndedAt: monday.Add(-hours(5)),
+			r.Pools[""] = record.Work{Operation: "m", StartedAt: monday.Add(-hours(6)),
+				EndedAt:   monday.Add(-hours(5)),
 				FirstSeen: monday}
 		}
 		d := planOne(t, plain(), fleetOf(c, &r), monday)
@@ -80,22 +81,12 @@ func TestWindowNotUnderstoodInFlight(t *testing.T) {
 			d.Events[0].Name != policy.EventBlocked {
 			t.Errorf("autopilot %t: %s %s %q, told %v", autopilot, d.Action, d.Reason, d.Message, d.Events)
 		}
-		if again := planOne(t, plain(), fleetOf(c, d.Rotation), monday.Add(time.Hour)); len(again.Events) != 0 ||
+		if again := planOne(t, plain(), fleetOf(c, d.Rotation),
+			monday.Add(time.Hour)); len(again.Events) != 0 ||
 			again.Action != policy.NeedsAction {
 			t.Errorf("autopilot %t: an hour later %s, told %v", autopilot, again.Action, again.Events)
 		}
-		later := idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "later"})
-		p, f := plain(), fleetOf(c, &r)
-		if err := p.Waves.UnmarshalText([]byte("env=dev")); err != nil {
-			t.Fatal(err)
-		}
-		f.Clusters[0].Labels = map[string]string{"env": "dev"}
-		f.Clusters = append(f.Clusters, later)
-		for _, d := range policy.Plan(p, f, "run", monday) {
-			if d.Cluster.Ref == later.Ref && d.Action != policy.Start {
-				t.Errorf("autopilot %t: the next wave: %s: %s", autopilot, d.Action, d.Message)
-			}
-		}
+		p := plain()
 		// In an emergency the calendar is lifted.
 		c.Bundle.CAs[0].Expires = monday.AddDate(0, 0, 20)
 		if err := p.Window.UnmarshalText([]byte("always")); err != nil {
@@ -148,7 +139,7 @@ func TestFitNamesBothCalendars(t *testing.T) {
 	at := monday.AddDate(0, 0, 5).Add(hours(3))
 	d := planOne(t, p, fleetOf(c, nil), at)
 	for _, want := range []string{"COMPLETE_WINDOW=Mon-Fri 08:00-16:00",
-		"ZONAL_COMPLETE=both: window Sat 02:00-06:00", "EVERY=1h"} {
+		"ZONAL_COMPLETE=both: window Sat 02:00-06:00", "it fits with ZONAL_COMPLETE=people"} {
 		if d.Reason != reason.DoesNotFit || !strings.Contains(d.Message.String(), want) {
 			t.Errorf("%s %q lacks %q", d.Reason, d.Message, want)
 		}
@@ -164,7 +155,8 @@ func TestRequiresRecreationVoidsAndBacksOff(t *testing.T) {
 	r.Call = &record.Call{ID: "c", Kind: record.CallComplete, State: record.Intended, IntentAt: monday}
 	for _, named := range []string{"", "web"} {
 		d := outcome.Resolve(policy.Decision{Rotation: &r},
-			map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation, Pool: named}},
+			map[string]record.Outcome{"c": {State: record.Refused, Refusal: record.RequiresRecreation,
+				Pool: named}},
 			"run", monday)
 		if d.Rotation.Pools["web"].Done() || d.Rotation.Pools[""].Done() {
 			t.Errorf("named %q: evidence survives: %+v", named, d.Rotation.Pools)
@@ -201,8 +193,9 @@ func TestStartOperationIsNotAnOlderOne(t *testing.T) {
 			End: intent.Add(-50 * time.Minute)},
 		{Name: "start", Type: fleet.OpUpdateCluster, Done: true, Start: intent.Add(time.Second),
 			End: intent.Add(10 * time.Minute)},
-		{Name: "nodes", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true, Start: intent.Add(-45 * time.Minute),
-			End: intent.Add(-30 * time.Minute)},
+		{Name: "nodes", Type: fleet.OpUpgradeNodes, Pool: "web", Done: true,
+			Start: intent.Add(-45 * time.Minute),
+			End:   intent.Add(-30 * time.Minute)},
 	}
 	d := planOne(t, plain(), fleetOf(c, &r), monday)
 	if d.Rotation.StartOp.Operation != "start" || d.Rotation.Pools["web"].Done() {
@@ -226,73 +219,14 @@ func TestBreakerStaysOpenUntilAcknowledged(t *testing.T) {
 	}
 }
 
-func TestUnreadCanaryKeepsItsWaveClosed(t *testing.T) {
-	p := plain()
-	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
-		t.Fatal(err)
-	}
-	prod := idleCluster(shopRef)
-	prod.Labels = map[string]string{"env": "prod"}
-	_, canary := flying(fleet.Ref{Project: "dev-project", Location: "europe-west1", Name: "dev"},
-		record.RecreatingNodes)
-	canary.Wave = "env=dev"
-	f := fleetOf(prod, &canary)
-	f.Unread = []fleet.Unread{{Project: "dev-project", Reason: "503"}}
-	for _, d := range policy.Plan(p, f, "run", monday) {
-		if d.Cluster.Ref == shopRef && d.Reason != reason.WaveClosed {
-			t.Errorf("production: %s %s", d.Action, d.Reason)
-		}
-	}
-}
-
-func TestHeldRotationKeepsNoWaveClosedButIsNamed(t *testing.T) {
-	p := plain()
-	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
-		t.Fatal(err)
-	}
-	prod := idleCluster(shopRef)
-	prod.Labels = map[string]string{"env": "prod"}
-	dev, r := flying(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"},
-		record.RecreatingNodes)
-	dev.Labels = map[string]string{"env": "dev"}
-	f := fleetOf(prod, &r)
-	f.Clusters = append(f.Clusters, dev)
-	f.Contents.Fleet.Holds = []record.Hold{{Cluster: dev.Ref}}
-	for _, d := range policy.Plan(p, f, "run", monday) {
-		if d.Cluster.Ref != shopRef {
-			continue
-		}
-		if d.Action != policy.Start {
-			t.Errorf("production: %s %s", d.Action, d.Message)
-		}
-		for _, g := range d.Gates {
-			if g.Gate == "wave" && !strings.Contains(g.Message.String(), "dev (held)") {
-				t.Errorf("the held canary is not named: %q", g.Message)
-			}
-		}
-	}
-}
-
 // A cluster that GKE calls DEGRADED for months, as trial seed 100088 has one, is
-// for people, and keeps no wave closed.
-func TestDegradedClusterKeepsNoWaveClosed(t *testing.T) {
-	p := plain()
-	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
-		t.Fatal(err)
-	}
-	prod, dev := idleCluster(shopRef),
-		idleCluster(fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "dev"})
-	prod.Labels, dev.Labels = map[string]string{"env": "prod"}, map[string]string{"env": "dev"}
-	dev.Status = fleet.Degraded
-	f := fleetOf(prod, nil)
-	f.Clusters = append(f.Clusters, dev)
-	for _, d := range policy.Plan(p, f, "run", monday) {
-		switch {
-		case d.Cluster.Ref == dev.Ref && (d.Action != policy.NeedsAction || d.Reason != reason.StatusNotRunning):
-			t.Errorf("the degraded canary: %s %s", d.Action, d.Message)
-		case d.Cluster.Ref == shopRef && d.Action != policy.Start:
-			t.Errorf("production: %s %s", d.Action, d.Message)
-		}
+// for people.
+func TestDegradedClusterIsForPeople(t *testing.T) {
+	c := idleCluster(shopRef)
+	c.Status = fleet.Degraded
+	if d := planOne(t, plain(), fleetOf(c, nil), monday); d.Action != policy.NeedsAction ||
+		d.Reason != reason.StatusNotRunning {
+		t.Errorf("%s %s", d.Action, d.Message)
 	}
 }
 
@@ -336,8 +270,9 @@ func TestPartialListingProvesNothing(t *testing.T) {
 func TestCloseMeansOneAttempt(t *testing.T) {
 	c, r := flying(shopRef, record.RecreatingNodes)
 	f := fleetOf(c, &r)
-	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef, ClusterID: "id",
-		Attempt: "an earlier one"}}
+	f.Contents.Fleet.Requests = []record.Request{{Kind: record.RequestClose, Cluster: shopRef,
+		ClusterID: "id",
+		Attempt:   "an earlier one"}}
 	if d := planOne(t, plain(), f, monday); d.Close != "" {
 		t.Error("a request to close an earlier attempt closed this one")
 	}
@@ -359,7 +294,8 @@ func TestRetryIsKeptUntilItIsCarriedOut(t *testing.T) {
 	}
 	f.Clusters[0].OperationsRead = true
 	d = planOne(t, plain(), f, monday)
-	if doc, _ := outcome.After(f.Contents.Fleet, d, monday); len(doc.Requests) != 0 || d.Rotation.Failed != "" {
+	if doc, _ := outcome.After(f.Contents.Fleet, d, monday); len(doc.Requests) != 0 ||
+		d.Rotation.Failed != "" {
 		t.Errorf("carried out: requests %v, failed %q", doc.Requests, d.Rotation.Failed)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"gke-credential-rotator/policy/course"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/window"
 )
 
 // countStuck adds the time since the last run to what nothing explains. It
@@ -30,7 +31,8 @@ func (k *Case) countStuck(d *Decision, r *record.Rotation) {
 }
 
 // explained says whether a gate or an operation explains that nothing moves.
-// An operation explains itself up to twice its estimate.
+// An operation explains itself while its count of nodes done rises, and without one
+// for up to twice the time that it takes at the latest.
 func (k *Case) explained(d Decision) bool {
 	if d.Action != Wait && d.Action != NeedsAction {
 		return true
@@ -47,11 +49,14 @@ func (k *Case) explained(d Decision) bool {
 		if op.Done {
 			continue
 		}
-		estimate := course.StartTakes
+		since, longest := op.Start, course.StartTakesLate
 		if p := k.pool(op.Pool); p != nil && op.Pool != "" {
-			estimate = max(estimate, k.PoolTime(*p))
+			longest = max(longest, k.Longest(*p))
 		}
-		if k.Now.Sub(op.Start) < 2*estimate {
+		if w := k.Rotation.Pools[op.Pool]; w.Operation == op.Name {
+			since = window.Later(since, w.RoseAt)
+		}
+		if k.Now.Sub(since) < 2*longest {
 			return true
 		}
 	}
@@ -67,7 +72,7 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 		gates = nil
 	}
 	var caught []string
-	gke := k.GKECompletes()
+	gke := k.AutoComplete()
 	for _, v := range gates {
 		catching := v.Reason.Info().Catches
 		catches := catching == reason.Always || catching == reason.IfAfterGKE && !v.OpensAt.Before(gke)
@@ -75,7 +80,7 @@ func (k *Case) noteCaught(d *Decision, r *record.Rotation) {
 			continue
 		}
 		caught = append(caught, string(v.Reason))
-		note := v.Message.Tailf("; GKE completes by itself from %v, and only a NO_UPGRADES exclusion on the cluster delays that", gke)
+		note := v.Message.Tailf("; GKE may complete by itself from %v, and only a NO_UPGRADES exclusion on the cluster delays that", gke)
 		if v.Reason == d.Reason {
 			d.Message = note
 		}

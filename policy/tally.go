@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -10,6 +12,7 @@ import (
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
 // FleetGate is a gate that looks at other clusters. It is asked last, in the order
@@ -39,14 +42,16 @@ type tally struct {
 	compromised int
 	projects    map[string][]string // who holds the ordinary ones in each
 	locations   map[string][]string // of all projects: a region's capacity
+	since       time.Time           // since when the rules of waves are what they are
 	waves       map[int][]pending
-	excused     map[int][]string // not verified, and yet keeping no wave closed
-	ahead       map[int]*ahead   // made when first asked for: all is noted by then
+	queue       map[int][]time.Time // the deadlines of each wave's due clusters
+	excused     map[int][]string    // not verified, and yet keeping no wave closed
+	ahead       map[int]*ahead      // made when first asked for: all is noted by then
 }
 
-// pending is a cluster that keeps later waves closed.
+// pending is a cluster, or an unread project, that keeps later waves closed.
 type pending struct {
-	ref fleet.Ref
+	who string
 	due time.Time
 }
 
@@ -55,6 +60,10 @@ func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 		policy: p, doc: doc, now: now,
 		projects: map[string][]string{}, locations: map[string][]string{},
 		waves: map[int][]pending{}, excused: map[int][]string{}, ahead: map[int]*ahead{},
+		queue: map[int][]time.Time{}, since: now,
+	}
+	if doc.Rules.Digest == p.WaveRules() {
+		t.since = doc.Rules.Since
 	}
 	for name, slot := range doc.Slots {
 		if ref, err := fleet.ParseRef(name); err == nil {
@@ -72,10 +81,31 @@ func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 // noteWave notes whether the cluster keeps later waves closed.
 func (t *tally) noteWave(c *candidate) {
 	switch {
-	case c.holds:
-		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref, c.dueSince})
+	case c.holds != "":
+		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref.String() + " (" + c.holds + ")", c.dueSince})
+		t.queue[c.wave] = append(t.queue[c.wave], c.deadline)
 	case c.excused != "":
 		t.excused[c.wave] = append(t.excused[c.wave], c.ref.String()+" ("+c.excused+")")
+	}
+}
+
+// noteUnread lets a project that cannot be read hold what it held when it was last
+// read; one that was never read, or is long forgotten, may hold anything.
+func (t *tally) noteUnread(places []fleet.Unread) {
+	for _, u := range places {
+		note, ok := t.doc.Projects[u.Project]
+		switch {
+		case u.Gone:
+		case !ok || t.now.Sub(note.At) >= rules.ProjectForgotten:
+			t.waves[0] = append(t.waves[0], pending{"project " + u.Project + " (unread)", time.Time{}})
+		case !note.Due.IsZero():
+			wave := note.Wave
+			if t.doc.Rules.Digest != t.policy.WaveRules() {
+				wave = 0 // the waves were others
+			}
+			t.waves[wave] = append(t.waves[wave],
+				pending{"project " + u.Project + " (unread, and held due clusters)", note.Due})
+		}
 	}
 }
 
@@ -183,7 +213,7 @@ func (t *tally) before(wave int) *ahead {
 	a := &ahead{excused: fact.Some(excused)}
 	var names []string
 	for _, p := range all {
-		if name := p.ref.String(); len(names) < fact.Few || name < names[len(names)-1] {
+		if name := p.who; len(names) < fact.Few || name < names[len(names)-1] {
 			names = append(slices.Clone(names), name)
 			slices.Sort(names)
 			names = names[:min(len(names), fact.Few)]
@@ -200,22 +230,67 @@ func (a *ahead) dueBy(at time.Time) int {
 	return sort.Search(len(a.due), func(i int) bool { return a.due[i].After(at) })
 }
 
+// askWave: canaries first, whatever the age of their CAs. A cluster waits for all of
+// earlier waves that became due no later than it did, or no later than the rules are what
+// they are, until they are verified and WAVE_SOAK has passed.
 func askWave(c *candidate, t *tally) Verdict {
-	before := t.before(c.wave)
-	if n := before.dueBy(c.dueSince); n > 0 {
-		return closedBy(reason.WaveClosed,
-			fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n)))
+	before, due := t.before(c.wave), window.Later(c.dueSince, t.since)
+	if said, ok := t.doc.OpenWaves[t.waveName(c.wave)]; ok && c.wave > 0 {
+		return isOpen(fact.Sayf("its wave was opened by %s", record.Who(said)))
 	}
+	if n := before.dueBy(due); n > 0 {
+		shut := fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n))
+		return t.untilLast(c, shut)
+	}
+	var without []string
 	for i := range c.wave {
 		name := t.policy.Waves[i].Name
-		if at := t.doc.Waves[name].LastOf(c.dueSince).Add(t.policy.WaveSoak); t.now.Before(at) {
+		notes := t.doc.Waves[name]
+		if at := notes.LastOf(due).Add(t.policy.WaveSoak); t.now.Before(at) {
 			return closedUntil(reason.WaveClosed, fact.Sayf("wave %q soaks", name).Tailf(" until %v", at), at)
 		}
+		if len(t.waves[i]) == 0 && notes.Last().IsZero() {
+			without = append(without, fmt.Sprintf("%q", name))
+		}
+	}
+	var text fact.Text
+	if len(without) > 0 {
+		text = fact.Sayf("no canary went before: wave %s has nothing due, and `rotate` makes a cluster due",
+			strings.Join(without, ", "))
 	}
 	if before.excused != "" {
-		return isOpen(fact.Sayf("not waited for: %s", before.excused))
+		text = fact.Join(text, fact.Sayf("not waited for: %s", before.excused))
 	}
-	return isOpen(nil)
+	return isOpen(text)
+}
+
+// untilLast opens a shut wave at its last moment, when a wait would let GKE start first:
+// the expiry less 33 days, and the time that those need who expire earlier.
+func (t *tally) untilLast(c *candidate, shut fact.Text) Verdict {
+	earlier := 0
+	for _, deadline := range t.queue[c.wave] {
+		if deadline.Before(c.deadline) {
+			earlier++
+		}
+	}
+	const each = rules.AutoCompleteAfter + 24*time.Hour
+	rounds := time.Duration((earlier + max(t.policy.MaxActive, 1) - 1) / max(t.policy.MaxActive, 1))
+	last := c.late.Add(rules.DeadlineBefore - rules.LastMomentBefore - rounds*each)
+	switch {
+	case c.late.IsZero() || last.Sub(t.now) > window.Horizon:
+		return closedBy(reason.WaveClosed, shut)
+	case t.now.Before(last):
+		return closedUntil(reason.WaveClosed, shut.Tailf("; it opens by itself %v", last), last)
+	}
+	return isOpen(fact.Sayf("the wave's last moment, though %v", shut))
+}
+
+// waveName is the wave's name in the store.
+func (t *tally) waveName(wave int) string {
+	if wave < len(t.policy.Waves) {
+		return t.policy.Waves[wave].Name
+	}
+	return fleet.LastWave
 }
 
 func askBreaker(_ *candidate, t *tally) Verdict {

@@ -20,7 +20,7 @@ const expiredText = "All cluster resources were brought up, but: nodes failed to
 // GKE's own work pauses when the window closes; manual work does not, but by
 // option.
 func (c *cluster) recreate(name, version string, byGKE bool) *operation {
-	steps := c.poolSteps(name)
+	steps := c.poolSteps(name, byGKE)
 	end := c.lay(steps, byGKE || c.w.opts.ManualPauses && c.isOpen())
 	before := c.pool(name).GetStatus()
 	op := c.begin("UPGRADE_NODES", name, end.Sub(c.clock), func() {
@@ -93,104 +93,6 @@ func (c *cluster) openEnd(at time.Time, work time.Duration) time.Time {
 		work -= next.End.Sub(begin)
 		at = next.End
 	}
-}
-
-// step is a part of a pool's upgrade.
-type step struct {
-	takes time.Duration
-	waits bool // on purpose: goes on while the window is closed
-	nodes int  // that are done when it ends
-	phase containerpb.NodePool_UpdateInfo_BlueGreenInfo_Phase
-	end   time.Time
-}
-
-// lay gives every step its end, and the last one's.
-func (c *cluster) lay(steps []step, pauses bool) time.Time {
-	at := c.clock
-	for i, s := range steps {
-		if pauses && !s.waits {
-			at = c.openEnd(at, s.takes)
-		} else {
-			at = at.Add(s.takes)
-		}
-		steps[i].end = at
-	}
-	return at
-}
-
-// nodesOf is how many nodes the pool has, as far as the API tells.
-func (c *cluster) nodesOf(p *containerpb.NodePool) int {
-	zones := len(p.GetLocations())
-	if zones == 0 {
-		zones = max(len(c.pb.GetLocations()), 1)
-	}
-	return int(p.GetInitialNodeCount()) * zones
-}
-
-// poolSteps is what recreating the pool's nodes consists of.
-func (c *cluster) poolSteps(name string) []step {
-	p := c.pool(name)
-	nodes, up := c.nodesOf(p), p.GetUpgradeSettings()
-	if up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN {
-		return c.blueGreenSteps(nodes, up.GetBlueGreenSettings())
-	}
-	surge := max(int(up.GetMaxSurge())+int(up.GetMaxUnavailable()), 1)
-	return c.groups(nil, nodes, surge, step{takes: c.w.opts.NodeTakes}, 0)
-}
-
-// mostSteps bounds what one upgrade consists of: above it, groups of nodes are
-// counted together.
-const mostSteps = 1000
-
-// groups appends steps that do the nodes so many at a time, each followed by
-// that wait.
-func (c *cluster) groups(steps []step, nodes, each int, like step, wait time.Duration) []step {
-	number := max((nodes+each-1)/each, 1)
-	together := (number + mostSteps - 1) / mostSteps
-	for done, left := 0, nodes; done < number; done += together {
-		n := min(together, number-done)
-		s := like
-		s.takes, s.nodes = like.takes*time.Duration(n), min(each*n, left)
-		left -= s.nodes
-		steps = append(steps, s)
-		if wait > 0 {
-			s.takes, s.nodes, s.waits = wait*time.Duration(n), 0, true
-			steps = append(steps, s)
-		}
-	}
-	return steps
-}
-
-// defaultDrainWait is what GKE waits before it drains an autoscaled blue-green
-// pool, unless told otherwise.
-const defaultDrainWait = 3 * 24 * time.Hour
-
-// blueGreenSteps: new nodes, then the old ones drained in batches, then the
-// soak, after which the old nodes go.
-func (c *cluster) blueGreenSteps(nodes int, s *containerpb.BlueGreenSettings) []step {
-	takes := c.w.opts.NodeTakes
-	steps := []step{{takes: takes, phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CREATING_GREEN_POOL}}
-	if a := s.GetAutoscaledRolloutPolicy(); a != nil {
-		wait := defaultDrainWait
-		if a.GetWaitForDrainDuration() != nil {
-			wait = a.GetWaitForDrainDuration().AsDuration()
-		}
-		steps = append(steps, step{takes: wait, waits: true,
-			phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_CORDONING_BLUE_POOL})
-	}
-	r, batch := s.GetStandardRolloutPolicy(), max(nodes, 1)
-	if n := int(r.GetBatchNodeCount()); n > 0 {
-		batch = n
-	} else if part := r.GetBatchPercentage(); part > 0 && part < 1 {
-		batch = max(int(float64(nodes)*float64(part)), 1)
-	}
-	drain := step{takes: max(takes*time.Duration(min(batch, max(nodes, 1)))/time.Duration(max(nodes, 1)),
-		time.Minute), phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_DRAINING_BLUE_POOL}
-	steps = c.groups(steps, nodes, batch, drain, r.GetBatchSoakDuration().AsDuration())
-	return append(steps, step{
-		takes: s.GetNodePoolSoakDuration().AsDuration(), waits: true,
-		phase: containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING,
-	})
 }
 
 // mostOperations is GKE's quota of concurrent operations on one cluster.

@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/container/apiv1/containerpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"gke-credential-rotator/gke/gkesim"
@@ -167,35 +168,60 @@ func blueGreenPool(soak time.Duration) func(*containerpb.Cluster) {
 	}
 }
 
-// Fact 2.5, 2.8: what GKE has begun is paused when the window closes; the soak
-// of a blue-green pool only waits, and goes on.
-func TestBlueGreenSoakIsNotPausedByAClosingWindowButDrainingIs(t *testing.T) {
+// Facts 2.5 and 2.8: for a rotation GKE recreates a blue-green pool by surge, which
+// pauses when the window closes. In the pool's own way nothing pauses.
+func TestBlueGreenPoolsGoBySurgeForARotationAndPause(t *testing.T) {
 	// The window is 12:00-16:00; the rotation is there 09:12 after 02:00.
-	g := play(t, gkesim.Options{NodeTakes: 3 * time.Hour}, 1000*day, daily("12:00"), blueGreenPool(10*time.Hour))
-	g.must(g.start())
-	phase := func() containerpb.NodePool_UpdateInfo_BlueGreenInfo_Phase {
-		return g.cluster().GetNodePools()[0].GetUpdateInfo().GetBlueGreenInfo().GetPhase()
+	const blueGreen = 10 * time.Hour
+	ended := func(byGKE bool) string {
+		g := play(t, gkesim.Options{NodeTakes: 2 * time.Hour, BlueGreenByGKE: byGKE}, 1000*day, daily("12:00"),
+			blueGreenPool(blueGreen))
+		g.must(g.start())
+		op := g.at(5 * day).ops(containerpb.Operation_UPGRADE_NODES)[0]
+		return op.GetEndTime()
 	}
-	// New nodes 12:00-15:00; drained 15:00-16:00 and, the next day, 12:00-14:00.
-	if g.at(12 * time.Hour); phase() != containerpb.NodePool_UpdateInfo_BlueGreenInfo_CREATING_GREEN_POOL {
-		t.Error("at 14:00:", phase())
+	if got := ended(false); got != "2026-11-22T14:00:00Z" { // three nodes: 12:00-16:00, and 12:00-14:00
+		t.Error("by surge:", got)
 	}
-	for _, at := range []time.Duration{13*time.Hour + time.Minute, 20 * time.Hour, 35 * time.Hour} {
-		if g.at(at); phase() != containerpb.NodePool_UpdateInfo_BlueGreenInfo_DRAINING_BLUE_POOL {
-			t.Errorf("after %s: %s", at, phase())
-		}
+	if got := ended(true); got != "2026-11-22T02:00:00Z" { // 1 h of making, 3 x 1 h of draining, 10 h of soak
+		t.Error("in its own way:", got)
 	}
-	if g.at(36 * time.Hour); phase() != containerpb.NodePool_UpdateInfo_BlueGreenInfo_NODE_POOL_SOAKING {
-		t.Error("on the second day at 14:00:", phase())
-	}
-	if g.at(46*time.Hour - time.Minute); len(g.ops(containerpb.Operation_UPGRADE_NODES)) != 1 ||
-		g.ops(containerpb.Operation_UPGRADE_NODES)[0].GetStatus() != containerpb.Operation_RUNNING {
-		t.Error("the soak ended early")
-	}
-	op := g.at(46 * time.Hour).ops(containerpb.Operation_UPGRADE_NODES)[0]
-	if op.GetStatus() != containerpb.Operation_DONE || op.GetEndTime() != "2026-11-23T00:00:00Z" ||
-		phase() != 0 {
-		t.Errorf("the soak of ten hours, midnight among them, ended with %s at %s", op.GetStatus(), op.GetEndTime())
+}
+
+// Fact 2.5: zone by zone, at most a zone's nodes and at most twenty together; one
+// slice of TPUs in one step; flex-start nodes are waited for, also out of hours.
+func TestHowLongAPoolTakes(t *testing.T) {
+	zones := []string{"europe-west1-b", "europe-west1-c", "europe-west1-d"}
+	for _, tt := range []struct {
+		name  string
+		nodes int32 // a zone
+		pool  *containerpb.NodePool
+		want  time.Duration
+	}{
+		{"a zone after another", 2, &containerpb.NodePool{Locations: zones,
+			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 5}}, 3 * time.Hour},
+		{"twenty together", 100, &containerpb.NodePool{Locations: zones,
+			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 100}}, 15 * time.Hour},
+		{"one slice of TPUs", 64, &containerpb.NodePool{
+			PlacementPolicy: &containerpb.NodePool_PlacementPolicy{TpuTopology: "8x8"}}, time.Hour},
+		{"flex start", 4, &containerpb.NodePool{Config: &containerpb.NodeConfig{FlexStart: proto.Bool(true),
+			MaxRunDuration: durationpb.New(30 * time.Hour)}}, 30 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := play(t, gkesim.Options{NodeTakes: time.Hour}, 1000*day, func(c *containerpb.Cluster) {
+				pool := c.NodePools[0]
+				c.NodePools = c.NodePools[:1]
+				pool.InitialNodeCount = tt.nodes
+				proto.Merge(pool, tt.pool)
+			})
+			g.must(g.start())
+			op := g.at(10 * day).ops(containerpb.Operation_UPGRADE_NODES)[0]
+			from, _ := time.Parse(time.RFC3339Nano, op.GetStartTime())
+			to, _ := time.Parse(time.RFC3339Nano, op.GetEndTime())
+			if to.Sub(from) != tt.want {
+				t.Errorf("took %s, want %s", to.Sub(from), tt.want)
+			}
+		})
 	}
 }
 

@@ -56,6 +56,9 @@ type Options struct {
 	DegradedAlone bool
 	// EmptyPoolsExempt lets pools without nodes need no recreation.
 	EmptyPoolsExempt bool
+	// BlueGreenByGKE lets GKE recreate blue-green pools in their own way for a
+	// rotation, as an older page says; the present one lists rotations under surge.
+	BlueGreenByGKE bool
 	// ManualPauses pauses manual node work, too, when the window in which it
 	// began closes.
 	ManualPauses bool

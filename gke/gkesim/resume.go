@@ -92,7 +92,7 @@ func (c *cluster) carryOn(op *operation, brings Effect) {
 	takes := c.w.opts.StartTakes
 	switch {
 	case op.pool != "" && op.kind == "UPGRADE_NODES":
-		takes = c.lay(c.poolSteps(op.pool), false).Sub(c.clock)
+		takes = c.lay(c.poolSteps(op.pool, false), false).Sub(c.clock)
 		op.effect = func() { c.recreated(op.pool, containerpb.NodePool_RUNNING) }
 	case op.pool == "" && op.kind == "UPDATE_CLUSTER" && brings == StartsRotation && c.rotation == nil &&
 		len(c.cas) == 1:

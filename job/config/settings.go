@@ -114,6 +114,12 @@ type Settings struct {
 	// The estimate for recreating one node, for the question whether a rotation fits into GKE's seven days.
 	// Pools with slow pods want more.
 	NodeTime period `split_words:"true" default:"10m" min:"1m" max:"12h"`
+	// How far past the end of the window our own work on a pool may likely run: it does not pause there, as
+	// GKE's does. It never runs into a freeze or an exclusion. A pool that would take longer is left to GKE.
+	NodeOverrun period `split_words:"true" default:"2h" max:"24h"`
+	// What becomes of a start that GKE would complete, seven days later, before we can: bind waits, report says
+	// so and starts.
+	Fit Value[rules.FitMode] `split_words:"true" default:"bind" words:"bind,report"`
 	// How many pools of a cluster are recreated together. fit is the fewest that fits into the windows, at
 	// most 3.
 	PoolsAtOnce number `split_words:"true" default:"fit" zero:"fit" form:"fit, or a number from 1 to 20"`

@@ -71,19 +71,22 @@ func facts(n record.Notice) []string {
 	if left := undone(h.Pools); left > 0 {
 		out = append(out, fmt.Sprintf("%d of %d node pools are still to be recreated", left, len(h.Pools)))
 	}
+	ours, gke := "the old credentials end about "+clock(h.Completes), ""
 	switch {
 	case h.Watched:
-		out = append(out, "we only watch: GKE, or whoever started it, completes it")
+		ours = "we only watch: GKE, or whoever started it, completes it"
 	case h.Completes.IsZero():
-		out = append(out, "when we complete is not known: "+h.Waits.String())
+		ours = "when we complete is not known: " + h.Waits.String()
 	case h.Approval:
-		out = append(out, "the old credentials end about "+clock(h.Completes)+", if somebody approves it")
-	default:
-		out = append(out, "the old credentials end about "+clock(h.Completes))
+		ours += ", if somebody approves it"
 	}
 	if !h.GKECompletes.IsZero() {
-		out = append(out, "GKE does not complete it before "+clock(h.GKECompletes))
+		gke = "GKE may end them by itself from " + clock(h.GKECompletes)
 	}
+	if h.GKECompletes.Before(h.Completes) { // the earlier first
+		ours, gke = gke, ours
+	}
+	out = append(out, words.Said(ours, gke)...)
 	if h.Zonal {
 		out = append(out, "zonal: the API server is gone for a moment at completion")
 	}

@@ -287,7 +287,7 @@ func (a *actor) finish() error {
 
 // noteRun stores the run's note and, where it is known what was announced before, what it announces.
 func (a *actor) noteRun(ctx context.Context, note record.RunNote) error {
-	doc := a.heard.into(outcome.Tidy(a.doc, a.res.Decisions, note))
+	doc := a.heard.into(outcome.Tidy(a.doc, a.Policy, a.res.Fleet, a.res.Decisions, note))
 	c := state.Change{Fleet: &doc}
 	if a.readOutbox(ctx) {
 		a.noteStanding(doc, &c)

@@ -57,7 +57,8 @@ func newStage(t *testing.T, clusters ...fleet.Ref) *stage {
 		EmergencyMaxActive: 10,
 		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
 		ZonalComplete: rules.ZonalPeople, Soak: 24 * time.Hour, Approval: rules.ApproveNone,
-		Nodes: rules.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
+		Nodes: rules.NodesAuto, NodeGrace: 0, NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour,
+		Fit: rules.FitBind, PoolsAtOnce: 2, Adopt: rules.AdoptWatch,
 		MaxActive: 10,
 		MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -91,7 +92,8 @@ func (s *stage) add(ref fleet.Ref, expires string, shape func(*containerpb.Clust
 	}
 	for _, name := range []string{"a", "b"} {
 		pb.NodePools = append(pb.NodePools, &containerpb.NodePool{
-			Name: name, InitialNodeCount: 2, Version: pb.CurrentMasterVersion, Status: containerpb.NodePool_RUNNING,
+			Name: name, InitialNodeCount: 2, Version: pb.CurrentMasterVersion,
+			Status:          containerpb.NodePool_RUNNING,
 			Etag:            "etag-" + name,
 			Config:          &containerpb.NodeConfig{ImageType: "COS_CONTAINERD"},
 			UpgradeSettings: &containerpb.NodePool_UpgradeSettings{MaxSurge: 1},
@@ -141,8 +143,14 @@ func (s *stage) process() *process {
 		Read: intercept.Reader(s.cloud, p.intercept), Move: intercept.Mover(s.cloud, p.intercept),
 		Store: intercept.Store(s.contents, p.intercept),
 		Now:   func() time.Time { return s.now }, Mono: func() time.Duration { return s.mono },
-		NewID: func() string { p.mu.Lock(); defer p.mu.Unlock(); s.ids++; return fmt.Sprintf("id-%04d", s.ids) },
-		Log:   slog.New(slog.NewJSONHandler(&p.logged, nil)),
+		NewID: func() string {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			s.ids++
+			return fmt.Sprintf("id-%04d",
+				s.ids)
+		},
+		Log: slog.New(slog.NewJSONHandler(&p.logged, nil)),
 	}
 	p.Options = Options{Policy: s.policy, Run: fmt.Sprintf("run-%d", s.runs), Mode: "act", Parallel: 1}
 	return p

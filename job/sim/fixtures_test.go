@@ -56,7 +56,8 @@ func byAge(t *testing.T, w *gkesim.World) *rules.Policy {
 		CompromisedMaxActive: 20,
 		CompleteWindow:       people, ZonalComplete: rules.ZonalPeople, Soak: 72 * time.Hour,
 		Approval: rules.ApproveNone,
-		Nodes:    rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
+		Nodes:    rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute,
+		NodeOverrun: 2 * time.Hour, Fit: rules.FitBind, Adopt: rules.AdoptWatch,
 		MaxActive: 1000, WaveSoak: 72 * time.Hour, MaxFailed: 1000, StuckAfter: day, Every: time.Hour,
 	}
 }
@@ -142,9 +143,11 @@ func table(story sim.Story) string {
 	}
 	fmt.Fprintln(tw, "CLUSTER\tOUTCOME\tOLD CA\tNEW CA\tSTARTED\tNODES DONE\tCOMPLETED\tREASON\tMESSAGE")
 	for _, c := range story.Clusters {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Outcome, c.OldCA.Fingerprint.Short(),
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Outcome,
+			c.OldCA.Fingerprint.Short(),
 			c.NewCA.Fingerprint.Short(),
-			at(c.Entered[record.Starting]), at(c.Entered[record.UpdatingClients]), at(c.Entered[record.Completing]),
+			at(c.Entered[record.Starting]), at(c.Entered[record.UpdatingClients]),
+			at(c.Entered[record.Completing]),
 			c.Reason, c.Message)
 	}
 	_ = tw.Flush()

@@ -140,7 +140,8 @@ func (c *scheduler) left() []Left {
 	for _, end := range c.story.Clusters {
 		x := c.byCluster[end.Cluster]
 		broken := end.Outcome == NeedsAction || end.Outcome == Unreadable
-		if x == nil || !x.d.Due.Is && !broken || end.Outcome == Verified || end.Outcome == NotDue {
+		if x == nil || !x.d.Due.Is && !broken || end.Outcome == Verified || end.Outcome == CompletedByGKE ||
+			end.Outcome == NotDue {
 			continue
 		}
 		_, wave := c.Policy.Waves.Of(x.cluster.Labels)
@@ -221,7 +222,8 @@ func newRotations(s Setup) *rotations {
 func (t *rotations) of(r record.Rotation) *Turn {
 	x := t.all[r.AttemptID]
 	if x == nil {
-		x = &Turn{Cluster: r.Cluster, Attempt: r.AttemptID, No: r.AttemptNo, OldCA: r.Baseline.CA, Due: r.DueAt}
+		x = &Turn{Cluster: r.Cluster, Attempt: r.AttemptID, No: r.AttemptNo, OldCA: r.Baseline.CA,
+			Due: r.DueAt}
 		t.all[r.AttemptID] = x
 	}
 	x.Wave, x.Watched, x.Emergency, x.Compromised = r.Wave, !r.Managed, r.Emergency, r.Compromised

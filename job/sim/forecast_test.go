@@ -36,7 +36,8 @@ func careful(tb testing.TB) *rules.Policy {
 		EmergencyMaxActive: 10,
 		SoakCompromised:    4 * time.Hour, CompromisedMaxActive: 20, ZonalComplete: rules.ZonalPeople,
 		Soak: 72 * time.Hour, Approval: rules.ApproveNone,
-		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour,
+		Fit: rules.FitBind, Adopt: rules.AdoptWatch,
 		MaxActive: 30, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 100, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -68,7 +69,8 @@ func drawn(t *testing.T, seed int64) *rules.Policy {
 	settle(t, &p.Waves, pick(dice, "one", "one", "env=dev > env=staging > env=prod", "env=dev"))
 	settle(t, &p.StartWindow, pick(dice, "always", "always", "Mon-Fri 00:00-24:00 Europe/Paris"))
 	settle(t, &p.Window, pick(dice, "always", "Sat,Sun 02:00-06:00 Europe/Paris"))
-	settle(t, &p.CompleteWindow, pick(dice, "Mon-Thu 09:00-15:00", "always", "Wed 10:00-12:00 America/New_York"))
+	settle(t, &p.CompleteWindow, pick(dice, "Mon-Thu 09:00-15:00", "always",
+		"Wed 10:00-12:00 America/New_York"))
 	settle(t, &p.Freezes, pick(dice, "none", "2026-12-18/2027-01-04 Europe/Paris"))
 	if dice.IntN(6) == 0 {
 		p.RotateIssuedBefore = crowdStart.Add(-100 * day)
@@ -99,7 +101,8 @@ func crowdSetup(tb testing.TB, p *rules.Policy, clusters, days int, seed int64) 
 func milestones(s Story) []string {
 	var out []string
 	for _, c := range s.Changes {
-		out = append(out, fmt.Sprintf("%s %s %s%s", c.At.UTC().Format(time.DateTime), c.Cluster, c.Phase, c.Closed))
+		out = append(out, fmt.Sprintf("%s %s %s%s", c.At.UTC().Format(time.DateTime), c.Cluster, c.Phase,
+			c.Closed))
 	}
 	slices.Sort(out)
 	return out
@@ -119,13 +122,15 @@ func same(t *testing.T, f Forecast, s Story) {
 		}
 	}
 	if f.MostInFlight != s.MostInFlight || f.MostSlots != s.MostSlots || f.Mutations != s.Mutations {
-		t.Errorf("at most %d in flight, %d slots, %d requests; in full %d, %d, %d", f.MostInFlight, f.MostSlots,
+		t.Errorf("at most %d in flight, %d slots, %d requests; in full %d, %d, %d", f.MostInFlight,
+			f.MostSlots,
 			f.Mutations, s.MostInFlight, s.MostSlots, s.Mutations)
 	}
 	for i, c := range s.Clusters {
 		if g := f.Clusters[i]; g.Cluster != c.Cluster || g.Outcome != c.Outcome || g.Reason != c.Reason ||
 			g.Due != c.Due || g.Closed != c.Closed {
-			t.Errorf("%s ends %s (%s), due %s; in full %s (%s), due %s", g.Cluster, g.Outcome, g.Reason, g.Due,
+			t.Errorf("%s ends %s (%s), due %s; in full %s (%s), due %s", g.Cluster, g.Outcome, g.Reason,
+				g.Due,
 				c.Outcome, c.Reason, c.Due)
 		}
 	}

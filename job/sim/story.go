@@ -19,12 +19,13 @@ type Outcome string
 
 // The outcomes.
 const (
-	Verified    Outcome = "verified"
-	InFlight    Outcome = "in-flight"
-	Waiting     Outcome = "waiting"
-	NotDue      Outcome = "not-due"
-	NeedsAction Outcome = "needs-action"
-	Unreadable  Outcome = "unreadable"
+	Verified       Outcome = "verified"
+	CompletedByGKE Outcome = "completed-by-gke" // and verified: not as people were to have it
+	InFlight       Outcome = "in-flight"
+	Waiting        Outcome = "waiting"
+	NotDue         Outcome = "not-due"
+	NeedsAction    Outcome = "needs-action"
+	Unreadable     Outcome = "unreadable"
 )
 
 // Story is what became of a fleet.
@@ -71,7 +72,12 @@ type Chapter struct {
 	Entered map[record.Phase]time.Time
 	// Closed is when the last attempt was verified or ended; zero: not yet.
 	Closed time.Time
-	Waited []Wait // longest first
+	// By is who completed it; Pools of it were recreated, and NewEndpoint says that its
+	// endpoint changed.
+	By          string
+	Pools       int
+	NewEndpoint bool
+	Waited      []Wait // longest first
 }
 
 // Wait is how long a cluster waited for one gate while it was due.
@@ -136,10 +142,11 @@ func (t *recorder) recall(res pass.Result) {
 	}
 	t.MostSlots = max(t.MostSlots, slots)
 	t.MostInFlight = max(t.MostInFlight, len(contents.Rotations))
-	for ref := range t.open {
+	for ref, r := range t.open {
 		c := t.byCluster[ref]
-		if _, still := contents.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet, c) {
-			t.end(c, record.Completed, reason.Verified, fact.Say(reason.Verified.Info().Sentence), res.At)
+		if _, still := contents.Rotations[ref]; !still && c != nil && c.Closed.IsZero() && showsNew(res.Fleet,
+			c) {
+			t.end(c, r, record.Completed, reason.Verified, fact.Say(reason.Verified.Info().Sentence), res.At)
 		}
 	}
 	t.open = contents.Rotations
@@ -179,7 +186,7 @@ func (t *recorder) follow(c *Chapter, after, planned policy.Decision, at time.Ti
 	t.note(c, *r, planned, last)
 	c.Phase = r.Phase
 	if after.Close != "" {
-		t.end(c, after.Close, after.Reason, after.Message, at)
+		t.end(c, *r, after.Close, after.Reason, after.Message, at)
 	}
 }
 
@@ -208,12 +215,20 @@ func (t *recorder) note(c *Chapter, r record.Rotation, planned policy.Decision, 
 	t.noted[r.AttemptID] = len(r.Transitions)
 }
 
-func (t *recorder) end(c *Chapter, as record.ClosedAs, why reason.Code, message fact.Text, at time.Time) {
+func (t *recorder) end(c *Chapter, r record.Rotation, as record.ClosedAs, why reason.Code, message fact.Text,
+	at time.Time) {
 	c.Phase = ""
 	if as.Verified() {
-		c.Closed = at
+		c.Closed, c.By, c.NewEndpoint = at, r.CompletedBy, r.Endpoint != "" &&
+			r.Endpoint != r.Baseline.Endpoint
+		for _, w := range r.Pools {
+			if w.Done() {
+				c.Pools++
+			}
+		}
 	}
-	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: why, Message: message})
+	t.Changes = append(t.Changes, Change{At: at, Cluster: c.Cluster, Closed: as, Reason: why,
+		Message: message})
 }
 
 // waits counts the time until the next run for the gate that keeps a due cluster from anything being sent.
@@ -256,6 +271,8 @@ func outcomeOf(d policy.Decision, c *Chapter) Outcome {
 		return NeedsAction
 	case c.Phase != "":
 		return InFlight
+	case !c.Closed.IsZero() && (!d.Due.Is || d.Phase != "") && c.By == record.ByGKE:
+		return CompletedByGKE
 	case !c.Closed.IsZero() && (!d.Due.Is || d.Phase != ""):
 		return Verified
 	case d.Reason == reason.CAUnreadable:

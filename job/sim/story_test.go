@@ -37,7 +37,8 @@ func playWith(t *testing.T, days int, seed int64, faults []string, each func(pas
 		EmergencyBeforeExpiry: 45 * 24 * time.Hour, EmergencyMaxActive: 10,
 		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
 		ZonalComplete: rules.ZonalPeople, Soak: 72 * time.Hour, Approval: rules.ApproveNone,
-		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour,
+		Fit: rules.FitBind, Adopt: rules.AdoptWatch,
 		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 72 * time.Hour, MaxFailed: 1, StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
@@ -87,7 +88,8 @@ func TestStoryOfSample(t *testing.T) {
 			verified++
 			if !slices.Equal(entered, record.Phases) || closed != record.Completed || c.Closed.IsZero() ||
 				c.NewCA.Fingerprint == "" || c.NewCA == c.OldCA {
-				t.Errorf("%s: verified by way of %v, closed %q at %v, CA %s -> %s", c.Cluster, entered, closed, c.Closed,
+				t.Errorf("%s: verified by way of %v, closed %q at %v, CA %s -> %s", c.Cluster, entered,
+					closed, c.Closed,
 					c.OldCA.Fingerprint.Short(), c.NewCA.Fingerprint.Short())
 			}
 		} else if len(entered) > 0 && c.Outcome != InFlight {
@@ -109,7 +111,8 @@ func TestStoryOfSample(t *testing.T) {
 	}
 	if verified == 0 || s.Runs != 20*24+1 || s.MostInFlight == 0 || s.MostSlots == 0 ||
 		s.MostSlots > s.MostInFlight || s.Mutations == 0 {
-		t.Errorf("verified %d, runs %d, in flight %d, slots %d, requests %d", verified, s.Runs, s.MostInFlight,
+		t.Errorf("verified %d, runs %d, in flight %d, slots %d, requests %d", verified, s.Runs,
+			s.MostInFlight,
 			s.MostSlots, s.Mutations)
 	}
 }
@@ -136,7 +139,8 @@ func result(at time.Time, d policy.Decision, contents map[fleet.Ref]record.Rotat
 	return pass.Result{
 		At: at,
 		Fleet: policy.Fleet{Clusters: []fleet.Cluster{d.Cluster},
-			Contents: record.Contents{Known: true, Rotations: contents}}, Decisions: []policy.Decision{d}, Done: done,
+			Contents: record.Contents{Known: true, Rotations: contents}}, Decisions: []policy.Decision{d},
+		Done: done,
 	}
 }
 
@@ -165,10 +169,12 @@ func TestLostAnswers(t *testing.T) {
 	waiting.Action, waiting.Phase, waiting.Reason = policy.Wait, record.Starting, reason.StartRuns
 	tell.add(result(from.Add(time.Hour), waiting, contents))
 	tell.add(result(from.Add(2*time.Hour), waiting, contents))
-	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting || len(tell.Changes[0].Message) == 0 {
+	if len(tell.Changes) != 1 || tell.Changes[0].Phase != record.Starting ||
+		len(tell.Changes[0].Message) == 0 {
 		t.Errorf("the stored start is not told once: %+v", tell.Changes)
 	}
-	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref, Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}},
+	verified := policy.Decision{Cluster: fleet.Cluster{Ref: ref,
+		Bundle: fleet.Bundle{CAs: []fleet.CA{fresh}}},
 		Action: policy.None, Reason: reason.NotDue}
 	tell.add(result(from.Add(3*time.Hour), verified, nil))
 	tell.finish(0, nil)

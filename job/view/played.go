@@ -79,11 +79,11 @@ func Outcomes(s sim.Story) map[sim.Outcome]int {
 	return count
 }
 
-// CompletedElsewhere are the clusters whose last rotation GKE or somebody else completed.
+// CompletedElsewhere are the clusters whose last rotation neither we nor GKE completed.
 func CompletedElsewhere(s sim.Story) map[fleet.Ref]bool {
 	out := map[fleet.Ref]bool{}
-	for _, c := range s.Changes {
-		if delete(out, c.Cluster); c.Closed == record.CompletedElsewhere {
+	for _, c := range s.Clusters {
+		if c.By == record.ByOther {
 			out[c.Cluster] = true
 		}
 	}

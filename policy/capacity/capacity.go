@@ -93,8 +93,8 @@ func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.
 		if i < capacitySample {
 			f := k.Forecast(at)
 			takes = rules.AutoCompleteAfter
-			if len(f.Blame) == 0 {
-				takes = f.Completed.Sub(at)
+			if f.Fits() {
+				takes = f.Likely.Completed.Sub(at)
 			}
 			sum += takes
 			mean = sum / time.Duration(i+1)

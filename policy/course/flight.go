@@ -1,70 +1,163 @@
 package course
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
-// Open is when the cluster's maintenance policy allows node work. Where nobody
-// understands it, never; but in an emergency or a compromise the gate of that name
-// is lifted, and WINDOW and the exclusions that could be read are what is left.
-func (k *Course) Open() window.Schedule {
-	m := k.Cluster.Maintenance
-	if k.Emergency || k.Compromised {
-		m.Problem = ""
+// Ahead is how the rotation on record goes on from now: by what was measured, where
+// something was.
+func (k *Course) Ahead() Forecast {
+	f := k.flight(k.Compromised).all(k.expires())
+	// What an emergency does not wait for is not waited for here.
+	late := k.expires().Add(-rules.DeadlineBefore)
+	if done := f.Likely.NodesDone; k.Emergency && !k.Compromised && (done.IsZero() || done.After(late)) {
+		return k.flight(true).all(k.expires())
 	}
-	return m.Open(k.Policy.Window)
+	return f
 }
 
-// AutoComplete is when GKE may complete the rotation by itself.
-func (k *Course) AutoComplete() time.Time { return rules.AutoComplete(*k.Rotation) }
-
-// soaked is when the soak since the hand-over is over, and the part of it that must
-// follow the last node work.
-func soaked(soak time.Duration, handedOver, nodesDone time.Time) time.Time {
-	return window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+// plan is how we go about the nodes that are left.
+func (k *Course) plan() plan {
+	_, how := k.flight(k.Compromised).plot(k.expires())
+	return how
 }
 
-// SoakOver is when clients have had their time. It is never shortened
-// silently: the text names the rule that gave it.
-func (k *Course) SoakOver() (time.Time, fact.Text) {
+// flight is the facts of the rotation on record.
+func (k *Course) flight(free bool) *facts {
 	r := k.Rotation
-	after := func(soak time.Duration) time.Time { return soaked(soak, r.HandedOverAt, r.NodesDoneAt()) }
-	normal := after(k.Policy.Soak)
-	switch {
-	case k.Compromised:
-		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED", fleet.Days(k.Policy.SoakCompromised))
-	case k.Emergency:
-		reserve := k.Cluster.Bundle.Oldest().Expires.Add(-rules.EmergencyReserve)
-		least := window.Later(r.HandedOverAt, r.NodesDoneAt()).Add(rules.EmergencySoak)
-		if normal.After(reserve) {
-			return window.Later(reserve, least), fact.Say("what is left of SOAK before the expiry")
+	f := k.facts(k.Now.Truncate(Grid), free)
+	f.started, f.handedOver, f.startEnded = r.StartedAt(), r.HandedOverAt, r.StartOp.EndedAt
+	if f.startEnded.IsZero() {
+		f.startEnded = r.HandedOverAt
+	}
+	if !r.Managed && !k.Emergency {
+		f.nodesByGKE = true // nobody else is going to do it
+	}
+	f.lastDone, f.upgraded = r.NodesDoneAt(), r.Pools[""].EndedAt
+	for _, p := range k.Cluster.Pools {
+		if k.PoolNeedsWork(p) {
+			f.pools = append(f.pools, k.inWork(p, free))
 		}
 	}
-	return normal, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
+	return f
 }
 
-// ZonalOnly says whether a zonal cluster's completion ignores COMPLETE_WINDOW.
-func (k *Course) ZonalOnly() bool {
-	return k.Cluster.Zonal && k.Policy.ZonalComplete == rules.ZonalWindow
+// inWork is a pool with what is under way on it.
+func (k *Course) inWork(p fleet.Pool, free bool) Pool {
+	r := k.Rotation
+	w, call := r.Pools[p.Name], r.PoolCalls[p.Name]
+	out := Pool{Pool: p, LeftToGKE: w.LeftToGKE != "", NotBefore: w.NotBefore}
+	if free {
+		out.Exclusion = nil
+	}
+	for _, op := range k.Cluster.Operations {
+		if !op.Done && op.Pool == p.Name {
+			out.Running = &Running{Since: op.Start, ByGKE: op.Name != call.Operation, Done: op.NodesDone,
+				Total: op.Nodes}
+			return out
+		}
+	}
+	return out // also where a call is on its way: as many are needed as before it
 }
 
-// completeCalendar is when the calendars together allow a completion.
-func (k *Course) completeCalendar() window.Schedule {
-	of := []window.Schedule{k.Policy.Freezes}
-	if !k.ZonalOnly() {
-		of = append(of, k.Policy.CompleteWindow)
+// Promise is before when we do not complete, as it is told at a hand-over: the soak over,
+// and the calendars open. It names no run, for runs do not come by the minute. Zero: we
+// do not complete within 30 days.
+func (k *Course) Promise() time.Time {
+	likely := k.Ahead().Likely
+	if likely.Completed.IsZero() {
+		return time.Time{}
 	}
-	if k.Cluster.Zonal && k.Policy.ZonalComplete != rules.ZonalPeople {
-		of = append(of, k.Open())
+	at := likely.SoakOver
+	if open, edge := window.RoomAt(k.completeCalendar(), at, record.Room); !open {
+		at = edge
 	}
-	return window.All(of...)
+	if at.IsZero() || at.After(likely.Completed) {
+		at = likely.Completed // an emergency does not wait for all of them
+	}
+	return at.Truncate(Grid)
+}
+
+// PoolsAtOnce is how many pools may be under way: as set, or the fewest with
+// which the rest still fits before GKE's seven days.
+func (k *Course) PoolsAtOnce() int {
+	if k.Policy.PoolsAtOnce > 0 {
+		return k.Policy.PoolsAtOnce
+	}
+	return k.plan().atOnce
+}
+
+// GraceOver is when GKE has had its time to begin by itself, and we may recreate
+// pools: at once, where the rest would not fit otherwise.
+func (k *Course) GraceOver() time.Time {
+	if k.Policy.NodeGrace == 0 || k.plan().grace == 0 {
+		return k.Rotation.StartedAt()
+	}
+	return k.flight(false).graceOver(k.Policy.NodeGrace)
+}
+
+// Begun is how our work on the pool goes if it begins now: where it would run on for too
+// long, stop is when it had to be done. When that may next be otherwise is changes. Where
+// nothing may begin now, other gates say so.
+func (k *Course) Begun(p fleet.Pool) (work Work, stop, changes time.Time) {
+	f := k.facts(k.Now, k.Compromised)
+	usual, longest := Takes(p, false, f.node)
+	work = Work{Pool: p.Name, Begin: k.Now, Likely: k.Now.Add(usual), Late: k.Now.Add(longest),
+		Closes: closes(f.window, k.Now)}
+	room, changes := f.room(k.Now)
+	if room > 0 && usual > room {
+		stop = k.Now.Add(room)
+	}
+	return work, stop, changes
+}
+
+// LongestFirst orders pools as they are begun: what takes us longest goes first.
+func (k *Course) LongestFirst(a, b string) int {
+	takes := func(name string) (d time.Duration) {
+		for _, p := range k.Cluster.Pools {
+			if p.Name == name {
+				d, _ = Takes(p, false, k.Policy.NodeTime)
+			}
+		}
+		return d
+	}
+	return cmp.Compare(takes(b), takes(a))
+}
+
+// Longest is how long recreating the pool takes at the latest, whoever does it.
+func (k *Course) Longest(p fleet.Pool) time.Duration {
+	_, byUs := Takes(p, false, k.Policy.NodeTime)
+	_, byGKE := Takes(p, true, k.Policy.NodeTime)
+	return max(byUs, byGKE)
+}
+
+// CompletesFrom is the first run from t on at which the calendars allow the completion,
+// or an emergency no longer waits for them; zero: none within 30 days.
+func (k *Course) CompletesFrom(t time.Time) time.Time {
+	f := k.flight(false)
+	f.until = t.Add(rules.BlockedAfter)
+	return f.completes(t)
+}
+
+// AutoComplete is from when GKE may complete the rotation by itself, whatever was
+// agreed: the one date that people are told.
+func (k *Course) AutoComplete() time.Time { return k.Rotation.StartedAt().Add(rules.AutoCompleteAfter) }
+
+// Probably is when GKE likely completes by itself, no earlier than AutoComplete: its
+// nodes done, its policy open. It never stands in place of the other date.
+func (k *Course) Probably() time.Time {
+	at := latest(k.AutoComplete(), k.Rotation.NodesDoneAt())
+	if next, ok := k.Cluster.Maintenance.Open(window.Always()).Next(at); ok && next.Start.After(at) {
+		return next.Start
+	}
+	return at
 }
 
 // Unrecreated names the pools without proof of recreation. An Autopilot
@@ -87,8 +180,9 @@ func (k *Course) Unrecreated() []string {
 	return names
 }
 
-// PoolNeedsWork says that the pool lacks proof of recreation. A pool that was absent in
-// the first read that showed two CAs is new, has the new credentials and needs none.
+// PoolNeedsWork says whether the pool needs proof of recreation: one of the first read
+// that showed two CAs does; one
+// that was absent there is new and has the new credentials.
 func (k *Course) PoolNeedsWork(p fleet.Pool) bool {
 	r := k.Rotation
 	if !slices.Contains(r.PoolsSeen, p.Name) && r.Pools[p.Name].VoidBefore.IsZero() {
@@ -104,73 +198,8 @@ func (k *Course) autopilotDone() bool {
 	if !w.Done() {
 		return false
 	}
-	at := k.FullWindowAfter(w.EndedAt)
+	at := FullWindowAfter(k.Open(), w.EndedAt)
 	return !at.IsZero() && !k.Now.Before(at)
-}
-
-// fullWindow is what counts as one full window where the window never closes:
-// GKE's least contiguous availability.
-const fullWindow = 4 * time.Hour
-
-// FullWindowAfter is when a whole window has passed since t; zero when none
-// opens.
-func (k *Course) FullWindowAfter(t time.Time) time.Time {
-	s, ok := k.Open().Next(t)
-	if ok && s.End.Sub(window.Later(s.Start, t)) < fullWindow && s.Start.Before(t) {
-		s, ok = k.Open().Next(s.End)
-	}
-	if !ok {
-		return time.Time{}
-	}
-	end := window.Later(s.Start, t).Add(fullWindow)
-	if s.End.Before(end) {
-		end = s.End
-	}
-	return end
-}
-
-// GraceFrom is when GKE could have begun: the end of the start operation.
-func (k *Course) GraceFrom() time.Time {
-	if t := k.Rotation.StartOp.EndedAt; !t.IsZero() {
-		return t
-	}
-	return k.Rotation.Entered(record.RecreatingNodes)
-}
-
-// PoolsAtOnce is how many pools may be under way: as set, or the fewest with
-// which the rest still fits before GKE's seven days.
-func (k *Course) PoolsAtOnce() int {
-	if k.Policy.PoolsAtOnce > 0 {
-		return k.Policy.PoolsAtOnce
-	}
-	var rest []fleet.Pool
-	for _, p := range k.Cluster.Pools {
-		if k.PoolNeedsWork(p) {
-			rest = append(rest, p)
-		}
-	}
-	r, limit := k.Rotation, k.AutoComplete()
-	for n := 1; n < mostPoolsAtOnce; n++ {
-		done, _ := k.nodesDone(r.StartedAt(), k.Now.Truncate(Grid), n, limit, rest)
-		if done.IsZero() {
-			continue
-		}
-		soak := soaked(k.Policy.Soak, r.HandedOverAt, done)
-		if at := k.completionAt(r.StartedAt(), soak); !at.IsZero() && at.Before(limit) {
-			return n
-		}
-	}
-	return mostPoolsAtOnce
-}
-
-// GKECompletes is when GKE may complete by itself: seven days after the start,
-// its policy open, nodes done.
-func (k *Course) GKECompletes() time.Time {
-	at := window.Later(k.AutoComplete(), k.Rotation.NodesDoneAt())
-	if next, ok := k.Open().Next(at); ok && next.Start.After(at) {
-		return next.Start
-	}
-	return at
 }
 
 // Progress counts the pools that need no more work.
@@ -182,57 +211,4 @@ func (k *Course) Progress() (done, all int) {
 		}
 	}
 	return done, all
-}
-
-// PlayNodes writes into its own copy of the record when the pools that are left
-// would be done, and says what keeps one from that.
-func (k *Course) PlayNodes() fact.Text {
-	var left []fleet.Pool
-	for _, name := range k.Unrecreated() {
-		for _, p := range k.Cluster.Pools {
-			if p.Name == name {
-				left = append(left, p)
-			}
-		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	done, slowest := k.playOn(left, false)
-	// What an emergency or a compromise does not wait for is not waited for here.
-	late := k.Cluster.Bundle.Oldest().Expires.Add(-rules.DeadlineBefore)
-	if k.Compromised || k.Emergency && (done.IsZero() || done.After(late)) {
-		done, slowest = k.playOn(left, true)
-	}
-	if done.IsZero() {
-		return slowest
-	}
-	if k.Rotation.Pools == nil {
-		k.Rotation.Pools = map[string]record.Work{}
-	}
-	for _, p := range left {
-		w := k.Rotation.Pools[p.Name]
-		w.EndedAt, w.FirstSeen = done, done
-		k.Rotation.Pools[p.Name] = w
-	}
-	return nil
-}
-
-// playOn is when the pools would be done from now on; free: at any time of day.
-func (k *Course) playOn(left []fleet.Pool, free bool) (time.Time, fact.Text) {
-	own, played := *k.Policy, *k
-	played.Policy, played.Cluster.Pools = &own, slices.Clone(left)
-	if !k.Rotation.Managed && !k.Emergency {
-		own.Nodes = rules.NodesGKE // nobody else is going to do it
-	}
-	if free {
-		own.Window, own.Freezes, own.NodeGrace = window.Weekly{}, window.Freezes{}, 0
-		played.Cluster.Maintenance = window.Maintenance{}
-		for i := range played.Cluster.Pools {
-			played.Cluster.Pools[i].Exclusion = nil
-		}
-	}
-	begin := window.Later(k.Now, played.graceOver(k.GraceFrom(), k.Now))
-	return played.nodesDone(k.Now, begin, played.PoolsAtOnce(), k.Now.Add(rules.BlockedAfter),
-		played.Cluster.Pools)
 }

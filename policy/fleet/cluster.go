@@ -163,11 +163,22 @@ type Pool struct {
 	Etag    string
 	// Nodes is the best count the API allows: v1 has no live count per pool,
 	// so it is initial nodes x zones, scaled to the cluster's live total.
-	Nodes          int
+	Nodes int
+	// Zones is in how many zones it has nodes; GKE recreates them one zone after
+	// another. Atomic: one slice of TPUs, whose nodes are recreated together.
+	Zones          int
+	Atomic         bool
 	BlueGreen      bool
-	PoolSoak       time.Duration // blue-green: wait before the old nodes go
+	PoolSoak       time.Duration // blue-green: all that it waits on purpose
+	Batches        int           // blue-green: in which the old nodes are drained
 	MaxSurge       int
 	MaxUnavailable int
+	// ShortLived is how long flex-start and queued nodes may live; GKE recreates
+	// none, but waits for them to go. Zero: not such a pool.
+	ShortLived time.Duration
+	// DrainTimeout is how long the pool lets a disruption budget hold up a node;
+	// zero: GKE's own hour.
+	DrainTimeout time.Duration
 	// Exclusion keeps GKE, and us, from upgrading this pool.
 	Exclusion *window.Exclusion
 }
@@ -182,6 +193,8 @@ type Operation struct {
 	Error string // why it failed, "" while it runs or when it succeeded
 	Start time.Time
 	End   time.Time
+	// NodesDone of Nodes, of node work, as its progress tells; zero: it does not.
+	NodesDone, Nodes int
 }
 
 // The operation types of a rotation.
@@ -197,6 +210,8 @@ type Unread struct {
 	Project  string `json:"project"`
 	Location string `json:"location,omitempty"` // "" means the whole project
 	Reason   string `json:"reason"`
+	// Gone: Google says that the project does not exist, so nothing is there.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // Covers reports whether the place holds the cluster or a part of it: a region

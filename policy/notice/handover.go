@@ -30,6 +30,9 @@ func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time,
 	}
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
 	k.Emergency, k.Compromised = d.Emergency, d.Compromised
+	if n := len(r.Transitions); n > 0 {
+		k.LastRun = r.Transitions[n-1].At
+	}
 	h := record.HandOver{
 		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now,
 		Moment: moment, Phase: r.Phase,
@@ -56,13 +59,12 @@ func onRecord(c fleet.Cluster, r record.Rotation) fleet.Cluster {
 	return c
 }
 
-// CompletionAhead is the first run from the end of the soak on at which the
-// calendars allow the completion of a rotation that was handed over, as if its
-// nodes were done; zero: none within rules.BlockedAfter. Of a cluster that was not read
-// c is zero: the record alone speaks, and its own window is not awaited. Own says
-// that it completes in that window, and not in COMPLETE_WINDOW.
-func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation,
-	now time.Time) (at time.Time, own bool) {
+// CompletionAhead is when a rotation that was handed over is likely completed, as far
+// as calendars tell; zero: not within rules.BlockedAfter. Of a cluster that was not read
+// c is zero: the record alone speaks, and its own window is not awaited. Own says that it
+// completes in that window, and not in COMPLETE_WINDOW.
+func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation, now time.Time) (at time.Time,
+	own bool) {
 	if c.Status == "" {
 		free := *p
 		free.Window = window.Weekly{}
@@ -71,7 +73,7 @@ func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation,
 	r = r.Clone()
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
 	soak, _ := k.SoakOver()
-	return completesFrom(k, window.Later(soak, now)), k.ZonalOnly()
+	return k.CompletesFrom(window.Later(soak, now)), c.Zonal && p.ZonalComplete == rules.ZonalWindow
 }
 
 // poolsTold are the pools that the rotation needs recreated, and whether they
@@ -94,25 +96,25 @@ func poolsTold(k *policy.Case, seen bool) map[string]bool {
 	return told
 }
 
-// dates fills in when the old credentials end, by us and by GKE. Nodes that are
-// not done yet count as done when the calendars let them be.
+// dates fills in when the old credentials end, by us and by GKE.
 func dates(k *policy.Case, h *record.HandOver, d policy.Decision) {
 	r := k.Rotation
+	h.GKECompletes, h.GKEProbably = k.AutoComplete(), k.Probably()
 	if r.Phase == record.Completing {
-		h.Completes, h.GKECompletes = r.Entered(record.Completing), k.GKECompletes()
+		h.Completes = r.Entered(record.Completing)
 		return
 	}
-	slow := k.PlayNodes()
-	h.SoakEnds, _ = k.SoakOver()
-	h.GKECompletes = k.GKECompletes()
+	ahead := k.Ahead()
+	h.SoakEnds = ahead.Likely.SoakOver
+	h.GKEProbably = window.Later(h.GKEProbably, ahead.Likely.NodesDone)
+	if h.SoakEnds.IsZero() {
+		h.SoakEnds, _ = k.SoakOver()
+	}
 	if h.Watched || len(h.Waits) > 0 {
 		return
 	}
 	h.Approval = k.Policy.Approval.Asks(record.CallComplete) && d.Approved == nil
-	from := window.Later(h.SoakEnds, k.Now)
-	if n := len(r.Transitions); n > 0 && r.Transitions[n-1].At.Equal(k.Now) {
-		from = window.Later(from, k.Now.Add(k.Policy.Every)) // one phase a run
-	}
+	from, slow := window.Later(ahead.Likely.Completed, k.Now), fact.Text(nil)
 	for _, v := range d.Gates {
 		switch {
 		case v.Gate == policy.GateApproval:
@@ -124,41 +126,15 @@ func dates(k *policy.Case, h *record.HandOver, d policy.Decision) {
 			from = window.Later(from, v.OpensAt)
 		}
 	}
+	if ahead.Likely.Completed.IsZero() {
+		slow = fact.Join(slow, k.Misfit(ahead))
+	}
 	if len(slow) > 0 {
 		h.Waits = slow
 		return
 	}
-	if h.Completes = completesFrom(k, from); h.Completes.IsZero() {
-		h.Waits = fact.Sayf("%v%v: no completion window opens within %s of %v",
-			fact.Set("COMPLETE_WINDOW", k.Policy.CompleteWindow),
-			k.FreezeNote(from, from.Add(rules.BlockedAfter)), fleet.Days(rules.BlockedAfter), from)
-	}
+	h.Completes = window.Later(k.CompletesFrom(from), r.Promised)
 }
 
 // delaying are the gates that put a completion off beside soak and calendars.
 var delaying = []string{policy.GateHold, policy.GateTries, policy.GateSettled, policy.GateMaintenance}
-
-// completesFrom is the first run from t on at which the calendars allow a
-// completion, or no longer bind it, on the grid of the runs so far; zero if not
-// within rules.BlockedAfter.
-func completesFrom(k *policy.Case, t time.Time) time.Time {
-	grid := k.Now
-	if ts := k.Rotation.Transitions; len(ts) > 0 {
-		grid = ts[len(ts)-1].At
-	}
-	then := *k
-	alarm := k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry)
-	for at := k.RunAt(grid, t); at.Before(t.Add(rules.BlockedAfter)); {
-		then.Now, then.Emergency = at, k.Emergency || !at.Before(alarm)
-		asked := then.Ask(policy.CompleteGates, func(g policy.Gate) bool { return g.Calendar })
-		if _, isClosed := policy.FirstClosed(asked); !isClosed {
-			return at
-		}
-		next := window.SoonestAfter(at, append(policy.ChangesOf(asked), alarm)...)
-		if next.IsZero() {
-			break
-		}
-		at = k.RunAt(grid, next)
-	}
-	return time.Time{}
-}

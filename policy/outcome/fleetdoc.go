@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -8,6 +9,8 @@ import (
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
+	"gke-credential-rotator/policy/window"
 )
 
 // After gives the fleet document as it must be stored together with the
@@ -127,11 +130,13 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 }
 
 // Tidy drops what has run out and notes what is due and blocked.
-func Tidy(f record.FleetDoc, ds []policy.Decision, note record.RunNote) record.FleetDoc {
+func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Decision,
+	note record.RunNote) record.FleetDoc {
 	f = f.Clone()
 	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return !h.Binds(note.At) })
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Over(note.At) })
 	dropMoot(&f, ds)
+	noteWaves(&f, p, seen, ds, note.At)
 	f.Blocked = nil
 	for _, d := range ds {
 		if (d.Action == policy.NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
@@ -172,4 +177,45 @@ func dropMoot(f *record.FleetDoc, ds []policy.Decision) {
 			delete(f.Tries, name)
 		}
 	}
+}
+
+// noteWaves remembers since when the rules of waves are what they are, what each project
+// holds that keeps later waves shut, and which waves people have opened.
+func noteWaves(f *record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Decision, now time.Time) {
+	same := f.Rules.Digest == p.WaveRules()
+	if !same {
+		f.Rules = record.RulesNote{Digest: p.WaveRules(), Since: now}
+	}
+	notes := map[string]record.ProjectNote{}
+	for _, project := range p.Projects {
+		notes[project] = record.ProjectNote{At: now}
+	}
+	open := map[string]bool{}
+	for _, d := range ds {
+		open[d.Wave] = open[d.Wave] || !d.Pending.IsZero()
+		note, ok := notes[d.Cluster.Ref.Project]
+		if !ok || d.Pending.IsZero() {
+			continue
+		}
+		wave := p.Waves.Named(d.Wave)
+		if note.Due.IsZero() {
+			note.Due, note.Wave = d.Pending, wave
+		}
+		note.Due, note.Wave = window.Earlier(note.Due, d.Pending), min(note.Wave, wave)
+		notes[d.Cluster.Ref.Project] = note
+	}
+	for _, u := range seen.Unread {
+		delete(notes, u.Project)
+		if old, ok := f.Projects[u.Project]; ok && now.Sub(old.At) < rules.ProjectForgotten {
+			if !same {
+				old.Wave = 0 // the waves were others
+			}
+			notes[u.Project] = old
+		}
+	}
+	if len(p.Waves) == 0 || len(notes) > record.MaxProjects {
+		notes = nil
+	}
+	f.Projects = notes
+	maps.DeleteFunc(f.OpenWaves, func(wave string, _ record.Said) bool { return !open[wave] })
 }

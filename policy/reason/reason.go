@@ -38,6 +38,8 @@ type Info struct {
 	Queued bool
 	// Standing is what it says of where a cluster stands that the action does not.
 	Standing Standing
+	// Never: we can never rotate such a cluster, so nobody waits for it.
+	Never bool
 	// Hold: people or owners stop it, until they say otherwise.
 	Hold bool
 	// Head: the message's head says in a few words what is waited for.

@@ -35,12 +35,14 @@ func TestWaitsOn(t *testing.T) {
 			"ca-unreadable", "complete-failed",
 			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost",
 			"maintenance-unknown", "outcome-unstored", "pool-excluded",
-			"pool-failed", "start-failed", "stuck", "tries-exhausted", "unreadable", "worse-than-baseline",
+			"pool-failed", "pool-unhealthy", "start-failed", "stuck", "tries-exhausted", "unreadable",
+			"worse-than-baseline",
 		},
 		OnGKE: {
-			"complete-running", "foreign", "listed-partly", "nodes-left-to-gke", "nodes-running", "operation-running",
+			"complete-running", "foreign", "listed-partly", "nodes-left-to-gke", "nodes-running",
+			"operation-running",
 			"pools-at-once",
-			"start-running", "status", "two-cas",
+			"start-running", "status", "two-cas", "would-overrun",
 		},
 		OnRuns: {
 			"budget-emergency", "budget-fleet", "budget-location", "budget-project", "call-withdrawn",

@@ -14,6 +14,7 @@ const (
 	StatusNotRunning   Code = "status"
 	OperationRunning   Code = "operation-running"
 	TwoCAs             Code = "two-cas"
+	PoolUnhealthy      Code = "pool-unhealthy"
 	Held               Code = "held"
 	HeldByLabel        Code = "held-by-label"
 	ApprovalNeeded     Code = "approval-needed"
@@ -46,6 +47,8 @@ const (
 	NodesRunning         Code = "nodes-running"
 	NodesLeftToGKE       Code = "nodes-left-to-gke"
 	NodeGraceRuns        Code = "node-grace"
+	WouldOverrun         Code = "would-overrun"
+	PromiseHolds         Code = "promised"
 	PoolExcluded         Code = "pool-excluded"
 	PoolsAtOnceFull      Code = "pools-at-once"
 	NodesDone            Code = "nodes-done"
@@ -95,11 +98,11 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople, NeedsAction: true},
 	CAExpired: {Sentence: "The CA has expired. GKE can no longer rotate it safely: new nodes cannot join.",
 		Next:    "Create a new cluster and move the workloads; Google support may help.",
-		WaitsOn: OnPeople, NeedsAction: true},
+		WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	AlphaCluster: {Sentence: "Alpha clusters cannot upgrade nodes and are deleted after 30 days.",
-		WaitsOn: OnPeople, NeedsAction: true},
+		WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
-		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, NeedsAction: true},
+		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
 		WaitsOn: OnGKE, Unclear: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
@@ -108,6 +111,9 @@ var table = map[Code]Info{
 	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE},
 	OperationRunning: {Sentence: "GKE runs an operation on the cluster and would refuse another.",
 		WaitsOn: OnGKE, Unclear: true},
+	PoolUnhealthy: {Sentence: "A node pool is in error: it may be unable to make the nodes that a rotation needs.",
+		Next:    "Mend the pool as GKE's words about it say; `gcloud container clusters describe` has them.",
+		WaitsOn: OnPeople, NeedsAction: true},
 	TwoCAs: {Sentence: "Two CAs are in place: a rotation is under way.", WaitsOn: OnGKE},
 	Held: {Sentence: "A person holds this cluster.",
 		Next:    "`rotator release CLUSTER --by NAME --reason WHY`, when the reason is over.",
@@ -162,6 +168,11 @@ var table = map[Code]Info{
 	NodesRunning: {Sentence: "Node pools are being recreated.", WaitsOn: OnGKE, Explains: WhileGKEWaits},
 	NodesLeftToGKE: {Sentence: "Node pools are left to GKE, which recreates them in the cluster's window.",
 		Next: "Recreate the pool by hand if it does not.", WaitsOn: OnGKE, Explains: WhileGKEWaits},
+	WouldOverrun: {
+		Sentence: "Our work on the pool would go on too long after the window, or into a freeze; GKE's work pauses.",
+		WaitsOn:  OnGKE, Explains: Always,
+	},
+	PromiseHolds:  {Sentence: "People were told that the old credentials end no earlier.", Explains: Always},
 	NodeGraceRuns: {Sentence: "GKE gets NODE_GRACE of open window to begin by itself.", Explains: Always},
 	PoolExcluded: {Sentence: "The pool has an exclusion of its own.",
 		Next:    "Remove the pool's exclusion, or recreate it by hand.",

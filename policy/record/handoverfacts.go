@@ -40,8 +40,10 @@ type HandOver struct {
 	Waits     fact.Text `json:"waits,omitempty"`
 	// Approval says that a person must say yes before we complete.
 	Approval bool `json:"approval,omitempty"`
-	// GKECompletes is before when GKE does not complete by itself.
+	// GKECompletes is from when GKE may complete by itself; GKEProbably is when it
+	// likely does, by its window and the nodes.
 	GKECompletes time.Time `json:"gkeCompletes,omitzero"`
+	GKEProbably  time.Time `json:"gkeProbably,omitzero"`
 	// Watched: we do not complete it, somebody else does.
 	Watched bool `json:"watched,omitempty"`
 	// Completed is when the old credentials were first seen gone.

@@ -51,6 +51,7 @@ const (
 	MaxBy          = 100 // bytes of who said something
 	MaxWhy         = 200 // bytes of why
 	MaxWaveNotes   = 50
+	MaxProjects    = 500 // projects of which it is remembered what they held
 	MaxCounted     = 20  // failed operations remembered per pool
 	MaxPoolError   = 200 // bytes of a pool's or a try's last error: there may be many
 )

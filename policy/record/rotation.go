@@ -76,14 +76,17 @@ type Rotation struct {
 	PoolsSeen []string        `json:"poolsSeen,omitempty"`
 	Pools     map[string]Work `json:"pools,omitempty"` // "" is the control plane (Autopilot)
 	// HandedOverAt is when people were told; soak counts from it.
-	HandedOverAt time.Time     `json:"handedOverAt,omitzero"`
-	Approvals    []ApprovalUse `json:"approvals,omitempty"`
-	AskedAt      time.Time     `json:"askedAt,omitzero"` // last approval_needed
-	DueAt        time.Time     `json:"dueAt,omitzero"`   // since when the CA was due
-	Wave         string        `json:"wave,omitempty"`
-	Emergency    bool          `json:"emergency,omitempty"`
-	Compromised  bool          `json:"compromised,omitempty"`
-	// CompletedBy is us, other or unknown, once one new CA is left.
+	HandedOverAt time.Time `json:"handedOverAt,omitzero"`
+	// Promised is before when we do not complete: what the last hand-over told. A later
+	// one may move it back; forward only a new hand-over does, with a soak of its own.
+	Promised    time.Time     `json:"promised,omitzero"`
+	Approvals   []ApprovalUse `json:"approvals,omitempty"`
+	AskedAt     time.Time     `json:"askedAt,omitzero"` // last approval_needed
+	DueAt       time.Time     `json:"dueAt,omitzero"`   // since when the CA was due
+	Wave        string        `json:"wave,omitempty"`
+	Emergency   bool          `json:"emergency,omitempty"`
+	Compromised bool          `json:"compromised,omitempty"`
+	// CompletedBy is one of [ByUs] and its kin, once one new CA is left.
 	CompletedBy string `json:"completedBy,omitempty"`
 	// Entries counts how often it has entered updating-clients from
 	// recreating-nodes; approvals are bound to it. A completion that was
@@ -128,6 +131,14 @@ type Rotation struct {
 	Version string `json:"-"`
 }
 
+// Who completed a rotation, as far as calls and dates tell.
+const (
+	ByUs      = "us"
+	ByGKE     = "gke"     // from its own date on
+	ByOther   = "other"   // before that date, and not us
+	ByUnknown = "unknown" // our call was not answered, and may have done it
+)
+
 // Baseline is the cluster before its rotation.
 type Baseline struct {
 	CA       fleet.CA                `json:"ca"`
@@ -153,6 +164,10 @@ type Work struct {
 	StartedAt time.Time `json:"startedAt,omitzero"` // GKE's clock
 	EndedAt   time.Time `json:"endedAt,omitzero"`   // GKE's clock; zero while it runs
 	FirstSeen time.Time `json:"firstSeen,omitzero"` // our clock: when it was first seen done
+	// NodesDone is how many nodes were done when last seen, and RoseAt when that number
+	// last rose, on our clock.
+	NodesDone int       `json:"nodesDone,omitempty"`
+	RoseAt    time.Time `json:"roseAt,omitzero"`
 	Failures  int       `json:"failures,omitempty"`
 	LastError string    `json:"lastError,omitempty"`
 	// Counted are failed operations already counted in Failures.
@@ -280,15 +295,22 @@ func (r Rotation) Stays(until time.Time) []Stay {
 	return out
 }
 
-// StartedAt is when the rotation began: GKE's seven days count from there.
+// StartedAt is when the rotation began: GKE's seven days count from there. It is the
+// start of our own operation; of a rotation that somebody else started, the moment at
+// which its new CA was issued, which GKE sets back by an hour.
 func (r Rotation) StartedAt() time.Time {
-	if !r.StartOp.StartedAt.IsZero() {
-		return r.StartOp.StartedAt
-	}
+	var first time.Time
 	if len(r.Transitions) > 0 {
-		return r.Transitions[0].At
+		first = r.Transitions[0].At
 	}
-	return time.Time{}
+	issued := r.New.Issued.Add(time.Hour)
+	switch {
+	case r.Origin != Foreign && !r.StartOp.StartedAt.IsZero():
+		return r.StartOp.StartedAt
+	case r.Origin == Foreign && !r.New.Issued.IsZero() && (first.IsZero() || issued.Before(first)):
+		return issued
+	}
+	return first
 }
 
 // NodesDoneAt is when the last node work was first seen done, on our clock.

@@ -32,6 +32,12 @@ type FleetDoc struct {
 	Approvals []Approval           `json:"approvals,omitempty"`
 	Requests  []Request            `json:"requests,omitempty"`
 	Waves     map[string]WaveNotes `json:"waves,omitempty"`
+	// Rules is since when WAVES and the rules of what is due are what they are, and
+	// Projects what each project held that keeps later waves shut, when it was last read.
+	Rules    RulesNote              `json:"rules,omitzero"`
+	Projects map[string]ProjectNote `json:"projects,omitempty"`
+	// OpenWaves are those that people have opened, until their due clusters are done.
+	OpenWaves map[string]Said `json:"openWaves,omitempty"`
 	// Failures are failed or stuck rotations of ours that nobody has
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
@@ -244,6 +250,7 @@ func (f FleetDoc) Lean() FleetDoc {
 func (f FleetDoc) Clone() FleetDoc {
 	f.Slots = CloneMap(f.Slots)
 	f.Waves = CloneMap(f.Waves)
+	f.Projects, f.OpenWaves = maps.Clone(f.Projects), maps.Clone(f.OpenWaves)
 	f.Tries = CloneMap(f.Tries)
 	f.Failures = slices.Clone(f.Failures)
 	f.Requests = slices.Clone(f.Requests)

@@ -12,6 +12,21 @@ type WaveNote struct {
 	At  time.Time `json:"at"`
 }
 
+// RulesNote is since when the rules that say what is due, and in which order, are what
+// they are.
+type RulesNote struct {
+	Digest string    `json:"digest"`
+	Since  time.Time `json:"since"`
+}
+
+// ProjectNote is what the last read of a project showed: since when one of its clusters
+// was due and not verified, zero if none was, and the first wave that had one.
+type ProjectNote struct {
+	At   time.Time `json:"at"`
+	Due  time.Time `json:"due,omitzero"`
+	Wave int       `json:"wave,omitempty"`
+}
+
 // WaveNotes are the notes that can still matter, the newest last: one that was
 // due later and verified earlier than another never does.
 type WaveNotes []WaveNote

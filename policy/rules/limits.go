@@ -37,6 +37,12 @@ const (
 	NodeSoak = 24 * time.Hour
 	// UnreadableLost closes a rotation whose cluster nobody could read.
 	UnreadableLost = 14 * 24 * time.Hour
+	// ProjectForgotten: what a project held is remembered for so long when it cannot be
+	// read.
+	ProjectForgotten = 14 * 24 * time.Hour
+	// LastMomentBefore is how long before the expiry a wave no longer waits for an
+	// earlier one.
+	LastMomentBefore = LastResortBefore + 3*24*time.Hour
 	// BlockedFreesSlot: a rotation blocked for longer holds no slot.
 	BlockedFreesSlot = 8 * 24 * time.Hour
 	// BlockedAfter: due and not startable within this needs action.

@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -42,7 +45,9 @@ type Policy struct {
 	Nodes       NodesBy
 	NodeGrace   time.Duration // of open-window time
 	NodeTime    time.Duration // per node
-	PoolsAtOnce int           // 0: the fewest that fits
+	NodeOverrun time.Duration // how far past the window our node work may likely run
+	Fit         FitMode
+	PoolsAtOnce int // 0: the fewest that fits
 
 	Adopt AdoptMode
 
@@ -102,6 +107,15 @@ const (
 	NodesGKE  NodesBy = "gke"  // GKE alone
 )
 
+// FitMode says what becomes of a start that GKE would complete before we can.
+type FitMode string
+
+// The choices of FIT.
+const (
+	FitBind   FitMode = "bind"   // it waits
+	FitReport FitMode = "report" // it is said, and started
+)
+
 // AdoptMode says what becomes of rotations that somebody else started.
 type AdoptMode string
 
@@ -110,6 +124,14 @@ const (
 	AdoptWatch  AdoptMode = "watch"
 	AdoptManage AdoptMode = "manage"
 )
+
+// WaveRules identifies WAVES and the rules of what is due.
+func (p *Policy) WaveRules() string {
+	waves, _ := p.Waves.MarshalText() // it never fails
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s|%s", waves, p.RotateBeforeExpiry, p.MaxCAAge,
+		p.RotateIssuedBefore.UTC().Format(time.RFC3339)))
+	return hex.EncodeToString(sum[:8])
+}
 
 // Due says whether and since when the CA must be replaced.
 type Due struct {

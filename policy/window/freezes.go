@@ -21,6 +21,9 @@ type Freezes struct {
 // String gives the text that the freezes were read from, "" for none.
 func (f Freezes) String() string { return f.text }
 
+// IsNone says whether there is no freeze.
+func (f Freezes) IsNone() bool { return len(f.open) == 0 }
+
 // MarshalText gives the text that the freezes were read from.
 func (f Freezes) MarshalText() ([]byte, error) { return []byte(f.text), nil }
 

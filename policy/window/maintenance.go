@@ -54,21 +54,33 @@ type Maintenance struct {
 // Open is when GKE may recreate nodes: inside the window (without one, the
 // fallback) and outside every blocking exclusion.
 func (m Maintenance) Open(fallback Schedule) Schedule {
-	if m.Problem != "" {
+	w, cut := m.Windows(fallback), m.blocking()
+	if len(cut) == 0 {
+		return w
+	}
+	return All(w, except(merge(cut)))
+}
+
+// Windows is the window alone: the cluster's own, or the fallback; never, where
+// nobody understands it.
+func (m Maintenance) Windows(fallback Schedule) Schedule {
+	switch {
+	case m.Problem != "":
 		return Never()
+	case m.Window != nil:
+		return m.Window
 	}
-	w := m.Window
-	if w == nil {
-		w = fallback
-	}
-	var cut []Span
+	return fallback
+}
+
+// Outside is open while no exclusion blocks.
+func (m Maintenance) Outside() Schedule { return except(merge(m.blocking())) }
+
+func (m Maintenance) blocking() (cut []Span) {
 	for _, e := range m.Exclusions {
 		if e.Blocks() {
 			cut = append(cut, e.Stretch())
 		}
 	}
-	if len(cut) == 0 {
-		return w
-	}
-	return All(w, except(merge(cut)))
+	return cut
 }

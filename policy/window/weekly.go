@@ -52,6 +52,9 @@ func (w Weekly) String() string {
 	return cmp.Or(w.text, "always")
 }
 
+// IsAlways says whether it is open at every time.
+func (w Weekly) IsAlways() bool { return w.schedule == nil }
+
 // UnmarshalText reads a calendar as [ParseWeekly] does.
 func (w *Weekly) UnmarshalText(text []byte) error {
 	parsed, err := ParseWeekly(string(text))

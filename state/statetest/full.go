@@ -32,9 +32,10 @@ func full(t *testing.T, s state.Store) {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
 	got = write(t, s, state.Change{Fleet: &doc})
-	doc = outcome.Tidy(*got.Fleet, nil, record.RunNote{Run: long(63), At: begin, Mode: "observe",
+	doc = outcome.Tidy(*got.Fleet, &rules.Policy{}, policy.Fleet{}, nil, record.RunNote{Run: long(63),
+		At: begin, Mode: "observe",
 		Version: long(40), Summary: long(record.MaxMessage)})
-	doc.Blocked = got.Fleet.Blocked
+	doc.Blocked, doc.Projects = got.Fleet.Blocked, got.Fleet.Projects
 	write(t, s, state.Change{Fleet: &doc})
 	if b := contents(t, s); !b.Fleet.Holds[len(b.Fleet.Holds)-1].Cluster.IsZero() {
 		t.Errorf("the stop of the whole fleet is not there: %+v", b.Fleet.Holds)
@@ -43,7 +44,8 @@ func full(t *testing.T, s state.Store) {
 
 // wordy is somebody who says much, in letters that take two bytes in JSON.
 func wordy(i int) record.Said {
-	return record.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`, 900),
+	return record.Said{By: fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 900), Reason: strings.Repeat(`\`,
+		900),
 		At: begin, Run: long(63)}
 }
 
@@ -64,8 +66,9 @@ func filled(t *testing.T) record.FleetDoc {
 		ref := longest(i)
 		c := fleet.Cluster{Ref: ref, ID: long(40), Seen: begin}
 		r := record.Rotation{
-			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Managed: true, Origin: record.Ours,
-			Phase: record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
+			Cluster: ref, ClusterID: c.ID, AttemptID: fmt.Sprintf("%032d", i), Managed: true,
+			Origin: record.Ours,
+			Phase:  record.UpdatingClients, Entries: 99, Wave: fmt.Sprintf("wave-%d=%s", i, long(60)),
 			DueAt: begin.Add(time.Duration(i) * time.Hour), Failed: string(reason.MaintenanceUnknown),
 		}
 		for _, say := range []func() (record.FleetDoc, string, error){
@@ -94,14 +97,27 @@ func filled(t *testing.T) record.FleetDoc {
 		}
 		doc, _ = outcome.After(doc, policy.Decision{Cluster: other, Close: record.NotStarted, Rotation: &lost,
 			Findings: []string{strings.Repeat(`"`, 900)}}, begin)
-		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true, Wave: r.Wave,
+		done := record.Rotation{Cluster: longest(2*many + i), AttemptID: long(32), Managed: true,
+			Wave:  r.Wave,
 			DueAt: r.DueAt}
 		doc, _ = outcome.After(doc, policy.Decision{Cluster: fleet.Cluster{Ref: done.Cluster},
 			Close: record.Completed, Rotation: &done}, begin)
-		ds = append(ds, policy.Decision{Cluster: c, Action: policy.NeedsAction, Reason: reason.MaintenanceUnknown})
+		ds = append(ds, policy.Decision{Cluster: c, Action: policy.NeedsAction,
+			Reason: reason.MaintenanceUnknown})
 	}
-	blocked := outcome.Tidy(doc, ds, record.RunNote{At: begin})
-	doc.Blocked, doc.LastRun = blocked.Blocked, blocked.LastRun
+	if err := p.Waves.UnmarshalText([]byte("env=dev > env=prod")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range record.MaxProjects { // names of 30 letters, as the longest have
+		p.Projects = append(p.Projects, fmt.Sprintf("%s-%04d", long(25), i))
+		ds[i].Cluster.Ref.Project, ds[i].Pending, ds[i].Wave = p.Projects[i], begin, "rest"
+	}
+	noted := outcome.Tidy(doc, p, policy.Fleet{}, ds, record.RunNote{At: begin})
+	doc.Blocked, doc.LastRun, doc.Rules, doc.Projects = noted.Blocked, noted.LastRun, noted.Rules,
+		noted.Projects
+	if len(doc.Projects) != record.MaxProjects {
+		t.Errorf("%d projects are remembered", len(doc.Projects))
+	}
 	again := largestFleet() // insights at their limits
 	doc.Insights, doc.Mismatches = again.Insights, again.Mismatches
 	text, err := json.Marshal(doc)

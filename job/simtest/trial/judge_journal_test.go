@@ -157,7 +157,7 @@ func handPolicy(t *testing.T) *rules.Policy {
 		Env: "one", Projects: []string{"shop"}, RotateBeforeExpiry: 180 * day, EmergencyBeforeExpiry: 45 * day,
 		EmergencyMaxActive: 2, CompromisedMaxActive: 2,
 		ZonalComplete: rules.ZonalPeople, Soak: 3 * day, Approval: rules.ApproveComplete, Nodes: rules.NodesAuto,
-		NodeTime:  10 * time.Minute,
+		NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour, Fit: rules.FitBind,
 		MaxActive: 1, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}
 	for text, into := range map[string]interface{ UnmarshalText([]byte) error }{

@@ -71,7 +71,7 @@ func pools(h record.HandOver) string {
 	return text + words.If(len(left) > 0, "; left: "+words.Few(left, 8))
 }
 
-// ends says when the old credentials end, by us and by GKE.
+// ends says when the old credentials end, by us and by GKE: the earlier first.
 func ends(h record.HandOver, when func(time.Time) string) string {
 	if over(h) {
 		return "they ended: first seen gone " + when(h.Completed)
@@ -94,6 +94,13 @@ func ends(h record.HandOver, when func(time.Time) string) string {
 	if h.GKECompletes.IsZero() {
 		return text
 	}
-	text += ". GKE ends them by itself, not before " + when(h.GKECompletes)
-	return text + words.If(h.GKECompletes.Before(h.Completes), ": count with that date, it is the earlier one")
+	gke := "GKE may end them by itself from " + when(h.GKECompletes)
+	gke += words.If(h.GKEProbably.After(h.GKECompletes), " (probably not before "+when(h.GKEProbably)+")")
+	switch {
+	case h.Completes.IsZero():
+		return gke + "; " + text
+	case h.GKECompletes.Before(h.Completes):
+		return gke + "; by us " + text
+	}
+	return text + "; " + gke
 }

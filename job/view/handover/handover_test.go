@@ -92,7 +92,7 @@ func TestMoments(t *testing.T) {
 	}{
 		{"start done", func(*record.HandOver) {},
 			[]string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch",
-				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "not before Fri 27 Nov 2026 02:00 UTC",
+				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "GKE may end them by itself from Fri 27 Nov 2026 02:00 UTC",
 				"API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"},
 			[]string{"rotator approve", "earlier one"}},
 		{"nodes done", func(h *record.HandOver) {
@@ -109,7 +109,7 @@ func TestMoments(t *testing.T) {
 		{"over", func(h *record.HandOver) { h.Phase, h.Completed = record.Verifying, at(23, 10) },
 			[]string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"},
 			[]string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
-		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"count with that date"},
+		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"old ends GKE may end them by itself from Fri 27"},
 			nil},
 		{"frozen", func(h *record.HandOver) {
 			h.Completes, h.Waits = time.Time{}, fact.Say("FREEZES=2026-11-20/2027-01-04")

@@ -75,7 +75,8 @@ func (m *maker) proof(rec record.Record) proof {
 	if len(r.Approvals) == 0 {
 		add("Approved by", "nobody was asked")
 	}
-	add("Completed by", map[string]string{"us": "this tool", "other": "somebody else"}[rec.CompletedBy])
+	add("Completed by", map[string]string{"us": "this tool", "other": "somebody else",
+		"gke": "GKE, by itself"}[rec.CompletedBy])
 	add("Ended by", m.said(rec.Said))
 	for _, text := range rec.Findings {
 		add("Finding", words.Harmless(text))

@@ -36,7 +36,7 @@ func testPolicy() *rules.Policy {
 		EmergencyBeforeExpiry: 45 * day, EmergencyMaxActive: 10,
 		SoakCompromised: 4 * time.Hour, CompromisedMaxActive: 20, CompleteWindow: complete,
 		ZonalComplete: rules.ZonalPeople, Soak: 3 * day, Approval: rules.ApproveNone,
-		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, Adopt: rules.AdoptWatch,
+		Nodes: rules.NodesAuto, NodeGrace: time.Hour, NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour, Fit: rules.FitBind, Adopt: rules.AdoptWatch,
 		MaxActive: 10, MaxActivePerProject: 2,
 		WaveSoak: 3 * day, MaxFailed: 1, StuckAfter: day, Every: time.Hour,
 	}

@@ -165,7 +165,7 @@ func (m *maker) ahead(l *lane, c view.Cluster, a axis) {
 	if room := gke.Sub(m.Now); room > 0 {
 		text = words.Lasting(room) + " of room"
 	}
-	l.Facts = append(l.Facts, fact{"GKE completes by itself from", text, m.at(gke)})
+	l.Facts = append(l.Facts, fact{"GKE may complete by itself from", text, m.at(gke)})
 }
 
 // whose says who started a rotation; "" when we did.

@@ -39,7 +39,7 @@ func TestTimeline(t *testing.T) {
 			return ""
 		}
 		for label, want := range map[string]string{
-			"GKE completes by itself from":      d.Rotation.StartedAt().Add(7 * 24 * time.Hour).Format(time.RFC3339),
+			"GKE may complete by itself from":   d.Rotation.StartedAt().Add(7 * 24 * time.Hour).Format(time.RFC3339),
 			"We complete, not before":           h.Completes.Format(time.RFC3339),
 			"GKE’s last resort, 30 days before": d.Rotation.Baseline.CA.Expires.Add(-30 * 24 * time.Hour).Format(time.DateOnly),
 		} {

@@ -108,7 +108,7 @@ func (m *maker) meanwhile(c view.Cluster) string {
 	s, ca, gke := c.Decision, c.Decision.Cluster.Bundle.Oldest(), c.GKECompletes()
 	switch {
 	case !gke.IsZero() && (s.Phase == record.RecreatingNodes || s.Phase == record.UpdatingClients):
-		return "GKE completes it by itself from " + m.At(gke) + "."
+		return "GKE may complete it by itself from " + m.At(gke) + "."
 	case s.Phase == "" && s.Due.Is && ca.Expires.After(m.Now) && ca.Expires.Sub(m.Now) < modern:
 		return "The CA expires " + words.Day(ca.Expires) + "; GKE starts by itself from " +
 			words.Day(view.LastResort(ca)) + ", whatever the window."

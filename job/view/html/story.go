@@ -102,6 +102,7 @@ func (m *maker) summary(s sim.Story, c curve) string {
 	counts := view.Outcomes(s)
 	parts := words.Said(
 		words.Some(counts[sim.Verified], "cluster rotated and verified", "clusters rotated and verified"),
+		words.Some(counts[sim.CompletedByGKE], "completed by GKE, not by us", "completed by GKE, not by us"),
 		words.Some(counts[sim.InFlight], "in flight", "in flight"),
 		words.Some(counts[sim.Waiting], "still waiting", "still waiting"),
 		words.Some(counts[sim.NeedsAction], "needs action", "need action"),

@@ -91,8 +91,8 @@ func testPolicy() *rules.Policy {
 		CompleteWindow: weeklyOf("Mon-Thu 09:00-15:00"),
 		ZonalComplete:  rules.ZonalPeople, OwnerLabels: rules.OwnerLabelsHold,
 		Soak: 72 * time.Hour, Approval: rules.ApproveNone, Nodes: rules.NodesAuto, NodeGrace: time.Hour,
-		NodeTime: 10 * time.Minute,
-		Adopt:    rules.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1,
+		NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour, Fit: rules.FitBind,
+		Adopt: rules.AdoptWatch, MaxActive: 5, MaxActivePerProject: 2, WaveSoak: 72 * time.Hour, MaxFailed: 1,
 		StuckAfter: 24 * time.Hour, Every: time.Hour,
 	}
 }

@@ -104,7 +104,7 @@ func (g *page) leftToGKE(f view.Flight) string {
 	case !at.After(g.Now):
 		return "GKE may complete it by itself since " + g.At(at)
 	default:
-		return "GKE completes it by itself from " + g.At(at)
+		return "GKE may complete it by itself from " + g.At(at)
 	}
 }
 

@@ -192,7 +192,7 @@ func (g *page) room(at time.Time) {
 	if !at.After(g.Now) {
 		left, look = "that is now: it waits only for nodes and its window.", yellow
 	}
-	g.para(2, look, "GKE completes it by itself from "+g.At(at)+": "+left)
+	g.para(2, look, "GKE may complete it by itself from "+g.At(at)+": "+left)
 }
 
 func (g *page) peopleLines(s view.Story) {

@@ -118,8 +118,8 @@ func fewOf[T any](list []T, few int, name func(T) string) string {
 	return words.Few(words.Each(list, name), few)
 }
 
-// elsewhere is who else completes a rotation.
-const elsewhere = " by GKE or others"
+// elsewhere is who else completes a rotation, beside us and GKE.
+const elsewhere = " by others"
 
 func changeWord(c sim.Change) (string, style) {
 	switch {
@@ -128,7 +128,7 @@ func changeWord(c sim.Change) (string, style) {
 	case c.Closed == record.Completed:
 		return "verified", green
 	case c.Closed == record.CompletedElsewhere:
-		return "completed" + elsewhere, yellow
+		return "completed, not by us", yellow
 	}
 	return string(c.Closed), red
 }
@@ -156,15 +156,25 @@ func ranked(s sim.Story) []sim.Chapter {
 
 func (g *page) storySum(s sim.Story, maxActive int) {
 	count := view.Outcomes(s)
-	due := count[sim.Verified] + count[sim.InFlight] + count[sim.Waiting]
+	due := count[sim.Verified] + count[sim.CompletedByGKE] + count[sim.InFlight] + count[sim.Waiting]
+	pools, endpoints := 0, 0
+	for _, c := range s.Clusters {
+		pools += c.Pools
+		if c.NewEndpoint {
+			endpoints++
+		}
+	}
 	look := green
 	if count[sim.Verified] < due {
 		look = yellow
 	}
 	g.line("")
 	g.parts(look,
-		fmt.Sprintf("%d of %d due and eligible clusters rotated and verified", count[sim.Verified], due),
-		counted(len(g.elsewhere), "of them completed"+elsewhere), counted(count[sim.InFlight], "in flight"),
+		fmt.Sprintf("%d of %d due and eligible clusters rotated and verified by us",
+			count[sim.Verified]-len(g.elsewhere), due),
+		counted(count[sim.CompletedByGKE], "completed by GKE"), counted(len(g.elsewhere), "completed"+elsewhere),
+		words.Some(pools, "node pool recreated", "node pools recreated"),
+		words.Some(endpoints, "endpoint changed", "endpoints changed"), counted(count[sim.InFlight], "in flight"),
 		counted(count[sim.Waiting], "waiting"), counted(count[sim.NotDue], "not due"),
 		words.Some(count[sim.NeedsAction], "needs action", "need action"),
 		counted(count[sim.Unreadable], "unreadable"),

@@ -166,7 +166,7 @@ func outcomeStyle(o sim.Outcome) style {
 	switch o {
 	case sim.NeedsAction, sim.Unreadable:
 		return red
-	case sim.Waiting, sim.InFlight:
+	case sim.Waiting, sim.InFlight, sim.CompletedByGKE:
 		return yellow
 	}
 	return plain
@@ -187,7 +187,8 @@ func (g *page) waited(c sim.Chapter) string {
 	if len(c.Waited) > 0 {
 		waited = words.Lasting(c.Waited[0].Time) + " " + g.gateWords(c.Waited[0])
 	}
-	return words.Joined(words.If(g.elsewhere[c.Cluster], "COMPLETED"+elsewhere), waited)
+	return words.Joined(words.If(g.elsewhere[c.Cluster], "COMPLETED"+elsewhere),
+		words.If(c.Outcome == sim.CompletedByGKE, "COMPLETED BY GKE"), waited)
 }
 
 func (g *page) gateWords(w sim.Wait) string {
