@@ -218,7 +218,7 @@ func (w *crew) mayOurs(p Pool) bool {
 // none may begin. changes is when that may next be otherwise, for longer work too; zero:
 // not within [window.Horizon].
 func (f *facts) room(at time.Time) (room time.Duration, changes time.Time) {
-	open, edge := window.RoomAt(window.All(f.window, f.hard), at, record.Room)
+	open, edge := window.RoomAt(f.near(window.All(f.window, f.hard)), at, record.Room)
 	if !open {
 		return 0, edge
 	}

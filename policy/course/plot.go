@@ -210,6 +210,7 @@ func (f *facts) runAt(t time.Time) time.Time {
 
 // next is the first run at or after t at which s has room for a call.
 func (f *facts) next(s window.Schedule, t time.Time) time.Time {
+	s = f.near(s)
 	for at := f.runAt(t); !at.After(f.until); {
 		open, edge := window.RoomAt(s, at, record.Room)
 		if open {
@@ -221,6 +222,13 @@ func (f *facts) next(s window.Schedule, t time.Time) time.Time {
 		at = f.runAt(edge)
 	}
 	return time.Time{}
+}
+
+// near is the schedule as far as the course looks: calendars that never meet would be
+// followed for 400 days.
+func (f *facts) near(s window.Schedule) window.Schedule {
+	beyond := window.Span{Start: f.until.Add(record.Room), End: window.Forever}
+	return window.All(window.Except(beyond), s)
 }
 
 func latest(a time.Time, more ...time.Time) time.Time {
