@@ -101,10 +101,36 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
 		since := laterOf(j.closing.since[ref], j.closing.calm)
 		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) &&
-			j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) {
+			j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) && !j.before(s.Policy, t.fact, e.At) {
 			j.accuse(e, ref, "it is due, nothing is in its way, and nothing was started for %s", rotates)
 		}
 	}
+}
+
+// before says whether a due cluster of an earlier wave is there that may itself have to
+// wait for people: then the later waves wait with it.
+func (j *judge) before(p *rules.Policy, f *Fact, t time.Time) bool {
+	wave := waveOf(p, f.Cluster.Labels)
+	for _, other := range j.clusters {
+		if other.fact == nil || waveOf(p, other.fact.Cluster.Labels) >= wave {
+			continue
+		}
+		v := showing{policy: p, cluster: other.fact.Cluster, doc: &record.FleetDoc{}}
+		if v.selected() && v.due(t) && !(v.mayEver(t) && j.easy(other.fact, p, t.Add(-rotates), t)) {
+			return true
+		}
+	}
+	return false
+}
+
+// waveOf is the number of the wave; what no wave matches comes last.
+func waveOf(p *rules.Policy, labels map[string]string) int {
+	for i, w := range p.Waves {
+		if matches(w.Selector.String(), labels) {
+			return i
+		}
+	}
+	return len(p.Waves)
 }
 
 // mayEver: due and eligible by what does not pass.
