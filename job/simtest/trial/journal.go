@@ -188,4 +188,8 @@ type Setup struct {
 	Begin, Calm, End time.Time
 	// Every is how often runs are made at least in the calm part.
 	Every time.Duration
+	// Slow says that GKE takes longer for a start, or stops our node work at the window's
+	// end, which nobody reckons with; NodeTakes is how long it takes for a node.
+	Slow      bool
+	NodeTakes time.Duration
 }

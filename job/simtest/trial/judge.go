@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/rules"
 )
 
 // protocol.md's numbers, written down a second time: the judge does not take
@@ -47,6 +48,10 @@ var promises = []struct {
 	{7, "plan does nothing, observe sends nothing, and nothing is sent for a held cluster", (*judge).stopsStop},
 	{8, "once it is calm, every due cluster is verified in time, every call settles and every slot has its rotation", (*judge).endsWell},
 	{9, "with all that it needs, no cluster comes near its expiry", (*judge).neverLate},
+	{10, "where nothing is in its way, no rotation of ours is ended by GKE", (*judge).notEndedByGKE},
+	{10, "the old credentials end at no time before the date that people were told", (*judge).datesTrue},
+	{11, "nothing of ours completes before the newest hand-over's date", (*judge).promiseKept},
+	{12, "no cluster starts before one of an earlier wave that it had to wait for", (*judge).wavesKept},
 }
 
 // judge holds what the journal has told, as little as the promises need. Its
@@ -69,6 +74,7 @@ type judge struct {
 	closing   ending
 	found     []Violation
 	promise   int // being judged
+	now       time.Time
 }
 
 // NewJudge makes the judge of one play.
@@ -83,7 +89,7 @@ func NewJudge(s Setup) Judge {
 
 // Event judges what happened by what was known before, then remembers it.
 func (j *judge) Event(e *Event) []Violation {
-	j.found = nil
+	j.found, j.now = nil, e.At
 	for i := range promises {
 		j.promise = promises[i].number
 		promises[i].judge(j, e)
@@ -155,6 +161,11 @@ type ledger struct {
 	starts   map[fleet.Ref]*call // the newest that was sent
 	finals   map[fleet.Ref]*call // the newest complete that was sent
 	nodes    map[string]*call    // the newest node call that was sent, by cluster and pool
+	// heldSince is when a hold that binds the cluster was last on record.
+	heldSince map[fleet.Ref]time.Time
+	// rulesSince is since when waves and what makes a cluster due are as they are.
+	rulesSince time.Time
+	rules      *rules.Policy
 	// approved are the approvals that people gave.
 	approved map[approvalKey]bool
 }
@@ -186,6 +197,7 @@ type attempt struct {
 	void        map[string]time.Time
 	since       time.Time // when it was first stored
 	moved       time.Time // when its phase last changed
+	told        []told    // in the order of the notices
 }
 
 // truth is what is true of a cluster in GKE.
@@ -198,6 +210,11 @@ type truth struct {
 	ops       map[string]fleet.Operation
 	accepted  *call // a start whose effect is not seen yet
 	by        *call // the start of ours that the second CA came of
+	// completedElse is when somebody else last completed its rotation, meddled when somebody
+	// last did anything to it.
+	completedElse, meddled time.Time
+	// since is since when its labels and its oldest CA are what they are.
+	since time.Time
 	// thereSince is since when a cluster of that name is known to be there;
 	// replaced, whether another was there before.
 	thereSince time.Time
@@ -209,7 +226,7 @@ func (j *judge) ledger(env string) *ledger {
 	if b == nil {
 		b = &ledger{
 			active: map[fleet.Ref]*record.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
-			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{},
+			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{}, heldSince: map[fleet.Ref]time.Time{},
 		}
 		j.ledgers[env] = b
 	}

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -36,12 +37,21 @@ func (j *judge) learn(e *Event) {
 		}
 		if w, ok := written(e); ok {
 			j.learnWrite(e, w)
+			j.learnTold(e, w)
 		}
 	case Sent:
 		j.learnSent(e)
 	case Delivered:
 		j.learnDelivered(e)
+	case Settings:
+		j.learnRules(e)
 	case Changed, Outside:
+		if e.Kind == Outside {
+			j.truth(e.Cluster).meddled = e.At
+		}
+		if e.Kind == Outside && somebodyCompletes(e.Text) {
+			j.truth(e.Cluster).completedElse = e.At
+		}
 		if e.Fact != nil {
 			j.learnFact(e, e.Fact, true)
 		} else if t := j.truth(e.Cluster); e.Kind == Outside {
@@ -67,6 +77,10 @@ func (j *judge) learnFact(e *Event, f *Fact, seen bool) {
 	was := t.fact
 	if was == nil {
 		t.thereSince = e.At
+	}
+	if was == nil || oldest(was.Cluster).Fingerprint != oldest(f.Cluster).Fingerprint ||
+		!maps.Equal(was.Cluster.Labels, f.Cluster.Labels) {
+		t.since = e.At
 	}
 	t.fact = f
 	cas := f.Cluster.Bundle.CAs
@@ -185,6 +199,11 @@ func (j *judge) learnWrite(e *Event, w *Write) {
 	b := j.ledger(e.Env)
 	if w.Now.Fleet != nil {
 		b.fleet = *w.Now.Fleet
+		for ref := range j.clusters {
+			if held(&b.fleet, ref, e.At) {
+				b.heldSince[ref] = e.At
+			}
+		}
 	}
 	if e.Kind == Person {
 		for _, a := range b.fleet.Approvals {

@@ -33,7 +33,7 @@ func (j *judge) startsAllowed(e *Event) {
 func (j *judge) startIntended(e *Event) {
 	w, ok := written(e)
 	if !ok || w.Now.Fleet == nil || w.Now.Rotation == nil || w.Now.Rotation.Call == nil ||
-		w.Now.Rotation.Call.Kind != record.CallStart {
+		w.Now.Rotation.Call.Kind != record.CallStart || w.Now.Rotation.Call.State != record.Intended {
 		return
 	}
 	// A hold that ran out while the transaction was on its way is none.

@@ -97,7 +97,9 @@ func (p *play) prepare() error {
 		p.Calm = begin
 	}
 	p.rates, p.owners = p.drawRates(), newOwners(p)
-	p.world = gkesim.New(p.drawOptions())
+	habits := p.drawOptions()
+	p.Slow, p.NodeTakes = habits.StartTakes > 15*time.Minute || habits.ManualPauses, habits.NodeTakes
+	p.world = gkesim.New(habits)
 	client := p.world.Direct()
 	client.Around = func(
 		ctx context.Context, req any, _ *grpc.UnaryServerInfo, serve grpc.UnaryHandler,
