@@ -25,7 +25,7 @@ const (
 	End Kind = "end"
 
 	// RunBegin: a process begins; Run. RunEnd: it ended by itself; Text is its
-	// error or "". Busy runs end so, too.
+	// error or "", Said what it said of which cluster. Busy runs end so, too.
 	RunBegin Kind = "run-begin"
 	RunEnd   Kind = "run-end"
 	// Killed: from now on no call of the process has an effect. What it sent
@@ -103,6 +103,7 @@ type Event struct {
 	Outcome  *record.Outcome
 	Policy   *rules.Policy
 	Mode     string // observe or act
+	Said     map[fleet.Ref]Spoken
 }
 
 // Fact is what is true of a cluster in GKE, whatever anybody has read.

@@ -52,6 +52,7 @@ var promises = []struct {
 	{10, "the old credentials end at no time before the date that people were told", (*judge).datesTrue},
 	{11, "nothing of ours completes before the newest hand-over's date", (*judge).promiseKept},
 	{12, "no cluster starts before one of an earlier wave that it had to wait for", (*judge).wavesKept},
+	{12, "of each due cluster a run says why it waits, and calls taken back again and again are told", (*judge).notSilent},
 }
 
 // judge holds what the journal has told, as little as the promises need. Its
@@ -112,6 +113,7 @@ type runner struct {
 	ops     map[string]*Event    // the newest read of a project's operations
 	reads   map[fleet.Ref]*Event // the newest read of a cluster
 	fleet   *Event               // the newest read of the fleet document
+	listed  map[fleet.Ref]fleet.Cluster
 }
 
 // under gives the reads that the process made for the cluster since its intent;
@@ -166,6 +168,7 @@ type ledger struct {
 	// rulesSince is since when waves and what makes a cluster due are as they are.
 	rulesSince time.Time
 	rules      *rules.Policy
+	silent     map[fleet.Ref]*silence
 	// approved are the approvals that people gave.
 	approved map[approvalKey]bool
 }
@@ -227,6 +230,7 @@ func (j *judge) ledger(env string) *ledger {
 		b = &ledger{
 			active: map[fleet.Ref]*record.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
 			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{}, heldSince: map[fleet.Ref]time.Time{},
+			silent: map[fleet.Ref]*silence{},
 		}
 		j.ledgers[env] = b
 	}

@@ -24,6 +24,8 @@ func (j *judge) learn(e *Event) {
 		p.run, p.begun = e.Run, e.At
 	case RunEnd, Killed:
 		delete(j.passes, e.Pass)
+	case Listed:
+		j.pass(e).learnListed(e.Look)
 	case StoreRead, FleetRead:
 		j.pass(e).fleet = e
 	case OperationsRead:
@@ -38,6 +40,7 @@ func (j *judge) learn(e *Event) {
 		if w, ok := written(e); ok {
 			j.learnWrite(e, w)
 			j.learnTold(e, w)
+			j.learnWithdrawn(e, w)
 		}
 	case Sent:
 		j.learnSent(e)
@@ -168,6 +171,7 @@ func (j *judge) learnSent(e *Event) {
 	}
 	c.sentAt = e.At
 	b := j.ledger(c.env)
+	delete(b.silent, c.cluster)
 	if a := b.attempts[c.attempt]; a != nil {
 		a.sent = append(a.sent, c)
 	}

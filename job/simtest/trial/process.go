@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
@@ -132,8 +133,33 @@ func (x *process) ended() {
 		text = x.res.Stopped
 	}
 	x.gone()
-	x.tell(&Event{Kind: RunEnd, Text: text})
+	e := &Event{Kind: RunEnd, Text: text}
+	if text == "" && !x.Look {
+		e.Said = x.said()
+	}
+	x.tell(e)
 	x.dep.quiet(x)
+}
+
+// said is what the run has said of each cluster.
+func (x *process) said() map[fleet.Ref]Spoken {
+	out := map[fleet.Ref]Spoken{}
+	speak := func(d policy.Decision) {
+		s := out[d.Cluster.Ref]
+		s.Reason += string(d.Reason)
+		s.Message += d.Message.String()
+		for _, e := range d.Events {
+			s.Events = append(s.Events, e.Name)
+		}
+		out[d.Cluster.Ref] = s
+	}
+	for _, d := range x.res.Decisions {
+		speak(d)
+	}
+	for _, d := range x.res.Done {
+		speak(d.After)
+	}
+	return out
 }
 
 func (x *process) gone() {
