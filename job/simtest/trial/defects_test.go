@@ -81,7 +81,7 @@ var planted = []struct {
 	}})},
 	{"the hand-over is backdated", 3, 8, 0, short, keeping(badStore{write: func(c *state.Change) {
 		if r := c.Rotation; r != nil && !r.HandedOverAt.IsZero() {
-			r.HandedOverAt = r.HandedOverAt.Add(-6 * day)
+			r.HandedOverAt, r.Promised = r.HandedOverAt.Add(-6*day), r.Promised.Add(-6*day)
 		}
 	}})},
 	{"pools count as recreated that are not", 3, 8, 1, short,
@@ -126,6 +126,20 @@ var planted = []struct {
 			c.Bundle.CAs[i].Expires = c.Bundle.CAs[i].Expires.Add(100 * 365 * day)
 		}
 	})},
+	{"a fit gate that is too kind: pools seem to be of one node", 10, 0, 0, heard, lying(func(c *fleet.Cluster) {
+		c.Pools = slices.Clone(c.Pools)
+		for i := range c.Pools {
+			c.Pools[i].Nodes = min(c.Pools[i].Nodes, 1)
+		}
+	})},
+	{"GKE's date is told a day late", 10, 0, 0, heard,
+		dated(func(h *record.HandOver) { h.GKECompletes = h.GKECompletes.Add(day) })},
+	{"our date is told a day late", 11, 0, 0, heard,
+		dated(func(h *record.HandOver) { h.Completes = h.Completes.Add(day) })},
+	{"a promise is forgotten", 11, 0, 0, heard, keeping(badStore{contents: unpromised})},
+	{"a wave forgets who is in it", 12, 0, 0, short,
+		hiding(func(c fleet.Cluster) bool { return c.Labels["env"] == "dev" })},
+	{"a call is withdrawn for ever, and nobody counts", 12, 0, 0, short, untold},
 }
 
 // The plays in which defects are planted.
@@ -133,6 +147,7 @@ var (
 	short = Options{Clusters: 5, Days: 34, Faults: true}
 	tardy = Options{Clusters: 5, Days: 34, Faults: true, Late: true}
 	quiet = Options{Clusters: 14, Days: 60}
+	heard = Options{Clusters: 8, Days: 40, Faults: true, Notify: true}
 )
 
 // TestDefects: the judge finds every planted defect, and names the promise; and
@@ -154,7 +169,7 @@ func TestDefects(t *testing.T) {
 				t.Errorf("seed %d: broken are promises %v, want %d", d.seed, found, d.promise)
 			}
 			o.Watch = nil
-			key := fmt.Sprint(o.Seed, o.Clusters, o.Days, o.Faults, o.Late)
+			key := fmt.Sprint(o.Seed, o.Clusters, o.Days, o.Faults, o.Late, o.Notify)
 			if _, known := clean[key]; !known {
 				clean[key] = nil
 				if found := promisesBroken(o, "", nil); len(found) > 0 {
