@@ -52,10 +52,20 @@ func (j *judge) notSilent(e *Event) {
 	}
 }
 
-// learnWithdrawn counts the calls that were taken back, and forgets them when one is sent.
+// learnWithdrawn counts the starts that were taken back by the process that had stored
+// their intent, and forgets them when one is sent.
 func (j *judge) learnWithdrawn(e *Event, w *Write) {
-	r, _ := rotationIn(w)
-	if r == nil || r.Call == nil || r.Call.Kind != record.CallStart || r.Call.State != record.Withdrawn {
+	r, closed := rotationIn(w)
+	if r == nil || closed == "" || e.Pass == 0 || j.closing.calm.IsZero() {
+		return // before it is calm, processes are killed in between, which is another count
+	}
+	intent := j.pass(e).intents[r.Cluster]
+	if intent == nil || intent.Write.Asked.Rotation.AttemptID != r.AttemptID ||
+		intent.Write.Asked.Rotation.Call == nil {
+		return
+	}
+	c := j.calls[intent.Write.Asked.Rotation.Call.ID]
+	if c == nil || c.kind != record.CallStart || !c.sentAt.IsZero() {
 		return
 	}
 	b := j.ledger(e.Env)
@@ -64,7 +74,7 @@ func (j *judge) learnWithdrawn(e *Event, w *Write) {
 		s = &silence{withdrawn: map[string]bool{}}
 		b.silent[r.Cluster] = s
 	}
-	if s.withdrawn[r.Call.ID] = true; len(s.withdrawn) == 2 {
+	if s.withdrawn[c.id] = true; len(s.withdrawn) == 2 {
 		s.since = e.At
 	}
 }
