@@ -20,12 +20,14 @@ import (
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 )
 
 type simulation struct {
 	playing
 	every, faults, serve string
 	speed                float64
+	approve              bool
 }
 
 // mostSpeed is eleven simulated days a second.
@@ -41,7 +43,9 @@ production, with another clock and another GKE. Nothing touches Google Cloud.
 
 MODE, ENV, PROJECTS, STATE, RECOMMENDER, REPORT and the endpoints are the
 simulation's own; every other ROTATOR_ setting is yours. Without --fleet it
-plays the project's own sample, in which each cluster teaches one rule.`,
+plays the project's own sample, in which each cluster teaches one rule. With
+APPROVAL nobody approves, unless --approve is given: what waits for a completion
+is then completed by GKE.`,
 		Example: `  rotator simulate
   gcloud container clusters list --project shop-prod --format json > fleet.json
   ROTATOR_MAX_CA_AGE=365d rotator simulate --fleet fleet.json --days 45
@@ -59,6 +63,7 @@ plays the project's own sample, in which each cluster teaches one rule.`,
 	f.StringVar(&sm.every, "every", "", "`DURATION` between runs (default ROTATOR_EVERY)")
 	f.Int64Var(&sm.seed, "seed", 1, "`SEED` of all that is random")
 	f.StringVar(&sm.faults, "faults", "", "`FAULTS` to suffer: any of flaky (GKE), crash (runs) and outside (somebody else), with commas")
+	f.BoolVar(&sm.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.StringVar(&sm.serve, "serve", "", "play nothing: serve only the simulated GKE on `ADDR`, "+
 		"gRPC and REST, for any client; "+
 		"/sim/clock, /sim/faults and /sim/journal steer and tell")
@@ -79,7 +84,7 @@ func (sm simulation) together(given func(name string) bool) error {
 	if sm.serve == "" && given("speed") {
 		return wrong("--speed is that of --serve, which is missing")
 	}
-	for _, name := range []string{"days", "every", "format", "report"} {
+	for _, name := range []string{"days", "every", "format", "report", "approve"} {
 		if sm.serve != "" && given(name) {
 			return wrong("--%s is for playing, and --serve plays nothing; leave one of them out", name)
 		}
@@ -168,6 +173,9 @@ func (sm simulation) setup(s config.Settings) (sim.Setup, error) {
 	}
 	p := s.Policy()
 	p.Every = every
+	if sm.approve {
+		p.Approval = rules.ApproveNone
+	}
 	return sim.Setup{
 		Policy: p, World: gkesim.New(gkesim.Options{Seed: sm.seed, Now: from}),
 		From: from, Days: sm.days, Every: every, Seed: sm.seed, Faults: faults,
