@@ -41,6 +41,7 @@ type Decision struct {
 
 	Due  rules.Due
 	Wave string
+	wave int // its number
 	// Pending is since when it is due and not verified, and so keeps later waves shut;
 	// zero: it does not.
 	Pending     time.Time

@@ -123,7 +123,7 @@ func (k *Case) pool(name string) *fleet.Pool {
 
 // decision is what every decision about the cluster begins with.
 func (k *Case) decision(action Action) Decision {
-	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, Emergency: k.Emergency,
+	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, wave: k.Wave, Emergency: k.Emergency,
 		Compromised: k.Compromised}
 }
 
@@ -200,8 +200,7 @@ func (k *Case) holdsWave(d Decision) (holds, excused string) {
 }
 
 // ActingOrder lists those of the decisions that act, in the order in which a run
-// carries them out: what is in flight first, then starts: compromised, emergency, and
-// by deadline.
+// carries them out: what is in flight first, then starts, as slots are given to them.
 func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 	var order []*Decision // decisions are large, and a fleet has thousands
 	for i := range ds {
@@ -210,13 +209,17 @@ func ActingOrder(ds []Decision, acts func(*Decision) bool) []*Decision {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b *Decision) int {
-		return cmp.Or(cmpBool(a.Action == Start, b.Action == Start), -cmpBool(a.Compromised, b.Compromised),
-			-cmpBool(a.Emergency, b.Emergency),
-			a.Due.Deadline.Compare(b.Due.Deadline),
-			a.Cluster.Ref.Compare(b.Cluster.Ref),
-		)
+		x, y := a.candidate(), b.candidate()
+		return cmp.Or(cmpBool(a.Action == Start, b.Action == Start), urgency(&x, &y))
 	})
 	return order
+}
+
+// candidate is what of a decision gives its place among others.
+func (d *Decision) candidate() candidate {
+	return candidate{pressing: pressing{emergency: d.Emergency, compromised: d.Compromised}, ref: d.Cluster.Ref,
+		wave: d.wave, deadline: d.Due.Deadline,
+		often: d.Due.Is && d.Tried != nil && d.Tried.Withdrawals >= record.WithdrawnOften}
 }
 
 func cmpBool(a, b bool) int {

@@ -206,3 +206,27 @@ func TestAWavesLastMoment(t *testing.T) {
 		t.Errorf("16 days of others before it: opens %s", v.OpensAt)
 	}
 }
+
+// TestActingOrderIsThatOfSlots: who waits for a slot only is listed in the order in which
+// slots are given, a canary before what is due sooner in a later wave.
+func TestActingOrderIsThatOfSlots(t *testing.T) {
+	w := aFleetOfWaves(t)
+	w.prod.Bundle.CAs[0].Expires = w.canary.Bundle.CAs[0].Expires.Add(-20 * 24 * time.Hour)
+	w.since(w.now.Add(-400 * 24 * time.Hour)) // prod was due first, and waits for no canary
+	for free := range 2 {
+		w.p.MaxActive = free
+		var starts, queued []fleet.Ref
+		ds := policy.Plan(w.p, w.f, "run", w.now)
+		for _, d := range policy.ActingOrder(ds, func(d *policy.Decision) bool { return d.Reason.Info().Queued }) {
+			queued = append(queued, d.Cluster.Ref)
+		}
+		for _, d := range ds {
+			if d.Action == policy.Start {
+				starts = append(starts, d.Cluster.Ref)
+			}
+		}
+		if got := append(starts, queued...); len(starts) != free || len(got) != 2 || got[0] != w.canary.Ref {
+			t.Errorf("%d free slots: starts %v, then %v", free, starts, queued)
+		}
+	}
+}
