@@ -196,7 +196,8 @@ var scenes = []struct {
 		s.called("google.container.v1beta1.ClusterManager.CompleteIPRotation", "ann@acme.example")
 	}},
 	{"somebody is refused by v1alpha1, says the audit log", []string{"foreign-call"}, func(s *stage) {
-		s.audited(auditRefused, "google.container.v1alpha1.ClusterManager.CompleteIPRotation", "ann@acme.example")
+		s.audited(auditRefused, "google.container.v1alpha1.ClusterManager.CompleteIPRotation",
+			"ann@acme.example")
 	}},
 	{"somebody's call is done at once, says the audit log", []string{"foreign-call"}, func(s *stage) {
 		s.audited(auditAtOnce, "google.container.v1.ClusterManager.CompleteIPRotation", "ann@acme.example")
@@ -209,7 +210,7 @@ var scenes = []struct {
 
 func (s *stage) hold() {
 	s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
-		doc, _, err := operator.Hold(doc, shop, time.Time{}, said)
+		doc, _, err := operator.Hold(doc, record.TheCluster(shop), time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -157,7 +157,8 @@ func shape(pb *containerpb.Cluster, word string) error {
 		for _, p := range pb.GetNodePools() {
 			if p.GetName() == parts[0] {
 				p.MaintenancePolicy = &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: &containerpb.NodePool_ExclusionUntilEndOfSupport{
-					Enabled: true, StartTime: timestamppb.New(onDay(from)), EndTime: timestamppb.New(onDay(to)),
+					Enabled: true, StartTime: timestamppb.New(onDay(from)),
+					EndTime: timestamppb.New(onDay(to)),
 				}}
 			}
 		}
@@ -400,9 +401,10 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "hold":
-			return operator.Hold(doc, ref, time.Time{}, said)
+			return operator.Hold(doc, record.TheCluster(ref), time.Time{}, said)
 		case "release":
-			return operator.Release(doc, ref, said)
+			on := record.TheCluster(ref)
+			return operator.Release(doc, &on, "", fleet.Cluster{Ref: ref}, said)
 		case "retry":
 			return operator.Retry(doc, ref, r, said)
 		case "close":

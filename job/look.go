@@ -33,8 +33,10 @@ wait for the same thing stand in one row; --all gives each its own.`,
   rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
 		Args: cobra.NoArgs,
 	}
-	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
-	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	at := cmd.Flags().String("at", "",
+		"plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
+	explain := cmd.Flags().String("explain", "",
+		"show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
 	all := cmd.Flags().Bool("all", false, "one row for each cluster, also for those that wait for the same")
 	form := tableFlag(cmd)
 	page := reportFlag(cmd)
@@ -123,7 +125,7 @@ func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, 
 
 // cluster tells the story of the cluster that the text names.
 func (r *reading) cluster(ctx context.Context, text, form string) error {
-	ref, err := r.clusterNamed(text)
+	ref, err := r.clusterToShow(ctx, text)
 	if err != nil {
 		return err
 	}
@@ -133,7 +135,8 @@ func (r *reading) cluster(ctx context.Context, text, form string) error {
 	}
 	d, err := r.decisionOn(ctx, ref)
 	if _, known := r.contents.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
-		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do", err)
+		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do",
+			err)
 	}
 	if err != nil {
 		r.unread(ref, err)
@@ -179,18 +182,6 @@ func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 		}
 	}
 	return nil
-}
-
-// clusterNamed understands a full name, or the end of one that the store knows.
-func (r *reading) clusterNamed(text string) (fleet.Ref, error) {
-	if ref, err := fleet.ParseRef(text); err == nil {
-		return ref, nil
-	}
-	ref, err := view.Find(storedRefs(r.contents), text)
-	if err != nil {
-		return ref, wrong("%v; outside the store, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
-	}
-	return ref, nil
 }
 
 func (a *app) validateCommand() *cobra.Command {

@@ -83,7 +83,8 @@ func TestWhoHoldsAWave(t *testing.T) {
 				Expires: w.now.AddDate(27, 0, 0)}
 		}, "canary (starts)"},
 		{"held by a command", func(w *wavesAt) {
-			w.f.Contents.Fleet.Holds = []record.Hold{{Cluster: ref(w), Said: record.Said{By: "ann"}}}
+			w.f.Contents.Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(ref(w)),
+				Said: record.Said{By: "ann"}}}
 		}, "canary (held)"},
 		{"held by its label", func(w *wavesAt) { w.canary.Labels[rules.LabelHold] = "broken" },
 			"canary (held)"},
@@ -181,7 +182,8 @@ func TestNoCanaryWentBefore(t *testing.T) {
 // before it, also in an emergency; and the start says so.
 func TestAWavesLastMoment(t *testing.T) {
 	w := aFleetOfWaves(t)
-	w.f.Contents.Fleet.Holds = []record.Hold{{Cluster: w.canary.Ref, Said: record.Said{By: "ann"}}}
+	w.f.Contents.Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(w.canary.Ref),
+		Said: record.Said{By: "ann"}}}
 	w.prod.Bundle.CAs[0] = expiring(40) // an emergency
 	last := w.prod.Bundle.CAs[0].Expires.AddDate(0, 0, -33)
 	v, d := w.wave(t)

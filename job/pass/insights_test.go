@@ -156,7 +156,8 @@ func TestDeadRecommender(t *testing.T) {
 		without, with := newStage(t), newStage(t)
 		for _, s := range []*stage{without, with} {
 			for i := range 20 {
-				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
+				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"},
+					"2027-03-11", nil)
 			}
 		}
 		a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, err }}
@@ -177,7 +178,8 @@ func TestDeadRecommender(t *testing.T) {
 			with.pass(time.Hour)
 		}
 		if len(a.all) != 1 || len(with.gke.Journal()) != len(without.gke.Journal()) {
-			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all), len(with.gke.Journal()),
+			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all),
+				len(with.gke.Journal()),
 				len(without.gke.Journal()))
 		}
 		// On the next day it is asked again.
@@ -194,7 +196,10 @@ func TestDeadRecommender(t *testing.T) {
 // location that was not asked yet.
 func TestUsedUpMeansTomorrow(t *testing.T) {
 	s := newStage(t, shop)
-	a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, gke.ErrUsedUp }}
+	a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) {
+		return nil,
+			gke.ErrUsedUp
+	}}
 	s.advised(a).must()
 	s.add(fleet.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
 	a.answer = nil
@@ -272,7 +277,8 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 		if !done {
 			done = true
 			s.edit(func(doc *record.FleetDoc) { // the other run was quicker
-				*doc = insight.Ask(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
+				*doc = insight.Ask(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}},
+					s.now)
 			})
 		}
 		return nil
@@ -318,7 +324,8 @@ func TestInsightsOverARotation(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-04-01", nil) // keeps the location worth reading
 	s.edit(func(d *record.FleetDoc) {
-		d.Holds = []record.Hold{{Cluster: yard, Said: record.Said{By: "ann", At: s.now}}}
+		d.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(yard), Said: record.Said{By: "ann",
+			At: s.now}}}
 	})
 	opts, stop, err := s.gke.Connect()
 	if err != nil {

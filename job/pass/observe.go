@@ -186,7 +186,8 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {
-		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
+		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError,
+			err.Error())
 		c.OperationsRead = false
 		return
 	}
@@ -194,7 +195,8 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
 	for _, rec := range records {
-		if rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+		if rec.Rotation.ClusterID == c.ID &&
+			rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}
@@ -206,6 +208,26 @@ func lastAttempt(records []record.Record) int {
 		last = max(last, rec.Rotation.AttemptNo)
 	}
 	return last
+}
+
+// List gives the clusters of the projects as GKE lists them, and what could not be read.
+func List(ctx context.Context, read gke.Reader, projects []string, parallel int,
+) (clusters []fleet.Cluster, unread []fleet.Unread) {
+	var mu sync.Mutex
+	inParallel(parallel, projects, func(project string) {
+		found, places, err := read.Clusters(ctx, project)
+		if err != nil {
+			places = []fleet.Unread{{Project: project, Reason: err.Error()}}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		clusters, unread = append(clusters, found...), append(unread, places...)
+	})
+	slices.SortFunc(clusters, func(a, b fleet.Cluster) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(unread, func(a, b fleet.Unread) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
+	})
+	return clusters, unread
 }
 
 // ReadCluster reads one cluster in the order that the protocol asks for: its

@@ -18,8 +18,7 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil && slices.Contains(known, ref) {
 		return ref, nil
 	}
-	ends := slices.DeleteFunc(slices.Clone(known),
-		func(ref fleet.Ref) bool { return !strings.HasSuffix("/"+ref.String(), "/"+text) })
+	ends := slices.DeleteFunc(slices.Clone(known), func(ref fleet.Ref) bool { return !ref.Ends(text) })
 	if len(ends) == 1 {
 		return ends[0], nil
 	}
@@ -30,7 +29,8 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	if near := nearest(known, text); len(near) > 0 {
 		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", name, alternatives(near))
 	}
-	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", name)
+	return fleet.Ref{},
+		fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", name)
 }
 
 func alternatives(refs []fleet.Ref) string {

@@ -26,6 +26,9 @@ func (r Ref) Path() string {
 // IsZero says whether nothing is named.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
+// Ends says whether the cluster is called so: by its name, or by more of its end.
+func (r Ref) Ends(text string) bool { return strings.HasSuffix("/"+r.String(), "/"+text) }
+
 // Compare orders refs as their short forms.
 func (r Ref) Compare(o Ref) int {
 	if r.Project == o.Project && r.Location == o.Location {
@@ -75,7 +78,8 @@ func ParseRef(s string) (Ref, error) {
 	for i, p := range parts {
 		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) ||
 			(i == 0 && strings.HasPrefix(p, "__")) || len(p) > 200 || !utf8.ValidString(p) {
-			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
+			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s,
+				p)
 		}
 	}
 	return Ref{parts[0], parts[1], parts[2]}, nil

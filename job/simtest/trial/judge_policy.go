@@ -185,7 +185,8 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 		ask = append(ask, struct {
 			name string
 			open calendar
-		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport || x.Span.End.IsZero())})
+		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport ||
+			x.Span.End.IsZero())})
 	}
 	for _, a := range ask {
 		if v.awaits(a.open, t, last) {
@@ -198,7 +199,8 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 // held says whether a hold of the document binds the cluster at t.
 func held(doc *record.FleetDoc, ref fleet.Ref, t time.Time) bool {
 	return slices.ContainsFunc(doc.Holds, func(h record.Hold) bool {
-		return (h.Cluster == ref || h.Cluster == fleet.Ref{}) && (h.Until.IsZero() || t.Before(h.Until))
+		here := h.Cluster == ref || h.Project == ref.Project || h.Cluster == fleet.Ref{} && h.Project == ""
+		return here && (h.Until.IsZero() || t.Before(h.Until))
 	})
 }
 

@@ -152,7 +152,8 @@ func (g *page) poolEvidence(r record.Rotation) string {
 		case w.Operation != "" && w.LastError == "":
 			text += " under way since " + g.At(w.StartedAt) + " (" + clean(w.Operation) + ")"
 		case w.LastError != "":
-			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"), clean(w.LastError))
+			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"),
+				clean(w.LastError))
 		default:
 			text += " waits"
 		}
@@ -197,6 +198,7 @@ func (g *page) room(at time.Time) {
 
 func (g *page) peopleLines(s view.Story) {
 	approved, hold := "", ""
+	var release []string
 	for _, a := range s.Approved {
 		if view.Standing(a.Until, g.Now) {
 			approved = words.Joined(approved, "to "+string(a.Kind)+" "+byWhom(a.Said))
@@ -211,20 +213,26 @@ func (g *page) peopleLines(s view.Story) {
 		words.If(s.Policy.Approval == rules.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
-			hold = byWhom(record.Said{By: h.By, Reason: h.Reason}) +
-				words.If(!h.Until.IsZero(), ", "+g.until(h.Until.Time))
+			hold = words.Joined(hold, byWhom(record.Said{By: h.By, Reason: h.Reason})+
+				words.If(!h.Until.IsZero(),
+					", "+g.until(h.Until.Time))+" (hold "+clean(h.ID)+" on "+clean(h.Target)+")")
+			release = append(release, words.Unbroken(view.ToRelease(h.ID), "", ""))
 		}
 	}
 	if s.Decision != nil {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
-			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the store
+			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 &&
+				approved == "" { // not in the store
 				approved = "by label " + rules.LabelApprove + " on the cluster"
 			}
 		}
 		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))
 	}
 	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+cmp.Or(hold, "none"))
+	for _, command := range release {
+		g.advice(2, command)
+	}
 	for _, q := range s.Requests {
 		g.fact("", string(q.Kind)+" asked for "+g.At(q.At)+" "+byWhom(q.Said))
 	}
