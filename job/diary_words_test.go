@@ -56,6 +56,16 @@ func (d *diary) perform(words []string, rest string) error {
 		return nil
 	case "gates": // gates P/L/C: every gate as the next run would find it
 		return d.gates(words[1])
+	case "open": // open WAVE REASON: somebody opens a wave
+		p, err := d.policy()
+		if err != nil {
+			return err
+		}
+		said := record.Said{By: "ops", Reason: strings.TrimSpace(strings.TrimPrefix(rest, words[1])), At: d.now,
+			Run: "console"}
+		return d.change(func(doc record.FleetDoc) (record.FleetDoc, string, error) {
+			return operator.OpenWave(doc, p, words[1], said)
+		})
 	case "hold", "release", "approve", "retry", "adopt", "rotate", "close":
 		return d.person(words[0], words[1], rest)
 	}

@@ -102,10 +102,14 @@ holds it is its owners' to remove. With --wave it opens a wave that waits for
 earlier ones, until all of it that is due is rotated.`,
 		example: `  rotator release shop-prod/us-central1/catalog --by ann --reason "launch week is over"
   rotator release all --by ann --reason "incident 4711 is over"
-  rotator release --id 3f2a --by bob --reason "ann is away, ticket 4712"`,
+  rotator release --id 3f2a --by bob --reason "ann is away, ticket 4712"
+  rotator release --wave env=prod --by ann --reason "staging is frozen until spring"`,
 		released: true,
 		means:    toRelease,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
+			if h.wave != "" {
+				return operator.OpenWave(contents.Fleet, h.s.Policy(), h.wave, h.said)
+			}
 			return operator.Release(contents.Fleet, h.on, h.id, h.cluster, h.said)
 		},
 	},

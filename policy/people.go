@@ -32,10 +32,7 @@ func soonestEnd(holds []record.Hold) time.Time {
 func HeldBy(holds []record.Hold) fact.Text {
 	var said fact.Text
 	for i, h := range holds {
-		by := record.Who(h.Said)
-		if h.Reason != "" {
-			by += ": " + h.Reason
-		}
+		by := h.Line()
 		switch {
 		case i == 0:
 			said = fact.Sayf("held by %s", by)

@@ -32,6 +32,7 @@ type Status struct {
 	Failures  []record.Failure       `json:"failures"`
 	Blocked   map[string]reason.Code `json:"blocked"`
 	Waves     map[string]time.Time   `json:"waves"`
+	OpenWaves map[string]record.Said `json:"openWaves"` // opened by people, until they are done
 
 	Policy   Policy          `json:"-"`
 	Contents record.Contents `json:"-"`
@@ -105,7 +106,7 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *r
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
 		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Cluster{}),
 		Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
-		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
+		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, OpenWaves: filled(doc.OpenWaves), Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -173,6 +174,11 @@ func holdsOf(doc record.FleetDoc, c fleet.Cluster) []Hold {
 // ToRelease is what ends a hold.
 func ToRelease(id string) string {
 	return "`rotator release --id " + words.Quote(id) + " --by NAME --reason WHY`"
+}
+
+// ToOpen is what lets a wave go that waits for earlier ones.
+func ToOpen(wave string) string {
+	return "`rotator release --wave " + words.Quote(wave) + " --by NAME --reason WHY`"
 }
 
 // Ahead is when the completion of a rotation can come at the soonest.

@@ -5,6 +5,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,6 +108,33 @@ func theCA(f fleet.Fingerprint) string {
 		return "the CA that the next run reads"
 	}
 	return "the CA " + f.Short()
+}
+
+// OpenWave lets the due clusters of a wave start though earlier waves are not done, until
+// they are rotated.
+func OpenWave(f record.FleetDoc, p *rules.Policy, name string, said record.Said) (record.FleetDoc, string,
+	error) {
+	names := []string{fleet.LastWave}
+	for _, w := range slices.Backward(p.Waves) {
+		names = append([]string{w.Name}, names...)
+	}
+	at := slices.Index(names, name)
+	switch {
+	case len(p.Waves) == 0:
+		return f, "", errors.New("there is one wave, which waits for no other: WAVES names none")
+	case at < 0:
+		return f, "", fmt.Errorf("there is no wave %q; the waves are: %s", name, strings.Join(names, " > "))
+	case at == 0:
+		return f, "", fmt.Errorf("wave %q is the first: it waits for no other", name)
+	}
+	if was, ok := f.OpenWaves[name]; ok {
+		return f, "", fmt.Errorf("wave %q is open already, by %s", name, was.Line())
+	}
+	f = f.Clone()
+	f.OpenWaves = record.CloneMap(f.OpenWaves)
+	f.OpenWaves[name] = said.Short()
+	return f, fmt.Sprintf("wave %q is open until the clusters of it that are due are rotated, by %s; it waits neither for %s nor for WAVE_SOAK; all other gates stay",
+		name, record.Who(said), strings.Join(names[:at], ", ")), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
@@ -237,5 +238,8 @@ func noteWaves(f *record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []poli
 		notes = nil
 	}
 	f.Projects = notes
+	if slices.ContainsFunc(seen.Unread, func(u fleet.Unread) bool { return !u.Gone }) {
+		return // what could not be read may be of the wave
+	}
 	maps.DeleteFunc(f.OpenWaves, func(wave string, _ record.Said) bool { return !open[wave] })
 }

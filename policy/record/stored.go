@@ -261,5 +261,13 @@ func (s Said) Short() Said {
 	return s
 }
 
+// Line is who said it, and why.
+func (s Said) Line() string {
+	if s.Reason == "" {
+		return Who(s)
+	}
+	return Who(s) + ": " + s.Reason
+}
+
 // Who names the person, as stated.
 func Who(s Said) string { return cmp.Or(s.By, "somebody unnamed") }

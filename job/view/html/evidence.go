@@ -72,6 +72,9 @@ func (m *maker) proof(rec record.Record) proof {
 	for _, a := range r.Approvals {
 		add("Approved to "+string(a.Kind), m.said(a.Said))
 	}
+	if r.WaveOpened != nil {
+		add("Wave opened", m.said(*r.WaveOpened))
+	}
 	if len(r.Approvals) == 0 {
 		add("Approved by", "nobody was asked")
 	}

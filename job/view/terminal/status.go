@@ -169,6 +169,10 @@ func (g *page) said(doc record.FleetDoc) {
 		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " +
 			g.At(doc.Waves[wave].Last())})
 	}
+	for _, wave := range slices.Sorted(maps.Keys(doc.OpenWaves)) {
+		rs = append(rs, row{name: clean(wave), what: "open", style: yellow,
+			text: "until what is due of it is rotated; " + byWhom(doc.OpenWaves[wave])})
+	}
 	g.section(bold, "WAVES", g.names(rs), rs)
 }
 
