@@ -172,7 +172,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	d.Gates = k.Ask(CompleteGates, anyGate)
 	if v, isClosed := FirstClosed(d.Gates); isClosed {
 		d.set(Wait, v.Reason, v.Message)
-		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
+		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching || v.Reason == reason.ClosedWatching {
 			d.Action = NeedsAction
 		}
 		if v.Reason == reason.TriesExhausted {

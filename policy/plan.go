@@ -185,6 +185,8 @@ func (k *Case) holdsWave(d Decision) (holds, excused string) {
 		return "", ""
 	case k.Rotation == nil && d.Reason.Info().Never:
 		return "", string(d.Reason)
+	case k.Rotation != nil && k.Rotation.ClosedBy != nil:
+		return "in flight, its record closed by people", ""
 	case k.Rotation != nil && !k.Rotation.Managed:
 		return "in flight, started elsewhere", ""
 	case k.Rotation != nil && k.Rotation.Failed != "":

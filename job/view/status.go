@@ -267,10 +267,12 @@ func BreakerOpen(doc record.FleetDoc, maxFailed int) int {
 	return 0
 }
 
-// Whose says who started a rotation that is not ours, and who manages it; "" of
-// our own.
+// Whose says who started a rotation that is not ours to manage, or who closed its
+// record; "" of our own.
 func Whose(r record.Rotation) string {
 	switch {
+	case r.ClosedBy != nil:
+		return "record closed by " + words.Harmless(record.Who(*r.ClosedBy)) + ", watched"
 	case r.Origin != record.Foreign:
 		return ""
 	case r.Managed:

@@ -61,6 +61,9 @@ func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody",
 			p.Approval)
+	case r.ClosedBy != nil:
+		return "", &Declined{"we only watch this rotation, whose record was closed by " + r.ClosedBy.Line() + ": ",
+			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case !r.Managed:
 		return "", &Declined{"we only watch this rotation, which somebody else started: ",
 			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
@@ -214,6 +217,13 @@ func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotati
 	said record.Said) (record.FleetDoc, string, error) {
 	unread := c.ID == "" || c.Bundle.Oldest().Fingerprint == ""
 	switch unselected := p.Unselected(c); {
+	case r != nil && r.Managed && f.AskedOf(record.RequestClose, *r) != nil:
+		f = f.Clone()
+		f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
+			return q.Kind == record.RequestClose && q.Cluster == c.Ref
+		})
+		return f, fmt.Sprintf("the rotation of %s stays managed: its record is not closed, by %s", c.Ref,
+			record.Who(said)), nil
 	case r != nil && r.Managed:
 		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
 	case unread:
@@ -269,6 +279,13 @@ func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotat
 func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string,
 	error) {
 	failures := failuresOf(f, ref)
+	if r != nil && r.ClosedBy != nil {
+		if len(failures) == 0 {
+			return f, "", fmt.Errorf("the record of %s was closed by %s already: we only look until the rotation's end",
+				ref, r.ClosedBy.Line())
+		}
+		r = nil
+	}
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged",
 			ref)
@@ -284,8 +301,8 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		Attempt: r.AttemptID, Said: said}); err != nil {
 		return f, "", err
 	}
-	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
-		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)))
+	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s; we look on, tell its end, and take it up again by rotator adopt %s --by NAME --reason WHY",
+		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)), ref)
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}

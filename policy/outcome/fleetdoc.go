@@ -7,7 +7,6 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
-	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
@@ -119,7 +118,7 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 	}
 	switch {
 	// more open no breaker wider
-	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures:
+	case what != "" && at < 0 && r.Origin != record.Foreign && r.ClosedBy == nil && len(f.Failures) < record.MaxFailures:
 		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what,
 			At: now})
 		return true
@@ -238,8 +237,10 @@ func noteWaves(f *record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []poli
 		notes = nil
 	}
 	f.Projects = notes
-	if slices.ContainsFunc(seen.Unread, func(u fleet.Unread) bool { return !u.Gone }) {
-		return // what could not be read may be of the wave
+	for _, u := range seen.Unread {
+		if !u.Gone {
+			return // what could not be read may be of the wave
+		}
 	}
 	maps.DeleteFunc(f.OpenWaves, func(wave string, _ record.Said) bool { return !open[wave] })
 }

@@ -59,9 +59,11 @@ type Rotation struct {
 	AttemptNo int       `json:"attemptNo"` // for display, from 1
 	Origin    Origin    `json:"origin"`
 	Managed   bool      `json:"managed"` // we manage it to its end; always for our own
-	Baseline  Baseline  `json:"baseline"`
-	New       fleet.CA  `json:"new"` // the CA that will be left
-	Phase     Phase     `json:"phase"`
+	// ClosedBy closed its record while GKE goes on with it: it is only watched.
+	ClosedBy *Said    `json:"closedBy,omitempty"`
+	Baseline Baseline `json:"baseline"`
+	New      fleet.CA `json:"new"` // the CA that will be left
+	Phase    Phase    `json:"phase"`
 	// Transitions is append-only and begins with the first phase.
 	Transitions []Transition `json:"transitions"`
 	// Call is the newest start or complete; it blocks the next until settled.

@@ -162,17 +162,22 @@ type Record struct {
 // Over says whether the approval has run out.
 func (a Approval) Over(now time.Time) bool { return !a.Until.IsZero() && !now.Before(a.Until) }
 
-// ClosedOurs finds the newest attempt of ours on this very CA that was closed
-// although its start took, or may have taken, effect.
+// ClosedOurs finds the newest attempt on this very CA that was closed by people, or of
+// ours although its start took, or may have taken, effect.
 func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
 		if r.Cluster != c.Ref || r.ClusterID != c.ID ||
-			r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Managed {
+			!c.Bundle.Has(r.Baseline.CA.Fingerprint) {
 			continue
 		}
-		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost ||
-			(rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
+		if rec.ClosedAs == ClosedByPeople {
+			return rec, true // whoever began it: it is only watched
+		}
+		if r.Origin == Foreign && !r.Managed {
+			continue
+		}
+		if rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
 			return rec, true
 		}
 	}

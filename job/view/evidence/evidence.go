@@ -129,8 +129,11 @@ func Of(rec record.Record) Entry {
 		s := said(*r.WaveOpened)
 		e.WaveOpened = &s
 	}
-	if rec.ClosedAs == record.ClosedByPeople {
+	if by := r.ClosedBy; rec.ClosedAs == record.ClosedByPeople || by != nil {
 		s := said(rec.Said)
+		if by != nil {
+			s = said(*by)
+		}
 		e.ClosedBy = &s
 	}
 	return e

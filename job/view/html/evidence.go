@@ -81,6 +81,9 @@ func (m *maker) proof(rec record.Record) proof {
 	add("Completed by", map[string]string{"us": "this tool", "other": "somebody else",
 		"gke": "GKE, by itself"}[rec.CompletedBy])
 	add("Ended by", m.said(rec.Said))
+	if r.ClosedBy != nil {
+		add("Record closed by", m.said(*r.ClosedBy))
+	}
 	for _, text := range rec.Findings {
 		add("Finding", words.Harmless(text))
 	}
