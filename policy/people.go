@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
@@ -68,16 +69,38 @@ func (k *Case) holdsEnd() time.Time {
 	return window.Soonest(soonestEnd(k.Doc.Held(k.Cluster, k.Now)), askLabels(k).Changes)
 }
 
-func askStartApproval(k *Case) Verdict { return k.askApproval(record.CallStart, "start", nil) }
+func askStartApproval(k *Case) Verdict {
+	return k.askApproval(record.CallStart, "start", StartMeans(k))
+}
 
 func askCompleteApproval(k *Case) Verdict {
 	return k.askApproval(record.CallComplete, "completion",
-		fact.Sayf("; GKE may complete by itself from %v", k.AutoComplete()))
+		fact.Sayf("%v; GKE may complete by itself from %v", CompletionMeans(*k.Rotation), k.AutoComplete()))
 }
 
-// askApproval asks for a person's yes to a call of that kind, called what; otherwise
-// is what becomes of it without one.
-func (k *Case) askApproval(kind record.CallKind, what string, otherwise fact.Text) Verdict {
+// CompletionMeans says what a yes to the completion ends, and for whom.
+func CompletionMeans(r record.Rotation) fact.Text {
+	endpoint := ""
+	if old := r.Baseline.Endpoint; old != "" && old != r.Endpoint {
+		endpoint = ", and endpoint " + old
+	}
+	return fact.Sayf("it ends CA %s with its tokens and client certificates%s, for every client that does not know CA %s",
+		r.Baseline.CA.Fingerprint.Short(), endpoint, r.New.Fingerprint.Short())
+}
+
+// StartMeans says what a yes to the start begins, and what ends in its course.
+func StartMeans(k *Case) fact.Text {
+	after := fact.Sayf("%v after", fact.Set("SOAK", fleet.Days(k.Policy.Soak)))
+	if k.Emergency || k.Compromised {
+		after = fact.Say("sooner than SOAK after")
+	}
+	return fact.Sayf("it recreates every node and ends CA %s, %v clients were handed the new one",
+		k.Cluster.Bundle.Oldest().Fingerprint.Short(), after)
+}
+
+// askApproval asks for a person's yes to a call of that kind, called what; means is
+// what the yes leads to.
+func (k *Case) askApproval(kind record.CallKind, what string, means fact.Text) Verdict {
 	if !k.Policy.Approval.Asks(kind) {
 		return isOpen(nil)
 	}
@@ -85,8 +108,8 @@ func (k *Case) askApproval(kind record.CallKind, what string, otherwise fact.Tex
 		return openUntil(approvedBy(&a), a.Until)
 	}
 	how, changes := k.Policy.HowToApprove(kind, k.Cluster, k.Rotation)
-	nobody := fact.Sayf("%v: nobody has approved this %s%s%v", fact.Set("APPROVAL", k.Policy.Approval), what,
-		how, otherwise)
+	nobody := fact.Sayf("%v: nobody has approved this %s", fact.Set("APPROVAL", k.Policy.Approval), what).
+		Tailf("; whoever may run this job can%s; %v", how, means)
 	return Verdict{Reason: reason.ApprovalNeeded, Message: nobody, Changes: changes}
 }
 

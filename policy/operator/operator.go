@@ -75,7 +75,12 @@ func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (
 			fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, record.UpdatingClients)
 	}
 	a.Kind, a.ClusterID, a.Attempt, a.Entry = record.CallComplete, r.ClusterID, r.AttemptID, r.Entries
-	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
+	when := ""
+	if !r.Promised.IsZero() {
+		when = ", not before " + fact.Stamp(r.Promised) + " UTC"
+	}
+	return fmt.Sprintf("the completion of %s is approved: %s%s; the yes becomes void when the rotation goes back to recreating nodes",
+		r.Cluster, policy.CompletionMeans(r), when), nil
 }
 
 func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, error) {
@@ -101,8 +106,11 @@ func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, 
 		a.Until = longest
 	}
 	a.Kind, a.CA = record.CallStart, c.Bundle.Oldest().Fingerprint
-	return fmt.Sprintf("the start of %s is approved until %s UTC, for %s", c.Ref, fact.Stamp(a.Until),
-		theCA(a.CA)), nil
+	text := fmt.Sprintf("the start of %s is approved until %s UTC, for %s", c.Ref, fact.Stamp(a.Until), theCA(a.CA))
+	if a.CA != "" {
+		text += ": " + policy.StartMeans(k).String()
+	}
+	return text, nil
 }
 
 // theCA names the CA; one that could not be read is bound by the next run's look.
