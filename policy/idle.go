@@ -107,6 +107,9 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	case k.clusterBusy() != "":
 		d.set(Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy()))
 	case ours:
+		old := rec.Rotation.Baseline.CA.Fingerprint
+		k.Cluster.Bundle = c.Bundle.OldFirst(old)
+		d.Cluster.Bundle = k.Cluster.Bundle
 		k.reopen(d, rec)
 	case len(k.Policy.Unselected(c)) > 0:
 		d.set(None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted"))

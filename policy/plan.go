@@ -92,7 +92,7 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	switch {
 	case fresh.ID != r.ClusterID:
 		k.stay(&d, reason.ClusterRecreated, sentence(reason.ClusterRecreated))
-	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
+	case !fresh.Bundle.Has(r.Baseline.CA.Fingerprint):
 		k.stay(&d, reason.OneNewCA, fact.Say("the CA is no longer the baseline's"))
 	case !fresh.OperationsRead:
 		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))

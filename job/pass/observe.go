@@ -194,9 +194,15 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
+	for _, rec := range records { // what the last rotation left is the old one of the next
+		if rec.ClosedAs.Verified() && rec.Rotation.ClusterID == c.ID && c.Bundle.Has(rec.Rotation.New.Fingerprint) {
+			c.Bundle = c.Bundle.OldFirst(rec.Rotation.New.Fingerprint)
+			break
+		}
+	}
 	for _, rec := range records {
 		if rec.Rotation.ClusterID == c.ID &&
-			rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+			c.Bundle.Has(rec.Rotation.Baseline.CA.Fingerprint) {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}

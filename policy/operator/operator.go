@@ -223,6 +223,9 @@ func anyPoolTrouble(r record.Rotation) bool {
 // r is nil when it is not on record yet.
 func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
+	if r != nil {
+		c.Bundle = c.Bundle.OldFirst(r.Baseline.CA.Fingerprint)
+	}
 	unread := c.ID == "" || c.Bundle.Oldest().Fingerprint == ""
 	switch unselected := p.Unselected(c); {
 	case r != nil && r.Managed && f.AskedOf(record.RequestClose, *r) != nil:
