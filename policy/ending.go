@@ -121,7 +121,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 	if r.AnyUnsettled(k.Now) {
 		at := k.resolvedAt(r)
 		k.stay(d, reason.CallUnsettled,
-			sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
+			clause(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
 		return
 	}

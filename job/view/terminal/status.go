@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
@@ -30,8 +31,7 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	g.atWork(s.Lease)
 	env := s.Policy.Env
 	people, flying := g.storedRows(s.Oldest(), env)
-	people = slices.Concat(g.idleRows(view.Failed(s.Contents), env), people, g.idleRows(view.Blocked(doc),
-		env))
+	people = onceEach(g.idleRows(view.Failed(s.Contents), env), people, g.idleRows(view.Blocked(doc), env))
 	names := g.names(people, flying)
 	g.section(red, "NEEDS ACTION", names, people)
 	g.breaker(doc, s.Policy)
@@ -46,6 +46,23 @@ func Status(w io.Writer, s view.Status, o Options) error {
 		g.apart(0, plain, "Nothing is in flight and nothing waits for people. What comes next: rotator plan.")
 	}
 	return g.send(w)
+}
+
+// onceEach lists each cluster once: what else is said of it is added to its first row.
+func onceEach(lists ...[]row) []row {
+	var out []row
+	for _, r := range slices.Concat(lists...) {
+		i := slices.IndexFunc(out, func(x row) bool { return x.name == r.name })
+		if i < 0 {
+			out = append(out, r)
+			continue
+		}
+		if !strings.Contains(out[i].text, strings.TrimSuffix(r.text, ".")) {
+			out[i].text = words.Joined(out[i].text, r.text)
+		}
+		out[i].next = cmp.Or(out[i].next, r.next)
+	}
+	return out
 }
 
 func (g *page) atWork(h *pass.Holder) {
