@@ -196,8 +196,7 @@ var scenes = []struct {
 		s.called("google.container.v1beta1.ClusterManager.CompleteIPRotation", "ann@acme.example")
 	}},
 	{"somebody is refused by v1alpha1, says the audit log", []string{"foreign-call"}, func(s *stage) {
-		s.audited(auditRefused, "google.container.v1alpha1.ClusterManager.CompleteIPRotation",
-			"ann@acme.example")
+		s.audited(auditRefused, "google.container.v1alpha1.ClusterManager.CompleteIPRotation", "ann@acme.example")
 	}},
 	{"somebody's call is done at once, says the audit log", []string{"foreign-call"}, func(s *stage) {
 		s.audited(auditAtOnce, "google.container.v1.ClusterManager.CompleteIPRotation", "ann@acme.example")

@@ -256,8 +256,7 @@ func clock(at string, s config.Settings, free bool) (func() time.Time, error) {
 		return nil, wrong("--at %v", err)
 	}
 	if !free && !s.GKEEndpoint.V.Loopback() {
-		return nil,
-			wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", config.Prefix)
+		return nil, wrong("--at follows a simulated clock, so it needs %sGKE_ENDPOINT on a loopback address; against Google only plan takes it", config.Prefix)
 	}
 	return func() time.Time { return t }, nil
 }

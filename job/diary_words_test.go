@@ -167,8 +167,7 @@ func shape(pb *containerpb.Cluster, word string) error {
 		for _, p := range pb.GetNodePools() {
 			if p.GetName() == parts[0] {
 				p.MaintenancePolicy = &containerpb.NodePool_NodePoolMaintenancePolicy{ExclusionUntilEndOfSupport: &containerpb.NodePool_ExclusionUntilEndOfSupport{
-					Enabled: true, StartTime: timestamppb.New(onDay(from)),
-					EndTime: timestamppb.New(onDay(to)),
+					Enabled: true, StartTime: timestamppb.New(onDay(from)), EndTime: timestamppb.New(onDay(to)),
 				}}
 			}
 		}

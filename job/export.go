@@ -59,8 +59,7 @@ asked of GKE. How long records are kept is in deploy/STATE.md.`,
 			return wrong("--until %v", err)
 		}
 		if !to.IsZero() && !from.Before(to) {
-			return wrong("--since %s is not before --until %s", from.Format(time.RFC3339),
-				to.Format(time.RFC3339))
+			return wrong("--since %s is not before --until %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 		}
 		r, err := a.recall(cmd.Context(), s, now(), true) // the store says whether it is this deployment's
 		if err != nil {
@@ -159,14 +158,12 @@ func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, e
 	if err != nil {
 		r.unread(ref, err)
 		c := fleet.Cluster{Ref: ref, ID: rot.ClusterID}
-		d = &policy.Decision{Cluster: c, Phase: rot.Phase, Rotation: &rot,
-			Message: fact.Say("asked without GKE")}
+		d = &policy.Decision{Cluster: c, Phase: rot.Phase, Rotation: &rot, Message: fact.Say("asked without GKE")}
 	}
 	h, ok := notice.HandOverOf(r.s.Policy(), *d, r.now, record.AtAnyTime)
 	if !ok {
-		return none,
-			wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, %s", ref, rot.Phase,
-				words.Plain("`rotator status CLUSTER`", ref.String(), ""))
+		return none, wrong("%s is %s: there is nothing to hand over until the new CA is there; look again when the start is done, %s", ref, rot.Phase,
+			words.Plain("`rotator status CLUSTER`", ref.String(), ""))
 	}
 	return h, nil
 }
@@ -189,8 +186,7 @@ func (r *reading) handOverOfLast(ctx context.Context, ref fleet.Ref) (record.Han
 				r.unread(ref, err)
 			}
 		}
-		d := policy.Decision{Cluster: c, Phase: rec.Rotation.Phase, Rotation: &rec.Rotation,
-			Close: rec.ClosedAs}
+		d := policy.Decision{Cluster: c, Phase: rec.Rotation.Phase, Rotation: &rec.Rotation, Close: rec.ClosedAs}
 		if h, ok := notice.HandOverOf(r.s.Policy(), d, r.now, record.AtAnyTime); ok {
 			return h, nil
 		}

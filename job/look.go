@@ -33,10 +33,8 @@ wait for the same thing stand in one row; --all gives each its own.`,
   rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
 		Args: cobra.NoArgs,
 	}
-	at := cmd.Flags().String("at", "",
-		"plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
-	explain := cmd.Flags().String("explain", "",
-		"show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
+	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
 	all := cmd.Flags().Bool("all", false, "one row for each cluster, also for those that wait for the same")
 	form := tableFlag(cmd)
 	page := reportFlag(cmd)
@@ -135,8 +133,7 @@ func (r *reading) cluster(ctx context.Context, text, form string) error {
 	}
 	d, err := r.decisionOn(ctx, ref)
 	if _, known := r.contents.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
-		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do",
-			err)
+		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do", err)
 	}
 	if err != nil {
 		r.unread(ref, err)

@@ -58,7 +58,8 @@ func (r *reading) clusterNamed(ctx context.Context, text string) (fleet.Ref, err
 	return ref, err
 }
 
-// clusterToShow is clusterNamed for those who only look: it shows what it finds, and says what it does not know.
+// clusterToShow is clusterNamed for those who only look: it shows what it finds, and says what it does not
+// know.
 func (r *reading) clusterToShow(ctx context.Context, text string) (fleet.Ref, error) {
 	ref, unread, err := r.named(ctx, text)
 	if err == nil && len(unread) > 0 {

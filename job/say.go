@@ -71,8 +71,7 @@ bound to this attempt, and void when a node pool must be recreated again.`,
 		withUntil: true,
 		means:     seenCluster,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return operator.Approve(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.until,
-				h.said)
+			return operator.Approve(contents.Fleet, h.s.Policy(), h.cluster, h.rotation(contents), h.until, h.said)
 		},
 	},
 	{

@@ -52,8 +52,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 		}
 		h.store = &busyStore{Store: contents, times: c.times, other: func(d record.FleetDoc) record.FleetDoc {
 			d.Requests = append(d.Requests,
-				record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l",
-					Name: "c"}})
+				record.Request{Kind: record.RequestRetry, Cluster: fleet.Ref{Project: "p", Location: "l", Name: "c"}})
 			return d
 		}}
 		err := h.note(t.Context(), func(_ *heard, contents record.Contents) (record.FleetDoc, string, error) {

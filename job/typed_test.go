@@ -258,7 +258,8 @@ func (y *typist) try(screen, command string) {
 	if strings.Contains(said, "PermissionDenied") {
 		return
 	}
-	if code != 0 && (!circumstances.MatchString(line) || strings.Contains(line, "release --") || strings.Contains(said, "--help") ||
+	if code != 0 && (!circumstances.MatchString(line) || strings.Contains(line, "release --") ||
+		strings.Contains(said, "--help") ||
 		strings.Contains(said, " is missing")) && !mentioned.MatchString(command) {
 		y.ts.Fatalf("%s prints %q: exit status %d\n%s", screen, command, code, said)
 	}

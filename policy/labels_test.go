@@ -24,17 +24,14 @@ func TestLabelsThatHold(t *testing.T) {
 		{map[string]string{"env": "prod", "rotator": "yes", "rotator-approve": "x"}, "", time.Time{}},
 		{map[string]string{rules.LabelHold: "team-payments"},
 			"held by its label rotator-hold=team-payments, until it is removed", time.Time{}},
-		{map[string]string{rules.LabelHold: ""}, "held by its label rotator-hold, until it is removed",
-			time.Time{}},
-		{map[string]string{rules.LabelHold: "false"},
-			"held by its label rotator-hold=false, until it is removed",
+		{map[string]string{rules.LabelHold: ""}, "held by its label rotator-hold, until it is removed", time.Time{}},
+		{map[string]string{rules.LabelHold: "false"}, "held by its label rotator-hold=false, until it is removed",
 			time.Time{}},
 		{map[string]string{rules.LabelHoldUntil: "2026-12-24"},
 			"held by its label rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", christmas},
 		{map[string]string{rules.LabelHoldUntil: "2026-11-22"}, "", time.Time{}}, // yesterday
 		{map[string]string{rules.LabelHoldUntil: "2026-11-23"},
-			"held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00",
-			monday.Add(hours(24))},
+			"held by its label rotator-hold-until=2026-11-23, until Tue 2026-11-24 00:00", monday.Add(hours(24))},
 		{map[string]string{rules.LabelHold: "x", rules.LabelHoldUntil: "2026-12-24"},
 			"held by its label rotator-hold=x, until it is removed; and by rotator-hold-until=2026-12-24, until Fri 2026-12-25 00:00", time.Time{}},
 		{map[string]string{rules.LabelHold: "x", rules.LabelHoldUntil: "2026-11-01"},
@@ -43,15 +40,13 @@ func TestLabelsThatHold(t *testing.T) {
 			"held by its label rotator-hold-until=christmas, which is no date: write a day, e.g. rotator-hold-until=2026-12-24, or remove it", time.Time{}},
 		{map[string]string{rules.LabelHoldUntil: ""},
 			"held by its label rotator-hold-until, which is no date: write a day", time.Time{}},
-		{map[string]string{rules.LabelHoldUntil: "2026-02-30"},
-			"rotator-hold-until=2026-02-30, which is no date",
+		{map[string]string{rules.LabelHoldUntil: "2026-02-30"}, "rotator-hold-until=2026-02-30, which is no date",
 			time.Time{}},
 		{map[string]string{rules.LabelHoldUntil: "24-12-2026"}, "which is no date", time.Time{}},
 		{map[string]string{"rotator_hold": "x"},
 			"rotator_hold=x, which means nothing: write rotator-hold or rotator-hold-until, or remove it",
 			time.Time{}},
-		{map[string]string{"rotator-hold-til": "2026-12-24"},
-			"rotator-hold-til=2026-12-24, which means nothing",
+		{map[string]string{"rotator-hold-til": "2026-12-24"}, "rotator-hold-til=2026-12-24, which means nothing",
 			time.Time{}},
 	} {
 		p, c := plain(), idleCluster(shopRef)
@@ -69,8 +64,7 @@ func TestLabelsThatHold(t *testing.T) {
 		if !x.opens.IsZero() && d.NextChange.After(x.opens) {
 			t.Errorf("%v: the plan stands until %s, and the label ends %s", x.labels, d.NextChange, x.opens)
 		}
-		doc := outcome.Tidy(record.FleetDoc{}, p, policy.Fleet{}, []policy.Decision{d},
-			record.RunNote{At: monday})
+		doc := outcome.Tidy(record.FleetDoc{}, p, policy.Fleet{}, []policy.Decision{d}, record.RunNote{At: monday})
 		if got := doc.Blocked[shopRef.String()]; !v.Open && got != reason.HeldByLabel || v.Open && got != "" {
 			t.Errorf("%v: the store notes %q", x.labels, got)
 		}
@@ -115,8 +109,7 @@ func TestLabelsAndCommands(t *testing.T) {
 		t.Errorf("compromised %t, %s", d.Compromised, d.Reason)
 	}
 	p.Compromised = nil
-	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != reason.HeldByLabel ||
-		!d.Emergency {
+	if d := planOne(t, p, f, oldCA.Expires.Add(-hours(24*40))); d.Reason != reason.HeldByLabel || !d.Emergency {
 		t.Errorf("emergency %t, %s", d.Emergency, d.Reason)
 	}
 }
@@ -270,9 +263,8 @@ func TestCompletionByLabel(t *testing.T) {
 	// A command's yes goes before a label's in the record.
 	r.Entries = 2
 	f := fleetOf(c, &r)
-	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef,
-		ClusterID: "id",
-		Attempt:   r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
+	f.Contents.Fleet.Approvals = []record.Approval{{Kind: record.CallComplete, Cluster: shopRef, ClusterID: "id",
+		Attempt: r.AttemptID, Entry: 2, Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Approved == nil || d.Approved.By != "ann" {
 		t.Errorf("approved: %+v", d.Approved)
 	}

@@ -31,9 +31,8 @@ func drawPolicy(t *rapid.T) *rules.Policy {
 		Env: "test", Projects: []string{"a", "b"}, RotateBeforeExpiry: hours(24 * 180),
 		EmergencyBeforeExpiry: hours(24 * 45), EmergencyMaxActive: 2, CompromisedMaxActive: 2,
 		SoakCompromised: hours(4),
-		Window: weekly("window", "always", "Sat,Sun 02:00-06:00",
-			"Mon-Fri 22:00-04:00 Europe/Paris"),
-		StartWindow: weekly("start window", "always", "Mon-Wed 00:00-24:00"),
+		Window:          weekly("window", "always", "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00 Europe/Paris"),
+		StartWindow:     weekly("start window", "always", "Mon-Wed 00:00-24:00"),
 		CompleteWindow: weekly("complete window", "always", "Mon-Thu 09:00-15:00",
 			"Fri 10:00-11:00 America/New_York"),
 		ZonalComplete: rapid.SampledFrom([]rules.ZonalComplete{rules.ZonalPeople, rules.ZonalWindow,
@@ -46,10 +45,8 @@ func drawPolicy(t *rapid.T) *rules.Policy {
 		Nodes:     rapid.SampledFrom([]rules.NodesBy{rules.NodesAuto, rules.NodesGKE}).Draw(t, "nodes"),
 		NodeGrace: hours(rapid.IntRange(0, 3).Draw(t, "grace")), NodeTime: 10 * time.Minute,
 		PoolsAtOnce: rapid.IntRange(0, 2).Draw(t, "pools at once"),
-		Adopt: rapid.SampledFrom([]rules.AdoptMode{rules.AdoptWatch, rules.AdoptManage}).Draw(t,
-			"adopt"),
-		MaxActive: rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0,
-			2).Draw(t,
+		Adopt:       rapid.SampledFrom([]rules.AdoptMode{rules.AdoptWatch, rules.AdoptManage}).Draw(t, "adopt"),
+		MaxActive:   rapid.IntRange(1, 3).Draw(t, "max active"), MaxActivePerProject: rapid.IntRange(0, 2).Draw(t,
 			"per project"),
 		WaveSoak: hours(24), MaxFailed: 1, StuckAfter: hours(24), Every: time.Hour,
 	}
@@ -73,21 +70,18 @@ func drawPolicy(t *rapid.T) *rules.Policy {
 
 // drawCluster makes a cluster somewhere in its life, and its record if any.
 func drawCluster(t *rapid.T, i int, now time.Time) (fleet.Cluster, *record.Rotation) {
-	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"),
-		Location: "europe-west1",
-		Name:     fmt.Sprintf("c%d", i)}
+	ref := fleet.Ref{Project: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "project"), Location: "europe-west1",
+		Name: fmt.Sprintf("c%d", i)}
 	left := time.Duration(rapid.IntRange(-10, 400).Draw(t, "days left")) * 24 * time.Hour
 	old := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("old%d", i)),
 		Issued: now.Add(left - 5*365*24*time.Hour), Expires: now.Add(left)}
 	fresh := fleet.CA{Fingerprint: fleet.Fingerprint(fmt.Sprintf("new%d", i)), Issued: now.Add(-hours(30)),
 		Expires: now.Add(30 * 365 * 24 * time.Hour)}
 	c := fleet.Cluster{
-		Ref: ref, ID: "id", Status: rapid.SampledFrom([]fleet.Status{fleet.Running, fleet.Running,
-			fleet.Running,
+		Ref: ref, ID: "id", Status: rapid.SampledFrom([]fleet.Status{fleet.Running, fleet.Running, fleet.Running,
 			fleet.Reconciling, fleet.Degraded}).Draw(t, "status"),
 		Labels: map[string]string{"env": rapid.SampledFrom([]string{"dev", "prod", "none"}).Draw(t, "env")},
-		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t,
-			"zonal"),
+		Bundle: fleet.Bundle{CAs: []fleet.CA{old}}, Endpoint: "10.0.0.1", Zonal: rapid.Bool().Draw(t, "zonal"),
 		Seen: now, OperationsRead: true,
 	}
 	drawOwnerLabels(t, &c, now)
@@ -135,8 +129,7 @@ func drawOwnerLabels(t *rapid.T, c *fleet.Cluster, now time.Time) {
 		c.Labels[rules.LabelApprove] = "start-" + string(c.Bundle.Oldest().Fingerprint) + "-" +
 			someDay("start label until")
 	case 1:
-		c.Labels[rules.LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t,
-			"entry"))
+		c.Labels[rules.LabelApprove] = fmt.Sprintf("complete-attempt-%d", rapid.IntRange(0, 1).Draw(t, "entry"))
 	}
 }
 
@@ -238,8 +231,7 @@ func TestWaitingNamesTheWayOut(t *testing.T) {
 			if d.Reason.Info().Sentence == "" {
 				t.Fatalf("%s: reason %q has no sentence", d.Cluster.Ref, d.Reason)
 			}
-			if d.Action == policy.Wait && d.NextChange.IsZero() &&
-				d.Reason.Info().WaitsOn == reason.OnNobody {
+			if d.Action == policy.Wait && d.NextChange.IsZero() && d.Reason.Info().WaitsOn == reason.OnNobody {
 				t.Fatalf("%s waits for ever and nobody is named: %s", d.Cluster.Ref, decided(d))
 			}
 			if len(d.Message) == 0 {
@@ -298,8 +290,7 @@ func TestStartsWithinLimits(t *testing.T) {
 			}
 		}
 		if started && active > p.MaxActive || emergencies > p.EmergencyMaxActive {
-			t.Fatalf("%d active of %d, %d emergencies of %d", active, p.MaxActive, emergencies,
-				p.EmergencyMaxActive)
+			t.Fatalf("%d active of %d, %d emergencies of %d", active, p.MaxActive, emergencies, p.EmergencyMaxActive)
 		}
 	})
 }

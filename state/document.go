@@ -94,8 +94,7 @@ func open(id string, text []byte) (envelope, error) {
 func (e envelope) check() error {
 	switch {
 	case e.Schema > Schema:
-		return fmt.Errorf("document %s has schema %d, this program knows %d: %w", e.id, e.Schema, Schema,
-			ErrNewer)
+		return fmt.Errorf("document %s has schema %d, this program knows %d: %w", e.id, e.Schema, Schema, ErrNewer)
 	case e.Schema < 1 || e.Version == "" || len(e.Body) == 0 || string(e.Body) == "null":
 		return fmt.Errorf("document %s cannot be read: schema, version or body is missing", e.id)
 	}

@@ -142,8 +142,7 @@ func TestWithdrawn(t *testing.T) {
 			}
 		}, "held by its label rotator-hold=launch"},
 		"the window closes": {func(_ *testing.T, s *stage) { s.now = s.now.Add(2 * time.Minute) }, "window"},
-		"too much time": {func(_ *testing.T, s *stage) { s.mono += record.SendWithin },
-			"since the intent"},
+		"too much time":     {func(_ *testing.T, s *stage) { s.mono += record.SendWithin }, "since the intent"},
 		"another operation": {func(t *testing.T, s *stage) {
 			if o := s.cloud.Recreate(t.Context(), shop,
 				fleet.Pool{Name: "a", Version: "1.33.5-gke.1080000"}); o.State != record.Accepted {
@@ -159,8 +158,7 @@ func TestWithdrawn(t *testing.T) {
 			s.gke.Remove(shop.Path())
 			s.add(shop, "2027-03-11", func(c *containerpb.Cluster) { c.Id = "another" })
 		}, "created again"},
-		"the cluster is deleted": {func(_ *testing.T, s *stage) { s.gke.Remove(shop.Path()) },
-			"does not exist"},
+		"the cluster is deleted": {func(_ *testing.T, s *stage) { s.gke.Remove(shop.Path()) }, "does not exist"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -188,8 +186,7 @@ func TestWithdrawn(t *testing.T) {
 				t.Fatalf("history %+v, in flight %+v", h, s.rotation())
 			}
 			d := s.doc()
-			if tried := d.Tries[shop.String()]; len(d.Slots) != 0 || tried.Count != 0 ||
-				tried.Withdrawals != 1 ||
+			if tried := d.Tries[shop.String()]; len(d.Slots) != 0 || tried.Count != 0 || tried.Withdrawals != 1 ||
 				len(d.Failures) != 0 {
 				t.Errorf("slots %v, tries %v, failures %v", d.Slots, d.Tries, d.Failures)
 			}
@@ -197,8 +194,7 @@ func TestWithdrawn(t *testing.T) {
 				!strings.Contains(m["msg"].(string), c.why) {
 				t.Errorf("told %v", m)
 			}
-			if slices.ContainsFunc(p.lines(),
-				func(m map[string]any) bool { return m["reason"] == "start-sent" }) {
+			if slices.ContainsFunc(p.lines(), func(m map[string]any) bool { return m["reason"] == "start-sent" }) {
 				t.Error("a start that was not sent is told as begun")
 			}
 			if res.Unstored != 0 {

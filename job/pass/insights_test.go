@@ -156,8 +156,7 @@ func TestDeadRecommender(t *testing.T) {
 		without, with := newStage(t), newStage(t)
 		for _, s := range []*stage{without, with} {
 			for i := range 20 {
-				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"},
-					"2027-03-11", nil)
+				s.add(fleet.Ref{Project: "shop", Location: fmt.Sprintf("x-%03d", i), Name: "web"}, "2027-03-11", nil)
 			}
 		}
 		a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, err }}
@@ -178,8 +177,7 @@ func TestDeadRecommender(t *testing.T) {
 			with.pass(time.Hour)
 		}
 		if len(a.all) != 1 || len(with.gke.Journal()) != len(without.gke.Journal()) {
-			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all),
-				len(with.gke.Journal()),
+			t.Errorf("%s: %d reads in a day; %d requests to GKE, want %d", name, len(a.all), len(with.gke.Journal()),
 				len(without.gke.Journal()))
 		}
 		// On the next day it is asked again.
@@ -196,10 +194,7 @@ func TestDeadRecommender(t *testing.T) {
 // location that was not asked yet.
 func TestUsedUpMeansTomorrow(t *testing.T) {
 	s := newStage(t, shop)
-	a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) {
-		return nil,
-			gke.ErrUsedUp
-	}}
+	a := &adviser{answer: func(int, record.InsightPlace) ([]record.Insight, error) { return nil, gke.ErrUsedUp }}
 	s.advised(a).must()
 	s.add(fleet.Ref{Project: "shop", Location: "us-east1", Name: "late"}, "2027-04-01", nil)
 	a.answer = nil
@@ -277,8 +272,7 @@ func TestInsightsAreSpentBeforehand(t *testing.T) {
 		if !done {
 			done = true
 			s.edit(func(doc *record.FleetDoc) { // the other run was quicker
-				*doc = insight.Ask(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}},
-					s.now)
+				*doc = insight.Ask(*doc, []record.InsightPlace{{Project: "shop", Location: "europe-west1"}}, s.now)
 			})
 		}
 		return nil

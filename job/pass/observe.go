@@ -186,8 +186,7 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	records, err := ob.Store.History(ctx, c.Ref)
 	if err != nil {
-		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError,
-			err.Error())
+		ob.Log.Warn("the history of the cluster could not be read", attrCluster, c.Ref.String(), attrError, err.Error())
 		c.OperationsRead = false
 		return
 	}

@@ -29,8 +29,7 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	if near := nearest(known, text); len(near) > 0 {
 		return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; did you mean %s?", name, alternatives(near))
 	}
-	return fleet.Ref{},
-		fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", name)
+	return fleet.Ref{}, fmt.Errorf("no cluster %q was seen; names are PROJECT/LOCATION/CLUSTER, and rotator plan --format json lists them all", name)
 }
 
 func alternatives(refs []fleet.Ref) string {

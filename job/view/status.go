@@ -106,7 +106,8 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *r
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
 		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Cluster{}),
 		Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
-		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, OpenWaves: filled(doc.OpenWaves), Policy: Policy{p}, Contents: contents,
+		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{},
+		OpenWaves: filled(doc.OpenWaves), Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun

@@ -78,8 +78,7 @@ func ParseRef(s string) (Ref, error) {
 	for i, p := range parts {
 		if badPart.MatchString(p) || (i < 2 && strings.Contains(p, "~")) ||
 			(i == 0 && strings.HasPrefix(p, "__")) || len(p) > 200 || !utf8.ValidString(p) {
-			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s,
-				p)
+			return Ref{}, fmt.Errorf("%q does not name a cluster: %q would break a path or a document id", s, p)
 		}
 	}
 	return Ref{parts[0], parts[1], parts[2]}, nil

@@ -59,8 +59,7 @@ func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rota
 func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (string, error) {
 	switch {
 	case !p.Approval.Asks(record.CallComplete):
-		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody",
-			p.Approval)
+		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
 	case r.ClosedBy != nil:
 		return "", &Declined{"we only watch this rotation, whose record was closed by " + r.ClosedBy.Line() + ": ",
 			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
@@ -71,8 +70,7 @@ func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (
 		return "",
 			fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != record.UpdatingClients:
-		return "",
-			fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, record.UpdatingClients)
+		return "", fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, record.UpdatingClients)
 	}
 	a.Kind, a.ClusterID, a.Attempt, a.Entry = record.CallComplete, r.ClusterID, r.AttemptID, r.Entries
 	when := ""
@@ -87,11 +85,9 @@ func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, 
 	c := k.Cluster
 	switch {
 	case len(c.Bundle.CAs) > 1:
-		return "",
-			fmt.Errorf("nothing waits for approval: %s has two CAs, so a rotation runs that is not on record yet; the next run takes it up", c.Ref)
+		return "", fmt.Errorf("nothing waits for approval: %s has two CAs, so a rotation runs that is not on record yet; the next run takes it up", c.Ref)
 	case !p.Approval.Asks(record.CallStart):
-		return "",
-			fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
+		return "", fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
 	}
 	first := func(g policy.Gate) bool { return g.First && c.ID != "" }
 	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, first)); no {
@@ -156,8 +152,7 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	failures, tried := failuresOf(f, ref), f.Tries[ref.String()]
 	troubled := r != nil && (r.Failed != "" || r.Stuck || !r.NotBefore.IsZero() || anyPoolTrouble(*r))
 	if len(failures) == 0 && tried.Count+tried.Withdrawals == 0 && !troubled {
-		return f, "", fmt.Errorf("there is nothing to retry: nothing of %s has failed, is stuck or backs off",
-			ref)
+		return f, "", fmt.Errorf("there is nothing to retry: nothing of %s has failed, is stuck or backs off", ref)
 	}
 	f = f.Clone()
 	acknowledge(&f, ref)
@@ -177,8 +172,7 @@ func Retry(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	if len(what) == 0 {
 		what = append(what, "its back-off")
 	}
-	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what,
-		", "),
+	text := fmt.Sprintf("%s: acknowledged %s, by %s; the next run may try again", ref, strings.Join(what, ", "),
 		record.Who(said))
 	if r != nil && r.Unsettled(said.At) {
 		text += fmt.Sprintf(", but not before its last %s is settled, %s", r.Call.Kind,
@@ -244,9 +238,7 @@ func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotati
 	case r == nil && len(c.Bundle.CAs) < 2:
 		return f, "", fmt.Errorf("there is no rotation of %s to adopt: it has one CA", c.Ref)
 	case r != nil && r.ClusterID != c.ID:
-		return f, "",
-			fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record",
-				c.Ref)
+		return f, "", fmt.Errorf("%s was deleted and created again since that rotation; the next run closes the record", c.Ref)
 	}
 	f = f.Clone()
 	if err := request(&f, record.Request{Kind: record.RequestAdopt, Cluster: c.Ref, ClusterID: c.ID,
@@ -298,14 +290,12 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		r = nil
 	}
 	if r == nil && len(failures) == 0 {
-		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged",
-			ref)
+		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
 	}
 	f = f.Clone()
 	acknowledge(&f, ref)
 	if r == nil {
-		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref,
-			failures[0].What,
+		return f, fmt.Sprintf("%s: acknowledged %s, by %s; its record was closed before", ref, failures[0].What,
 			record.Who(said)), nil
 	}
 	if err := request(&f, record.Request{Kind: record.RequestClose, Cluster: ref, ClusterID: r.ClusterID,
@@ -338,8 +328,7 @@ func request(f *record.FleetDoc, q record.Request) error {
 }
 
 func failuresOf(f record.FleetDoc, ref fleet.Ref) []record.Failure {
-	return slices.DeleteFunc(slices.Clone(f.Failures),
-		func(x record.Failure) bool { return x.Cluster != ref })
+	return slices.DeleteFunc(slices.Clone(f.Failures), func(x record.Failure) bool { return x.Cluster != ref })
 }
 
 // acknowledge takes the cluster's failures from the breaker's count.

@@ -19,9 +19,8 @@ import (
 
 // What the tests of the rules share.
 var (
-	fleetOf, planOne, monday, hours = policytest.FleetOf, policytest.PlanOne, policytest.Monday,
-		policytest.Hours
-	askGate = policytest.Ask
+	fleetOf, planOne, monday, hours = policytest.FleetOf, policytest.PlanOne, policytest.Monday, policytest.Hours
+	askGate                         = policytest.Ask
 )
 
 var (
@@ -266,9 +265,8 @@ func TestClose(t *testing.T) {
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
-	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID,
-		What: reason.IsStuck,
-		At:   monday}}}
+	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck,
+		At: monday}}}
 	after, text, err := Close(doc, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)

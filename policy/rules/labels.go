@@ -128,8 +128,7 @@ func (p *Policy) HeldByLabels(c fleet.Cluster, now time.Time) (held bool, until 
 		return false, time.Time{}, nil
 	}
 	if p.OwnerLabels == OwnerLabelsOff {
-		return false, time.Time{}, fact.Sayf("OWNER_LABELS=%s, so its label does not count: %s",
-			OwnerLabelsOff,
+		return false, time.Time{}, fact.Sayf("OWNER_LABELS=%s, so its label does not count: %s", OwnerLabelsOff,
 			holds[0].label)
 	}
 	endless := false
@@ -166,8 +165,7 @@ func (p *Policy) ApprovedByLabel(kind record.CallKind, c fleet.Cluster, r *recor
 	if !ok || p.OwnerLabels != OwnerLabelsBoth {
 		return a, false
 	}
-	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove,
-		value),
+	a.Said = record.Said{By: "label " + LabelApprove + " on the cluster", Reason: labelText(LabelApprove, value),
 		At: now, Run: run}
 	if kind == record.CallComplete {
 		if r == nil || value != completeLabel(*r) {

@@ -76,10 +76,9 @@ func ref(name string) fleet.Ref {
 func rotation(name, attempt string) record.Rotation {
 	return record.Rotation{
 		Cluster: ref(name), ClusterID: "id-" + name, AttemptID: attempt, AttemptNo: 1, Origin: record.Ours,
-		Managed: true,
-		Phase:   record.Starting,
-		Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1",
-			Reason: reason.IsDue}},
+		Managed:     true,
+		Phase:       record.Starting,
+		Transitions: []record.Transition{{Phase: record.Starting, At: begin, Run: "run-1", Reason: reason.IsDue}},
 		Baseline: record.Baseline{CA: fleet.CA{Fingerprint: "aa", Issued: begin.AddDate(-5, 0, 0),
 			Expires: begin.AddDate(0, 3, 0)}, Status: fleet.Running},
 	}
@@ -189,9 +188,8 @@ func closing(t *testing.T, s state.Store) {
 	got := write(t, s, state.Change{Rotation: &r, Fleet: &doc})
 	after := *got.Fleet
 	after.Slots = nil
-	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin,
-		CompletedBy: "us",
-		Findings:    []string{"pool web is worse"}}
+	rec := record.Record{Rotation: *got.Rotation, ClosedAs: record.Completed, ClosedAt: begin, CompletedBy: "us",
+		Findings: []string{"pool web is worse"}}
 	write(t, s, state.Change{Close: &rec, Fleet: &after})
 	b := contents(t, s)
 	if len(b.Rotations) != 0 || len(b.Fleet.Slots) != 0 {
@@ -309,8 +307,7 @@ func lease(t *testing.T, s state.Store) {
 	ask := func(holder string, after, lasts time.Duration, release bool) state.Lease {
 		t.Helper()
 		now := begin.Add(after)
-		got, err := s.Lease(ctx, state.Lease{Holder: holder, Now: now, Until: now.Add(lasts),
-			Release: release})
+		got, err := s.Lease(ctx, state.Lease{Holder: holder, Now: now, Until: now.Add(lasts), Release: release})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,8 +345,7 @@ func lease(t *testing.T, s state.Store) {
 	held, err := s.Holder(ctx)
 	if err != nil || held.Holder != "h" || !held.Since.Equal(begin.Add(13*time.Minute-time.Second)) ||
 		!held.Until.Equal(begin.Add(22*time.Minute)) {
-		t.Errorf("the lease is %+v, error %v; want that of h, with the time at which it was first taken",
-			held, err)
+		t.Errorf("the lease is %+v, error %v; want that of h, with the time at which it was first taken", held, err)
 	}
 	if got := ask("h", 18*time.Minute, five, true); got.Holder != "h" {
 		t.Errorf("given back: %+v", got)
@@ -442,8 +438,7 @@ func cancelled(t *testing.T, s state.Store) {
 // fields: what the rules store they find again, to the nanosecond.
 func fields(t *testing.T, s state.Store) {
 	r := rotation("a", "one")
-	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: begin.Add(123456789),
-		State:   record.Unclear,
+	r.Call = &record.Call{ID: "c", Kind: record.CallStart, IntentAt: begin.Add(123456789), State: record.Unclear,
 		Refusal: record.OtherOperation, RawError: "a \"quoted\" <word> \u2028 und Umlaute äöü"}
 	r.PoolCalls = map[string]record.Call{"web": {ID: "d", Kind: record.CallRecreate, Pool: "web",
 		State: record.Accepted}}

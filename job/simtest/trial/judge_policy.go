@@ -185,8 +185,7 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 		ask = append(ask, struct {
 			name string
 			open calendar
-		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport ||
-			x.Span.End.IsZero())})
+		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport || x.Span.End.IsZero())})
 	}
 	for _, a := range ask {
 		if v.awaits(a.open, t, last) {

@@ -66,16 +66,12 @@ func TestJudge(t *testing.T) {
 			func(p *journal) { p.delay("start sent", 40*time.Second) }},
 
 		{1, "not due", func(p *journal) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{newCA} }},
-		{1, "not selected", func(p *journal) {
-			shownBy(p,
-				"start read").Labels = map[string]string{"env": "dev"}
-		}},
+		{1, "not selected", func(p *journal) { shownBy(p, "start read").Labels = map[string]string{"env": "dev"} }},
 		{1, "two CAs were shown",
 			func(p *journal) { shownBy(p, "start read").Bundle.CAs = []fleet.CA{oldCA, newCA} }},
 		{1, "status", func(p *journal) { shownBy(p, "start read").Status = "RECONCILING" }},
 		{1, "an operation ran", func(p *journal) {
-			p.step("start ops").Look.Operations[shopWeb] = []fleet.Operation{{Name: "x",
-				Type: "UPDATE_CLUSTER"}}
+			p.step("start ops").Look.Operations[shopWeb] = []fleet.Operation{{Name: "x", Type: "UPDATE_CLUSTER"}}
 		}},
 		{1, "outside the window", func(p *journal) { p.delay("start", 5*time.Hour) }},
 		{1, "too little window left", func(p *journal) { p.delay("start", 3*time.Hour+45*time.Minute) }},
@@ -96,8 +92,7 @@ func TestJudge(t *testing.T) {
 			p.step("start intent").Write.Now.Fleet.Holds = []record.Hold{hold}
 			p.insert("start", "hold",
 				Event{Kind: Person, Env: "one",
-					Write: &Write{Applied: true,
-						Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
+					Write: &Write{Applied: true, Now: state.Change{Fleet: &record.FleetDoc{Holds: []record.Hold{hold}}}}})
 		}},
 		{1, "nodes outside the window", func(p *journal) { p.delay("nodes", 5*time.Hour) }},
 
@@ -170,12 +165,8 @@ func TestJudge(t *testing.T) {
 		{4, "the slot is given back on the way",
 			func(p *journal) { p.step("nodes done").Write.Now.Fleet = &record.FleetDoc{} }},
 
-		{5, "no document holds what is sent",
-			func(p *journal) { p.step("start intent").Write.Applied = false }},
-		{5, "the call is lost from the document", func(p *journal) {
-			rotationOf(p,
-				"start outcome").Call = nil
-		}},
+		{5, "no document holds what is sent", func(p *journal) { p.step("start intent").Write.Applied = false }},
+		{5, "the call is lost from the document", func(p *journal) { rotationOf(p, "start outcome").Call = nil }},
 		{5, "the call is not in the record", func(p *journal) { rotationOf(p, "closed").Settled = nil }},
 		{5, "closed while unsettled", func(p *journal) {
 			r := *rotationOf(p, "start outcome")
@@ -199,10 +190,7 @@ func TestJudge(t *testing.T) {
 				Write: &Write{Applied: true, Now: state.Change{Rotation: &r}}})
 			p.cut("nodes")
 		}},
-		{5, "replaced without being closed", func(p *journal) {
-			rotationOf(p,
-				"nodes done").AttemptID = "two"
-		}},
+		{5, "replaced without being closed", func(p *journal) { rotationOf(p, "nodes done").AttemptID = "two" }},
 		{5, "completed although the old CA is there", func(p *journal) { p.drop("one CA") }},
 
 		{6, "a phase is left out", func(p *journal) {
@@ -227,8 +215,7 @@ func TestJudge(t *testing.T) {
 			p.cut("start intent")
 		}},
 		{7, "observe sends", func(p *journal) { p.step("start").Run.Mode = "observe" }},
-		{7, "a held cluster's start",
-			func(p *journal) { p.step("start fleet").Fleet.Holds = []record.Hold{hold} }},
+		{7, "a held cluster's start", func(p *journal) { p.step("start fleet").Fleet.Holds = []record.Hold{hold} }},
 		{7, "all is held, nodes", func(p *journal) { p.step("nodes fleet").Fleet.Holds = []record.Hold{{}} }},
 		{7, "nobody looked for holds", func(p *journal) { p.drop("complete fleet") }},
 
@@ -263,8 +250,7 @@ func TestJudge(t *testing.T) {
 			p := newJournal(t)
 			tt.change(p)
 			numbers, texts := brokenOn(p)
-			if tt.promise == 0 && len(numbers) > 0 || tt.promise > 0 && !slices.Contains(numbers,
-				tt.promise) {
+			if tt.promise == 0 && len(numbers) > 0 || tt.promise > 0 && !slices.Contains(numbers, tt.promise) {
 				t.Errorf("broken are promises %v, want %d: %q", numbers, tt.promise, texts)
 			}
 		})

@@ -101,8 +101,7 @@ func (d *deployment) answer() {
 		}
 		if d.p.calm && d.hopeless(ref) {
 			if !slices.ContainsFunc(b.Fleet.Holds, func(h record.Hold) bool { return h.Cluster == ref }) {
-				d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string,
-					error) {
+				d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
 					return operator.Hold(b.Fleet, record.TheCluster(ref), time.Time{}, said)
 				})
 			}

@@ -19,10 +19,7 @@ func standings(p view.Plan) []view.Cluster {
 	for _, s := range view.Stands {
 		part := p.In(s)
 		if s == view.Waiting {
-			slices.SortStableFunc(part, func(a, b view.Cluster) int {
-				return view.CompareSet(a.Opens(),
-					b.Opens())
-			})
+			slices.SortStableFunc(part, func(a, b view.Cluster) int { return view.CompareSet(a.Opens(), b.Opens()) })
 		}
 		out = append(out, part...)
 	}
@@ -72,8 +69,7 @@ var states = map[view.Stand]struct{ title, about string }{
 	view.Waiting:     {"Waiting", "Due, and not started yet. The next to start comes first."},
 	view.Rotated:     {"Rotated", "Rotated, with a new CA in force."},
 	view.NotDue:      {"Not due", "The next to be due comes first."},
-	view.NotSelected: {"Not selected",
-		"Outside ROTATOR_SELECTOR or ROTATOR_LOCATIONS: GKE rotates them by its own rules."},
+	view.NotSelected: {"Not selected", "Outside ROTATOR_SELECTOR or ROTATOR_LOCATIONS: GKE rotates them by its own rules."},
 }
 
 // heading is a state's title, and what it means.
@@ -156,15 +152,14 @@ func (m *maker) lede(v content) []string {
 	var out []string
 	contents := m.Result.Fleet.Contents
 	if n := view.BreakerOpen(contents.Fleet, m.Policy.MaxFailed); n > 0 {
-		out = append(out,
-			fmt.Sprintf("The breaker is open: %s nobody has acknowledged, so nothing new starts (MAX_FAILED=%d).",
-				words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), m.Policy.MaxFailed))
+		out = append(out, fmt.Sprintf("The breaker is open: %s nobody has acknowledged, so nothing new starts (MAX_FAILED=%d).",
+			words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), m.Policy.MaxFailed))
 	}
 	for _, h := range contents.Fleet.Holds {
 		if h.Stop() && h.Binds(m.Now) {
 			by := record.Who(h.Said) + words.If(!h.Until.IsZero(),
 				", until "+m.At(h.Until)) + " (hold " + h.ID + ")"
-			what := strings.ToUpper(h.Target.String()[:1]) + h.Target.String()[1:]
+			what := strings.ToUpper(h.String()[:1]) + h.String()[1:]
 			out = append(out, words.Harmless(what+" is held by "+by+words.If(h.Reason != "", ": "+h.Reason)))
 		}
 	}

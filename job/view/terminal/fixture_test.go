@@ -46,8 +46,7 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s changed (go test ./job/view/terminal -update writes it anew, then look at it):\n%s",
-			path, d)
+		t.Errorf("%s changed (go test ./job/view/terminal -update writes it anew, then look at it):\n%s", path, d)
 	}
 }
 
@@ -167,15 +166,13 @@ func open(gate, message string, until time.Time) policy.Verdict {
 // testRotation is a rotation that recreates nodes since yesterday.
 func testRotation() record.Rotation {
 	return record.Rotation{
-		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2",
-		AttemptNo: 1,
-		Origin:    record.Ours, Managed: true,
+		Cluster: ref("shop-prod/us-central1/catalog"), ClusterID: "id-catalog", AttemptID: "a1b2", AttemptNo: 1,
+		Origin: record.Ours, Managed: true,
 		Baseline: record.Baseline{CA: ca("c", "2022-03-12", "2027-03-11"), Endpoint: "34.90.1.7",
 			Status: fleet.Running},
 		New: ca("9", "2026-11-20", "2056-11-12"), Phase: record.RecreatingNodes,
 		Transitions: []record.Transition{
-			{Phase: record.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p",
-				Reason: reason.IsDue},
+			{Phase: record.Starting, At: at("2026-11-20T02:00:00Z"), Run: "rotator-x7k2p", Reason: reason.IsDue},
 			{Phase: record.RecreatingNodes, At: at("2026-11-20T03:00:00Z"), Run: "rotator-y8l3q",
 				Reason: reason.BothCAs},
 		},
@@ -192,8 +189,7 @@ func testRotation() record.Rotation {
 
 // testResult is a plan with something in every section.
 func testResult() pass.Result {
-	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"),
-		policy.NeedsAction,
+	legacy := decision("shop-prod/europe-west1/legacy", ca("a", "2021-11-08", "2026-11-08"), policy.NeedsAction,
 		reason.CAExpired, "CA expired 2026-11-08")
 	approval := decision("shop-prod/us-east4/search", ca("0", "2022-04-06", "2027-04-05"), policy.NeedsAction,
 		reason.ApprovalNeeded, "APPROVAL=start: nobody has approved this start")
@@ -269,9 +265,8 @@ func testDoc() record.FleetDoc {
 				Until: at("2026-11-01T00:00:00Z"),
 				Said:  record.Said{By: "over", At: at("2026-10-19T10:00:00Z")}},
 		},
-		Requests: []record.Request{{Kind: record.RequestRotate,
-			Cluster: ref("ml-prod/europe-west4/notebooks"),
-			Said:    record.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
+		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("ml-prod/europe-west4/notebooks"),
+			Said: record.Said{By: "lee", At: at("2026-11-21T13:00:00Z")}}},
 		Waves: map[string]record.WaveNotes{"env=dev": {{At: at("2026-11-15T11:00:00Z")}}},
 		Failures: []record.Failure{{Cluster: ref("shop-prod/us-east1/payments"), Attempt: "old",
 			What: reason.TriesExhausted, At: at("2026-11-18T04:00:00Z")}},
@@ -295,8 +290,7 @@ func testStory() sim.Story {
 	from := at("2026-11-23T00:00:00Z")
 	hours := func(n int) time.Time { return from.Add(time.Duration(n) * time.Hour) }
 	step := func(name string, n int, phase record.Phase, reason reason.Code, message string) sim.Change {
-		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason,
-			Message: said(message)}
+		return sim.Change{At: hours(n), Cluster: ref(name), Phase: phase, Reason: reason, Message: said(message)}
 	}
 	dev, catalog := "shop-dev/europe-west1-b/dev-1", "shop-prod/us-central1/catalog"
 	changes := []sim.Change{
@@ -324,29 +318,21 @@ func testStory() sim.Story {
 			{Cluster: ref(dev), Outcome: sim.Verified, Reason: reason.NotDue,
 				Message: said("not due before 2056-05-19"), OldCA: ca("3", "2022-01-03", "2027-01-03"),
 				NewCA: ca("b", "2026-11-23", "2056-11-15"), Due: from,
-				Entered: map[record.Phase]time.Time{record.Starting: hours(0),
-					record.RecreatingNodes: hours(1),
-					record.UpdatingClients: hours(3), record.Completing: hours(81),
-					record.Verifying: hours(82)},
+				Entered: map[record.Phase]time.Time{record.Starting: hours(0), record.RecreatingNodes: hours(1),
+					record.UpdatingClients: hours(3), record.Completing: hours(81), record.Verifying: hours(82)},
 				Closed: hours(83), Waited: []sim.Wait{{Gate: "soak", Reason: reason.SoakRuns,
 					Message: said("SOAK=3d until Thu 2026-11-26 01:00"), Time: 70 * time.Hour},
 					{Gate: "pools", Reason: reason.NodesRunning, Time: 2 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting,
-				Reason:  reason.WindowClosed,
+			{Cluster: ref("shop-prod/europe-west1/checkout"), Outcome: sim.Waiting, Reason: reason.WindowClosed,
 				Message: said("window Sat,Sun 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
 				OldCA:   ca("e", "2022-02-10", "2027-02-09"), Due: from,
 				Waited: []sim.Wait{{Gate: "window", Reason: reason.WindowClosed, Time: 120 * time.Hour}}},
-			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsAction,
-				Reason:  reason.CAExpired,
-				Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"),
-				Due: from},
-			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes,
-				Reason:  reason.WindowClosed,
+			{Cluster: ref("shop-prod/europe-west1/legacy"), Outcome: sim.NeedsAction, Reason: reason.CAExpired,
+				Message: said("CA expired 2026-11-08"), OldCA: ca("a", "2021-11-08", "2026-11-08"), Due: from},
+			{Cluster: ref(catalog), Outcome: sim.InFlight, Phase: record.RecreatingNodes, Reason: reason.WindowClosed,
 				Message: said("nodes 1 of 2; window daily 02:00-06:00 UTC opens Sat 2026-11-28 02:00"),
-				OldCA:   ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"),
-				Due: from,
-				Entered: map[record.Phase]time.Time{record.Starting: hours(2),
-					record.RecreatingNodes: hours(90)}},
+				OldCA:   ca("c", "2022-03-12", "2027-03-11"), NewCA: ca("9", "2026-11-23", "2056-11-15"), Due: from,
+				Entered: map[record.Phase]time.Time{record.Starting: hours(2), record.RecreatingNodes: hours(90)}},
 		},
 	}
 }
@@ -358,8 +344,7 @@ func fleetStory(n int) sim.Story {
 	s.Clusters, s.Changes = nil, nil
 	for i := range n {
 		rename := func(r fleet.Ref) fleet.Ref {
-			return fleet.Ref{Project: r.Project, Location: r.Location, Name: fmt.Sprintf("%s-%05d", r.Name,
-				i)}
+			return fleet.Ref{Project: r.Project, Location: r.Location, Name: fmt.Sprintf("%s-%05d", r.Name, i)}
 		}
 		for _, c := range one.Clusters {
 			c.Cluster = rename(c.Cluster)
@@ -394,21 +379,13 @@ func pictures() []picture {
 			return Status(w, view.StatusOf(res.Fleet.Contents, nil, now, p), o)
 		}},
 		{"cluster", func(w *bytes.Buffer, o Options) error {
-			return StatusCluster(w, view.StoryOf(res.Fleet.Contents, testHistory(), &d, d.Cluster.Ref, now,
-				p), o)
+			return StatusCluster(w, view.StoryOf(res.Fleet.Contents, testHistory(), &d, d.Cluster.Ref, now, p), o)
 		}},
-		{"story", func(w *bytes.Buffer, o Options) error {
-			return Story(w, view.PlayedOf(testStory(), p),
-				o)
-		}},
-		{"fleet", func(w *bytes.Buffer, o Options) error {
-			return Story(w, view.PlayedOf(fleetStory(20), p),
-				o)
-		}},
+		{"story", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(testStory(), p), o) }},
+		{"fleet", func(w *bytes.Buffer, o Options) error { return Story(w, view.PlayedOf(fleetStory(20), p), o) }},
 		{"policy", func(w *bytes.Buffer, o Options) error {
 			return Policy(w, p, []view.Setting{{Name: "ENV", Value: "prod", Default: false},
-				{Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}},
-				now, o)
+				{Name: "MAX_CA_AGE", Value: "off", Default: true}, {Name: "WAVES", Value: "", Default: true}}, now, o)
 		}},
 	}...)
 }

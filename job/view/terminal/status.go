@@ -22,8 +22,7 @@ import (
 func Status(w io.Writer, s view.Status, o Options) error {
 	g, doc := newPage(o, s.Now), s.Contents.Fleet
 	g.parts(bold, "Status of "+clean(s.Env)+" at "+g.headTime(g.Now),
-		words.Plural(len(s.InFlight), "rotation", "rotations")+" in flight", slotsText(s),
-		g.lastRun(s.LastRun))
+		words.Plural(len(s.InFlight), "rotation", "rotations")+" in flight", slotsText(s), g.lastRun(s.LastRun))
 	if !s.Known {
 		g.para(0, yellow, "There is no store yet: nothing was ever started, held or approved here.")
 		return g.send(w)
@@ -37,8 +36,7 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	g.breaker(doc, s.Policy)
 	g.section(bold, "IN FLIGHT", names, flying)
 	if i := slices.IndexFunc(s.InFlight, view.Flight.HasClients); i >= 0 {
-		g.apart(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver,
-			s.InFlight[i].Cluster,
+		g.apart(2, plain, "What their clients must update: "+words.Unbroken(view.ToHandOver, s.InFlight[i].Cluster,
 			"")+", and so for each.")
 	}
 	g.said(doc)
@@ -142,10 +140,8 @@ func (g *page) idleRows(list []view.Idle, env string) []row {
 
 func (g *page) breaker(doc record.FleetDoc, p view.Policy) {
 	if n := view.BreakerOpen(doc, p.MaxFailed); n > 0 {
-		g.apart(2, red,
-			fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
-				p.MaxFailed, words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard,
-				hard))
+		g.apart(2, red, fmt.Sprintf("The breaker is open: MAX_FAILED=%d is reached by %s, so nothing new starts until each is acknowledged (rotator%sretry or rotator%sclose).",
+			p.MaxFailed, words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), hard, hard))
 	}
 }
 
@@ -157,7 +153,7 @@ func (g *page) said(doc record.FleetDoc) {
 			continue
 		}
 		rs = append(rs, row{
-			name: clean(h.Target.String()), what: "hold " + clean(h.ID), style: yellow,
+			name: clean(h.String()), what: "hold " + clean(h.ID), style: yellow,
 			text: words.Joined(cmp.Or(g.until(h.Until), "until released"), byWhom(h.Said)),
 			next: words.Unbroken(view.ToRelease(h.ID), "", ""),
 		})

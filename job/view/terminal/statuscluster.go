@@ -152,8 +152,7 @@ func (g *page) poolEvidence(r record.Rotation) string {
 		case w.Operation != "" && w.LastError == "":
 			text += " under way since " + g.At(w.StartedAt) + " (" + clean(w.Operation) + ")"
 		case w.LastError != "":
-			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"),
-				clean(w.LastError))
+			text += fmt.Sprintf(" failed %s: %s", words.Plural(w.Failures, "time", "times"), clean(w.LastError))
 		default:
 			text += " waits"
 		}
@@ -222,8 +221,7 @@ func (g *page) peopleLines(s view.Story) {
 	if s.Decision != nil {
 		d := s.Decision.Decision
 		for _, v := range d.Gates {
-			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 &&
-				approved == "" { // not in the store
+			if v.Gate == policy.GateApproval && v.Open && len(v.Message) > 0 && approved == "" { // not in the store
 				approved = "by label " + rules.LabelApprove + " on the cluster"
 			}
 		}
