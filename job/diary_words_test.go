@@ -417,7 +417,7 @@ func (d *diary) person(verb, name, rest string) error {
 		case "retry":
 			return operator.Retry(doc, ref, r, said)
 		case "close":
-			return operator.Close(doc, ref, r, said)
+			return operator.Close(doc, p, ref, r, said)
 		}
 		d.world.Advance(d.now)
 		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)

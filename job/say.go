@@ -150,7 +150,7 @@ there is no cancel and no rollback in GKE, so the rotation itself goes on.`,
 		example: `  rotator close shop-prod/us-central1/catalog --by ann --reason "finished by hand"`,
 		means:   oneCluster,
 		word: func(h *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return operator.Close(contents.Fleet, h.ref, h.rotation(contents), h.said)
+			return operator.Close(contents.Fleet, h.s.Policy(), h.ref, h.rotation(contents), h.said)
 		},
 	},
 }

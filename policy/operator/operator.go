@@ -279,8 +279,8 @@ func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotat
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string,
-	error) {
+func Close(f record.FleetDoc, p *rules.Policy, ref fleet.Ref, r *record.Rotation,
+	said record.Said) (record.FleetDoc, string, error) {
 	failures := failuresOf(f, ref)
 	if r != nil && r.ClosedBy != nil {
 		if len(failures) == 0 {
@@ -302,8 +302,13 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 		Attempt: r.AttemptID, Said: said}); err != nil {
 		return f, "", err
 	}
-	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s; we look on, tell its end, and take it up again by rotator adopt %s --by NAME --reason WHY",
-		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)), ref)
+	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
+		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)))
+	if slices.Contains(p.Projects, ref.Project) {
+		text += fmt.Sprintf("; we look on, tell its end, and take it up again by rotator adopt %s --by NAME --reason WHY", ref)
+	} else {
+		text += "; its project is not among PROJECTS, so we no longer look at it, and its end is not told"
+	}
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}

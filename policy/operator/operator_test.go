@@ -260,14 +260,14 @@ func TestRotate(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	_, _, err := Close(record.FleetDoc{}, shop, nil, ann)
+	_, _, err := Close(record.FleetDoc{}, &rules.Policy{}, shop, nil, ann)
 	says(t, err, "no rotation on record")
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck,
 		At: monday}}}
-	after, text, err := Close(doc, shop, r, ann)
+	after, text, err := Close(doc, p, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
@@ -278,7 +278,7 @@ func TestClose(t *testing.T) {
 	if stored, _ := outcome.After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
-	after, _, err = Close(doc, shop, nil, ann)
+	after, _, err = Close(doc, p, shop, nil, ann)
 	if err != nil || len(after.Failures) != 0 {
 		t.Error("an ended rotation's failure is not acknowledged:", after.Failures, err)
 	}
@@ -304,7 +304,7 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	_, _, errRelease := Release(doc, &on, "", fleet.Cluster{}, ann)
 	_, _, errApprove := Approve(doc, p, c, nil, time.Time{}, ann)
 	_, _, errRetry := Retry(doc, shop, r, ann)
-	_, _, errClose := Close(doc, shop, r, ann)
+	_, _, errClose := Close(doc, p, shop, r, ann)
 	for _, err := range []error{errHold, errRelease, errApprove, errRetry, errClose} {
 		if err != nil {
 			t.Error(err)

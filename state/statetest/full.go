@@ -92,7 +92,7 @@ func filled(t *testing.T) record.FleetDoc {
 			func() (record.FleetDoc, string, error) {
 				return operator.Approve(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
 			},
-			func() (record.FleetDoc, string, error) { return operator.Close(doc, ref, &r, wordy(i)) },
+			func() (record.FleetDoc, string, error) { return operator.Close(doc, p, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after

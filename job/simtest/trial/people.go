@@ -73,7 +73,7 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 		case "rotate":
 			return operator.Rotate(b.Fleet, d.policy, cluster, r, said)
 		}
-		return operator.Close(b.Fleet, ref, r, said)
+		return operator.Close(b.Fleet, d.policy, ref, r, said)
 	})
 }
 
