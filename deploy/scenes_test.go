@@ -209,7 +209,7 @@ var scenes = []struct {
 
 func (s *stage) hold() {
 	s.edit(func(doc record.FleetDoc, said record.Said) record.FleetDoc {
-		doc, _, err := operator.Hold(doc, shop, time.Time{}, said)
+		doc, _, err := operator.Hold(doc, record.TheCluster(shop), time.Time{}, said)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -261,6 +261,15 @@ func clock(at string, s config.Settings, free bool) (func() time.Time, error) {
 	return func() time.Time { return t }, nil
 }
 
+// parseUntil reads when something ends: a day that is included, as FREEZES and labels have it, a time, or a
+// duration from now; nothing is no end.
+func parseUntil(text string, now time.Time) (time.Time, error) {
+	if end, ok := config.EndOfDay(text); ok {
+		return end, nil
+	}
+	return parseWhen(text, now, 1, "3d")
+}
+
 // parseWhen reads a time, or a duration from now, which sign turns into one before now; nothing is no time.
 func parseWhen(text string, now time.Time, sign time.Duration, example string) (time.Time, error) {
 	if text == "" {

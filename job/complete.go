@@ -214,6 +214,9 @@ func storedRefs(contents record.Contents) []fleet.Ref {
 	}
 	for _, h := range contents.Fleet.Holds {
 		known[h.Cluster] = true
+		for _, ref := range h.Matched {
+			known[ref] = true
+		}
 	}
 	for _, p := range contents.Fleet.Approvals {
 		known[p.Cluster] = true
@@ -228,7 +231,7 @@ func storedRefs(contents record.Contents) []fleet.Ref {
 		ref, _ := fleet.ParseRef(name) // zero where it is none
 		known[ref] = true
 	}
-	delete(known, fleet.Ref{}) // a hold on all
+	delete(known, fleet.Ref{}) // a hold on more than one
 	return slices.SortedFunc(maps.Keys(known), fleet.Ref.Compare)
 }
 

@@ -56,6 +56,16 @@ func (d *diary) perform(words []string, rest string) error {
 		return nil
 	case "gates": // gates P/L/C: every gate as the next run would find it
 		return d.gates(words[1])
+	case "open": // open WAVE REASON: somebody opens a wave
+		p, err := d.policy()
+		if err != nil {
+			return err
+		}
+		said := record.Said{By: "ops", Reason: strings.TrimSpace(strings.TrimPrefix(rest, words[1])), At: d.now,
+			Run: "console"}
+		return d.change(func(doc record.FleetDoc) (record.FleetDoc, string, error) {
+			return operator.OpenWave(doc, p, words[1], said)
+		})
 	case "hold", "release", "approve", "retry", "adopt", "rotate", "close":
 		return d.person(words[0], words[1], rest)
 	}
@@ -400,13 +410,14 @@ func (d *diary) person(verb, name, rest string) error {
 		}
 		switch verb {
 		case "hold":
-			return operator.Hold(doc, ref, time.Time{}, said)
+			return operator.Hold(doc, record.TheCluster(ref), time.Time{}, said)
 		case "release":
-			return operator.Release(doc, ref, said)
+			on := record.TheCluster(ref)
+			return operator.Release(doc, &on, "", fleet.Cluster{Ref: ref}, said)
 		case "retry":
 			return operator.Retry(doc, ref, r, said)
 		case "close":
-			return operator.Close(doc, ref, r, said)
+			return operator.Close(doc, p, ref, r, said)
 		}
 		d.world.Advance(d.now)
 		c, err := d.game.Pass.Read.Cluster(d.t.Context(), ref)

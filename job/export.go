@@ -146,7 +146,7 @@ flight, else for the last one that was completed. Nothing is changed.`,
 // handOver gathers the facts about the cluster that the text names.
 func (r *reading) handOver(ctx context.Context, text string) (record.HandOver, error) {
 	var none record.HandOver
-	ref, err := r.clusterNamed(text)
+	ref, err := r.clusterToShow(ctx, text)
 	if err != nil {
 		return none, err
 	}

@@ -123,7 +123,7 @@ func (a *app) atWork(ctx context.Context, store state.Store, s config.Settings, 
 
 // cluster tells the story of the cluster that the text names.
 func (r *reading) cluster(ctx context.Context, text, form string) error {
-	ref, err := r.clusterNamed(text)
+	ref, err := r.clusterToShow(ctx, text)
 	if err != nil {
 		return err
 	}
@@ -179,18 +179,6 @@ func decisionIn(ds []policy.Decision, ref fleet.Ref) *policy.Decision {
 		}
 	}
 	return nil
-}
-
-// clusterNamed understands a full name, or the end of one that the store knows.
-func (r *reading) clusterNamed(text string) (fleet.Ref, error) {
-	if ref, err := fleet.ParseRef(text); err == nil {
-		return ref, nil
-	}
-	ref, err := view.Find(storedRefs(r.contents), text)
-	if err != nil {
-		return ref, wrong("%v; outside the store, write it whole: PROJECT/LOCATION/CLUSTER (rotator plan --explain finds it by its end)", err)
-	}
-	return ref, nil
 }
 
 func (a *app) validateCommand() *cobra.Command {

@@ -56,7 +56,7 @@ func TestNoteOutlivesConflicts(t *testing.T) {
 			return d
 		}}
 		err := h.note(t.Context(), func(_ *heard, contents record.Contents) (record.FleetDoc, string, error) {
-			return operator.Hold(contents.Fleet, fleet.Ref{}, time.Time{}, h.said)
+			return operator.Hold(contents.Fleet, record.Target{}, time.Time{}, h.said)
 		})
 		doc, readErr := contents.Fleet(t.Context())
 		if readErr != nil {

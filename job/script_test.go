@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
@@ -48,6 +49,7 @@ func TestMain(m *testing.M) {
 //	gke deny [PROJECT]      lets it refuse every request from now on
 //	gke refuse METHOD PROJECT  lets it refuse that method, e.g. ListOperations
 //	gke hide CLUSTER        leaves a cluster out of its lists
+//	gke copy CLUSTER AS     makes another that is like it
 //	gke delete CLUSTER      lets an outsider delete it
 //	gke answer              takes back all that it refuses or hides
 //	store holds N            writes N holds into the store
@@ -113,7 +115,8 @@ func storedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		for i := range n {
 			ref := fleet.Ref{Project: "shop-dev", Location: "europe-west1", Name: fmt.Sprintf("c%d", i)}
 			doc.Holds = append(doc.Holds,
-				record.Hold{Cluster: ref, Said: record.Said{By: "ann", At: time.Unix(0, 0).UTC()}})
+				record.Hold{ID: "h1", Target: record.TheCluster(ref), Said: record.Said{By: "ann",
+					At: time.Unix(0, 0).UTC()}})
 		}
 	} else {
 		doc.Holds = nil
@@ -204,7 +207,7 @@ func setLabels(ts *testscript.TestScript, pb *containerpb.Cluster, words []strin
 
 func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | label CLUSTER KEY=VALUE | spoil CLUSTER KIND N | deny [PROJECT] | refuse METHOD PROJECT | hide CLUSTER | delete CLUSTER | answer")
+		ts.Fatalf("usage: gke serve TIME [FLEET] | clock TIME | journal FILE | start CLUSTER | label CLUSTER KEY=VALUE | spoil CLUSTER KIND N | deny [PROJECT] | refuse METHOD PROJECT | hide CLUSTER | copy CLUSTER AS | delete CLUSTER | answer")
 	}
 	g, _ := ts.Value("gke").(*servedGKE)
 	switch args[0] {
@@ -242,6 +245,15 @@ func gkeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		g.mu.Lock()
 		g.hidden = args[1]
 		g.mu.Unlock()
+	case "copy":
+		from, err := fleet.ParseRef(args[1])
+		ts.Check(err)
+		as, err := fleet.ParseRef(args[2])
+		ts.Check(err)
+		var pb *containerpb.Cluster
+		ts.Check(g.world.Change(from.Path(), func(like *containerpb.Cluster) { pb = proto.CloneOf(like) }))
+		pb.Name, pb.Location, pb.Id, pb.SelfLink = as.Name, as.Location, "id of "+as.Project, ""
+		ts.Check(g.world.Add(as.Project, pb))
 	case "delete":
 		ref, err := fleet.ParseRef(args[1])
 		ts.Check(err)

@@ -105,6 +105,9 @@ func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 	for _, v := range answers { // which slot, and what went before it
 		d.Message = fact.Join(d.Message, v.Message)
 	}
+	if t.doc.OpenWaves != nil {
+		d.WaveOpened = t.opened(c, t.shut(c))
+	}
 	t.take(c.ref, c.emergency, c.compromised)
 }
 

@@ -68,6 +68,8 @@ type Decision struct {
 	Taken []record.Request
 	// Approved is the approval that the call relies on.
 	Approved *record.Approval
+	// WaveOpened is who opened the wave that a start would have waited for.
+	WaveOpened *record.Said
 	// Tried is what came of the cluster's last starts; nil: nothing.
 	Tried *record.Try
 	// InForce is the policy that a call is decided by.

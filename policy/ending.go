@@ -107,7 +107,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 	default:
 		d.Findings = findings
 		k.close(d, r, record.CompletedWithFindings, reason.WithFindings)
-		if r.Origin != record.Foreign {
+		if r.Origin != record.Foreign && r.ClosedBy == nil {
 			k.fail(d, r, reason.WorseThanBefore)
 		}
 	}
@@ -121,7 +121,7 @@ func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why re
 	if r.AnyUnsettled(k.Now) {
 		at := k.resolvedAt(r)
 		k.stay(d, reason.CallUnsettled,
-			sentence(why).Tailf("; the record closes when the last call is settled, %v", at))
+			clause(why).Tailf("; the record closes when the last call is settled, %v", at))
 		d.NextChange = at
 		return
 	}
@@ -158,9 +158,9 @@ func (k *Case) endedByPerson(d *Decision, r *record.Rotation) bool {
 // takeUp carries out adopt and retry requests.
 func (k *Case) takeUp(d *Decision, r *record.Rotation) {
 	adopt := k.Doc.Asked(record.RequestAdopt, k.Cluster)
-	if !r.Managed && (k.Policy.Adopt == rules.AdoptManage || adopt != nil) &&
+	if !r.Managed && (k.Policy.Adopt == rules.AdoptManage && r.ClosedBy == nil || adopt != nil) &&
 		len(k.Policy.Unselected(k.Cluster)) == 0 {
-		r.Managed = true
+		r.Managed, r.ClosedBy = true, nil
 		d.Slot = SlotTake
 		d.Write = true
 	}

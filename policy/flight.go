@@ -54,7 +54,9 @@ func (k *Case) step(d *Decision, r *record.Rotation) {
 		k.verify(d, r)
 	case !b.Has(base) && len(b.CAs) == 2:
 		// Completed and started again since the last look.
-		r.New = b.Oldest()
+		if !b.Has(r.New.Fingerprint) {
+			r.New = b.Oldest()
+		}
 		d.Tell(completedExternally(fact.Say("completed, and another rotation started, since the last look")))
 		k.close(d, r, record.CompletedElsewhere, reason.ElsewhereCompleted)
 	case !b.Has(base):
@@ -172,7 +174,7 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	d.Gates = k.Ask(CompleteGates, anyGate)
 	if v, isClosed := FirstClosed(d.Gates); isClosed {
 		d.set(Wait, v.Reason, v.Message)
-		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching {
+		if v.Reason.Info().NeedsAction || v.Reason == reason.AdoptedWatching || v.Reason == reason.ClosedWatching {
 			d.Action = NeedsAction
 		}
 		if v.Reason == reason.TriesExhausted {

@@ -83,6 +83,9 @@ func NewCase(p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc *record.F
 
 func caseOf(p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc *record.FleetDoc, run string,
 	now time.Time) Case {
+	if r != nil {
+		c.Bundle = c.Bundle.OldFirst(r.Baseline.CA.Fingerprint)
+	}
 	k := Case{Doc: doc, Run: run, Due: p.DueFor(c.Bundle, doc.Asked(record.RequestRotate, c), now),
 		Course: course.Course{Policy: p, Cluster: c, Rotation: r, Now: now, LastRun: doc.LastRun.At}}
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)

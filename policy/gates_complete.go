@@ -32,6 +32,9 @@ func askManaged(k *Case) Verdict {
 	if k.Rotation.Managed {
 		return isOpen(nil)
 	}
+	if k.Rotation.ClosedBy != nil {
+		return closedBy(reason.ClosedWatching, k.closedWatching())
+	}
 	return closedBy(reason.AdoptedWatching,
 		fact.Sayf("started outside this tool; we only look. GKE may complete it from %v", k.AutoComplete()))
 }

@@ -38,8 +38,11 @@ var NodeGates = []Gate{
 
 // askNodesManaged: a watched rotation gets node work only in an emergency.
 func askNodesManaged(k *Case) Verdict {
-	if k.Rotation.Managed || k.Emergency {
+	switch r := k.Rotation; {
+	case r.Managed || k.Emergency && r.ClosedBy == nil:
 		return isOpen(nil)
+	case r.ClosedBy != nil:
+		return closedBy(reason.ClosedWatching, k.closedWatching())
 	}
 	return closedUntil(reason.AdoptedWatching, fact.Say("started outside this tool; we only look"),
 		k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry))

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
@@ -106,6 +107,9 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 	case k.clusterBusy() != "":
 		d.set(Wait, reason.ForeignRotation, fact.Sayf("two CAs are in place and %s runs", k.clusterBusy()))
 	case ours:
+		old := rec.Rotation.Baseline.CA.Fingerprint
+		k.Cluster.Bundle = c.Bundle.OldFirst(old)
+		d.Cluster.Bundle = k.Cluster.Bundle
 		k.reopen(d, rec)
 	case len(k.Policy.Unselected(c)) > 0:
 		d.set(None, reason.NotSelected, fact.Say("two CAs are in place; not selected, so not adopted"))
@@ -115,13 +119,11 @@ func (k *Case) twoCAs(d *Decision, f Fleet) {
 }
 
 // reopen takes up an attempt of ours that was closed too early: GKE accepted
-// its start late, or nobody could read the cluster. What a person closed stays
-// closed.
+// its start late, or nobody could read the cluster. What a person closed is only
+// watched.
 func (k *Case) reopen(d *Decision, rec record.Record) {
 	if rec.ClosedAs == record.ClosedByPeople {
-		d.set(NeedsAction, reason.ClosedByPerson,
-			fact.Sayf("%s closed the record of this rotation on %s; GKE completes it by itself",
-				record.Who(rec.Said), fact.Day(rec.ClosedAt)))
+		k.watchClosed(d, rec)
 		return
 	}
 	r := rec.Rotation.Clone()
@@ -136,6 +138,30 @@ func (k *Case) reopen(d *Decision, rec record.Record) {
 	d.Slot = SlotTake
 	d.Tell(ActionFailed(reason.LateStart, sentence(reason.LateStart)))
 	k.keep(d, &r, Update, reason.LateStart, sentence(reason.LateStart))
+}
+
+// watchClosed takes up a rotation whose record a person closed, to tell its end; to manage
+// it again only where somebody has asked for that since.
+func (k *Case) watchClosed(d *Decision, rec record.Record) {
+	r, said := rec.Rotation.Clone(), rec.Said
+	r.ClosedBy, r.Managed, r.Version, r.LastRead = &said, false, "", k.Cluster.Seen
+	r.Failed, r.Stuck, r.BlockedSince, r.Unexplained = "", false, time.Time{}, 0
+	k.Rotation = &r
+	if r.Phase == record.Starting {
+		k.bothCAs(d, &r, reason.ClosedWatching)
+	}
+	k.takeUp(d, &r)
+	if r.Managed {
+		k.keep(d, &r, Update, reason.AdoptedManaging, sentence(reason.AdoptedManaging))
+		return
+	}
+	k.keep(d, &r, NeedsAction, reason.ClosedWatching, k.closedWatching())
+}
+
+// closedWatching says who closed the record, and what becomes of the rotation.
+func (k *Case) closedWatching() fact.Text {
+	return fact.Sayf("%s closed its record; we only look. GKE may complete it from %v",
+		record.Who(*k.Rotation.ClosedBy), k.AutoComplete())
 }
 
 // adopt makes a record of a rotation that somebody else started.

@@ -82,11 +82,13 @@ func TestLabelsAndCommands(t *testing.T) {
 	p.OwnerLabels = rules.OwnerLabelsBoth
 	c.Labels = map[string]string{rules.LabelHold: "x"}
 	f := fleetOf(c, nil)
-	f.Contents.Fleet.Holds = []record.Hold{{Cluster: shopRef, Said: record.Said{By: "ann"}}}
+	f.Contents.Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(shopRef),
+		Said: record.Said{By: "ann"}}}
 	if d := planOne(t, p, f, monday); d.Reason != reason.Held {
 		t.Errorf("both hold: %s", d.Reason)
 	}
-	doc, _, err := operator.Release(f.Contents.Fleet, shopRef, record.Said{By: "ann", At: monday})
+	doc, _, err := operator.Release(f.Contents.Fleet, nil, "h1", fleet.Cluster{},
+		record.Said{By: "ann", At: monday})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	switch {
 	case fresh.ID != r.ClusterID:
 		k.stay(&d, reason.ClusterRecreated, sentence(reason.ClusterRecreated))
-	case fresh.Bundle.Oldest().Fingerprint != r.Baseline.CA.Fingerprint:
+	case !fresh.Bundle.Has(r.Baseline.CA.Fingerprint):
 		k.stay(&d, reason.OneNewCA, fact.Say("the CA is no longer the baseline's"))
 	case !fresh.OperationsRead:
 		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))
@@ -185,6 +185,8 @@ func (k *Case) holdsWave(d Decision) (holds, excused string) {
 		return "", ""
 	case k.Rotation == nil && d.Reason.Info().Never:
 		return "", string(d.Reason)
+	case k.Rotation != nil && k.Rotation.ClosedBy != nil:
+		return "in flight, its record closed by people", ""
 	case k.Rotation != nil && !k.Rotation.Managed:
 		return "in flight, started elsewhere", ""
 	case k.Rotation != nil && k.Rotation.Failed != "":

@@ -182,9 +182,12 @@ func drawFleet(t *rapid.T, now time.Time) policy.Fleet {
 			}
 		}
 	}
-	if rapid.Bool().Draw(t, "hold") {
-		f.Contents.Fleet.Holds = []record.Hold{{Cluster: f.Clusters[0].Ref,
-			Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))}}
+	for i := range rapid.IntRange(0, 3).Draw(t, "holds") {
+		c := f.Clusters[rapid.IntRange(0, len(f.Clusters)-1).Draw(t, "held")]
+		on := rapid.SampledFrom([]record.Target{record.TheCluster(c.Ref), record.TheCluster(c.Ref), {},
+			{Project: c.Ref.Project}, {Name: c.Ref.Name}}).Draw(t, "target")
+		f.Contents.Fleet.Holds = append(f.Contents.Fleet.Holds, record.Hold{ID: fmt.Sprint("h", i), Target: on,
+			Until: now.Add(hours(rapid.IntRange(-2, 50).Draw(t, "hold until")))})
 	}
 	return f
 }
@@ -284,7 +287,10 @@ func TestStartsWithinLimits(t *testing.T) {
 				t.Fatalf("%s is held by its label and would be sent %s", d.Cluster.Ref, d.Action)
 			}
 			for _, h := range f.Contents.Fleet.Holds {
-				if d.Action.Sends() && h.Cluster == d.Cluster.Ref && now.Before(h.Until) {
+				ref := d.Cluster.Ref
+				here := h.Cluster == ref || h.Project == ref.Project || h.Name == ref.Name ||
+					h.Cluster.IsZero() && h.Project+h.Name == ""
+				if d.Action.Sends() && here && now.Before(h.Until) {
 					t.Fatalf("%s is held and would be sent %s", d.Cluster.Ref, d.Action)
 				}
 			}

@@ -340,3 +340,21 @@ func TestSlotWaitsForSettlement(t *testing.T) {
 		t.Errorf("an hour later: slot %q, closed %q", d.Slot, d.Close)
 	}
 }
+
+// Which CA is new is told by the baseline: here the new one looks older, and the old one
+// is in its last weeks.
+func TestNewAndOldCAByTheBaseline(t *testing.T) {
+	c, r := policytest.Flying(policytest.Shop, record.Starting)
+	old, young := r.Baseline.CA, policytest.NewCA
+	old.Expires = monday.AddDate(0, 0, 40)
+	young.Issued, young.Expires = old.Issued.AddDate(-1, 0, 0), monday.AddDate(30, 0, 0)
+	r.Call = &record.Call{Kind: record.CallStart, State: record.Accepted, IntentAt: monday.Add(-hours(2))}
+	r.Baseline.CA, c.Bundle.CAs = old, []fleet.CA{young, old}
+	d := planOne(t, plain(), policytest.FleetOf(c, &r), monday)
+	if d.Phase != record.RecreatingNodes || d.Rotation.New.Fingerprint != young.Fingerprint {
+		t.Errorf("%s, new is %s, old %s", d.Phase, d.Rotation.New.Fingerprint, old.Fingerprint)
+	}
+	if !d.Emergency || d.Cluster.Bundle.Oldest().Fingerprint != old.Fingerprint {
+		t.Error("the deadline is not the old CA's")
+	}
+}

@@ -234,10 +234,24 @@ func (a *ahead) dueBy(at time.Time) int {
 // earlier waves that became due no later than it did, or no later than the rules are what
 // they are, until they are verified and WAVE_SOAK has passed.
 func askWave(c *candidate, t *tally) Verdict {
-	before, due := t.before(c.wave), window.Later(c.dueSince, t.since)
-	if said, ok := t.doc.OpenWaves[t.waveName(c.wave)]; ok && c.wave > 0 {
-		return isOpen(fact.Sayf("its wave was opened by %s", record.Who(said)))
+	v := t.shut(c)
+	if said := t.opened(c, v); said != nil {
+		return isOpen(fact.Sayf("wave %q was opened by %s, though %v", t.waveName(c.wave), said.Line(), v.Message.Head()))
 	}
+	return v
+}
+
+// opened is by whom people opened the cluster's wave, where it would be shut.
+func (t *tally) opened(c *candidate, v Verdict) *record.Said {
+	if said, ok := t.doc.OpenWaves[t.waveName(c.wave)]; ok && !v.Open {
+		return &said
+	}
+	return nil
+}
+
+// shut asks whether earlier waves keep the cluster's closed.
+func (t *tally) shut(c *candidate) Verdict {
+	before, due := t.before(c.wave), window.Later(c.dueSince, t.since)
 	if n := before.dueBy(due); n > 0 {
 		shut := fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n))
 		return t.untilLast(c, shut)

@@ -8,6 +8,8 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/operator"
+	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/policytest"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -83,7 +85,8 @@ func TestWhoHoldsAWave(t *testing.T) {
 				Expires: w.now.AddDate(27, 0, 0)}
 		}, "canary (starts)"},
 		{"held by a command", func(w *wavesAt) {
-			w.f.Contents.Fleet.Holds = []record.Hold{{Cluster: ref(w), Said: record.Said{By: "ann"}}}
+			w.f.Contents.Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(ref(w)),
+				Said: record.Said{By: "ann"}}}
 		}, "canary (held)"},
 		{"held by its label", func(w *wavesAt) { w.canary.Labels[rules.LabelHold] = "broken" },
 			"canary (held)"},
@@ -167,6 +170,62 @@ func (w *wavesAt) unread(gone bool) {
 	w.f.Clusters = w.f.Clusters[1:]
 }
 
+// A wave that people opened starts, says by whom and what it did not wait for, and is
+// shut again when it has nothing due any more; not for what could not be read.
+func TestAnOpenedWave(t *testing.T) {
+	w := aFleetOfWaves(t)
+	open := func() bool { return w.f.Contents.Fleet.OpenWaves["env=prod"].By == "ann" }
+	doc, _, err := operator.OpenWave(w.f.Contents.Fleet, w.p, "env=prod",
+		record.Said{By: "ann", Reason: "no dev this year", At: w.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.f.Contents.Fleet = doc
+	_, d := w.wave(t)
+	if says := d.Message.String(); d.Action != policy.Start || d.WaveOpened == nil ||
+		!strings.Contains(says, "opened by ann: no dev this year, though earlier waves are not verified: dev-project") {
+		t.Errorf("%s %q %v", d.Action, says, d.WaveOpened)
+	}
+	if r := outcome.Intend(d, "a", "c", "run", 1, w.now).Rotation; r.WaveOpened.By != "ann" {
+		t.Error("the record does not say who opened the wave")
+	}
+	tidy := func() {
+		ds := policy.Plan(w.p, w.f, "run", w.now)
+		w.f.Contents.Fleet = outcome.Tidy(w.f.Contents.Fleet, w.p, w.f, ds, record.RunNote{At: w.now})
+	}
+	tidy()
+	if !open() {
+		t.Error("it was shut while a cluster of it is due")
+	}
+	all := w.f.Clusters
+	w.f.Clusters, w.f.Unread = all[:1], []fleet.Unread{{Project: "shop-prod", Reason: "403"}}
+	if tidy(); !open() {
+		t.Error("it was shut by a run that could not read it")
+	}
+	w.f.Clusters, w.f.Unread = all, nil
+	w.prod.Bundle.CAs[0] = policytest.NewCA
+	if tidy(); open() {
+		t.Error("it stays open though nothing of it is due")
+	}
+	for name, says := range map[string]string{"env=prd": "the waves are: env=dev > env=prod > rest",
+		"env=dev": "the first"} {
+		if _, _, err := operator.OpenWave(doc, w.p, name, record.Said{}); err == nil ||
+			!strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Nobody is named where the wave would have been open anyway.
+func TestAnOpenedWaveThatWaitedForNobody(t *testing.T) {
+	w := aFleetOfWaves(t)
+	w.canary.Bundle.CAs[0] = policytest.NewCA
+	w.f.Contents.Fleet.OpenWaves = map[string]record.Said{"env=prod": {By: "ann"}}
+	if _, d := w.wave(t); d.Action != policy.Start || d.WaveOpened != nil {
+		t.Errorf("%s %v", d.Action, d.WaveOpened)
+	}
+}
+
 // A start that no canary went before says so.
 func TestNoCanaryWentBefore(t *testing.T) {
 	w := aFleetOfWaves(t)
@@ -181,7 +240,8 @@ func TestNoCanaryWentBefore(t *testing.T) {
 // before it, also in an emergency; and the start says so.
 func TestAWavesLastMoment(t *testing.T) {
 	w := aFleetOfWaves(t)
-	w.f.Contents.Fleet.Holds = []record.Hold{{Cluster: w.canary.Ref, Said: record.Said{By: "ann"}}}
+	w.f.Contents.Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(w.canary.Ref),
+		Said: record.Said{By: "ann"}}}
 	w.prod.Bundle.CAs[0] = expiring(40) // an emergency
 	last := w.prod.Bundle.CAs[0].Expires.AddDate(0, 0, -33)
 	v, d := w.wave(t)

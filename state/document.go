@@ -63,13 +63,13 @@ func bodyOf(v any) ([]byte, error) {
 	return body, nil
 }
 
-// forStop is room that only a stop of the whole fleet opens.
-const forStop = 4096
+// forStop is room that only a stop of the whole fleet or of a project opens.
+const forStop = 32 << 10
 
 // more is what the document may take beyond [MaxDocument].
 func more(v any) int {
 	if doc, is := v.(*record.FleetDoc); is &&
-		slices.ContainsFunc(doc.Holds, func(h record.Hold) bool { return h.Cluster.IsZero() }) {
+		slices.ContainsFunc(doc.Holds, func(h record.Hold) bool { return h.Stop() }) {
 		return forStop
 	}
 	return 0

@@ -166,6 +166,10 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is neither a date as 2026-11-20 nor a time as 2026-11-20T09:00:00Z", text)
 }
 
+// EndOfDay is when a day is over: the one kind of date that people write, in UTC unless
+// a zone follows.
+func EndOfDay(text string) (time.Time, bool) { return window.EndOf(text) }
+
 func parseNumber(text string) (int, error) {
 	v, err := strconv.Atoi(text)
 	if err != nil {

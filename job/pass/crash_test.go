@@ -126,7 +126,8 @@ func TestWithdrawn(t *testing.T) {
 		"a hold is placed": {func(_ *testing.T, s *stage) {
 			s.edit(func(d *record.FleetDoc) {
 				d.Holds = append(d.Holds,
-					record.Hold{Cluster: shop, Said: record.Said{By: "ann", Reason: "sale", At: s.now}})
+					record.Hold{ID: "h1", Target: record.TheCluster(shop), Said: record.Said{By: "ann",
+						Reason: "sale", At: s.now}})
 			})
 		}, "held by ann"},
 		"everything is held": {func(_ *testing.T, s *stage) {

@@ -318,7 +318,8 @@ func TestInsightsOverARotation(t *testing.T) {
 	s := newStage(t, shop)
 	s.add(yard, "2027-04-01", nil) // keeps the location worth reading
 	s.edit(func(d *record.FleetDoc) {
-		d.Holds = []record.Hold{{Cluster: yard, Said: record.Said{By: "ann", At: s.now}}}
+		d.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(yard), Said: record.Said{By: "ann",
+			At: s.now}}}
 	})
 	opts, stop, err := s.gke.Connect()
 	if err != nil {

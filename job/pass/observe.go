@@ -193,8 +193,15 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
+	for _, rec := range records { // what the last rotation left is the old one of the next
+		if rec.ClosedAs.Verified() && rec.Rotation.ClusterID == c.ID && c.Bundle.Has(rec.Rotation.New.Fingerprint) {
+			c.Bundle = c.Bundle.OldFirst(rec.Rotation.New.Fingerprint)
+			break
+		}
+	}
 	for _, rec := range records {
-		if rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+		if rec.Rotation.ClusterID == c.ID &&
+			c.Bundle.Has(rec.Rotation.Baseline.CA.Fingerprint) {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}
@@ -206,6 +213,26 @@ func lastAttempt(records []record.Record) int {
 		last = max(last, rec.Rotation.AttemptNo)
 	}
 	return last
+}
+
+// List gives the clusters of the projects as GKE lists them, and what could not be read.
+func List(ctx context.Context, read gke.Reader, projects []string, parallel int,
+) (clusters []fleet.Cluster, unread []fleet.Unread) {
+	var mu sync.Mutex
+	inParallel(parallel, projects, func(project string) {
+		found, places, err := read.Clusters(ctx, project)
+		if err != nil {
+			places = []fleet.Unread{{Project: project, Reason: err.Error()}}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		clusters, unread = append(clusters, found...), append(unread, places...)
+	})
+	slices.SortFunc(clusters, func(a, b fleet.Cluster) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(unread, func(a, b fleet.Unread) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Location, b.Location))
+	})
+	return clusters, unread
 }
 
 // ReadCluster reads one cluster in the order that the protocol asks for: its

@@ -18,8 +18,7 @@ func Find(known []fleet.Ref, text string) (fleet.Ref, error) {
 	if ref, err := fleet.ParseRef(text); err == nil && slices.Contains(known, ref) {
 		return ref, nil
 	}
-	ends := slices.DeleteFunc(slices.Clone(known),
-		func(ref fleet.Ref) bool { return !strings.HasSuffix("/"+ref.String(), "/"+text) })
+	ends := slices.DeleteFunc(slices.Clone(known), func(ref fleet.Ref) bool { return !ref.Ends(text) })
 	if len(ends) == 1 {
 		return ends[0], nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/job/pass"
+	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
@@ -31,6 +32,7 @@ type Status struct {
 	Failures  []record.Failure       `json:"failures"`
 	Blocked   map[string]reason.Code `json:"blocked"`
 	Waves     map[string]time.Time   `json:"waves"`
+	OpenWaves map[string]record.Said `json:"openWaves"` // opened by people, until they are done
 
 	Policy   Policy          `json:"-"`
 	Contents record.Contents `json:"-"`
@@ -63,11 +65,12 @@ type Flight struct {
 
 // Hold is a person's stop.
 type Hold struct {
-	Cluster string    `json:"cluster"` // "all" for the fleet
-	By      string    `json:"by"`
-	Reason  string    `json:"reason"`
-	At      time.Time `json:"at"`
-	Until   Time      `json:"until"`
+	ID     string    `json:"id"`
+	Target string    `json:"target"` // as it is typed: all, a project, a name, a selector, P/L/C
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Until  Time      `json:"until"`
 }
 
 // Idle is an idle cluster that waits for people, by what the store holds.
@@ -101,9 +104,10 @@ func StatusOf(contents record.Contents, holder *pass.Holder, now time.Time, p *r
 	doc := contents.Fleet
 	s := Status{
 		Now: now.UTC(), Env: cmp.Or(doc.Env, p.Env), Known: contents.Known, Lease: holder,
-		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Ref{}),
+		Slots: filled(doc.Slots), InFlight: []Flight{}, Holds: holdsOf(doc, fleet.Cluster{}),
 		Approvals: listed(doc.Approvals), Requests: listed(doc.Requests), Failures: listed(doc.Failures),
-		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{}, Policy: Policy{p}, Contents: contents,
+		Blocked: filled(doc.Blocked), Waves: map[string]time.Time{},
+		OpenWaves: filled(doc.OpenWaves), Policy: Policy{p}, Contents: contents,
 	}
 	if !doc.LastRun.At.IsZero() {
 		s.LastRun = &doc.LastRun
@@ -124,14 +128,14 @@ func StoryOf(
 	p *rules.Policy,
 ) Story {
 	s := Story{
-		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, ref),
+		Now: now.UTC(), Cluster: ref.String(), Holds: holdsOf(contents.Fleet, fleet.Cluster{Ref: ref}),
 		Approved: only(contents.Fleet.Approvals, func(a record.Approval) bool { return a.Cluster == ref }),
 		Requests: only(contents.Fleet.Requests, func(q record.Request) bool { return q.Cluster == ref }),
 		History:  listed(history), Ref: ref, Policy: p, Contents: contents,
 	}
 	if d != nil {
 		c := clusterOf(*d, contents, now)
-		s.Decision = &c
+		s.Decision, s.Holds = &c, holdsOf(contents.Fleet, d.Cluster)
 	}
 	if r, ok := contents.Rotations[ref]; ok {
 		f := flightOf(r)
@@ -157,19 +161,25 @@ func flightOf(r record.Rotation) Flight {
 	return f
 }
 
-// holdsOf gives the holds that bind the cluster; all of them for none.
-func holdsOf(doc record.FleetDoc, ref fleet.Ref) []Hold {
+// holdsOf gives the holds that are on the cluster; all of them for none.
+func holdsOf(doc record.FleetDoc, c fleet.Cluster) []Hold {
 	out := []Hold{}
 	for _, h := range doc.Holds {
-		name := "all"
-		if !h.Cluster.IsZero() {
-			name = h.Cluster.String()
-		}
-		if ref.IsZero() || h.Cluster.IsZero() || h.Cluster == ref {
-			out = append(out, Hold{name, h.By, h.Reason, h.At.UTC(), Time{h.Until}})
+		if c.Ref.IsZero() || h.Covers(c) {
+			out = append(out, Hold{h.ID, h.Typed(), h.By, h.Reason, h.At.UTC(), Time{h.Until}})
 		}
 	}
 	return out
+}
+
+// ToRelease is what ends a hold.
+func ToRelease(id string) string {
+	return "`rotator release --id " + words.Quote(id) + " --by NAME --reason WHY`"
+}
+
+// ToOpen is what lets a wave go that waits for earlier ones.
+func ToOpen(wave string) string {
+	return "`rotator release --wave " + words.Quote(wave) + " --by NAME --reason WHY`"
 }
 
 // Ahead is when the completion of a rotation can come at the soonest.
@@ -258,10 +268,12 @@ func BreakerOpen(doc record.FleetDoc, maxFailed int) int {
 	return 0
 }
 
-// Whose says who started a rotation that is not ours, and who manages it; "" of
-// our own.
+// Whose says who started a rotation that is not ours to manage, or who closed its
+// record; "" of our own.
 func Whose(r record.Rotation) string {
 	switch {
+	case r.ClosedBy != nil:
+		return "record closed by " + words.Harmless(record.Who(*r.ClosedBy)) + ", watched"
 	case r.Origin != record.Foreign:
 		return ""
 	case r.Managed:

@@ -123,5 +123,4 @@ func (w Words) Left(l sim.Left) string {
 const (
 	ToExplain  = "`rotator plan --explain CLUSTER`"
 	ToHandOver = "`rotator handover CLUSTER`"
-	ToRelease  = "`rotator release CLUSTER --by NAME --reason WHY`"
 )

@@ -37,7 +37,7 @@ func (k *Course) flight(free bool) *facts {
 	if f.startEnded.IsZero() {
 		f.startEnded = r.HandedOverAt
 	}
-	if !r.Managed && !k.Emergency {
+	if !r.Managed && (!k.Emergency || r.ClosedBy != nil) {
 		f.nodesByGKE = true // nobody else is going to do it
 	}
 	f.lastDone, f.upgraded = r.NodesDoneAt(), r.Pools[""].EndedAt

@@ -36,7 +36,9 @@ type CA struct {
 // during a rotation. A bundle that cannot be read is a value with a Problem,
 // not an error: the rest of the fleet goes on.
 type Bundle struct {
-	CAs     []CA // ordered by Issued, never by their place in the bundle
+	// CAs are ordered by Issued, never by their place in the bundle; where a record tells
+	// which is the old one, that is the first. See [Bundle.OldFirst].
+	CAs     []CA
 	Problem string
 }
 
@@ -54,6 +56,16 @@ func (b Bundle) Newest() CA {
 		return CA{}
 	}
 	return b.CAs[len(b.CAs)-1]
+}
+
+// OldFirst is the bundle with that certificate as the old one, whatever the dates say;
+// as it is, where it has no such certificate.
+func (b Bundle) OldFirst(old Fingerprint) Bundle {
+	if i := slices.IndexFunc(b.CAs, func(ca CA) bool { return ca.Fingerprint == old }); i > 0 {
+		first := b.CAs[i]
+		b.CAs = slices.Insert(slices.Delete(slices.Clone(b.CAs), i, i+1), 0, first)
+	}
+	return b
 }
 
 // Has says whether the certificate with that fingerprint is in the bundle.

@@ -26,6 +26,9 @@ func (r Ref) Path() string {
 // IsZero says whether nothing is named.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
+// Ends says whether the cluster is called so: by its name, or by more of its end.
+func (r Ref) Ends(text string) bool { return strings.HasSuffix("/"+r.String(), "/"+text) }
+
 // Compare orders refs as their short forms.
 func (r Ref) Compare(o Ref) int {
 	if r.Project == o.Project && r.Location == o.Location {

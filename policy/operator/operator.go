@@ -5,6 +5,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,103 +19,9 @@ import (
 	"gke-credential-rotator/policy/rules"
 )
 
-// Hold stops every mutating call of ours: for one cluster, or for all when ref
-// is zero. until is when it ends by itself; zero: when released. A hold on
-// the same cluster is replaced.
-func Hold(f record.FleetDoc, ref fleet.Ref, until time.Time, said record.Said) (record.FleetDoc, string,
-	error) {
-	if !until.IsZero() && !until.After(said.At) {
-		return f, "", over("hold", until)
-	}
-	f = f.Clone()
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
-	if len(f.Holds) >= record.MaxSaid && !ref.IsZero() { // a stop of the whole fleet always has room
-		return f, "", fmt.Errorf("%w; a stop of the whole fleet always has room: rotator hold all --by NAME",
-			tooMany(len(f.Holds), "holds", "release some"))
-	}
-	f.Holds = append(f.Holds, record.Hold{Cluster: ref, Until: until, Said: said.Short()})
-	end := "until somebody releases it"
-	if !until.IsZero() {
-		end = "until " + fact.Stamp(until) + " UTC"
-	}
-	return f, fmt.Sprintf("%s held %s, by %s", isOrAre(ref), end, record.Who(said)), nil
-}
-
 func over(what string, until time.Time) error {
 	return fmt.Errorf("the %s would end %s, which is over; name a later time with --until", what,
 		fact.Stamp(until))
-}
-
-// BeyondHold says what a hold on the rotation cannot stop: a call that is
-// already on its way, and GKE.
-func BeyondHold(r record.Rotation, now time.Time) []string {
-	var out []string
-	if r.Unsettled(now) {
-		out = append(out, fmt.Sprintf("its %s of %s is on its way or under way, and cannot be called back",
-			r.Call.Kind, fact.Stamp(r.Call.IntentAt)))
-	}
-	for pool, c := range r.PoolCalls {
-		if c.Sent() && !c.MaySettle(now) {
-			out = append(out, fmt.Sprintf("the recreation of %s of %s is under way",
-				fleet.PoolName(pool), fact.Stamp(c.IntentAt)))
-		}
-	}
-	slices.Sort(out)
-	if r.Phase == record.RecreatingNodes || r.Phase == record.UpdatingClients {
-		out = append(out, fmt.Sprintf("GKE recreates its nodes in the cluster's own window and completes it by itself from %s; only a NO_UPGRADES exclusion on the cluster delays that", fact.Stamp(rules.AutoComplete(r))))
-	}
-	return out
-}
-
-// Release ends the hold on one cluster, or the one on all when ref is zero.
-func Release(f record.FleetDoc, ref fleet.Ref, said record.Said) (record.FleetDoc, string, error) {
-	of := func(ref fleet.Ref) int {
-		return slices.IndexFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref && h.Binds(said.At) })
-	}
-	at, all := of(ref), of(fleet.Ref{})
-	switch {
-	case at < 0 && ref.IsZero():
-		return f, "", fmt.Errorf("there is no hold on all clusters; single ones are released by name: %s",
-			heldNames(f, said.At))
-	case at < 0 && all >= 0:
-		return f, "", fmt.Errorf("%s has no hold of its own; all clusters are held by %s: rotator release all --by NAME --reason WHY", ref, record.Who(f.Holds[all].Said))
-	case at < 0:
-		return f, "", fmt.Errorf("%s is not held; held are: %s", ref, heldNames(f, said.At))
-	}
-	was := f.Holds[at]
-	text := fmt.Sprintf("%s released; held since %s by %s", isOrAre(ref), fact.Stamp(was.At),
-		record.Who(was.Said))
-	if !ref.IsZero() && all >= 0 {
-		text += "; all clusters are still held by " + record.Who(f.Holds[all].Said)
-	}
-	f = f.Clone()
-	f.Holds = slices.DeleteFunc(f.Holds, func(h record.Hold) bool { return h.Cluster == ref })
-	return f, text, nil
-}
-
-func isOrAre(ref fleet.Ref) string {
-	if ref.IsZero() {
-		return "all clusters are"
-	}
-	return ref.String() + " is"
-}
-
-func heldNames(f record.FleetDoc, now time.Time) string {
-	var names []string
-	for _, h := range f.Holds {
-		switch {
-		case !h.Binds(now):
-		case h.Cluster.IsZero():
-			names = append(names, "all")
-		default:
-			names = append(names, h.Cluster.String())
-		}
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	slices.Sort(names)
-	return fact.Some(names)
 }
 
 // Approve is a yes to what the cluster waits for: the completion of the
@@ -139,7 +46,7 @@ func Approve(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rota
 	}
 	f = f.Clone()
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(x record.Approval) bool {
-		return x.Cluster == c.Ref && x.Kind == a.Kind
+		return x.Cluster == c.Ref && x.Kind == a.Kind && (!x.Same(a) || x.Is(said.By) && !x.Outlasts(a))
 	})
 	if len(f.Approvals) >= record.MaxSaid {
 		return f, "", tooMany(len(f.Approvals), "approvals", "let runs use them up")
@@ -153,16 +60,25 @@ func approveCompletion(a *record.Approval, p *rules.Policy, r record.Rotation) (
 	switch {
 	case !p.Approval.Asks(record.CallComplete):
 		return "", fmt.Errorf("nothing waits for approval: APPROVAL=%s, so completions ask nobody", p.Approval)
+	case r.ClosedBy != nil:
+		return "", &Declined{"we only watch this rotation, whose record was closed by " + r.ClosedBy.Line() + ": ",
+			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
 	case !r.Managed:
 		return "", &Declined{"we only watch this rotation, which somebody else started: ",
 			"`rotator adopt CLUSTER --by NAME --reason WHY`, then approve", r.Cluster}
-	case r.ClusterID != a.ClusterID:
-		return "", fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
+	case a.ClusterID != "" && r.ClusterID != a.ClusterID:
+		return "",
+			fmt.Errorf("%s was deleted and created again since its rotation started; the next run closes the record", r.Cluster)
 	case r.Phase != record.UpdatingClients:
 		return "", fmt.Errorf("nothing waits for approval: the rotation is in phase %s, and its completion is asked for once it is in %s", r.Phase, record.UpdatingClients)
 	}
-	a.Kind, a.Attempt, a.Entry = record.CallComplete, r.AttemptID, r.Entries
-	return fmt.Sprintf("the completion of %s is approved; it becomes void when the rotation goes back to recreating nodes", r.Cluster), nil
+	a.Kind, a.ClusterID, a.Attempt, a.Entry = record.CallComplete, r.ClusterID, r.AttemptID, r.Entries
+	when := ""
+	if !r.Promised.IsZero() {
+		when = ", not before " + fact.Stamp(r.Promised) + " UTC"
+	}
+	return fmt.Sprintf("the completion of %s is approved: %s%s; the yes becomes void when the rotation goes back to recreating nodes",
+		r.Cluster, policy.CompletionMeans(r), when), nil
 }
 
 func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, error) {
@@ -173,7 +89,8 @@ func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, 
 	case !p.Approval.Asks(record.CallStart):
 		return "", fmt.Errorf("nothing waits for approval: %s has no rotation, and with APPROVAL=%s a start asks nobody", c.Ref, p.Approval)
 	}
-	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, func(g policy.Gate) bool { return g.First })); no {
+	first := func(g policy.Gate) bool { return g.First && c.ID != "" }
+	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, first)); no {
 		return "", fmt.Errorf("nothing waits for approval: %s: %s", c.Ref, v.Message)
 	}
 	longest := a.At.Add(rules.StartApprovalLasts)
@@ -185,8 +102,46 @@ func approveStart(a *record.Approval, p *rules.Policy, k *policy.Case) (string, 
 		a.Until = longest
 	}
 	a.Kind, a.CA = record.CallStart, c.Bundle.Oldest().Fingerprint
-	return fmt.Sprintf("the start of %s is approved until %s UTC, for the CA %s", c.Ref, fact.Stamp(a.Until),
-		a.CA.Short()), nil
+	text := fmt.Sprintf("the start of %s is approved until %s UTC, for %s", c.Ref, fact.Stamp(a.Until), theCA(a.CA))
+	if a.CA != "" {
+		text += ": " + policy.StartMeans(k).String()
+	}
+	return text, nil
+}
+
+// theCA names the CA; one that could not be read is bound by the next run's look.
+func theCA(f fleet.Fingerprint) string {
+	if f == "" {
+		return "the CA that the next run reads"
+	}
+	return "the CA " + f.Short()
+}
+
+// OpenWave lets the due clusters of a wave start though earlier waves are not done, until
+// they are rotated.
+func OpenWave(f record.FleetDoc, p *rules.Policy, name string, said record.Said) (record.FleetDoc, string,
+	error) {
+	names := []string{fleet.LastWave}
+	for _, w := range slices.Backward(p.Waves) {
+		names = append([]string{w.Name}, names...)
+	}
+	at := slices.Index(names, name)
+	switch {
+	case len(p.Waves) == 0:
+		return f, "", errors.New("there is one wave, which waits for no other: WAVES names none")
+	case at < 0:
+		return f, "", fmt.Errorf("there is no wave %q; the waves are: %s", name, strings.Join(names, " > "))
+	case at == 0:
+		return f, "", fmt.Errorf("wave %q is the first: it waits for no other", name)
+	}
+	if was, ok := f.OpenWaves[name]; ok {
+		return f, "", fmt.Errorf("wave %q is open already, by %s", name, was.Line())
+	}
+	f = f.Clone()
+	f.OpenWaves = record.CloneMap(f.OpenWaves)
+	f.OpenWaves[name] = said.Short()
+	return f, fmt.Sprintf("wave %q is open until the clusters of it that are due are rotated, by %s; it waits neither for %s nor for WAVE_SOAK; all other gates stay",
+		name, record.Who(said), strings.Join(names[:at], ", ")), nil
 }
 
 // Retry acknowledges what failed or is stuck and lets the next run try again;
@@ -262,9 +217,21 @@ func anyPoolTrouble(r record.Rotation) bool {
 // r is nil when it is not on record yet.
 func Adopt(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotation,
 	said record.Said) (record.FleetDoc, string, error) {
+	if r != nil {
+		c.Bundle = c.Bundle.OldFirst(r.Baseline.CA.Fingerprint)
+	}
+	unread := c.ID == "" || c.Bundle.Oldest().Fingerprint == ""
 	switch unselected := p.Unselected(c); {
+	case r != nil && r.Managed && f.AskedOf(record.RequestClose, *r) != nil:
+		f = f.Clone()
+		f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
+			return q.Kind == record.RequestClose && q.Cluster == c.Ref
+		})
+		return f, fmt.Sprintf("the rotation of %s stays managed: its record is not closed, by %s", c.Ref,
+			record.Who(said)), nil
 	case r != nil && r.Managed:
 		return f, "", fmt.Errorf("the rotation of %s is managed by this tool already", c.Ref)
+	case unread:
 	case len(unselected) > 0:
 		return f, "", fmt.Errorf("%s is not selected, and unselected clusters are never adopted: %s", c.Ref,
 			unselected)
@@ -292,11 +259,12 @@ func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotat
 		return f, "", fmt.Errorf("%s is being rotated already, in phase %s", c.Ref, r.Phase)
 	case len(c.Bundle.CAs) > 1:
 		return f, "", fmt.Errorf("%s has two CAs: a rotation runs already; the next run takes it up", c.Ref)
+	case c.ID == "": // not read
 	case k.Due.Is:
 		return f, "", &Declined{fmt.Sprintf("%s is due already (%s); what it waits for: ", c.Ref, k.Due.Why),
 			"`rotator plan --explain CLUSTER`", c.Ref}
 	}
-	whenDue := func(g policy.Gate) bool { return g.First && g.Name != policy.GateDue }
+	whenDue := func(g policy.Gate) bool { return g.First && g.Name != policy.GateDue && c.ID != "" }
 	if v, no := policy.FirstClosed(k.Ask(policy.StartGates, whenDue)); no {
 		return f, "", fmt.Errorf("%s cannot be rotated: %s. %s", c.Ref, v.Message, v.Reason.Info().Next)
 	}
@@ -305,15 +273,22 @@ func Rotate(f record.FleetDoc, p *rules.Policy, c fleet.Cluster, r *record.Rotat
 		CA: c.Bundle.Oldest().Fingerprint, Said: said}); err != nil {
 		return f, "", err
 	}
-	return f, fmt.Sprintf("%s is due from now, for the CA %s, by %s; windows, freezes and limits still hold",
-		c.Ref, c.Bundle.Oldest().Fingerprint.Short(), record.Who(said)), nil
+	return f, fmt.Sprintf("%s is due from now, for %s, by %s; windows, freezes and limits still hold",
+		c.Ref, theCA(c.Bundle.Oldest().Fingerprint), record.Who(said)), nil
 }
 
 // Close ends our record of a rotation without touching GKE, and acknowledges
 // what failed; r is nil when no rotation is on record.
-func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Said) (record.FleetDoc, string,
-	error) {
+func Close(f record.FleetDoc, p *rules.Policy, ref fleet.Ref, r *record.Rotation,
+	said record.Said) (record.FleetDoc, string, error) {
 	failures := failuresOf(f, ref)
+	if r != nil && r.ClosedBy != nil {
+		if len(failures) == 0 {
+			return f, "", fmt.Errorf("the record of %s was closed by %s already: we only look until the rotation's end",
+				ref, r.ClosedBy.Line())
+		}
+		r = nil
+	}
 	if r == nil && len(failures) == 0 {
 		return f, "", fmt.Errorf("%s has no rotation on record, and nothing of it waits to be acknowledged", ref)
 	}
@@ -329,6 +304,11 @@ func Close(f record.FleetDoc, ref fleet.Ref, r *record.Rotation, said record.Sai
 	}
 	text := fmt.Sprintf("the next run closes the record of %s, by %s. GKE is not touched: it goes on with the rotation and completes it by itself from %s",
 		ref, record.Who(said), fact.Stamp(rules.AutoComplete(*r)))
+	if slices.Contains(p.Projects, ref.Project) {
+		text += fmt.Sprintf("; we look on, tell its end, and take it up again by rotator adopt %s --by NAME --reason WHY", ref)
+	} else {
+		text += "; its project is not among PROJECTS, so we no longer look at it, and its end is not told"
+	}
 	if r.Phase == record.Verifying {
 		text = fmt.Sprintf("the next run closes the record of %s unverified, by %s", ref, record.Who(said))
 	}

@@ -67,47 +67,6 @@ func says(t *testing.T, err error, part string) {
 	}
 }
 
-func TestHoldAndRelease(t *testing.T) {
-	p, c := spoken()
-	var empty record.FleetDoc
-	doc, text, err := Hold(empty, shop, monday.Add(hours(24)), ann)
-	if err != nil || !strings.Contains(text, "until Tue 2026-11-24 00:00 UTC, by ann") {
-		t.Fatal(text, err)
-	}
-	if len(empty.Holds) != 0 {
-		t.Error("the document that was read was changed")
-	}
-	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday)); v.Open {
-		t.Error("a held cluster's gate is open")
-	}
-	if v := askGate("hold", policy.NewCase(p, c, nil, &doc, "", monday.Add(hours(24)))); !v.Open {
-		t.Error("the hold outlives its end")
-	}
-	_, _, err = Release(doc, fleet.Ref{Project: "shop", Location: "europe-west1", Name: "other"}, ann)
-	says(t, err, "held are: shop/europe-west1/checkout")
-	all, _, err := Hold(doc, fleet.Ref{}, time.Time{}, ann)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, text, err := Release(all, shop, ann)
-	if err != nil || !strings.Contains(text, "all clusters are still held by ann") {
-		t.Error(text, err)
-	}
-	if v := askGate("hold", policy.NewCase(p, c, nil, &one, "", monday)); v.Open {
-		t.Error("the hold on all ended with the cluster's own")
-	}
-	_, _, err = Release(one, shop, ann)
-	says(t, err, "rotator release all")
-	none, _, err := Release(one, fleet.Ref{}, ann)
-	if err != nil || len(none.Holds) != 0 {
-		t.Error(none.Holds, err)
-	}
-	_, _, err = Release(none, fleet.Ref{}, ann)
-	says(t, err, "no hold on all")
-	_, _, err = Hold(none, shop, monday, ann)
-	says(t, err, "which is over")
-}
-
 func TestHoldSaysWhatItCannotStop(t *testing.T) {
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Call = &record.Call{Kind: record.CallComplete, IntentAt: monday.Add(-10 * time.Minute),
@@ -154,8 +113,12 @@ func TestApproveStart(t *testing.T) {
 		t.Error("the approval holds for another CA")
 	}
 	twice, _, err := Approve(doc, p, c, nil, monday.Add(hours(1)), record.Said{By: "bob", At: monday})
-	if err != nil || len(twice.Approvals) != 1 || !twice.Approvals[0].Until.Equal(monday.Add(hours(1))) {
-		t.Error("a second approval takes the place of the first:", twice.Approvals, err)
+	if err != nil || !askGate("approval", policy.NewCase(p, c, nil, &twice, "", monday.Add(hours(2)))).Open {
+		t.Error("a shorter yes took the place of a longer one:", twice.Approvals, err)
+	}
+	twice, _, err = Approve(twice, p, c, nil, monday.Add(hours(3)), record.Said{By: "bob", At: monday})
+	if err != nil || len(twice.Approvals) != 2 {
+		t.Error("one's own longer yes takes the place of the shorter one:", twice.Approvals, err)
 	}
 	_, _, err = Approve(doc, p, c, nil, monday.Add(rules.StartApprovalLasts+time.Hour), ann)
 	says(t, err, "at most 14d")
@@ -297,14 +260,14 @@ func TestRotate(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	_, _, err := Close(record.FleetDoc{}, shop, nil, ann)
+	_, _, err := Close(record.FleetDoc{}, &rules.Policy{}, shop, nil, ann)
 	says(t, err, "no rotation on record")
 	p, c := spoken()
 	r := inPhase(record.Starting, record.RecreatingNodes)
 	r.Stuck = true
 	doc := record.FleetDoc{Failures: []record.Failure{{Cluster: shop, Attempt: r.AttemptID, What: reason.IsStuck,
 		At: monday}}}
-	after, text, err := Close(doc, shop, r, ann)
+	after, text, err := Close(doc, p, shop, r, ann)
 	if err != nil || !strings.Contains(text, "GKE is not touched") {
 		t.Fatal(text, err)
 	}
@@ -315,7 +278,7 @@ func TestClose(t *testing.T) {
 	if stored, _ := outcome.After(after, d, monday); len(stored.Failures) != 0 || len(stored.Requests) != 0 {
 		t.Errorf("closing left %v and %v", stored.Failures, stored.Requests)
 	}
-	after, _, err = Close(doc, shop, nil, ann)
+	after, _, err = Close(doc, p, shop, nil, ann)
 	if err != nil || len(after.Failures) != 0 {
 		t.Error("an ended rotation's failure is not acknowledged:", after.Failures, err)
 	}
@@ -327,7 +290,7 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	p, c := spoken()
 	full := func() record.FleetDoc {
 		return record.FleetDoc{
-			Holds:     []record.Hold{{Cluster: shop, Said: ann}},
+			Holds:     []record.Hold{{ID: "h1", Target: record.TheCluster(shop), Said: ann}},
 			Approvals: []record.Approval{{Kind: record.CallStart, Cluster: shop}},
 			Requests:  []record.Request{{Kind: record.RequestRetry, Cluster: shop}},
 			Failures:  []record.Failure{{Cluster: shop, Attempt: "x", What: reason.IsStuck}},
@@ -336,11 +299,12 @@ func TestWordsLeaveTheDocumentAlone(t *testing.T) {
 	}
 	doc := full()
 	r := inPhase(record.Starting, record.RecreatingNodes)
-	_, _, errHold := Hold(doc, shop, time.Time{}, ann)
-	_, _, errRelease := Release(doc, shop, ann)
+	_, _, errHold := Hold(doc, record.TheCluster(shop), time.Time{}, ann)
+	on := record.TheCluster(shop)
+	_, _, errRelease := Release(doc, &on, "", fleet.Cluster{}, ann)
 	_, _, errApprove := Approve(doc, p, c, nil, time.Time{}, ann)
 	_, _, errRetry := Retry(doc, shop, r, ann)
-	_, _, errClose := Close(doc, shop, r, ann)
+	_, _, errClose := Close(doc, p, shop, r, ann)
 	for _, err := range []error{errHold, errRelease, errApprove, errRetry, errClose} {
 		if err != nil {
 			t.Error(err)

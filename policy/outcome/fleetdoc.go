@@ -118,7 +118,7 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 	}
 	switch {
 	// more open no breaker wider
-	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures:
+	case what != "" && at < 0 && r.Origin != record.Foreign && r.ClosedBy == nil && len(f.Failures) < record.MaxFailures:
 		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what,
 			At: now})
 		return true
@@ -160,11 +160,14 @@ func dropMoot(f *record.FleetDoc, ds []policy.Decision) {
 			seen[d.Cluster.Ref.String()] = d
 		}
 	}
+	bindUnread(f, seen)
 	f.Requests = slices.DeleteFunc(f.Requests, func(q record.Request) bool {
 		d, ok := seen[q.Cluster.String()]
 		switch {
 		case !ok:
 			return false
+		case q.Kind == record.RequestAdopt && d.Rotation == nil && len(d.Cluster.Bundle.CAs) == 1:
+			return true // nothing is there to adopt
 		case q.Attempt != "":
 			return d.Rotation == nil || d.Rotation.AttemptID != q.Attempt
 		}
@@ -175,6 +178,23 @@ func dropMoot(f *record.FleetDoc, ds []policy.Decision) {
 		if d, ok := seen[name]; ok &&
 			(t.ClusterID != d.Cluster.ID || t.CA != d.Cluster.Bundle.Oldest().Fingerprint) {
 			delete(f.Tries, name)
+		}
+	}
+}
+
+// bindUnread binds what people said of a cluster that nobody could read then to what it
+// is now.
+func bindUnread(f *record.FleetDoc, seen map[string]policy.Decision) {
+	for i := range f.Requests {
+		q := &f.Requests[i]
+		if d, ok := seen[q.Cluster.String()]; ok && q.Attempt == "" && q.CA == "" {
+			q.ClusterID, q.CA = d.Cluster.ID, d.Cluster.Bundle.Oldest().Fingerprint
+		}
+	}
+	for i := range f.Approvals {
+		a := &f.Approvals[i]
+		if d, ok := seen[a.Cluster.String()]; ok && a.Kind == record.CallStart && a.CA == "" {
+			a.ClusterID, a.CA = d.Cluster.ID, d.Cluster.Bundle.Oldest().Fingerprint
 		}
 	}
 }
@@ -217,5 +237,10 @@ func noteWaves(f *record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []poli
 		notes = nil
 	}
 	f.Projects = notes
+	for _, u := range seen.Unread {
+		if !u.Gone {
+			return // what could not be read may be of the wave
+		}
+	}
 	maps.DeleteFunc(f.OpenWaves, func(wave string, _ record.Said) bool { return !open[wave] })
 }

@@ -26,7 +26,7 @@ func Intend(d policy.Decision, attemptID, callID, run string, no int, now time.T
 		Transitions: []record.Transition{{Phase: record.Starting, At: now, Run: run, Reason: d.Reason}},
 		Call: &record.Call{ID: callID, Kind: record.CallStart, IntentAt: now, Run: run,
 			State: record.Intended},
-		LastRead: c.Seen, Reason: reason.StartSent, InForce: d.InForce,
+		LastRead: c.Seen, Reason: reason.StartSent, InForce: d.InForce, WaveOpened: d.WaveOpened,
 	}
 	d.Tried.Follow(d.Rotation)
 	relyOn(d.Rotation, d.Approved)

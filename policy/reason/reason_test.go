@@ -32,7 +32,7 @@ func TestWaitsOn(t *testing.T) {
 	want := map[WaitsOn][]Code{
 		OnPeople: {
 			"adopted-watching", "alpha-cluster", "approval-needed", "blocked", "breaker-open", "ca-expired",
-			"ca-unreadable", "complete-failed",
+			"ca-unreadable", "closed-watching", "complete-failed",
 			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost",
 			"maintenance-unknown", "outcome-unstored", "pool-excluded",
 			"pool-failed", "pool-unhealthy", "start-failed", "stuck", "tries-exhausted", "unreadable",

@@ -80,6 +80,7 @@ const (
 	ClusterRecreated     Code = "recreated"
 	ClusterLost          Code = "lost"
 	ClosedByPerson       Code = "closed-by-people"
+	ClosedWatching       Code = "closed-watching"
 	IsStuck              Code = "stuck"
 	OutcomeUnstored      Code = "outcome-unstored"
 	IllegalMove          Code = "illegal-move"
@@ -116,7 +117,7 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople, NeedsAction: true},
 	TwoCAs: {Sentence: "Two CAs are in place: a rotation is under way.", WaitsOn: OnGKE},
 	Held: {Sentence: "A person holds this cluster.",
-		Next:    "`rotator release CLUSTER --by NAME --reason WHY`, when the reason is over.",
+		Next:    "`rotator status CLUSTER` names each hold and what ends it.",
 		WaitsOn: OnPeople, Explains: Always, Catches: Always, Hold: true, Head: true, Blame: "a hold"},
 	HeldByLabel: {Sentence: "The cluster's owners hold it, by a label on the cluster.",
 		Next:    "Remove the label from the cluster when the reason is over; no command of ours lifts it.",
@@ -219,11 +220,14 @@ var table = map[Code]Info{
 	AdoptedWatching: {Sentence: "Somebody else started this rotation and ADOPT=watch: we only look.",
 		Next:    "`rotator adopt CLUSTER --by NAME --reason WHY`, or complete it by hand.",
 		WaitsOn: OnPeople, Explains: Always, ToldElsewhere: true},
-	AdoptedManaging:  {Sentence: "Somebody else started this rotation; we manage it to its end."},
+	AdoptedManaging:  {Sentence: "Somebody else started this rotation, or closed its record; we manage it to its end."},
 	ClusterGone:      {Sentence: "The cluster no longer exists."},
 	ClusterRecreated: {Sentence: "The cluster was deleted and created again under its name."},
 	ClusterLost: {Sentence: "Nobody could read the cluster for 14 days.",
 		Next: "`scripts/doctor ENV` names a missing role.", WaitsOn: OnPeople},
+	ClosedWatching: {Sentence: "A person closed the record of this rotation: we only look until its end.",
+		Next:    "`rotator adopt CLUSTER --by NAME --reason WHY` takes it up again.",
+		WaitsOn: OnPeople, Explains: Always, ToldElsewhere: true},
 	ClosedByPerson: {Sentence: "A person closed the record.", ToldElsewhere: true},
 	OutcomeUnstored: {Sentence: "The answer of a call could not be stored; the log line holds it whole.",
 		Next:    "Mend the store; the next runs find out by what GKE shows. What the line holds can be entered, too: see deploy/RUNBOOK.md.",

@@ -45,7 +45,9 @@ const (
 	MaxTransitions = 200
 	MaxSettled     = 50
 	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
-	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top
+	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each
+	MaxStops       = 50  // holds on projects, and holds on all clusters, each; they come on top
+	MaxMatched     = 200 // clusters that a hold by labels remembers, of all such holds
 	MaxTries       = 200 // clusters whose starts came to nothing
 	MaxFailures    = 200 // failed or stuck rotations that nobody has acknowledged
 	MaxBy          = 100 // bytes of who said something

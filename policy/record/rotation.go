@@ -59,9 +59,11 @@ type Rotation struct {
 	AttemptNo int       `json:"attemptNo"` // for display, from 1
 	Origin    Origin    `json:"origin"`
 	Managed   bool      `json:"managed"` // we manage it to its end; always for our own
-	Baseline  Baseline  `json:"baseline"`
-	New       fleet.CA  `json:"new"` // the CA that will be left
-	Phase     Phase     `json:"phase"`
+	// ClosedBy closed its record while GKE goes on with it: it is only watched.
+	ClosedBy *Said    `json:"closedBy,omitempty"`
+	Baseline Baseline `json:"baseline"`
+	New      fleet.CA `json:"new"` // the CA that will be left
+	Phase    Phase    `json:"phase"`
 	// Transitions is append-only and begins with the first phase.
 	Transitions []Transition `json:"transitions"`
 	// Call is the newest start or complete; it blocks the next until settled.
@@ -79,13 +81,15 @@ type Rotation struct {
 	HandedOverAt time.Time `json:"handedOverAt,omitzero"`
 	// Promised is before when we do not complete: what the last hand-over told. A later
 	// one may move it back; forward only a new hand-over does, with a soak of its own.
-	Promised    time.Time     `json:"promised,omitzero"`
-	Approvals   []ApprovalUse `json:"approvals,omitempty"`
-	AskedAt     time.Time     `json:"askedAt,omitzero"` // last approval_needed
-	DueAt       time.Time     `json:"dueAt,omitzero"`   // since when the CA was due
-	Wave        string        `json:"wave,omitempty"`
-	Emergency   bool          `json:"emergency,omitempty"`
-	Compromised bool          `json:"compromised,omitempty"`
+	Promised  time.Time     `json:"promised,omitzero"`
+	Approvals []ApprovalUse `json:"approvals,omitempty"`
+	AskedAt   time.Time     `json:"askedAt,omitzero"` // last approval_needed
+	// WaveOpened is who opened the wave that the start would have waited for.
+	WaveOpened  *Said     `json:"waveOpened,omitempty"`
+	DueAt       time.Time `json:"dueAt,omitzero"` // since when the CA was due
+	Wave        string    `json:"wave,omitempty"`
+	Emergency   bool      `json:"emergency,omitempty"`
+	Compromised bool      `json:"compromised,omitempty"`
 	// CompletedBy is one of [ByUs] and its kin, once one new CA is left.
 	CompletedBy string `json:"completedBy,omitempty"`
 	// Entries counts how often it has entered updating-clients from

@@ -70,13 +70,6 @@ type Said struct {
 	Run    string    `json:"run,omitempty"` // the execution that recorded it
 }
 
-// Hold is a person's stop, for one cluster or all.
-type Hold struct {
-	Cluster fleet.Ref `json:"cluster,omitzero"` // zero: all
-	Until   time.Time `json:"until,omitzero"`   // zero: until released
-	Said
-}
-
 // Approval is a person's yes to one start or one completion.
 type Approval struct {
 	Kind      CallKind          `json:"kind"` // start or complete
@@ -87,6 +80,12 @@ type Approval struct {
 	Entry     int               `json:"entry,omitempty"`   // ... and that entry into updating-clients
 	Until     time.Time         `json:"until,omitzero"`
 	Said
+}
+
+// Same says whether both are a yes to the very same call.
+func (a Approval) Same(b Approval) bool {
+	return a.Kind == b.Kind && a.Cluster == b.Cluster && a.ClusterID == b.ClusterID && a.CA == b.CA &&
+		a.Attempt == b.Attempt && a.Entry == b.Entry
 }
 
 // ApprovalUse is an approval that a call of ours relied on.
@@ -160,36 +159,25 @@ type Record struct {
 	Said        Said      `json:"said,omitzero"` // close: who ended it
 }
 
-// Binds says whether the hold has not run out yet.
-func (h Hold) Binds(now time.Time) bool { return h.Until.IsZero() || now.Before(h.Until) }
-
 // Over says whether the approval has run out.
 func (a Approval) Over(now time.Time) bool { return !a.Until.IsZero() && !now.Before(a.Until) }
 
-// Held gives the hold that binds the cluster now.
-func (f FleetDoc) Held(ref fleet.Ref, now time.Time) (Hold, bool) {
-	var found Hold
-	ok := false
-	for _, h := range f.Holds {
-		longer := !ok || h.Until.IsZero() || (!found.Until.IsZero() && h.Until.After(found.Until))
-		if longer && (h.Cluster.IsZero() || h.Cluster == ref) && h.Binds(now) {
-			found, ok = h, true
-		}
-	}
-	return found, ok
-}
-
-// ClosedOurs finds the newest attempt of ours on this very CA that was closed
-// although its start took, or may have taken, effect.
+// ClosedOurs finds the newest attempt on this very CA that was closed by people, or of
+// ours although its start took, or may have taken, effect.
 func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	for _, rec := range b.Closed {
 		r := rec.Rotation
 		if r.Cluster != c.Ref || r.ClusterID != c.ID ||
-			r.Baseline.CA.Fingerprint != c.Bundle.Oldest().Fingerprint || r.Origin == Foreign && !r.Managed {
+			!c.Bundle.Has(r.Baseline.CA.Fingerprint) {
 			continue
 		}
-		if rec.ClosedAs == ClosedByPeople || rec.ClosedAs == Lost ||
-			(rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
+		if rec.ClosedAs == ClosedByPeople {
+			return rec, true // whoever began it: it is only watched
+		}
+		if r.Origin == Foreign && !r.Managed {
+			continue
+		}
+		if rec.ClosedAs == Lost || (rec.ClosedAs == NotStarted && mayHaveStarted(r)) {
 			return rec, true
 		}
 	}
@@ -276,6 +264,14 @@ func (as ClosedAs) Verified() bool {
 func (s Said) Short() Said {
 	s.By, s.Reason = fact.Clip(s.By, MaxBy), fact.Clip(s.Reason, MaxWhy)
 	return s
+}
+
+// Line is who said it, and why.
+func (s Said) Line() string {
+	if s.Reason == "" {
+		return Who(s)
+	}
+	return Who(s) + ": " + s.Reason
 }
 
 // Who names the person, as stated.

@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/policy/window"
 )
 
 // Owners steer with labels on their own cluster, as gcloud and Terraform set
@@ -90,7 +91,7 @@ func labelHolds(labels map[string]string) []labelHold {
 		switch key {
 		case LabelHold:
 		case LabelHoldUntil:
-			end, ok := endOfDay(labels[key])
+			end, ok := window.EndOf(labels[key])
 			if h.until = end; !ok {
 				h.wrong = "which is no date: write a day, e.g. " + LabelHoldUntil + "=2026-12-24, or remove it"
 			}
@@ -117,15 +118,6 @@ func labelText(key, value string) string {
 		text += "=" + fact.Clip(value, most)
 	}
 	return strings.Map(printable, text)
-}
-
-// endOfDay is when a day of the form 2026-12-24 is over in UTC.
-func endOfDay(text string) (time.Time, bool) {
-	day, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return time.Time{}, false
-	}
-	return day.AddDate(0, 0, 1), true
 }
 
 // HeldByLabels says whether the owners' labels hold the cluster at now, until when
@@ -218,7 +210,7 @@ func startLabelDay(c fleet.Cluster, value string) (until time.Time, ok bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	return endOfDay(day)
+	return window.EndOf(day)
 }
 
 // HowToApprove tells how to approve by label, and why the label that is there

@@ -89,3 +89,11 @@ func parseDate(text string) (day int64, err error) {
 	}
 	return dayOf(t), nil
 }
+
+// EndOf is when a day is over, in UTC unless a zone follows: "2026-12-24", "2026-12-24
+// Europe/Paris". One kind of date is read everywhere: the day is included.
+func EndOf(day string) (end time.Time, ok bool) {
+	date, _, _ := strings.Cut(strings.TrimSpace(day), " ")
+	span, err := parseFreeze(day)
+	return span.End, err == nil && !strings.Contains(date, "/")
+}

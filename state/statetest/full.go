@@ -23,11 +23,11 @@ import (
 func full(t *testing.T, s state.Store) {
 	doc := filled(t)
 	got := write(t, s, state.Change{Fleet: &doc})
-	doc, _, err := operator.Hold(*got.Fleet, fleet.Ref{}, time.Time{}, wordy(0))
+	doc, _, err := operator.Hold(*got.Fleet, record.Target{}, time.Time{}, wordy(0))
 	if err != nil {
 		t.Fatalf("a stop of the whole fleet is refused: %v", err)
 	}
-	doc, _, err = operator.Hold(doc, fleet.Ref{}, time.Time{}, wordy(1))
+	doc, _, err = operator.Hold(doc, record.Target{}, time.Time{}, wordy(1))
 	if err != nil {
 		t.Fatalf("the next stop of the whole fleet is refused: %v", err)
 	}
@@ -73,12 +73,26 @@ func filled(t *testing.T) record.FleetDoc {
 		}
 		for _, say := range []func() (record.FleetDoc, string, error){
 			func() (record.FleetDoc, string, error) {
-				return operator.Hold(doc, ref, begin.Add(time.Hour), wordy(i))
+				return operator.Hold(doc, record.TheCluster(ref), begin.Add(time.Hour), wordy(i))
+			},
+			func() (record.FleetDoc, string, error) {
+				return operator.Hold(doc, record.Target{Project: fmt.Sprintf("%s-%04d", long(25), i)},
+					time.Time{}, wordy(i))
+			},
+			func() (record.FleetDoc, string, error) {
+				if i > 0 {
+					return operator.Hold(doc, record.Target{}, time.Time{}, wordy(i))
+				}
+				on := record.Target{Selector: prod()}
+				for j := range many {
+					on.Matched = append(on.Matched, longest(j))
+				}
+				return operator.Hold(doc, on, time.Time{}, wordy(i))
 			},
 			func() (record.FleetDoc, string, error) {
 				return operator.Approve(doc, p, c, &r, begin.Add(time.Hour), wordy(i))
 			},
-			func() (record.FleetDoc, string, error) { return operator.Close(doc, ref, &r, wordy(i)) },
+			func() (record.FleetDoc, string, error) { return operator.Close(doc, p, ref, &r, wordy(i)) },
 		} {
 			if after, _, err := say(); err == nil {
 				doc = after

@@ -448,7 +448,10 @@ func fields(t *testing.T, s state.Store) {
 	r.Unexplained = 90 * time.Minute
 	doc := record.FleetDoc{
 		Env: "test", Holds: []record.Hold{{Said: record.Said{By: "eve", Reason: "all", At: begin}},
-			{Cluster: ref("a"), Until: begin.Add(time.Hour)}},
+			{ID: "3f2a", Target: record.TheCluster(ref("a")), Until: begin.Add(time.Hour)},
+			{ID: "77c1", Target: record.Target{Selector: prod(), Matched: []fleet.Ref{ref("a")}}},
+			{ID: "a1b2", Target: record.Target{Project: "p"}}, {ID: "c3d4",
+				Target: record.Target{Name: "a"}}},
 		Requests: []record.Request{{Kind: record.RequestRotate, Cluster: ref("a"), CA: "aa"}},
 		Failures: []record.Failure{{Cluster: ref("a"), Attempt: "one", What: reason.IsStuck, At: begin}},
 		LastRun:  record.RunNote{Run: "run-1", At: begin, Mode: "act"},
@@ -477,4 +480,9 @@ func reopened(t *testing.T, open Opener) {
 		t.Errorf("after opening again: %+v", b)
 	}
 	write(t, s, state.Change{Rotation: got.Rotation, Fleet: got.Fleet})
+}
+
+func prod() fleet.Selector {
+	selector, _ := fleet.ParseSelector("env=prod")
+	return selector
 }

@@ -198,7 +198,8 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 // held says whether a hold of the document binds the cluster at t.
 func held(doc *record.FleetDoc, ref fleet.Ref, t time.Time) bool {
 	return slices.ContainsFunc(doc.Holds, func(h record.Hold) bool {
-		return (h.Cluster == ref || h.Cluster == fleet.Ref{}) && (h.Until.IsZero() || t.Before(h.Until))
+		here := h.Cluster == ref || h.Project == ref.Project || h.Cluster == fleet.Ref{} && h.Project == ""
+		return here && (h.Until.IsZero() || t.Before(h.Until))
 	})
 }
 

@@ -64,7 +64,8 @@ func (j *judge) recordKept(e *Event, w *Write) {
 	if a == nil {
 		return
 	}
-	if a.closed != "" && closed == "" && r.Origin != record.Reclaimed {
+	if a.closed != "" && closed == "" && r.Origin != record.Reclaimed &&
+		a.closed != record.ClosedByPeople {
 		j.accuse(e, r.Cluster, "attempt %s, closed as %s, is active again and not reclaimed", a.id, a.closed)
 	}
 	for _, c := range a.sent {

@@ -42,7 +42,7 @@ func shownBy(p *journal, name string) *fleet.Cluster {
 // TestJudge: the journal as it is breaks nothing, nor does what is harmless; each
 // other change breaks at least the promise named.
 func TestJudge(t *testing.T) {
-	hold := record.Hold{Cluster: shopWeb}
+	hold := record.Hold{ID: "h1", Target: record.TheCluster(shopWeb)}
 	for _, tt := range []struct {
 		promise int // 0: none
 		name    string
@@ -54,10 +54,14 @@ func TestJudge(t *testing.T) {
 			p.drop("start answered", "start outcome", "start end")
 		}},
 		{0, "a hold has run out", func(p *journal) {
-			p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopWeb, Until: p.step("start").At}}
+			p.step("start fleet").Fleet.Holds = []record.Hold{{ID: "h1", Target: record.TheCluster(shopWeb),
+				Until: p.step("start").At}}
 		}},
 		{0, "another cluster is held",
-			func(p *journal) { p.step("start fleet").Fleet.Holds = []record.Hold{{Cluster: shopBlog}} }},
+			func(p *journal) {
+				p.step("start fleet").Fleet.Holds = []record.Hold{{ID: "h1",
+					Target: record.TheCluster(shopBlog)}}
+			}},
 		{0, "the sender was paused before it sent, for less than a call takes",
 			func(p *journal) { p.delay("start sent", 40*time.Second) }},
 
@@ -141,7 +145,11 @@ func TestJudge(t *testing.T) {
 		{3, "COMPLETE_WINDOW is closed", func(p *journal) { p.delay("complete", 5*time.Hour) }},
 
 		{4, "a start without a slot",
-			func(p *journal) { rotationOf(p, "start intent"); p.step("start intent").Write.Now.Fleet.Slots = nil }},
+			func(p *journal) {
+				rotationOf(p,
+					"start intent")
+				p.step("start intent").Write.Now.Fleet.Slots = nil
+			}},
 		{4, "one slot too many", func(p *journal) {
 			rotationOf(p, "start intent")
 			p.step("start intent").Write.Now.Fleet.Slots[shopBlog.String()] = record.Slot{Attempt: "other"}
@@ -219,7 +227,11 @@ func TestJudge(t *testing.T) {
 		{8, "a rotation that never ends", func(p *journal) { p.only("nodes done", 40*day) }},
 		{8, "nothing is ever started", func(p *journal) { p.only("settings", 40*day) }},
 		{0, "nothing is to be started",
-			func(p *journal) { p.step("begin").Facts = []Fact{*factOf(shopWeb, newCA)}; p.only("settings", 40*day) }},
+			func(p *journal) {
+				p.step("begin").Facts = []Fact{*factOf(shopWeb, newCA)}
+				p.only("settings",
+					40*day)
+			}},
 
 		{9, "an emergency that was not to be", func(p *journal) { p.only("settings", 80*day) }},
 		{9, "the CA is replaced, but late", func(p *journal) {

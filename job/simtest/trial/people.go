@@ -17,7 +17,7 @@ func (d *deployment) hold(ref fleet.Ref) {
 		until = d.p.now.Add(d.p.between(10*time.Minute, 4*day))
 	}
 	d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
-		return operator.Hold(b.Fleet, ref, until, said)
+		return operator.Hold(b.Fleet, record.TheCluster(ref), until, said)
 	})
 }
 
@@ -37,7 +37,8 @@ func (d *deployment) people() {
 		flights := slices.SortedFunc(maps.Keys(b.Rotations), fleet.Ref.Compare)
 		ref = pick(p, flights...)
 	}
-	deed := pick(p, "hold", "hold", "hold all", "release", "release", "retry", "retry", "adopt", "rotate",
+	deed := pick(p, "hold", "hold", "hold all", "hold project", "release", "release", "retry", "retry",
+		"adopt", "rotate",
 		"rotate", "close")
 	if d.deed(deed, ref) {
 		p.fault("person: " + deed)
@@ -55,11 +56,16 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 		}
 		switch deed {
 		case "hold":
-			return operator.Hold(b.Fleet, ref, p.now.Add(p.between(time.Hour, 4*day)), said)
+			return operator.Hold(b.Fleet, record.TheCluster(ref), p.now.Add(p.between(time.Hour, 4*day)),
+				said)
 		case "hold all":
-			return operator.Hold(b.Fleet, fleet.Ref{}, p.now.Add(p.between(time.Hour, day)), said)
+			return operator.Hold(b.Fleet, record.Target{}, p.now.Add(p.between(time.Hour, day)), said)
 		case "release":
-			return operator.Release(b.Fleet, ref, said)
+			on := record.TheCluster(ref)
+			return operator.Release(b.Fleet, &on, "", cluster, said)
+		case "hold project":
+			on := record.Target{Project: ref.Project}
+			return operator.Hold(b.Fleet, on, p.now.Add(p.between(time.Hour, day)), said)
 		case "retry":
 			return operator.Retry(b.Fleet, ref, r, said)
 		case "adopt":
@@ -67,7 +73,7 @@ func (d *deployment) deed(deed string, ref fleet.Ref) bool {
 		case "rotate":
 			return operator.Rotate(b.Fleet, d.policy, cluster, r, said)
 		}
-		return operator.Close(b.Fleet, ref, r, said)
+		return operator.Close(b.Fleet, d.policy, ref, r, said)
 	})
 }
 
@@ -96,7 +102,7 @@ func (d *deployment) answer() {
 		if d.p.calm && d.hopeless(ref) {
 			if !slices.ContainsFunc(b.Fleet.Holds, func(h record.Hold) bool { return h.Cluster == ref }) {
 				d.say("hold", ref, func(b record.Contents, said record.Said) (record.FleetDoc, string, error) {
-					return operator.Hold(b.Fleet, ref, time.Time{}, said)
+					return operator.Hold(b.Fleet, record.TheCluster(ref), time.Time{}, said)
 				})
 			}
 			continue
@@ -113,7 +119,10 @@ func (d *deployment) answer() {
 	}
 	for _, h := range b.Fleet.Holds {
 		if _, flies := b.Rotations[h.Cluster]; !flies || !d.hopeless(h.Cluster) {
-			d.deed("release", h.Cluster)
+			d.say("release", h.Cluster, func(b record.Contents, said record.Said) (record.FleetDoc, string,
+				error) {
+				return operator.Release(b.Fleet, nil, h.ID, fleet.Cluster{}, said)
+			})
 		}
 	}
 	for _, f := range b.Fleet.Failures {

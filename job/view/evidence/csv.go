@@ -53,6 +53,7 @@ var columns = []column{
 	{"policy_sha256", func(e Entry) string { return known(e.Policy).Digest }},
 	{"policy_at_completion_sha256", func(e Entry) string { return known(e.PolicyAtCompletion).Digest }},
 	{"tool", func(e Entry) string { return known(e.Policy).Tool }},
+	{"wave_opened_by", func(e Entry) string { return known(e.WaveOpened).line() }},
 }
 
 // known is the value, or the zero one where there is none.

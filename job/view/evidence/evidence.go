@@ -45,7 +45,8 @@ type Entry struct {
 
 	Phases     []Phase     `json:"phases"`
 	Approvals  []Approval  `json:"approvals"`
-	ClosedBy   *Said       `json:"closedBy,omitempty"` // a person ended the record
+	ClosedBy   *Said       `json:"closedBy,omitempty"`   // a person ended the record
+	WaveOpened *Said       `json:"waveOpened,omitempty"` // a person opened its wave, which was shut
 	Calls      []Call      `json:"calls"`
 	Operations []Operation `json:"operations"`
 
@@ -124,8 +125,15 @@ func Of(rec record.Record) Entry {
 	if r.New.Fingerprint != "" {
 		e.NewCA = &r.New
 	}
-	if rec.ClosedAs == record.ClosedByPeople {
+	if r.WaveOpened != nil {
+		s := said(*r.WaveOpened)
+		e.WaveOpened = &s
+	}
+	if by := r.ClosedBy; rec.ClosedAs == record.ClosedByPeople || by != nil {
 		s := said(rec.Said)
+		if by != nil {
+			s = said(*by)
+		}
 		e.ClosedBy = &s
 	}
 	return e

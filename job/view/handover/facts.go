@@ -38,7 +38,9 @@ func (p Pack) Lines(when func(time.Time) string) []Line {
 
 func whose(h record.HandOver) string {
 	switch {
-	case h.Origin == record.Foreign && h.Watched:
+	case h.Origin != record.Foreign && h.Watched:
+		return "its record was closed by people, and this tool only looks"
+	case h.Watched:
 		return "started by somebody else, and this tool only looks"
 	case h.Origin == record.Foreign:
 		return "started by somebody else, managed by this tool"
@@ -81,7 +83,7 @@ func ends(h record.HandOver, when func(time.Time) string) string {
 	case h.Phase == record.Completing:
 		return "now: the completion was sent " + when(h.Completes)
 	case h.Watched:
-		text = "when those who started it complete it"
+		text = "when somebody else completes it: this tool only looks"
 	case len(h.Waits) > 0:
 		text = "our date is not known. What it waits for: " + code(h.Waits.String())
 	case h.Approval:

@@ -117,7 +117,7 @@ func TestMoments(t *testing.T) {
 		{"watched", func(h *record.HandOver) {
 			h.Watched, h.Origin, h.Completes = true, record.Foreign,
 				time.Time{}
-		}, []string{"when those who started it complete it", "rotator adopt"}, []string{"rotator hold"}},
+		}, []string{"when somebody else completes it: this tool only looks", "rotator adopt"}, []string{"rotator hold"}},
 		{"Autopilot, regional, private", func(h *record.HandOver) {
 			h.Autopilot, h.Zonal, h.Pools, h.NewEndpoint, h.DNS = true, false, nil, "10.0.0.2", ""
 		}, []string{"Autopilot: GKE recreates", "private address", "--internal-ip"},

@@ -179,7 +179,7 @@ func levers(h record.HandOver) []Step {
 	switch {
 	case h.Watched:
 		out = append(out, Step{"adopt", "Have this tool manage it",
-			"Somebody else started this rotation, and this tool only looks: they complete it, or GKE does. Adopted, it keeps to soak, windows and approvals from now on.",
+			"This tool only looks at this rotation: somebody else completes it, or GKE does. Adopted, it keeps to soak, windows and approvals from now on.",
 			[]Command{{"adopt it", "rotator adopt " + cluster + " --by YOU --reason WHY"}}})
 	case h.Approval:
 		out = append(out, Step{"approve", "When clients are updated: approve",

@@ -72,12 +72,18 @@ func (m *maker) proof(rec record.Record) proof {
 	for _, a := range r.Approvals {
 		add("Approved to "+string(a.Kind), m.said(a.Said))
 	}
+	if r.WaveOpened != nil {
+		add("Wave opened", m.said(*r.WaveOpened))
+	}
 	if len(r.Approvals) == 0 {
 		add("Approved by", "nobody was asked")
 	}
 	add("Completed by", map[string]string{"us": "this tool", "other": "somebody else",
 		"gke": "GKE, by itself"}[rec.CompletedBy])
 	add("Ended by", m.said(rec.Said))
+	if r.ClosedBy != nil {
+		add("Record closed by", m.said(*r.ClosedBy))
+	}
 	for _, text := range rec.Findings {
 		add("Finding", words.Harmless(text))
 	}

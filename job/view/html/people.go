@@ -61,13 +61,19 @@ func (m *maker) todos() []todo {
 		out[i].Count++
 		out[i].Items = append(out[i].Items, it)
 	}
+	needs := m.plan.In(view.NeedsAction)
+	failed := map[fleet.Ref]string{} // each cluster is listed once
 	for _, f := range view.Failed(m.plan.Contents) {
+		if slices.ContainsFunc(needs, func(c view.Cluster) bool { return c.Decision.Cluster.Ref == f.Ref }) {
+			failed[f.Ref] = m.Sentence(f.Why, nil) + " Since " + m.At(f.Since) + "."
+			continue
+		}
 		add(f.Why, m.item(f.Ref, "since "+m.At(f.Since), f.Why))
 	}
-	for _, s := range m.plan.In(view.NeedsAction) {
+	for _, s := range needs {
 		d := s.Decision
 		why := cmp.Or(s.Trouble, d.Reason)
-		it := m.item(d.Cluster.Ref, m.Sentence(d.Reason, d.Message), why)
+		it := m.item(d.Cluster.Ref, words.Joined(m.Sentence(d.Reason, d.Message), failed[d.Cluster.Ref]), why)
 		it.Note = m.meanwhile(s)
 		add(why, it)
 	}

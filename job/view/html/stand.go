@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/job/view"
 	"gke-credential-rotator/job/words"
+	"gke-credential-rotator/policy/record"
 )
 
 // standings are the clusters by where they stand: what was rotated last, what is
@@ -155,9 +156,11 @@ func (m *maker) lede(v content) []string {
 			words.Plural(n, "failed or stuck rotation", "failed or stuck rotations"), m.Policy.MaxFailed))
 	}
 	for _, h := range contents.Fleet.Holds {
-		if h.Cluster.IsZero() && view.Standing(h.Until, m.Now) {
-			out = append(out, words.Harmless("The whole fleet is held, by "+cmp.Or(h.By, "somebody unnamed")+": "+
-				h.Reason))
+		if h.Stop() && h.Binds(m.Now) {
+			by := record.Who(h.Said) + words.If(!h.Until.IsZero(),
+				", until "+m.At(h.Until)) + " (hold " + h.ID + ")"
+			what := strings.ToUpper(h.String()[:1]) + h.String()[1:]
+			out = append(out, words.Harmless(what+" is held by "+by+words.If(h.Reason != "", ": "+h.Reason)))
 		}
 	}
 	if n := len(v.Clients); n > 0 {

@@ -53,7 +53,7 @@ func turnEvents(cal *ics.Calendar, f sim.Forecast, t sim.Turn, name string) {
 	name = cmp.Or(plainText(name), plainText(t.Cluster.String()))
 	whose := "This tool completes it"
 	if t.Watched {
-		whose = "Somebody else started it, and GKE completes it"
+		whose = "This tool only watches it: somebody else completes it, or GKE"
 	}
 	for _, e := range []struct {
 		phase, title, text string

@@ -11,6 +11,7 @@ import (
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 )
 
@@ -45,6 +46,9 @@ func (g *page) explain(c view.Cluster, contents record.Contents) {
 		g.para(2, plain, s)
 	}
 	g.advice(2, next(d.Reason, c.Cluster, contents.Fleet.Env))
+	if d.Reason == reason.WaveClosed {
+		g.advice(2, words.Unbroken(view.ToOpen(d.Wave), "", "")+" opens it")
+	}
 	g.line("")
 	g.facts(c)
 	g.saidByGKE(c, contents)

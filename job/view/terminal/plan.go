@@ -25,7 +25,7 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 	g.planHead(p)
 	g.atWork(p.Lease)
 	needs, env := p.In(view.NeedsAction), p.Policy.Env
-	people := slices.Concat(g.idleRows(view.Failed(p.Contents), env), g.peopleRows(needs, env))
+	people := onceEach(g.idleRows(view.Failed(p.Contents), env), g.peopleRows(needs, env))
 	waits := p.Waits()
 	if o.All {
 		waits = slices.Collect(slices.Chunk(p.In(view.Waiting), 1))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gke-credential-rotator/job/pass"
@@ -29,7 +30,7 @@ func Status(w io.Writer, s view.Status, o Options) error {
 	g.atWork(s.Lease)
 	env := s.Policy.Env
 	people, flying := g.storedRows(s.Oldest(), env)
-	people = slices.Concat(g.idleRows(view.Failed(s.Contents), env), people, g.idleRows(view.Blocked(doc), env))
+	people = onceEach(g.idleRows(view.Failed(s.Contents), env), people, g.idleRows(view.Blocked(doc), env))
 	names := g.names(people, flying)
 	g.section(red, "NEEDS ACTION", names, people)
 	g.breaker(doc, s.Policy)
@@ -43,6 +44,23 @@ func Status(w io.Writer, s view.Status, o Options) error {
 		g.apart(0, plain, "Nothing is in flight and nothing waits for people. What comes next: rotator plan.")
 	}
 	return g.send(w)
+}
+
+// onceEach lists each cluster once: what else is said of it is added to its first row.
+func onceEach(lists ...[]row) []row {
+	var out []row
+	for _, r := range slices.Concat(lists...) {
+		i := slices.IndexFunc(out, func(x row) bool { return x.name == r.name })
+		if i < 0 {
+			out = append(out, r)
+			continue
+		}
+		if !strings.Contains(out[i].text, strings.TrimSuffix(r.text, ".")) {
+			out[i].text = words.Joined(out[i].text, r.text)
+		}
+		out[i].next = cmp.Or(out[i].next, r.next)
+	}
+	return out
 }
 
 func (g *page) atWork(h *pass.Holder) {
@@ -134,14 +152,10 @@ func (g *page) said(doc record.FleetDoc) {
 		if !view.Standing(h.Until, g.Now) {
 			continue
 		}
-		on, release := "all clusters", "all"
-		if !h.Cluster.IsZero() {
-			on, release = clean(h.Cluster.String()), h.Cluster.String()
-		}
 		rs = append(rs, row{
-			name: on, what: "hold", style: yellow,
+			name: clean(h.String()), what: "hold " + clean(h.ID), style: yellow,
 			text: words.Joined(cmp.Or(g.until(h.Until), "until released"), byWhom(h.Said)),
-			next: words.Unbroken(view.ToRelease, release, ""),
+			next: words.Unbroken(view.ToRelease(h.ID), "", ""),
 		})
 	}
 	for _, a := range doc.Approvals {
@@ -167,6 +181,10 @@ func (g *page) said(doc record.FleetDoc) {
 	for _, wave := range slices.Sorted(maps.Keys(doc.Waves)) {
 		rs = append(rs, row{name: cmp.Or(clean(wave), "(one wave)"), text: "last verified " +
 			g.At(doc.Waves[wave].Last())})
+	}
+	for _, wave := range slices.Sorted(maps.Keys(doc.OpenWaves)) {
+		rs = append(rs, row{name: clean(wave), what: "open", style: yellow,
+			text: "until what is due of it is rotated; " + byWhom(doc.OpenWaves[wave])})
 	}
 	g.section(bold, "WAVES", g.names(rs), rs)
 }

@@ -197,6 +197,7 @@ func (g *page) room(at time.Time) {
 
 func (g *page) peopleLines(s view.Story) {
 	approved, hold := "", ""
+	var release []string
 	for _, a := range s.Approved {
 		if view.Standing(a.Until, g.Now) {
 			approved = words.Joined(approved, "to "+string(a.Kind)+" "+byWhom(a.Said))
@@ -211,8 +212,10 @@ func (g *page) peopleLines(s view.Story) {
 		words.If(s.Policy.Approval == rules.ApproveNone, ", not needed")
 	for _, h := range s.Holds {
 		if view.Standing(h.Until.Time, g.Now) {
-			hold = byWhom(record.Said{By: h.By, Reason: h.Reason}) +
-				words.If(!h.Until.IsZero(), ", "+g.until(h.Until.Time))
+			hold = words.Joined(hold, byWhom(record.Said{By: h.By, Reason: h.Reason})+
+				words.If(!h.Until.IsZero(),
+					", "+g.until(h.Until.Time))+" (hold "+clean(h.ID)+" on "+clean(h.Target)+")")
+			release = append(release, words.Unbroken(view.ToRelease(h.ID), "", ""))
 		}
 	}
 	if s.Decision != nil {
@@ -225,6 +228,9 @@ func (g *page) peopleLines(s view.Story) {
 		hold = words.Joined(hold, g.Say(s.Policy.LabelHold(d.Cluster, g.Now)))
 	}
 	g.fact("people", "approved: "+cmp.Or(approved, "nobody yet")+" ("+need+") · hold: "+cmp.Or(hold, "none"))
+	for _, command := range release {
+		g.advice(2, command)
+	}
 	for _, q := range s.Requests {
 		g.fact("", string(q.Kind)+" asked for "+g.At(q.At)+" "+byWhom(q.Said))
 	}
