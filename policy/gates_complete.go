@@ -22,7 +22,7 @@ var CompleteGates = []Gate{
 	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Compromised: ByItself},
 	{Name: "promise", Ask: askPromise, Emergency: ByItself, Compromised: ByItself},
 	{Name: GateApproval, Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted,
+	{Name: GateCompleteWindow, Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted,
 		Calendar: true},
 	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Compromised: Lifted, Calendar: true},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted, Calendar: true},
@@ -108,7 +108,7 @@ func askPromise(k *Case) Verdict {
 	at, r := k.Rotation.Promised, k.Rotation
 	if reserve := k.Cluster.Bundle.Oldest().Expires.Add(-rules.EmergencyReserve); k.Emergency &&
 		at.After(reserve) {
-		at = window.Later(reserve, r.HandedOverAt.Add(rules.EmergencySoak))
+		at = window.Later(reserve, window.Later(r.HandedOverAt, r.RetoldAt).Add(rules.EmergencySoak))
 	}
 	if k.Now.Before(at) {
 		return closedUntil(reason.PromiseHolds, fact.Sayf("people were told: not before %v", at), at)

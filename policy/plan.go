@@ -172,8 +172,9 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.DueFor(baseline,
-		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}),
+	return k.Policy.DueFor(baseline, k.Policy.IssuedBefore(k.Doc.Rules, k.Now),
+		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID,
+			Bundle: baseline}),
 		k.Now).At
 }
 

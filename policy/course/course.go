@@ -203,21 +203,39 @@ func (k *Course) SoakOver() (time.Time, fact.Text) {
 }
 
 func (k *Course) soakOver(handedOver, nodesDone time.Time) (time.Time, fact.Text) {
-	after := func(soak time.Duration) time.Time {
-		return window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+	soak, why := k.Policy.Soak, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
+	if k.Compromised {
+		soak = k.Policy.SoakCompromised
+		why = fact.Set("SOAK_COMPROMISED", fleet.Days(soak))
 	}
-	normal := after(k.Policy.Soak)
-	switch {
-	case k.Compromised:
-		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED", fleet.Days(k.Policy.SoakCompromised))
-	case k.Emergency:
+	if k.Rotation != nil && !k.Rotation.RetoldAt.IsZero() {
+		handedOver = window.Later(handedOver, k.Rotation.RetoldAt)
+		if !k.Compromised {
+			soak = max(soak, rules.SoakAnew)
+			why = fact.Say(fleet.Days(soak))
+		}
+		why = fact.Sayf("%v (people were told anew)", why)
+	}
+	over := window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+	if k.Emergency && !k.Compromised {
 		reserve := k.expires().Add(-rules.EmergencyReserve)
 		least := window.Later(handedOver, nodesDone).Add(rules.EmergencySoak)
-		if normal.After(reserve) {
+		if over.After(reserve) {
 			return window.Later(reserve, least), fact.Say("what is left of SOAK before the expiry")
 		}
 	}
-	return normal, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
+	return over, why
+}
+
+// UsualSoak says whether the soak is the whole of SOAK, from the first hand-over.
+func (k *Course) UsualSoak() bool {
+	usual := *k
+	r := *k.Rotation
+	r.RetoldAt = time.Time{}
+	usual.Rotation, usual.Emergency, usual.Compromised = &r, false, false
+	over, _ := k.SoakOver()
+	want, _ := usual.SoakOver()
+	return over.Equal(want)
 }
 
 // WindowText is the window that node work keeps to, in words.

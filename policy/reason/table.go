@@ -56,6 +56,7 @@ const (
 	NeedsRecreation      Code = "requires-recreation"
 	SoakRuns             Code = "soak"
 	ReadyToComplete      Code = "ready-to-complete"
+	Loosened             Code = "loosened"
 	CompleteWindowClosed Code = "complete-window-closed"
 	PoolsNotRecreated    Code = "pools-not-recreated"
 	CompleteSent         Code = "complete-sent"
@@ -102,7 +103,8 @@ var table = map[Code]Info{
 	AlphaCluster: {Sentence: "Alpha clusters cannot upgrade nodes and are deleted after 30 days.",
 		WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
-		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true, NeedsAction: true},
+		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true,
+			NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
 		WaitsOn: OnGKE, Unclear: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
@@ -182,8 +184,10 @@ var table = map[Code]Info{
 	NodesDone:       {Sentence: "Every node pool is recreated."},
 	PoolAppeared:    {Sentence: "A node pool with old credentials appeared; the approval is void."},
 	NeedsRecreation: {Sentence: "GKE says that a node pool still requires recreation."},
-	ReadyToComplete: {Sentence: "The soak is over, and a completion window is open with room."},
-	SoakRuns:        {Sentence: "Clients get SOAK to be updated.", Explains: Always, Catches: IfAfterGKE},
+	ReadyToComplete: {Sentence: "Nothing that binds is in the way of the completion."},
+	Loosened: {Sentence: "What people were told to wait for was lifted in the policy: they are told anew.",
+		Next: "Update every client of the cluster: `rotator handover CLUSTER`"},
+	SoakRuns: {Sentence: "Clients get SOAK to be updated.", Explains: Always, Catches: IfAfterGKE},
 	CompleteWindowClosed: {Sentence: "COMPLETE_WINDOW is closed: completion wants people awake.",
 		Explains: Always, Catches: IfAfterGKE, Head: true},
 	PoolsNotRecreated: {Sentence: "Not every node pool is recreated.",
