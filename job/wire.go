@@ -49,7 +49,7 @@ func (a *app) connect(ctx context.Context, s config.Settings, now func() time.Ti
 	// Read shows nothing but its reads: nobody can turn it into the means to change clusters.
 	world = pass.World{
 		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: now, Mono: a.mono, NewID: randomID,
-			Log: a.log,
+		Log: a.log,
 	}
 	disconnect := func() {
 		_ = cloud.Close() // nothing is under way any more

@@ -18,6 +18,7 @@ func (k *Case) inFlight(d *Decision) {
 	k.Rotation = &r
 	d.Phase, d.Rotation = r.Phase, &r
 	before := r.Clone()
+	k.caughtBefore = before.Caught
 	r.Wave = k.WaveName // always by the current policy
 
 	k.observe(&r)
@@ -40,6 +41,7 @@ func (k *Case) inFlight(d *Decision) {
 	d.Phase = r.Phase
 	r.Reason = d.Reason
 	k.noteCaught(d, &r)
+	k.noteAway(d, &r)
 	k.countStuck(d, &r)
 	k.holdSlot(d, &r)
 	if seen := k.Cluster.Seen; seen.Sub(r.LastRead) > 24*time.Hour {
@@ -141,6 +143,7 @@ func (k *Case) bothCAs(d *Decision, r *record.Rotation, reason reason.Code) {
 	}
 	k.findStartOp(r)
 	r.HandedOverAt = k.Now
+	r.HandTo(k.Policy.Receivers)
 	k.Rotation = r
 	k.enter(d, r, record.RecreatingNodes, reason)
 	k.observe(r)
@@ -210,7 +213,7 @@ func (k *Case) ready(gates []Verdict) fact.Text {
 	case w.Lifted:
 		w.Message = nil
 	}
-	return fact.Join(verdict(GateSoak).Message, w.Message, lifted)
+	return fact.Join(verdict(GateSoak).Message, verdict("delivery").Message, w.Message, lifted)
 }
 
 // askForApproval asks at hand-over and then once a day.

@@ -69,6 +69,8 @@ type Case struct {
 	Due      rules.Due
 	Wave     int
 	WaveName string
+	// caughtBefore are the reasons of [record.Rotation.Caught] as they were stored.
+	caughtBefore []string
 	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.

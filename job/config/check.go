@@ -158,7 +158,7 @@ func (c *checker) places() {
 		}
 		c.require(pattern.MatchString(p), "PROJECTS", fmt.Sprintf("%q is not a project id "+
 			"(6 to 30 lower-case letters, digits and dashes; not a project's number or name)", p),
-				"GKE_ENDPOINT")
+			"GKE_ENDPOINT")
 	}
 	if c.vars["CLOUD_RUN_JOB"] != "" {
 		c.advise(s.State.V.File == "", "STATE",

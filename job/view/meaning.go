@@ -88,7 +88,7 @@ func whenDue(p *rules.Policy) []string {
 			"Or when GKE made it before "+p.RotateIssuedBefore.UTC().Format(time.RFC3339)+" (ROTATE_ISSUED_BEFORE)."),
 		words.If(p.Compromised != nil,
 			fmt.Sprintf("Of those, %v are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_COMPROMISED=%s.",
-			p.Compromised, p.CompromisedMaxActive, fleet.Days(p.SoakCompromised))),
+				p.Compromised, p.CompromisedMaxActive, fleet.Days(p.SoakCompromised))),
 		fmt.Sprintf("Within %s of expiry it is an emergency: whatever would make it miss GKE's last resort (30d before expiry) is not awaited, at most %d at once.",
 			fleet.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive),
 	}

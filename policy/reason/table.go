@@ -49,6 +49,7 @@ const (
 	NodeGraceRuns        Code = "node-grace"
 	WouldOverrun         Code = "would-overrun"
 	PromiseHolds         Code = "promised"
+	HandOverWaits        Code = "hand-over-waits"
 	PoolExcluded         Code = "pool-excluded"
 	PoolsAtOnceFull      Code = "pools-at-once"
 	NodesDone            Code = "nodes-done"
@@ -104,7 +105,7 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
 		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true,
-			NeedsAction: true},
+		NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
 		WaitsOn: OnGKE, Unclear: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
@@ -174,7 +175,12 @@ var table = map[Code]Info{
 		Sentence: "Our work on the pool would go on too long after the window, or into a freeze; GKE's work pauses.",
 		WaitsOn:  OnGKE, Explains: Always,
 	},
-	PromiseHolds:  {Sentence: "People were told that the old credentials end no earlier.", Explains: Always},
+	PromiseHolds: {Sentence: "People were told that the old credentials end no earlier.", Explains: Always},
+	HandOverWaits: {
+		Sentence: "A hand-over has not reached all who are to be told: the soak counts from its delivery, and nothing new starts.",
+		Next:     "Mend the receiver, or say by other means what `rotator handover CLUSTER` says.",
+		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, ToldElsewhere: true,
+	},
 	NodeGraceRuns: {Sentence: "GKE gets NODE_GRACE of open window to begin by itself.", Explains: Always},
 	PoolExcluded: {Sentence: "The pool has an exclusion of its own.",
 		Next:    "Remove the pool's exclusion, or recreate it by hand.",

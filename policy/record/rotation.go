@@ -82,14 +82,17 @@ type Rotation struct {
 	Promised time.Time `json:"promised,omitzero"`
 	// Terms are the settings on which that rests, by name: see [Terms]. RetoldAt is when
 	// people were last told anew because some were loosened.
-	Terms       map[string]string `json:"terms,omitempty"`
-	RetoldAt    time.Time         `json:"retoldAt,omitzero"`
-	Approvals   []ApprovalUse     `json:"approvals,omitempty"`
-	AskedAt     time.Time         `json:"askedAt,omitzero"` // last approval_needed
-	DueAt       time.Time         `json:"dueAt,omitzero"`   // since when the CA was due
-	Wave        string            `json:"wave,omitempty"`
-	Emergency   bool              `json:"emergency,omitempty"`
-	Compromised bool              `json:"compromised,omitempty"`
+	Terms    map[string]string `json:"terms,omitempty"`
+	RetoldAt time.Time         `json:"retoldAt,omitzero"`
+	// Delivery is to whom that hand-over went from which the soak counts, and when each
+	// took it; a zero time: not yet. See [Rotation.DeliveredAt].
+	Delivery    map[string]time.Time `json:"delivery,omitempty"`
+	Approvals   []ApprovalUse        `json:"approvals,omitempty"`
+	AskedAt     time.Time            `json:"askedAt,omitzero"` // last approval_needed
+	DueAt       time.Time            `json:"dueAt,omitzero"`   // since when the CA was due
+	Wave        string               `json:"wave,omitempty"`
+	Emergency   bool                 `json:"emergency,omitempty"`
+	Compromised bool                 `json:"compromised,omitempty"`
 	// CompletedBy is one of [ByUs] and its kin, once one new CA is left.
 	CompletedBy string `json:"completedBy,omitempty"`
 	// Entries counts how often it has entered updating-clients from

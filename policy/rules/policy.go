@@ -63,6 +63,9 @@ type Policy struct {
 
 	Every time.Duration // how often the job is scheduled
 
+	// Receivers are those who are told, by name; nil: not known.
+	Receivers []string
+
 	// InForce is this policy in words, kept with what it decides; nil: unknown.
 	InForce *record.InForce
 }
