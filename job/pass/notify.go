@@ -322,12 +322,13 @@ func (t *delivery) report() {
 	case len(why) == 0:
 		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
 	}
-	level, among := slog.LevelWarn, ""
+	level := slog.LevelWarn
 	if len(t.untold) > 0 { // their soak waits, and so do starts
 		few := t.untold[:min(3, len(t.untold))]
 		level = slog.LevelError
-		among = fmt.Sprintf(" (%d hand-overs, as of %s)", len(t.untold), strings.Join(few, ", "))
+		why = append(why, fmt.Sprintf("hand-overs are among them (%d), of %s", len(t.untold),
+			strings.Join(few, ", ")))
 	}
-	t.log.lineAt(level, EventNotificationsWait, fmt.Sprintf("%d notifications%s wait for the next run: %s", t.left, among,
+	t.log.lineAt(level, EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left,
 		strings.Join(why, "; ")), slog.Int("waiting", t.left))
 }
