@@ -34,7 +34,6 @@ func (k *Case) retell(d *Decision, r *record.Rotation) {
 	terms, was, what := k.Terms(), r.Promised, fact.Text(nil)
 	if len(gone) > 0 {
 		what = fact.Sayf("%s, which had not taken the hand-over, is told no more", fact.Some(gone))
-		at = window.Later(at, r.Promised)
 	}
 	for _, name := range lifted {
 		what = fact.Join(what, fact.Sayf("%v, now %s", fact.Set(name, r.Terms[name]), terms[name]))
@@ -42,7 +41,7 @@ func (k *Case) retell(d *Decision, r *record.Rotation) {
 	r.RetoldAt, r.Terms = k.Now, terms
 	r.HandTo(k.Policy.Receivers)
 	if at.IsZero() {
-		at = k.Promise()
+		at = window.Later(r.Promised, k.Promise())
 	}
 	r.Promised = at
 	said := fact.Sayf("lifted since people were told: %v; the old credentials end not before %v", what, at)
