@@ -9,7 +9,7 @@ import (
 
 // quietEvents are warnings and errors that no alert is for, and why.
 var quietEvents = map[string]string{
-	"notifications_wait":            "the next run tells again, and alerts tell the people on call without any receiver",
+	"notifications_wait":            "the next run tells again, and a hand-over among them is blocked from then on",
 	"call_withdrawn":                "once is an ordinary race; the second in a row is blocked",
 	"notifications_dropped":         "notifications_wait has been in the log for a day or a month by then",
 	"ca_expiring":                   "cluster_evaluated of the same run has the same days, and ca-expires reads that; with more than CA_DAYS left nobody need hear of it",

@@ -177,7 +177,7 @@ var scenes = []struct {
 		s.blind()
 		s.runs(2)
 	}},
-	{"a receiver of notifications takes nothing, and is given up in the end", nil, func(s *stage) {
+	{"a receiver of notifications takes nothing, and is given up in the end", []string{"blocked"}, func(s *stage) {
 		s.add(shop, 170)
 		s.begin().Pass.Notify = []pass.Receiver{deaf{}}
 		s.until(record.UpdatingClients)

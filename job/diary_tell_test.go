@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,11 +20,31 @@ type listener struct{ d *diary }
 func (listener) Name() string { return "diary" }
 
 func (l listener) Notify(_ context.Context, n record.Notice) error {
+	if l.d.deaf["diary"] {
+		return errors.New("no answer")
+	}
 	l.d.heard = append(l.d.heard, n)
 	return nil
 }
 
-func (d *diary) listen() { d.game.Pass.Notify = []pass.Receiver{listener{d}} }
+// second is another receiver, of which only is known whether it answers.
+type second struct{ d *diary }
+
+func (second) Name() string { return "topic" }
+
+func (s second) Notify(context.Context, record.Notice) error {
+	if s.d.deaf["topic"] {
+		return errors.New("no answer")
+	}
+	return nil
+}
+
+func (d *diary) listen() {
+	d.game.Pass.Notify = []pass.Receiver{listener{d}}
+	if _, named := d.deaf["topic"]; named {
+		d.game.Pass.Notify = append(d.game.Pass.Notify, second{d})
+	}
+}
 
 // showTold writes what people were told since the last time.
 func (d *diary) showTold() {
@@ -85,4 +106,17 @@ func everyKindHeard(t *testing.T) {
 			t.Errorf("no diary tells %s", k.Kind)
 		}
 	}
+}
+
+// receiver lets one answer, or not, or be named no more.
+func (d *diary) receiver(name, how string) error {
+	d.deaf[name] = how == "away"
+	if how == "gone" {
+		delete(d.deaf, name)
+	}
+	if err := d.begin(); err != nil {
+		return err
+	}
+	d.listen()
+	return nil
 }

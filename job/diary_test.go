@@ -92,11 +92,13 @@ type diary struct {
 	out     strings.Builder
 	heard   []record.Notice // what people were told, see diary_tell_test.go
 	shown   int
+	deaf    map[string]bool // receivers that do not answer
 }
 
 // playDiary carries out the commands and gives the file as it should be.
 func playDiary(t *testing.T, text string) string {
-	d := &diary{t: t, every: time.Hour, last: map[fleet.Ref]string{}, now: gkesim.SampleStart}
+	d := &diary{t: t, every: time.Hour, last: map[fleet.Ref]string{}, deaf: map[string]bool{},
+		now: gkesim.SampleStart}
 	var out strings.Builder
 	for _, block := range strings.SplitAfter(text, "\n\n") {
 		commands, _, _ := strings.Cut(block, "----\n")

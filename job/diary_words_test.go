@@ -51,6 +51,8 @@ func (d *diary) perform(words []string, rest string) error {
 		}
 		d.reader.away[words[1]] = words[0] == "unreadable"
 		return nil
+	case "receiver": // receiver diary|topic away|back|gone; the topic is told from when it is first named
+		return d.receiver(words[1], words[2])
 	case "told": // told: what people were told since the last time
 		d.showTold()
 		return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,11 +51,15 @@ shows what changes.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&fc.days, "days", 90, "how many `DAYS` to look ahead")
-	f.StringVar(&fc.fleet, "fleet", "", "`FILE|DIR` with clusters instead of the real fleet, as simulate takes it")
-	f.StringVar(&fc.project, "project", "", "`PROJECT` of clusters in --fleet that do not say it in their selfLink")
-	f.StringVar(&fc.from, "from", "", "`TIME` at which it begins, with the clusters as they are now (default now)")
+	f.StringVar(&fc.fleet, "fleet", "",
+		"`FILE|DIR` with clusters instead of the real fleet, as simulate takes it")
+	f.StringVar(&fc.project, "project", "",
+		"`PROJECT` of clusters in --fleet that do not say it in their selfLink")
+	f.StringVar(&fc.from, "from", "",
+		"`TIME` at which it begins, with the clusters as they are now (default now)")
 	f.StringVar(&fc.from, "at", "", "the same `TIME`, as plan has it")
-	f.StringVar(&fc.compare, "compare", "", "`FILE` with other settings, NAME=value a line: show what they change")
+	f.StringVar(&fc.compare, "compare", "",
+		"`FILE` with other settings, NAME=value a line: show what they change")
 	f.BoolVar(&fc.approve, "approve", false, "as if people approved at once all that APPROVAL asks for")
 	f.BoolVar(&fc.all, "all", false, "show every rotation and cluster, however many there are")
 	f.Int64Var(&fc.seed, "seed", 1, "`SEED` of all that is made up: new CAs and addresses")
@@ -202,11 +207,14 @@ func nextRun(last, now time.Time, every time.Duration) time.Time {
 func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *rules.Policy, error) {
 	shown := s.Policy()
 	played := *shown
-	if o.approve {
-		played.Approval = rules.ApproveNone
-	}
 	setup, err := o.begin(&played)
 	if err != nil {
+		return sim.Forecast{}, nil, err
+	}
+	if o.approve {
+		approved(&played, &setup)
+	}
+	if err := asFailure(s.At(setup.From)); err != nil {
 		return sim.Forecast{}, nil, err
 	}
 	shown.Projects = played.Projects
@@ -223,6 +231,18 @@ func (o *outlook) play(ctx context.Context, s config.Settings) (sim.Forecast, *r
 	progress.Done()
 	f.Unread = o.unread
 	return f, shown, err
+}
+
+// approved plays as if people said yes to all: nothing is lifted of what they were told.
+func approved(p *rules.Policy, setup *sim.Setup) {
+	p.Approval = rules.ApproveNone
+	rotations := maps.Clone(setup.Contents.Rotations)
+	for ref, r := range rotations {
+		r.Terms = maps.Clone(r.Terms)
+		delete(r.Terms, "APPROVAL")
+		rotations[ref] = r
+	}
+	setup.Contents.Rotations = rotations
 }
 
 // report writes the page that a person asked for: the fleet as it is, and what is to come.

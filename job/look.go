@@ -33,8 +33,10 @@ wait for the same thing stand in one row; --all gives each its own.`,
   rotator plan --format json | jq '.clusters[] | select(.action == "people")'`,
 		Args: cobra.NoArgs,
 	}
-	at := cmd.Flags().String("at", "", "plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
-	explain := cmd.Flags().String("explain", "", "show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
+	at := cmd.Flags().String("at", "",
+		"plan for this `TIME`, as in RFC 3339, with the clusters as they are now")
+	explain := cmd.Flags().String("explain", "",
+		"show every gate of one `CLUSTER`, PROJECT/LOCATION/CLUSTER or the end of it")
 	all := cmd.Flags().Bool("all", false, "one row for each cluster, also for those that wait for the same")
 	form := tableFlag(cmd)
 	page := reportFlag(cmd)
@@ -133,7 +135,8 @@ func (r *reading) cluster(ctx context.Context, text, form string) error {
 	}
 	d, err := r.decisionOn(ctx, ref)
 	if _, known := r.contents.Rotations[ref]; errors.Is(err, gke.ErrNotFound) && !known && len(history) == 0 {
-		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do", err)
+		return wrong("%v, and the store knows nothing of it; rotator plan --format json lists those that do",
+			err)
 	}
 	if err != nil {
 		r.unread(ref, err)
@@ -191,11 +194,11 @@ from it. It reads the environment only: neither GKE nor the store.`,
   env $(cat prod.env) rotator validate`,
 		Args: cobra.NoArgs,
 		RunE: does(func(*cobra.Command, []string) error {
-			s, err := a.settings()
+			s, now, err := a.begin("", true)
 			if err != nil {
 				return err
 			}
-			return terminal.Policy(a.stdout, s.Policy(), s.InForce(), time.Now().UTC(), a.options(s.Mode.V))
+			return terminal.Policy(a.stdout, s.Policy(), s.InForce(), now(), a.options(s.Mode.V))
 		}),
 	}
 }

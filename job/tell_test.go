@@ -133,7 +133,7 @@ func TestNotificationStory(t *testing.T) {
 		if code := one.command(t, environ, "run", "--at", now.Format(time.RFC3339)); code != 0 {
 			t.Fatalf("hour %d: exit %d: %s", hour, code, one.String())
 		}
-		if strings.Contains(one.String(), "notifications wait for the next run: webhook: it answered HTTP 503") {
+		if strings.Contains(one.String(), " wait for the next run: webhook: it answered HTTP 503") {
 			waits++
 		}
 		if hook.down && hook.tries != tries+1 {

@@ -27,6 +27,9 @@ func (a *app) begin(at string, anyTime bool) (s config.Settings, now func() time
 	if s, err = a.settings(); err == nil {
 		now, err = clock(at, s, anyTime)
 	}
+	if err == nil {
+		err = asFailure(s.At(now()))
+	}
 	return s, now, err
 }
 
@@ -45,7 +48,8 @@ func (a *app) connect(ctx context.Context, s config.Settings, now func() time.Ti
 	}
 	// Read shows nothing but its reads: nobody can turn it into the means to change clusters.
 	world = pass.World{
-		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: now, Mono: a.mono, NewID: randomID, Log: a.log,
+		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: now, Mono: a.mono, NewID: randomID,
+		Log: a.log,
 	}
 	disconnect := func() {
 		_ = cloud.Close() // nothing is under way any more

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -17,6 +18,7 @@ func (k *Case) inFlight(d *Decision) {
 	k.Rotation = &r
 	d.Phase, d.Rotation = r.Phase, &r
 	before := r.Clone()
+	k.caughtBefore = before.Caught
 	r.Wave = k.WaveName // always by the current policy
 
 	k.observe(&r)
@@ -33,11 +35,13 @@ func (k *Case) inFlight(d *Decision) {
 		k.stay(d, reason.ListedPartly, sentence(reason.ListedPartly))
 	default:
 		k.takeUp(d, &r)
+		k.retell(d, &r)
 		k.step(d, &r)
 	}
 	d.Phase = r.Phase
 	r.Reason = d.Reason
 	k.noteCaught(d, &r)
+	k.noteAway(d, &r)
 	k.countStuck(d, &r)
 	k.holdSlot(d, &r)
 	if seen := k.Cluster.Seen; seen.Sub(r.LastRead) > 24*time.Hour {
@@ -141,6 +145,7 @@ func (k *Case) bothCAs(d *Decision, r *record.Rotation, reason reason.Code) {
 	}
 	k.findStartOp(r)
 	r.HandedOverAt = k.Now
+	r.HandTo(k.Policy.Receivers)
 	k.Rotation = r
 	k.enter(d, r, record.RecreatingNodes, reason)
 	k.observe(r)
@@ -157,7 +162,7 @@ func endpointChange(from, to string) string {
 // handOver tells people, and holds us to what they are told.
 func (k *Case) handOver(d *Decision, what fact.Text) {
 	if r := k.Rotation; r.Managed {
-		r.Promised = window.Later(r.Promised, k.Promise())
+		r.Promised, r.Terms = window.Later(r.Promised, k.Promise()), k.Terms()
 	}
 	d.Message = what
 	d.Tell(handedOver(d.Reason, what))
@@ -183,16 +188,40 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 		k.askForApproval(d, r)
 		return
 	}
-	d.set(Complete, reason.ReadyToComplete, sentence(reason.ReadyToComplete))
-	d.InForce = k.Policy.InForce
-	if d.Approved = k.approval(record.CallComplete); d.Approved != nil {
-		d.Message = fact.Join(clause(d.Reason), approvedBy(d.Approved))
+	d.InForce, d.Approved = k.Policy.InForce, k.approval(record.CallComplete)
+	ready := k.ready(d.Gates)
+	if len(ready) == 0 && d.Approved == nil {
+		ready = fact.Say("The soak is over, and a completion window is open with room.")
+	} else if len(ready) == 0 {
+		ready = fact.Say("The soak is over, and a completion window is open with room")
 	}
+	d.set(Complete, reason.ReadyToComplete, fact.Join(ready, approvedBy(d.Approved)))
+}
+
+// ready says by what the old credentials may end now where that is not the whole soak and
+// an open completion window: nothing is lifted without a word.
+func (k *Case) ready(gates []Verdict) fact.Text {
+	lifted := k.liftedNote(gates)
+	verdict := func(gate string) Verdict {
+		return gates[slices.IndexFunc(gates, func(v Verdict) bool { return v.Gate == gate })]
+	}
+	w := verdict(GateCompleteWindow)
+	awaited := !w.Lifted && (!w.Changes.IsZero() || k.Policy.CompleteWindow.IsAlways())
+	switch {
+	case awaited && len(lifted) == 0 && k.UsualSoak():
+		return nil
+	case awaited:
+		w.Message = fact.Sayf("%v is open", w.Message)
+	case w.Lifted:
+		w.Message = nil
+	}
+	return fact.Join(verdict(GateSoak).Message, verdict("delivery").Message, w.Message, lifted)
 }
 
 // askForApproval asks at hand-over and then once a day.
 func (k *Case) askForApproval(d *Decision, r *record.Rotation) {
-	if !r.Managed || !k.Policy.Approval.Asks(record.CallComplete) || k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
+	if !r.Managed || !k.Policy.Approval.Asks(record.CallComplete) ||
+		k.Now.Before(r.AskedAt.Add(24*time.Hour)) {
 		return
 	}
 	if v := askCompleteApproval(k); !v.Open {

@@ -44,17 +44,18 @@ const (
 
 // The names of gates that are known outside the tables.
 const (
-	GateApproval    = "approval"
-	GateBreaker     = "breaker"
-	GateDue         = "due"
-	GateFit         = "fit"
-	GateHold        = "hold"
-	GateMaintenance = "maintenance"
-	GateSettled     = "settled"
-	GateSlot        = "slot"
-	GateSoak        = "soak"
-	GateTries       = "tries"
-	GateWindow      = "window"
+	GateApproval       = "approval"
+	GateBreaker        = "breaker"
+	GateCompleteWindow = "complete-window"
+	GateDue            = "due"
+	GateFit            = "fit"
+	GateHold           = "hold"
+	GateMaintenance    = "maintenance"
+	GateSettled        = "settled"
+	GateSlot           = "slot"
+	GateSoak           = "soak"
+	GateTries          = "tries"
+	GateWindow         = "window"
 )
 
 // Case is one question: this cluster, this rotation, now. Gates look at
@@ -68,6 +69,8 @@ type Case struct {
 	Due      rules.Due
 	Wave     int
 	WaveName string
+	// caughtBefore are the reasons of [record.Rotation.Caught] as they were stored.
+	caughtBefore []string
 	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.
@@ -86,12 +89,16 @@ func caseOf(p *rules.Policy, c fleet.Cluster, r *record.Rotation, doc *record.Fl
 	if r != nil {
 		c.Bundle = c.Bundle.OldFirst(r.Baseline.CA.Fingerprint)
 	}
-	k := Case{Doc: doc, Run: run, Due: p.DueFor(c.Bundle, doc.Asked(record.RequestRotate, c), now),
+	issued := p.IssuedBefore(doc.Rules, now)
+	k := Case{Doc: doc, Run: run, Due: p.DueFor(c.Bundle, issued, doc.Asked(record.RequestRotate, c), now),
 		Course: course.Course{Policy: p, Cluster: c, Rotation: r, Now: now, LastRun: doc.LastRun.At}}
 	k.Wave, k.WaveName = p.Waves.Of(c.Labels)
 	if ca := c.Bundle.Oldest(); ca.Fingerprint != "" {
 		k.Emergency = k.Due.Is && !now.Before(ca.Expires.Add(-p.EmergencyBeforeExpiry))
-		k.Compromised = p.Compromised != nil && ca.Issued.Before(p.RotateIssuedBefore) &&
+		// What a rotation to a CA that is too old as well leaves is due again: nothing is
+		// gained by ending it sooner.
+		k.Compromised = p.Compromised != nil && ca.Made().Before(issued) &&
+			(len(c.Bundle.CAs) < 2 || !c.Bundle.Newest().Made().Before(issued)) &&
 			p.Compromised.Matches(c.Labels)
 	}
 	return k

@@ -19,10 +19,11 @@ var CompleteGates = []Gate{
 	{Name: "label-hold", Ask: askLabels},
 	{Name: "pools", Ask: askPoolsDone},
 	{Name: GateTries, Ask: askCompleteTries},
+	{Name: "delivery", Ask: askDelivery, Emergency: ByItself, Compromised: Lifted},
 	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Compromised: ByItself},
 	{Name: "promise", Ask: askPromise, Emergency: ByItself, Compromised: ByItself},
 	{Name: GateApproval, Ask: askCompleteApproval},
-	{Name: "complete-window", Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted,
+	{Name: GateCompleteWindow, Ask: askCompleteWindow, Emergency: ByItself, Compromised: Lifted,
 		Calendar: true},
 	{Name: "zonal-window", Ask: askZonalWindow, Emergency: IfLate, Compromised: Lifted, Calendar: true},
 	{Name: "freeze", Ask: askFreeze, Emergency: IfLate, Compromised: Lifted, Calendar: true},
@@ -74,6 +75,25 @@ func askCompleteTries(k *Case) Verdict {
 	return isOpen(nil)
 }
 
+// askDelivery: the soak counts from when people have the hand-over; up to our last moment
+// one that nobody has holds the completion up.
+func askDelivery(k *Case) Verdict {
+	r := k.Rotation
+	if at := r.DeliveredAt(k.Now); !at.IsZero() || len(r.Delivery) == 0 || !k.Now.After(r.ToldAt()) {
+		return isOpen(nil)
+	}
+	last, by := k.LastMoment()
+	changes := last
+	if len(r.Undelivered()) < len(r.Delivery) { // another has it
+		changes = window.SoonestAfter(k.Now, last, r.ToldAt().Add(record.AwayLasts))
+	}
+	if !k.Now.Before(last) {
+		return openUntil(fact.Sayf("%v; not awaited any longer, for %v", r.Waiting(), by), changes)
+	}
+	return Verdict{Reason: reason.HandOverWaits, Changes: changes, OpensAt: last,
+		Message: fact.Sayf("%v; it is awaited until %v at the latest, for %v", r.Waiting(), last, by)}
+}
+
 func askSoak(k *Case) Verdict {
 	over, why := k.SoakOver()
 	if k.Now.Before(over) {
@@ -111,7 +131,7 @@ func askPromise(k *Case) Verdict {
 	at, r := k.Rotation.Promised, k.Rotation
 	if reserve := k.Cluster.Bundle.Oldest().Expires.Add(-rules.EmergencyReserve); k.Emergency &&
 		at.After(reserve) {
-		at = window.Later(reserve, r.HandedOverAt.Add(rules.EmergencySoak))
+		at = window.Later(reserve, window.Later(r.ToldAt(), r.DeliveredAt(k.Now)).Add(rules.EmergencySoak))
 	}
 	if k.Now.Before(at) {
 		return closedUntil(reason.PromiseHolds, fact.Sayf("people were told: not before %v", at), at)

@@ -42,6 +42,12 @@ func Plan(p *rules.Policy, f Fleet, run string, now time.Time) []Decision {
 		}
 	}
 	t := newTally(p, &f.Contents.Fleet, now)
+	for ref, r := range f.Contents.Rotations {
+		if len(r.Delivery) > 0 && r.DeliveredAt(now).IsZero() && now.After(r.ToldAt()) {
+			t.untold = append(t.untold, ref.String())
+		}
+	}
+	slices.Sort(t.untold)
 	t.noteUnread(f.Unread)
 	deal(t, all, ds)
 	slices.SortFunc(ds, func(a, b Decision) int { return a.Cluster.Ref.Compare(b.Cluster.Ref) })
@@ -172,8 +178,9 @@ func (k *Case) dueSince() time.Time {
 		return k.Due.At
 	}
 	baseline := fleet.Bundle{CAs: []fleet.CA{k.Rotation.Baseline.CA}}
-	return k.Policy.DueFor(baseline,
-		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID, Bundle: baseline}),
+	return k.Policy.DueFor(baseline, k.Policy.IssuedBefore(k.Doc.Rules, k.Now),
+		k.Doc.Asked(record.RequestRotate, fleet.Cluster{Ref: k.Cluster.Ref, ID: k.Cluster.ID,
+			Bundle: baseline}),
 		k.Now).At
 }
 

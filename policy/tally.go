@@ -27,6 +27,7 @@ type FleetGate struct {
 // FleetGates must be open after [StartGates] before a rotation starts.
 var FleetGates = []FleetGate{
 	{Name: GateBreaker, Ask: askBreaker, Emergency: Reported, Compromised: Reported},
+	{Name: "hand-overs", Ask: askHandOvers, Emergency: IfLate, Compromised: Lifted},
 	{Name: "wave", Ask: askWave, Emergency: IfLate, Compromised: Lifted},
 	{Name: GateSlot, Ask: askSlot, Emergency: ByItself, Compromised: ByItself}, // caps of their own
 }
@@ -42,6 +43,7 @@ type tally struct {
 	compromised int
 	projects    map[string][]string // who holds the ordinary ones in each
 	locations   map[string][]string // of all projects: a region's capacity
+	untold      []string            // whose hand-over waits for its receivers
 	since       time.Time           // since when the rules of waves are what they are
 	waves       map[int][]pending
 	queue       map[int][]time.Time // the deadlines of each wave's due clusters
@@ -305,6 +307,15 @@ func (t *tally) waveName(wave int) string {
 		return t.policy.Waves[wave].Name
 	}
 	return fleet.LastWave
+}
+
+// askHandOvers: nothing begins that people would not hear of either.
+func askHandOvers(_ *candidate, t *tally) Verdict {
+	if n := len(t.untold); n > 0 {
+		return closedBy(reason.HandOverWaits, fact.Sayf("hand-overs wait for their receivers: %s",
+			fact.SomeOf(t.untold, n)))
+	}
+	return isOpen(nil)
 }
 
 func askBreaker(_ *candidate, t *tally) Verdict {

@@ -66,7 +66,8 @@ func (c *checker) bounds() {
 	const why = "it is more than 5d, and GKE completes by itself seven days after the start"
 	c.require(s.Soak.V <= MaxSoak, "SOAK", why)
 	c.require(s.SoakCompromised.V <= MaxSoak, "SOAK_COMPROMISED", why)
-	c.require(s.NodeGrace.V <= 3*day, "NODE_GRACE", "it is more than 3d, and all node work must fit into seven")
+	c.require(s.NodeGrace.V <= 3*day, "NODE_GRACE",
+		"it is more than 3d, and all node work must fit into seven")
 	for _, r := range rowsOf(s) {
 		if d, ok := r.value.(*period); ok && r.tag("max") != "" {
 			least, _ := fleet.ParseDuration(r.tag("min")) // "" is 0
@@ -76,7 +77,8 @@ func (c *checker) bounds() {
 	}
 	c.between("DEADLINE", s.Deadline, time.Minute, day)
 	c.require(s.PoolsAtOnce.V <= 20, "POOLS_AT_ONCE", "GKE upgrades at most 20 pools of a cluster together")
-	c.require(s.Parallel.V <= 256, "PARALLEL", "it is more than 256, and GKE's quota of reads would refuse them")
+	c.require(s.Parallel.V <= 256, "PARALLEL",
+		"it is more than 256, and GKE's quota of reads would refuse them")
 	c.require(s.MaxFailed.V <= record.MaxFailures, "MAX_FAILED",
 		fmt.Sprintf("it is more than the %d failures that the store remembers", record.MaxFailures))
 	c.room(s.Window, "WINDOW")
@@ -115,6 +117,19 @@ func (c *checker) relations() {
 		"Write a shorter one, e.g. "+fleet.Days(s.Every.V*5/6), "EVERY")
 }
 
+// At gives what is wrong with the settings at that time: a date of the past that lies
+// further ahead than time zones explain.
+func (s Settings) At(now time.Time) []Problem {
+	c := &checker{s: &s, rows: map[string]row{}, bad: map[string]bool{}}
+	for _, r := range rowsOf(&s) {
+		c.rows[r.Name] = r
+	}
+	c.advise(!s.RotateIssuedBefore.V.After(now.Add(rules.DateAhead)), "ROTATE_ISSUED_BEFORE",
+		"it lies more than "+fleet.Days(rules.DateAhead)+" ahead of "+now.UTC().Format(time.RFC3339),
+		"Write the time of the compromise, or the present")
+	return c.found
+}
+
 // slots reports limits that in sum allow more than the store has room for. The largest is at fault.
 func (c *checker) slots() {
 	limits := map[string]int{
@@ -142,7 +157,8 @@ func (c *checker) places() {
 			pattern = SimulatedProject
 		}
 		c.require(pattern.MatchString(p), "PROJECTS", fmt.Sprintf("%q is not a project id "+
-			"(6 to 30 lower-case letters, digits and dashes; not a project's number or name)", p), "GKE_ENDPOINT")
+			"(6 to 30 lower-case letters, digits and dashes; not a project's number or name)", p),
+			"GKE_ENDPOINT")
 	}
 	if c.vars["CLOUD_RUN_JOB"] != "" {
 		c.advise(s.State.V.File == "", "STATE",

@@ -53,8 +53,9 @@ type Settings struct {
 	// A CA older than this is due. Modern CAs live 30 years, so age is the rule that recurs. Off, because the
 	// period is the company's choice.
 	MaxCAAge period `split_words:"true" default:"off" zero:"off" form:"a duration, e.g. 365d"`
-	// A CA issued before this date is due: what to set after a compromise. It ends by itself once every CA is
-	// newer.
+	// A CA that GKE made before this date is due: what to set after a compromise. It ends by itself once every
+	// CA is newer. (A CA's notBefore lies an hour before GKE made it.) A date up to 24h ahead is taken as the
+	// time of the first run that sees it; a later one is refused.
 	RotateIssuedBefore Value[time.Time] `split_words:"true" default:"none" zero:"none"`
 	// The clusters for which ROTATE_ISSUED_BEFORE cannot wait: windows, exclusions, freezes, waves and slots
 	// are lifted, the soak is SOAK_COMPROMISED. WARNING: node pools of these clusters are recreated in the

@@ -84,8 +84,12 @@ func newRunLog(w World, o Options) *runLog {
 }
 
 func (t *runLog) line(event, message string, attrs ...slog.Attr) {
+	t.lineAt(severity[event], event, message, attrs...)
+}
+
+func (t *runLog) lineAt(level slog.Level, event, message string, attrs ...slog.Attr) {
 	if t.on {
-		t.log.LogAttrs(context.Background(), severity[event], message,
+		t.log.LogAttrs(context.Background(), level, message,
 			append([]slog.Attr{slog.String(attrEvent, event)}, attrs...)...)
 	}
 }

@@ -86,10 +86,16 @@ func (a *actor) deliver(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{}, refused: map[order]bool{}}
+	t := &delivery{actor: a, since: a.Mono(), down: map[string]string{}, refused: map[order]bool{},
+		givenUp: map[string]bool{}}
 	keep, old, many := a.waiting.Drop(a.Now())
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
+	if slices.ContainsFunc(keep, isHandOver) { // noted in the rotations as they are stored
+		contents, err := a.readStore()
+		a.active, t.noted = contents.Rotations, err
+	}
+	keep = handOversFirst(keep)
 	for i, n := range keep {
 		if !t.goesOn(ctx) {
 			t.left += len(keep) - i
@@ -106,8 +112,109 @@ type delivery struct {
 	down  map[string]string
 	// refused: what the receiver is told of the cluster later must wait, too.
 	refused map[order]bool
+	givenUp map[string]bool // by id
 	left    int
-	noted   error // why who has what could not be noted
+	untold  []string // whose hand-over waits
+	noted   error    // why who has what could not be noted
+}
+
+func isHandOver(n record.Notice) bool { return n.Kind == record.NoticeHandedOver }
+
+// handOversFirst puts what a soak waits for before all else, with what its cluster was to
+// be told before it.
+func handOversFirst(waiting []record.Notice) []record.Notice {
+	left := map[fleet.Ref]int{} // of hand-overs
+	for _, n := range waiting {
+		if isHandOver(n) {
+			left[n.Cluster]++
+		}
+	}
+	var first, then []record.Notice
+	for _, n := range waiting {
+		if left[n.Cluster] > 0 {
+			first = append(first, n)
+		} else {
+			then = append(then, n)
+		}
+		if isHandOver(n) {
+			left[n.Cluster]--
+		}
+	}
+	return append(first, then...)
+}
+
+// counting is the rotation whose soak counts from the delivery of this notice.
+func (t *delivery) counting(n record.Notice) (record.Rotation, bool) {
+	r, ok := t.active[n.Cluster]
+	return r, ok && isHandOver(n) && n.HandOver != nil &&
+		n.HandOver.AttemptID == r.AttemptID && !n.At.Before(r.ToldAt())
+}
+
+// asDelivered is the decision about the cluster as it is once the receiver has the
+// hand-over.
+func (t *delivery) asDelivered(r record.Rotation, receiver string) policy.Decision {
+	d := policy.Decision{Cluster: fleet.Cluster{Ref: r.Cluster}}
+	for _, planned := range t.res.Decisions {
+		if planned.Cluster.Ref == r.Cluster {
+			d = planned
+		}
+	}
+	k := policy.NewCase(t.Policy, d.Cluster, &r, &t.doc, t.Run, t.Now())
+	k.Emergency, k.Compromised = d.Emergency, d.Compromised
+	after := k.Delivered(receiver)
+	d.Rotation, d.Phase = &after, after.Phase
+	return d
+}
+
+// handOver tells a receiver of a hand-over, written anew so that its dates are true now,
+// and notes in the rotation that it has it.
+func (t *delivery) handOver(ctx context.Context, receiver Receiver, n record.Notice) bool {
+	r, counts := t.counting(n)
+	if !counts {
+		return t.send(ctx, receiver, n)
+	}
+	d := t.asDelivered(r, receiver.Name())
+	if h, ok := notice.HandOverOf(t.Policy, d, t.Now(), n.HandOver.Moment); ok {
+		n.HandOver, n.Expected = &h, h.Completes
+	}
+	if !t.send(ctx, receiver, n) {
+		return false
+	}
+	if t.givenUp[n.ID] {
+		return true // so that those after it can be told; this one is not delivered
+	}
+	if d.Rotation.Delivery[receiver.Name()].Equal(r.Delivery[receiver.Name()]) {
+		return true // it was not named then
+	}
+	t.noted = t.noteTaken(*d.Rotation, receiver.Name())
+	return t.noted == nil // else it is told again
+}
+
+// noteTaken stores that the receiver has the hand-over, and what is promised from then,
+// also where another run has written meanwhile.
+func (t *delivery) noteTaken(r record.Rotation, receiver string) error {
+	ctx, cancel := context.WithTimeout(t.last, storeTimeout)
+	defer cancel()
+	got, err := t.Store.Write(ctx, state.Change{Rotation: &r})
+	if err != nil {
+		contents, readErr := t.readStore()
+		stored, ok := contents.Rotations[r.Cluster]
+		switch {
+		case readErr != nil:
+			return err
+		case !ok || stored.AttemptID != r.AttemptID || !stored.Delivery[receiver].IsZero():
+			return nil // it is over, or noted
+		}
+		stored.TakenBy(receiver, t.Now())
+		if r.Promised.After(stored.Promised) {
+			stored.Promised = r.Promised
+		}
+		if got, err = t.Store.Write(ctx, state.Change{Rotation: &stored}); err != nil {
+			return err
+		}
+	}
+	t.active[r.Cluster] = *got.Rotation
+	return nil
 }
 
 // order is what a receiver is told of one cluster.
@@ -129,7 +236,7 @@ func (t *delivery) one(ctx context.Context, n record.Notice) {
 	for _, r := range t.Notify {
 		switch name := r.Name(); {
 		case slices.Contains(n.Had, name):
-		case t.down[name] == "" && !t.refused[order{name, n.Cluster}] && t.send(ctx, r, n):
+		case t.down[name] == "" && !t.refused[order{name, n.Cluster}] && t.handOver(ctx, r, n):
 			n.Had = append(n.Had, name)
 		default:
 			all = false
@@ -137,6 +244,9 @@ func (t *delivery) one(ctx context.Context, n record.Notice) {
 	}
 	if !all {
 		t.left++
+		if _, counts := t.counting(n); counts {
+			t.untold = append(t.untold, n.Subject())
+		}
 	}
 	if all || len(n.Had) > before {
 		t.noteDelivered(n, all)
@@ -170,6 +280,7 @@ func (t *delivery) send(ctx context.Context, r Receiver, n record.Notice) bool {
 	if t.Now().Sub(n.At) > record.RefusedLasts {
 		t.log.line(EventNotificationsDropped,
 			fmt.Sprintf("%s was given up: %s refuses it for more than %s", n.Kind, r.Name(), lasts), why...)
+		t.givenUp[n.ID] = true
 		return true // so that those after it can be told
 	}
 	t.refused[order{r.Name(), n.Cluster}] = true
@@ -211,6 +322,13 @@ func (t *delivery) report() {
 	case len(why) == 0:
 		why = []string{"there was no time for more, or an earlier one of the same cluster waits"}
 	}
-	t.log.line(EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left,
+	level := slog.LevelWarn
+	if len(t.untold) > 0 { // their soak waits, and so do starts
+		few := t.untold[:min(3, len(t.untold))]
+		level = slog.LevelError
+		why = append(why, fmt.Sprintf("hand-overs are among them (%d), of %s", len(t.untold),
+			strings.Join(few, ", ")))
+	}
+	t.log.lineAt(level, EventNotificationsWait, fmt.Sprintf("%d notifications wait for the next run: %s", t.left,
 		strings.Join(why, "; ")), slog.Int("waiting", t.left))
 }

@@ -135,6 +135,7 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 	if w.Move != nil && w.Store == nil {
 		return Result{At: w.Now()}, errNoStore
 	}
+	o.Policy = named(*o.Policy, w.Notify)
 	last, end := outlive(ctx, stopWithin)
 	defer end()
 	a := &actor{World: w, Options: o, last: last, log: newRunLog(w, o), lease: newLease(w, o)}
@@ -162,6 +163,15 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 	}
 	a.log.finished(res)
 	return res, err
+}
+
+// named is the policy with the names of those who are told.
+func named(p rules.Policy, receivers []Receiver) *rules.Policy {
+	p.Receivers = []string{}
+	for _, r := range receivers {
+		p.Receivers = append(p.Receivers, r.Name())
+	}
+	return &p
 }
 
 // takeLease says in the log who is at work, when another run is.

@@ -163,7 +163,8 @@ func TestReceiverDown(t *testing.T) {
 		if down {
 			m := p.line(EventNotificationsWait)
 			if run++; m["waiting"] != float64(waiting) ||
-				!strings.Contains(m["msg"].(string), "ear: connection refused") || m["level"] != "WARN" {
+				!strings.Contains(m["msg"].(string), "hand-overs are among them (") ||
+				!strings.Contains(m["msg"].(string), "ear: connection refused") || m["level"] != "ERROR" {
 				t.Errorf("told %v, %d wait", m, waiting)
 			}
 		} else if waiting != 0 {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,6 +54,13 @@ type row struct {
 }
 
 func newScheduler(s Setup) (*scheduler, error) {
+	s.Contents.Rotations = maps.Clone(s.Contents.Rotations)
+	for ref, r := range s.Contents.Rotations { // as if receivers answered from now on
+		for _, receiver := range r.Undelivered() {
+			r.TakenBy(receiver, s.From)
+		}
+		s.Contents.Rotations[ref] = r
+	}
 	store, err := state.MemoryOf(s.Contents, s.History)
 	if err != nil {
 		return nil, err

@@ -85,9 +85,10 @@ func whenDue(p *rules.Policy) []string {
 		"From " + fleet.Days(p.RotateBeforeExpiry) + " before it expires (ROTATE_BEFORE_EXPIRY).",
 		age,
 		words.If(!p.RotateIssuedBefore.IsZero(),
-			"Or when it was issued before "+p.RotateIssuedBefore.UTC().Format(time.RFC3339)+" (ROTATE_ISSUED_BEFORE)."),
-		words.If(p.Compromised != nil, fmt.Sprintf("Of those, %v are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_COMPROMISED=%s.",
-			p.Compromised, p.CompromisedMaxActive, fleet.Days(p.SoakCompromised))),
+			"Or when GKE made it before "+p.RotateIssuedBefore.UTC().Format(time.RFC3339)+" (ROTATE_ISSUED_BEFORE)."),
+		words.If(p.Compromised != nil,
+			fmt.Sprintf("Of those, %v are treated as compromised: windows, freezes and waves are lifted, at most %d at once, SOAK_COMPROMISED=%s.",
+				p.Compromised, p.CompromisedMaxActive, fleet.Days(p.SoakCompromised))),
 		fmt.Sprintf("Within %s of expiry it is an emergency: whatever would make it miss GKE's last resort (30d before expiry) is not awaited, at most %d at once.",
 			fleet.Days(p.EmergencyBeforeExpiry), p.EmergencyMaxActive),
 	}
@@ -109,7 +110,8 @@ func whenWork(p *rules.Policy) []string {
 		words.If(frozen != "", "Nothing is started, recreated or completed by us on "+frozen+
 			" (FREEZES). GKE knows no freeze: it may complete a rotation that a freeze catches."),
 		nodes,
-		fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.", fleet.Days(p.Soak), p.CompleteWindow),
+		fmt.Sprintf("Clients then have %s (SOAK) before a completion, which happens in COMPLETE_WINDOW=%s.",
+			fleet.Days(p.Soak), p.CompleteWindow),
 		choices[p.ZonalComplete],
 		"GKE completes any rotation by itself from 7d after its start; a rotation starts only if all of this fits before then.",
 	}
@@ -142,6 +144,13 @@ func aboutPeople(p *rules.Policy) []string {
 	}
 }
 
+// DateAhead says that ROTATE_ISSUED_BEFORE lies ahead, and what that means; else "".
+func DateAhead(p *rules.Policy, now time.Time) string {
+	return words.If(p.RotateIssuedBefore.After(now), "ROTATE_ISSUED_BEFORE="+
+		p.RotateIssuedBefore.UTC().Format(time.RFC3339)+
+		" lies ahead: the first run that sees it takes its own time instead, and CAs made after that are new.")
+}
+
 // Warnings are settings that are allowed and probably not meant.
 func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 	shut := func(s ...window.Schedule) bool {
@@ -156,6 +165,7 @@ func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 				p.MaxActive, words.Plural(len(p.Projects), "project", "projects"), perProject)),
 		words.If(len(p.Waves) == 0 && p.MaxCAAge > 0,
 			"No WAVES: production is as early as everything else. For instance WAVES=env=dev > env=staging > env=prod."),
+		DateAhead(p, now),
 		words.If(p.Nodes == rules.NodesGKE && p.Freezes.String() != "",
 			"NODES=gke with FREEZES: GKE recreates nodes during freezes too. Put exclusions on the clusters for that."),
 		words.If(shut(p.CompleteWindow, p.Freezes),

@@ -72,6 +72,8 @@ func trouble(r *record.Rotation, oftenWithdrawn fact.Text) reason.Code {
 		return reason.Code(r.Failed)
 	case r != nil && r.Stuck:
 		return reason.IsStuck
+	case r != nil && len(r.Undelivered()) > 0 && r.Phase != record.Verifying:
+		return reason.HandOverWaits
 	}
 	return ""
 }

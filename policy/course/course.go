@@ -203,21 +203,91 @@ func (k *Course) SoakOver() (time.Time, fact.Text) {
 }
 
 func (k *Course) soakOver(handedOver, nodesDone time.Time) (time.Time, fact.Text) {
-	after := func(soak time.Duration) time.Time {
-		return window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+	soak, why := k.Policy.Soak, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
+	if k.Compromised {
+		soak = k.Policy.SoakCompromised
+		why = fact.Set("SOAK_COMPROMISED", fleet.Days(soak))
 	}
-	normal := after(k.Policy.Soak)
-	switch {
-	case k.Compromised:
-		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED", fleet.Days(k.Policy.SoakCompromised))
-	case k.Emergency:
+	var lateBy time.Duration // how much later than it was made the hand-over reached people
+	if r := k.Rotation; r != nil && len(r.Delivery) > 0 && !k.Compromised {
+		at := r.DeliveredAt(k.Now)
+		if at.IsZero() {
+			at = k.Now
+		}
+		lateBy = max(0, at.Sub(r.ToldAt()))
+	}
+	if k.Rotation != nil && !k.Rotation.RetoldAt.IsZero() {
+		handedOver = window.Later(handedOver, k.Rotation.RetoldAt)
+		if !k.Compromised {
+			soak = max(soak, rules.SoakAnew)
+			why = fact.Say(fleet.Days(soak))
+		}
+		why = fact.Sayf("%v (people were told anew)", why)
+	}
+	over := window.Later(handedOver.Add(soak), nodesDone.Add(min(soak, rules.NodeSoak)))
+	if late := handedOver.Add(lateBy + soak); lateBy > 0 && late.After(over) {
+		over, why = k.lateSoak(over, late, why)
+		handedOver = handedOver.Add(lateBy)
+	}
+	if k.Emergency && !k.Compromised {
 		reserve := k.expires().Add(-rules.EmergencyReserve)
 		least := window.Later(handedOver, nodesDone).Add(rules.EmergencySoak)
-		if normal.After(reserve) {
+		if over.After(reserve) {
 			return window.Later(reserve, least), fact.Say("what is left of SOAK before the expiry")
 		}
 	}
-	return normal, fact.Set("SOAK", fleet.Days(k.Policy.Soak))
+	return over, why
+}
+
+// lateSoak is a soak that late delivery makes longer: no further than our last moment, but
+// for the least that people get from delivery. over is when it had ended otherwise.
+func (k *Course) lateSoak(over, late time.Time, why fact.Text) (time.Time, fact.Text) {
+	r := k.Rotation
+	last, by := k.LastMoment()
+	at := r.DeliveredAt(k.Now)
+	if !late.After(last) {
+		return late, fact.Sayf("%v from the delivery of the hand-over", why)
+	}
+	cut := window.Later(over, last)
+	if !at.IsZero() {
+		cut = window.Later(cut, at.Add(rules.EmergencySoak))
+	}
+	return cut, fact.Sayf("%v from the delivery of the hand-over (cut: %v)", why, by)
+}
+
+// LastMoment is until when a hand-over that people do not have holds the completion up:
+// the last completion window with room before GKE may complete, or before the expiry
+// less three days, and what comes first of the two. Of a long window it is the last
+// day. Zero: there is none.
+func (k *Course) LastMoment() (at time.Time, by fact.Text) {
+	limit, calendar := k.AutoComplete(), k.completeCalendar()
+	by = fact.Sayf("GKE may complete by itself from %v", limit)
+	if reserve := k.expires().Add(-rules.EmergencyReserve); reserve.Before(limit) {
+		limit, by = reserve, fact.Sayf("the expiry less 3d, %v", reserve)
+	}
+	for t := k.Rotation.ToldAt(); t.Before(limit); {
+		span, ok := calendar.Next(t)
+		if !ok {
+			break
+		}
+		begin, end := window.Later(span.Start, t), window.Earlier(span.End, limit)
+		if end.Sub(begin) >= record.Room {
+			at = window.Later(begin, end.Add(-24*time.Hour))
+		}
+		t = span.End
+	}
+	return at, by
+}
+
+// UsualSoak says whether the soak is the whole of SOAK, from the first hand-over.
+func (k *Course) UsualSoak() bool {
+	usual := *k
+	r := *k.Rotation
+	r.RetoldAt, r.Delivery = time.Time{}, nil
+	usual.Rotation, usual.Emergency, usual.Compromised = &r, false, false
+	over, _ := k.SoakOver()
+	want, _ := usual.SoakOver()
+	return over.Equal(want)
 }
 
 // WindowText is the window that node work keeps to, in words.

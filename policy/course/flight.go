@@ -76,7 +76,7 @@ func (k *Course) Promise() time.Time {
 		return time.Time{}
 	}
 	at := likely.SoakOver
-	if open, edge := window.RoomAt(k.completeCalendar(), at, record.Room); !open {
+	if open, edge := window.RoomAt(k.completeCalendar(), at, record.Room); !open && !k.Compromised {
 		at = edge
 	}
 	if at.IsZero() || at.After(likely.Completed) {

@@ -32,6 +32,12 @@ type CA struct {
 	Expires     time.Time   `json:"expires"` // notAfter
 }
 
+// IssuedBack is by how much GKE sets a new CA's notBefore back.
+const IssuedBack = time.Hour
+
+// Made is when GKE made the CA.
+func (ca CA) Made() time.Time { return ca.Issued.Add(IssuedBack) }
+
 // Bundle is a cluster's CA bundle: one certificate when idle, old and new
 // during a rotation. A bundle that cannot be read is a value with a Problem,
 // not an error: the rest of the fleet goes on.
@@ -104,7 +110,8 @@ func parsePEM(text []byte) Bundle {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return Bundle{Problem: fmt.Sprintf("certificate %d of the CA bundle cannot be read: %v", len(b.CAs)+1,
+			return Bundle{Problem: fmt.Sprintf("certificate %d of the CA bundle cannot be read: %v",
+				len(b.CAs)+1,
 				err)}
 		}
 		sum := sha256.Sum256(cert.Raw)
@@ -119,7 +126,8 @@ func parsePEM(text []byte) Bundle {
 	if begun := bytes.Count(text, []byte("-----BEGIN")); begun != blocks {
 		// A damaged certificate before a whole one is skipped in silence, and a
 		// rotation would look complete.
-		return Bundle{Problem: fmt.Sprintf("the CA bundle holds %d certificates, of which %d can be read", begun,
+		return Bundle{Problem: fmt.Sprintf("the CA bundle holds %d certificates, of which %d can be read",
+			begun,
 			blocks)}
 	}
 	slices.SortFunc(b.CAs, func(x, y CA) int {
@@ -127,7 +135,8 @@ func parsePEM(text []byte) Bundle {
 			cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})
 	if len(b.CAs) > 2 {
-		b.Problem = fmt.Sprintf("the CA bundle holds %d certificates; a rotation knows one or two", len(b.CAs))
+		b.Problem = fmt.Sprintf("the CA bundle holds %d certificates; a rotation knows one or two",
+			len(b.CAs))
 	}
 	return b
 }

@@ -59,9 +59,11 @@ func Of(p *rules.Policy, before *record.Rotation, d policy.Decision, run string,
 		switch {
 		case e.Name == policy.EventHandedOver && e.Reason == reason.NodesDone:
 			tell(record.NoticeNodesDone, e.Reason, e.Message, record.AtNodesDone)
+		case e.Name == policy.EventHandedOver && e.Reason == reason.Loosened:
+			tell(record.NoticeHandedOver, e.Reason, e.Message, record.AtLoosened)
 		case e.Name == policy.EventHandedOver:
 			tell(record.NoticeHandedOver, e.Reason, e.Message, record.AtStartDone)
-		case told:
+		case told && e.Reason != reason.HandOverWaits: // who waits cannot hear it; the others have the hand-over
 			tell(kind, e.Reason, e.Message, "")
 		}
 	}

@@ -204,7 +204,8 @@ func (s *maker) flight(name string, d policy.Decision) {
 		s.stands(name, entry, record.Notice{Kind: record.NoticeCompletesSoon})
 		return
 	}
-	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || d.Action != policy.Wait || asked {
+	goesOn := d.Action == policy.Wait || d.Reason == reason.HandOverWaits // by itself
+	if s.Ahead <= 0 || !s.Acts || r.Phase != record.UpdatingClients || !goesOn || asked {
 		return
 	}
 	h, ok := HandOverOf(s.Policy, d, s.Now, record.AtCompletion)

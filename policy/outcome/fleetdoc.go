@@ -204,7 +204,8 @@ func bindUnread(f *record.FleetDoc, seen map[string]policy.Decision) {
 func noteWaves(f *record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Decision, now time.Time) {
 	same := f.Rules.Digest == p.WaveRules()
 	if !same {
-		f.Rules = record.RulesNote{Digest: p.WaveRules(), Since: now}
+		f.Rules = record.RulesNote{Digest: p.WaveRules(), Since: now, IssuedBefore: p.RotateIssuedBefore,
+			Taken: p.IssuedBefore(f.Rules, now)}
 	}
 	notes := map[string]record.ProjectNote{}
 	for _, project := range p.Projects {

@@ -49,6 +49,7 @@ const (
 	NodeGraceRuns        Code = "node-grace"
 	WouldOverrun         Code = "would-overrun"
 	PromiseHolds         Code = "promised"
+	HandOverWaits        Code = "hand-over-waits"
 	PoolExcluded         Code = "pool-excluded"
 	PoolsAtOnceFull      Code = "pools-at-once"
 	NodesDone            Code = "nodes-done"
@@ -56,6 +57,7 @@ const (
 	NeedsRecreation      Code = "requires-recreation"
 	SoakRuns             Code = "soak"
 	ReadyToComplete      Code = "ready-to-complete"
+	Loosened             Code = "loosened"
 	CompleteWindowClosed Code = "complete-window-closed"
 	PoolsNotRecreated    Code = "pools-not-recreated"
 	CompleteSent         Code = "complete-sent"
@@ -103,7 +105,8 @@ var table = map[Code]Info{
 	AlphaCluster: {Sentence: "Alpha clusters cannot upgrade nodes and are deleted after 30 days.",
 		WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
-		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true, NeedsAction: true},
+		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true,
+		NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
 		WaitsOn: OnGKE, Unclear: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
@@ -173,7 +176,12 @@ var table = map[Code]Info{
 		Sentence: "Our work on the pool would go on too long after the window, or into a freeze; GKE's work pauses.",
 		WaitsOn:  OnGKE, Explains: Always,
 	},
-	PromiseHolds:  {Sentence: "People were told that the old credentials end no earlier.", Explains: Always},
+	PromiseHolds: {Sentence: "People were told that the old credentials end no earlier.", Explains: Always},
+	HandOverWaits: {
+		Sentence: "A hand-over has not reached all who are to be told: the soak counts from its delivery, and nothing new starts.",
+		Next:     "Mend the receiver, or say by other means what `rotator handover CLUSTER` says.",
+		WaitsOn:  OnPeople, NeedsAction: true, Explains: Always, ToldElsewhere: true,
+	},
 	NodeGraceRuns: {Sentence: "GKE gets NODE_GRACE of open window to begin by itself.", Explains: Always},
 	PoolExcluded: {Sentence: "The pool has an exclusion of its own.",
 		Next:    "Remove the pool's exclusion, or recreate it by hand.",
@@ -183,8 +191,10 @@ var table = map[Code]Info{
 	NodesDone:       {Sentence: "Every node pool is recreated."},
 	PoolAppeared:    {Sentence: "A node pool with old credentials appeared; the approval is void."},
 	NeedsRecreation: {Sentence: "GKE says that a node pool still requires recreation."},
-	ReadyToComplete: {Sentence: "The soak is over, and a completion window is open with room."},
-	SoakRuns:        {Sentence: "Clients get SOAK to be updated.", Explains: Always, Catches: IfAfterGKE},
+	ReadyToComplete: {Sentence: "Nothing that binds is in the way of the completion."},
+	Loosened: {Sentence: "What people were told to wait for was lifted in the policy: they are told anew.",
+		Next: "Update every client of the cluster: `rotator handover CLUSTER`"},
+	SoakRuns: {Sentence: "Clients get SOAK to be updated.", Explains: Always, Catches: IfAfterGKE},
 	CompleteWindowClosed: {Sentence: "COMPLETE_WINDOW is closed: completion wants people awake.",
 		Explains: Always, Catches: IfAfterGKE, Head: true},
 	PoolsNotRecreated: {Sentence: "Not every node pool is recreated.",

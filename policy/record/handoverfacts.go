@@ -56,6 +56,7 @@ type HandOverMoment string
 // The moments at which people are told.
 const (
 	AtStartDone  HandOverMoment = "start-done" // old and new are in place
+	AtLoosened   HandOverMoment = "loosened"   // the policy was, since people were told
 	AtNodesDone  HandOverMoment = "nodes-done" // every pool trusts the new CA
 	AtCompletion HandOverMoment = "completion" // the old ends soon
 	AtAnyTime    HandOverMoment = "as-asked"   // somebody asked for it

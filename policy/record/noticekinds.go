@@ -84,7 +84,7 @@ var NoticeKinds = []KindOfNotice{
 	{NoticeStartsSoon, "A rotation of the cluster is going to start.", "CA that is replaced",
 		"Nothing, if the time suits. To stop it: `rotator hold CLUSTER --by NAME --reason WHY`", false, true},
 	{NoticeHandedOver, "Old and new credentials are both in force: clients can be updated from now on.",
-		"attempt",
+		"attempt, and again when the policy was loosened",
 		"Update every client of the cluster: `rotator handover CLUSTER` says how.", true, false},
 	{NoticeNodesDone, "Every node pool is recreated; what is left are the clients.",
 		"time that all pools are done",

@@ -81,9 +81,16 @@ type Rotation struct {
 	HandedOverAt time.Time `json:"handedOverAt,omitzero"`
 	// Promised is before when we do not complete: what the last hand-over told. A later
 	// one may move it back; forward only a new hand-over does, with a soak of its own.
-	Promised  time.Time     `json:"promised,omitzero"`
-	Approvals []ApprovalUse `json:"approvals,omitempty"`
-	AskedAt   time.Time     `json:"askedAt,omitzero"` // last approval_needed
+	Promised time.Time `json:"promised,omitzero"`
+	// Terms are the settings on which that rests, by name: see [Terms]. RetoldAt is when
+	// people were last told anew because some were loosened.
+	Terms    map[string]string `json:"terms,omitempty"`
+	RetoldAt time.Time         `json:"retoldAt,omitzero"`
+	// Delivery is to whom that hand-over went from which the soak counts, and when each
+	// took it; a zero time: not yet. See [Rotation.DeliveredAt].
+	Delivery  map[string]time.Time `json:"delivery,omitempty"`
+	Approvals []ApprovalUse        `json:"approvals,omitempty"`
+	AskedAt   time.Time            `json:"askedAt,omitzero"` // last approval_needed
 	// WaveOpened is who opened the wave that the start would have waited for.
 	WaveOpened  *Said     `json:"waveOpened,omitempty"`
 	DueAt       time.Time `json:"dueAt,omitzero"` // since when the CA was due
@@ -134,6 +141,9 @@ type Rotation struct {
 	// Version is the store's mark of what was read; opaque.
 	Version string `json:"-"`
 }
+
+// Terms are the names of [Rotation.Terms], in the order in which they are told.
+var Terms = []string{"SOAK", "COMPLETE_WINDOW", "ZONAL_COMPLETE", "FREEZES", "APPROVAL", "COMPROMISED"}
 
 // Who completed a rotation, as far as calls and dates tell.
 const (
@@ -307,7 +317,7 @@ func (r Rotation) StartedAt() time.Time {
 	if len(r.Transitions) > 0 {
 		first = r.Transitions[0].At
 	}
-	issued := r.New.Issued.Add(time.Hour)
+	issued := r.New.Made()
 	switch {
 	case r.Origin != Foreign && !r.StartOp.StartedAt.IsZero():
 		return r.StartOp.StartedAt
@@ -377,7 +387,7 @@ func (r Rotation) NodesFrom() time.Time {
 	case !r.StartOp.EndedAt.IsZero():
 		return r.StartOp.EndedAt
 	case !r.New.Issued.IsZero():
-		return r.New.Issued.Add(2 * time.Hour)
+		return r.New.Made().Add(time.Hour)
 	}
 	return time.Time{}
 }

@@ -17,6 +17,10 @@ type WaveNote struct {
 type RulesNote struct {
 	Digest string    `json:"digest"`
 	Since  time.Time `json:"since"`
+	// IssuedBefore is ROTATE_ISSUED_BEFORE as it was set, and Taken what it was taken
+	// for: no later than the run that first saw it.
+	IssuedBefore time.Time `json:"issuedBefore,omitzero"`
+	Taken        time.Time `json:"taken,omitzero"`
 }
 
 // ProjectNote is what the last read of a project showed: since when one of its clusters

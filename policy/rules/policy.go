@@ -63,6 +63,9 @@ type Policy struct {
 
 	Every time.Duration // how often the job is scheduled
 
+	// Receivers are those who are told, by name; nil: not known.
+	Receivers []string
+
 	// InForce is this policy in words, kept with what it decides; nil: unknown.
 	InForce *record.InForce
 }
@@ -156,8 +159,19 @@ func (p *Policy) Unselected(c fleet.Cluster) fact.Text {
 	return nil
 }
 
-// DueFor applies the three rules; asked marks a person's rotate request.
-func (p *Policy) DueFor(b fleet.Bundle, asked *record.Request, now time.Time) Due {
+// IssuedBefore is the date before which GKE must have made a CA for
+// ROTATE_ISSUED_BEFORE to make it due; zero: none. One that lies ahead is taken as now,
+// once: what is made afterwards is new.
+func (p *Policy) IssuedBefore(note record.RulesNote, now time.Time) time.Time {
+	if note.IssuedBefore.Equal(p.RotateIssuedBefore) {
+		return note.Taken
+	}
+	return window.Earlier(p.RotateIssuedBefore, now)
+}
+
+// DueFor applies the three rules, of which issuedBefore is [Policy.IssuedBefore]; asked
+// marks a person's rotate request.
+func (p *Policy) DueFor(b fleet.Bundle, issuedBefore time.Time, asked *record.Request, now time.Time) Due {
 	ca := b.Oldest()
 	if ca.Fingerprint == "" {
 		return Due{}
@@ -173,9 +187,9 @@ func (p *Policy) DueFor(b fleet.Bundle, asked *record.Request, now time.Time) Du
 			d.Deadline = late
 		}
 	}
-	if ca.Issued.Before(p.RotateIssuedBefore) && p.RotateIssuedBefore.Before(d.At) {
-		d.At, d.Why, d.ByExpiry = p.RotateIssuedBefore, "CA issued "+fact.Day(ca.Issued)+", before "+
-			fact.Day(p.RotateIssuedBefore), false
+	if ca.Made().Before(issuedBefore) && issuedBefore.Before(d.At) {
+		d.At, d.Why, d.ByExpiry = issuedBefore, "CA issued "+fact.Day(ca.Issued)+", before "+
+			fact.Day(issuedBefore), false
 	}
 	if asked != nil && (d.At.After(asked.At) || d.At.After(now)) {
 		d.At, d.Why, d.ByExpiry = asked.At, "asked for by "+record.Who(asked.Said), false

@@ -81,7 +81,7 @@ func (v showing) due(t time.Time) bool {
 	})
 	return asked || !t.Before(ca.Expires.Add(-p.RotateBeforeExpiry)) ||
 		p.MaxCAAge > 0 && !t.Before(ca.Issued.Add(p.MaxCAAge)) ||
-		ca.Issued.Before(p.RotateIssuedBefore) && !t.Before(p.RotateIssuedBefore)
+		ca.Issued.Add(time.Hour).Before(p.RotateIssuedBefore) && !t.Before(p.RotateIssuedBefore)
 }
 
 func (v showing) emergency(t time.Time) bool {
@@ -90,7 +90,7 @@ func (v showing) emergency(t time.Time) bool {
 
 func (v showing) compromised() bool {
 	p := v.policy
-	return p.Compromised != nil && oldest(v.cluster).Issued.Before(p.RotateIssuedBefore) &&
+	return p.Compromised != nil && oldest(v.cluster).Issued.Add(time.Hour).Before(p.RotateIssuedBefore) &&
 		matches(p.Compromised.String(), v.cluster.Labels)
 }
 
@@ -185,7 +185,8 @@ func (v showing) closedBy(t time.Time, pool *fleet.Pool) string {
 		ask = append(ask, struct {
 			name string
 			open calendar
-		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport || x.Span.End.IsZero())})
+		}{"the pool's exclusion", outside(x.Span.Start, x.Span.End, x.UntilEndOfSupport ||
+			x.Span.End.IsZero())})
 	}
 	for _, a := range ask {
 		if v.awaits(a.open, t, last) {

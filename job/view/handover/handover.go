@@ -108,6 +108,9 @@ func stage(h record.HandOver) (title string, now []string) {
 			"Run the checks below once more on every client that matters. What still has only the old CA stops working at the completion.",
 			"Not ready? Say so now, with a hold: see below.",
 		}
+	case h.Moment == record.AtLoosened:
+		title = "the policy was loosened, what you were told has changed"
+		now = []string{"The dates below take the place of those that you were told. Not ready by then? Say so now, with a hold: see below."}
 	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
 		title = "nodes are done, clients are to be updated now"
 		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first."}

@@ -64,10 +64,15 @@ func (g *page) planHead(p view.Plan) {
 	modes := map[string]string{"observe": "observe: nothing will be sent", "act": "act: a run sends this"}
 	silent := words.If(p.Silent() > 0, fmt.Sprintf(" (%d did not answer in full)", p.Silent()))
 	g.parts(bold, "Plan for "+g.headTime(g.Now), modes[g.o.Mode],
-		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects), "project",
+		words.Plural(len(p.Clusters), "cluster", "clusters")+", "+words.Plural(len(p.Policy.Projects),
+			"project",
 			"projects")+silent)
 	if !p.Contents.Known {
-		g.para(0, yellow, "No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+		g.para(0, yellow,
+			"No store was read: holds, approvals and waves are unknown, and so is whose a rotation is.")
+	}
+	if ahead := view.DateAhead(p.Policy.Policy, p.Now); ahead != "" {
+		g.para(0, yellow, ahead)
 	}
 }
 
@@ -157,7 +162,8 @@ func (g *page) doingRows(cs []view.Cluster) []row {
 			r.text = words.Joined(r.text, "pools "+poolNames(d.Pools))
 		case policy.Update:
 			r.what, r.style = cmp.Or(words.If(d.Close != "", "close"), "note"), plain
-			r.text = words.If(d.Rotation != nil && d.Close == "" && d.Phase != "", string(d.Phase)+": ") + r.text
+			r.text = words.If(d.Rotation != nil && d.Close == "" && d.Phase != "",
+				string(d.Phase)+": ") + r.text
 		}
 		rs = append(rs, r)
 	}
