@@ -96,7 +96,7 @@ func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 	answers := t.ask(c, d, contested)
 	if v, ok := FirstClosed(answers); ok {
-		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
+		d.Action, d.Reason, d.Message, d.Approved, d.On = Wait, v.Reason, v.Message, nil, v.On
 		if v.Reason == reason.BreakerOpen {
 			d.Action = NeedsAction
 		}

@@ -37,7 +37,9 @@ type Decision struct {
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
 	Reason  reason.Code
 	Message fact.Text
-	Gates   []Verdict
+	// On is the cluster to act upon, where that is another one.
+	On    fleet.Ref
+	Gates []Verdict
 
 	Due  rules.Due
 	Wave string
@@ -95,10 +97,19 @@ type Verdict struct {
 	Lifted  bool // closed, but not binding at this moment
 	Reason  reason.Code
 	Message fact.Text
+	On      fleet.Ref // the cluster to act upon, where that is another one
 	// OpensAt is when it may open; zero: not known, or somebody must act.
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.
 	Changes time.Time
+}
+
+// ActOn is the cluster that a person acts upon to let this one go on.
+func (d Decision) ActOn() fleet.Ref {
+	if d.On.IsZero() {
+		return d.Cluster.Ref
+	}
+	return d.On
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be

@@ -87,7 +87,7 @@ func askStatus(k *Case) Verdict {
 // that cannot make nodes is mended first.
 func askPoolsHealthy(k *Case) Verdict {
 	for _, p := range k.Cluster.Pools {
-		if p.Status == "ERROR" || p.Status == "RUNNING_WITH_ERROR" {
+		if p.Status == fleet.Error || p.Status == fleet.RunningWithError {
 			return closedBy(reason.PoolUnhealthy, fact.Sayf("pool %q is %s", p.Name, p.Status))
 		}
 	}

@@ -97,7 +97,7 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	case !fresh.OperationsRead:
 		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))
 	case kind == record.CallRecreate && k.Pool == nil:
-		k.stay(&d, reason.ClusterGone, fact.Sayf("pool %s is gone", pool))
+		k.stay(&d, reason.ClusterGone, fact.Sayf("%s is gone", fleet.PoolWords(pool)))
 	default:
 		d.Gates = k.Ask(table, anyGate)
 		if v, ok := FirstClosed(d.Gates); ok {

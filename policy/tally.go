@@ -295,8 +295,9 @@ func (t *tally) waveName(wave int) string {
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return closedBy(reason.BreakerOpen,
-			fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster))
+		v := closedBy(reason.BreakerOpen, FailedText(*t.doc, t.policy))
+		v.On = f.Cluster
+		return v
 	}
 	return isOpen(nil)
 }
@@ -311,8 +312,15 @@ func Breaker(f record.FleetDoc, p *rules.Policy) (last record.Failure, open bool
 }
 
 // FailedText says how many failed or stuck rotations it takes to keep new ones from
-// starting, and how many there are.
+// starting, and which there are, the last first.
 func FailedText(f record.FleetDoc, p *rules.Policy) fact.Text {
-	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
-		fact.Set("MAX_FAILED", p.MaxFailed))
+	var names []string
+	for _, x := range slices.Backward(f.Failures) {
+		names = append(names, fmt.Sprintf("%s (%s)", x.Cluster, x.What))
+	}
+	what := "%d failed or stuck rotations reach %v: %s"
+	if len(names) == 1 {
+		what = "%d failed or stuck rotation reaches %v: %s"
+	}
+	return fact.Sayf(what, len(names), fact.Set("MAX_FAILED", p.MaxFailed), fact.Some(names))
 }

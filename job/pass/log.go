@@ -227,13 +227,13 @@ func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record
 		slog.String("close", string(next.Close)), slog.String("rotation", string(record)))
 }
 
-// breaker tells once a run that no new rotation starts.
-func (t *runLog) breaker(doc record.FleetDoc) {
-	if f, open := policy.Breaker(doc, t.policy); open {
-		n := len(doc.Failures)
+// breaker tells that no new rotation starts: when that begins, and then once a day.
+func (t *runLog) breaker(before, doc record.FleetDoc, now time.Time) {
+	f, open := policy.Breaker(doc, t.policy)
+	_, was := policy.Breaker(before, t.policy)
+	if open && (!was || !sameDay(before.LastRun.At, now)) {
 		t.line(EventBreakerOpen,
-			fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n,
-				t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
+			fmt.Sprintf("no new ones start: %v", policy.FailedText(doc, t.policy)),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project),
 			slog.String(attrLocation, f.Cluster.Location), slog.String(attrReason, string(f.What)))
 	}

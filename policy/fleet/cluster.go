@@ -87,9 +87,11 @@ type Status string
 
 // The statuses that the rules know by name.
 const (
-	Running     Status = "RUNNING"
-	Reconciling Status = "RECONCILING"
-	Degraded    Status = "DEGRADED"
+	Running          Status = "RUNNING"
+	Reconciling      Status = "RECONCILING"
+	Degraded         Status = "DEGRADED"
+	Error            Status = "ERROR"
+	RunningWithError Status = "RUNNING_WITH_ERROR" // of pools
 )
 
 // Cluster is what one look at GKE showed of a cluster.
@@ -230,6 +232,14 @@ func (r Ref) In(locations []string) bool {
 // within reports whether a location is another, or a zone of that region.
 func within(location, region string) bool {
 	return location == region || strings.HasPrefix(location, region+"-")
+}
+
+// PoolWords is a pool in a sentence.
+func PoolWords(name string) string {
+	if name == "" {
+		return PoolName(name)
+	}
+	return fmt.Sprintf("pool %q", name)
 }
 
 // PoolName is a pool as people read it: "" is an Autopilot cluster's control plane.

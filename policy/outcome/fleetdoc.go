@@ -108,21 +108,29 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 	if what == "" && r.Stuck {
 		what = reason.IsStuck
 	}
-	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == record.NotStarted &&
+	if t := f.Tries[d.Cluster.Ref.String()]; d.Reason == reason.StartFailed &&
 		t.Count >= record.FailuresBeforePeople {
-		what = reason.TriesExhausted
+		what = reason.TriesExhausted // GKE began and failed; what it refused has harmed nobody
 	}
 	at := slices.IndexFunc(f.Failures, func(x record.Failure) bool { return x.Attempt == r.AttemptID })
-	if d.Close == record.ClosedByPeople {
-		what = "" // closing it acknowledged it
+	switch d.Close {
+	case record.ClosedByPeople, record.Completed, record.CompletedElsewhere:
+		what = "" // closing it acknowledged it, and so does a good end
+	case record.Gone, record.Recreated, record.Lost:
+		if at >= 0 {
+			what = reason.EndedUnverified // it is in no phase any more
+		}
 	}
 	switch {
+	case what != "" && at >= 0 && f.Failures[at].What != what:
+		f.Failures[at].What = what
+		return true
 	// more open no breaker wider
 	case what != "" && at < 0 && r.Origin != record.Foreign && len(f.Failures) < record.MaxFailures:
 		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what,
 			At: now})
 		return true
-	case what == "" && at >= 0 && (d.Close == "" || d.Close == record.ClosedByPeople):
+	case what == "" && at >= 0:
 		f.Failures = slices.Delete(f.Failures, at, at+1)
 		return true
 	}

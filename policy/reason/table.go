@@ -81,6 +81,7 @@ const (
 	ClusterLost          Code = "lost"
 	ClosedByPerson       Code = "closed-by-people"
 	IsStuck              Code = "stuck"
+	EndedUnverified      Code = "ended-unverified"
 	OutcomeUnstored      Code = "outcome-unstored"
 	IllegalMove          Code = "illegal-move"
 )
@@ -104,13 +105,14 @@ var table = map[Code]Info{
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
 		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
-		WaitsOn: OnGKE, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
 		Next:    "Mend the window as the message says, or upgrade the rotator.",
 		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, Catches: Always},
-	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE},
+	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE,
+		Explains: Always},
 	OperationRunning: {Sentence: "GKE runs an operation on the cluster and would refuse another.",
-		WaitsOn: OnGKE, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true},
 	PoolUnhealthy: {Sentence: "A node pool is in error: it may be unable to make the nodes that a rotation needs.",
 		Next:    "Mend the pool as GKE's words about it say; `gcloud container clusters describe` has them.",
 		WaitsOn: OnPeople, NeedsAction: true},
@@ -230,6 +232,9 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople},
 	IllegalMove: {Sentence: "A move was due that the lifecycle does not know; it was not made.",
 		Next:    "Report it, with what `rotator status CLUSTER` shows. To end our record: `rotator close CLUSTER --by NAME --reason WHY`",
+		WaitsOn: OnPeople},
+	EndedUnverified: {Sentence: "A rotation that had failed or was stuck ended unverified: its cluster is gone, was created again, or could not be read.",
+		Next:    "`rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn: OnPeople},
 	IsStuck: {Sentence: "It stays in its phase longer than gates and operations explain.",
 		Next:    "Look at `rotator status CLUSTER`; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",

@@ -44,7 +44,7 @@ func (g *page) explain(c view.Cluster, contents record.Contents) {
 		strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
-	g.advice(2, next(d.Reason, c.Cluster, contents.Fleet.Env))
+	g.advice(2, next(d.Reason, d.ActOn().String(), contents.Fleet.Env))
 	g.line("")
 	g.facts(c)
 	g.saidByGKE(c, contents)

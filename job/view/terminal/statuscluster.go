@@ -45,7 +45,7 @@ func (g *page) idleCluster(s view.Story) {
 	}
 	d := s.Decision.Decision
 	g.para(2, plain, g.Sentence(d.Reason, d.Message))
-	g.advice(2, next(d.Reason, s.Cluster, s.Policy.Env))
+	g.advice(2, next(d.Reason, d.ActOn().String(), s.Policy.Env))
 	g.line("")
 	g.facts(*s.Decision)
 }

@@ -1,0 +1,191 @@
+package pass
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gke-credential-rotator/gke"
+	"gke-credential-rotator/job/intercept"
+	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
+	"gke-credential-rotator/policy/record"
+	"gke-credential-rotator/state"
+)
+
+// seenAs shows the clusters otherwise than GKE does, in lists and one by one.
+type seenAs struct {
+	gke.Reader
+	change func(*fleet.Cluster)
+}
+
+func (s seenAs) Clusters(ctx context.Context, project string) ([]fleet.Cluster, []fleet.Unread, error) {
+	cs, unread, err := s.Reader.Clusters(ctx, project)
+	for i := range cs {
+		s.change(&cs[i])
+	}
+	return cs, unread, err
+}
+
+func (s seenAs) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
+	c, err := s.Reader.Cluster(ctx, ref)
+	s.change(&c)
+	return c, err
+}
+
+func (s seenAs) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
+	ops, err := s.Reader.Operations(ctx, project)
+	for ref := range ops {
+		c := fleet.Cluster{Ref: ref, Operations: ops[ref]}
+		s.change(&c)
+		ops[ref] = c.Operations
+	}
+	return ops, err
+}
+
+// sees is a process that sees the shop's cluster changed.
+func (s *stage) sees(change func(*fleet.Cluster)) *process {
+	p := s.process()
+	p.World.Read = seenAs{p.World.Read, func(c *fleet.Cluster) {
+		if c.Ref == shop {
+			change(c)
+		}
+	}}
+	return p
+}
+
+// upgrades is an ordinary upgrade of pool a that GKE has begun.
+func upgrades(began time.Time) func(*fleet.Cluster) {
+	return func(c *fleet.Cluster) {
+		c.Status = fleet.Reconciling
+		for i := range c.Pools {
+			c.Pools[i].Status = fleet.Reconciling
+		}
+		c.Operations = append(c.Operations,
+			fleet.Operation{Name: "operation-auto-upgrade", Type: fleet.OpUpgradeNodes, Pool: "a",
+				Start: began})
+	}
+}
+
+// TestVerifiesBesideGKE: an upgrade by GKE that lasts for thirty hours is no damage; a pool in
+// error is, also while GKE works on another.
+func TestVerifiesBesideGKE(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprint("broken=", broken), func(t *testing.T) {
+			s := newStage(t, shop)
+			s.hourly(60, func() bool { return s.phase() == record.Verifying })
+			began := s.now
+			for range 30 {
+				s.pass(time.Hour)
+				p := s.sees(func(c *fleet.Cluster) {
+					upgrades(began)(c)
+					if broken && len(c.Pools) > 1 {
+						c.Pools[1].Status = "RUNNING_WITH_ERROR"
+					}
+				})
+				p.must()
+				if len(s.history()) > 0 {
+					break
+				}
+			}
+			if h := s.history(); broken {
+				if len(h) != 1 || h[0].ClosedAs != record.CompletedWithFindings ||
+					!strings.Contains(strings.Join(h[0].Findings, ";"), "pool b RUNNING_WITH_ERROR") ||
+					strings.Contains(strings.Join(h[0].Findings, ";"), "RECONCILING") {
+					t.Errorf("closed as %+v", h)
+				}
+				return
+			}
+			if len(s.history()) != 0 || len(s.doc().Failures) != 0 {
+				t.Fatalf("GKE's work counts as damage: history %d, failures %v", len(s.history()),
+					s.doc().Failures)
+			}
+			s.pass(time.Hour)
+			s.process().must()
+			if h := s.history(); len(h) != 1 || h[0].ClosedAs != record.Completed {
+				t.Errorf("at rest again, it is %+v", h)
+			}
+		})
+	}
+}
+
+// TestUnrelatedOperation: what GKE does beside the rotation makes it stuck in no phase.
+func TestUnrelatedOperation(t *testing.T) {
+	for _, phase := range []record.Phase{record.RecreatingNodes, record.UpdatingClients} {
+		t.Run(string(phase), func(t *testing.T) {
+			s := newStage(t, shop)
+			s.hourly(60, func() bool { return s.phase() == phase })
+			began := s.now
+			for range 60 {
+				s.pass(time.Hour)
+				p := s.sees(func(c *fleet.Cluster) {
+					c.Status = fleet.Reconciling
+					c.Operations = append(c.Operations, fleet.Operation{Name: "operation-repair",
+						Type:  "REPAIR_CLUSTER",
+						Start: began})
+				})
+				p.must()
+				if slices.Contains(p.events(), policy.EventRotationStuck) {
+					t.Fatalf("stuck %s after it began: %v", s.now.Sub(began),
+						p.line(policy.EventRotationStuck))
+				}
+			}
+			if n := len(s.doc().Failures); n != 0 {
+				t.Errorf("%d count against the breaker", n)
+			}
+		})
+	}
+}
+
+// TestGoodEndAcknowledges: a rotation that was stuck, or failed, and ended verified keeps no other from starting.
+func TestGoodEndAcknowledges(t *testing.T) {
+	s := newStage(t, shop)
+	s.hourly(60, func() bool { return s.phase() == record.UpdatingClients })
+	r := *s.rotation()
+	r.Stuck = true
+	s.put(r)
+	s.pass(time.Hour)
+	s.process().must()
+	if f := s.doc().Failures; len(f) != 1 || f[0].What != reason.IsStuck {
+		t.Fatalf("it does not count as stuck: %v", f)
+	}
+	s.hourly(60, func() bool { return s.rotation() == nil })
+	if f := s.doc().Failures; len(f) != 0 {
+		t.Errorf("verified, it still stops the fleet: %v", f)
+	}
+}
+
+// TestRefusedStartHarmsNobody: a cluster whose start GKE refuses three times waits for people; the others start.
+func TestRefusedStartHarmsNobody(t *testing.T) {
+	s := newStage(t, shop)
+	for range 30 {
+		p := s.process()
+		p.network = func(_ context.Context, c *intercept.Call, _ intercept.Next) error {
+			c.Outcome = record.Outcome{State: record.Refused, Refusal: record.Invalid,
+				Raw: "it cannot be rotated"}
+			return nil
+		}
+		p.must()
+		s.pass(time.Hour)
+	}
+	if n := s.doc().Tries[shop.String()].Count; n != 3 {
+		t.Fatalf("%d tries", n)
+	}
+	if f := s.doc().Failures; len(f) != 0 {
+		t.Errorf("nothing was harmed, and no other may start: %v", f)
+	}
+	s.add(yard, "2027-03-11", nil)
+	s.process().must()
+	s.wantSent("StartIPRotation", 1)
+}
+
+func (s *stage) put(r record.Rotation) {
+	s.t.Helper()
+	if _, err := s.contents.Write(s.t.Context(), state.Change{Rotation: &r}); err != nil {
+		s.t.Fatal(err)
+	}
+}
