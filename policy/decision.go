@@ -71,6 +71,8 @@ type Decision struct {
 	Approved *record.Approval
 	// Tried is what came of the cluster's last starts; nil: nothing.
 	Tried *record.Try
+	// OnGKE is what it waits for that GKE does beside the rotation; nil: nothing.
+	OnGKE *record.GKEWork
 	// InForce is the policy that a call is decided by.
 	InForce *record.InForce
 }

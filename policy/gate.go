@@ -68,6 +68,8 @@ type Case struct {
 	Due      rules.Due
 	Wave     int
 	WaveName string
+	// waits is how long GKE's own work is waited for; zero: nothing is.
+	waits time.Time
 	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.

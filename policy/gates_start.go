@@ -102,7 +102,9 @@ func askOneCA(k *Case) Verdict {
 }
 
 func askOperation(k *Case) Verdict {
-	if busy := k.Cluster.Busy(); busy != "" {
+	if busy := k.Cluster.Busy(); busy != "" && k.Cluster.Runs() == "" {
+		return closedBy(reason.OperationRunning, fact.Say(busy))
+	} else if busy != "" {
 		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy))
 	}
 	return isOpen(nil)

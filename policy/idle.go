@@ -38,6 +38,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.set(Wait, v.Reason, v.Message)
 		k.blocked(d)
 	}
+	k.besideUs(d)
 	switch {
 	case d.Reason == reason.ApprovalNeeded:
 		d.Tell(approvalNeeded(d.Message))

@@ -140,6 +140,7 @@ func (k *Case) decide(f Fleet) (d Decision) {
 	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
 		d.NextChange = k.nextChange(d.Gates)
 	}
+	d.NextChange = window.Soonest(d.NextChange, k.waits)
 	return d
 }
 

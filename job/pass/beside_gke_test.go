@@ -39,10 +39,9 @@ func (s seenAs) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, erro
 
 func (s seenAs) Operations(ctx context.Context, project string) (map[fleet.Ref][]fleet.Operation, error) {
 	ops, err := s.Reader.Operations(ctx, project)
-	for ref := range ops {
-		c := fleet.Cluster{Ref: ref, Operations: ops[ref]}
+	if c := (fleet.Cluster{Ref: shop, Operations: ops[shop]}); err == nil && project == shop.Project {
 		s.change(&c)
-		ops[ref] = c.Operations
+		ops[shop] = c.Operations
 	}
 	return ops, err
 }
@@ -187,5 +186,46 @@ func (s *stage) put(r record.Rotation) {
 	s.t.Helper()
 	if _, err := s.contents.Write(s.t.Context(), state.Change{Rotation: &r}); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// TestGKEWorksLong: what a due cluster waits for is named by the operation, and its people
+// hear after STUCK_AFTER: once, and of it alone.
+func TestGKEWorksLong(t *testing.T) {
+	s := newStage(t, shop, yard)
+	began, told := s.now.Add(-72*time.Hour), 0
+	for h := range 60 {
+		p := s.sees(func(c *fleet.Cluster) {
+			c.Status = fleet.Reconciling
+			c.Operations = []fleet.Operation{{Name: "operation-hangs", Type: "UPDATE_CLUSTER", Start: began}}
+		})
+		res := p.must()
+		told += p.heard(policy.EventBlocked)
+		d := res.Decisions[0]
+		if d.Cluster.Ref != shop {
+			d = res.Decisions[1]
+		}
+		switch long := h > 24; {
+		case long != (d.Action == policy.NeedsAction) || long != (d.Reason == reason.GKEWorksLong):
+			t.Fatalf("%d h: %s %s: %s", h, d.Action, d.Reason, d.Message)
+		case h > 0 && !strings.Contains(d.Message.String(),
+			"UPDATE_CLUSTER operation-hangs runs since Fri 2026-11-20 00:00"):
+			t.Fatalf("%d h: it says %q", h, d.Message)
+		}
+		s.pass(time.Hour)
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	if n := len(s.doc().Failures); n != 0 {
+		t.Errorf("%d count as failed", n)
+	}
+	s.wantSent("StartIPRotation", 1) // the other cluster's
+	s.process().must()
+	s.wantSent("StartIPRotation", 2)
+	s.pass(time.Hour)
+	s.process().must()
+	if on := s.doc().OnGKE; len(on) != 0 {
+		t.Errorf("still remembered: %v", on)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,7 +86,7 @@ func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, e
 	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
 	inFlight := ob.inFlight(project)
-	if len(inFlight) > 0 {
+	if len(inFlight) > 0 || ob.waitsOnGKE(project) {
 		ops, opsRead = ob.operations(ctx, project)
 	}
 	s.Clusters, s.Unread, err = ob.Read.Clusters(ctx, project)
@@ -146,6 +147,17 @@ func (ob *observer) operations(ctx context.Context, project string) (map[fleet.R
 func (ob *observer) onRecord(ref fleet.Ref) bool {
 	_, ok := ob.contents.Rotations[ref]
 	return ok
+}
+
+// waitsOnGKE: a cluster of the project waits for work of GKE's own, which people want to
+// have named.
+func (ob *observer) waitsOnGKE(project string) bool {
+	for name := range ob.contents.Fleet.OnGKE {
+		if strings.HasPrefix(name, project+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // inFlight are the clusters of a project with a rotation on record.

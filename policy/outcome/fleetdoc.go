@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
@@ -145,6 +146,7 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Over(note.At) })
 	dropMoot(&f, ds)
 	noteWaves(&f, p, seen, ds, note.At)
+	noteOnGKE(&f, seen, ds)
 	f.Blocked = nil
 	for _, d := range ds {
 		if (d.Action == policy.NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
@@ -157,6 +159,28 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	}
 	f.LastRun = note
 	return f
+}
+
+// noteOnGKE remembers since when clusters wait for work of GKE's own. What could not be
+// read is kept: nobody knows better.
+func noteOnGKE(f *record.FleetDoc, seen policy.Fleet, ds []policy.Decision) {
+	notes := map[string]record.GKEWork{}
+	note := func(name string, w record.GKEWork) {
+		if len(notes) < record.MaxOnGKE {
+			notes[name] = w
+		}
+	}
+	for name, w := range f.OnGKE {
+		if ref, err := fleet.ParseRef(name); err == nil && seen.UnreadAt(ref) != "" {
+			note(name, w)
+		}
+	}
+	for _, d := range ds {
+		if d.OnGKE != nil {
+			note(d.Cluster.Ref.String(), *d.OnGKE)
+		}
+	}
+	f.OnGKE = notes
 }
 
 // dropMoot drops requests and tries of what is no more: another attempt,

@@ -13,6 +13,7 @@ const (
 	MaintenanceUnknown Code = "maintenance-unknown"
 	StatusNotRunning   Code = "status"
 	OperationRunning   Code = "operation-running"
+	GKEWorksLong       Code = "gke-works-long"
 	TwoCAs             Code = "two-cas"
 	PoolUnhealthy      Code = "pool-unhealthy"
 	Held               Code = "held"
@@ -105,14 +106,17 @@ var table = map[Code]Info{
 	CustomerManagedCA: {Sentence: "The CA is managed by the customer; its rotation is another procedure.",
 		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true, NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
-		WaitsOn: OnGKE, Explains: Always, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true, BesideUs: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
 		Next:    "Mend the window as the message says, or upgrade the rotator.",
 		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, Catches: Always},
 	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE,
-		Explains: Always},
+		Explains: Always, BesideUs: true},
 	OperationRunning: {Sentence: "GKE runs an operation on the cluster and would refuse another.",
-		WaitsOn: OnGKE, Explains: Always, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true, BesideUs: true},
+	GKEWorksLong: {Sentence: "GKE is at work on the cluster, or does not show all of it, for longer than that takes.",
+		Next:    "Look with `gcloud container operations list --project=PROJECT --location=LOCATION` and `gcloud container operations describe`; then ask Google's support.",
+		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, Blame: "waits on GKE, no date"},
 	PoolUnhealthy: {Sentence: "A node pool is in error: it may be unable to make the nodes that a rotation needs.",
 		Next:    "Mend the pool as GKE's words about it say; `gcloud container clusters describe` has them.",
 		WaitsOn: OnPeople, NeedsAction: true},
@@ -195,7 +199,7 @@ var table = map[Code]Info{
 	CompleteLeftNone: {Sentence: "The completion left nothing; it will be tried again."},
 	OneNewCA:         {Sentence: "Only the new CA is left."},
 	VerifyingHealth: {Sentence: "The new CA is in force; the cluster's health is compared with before.",
-		Explains: Always},
+		Explains: Always, BesideUs: true},
 	Verified: {Sentence: "The rotation is complete and verified."},
 	WithFindings: {Sentence: "The rotation is complete, and something is worse than before.",
 		Next: "Look at the findings in `rotator status CLUSTER`."},

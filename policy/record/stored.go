@@ -44,6 +44,9 @@ type FleetDoc struct {
 	// Tries counts starts that came to nothing, per cluster.
 	Tries   map[string]Try         `json:"tries,omitempty"`
 	Blocked map[string]reason.Code `json:"blocked,omitempty"` // due and not startable, or held by a label
+	// OnGKE is what GKE does, beside any rotation, that due clusters and those in flight
+	// wait for, since when it was first seen.
+	OnGKE map[string]GKEWork `json:"onGke,omitempty"`
 	// Insights are the last reads of Recommender, by [InsightPlace].
 	Insights     map[string]InsightNote `json:"insights,omitempty"`
 	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up
@@ -139,6 +142,12 @@ type Try struct {
 	Run         string    `json:"run,omitempty"`
 	Attempt     string    `json:"attempt,omitempty"`
 	Delivered   time.Time `json:"told,omitzero"`
+}
+
+// GKEWork is work of GKE's own, or that a cluster is not listed whole.
+type GKEWork struct {
+	What  string    `json:"what"` // the operation's name, else the status
+	Since time.Time `json:"since"`
 }
 
 // RunNote is what the last run left.
