@@ -18,6 +18,10 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		k.twoCAs(d, f)
 		return
 	}
+	if rec, lost := f.Contents.LostOf(c); lost && c.Bundle.Problem == "" {
+		k.reopen(d, rec) // the next run tells what became of it
+		return
+	}
 	d.Gates = k.Ask(StartGates, firstGate)
 	v, isClosed := FirstClosed(d.Gates)
 	if k.out = isClosed; !k.out {

@@ -24,7 +24,8 @@ type observer struct {
 	Options
 	contents record.Contents
 
-	mu  sync.Mutex // guards all below
+	mu    sync.Mutex // guards all below
+	again []string   // the projects that could not be read at first
 	res *Result
 	err error // the first project's that could not be read
 	bad int   // how many
@@ -35,7 +36,9 @@ func observe(ctx context.Context, w World, o Options, contents record.Contents, 
 	res.Fleet.Contents = contents
 	res.attempts = map[fleet.Ref]int{}
 	projects := ProjectsOf(o.Policy.Projects, contents)
-	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project) })
+	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project, false) })
+	again := ob.again // what cannot be read holds up others: once more, before that counts
+	inParallel(o.Parallel, again, func(project string) { ob.project(ctx, project, true) })
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("stopped while looking at the projects: %w", err)
 	}
@@ -66,15 +69,21 @@ func ProjectsOf(settings []string, contents record.Contents) []string {
 	return slices.Compact(projects)
 }
 
-func (ob *observer) project(ctx context.Context, project string) {
+func (ob *observer) project(ctx context.Context, project string, last bool) {
 	s, err := ob.read(ctx, project)
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	f := &ob.res.Fleet
-	if err != nil {
+	gone := errors.Is(err, gke.ErrNoProject)
+	switch {
+	case err == nil:
+	case !last && !gone && ctx.Err() == nil:
+		ob.again = append(ob.again, project)
+		return
+	default:
 		ob.bad++
 		ob.err = cmp.Or(ob.err, err)
-		s.Unread = []fleet.Unread{{Project: project, Reason: err.Error()}}
+		s.Unread = []fleet.Unread{{Project: project, Reason: err.Error(), Gone: gone}}
 	}
 	f.Clusters = append(f.Clusters, s.Clusters...)
 	f.Unread = append(f.Unread, s.Unread...)
@@ -189,6 +198,12 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 			}
 		}
 	}
+	for i := range clusters { // of one that was lost, whatever it shows
+		_, lost := ob.contents.Fleet.Lost[clusters[i].Ref.String()]
+		if lost && !ob.onRecord(clusters[i].Ref) && len(clusters[i].Bundle.CAs) == 1 {
+			unexplained = append(unexplained, &clusters[i])
+		}
+	}
 	for _, c := range unexplained {
 		ob.remember(ctx, c)
 	}
@@ -206,7 +221,7 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
 	for _, rec := range records {
-		if rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+		if rec.ClosedAs == record.Lost || rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}

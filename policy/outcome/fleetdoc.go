@@ -35,6 +35,7 @@ func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.Fl
 	changed = dropTaken(&f, d) || changed
 	changed = noteTries(&f, d) || changed
 	changed = noteFailure(&f, d, now) || changed
+	changed = noteLost(&f, d, now) || changed
 	if d.Close == "" {
 		return f, changed
 	}
@@ -50,6 +51,22 @@ func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.Fl
 		return a.Attempt != "" && a.Attempt == r.AttemptID
 	})
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
+}
+
+// noteLost remembers a cluster whose attempt was closed unread, until it is taken up again.
+func noteLost(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
+	name := d.Cluster.Ref.String()
+	_, was := f.Lost[name]
+	switch {
+	case d.Close == record.Lost && len(f.Lost) < record.MaxLost:
+		f.Lost = record.CloneMap(f.Lost)
+		f.Lost[name] = now
+		return true
+	case d.Close == "" && was:
+		delete(f.Lost, name)
+		return true
+	}
+	return false
 }
 
 // dropTaken drops the requests that this write carries out.

@@ -44,6 +44,7 @@ const (
 	MaxOperations  = 200 // operations remembered per cluster
 	MaxTransitions = 200
 	MaxSettled     = 50
+	MaxLost        = 100 // clusters whose attempt was closed unread
 	MaxOnGKE       = 100 // clusters that wait for work of GKE's own
 	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
 	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each; a hold on all comes on top

@@ -44,6 +44,9 @@ type FleetDoc struct {
 	// Tries counts starts that came to nothing, per cluster.
 	Tries   map[string]Try         `json:"tries,omitempty"`
 	Blocked map[string]reason.Code `json:"blocked,omitempty"` // due and not startable, or held by a label
+	// Lost are clusters whose attempt was closed unread, since when: what became of it
+	// is told when they are seen again.
+	Lost map[string]time.Time `json:"lost,omitempty"`
 	// OnGKE is what GKE does, beside any rotation, that due clusters and those in flight
 	// wait for, since when it was first seen.
 	OnGKE map[string]GKEWork `json:"onGke,omitempty"`
@@ -205,6 +208,17 @@ func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 	return Record{}, false
 }
 
+// LostOf finds the attempt at the cluster that was closed as lost, and of which nothing was
+// heard since.
+func (b Contents) LostOf(c fleet.Cluster) (Record, bool) {
+	_, lost := b.Fleet.Lost[c.Ref.String()]
+	i := slices.IndexFunc(b.Closed, func(rec Record) bool { return rec.Rotation.Cluster == c.Ref && rec.ClosedAs == Lost })
+	if !lost || i < 0 {
+		return Record{}, false
+	}
+	return b.Closed[i], true
+}
+
 // AskedOf gives the request of that kind for this very attempt.
 func (f FleetDoc) AskedOf(kind RequestKind, r Rotation) *Request {
 	for _, q := range slices.Backward(f.Requests) {
@@ -259,6 +273,7 @@ func (f FleetDoc) Lean() FleetDoc {
 func (f FleetDoc) Clone() FleetDoc {
 	f.Slots = CloneMap(f.Slots)
 	f.Waves = CloneMap(f.Waves)
+	f.Lost = maps.Clone(f.Lost)
 	f.Projects, f.OpenWaves = maps.Clone(f.Projects), maps.Clone(f.OpenWaves)
 	f.Tries = CloneMap(f.Tries)
 	f.Failures = slices.Clone(f.Failures)
