@@ -44,6 +44,8 @@ const (
 	EventCapacityShort     = "capacity_short"
 	EventProjectUnreadable = "project_unreadable"
 	EventLeaseBusy         = "lease_busy"
+	// EventCommandFailed: what ends a command, or what it could not do; not of this package.
+	EventCommandFailed = "command_failed"
 	// EventCallWithdrawn: a call was taken back before it was sent.
 	EventCallWithdrawn = "call_withdrawn"
 	// Of notices: some wait for their receiver, some were given up.
@@ -286,16 +288,19 @@ func summary(res Result) string {
 	return s
 }
 
-// finished counts the run, idle clusters by reason.
-func (t *runLog) finished(res Result) {
+// finished counts the run, idle clusters by reason, and says why it could not be made.
+func (t *runLog) finished(res Result, err error) {
 	idle := map[reason.Code]int{}
 	for _, d := range res.Decisions {
 		if d.Phase == "" {
 			idle[d.Reason]++
 		}
 	}
-	n := count(res)
-	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight),
+	n, what, failed := count(res), summary(res), slog.Attr{}
+	if err != nil {
+		what, failed = "the run failed: "+err.Error(), slog.String(attrError, err.Error())
+	}
+	t.line(EventRunFinished, what, failed, slog.Int("in_flight", n.inFlight),
 		slog.Int("started", n.accepted[policy.Start]), slog.Int("recreated", n.accepted[policy.Recreate]),
 		slog.Int("completed", n.accepted[policy.Complete]), slog.Int("verified", n.verified),
 		slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),

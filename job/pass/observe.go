@@ -26,9 +26,9 @@ type observer struct {
 
 	mu    sync.Mutex // guards all below
 	again []string   // the projects that could not be read at first
-	res *Result
-	err error // the first project's that could not be read
-	bad int   // how many
+	res   *Result
+	err   error // the first project's that could not be read
+	bad   int   // how many
 }
 
 func observe(ctx context.Context, w World, o Options, contents record.Contents, res *Result) error {
