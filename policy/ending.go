@@ -91,6 +91,7 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		if r.CompletedBy == record.ByOther || r.CompletedBy == record.ByGKE {
 			as = record.CompletedElsewhere
 		}
+		d.Findings = k.otherVersions(r)
 		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(record.Verifying).Add(k.Policy.StuckAfter)):
 		k.stay(d, reason.VerifyingHealth, fact.Say(fact.Some(findings)))
@@ -111,24 +112,35 @@ func (k *Case) compared(r *record.Rotation) (worse []string, busy string) {
 	if !r.New.Expires.After(r.Baseline.CA.Expires) {
 		worse = append(worse, "the new CA expires "+fact.Day(r.New.Expires)+", not after the old one")
 	}
-	look := func(what string, now, before fleet.Status) {
+	look := func(what, words string, now, before fleet.Status) {
 		switch {
 		case harm[now] > harm[before]:
-			worse = append(worse, fmt.Sprintf("%s %s, before %s", what, now, before))
+			worse = append(worse, fmt.Sprintf("%s %s, before %s", what, words, before))
 		case harm[now] == 0 && now != fleet.Running && now != before && busy == "":
 			busy = what + " " + string(now)
 		}
 	}
-	look("status", k.Cluster.Status, r.Baseline.Status)
+	look("status", k.Cluster.State(), k.Cluster.Status, r.Baseline.Status)
 	for _, p := range k.Cluster.Pools {
 		if was, ok := r.Baseline.Pools[p.Name]; ok {
-			look("pool "+p.Name, p.Status, was)
+			look("pool "+p.Name, p.State(), p.Status, was)
 		}
 	}
 	if op := k.Cluster.Runs(); busy != "" && op != "" {
 		busy += ", " + op
 	}
 	return worse, busy
+}
+
+// otherVersions are pools that came back on another version. That is no damage, but nobody
+// asked for it: GKE makes no nodes of a version that it no longer offers.
+func (k *Case) otherVersions(r *record.Rotation) (found []string) {
+	for _, p := range k.Cluster.Pools {
+		if was := r.Baseline.Versions[p.Name]; was != "" && was != p.Version {
+			found = append(found, fmt.Sprintf("pool %s runs version %s, before %s", p.Name, p.Version, was))
+		}
+	}
+	return found
 }
 
 // harm is how bad a status is; the others are good, or pass.

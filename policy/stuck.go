@@ -99,7 +99,7 @@ func (k *Case) besideUs(d *Decision) {
 func (k *Case) gkeWork() (w record.GKEWork, text fact.Text, longest time.Duration) {
 	c := k.Cluster
 	w, longest = record.GKEWork{What: string(c.Status), Since: k.Now}, course.StartTakesLate
-	text = fact.Sayf("status %s", c.Status)
+	text = fact.Sayf("status %s", c.State())
 	for _, op := range c.Operations {
 		if op.Done || c.RunsOn("") != "" && op.Pool != "" {
 			continue

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/container/apiv1/containerpb"
+
 	"gke-credential-rotator/gke"
 	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/policy"
@@ -227,5 +229,51 @@ func TestGKEWorksLong(t *testing.T) {
 	s.process().must()
 	if on := s.doc().OnGKE; len(on) != 0 {
 		t.Errorf("still remembered: %v", on)
+	}
+}
+
+// TestComesBackOnAnotherVersion: GKE makes no nodes of a version that it no longer offers. That is
+// no damage, and both versions stand in the evidence.
+func TestComesBackOnAnotherVersion(t *testing.T) {
+	s := newStage(t, shop)
+	s.hourly(60, func() bool { return s.phase() == record.Verifying })
+	s.pass(time.Hour)
+	s.sees(func(c *fleet.Cluster) {
+		for i := range c.Pools[:len(c.Pools)/2] { // of two the first
+			c.Pools[i].Version = "1.34.1-gke.7"
+		}
+	}).must()
+	h := s.history()
+	want := "pool a runs version 1.34.1-gke.7, before 1.33.5-gke.1080000"
+	if len(h) != 1 || h[0].ClosedAs != record.Completed || len(h[0].Findings) != 1 || h[0].Findings[0] != want {
+		t.Errorf("closed as %v with %v", closings(h), h[0].Findings)
+	}
+}
+
+// TestSaidBeforeTheStart: in GKE's words what is wrong with a pool, and of which reservation the
+// surge needs room.
+func TestSaidBeforeTheStart(t *testing.T) {
+	s := newStage(t)
+	s.add(shop, "2027-03-11", func(pb *containerpb.Cluster) {
+		gpu := pb.GetNodePools()[0]
+		gpu.Status = containerpb.NodePool_RUNNING_WITH_ERROR
+		gpu.Conditions = []*containerpb.StatusCondition{
+			{Code: containerpb.StatusCondition_GCE_QUOTA_EXCEEDED, Message: "Quota 'GPUS' exceeded"}} //nolint:staticcheck // as GKE gives it
+		gpu.Config.ReservationAffinity = &containerpb.ReservationAffinity{
+			ConsumeReservationType: containerpb.ReservationAffinity_SPECIFIC_RESERVATION, Values: []string{"a100s"}}
+	})
+	d := s.process().must().Decisions[0]
+	want := `pool "a" is RUNNING_WITH_ERROR: GCE_QUOTA_EXCEEDED Quota 'GPUS' exceeded`
+	if d.Reason != reason.PoolUnhealthy || d.Message.String() != want {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+	p := s.sees(func(c *fleet.Cluster) {
+		for i := range c.Pools {
+			c.Pools[i].Status = fleet.Running
+		}
+	})
+	if d = p.must().Decisions[0]; d.Action != policy.Start ||
+		!strings.Contains(d.Message.String(), `its reservation must have room meanwhile: pool "a" in a100s for 1 more`) {
+		t.Errorf("%s: %s", d.Action, d.Message)
 	}
 }

@@ -147,6 +147,8 @@ type Baseline struct {
 	Status   fleet.Status            `json:"status"`
 	Pools    map[string]fleet.Status `json:"pools,omitempty"`
 	Version  string                  `json:"version,omitempty"`
+	// Versions are those of the pools: GKE brings back none that it no longer offers.
+	Versions map[string]string `json:"versions,omitempty"`
 }
 
 // Transition is one step of the lifecycle.
@@ -432,9 +434,9 @@ func (w *Work) Fail(why string, now time.Time) int {
 // BaselineOf is the cluster as it is before its rotation.
 func BaselineOf(c fleet.Cluster) Baseline {
 	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
-		Version: c.Version, Pools: map[string]fleet.Status{}}
+		Version: c.Version, Pools: map[string]fleet.Status{}, Versions: map[string]string{}}
 	for _, p := range c.Pools {
-		b.Pools[p.Name] = p.Status
+		b.Pools[p.Name], b.Versions[p.Name] = p.Status, p.Version
 	}
 	return b
 }
