@@ -38,7 +38,7 @@ var house = map[string]struct {
 		"settings into values: it reads texts, and does nothing"},
 	"job/intercept": {[]string{"gke", "policy/fleet", "policy/record", "state"}, []string{},
 		"stands before the ports of a run and knows nothing else"},
-	"job/pass": {[]string{"gke", "policy", "policy/capacity", "policy/fleet", "policy/insight",
+	"job/pass": {[]string{"gke", "policy", "policy/capacity", "policy/fact", "policy/fleet", "policy/insight",
 		"policy/notice", "policy/outcome", "policy/reason", "policy/record", "policy/rules", "state"},
 		[]string{"golang.org/x/sync"},
 		"a run knows ports, no cloud"},

@@ -24,6 +24,7 @@ type candidate struct {
 	out      bool      // a First gate is closed: it takes no part
 	asks     bool      // idle, and asks the fleet gates
 	holds    string    // why it is not verified, and so keeps later waves closed
+	lasts    bool      // people end that, and not time
 	excused  string    // why it is not verified, and yet keeps no wave closed
 	holdsEnd time.Time // when holds on it run out, in so far as they do
 }

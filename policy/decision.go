@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -100,6 +101,7 @@ type Verdict struct {
 	Reason  reason.Code
 	Message fact.Text
 	On      fleet.Ref // the cluster to act upon, where that is another one
+	Lasting bool      // of a wave: people must end it, though time may lift it at last
 	// OpensAt is when it may open; zero: not known, or somebody must act.
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.
@@ -112,6 +114,15 @@ func (d Decision) ActOn() fleet.Ref {
 		return d.Cluster.Ref
 	}
 	return d.On
+}
+
+// ShutOut is what keeps the cluster's wave shut, where people must end it.
+func (d Decision) ShutOut() (Verdict, bool) {
+	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Lasting })
+	if i < 0 {
+		return Verdict{}, false
+	}
+	return d.Gates[i], true
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be

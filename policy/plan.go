@@ -61,6 +61,8 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 	if c.holds, c.excused = k.holdsWave(d); c.holds != "" {
 		c.dueSince = k.dueSince()
 		d.Pending = c.dueSince
+		c.lasts = d.Action == NeedsAction || d.Reason.Info().WaitsOn == reason.OnPeople || k.held() ||
+			k.Rotation != nil && (!k.Rotation.Managed || k.Rotation.Failed != "")
 	}
 	if !c.out {
 		c.holdsEnd = k.holdsEnd()

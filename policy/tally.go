@@ -51,8 +51,9 @@ type tally struct {
 
 // pending is a cluster, or an unread project, that keeps later waves closed.
 type pending struct {
-	who string
-	due time.Time
+	who   string
+	due   time.Time
+	lasts bool // people end it, and not time
 }
 
 func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
@@ -82,7 +83,8 @@ func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 func (t *tally) noteWave(c *candidate) {
 	switch {
 	case c.holds != "":
-		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref.String() + " (" + c.holds + ")", c.dueSince})
+		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref.String() + " (" + c.holds + ")", c.dueSince,
+			c.lasts})
 		t.queue[c.wave] = append(t.queue[c.wave], c.deadline)
 	case c.excused != "":
 		t.excused[c.wave] = append(t.excused[c.wave], c.ref.String()+" ("+c.excused+")")
@@ -97,14 +99,14 @@ func (t *tally) noteUnread(places []fleet.Unread) {
 		switch {
 		case u.Gone:
 		case !ok || t.now.Sub(note.At) >= rules.ProjectForgotten:
-			t.waves[0] = append(t.waves[0], pending{"project " + u.Project + " (unread)", time.Time{}})
+			t.waves[0] = append(t.waves[0], pending{"project " + u.Project + " (unread)", time.Time{}, true})
 		case !note.Due.IsZero():
 			wave := note.Wave
 			if t.doc.Rules.Digest != t.policy.WaveRules() {
 				wave = 0 // the waves were others
 			}
 			t.waves[wave] = append(t.waves[wave],
-				pending{"project " + u.Project + " (unread, and held due clusters)", note.Due})
+				pending{"project " + u.Project + " (unread, and held due clusters)", note.Due, true})
 		}
 	}
 }
@@ -194,6 +196,7 @@ func FreeSlots(p *rules.Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 type ahead struct {
 	due     []time.Time // of those that keep the wave closed, in order
 	first   [][]string  // the names to tell of the first, first two, ... of them
+	lasting []bool      // whether people must end one of the first, first two, ... of them
 	excused string      // who is not waited for
 }
 
@@ -212,7 +215,10 @@ func (t *tally) before(wave int) *ahead {
 	slices.Sort(excused)
 	a := &ahead{excused: fact.Some(excused)}
 	var names []string
+	lasting := false
 	for _, p := range all {
+		lasting = lasting || p.lasts
+		a.lasting = append(a.lasting, lasting)
 		if name := p.who; len(names) < fact.Few || name < names[len(names)-1] {
 			names = append(slices.Clone(names), name)
 			slices.Sort(names)
@@ -240,7 +246,9 @@ func askWave(c *candidate, t *tally) Verdict {
 	}
 	if n := before.dueBy(due); n > 0 {
 		shut := fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n))
-		return t.untilLast(c, shut)
+		v := t.untilLast(c, shut)
+		v.Lasting = !v.Open && before.lasting[n-1]
+		return v
 	}
 	var without []string
 	for i := range c.wave {

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/capacity"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -156,6 +158,30 @@ func (t *runLog) fleet(res Result) {
 	}
 	if newDay {
 		t.capacity(res)
+	}
+	t.waves(res, newDay)
+}
+
+// waves tells of each wave that people must open: after three days, and then once a day.
+func (t *runLog) waves(res Result, newDay bool) {
+	doc := res.Fleet.Contents.Fleet
+	for _, wave := range slices.Sorted(maps.Keys(doc.ShutWaves)) {
+		ripe := doc.ShutWaves[wave].Add(rules.WaveBlockedAfter)
+		if res.At.Before(ripe) || !newDay && !doc.LastRun.At.Before(ripe) {
+			continue
+		}
+		n, why := 0, policy.Verdict{}
+		for _, d := range res.Decisions {
+			if v, shut := d.ShutOut(); shut && d.Wave == wave && d.Phase == "" && d.Due.Is {
+				n, why = n+1, v
+			}
+		}
+		if n > 0 {
+			t.line(policy.EventBlocked, fmt.Sprintf("wave %q, in which %d are due, is shut since %s: %v",
+				wave, n,
+				fact.Stamp(doc.ShutWaves[wave]), why.Message),
+				slog.String(attrReason, string(why.Reason)), slog.String("wave", wave), slog.Int("due", n))
+		}
 	}
 }
 

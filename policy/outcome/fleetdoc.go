@@ -164,6 +164,7 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	dropMoot(&f, ds)
 	noteWaves(&f, p, seen, ds, note.At)
 	noteOnGKE(&f, seen, ds)
+	f.ShutWaves = shutSince(f.ShutWaves, ds, note.At)
 	f.Blocked = nil
 	for _, d := range ds {
 		if (d.Action == policy.NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
@@ -176,6 +177,20 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	}
 	f.LastRun = note
 	return f
+}
+
+// shutSince is since when each wave that people must open is shut.
+func shutSince(was map[string]time.Time, ds []policy.Decision, now time.Time) map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, d := range ds {
+		if _, shut := d.ShutOut(); shut && d.Due.Is && d.Phase == "" {
+			since[d.Wave] = now
+			if at, ok := was[d.Wave]; ok {
+				since[d.Wave] = at
+			}
+		}
+	}
+	return since
 }
 
 // noteOnGKE remembers since when clusters wait for work of GKE's own. What could not be

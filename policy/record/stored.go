@@ -38,6 +38,8 @@ type FleetDoc struct {
 	Projects map[string]ProjectNote `json:"projects,omitempty"`
 	// OpenWaves are those that people have opened, until their due clusters are done.
 	OpenWaves map[string]Said `json:"openWaves,omitempty"`
+	// ShutWaves is since when due clusters of a wave wait for what people must end.
+	ShutWaves map[string]time.Time `json:"shutWaves,omitempty"`
 	// Failures are failed or stuck rotations of ours that nobody has
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
