@@ -125,7 +125,8 @@ var ErrNoProject = errors.New("the project does not exist")
 // RESOURCE_PROJECT_INVALID). A refusal that hides whether it exists says nothing.
 func noProject(err error) error {
 	text, code := strings.ToLower(message(err)), status.Code(err)
-	refused := code == codes.PermissionDenied || code == codes.InvalidArgument || code == codes.FailedPrecondition
+	refused := code == codes.PermissionDenied || code == codes.InvalidArgument ||
+		code == codes.FailedPrecondition
 	switch reason := reasonOf(err); {
 	case code == codes.NotFound, reason == "CONSUMER_INVALID", reason == "RESOURCE_PROJECT_INVALID",
 		refused && strings.Contains(text, "project") && strings.Contains(text, "has been deleted"):

@@ -47,7 +47,8 @@ func TestLogTimes(t *testing.T) {
 	var out bytes.Buffer
 	at := time.Date(2026, 12, 7, 9, 0, 0, 0, time.UTC)
 	newLog(&out, false, "").Warn("too slow", "event", "capacity_short", "done_about", at)
-	if text := out.String(); goTimes.MatchString(text) || !strings.Contains(text, "done_about=2026-12-07T09:00:00Z") {
+	if text := out.String(); goTimes.MatchString(text) ||
+		!strings.Contains(text, "done_about=2026-12-07T09:00:00Z") {
 		t.Errorf("it says %q", text)
 	}
 }
@@ -57,8 +58,8 @@ func TestLogTimes(t *testing.T) {
 func TestFatalLines(t *testing.T) {
 	for _, args := range [][]string{{"run"}, {"nonsense"}, {"status", "--no-such-flag"}} {
 		var out bytes.Buffer
-		environ := []string{"CLOUD_RUN_JOB=rotator-prod", "CLOUD_RUN_EXECUTION=rotator-prod-x7k2p", "ROTATOR_ENV=prod",
-			"ROTATOR_MODE=sideways"}
+		environ := []string{"CLOUD_RUN_JOB=rotator-prod", "CLOUD_RUN_EXECUTION=rotator-prod-x7k2p",
+			"ROTATOR_ENV=prod", "ROTATOR_MODE=sideways"}
 		if code := run(context.Background(), args, environ, &out, &out); code != 2 {
 			t.Errorf("%q: exit status %d: %s", args, code, out.String())
 		}

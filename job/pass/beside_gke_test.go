@@ -51,7 +51,7 @@ func (s seenAs) Operations(ctx context.Context, project string) (map[fleet.Ref][
 // sees is a process that sees the shop's cluster changed.
 func (s *stage) sees(change func(*fleet.Cluster)) *process {
 	p := s.process()
-	p.World.Read = seenAs{p.World.Read, func(c *fleet.Cluster) {
+	p.Read = seenAs{p.Read, func(c *fleet.Cluster) {
 		if c.Ref == shop {
 			change(c)
 		}
@@ -142,7 +142,8 @@ func TestUnrelatedOperation(t *testing.T) {
 	}
 }
 
-// TestGoodEndAcknowledges: a rotation that was stuck, or failed, and ended verified keeps no other from starting.
+// TestGoodEndAcknowledges: a rotation that was stuck, or failed, and ended verified keeps
+// no other from starting.
 func TestGoodEndAcknowledges(t *testing.T) {
 	s := newStage(t, shop)
 	s.hourly(60, func() bool { return s.phase() == record.UpdatingClients })
@@ -160,7 +161,8 @@ func TestGoodEndAcknowledges(t *testing.T) {
 	}
 }
 
-// TestRefusedStartHarmsNobody: a cluster whose start GKE refuses three times waits for people; the others start.
+// TestRefusedStartHarmsNobody: a cluster whose start GKE refuses three times waits for
+// people; the others start.
 func TestRefusedStartHarmsNobody(t *testing.T) {
 	s := newStage(t, shop)
 	for range 30 {
@@ -258,7 +260,7 @@ func TestSaidBeforeTheStart(t *testing.T) {
 		gpu := pb.GetNodePools()[0]
 		gpu.Status = containerpb.NodePool_RUNNING_WITH_ERROR
 		gpu.Conditions = []*containerpb.StatusCondition{
-			{Code: containerpb.StatusCondition_GCE_QUOTA_EXCEEDED, Message: "Quota 'GPUS' exceeded"}} //nolint:staticcheck // as GKE gives it
+			{Code: containerpb.StatusCondition_GCE_QUOTA_EXCEEDED, Message: "Quota 'GPUS' exceeded"}}
 		gpu.Config.ReservationAffinity = &containerpb.ReservationAffinity{
 			ConsumeReservationType: containerpb.ReservationAffinity_SPECIFIC_RESERVATION, Values: []string{"a100s"}}
 	})

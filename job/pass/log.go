@@ -177,7 +177,7 @@ func (t *runLog) waves(res Result, newDay bool) {
 			}
 		}
 		if n > 0 {
-			t.line(policy.EventBlocked, fmt.Sprintf("wave %q, in which %d are due, is shut since %s: %v",
+			t.line(policy.EventBlocked, fmt.Sprintf("wave %q (%d due) is shut since %s: %v",
 				wave, n,
 				fact.Stamp(doc.ShutWaves[wave]), why.Message),
 				slog.String(attrReason, string(why.Reason)), slog.String("wave", wave), slog.Int("due", n))

@@ -53,7 +53,7 @@ func TestLostIsHeard(t *testing.T) {
 		external += p.heard(policy.EventCompletedExternally)
 	}
 	h := s.history()
-	if external != 1 || !slices.ContainsFunc(h, func(r record.Record) bool { return r.ClosedAs == record.CompletedElsewhere }) {
+	if external != 1 || !slices.Contains(closings(h), record.CompletedElsewhere) {
 		t.Errorf("its end is told %d times; history %v", external, closings(h))
 	}
 	if len(s.doc().Lost) != 0 || s.rotation() != nil {

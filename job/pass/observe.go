@@ -221,7 +221,9 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 	defer ob.mu.Unlock()
 	ob.res.attempts[c.Ref] = lastAttempt(records)
 	for _, rec := range records {
-		if rec.ClosedAs == record.Lost || rec.Rotation.ClusterID == c.ID && rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint {
+		same := rec.Rotation.ClusterID == c.ID &&
+			rec.Rotation.Baseline.CA.Fingerprint == c.Bundle.Oldest().Fingerprint
+		if same || rec.ClosedAs == record.Lost {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}

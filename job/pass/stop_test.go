@@ -228,7 +228,7 @@ func TestCancelledBetweenPools(t *testing.T) {
 func TestRunFails(t *testing.T) {
 	for name, spoil := range map[string]func(*process){
 		"no project": func(p *process) { p.beforeRead = func(string) error { return errDenied } },
-		"no store":   func(p *process) { p.World.Store = nil },
+		"no store":   func(p *process) { p.Store = nil },
 	} {
 		p := newStage(t, shop).process()
 		spoil(p)

@@ -214,7 +214,9 @@ func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 // heard since.
 func (b Contents) LostOf(c fleet.Cluster) (Record, bool) {
 	_, lost := b.Fleet.Lost[c.Ref.String()]
-	i := slices.IndexFunc(b.Closed, func(rec Record) bool { return rec.Rotation.Cluster == c.Ref && rec.ClosedAs == Lost })
+	i := slices.IndexFunc(b.Closed, func(rec Record) bool {
+		return rec.Rotation.Cluster == c.Ref && rec.ClosedAs == Lost
+	})
 	if !lost || i < 0 {
 		return Record{}, false
 	}
