@@ -124,7 +124,7 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 	got, err := ask(ctx, c.retry, c.client.ListClusters,
 		&containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
 	if err != nil {
-		return nil, nil, nil, containerAPI.explain(err)
+		return nil, nil, nil, noProject(err)
 	}
 	for _, pb := range got.GetClusters() {
 		if _, err := nameOf(project, pb); err != nil {

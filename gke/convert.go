@@ -12,6 +12,7 @@ import (
 
 	"gke-credential-rotator/gke/maintenance"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -47,6 +48,7 @@ func fromProto(project string, pb *containerpb.Cluster) fleet.Cluster {
 	for _, cond := range pb.GetConditions() {
 		c.Conditions = append(c.Conditions, condition(cond))
 	}
+	c.Words = said(pb.GetConditions(), pb.GetStatusMessage()) //nolint:staticcheck // what older answers have
 	initial := 0
 	for _, p := range pb.GetNodePools() {
 		initial += initialNodes(p, pb)
@@ -79,6 +81,19 @@ func condition(cond *containerpb.StatusCondition) string {
 		code = containerpb.StatusCondition_CA_EXPIRING
 	}
 	return code.String()
+}
+
+// said is what GKE says of a status: its conditions, else the old message.
+func said(conditions []*containerpb.StatusCondition, message string) string {
+	var out []string
+	for _, cond := range conditions {
+		code := condition(cond)
+		if code == containerpb.StatusCondition_UNKNOWN.String() {
+			code = cond.GetCanonicalCode().String()
+		}
+		out = append(out, strings.TrimSpace(code+" "+cond.GetMessage()))
+	}
+	return record.Clip(cmp.Or(strings.Join(out, "; "), message))
 }
 
 var caExpiring = regexp.MustCompile(`(?i)\bCA\b.*\bexpir`)
@@ -179,8 +194,10 @@ func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, nodes int) f
 	pool := fleet.Pool{
 		Name: p.GetName(), Version: p.GetVersion(), Image: p.GetConfig().GetImageType(),
 		Status: fleet.Status(p.GetStatus().String()), Etag: p.GetEtag(), Nodes: nodes,
-		BlueGreen: up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
-		MaxSurge:  counted(up.GetMaxSurge(), 1), MaxUnavailable: counted(up.GetMaxUnavailable(), 1),
+		Words:       said(p.GetConditions(), p.GetStatusMessage()), //nolint:staticcheck // what older answers have
+		Reservation: reservation(p.GetConfig().GetReservationAffinity()),
+		BlueGreen:   up.GetStrategy() == containerpb.NodePoolUpdateStrategy_BLUE_GREEN,
+		MaxSurge:    counted(up.GetMaxSurge(), 1), MaxUnavailable: counted(up.GetMaxUnavailable(), 1),
 		Zones: zones(p, c), Atomic: p.GetPlacementPolicy().GetTpuTopology() != "", ShortLived: shortLived(p),
 		DrainTimeout: wait(p.GetNodeDrainConfig().GetPdbTimeoutDuration(), 0),
 	}
@@ -204,6 +221,14 @@ func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, nodes int) f
 			Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
 	}
 	return pool
+}
+
+// reservation is the one that a pool's nodes come from, and from nowhere else.
+func reservation(a *containerpb.ReservationAffinity) string {
+	if a.GetConsumeReservationType() != containerpb.ReservationAffinity_SPECIFIC_RESERVATION {
+		return ""
+	}
+	return cmp.Or(strings.Join(a.GetValues(), ", "), "one of its own")
 }
 
 // operationFromProto reads an operation and the cluster that its target link

@@ -1,6 +1,7 @@
 package gke
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -114,6 +115,24 @@ func (a service) wayOut(err error, s *status.Status) string {
 		return "; " + a.quota
 	}
 	return ""
+}
+
+// ErrNoProject says that a project does not exist: Google answered so.
+var ErrNoProject = errors.New("the project does not exist")
+
+// noProject marks an answer that says so: a deleted or unknown project is NOT_FOUND, or an
+// invalid consumer or resource project (google/api/error_reason.proto: CONSUMER_INVALID,
+// RESOURCE_PROJECT_INVALID). A refusal that hides whether it exists says nothing.
+func noProject(err error) error {
+	text, code := strings.ToLower(message(err)), status.Code(err)
+	refused := code == codes.PermissionDenied || code == codes.InvalidArgument ||
+		code == codes.FailedPrecondition
+	switch reason := reasonOf(err); {
+	case code == codes.NotFound, reason == "CONSUMER_INVALID", reason == "RESOURCE_PROJECT_INVALID",
+		refused && strings.Contains(text, "project") && strings.Contains(text, "has been deleted"):
+		return fmt.Errorf("%w: %w", ErrNoProject, containerAPI.explain(err))
+	}
+	return containerAPI.explain(err)
 }
 
 // reasonOf is the machine-readable reason that Google's errors may manage.

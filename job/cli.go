@@ -124,7 +124,8 @@ func (a *app) exit(err error) int {
 // complain tells people something on standard error.
 func (a *app) complain(line string) {
 	if a.vars["CLOUD_RUN_JOB"] != "" {
-		a.log.Error(line)
+		run, _ := a.execution()
+		a.log.Error(line, "event", pass.EventCommandFailed, "env", a.vars[config.Prefix+"ENV"], "run", run)
 		return
 	}
 	fmt.Fprintln(a.stderr, "rotator: "+words.Harmless(line))

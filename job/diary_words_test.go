@@ -145,6 +145,8 @@ func shape(pb *containerpb.Cluster, word string) error {
 		pb.ResourceLabels[parts[0]] = parts[1]
 	case "pool":
 		return addPool(pb, parts)
+	case "status":
+		pb.Status = containerpb.Cluster_Status(containerpb.Cluster_Status_value[value])
 	case "pool-status": // POOL:STATUS
 		for _, p := range pb.GetNodePools() {
 			if p.GetName() == parts[0] {

@@ -188,6 +188,7 @@ func (o *outlook) fromFleet(ctx context.Context, s config.Settings, from time.Ti
 		read = time.Now().UTC()
 		from = nextRun(r.contents.Fleet.LastRun.At, read, s.Every.V)
 	}
+	present.Patience = s.StuckAfter.V
 	o.unread, o.noStore = present.Unread, r.store == nil
 	o.begin = func(*rules.Policy) (sim.Setup, error) {
 		w, err := present.World(o.seed, read)

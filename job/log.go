@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"gke-credential-rotator/job/words"
 )
@@ -122,7 +123,7 @@ func textLines(w io.Writer) writeLine {
 			line += " [" + reason + "]"
 		}
 		for _, a := range attrs {
-			if v := a.Value.String(); v != "" && !slices.Contains(leftOut, a.Key) {
+			if v := shown(a.Value); v != "" && !slices.Contains(leftOut, a.Key) {
 				line += " " + a.Key + "=" + quoted(v)
 			}
 		}
@@ -131,6 +132,14 @@ func textLines(w io.Writer) writeLine {
 		_, err := io.WriteString(w, words.Harmless(line)+"\n")
 		return err
 	}
+}
+
+// shown is a value as people read it.
+func shown(v slog.Value) string {
+	if v.Kind() == slog.KindTime {
+		return v.Time().UTC().Format(time.RFC3339)
+	}
+	return v.String()
 }
 
 // quoted keeps a value with spaces in one piece.

@@ -94,7 +94,12 @@ func TestAdviceIsTyped(t *testing.T) {
 				if !bytes.Contains(reference, []byte("`"+typed[0]+"`")) {
 					t.Errorf("there is no setting %s", typed[0])
 				}
-			case part.Text != "gcloud container clusters describe":
+			case strings.HasPrefix(part.Text, "gcloud container operations list --"):
+				if want := []string{"--project=p", "--location=l"}; !slices.Equal(typed[4:], want) {
+					t.Errorf("%q: typed are %q", part.Text, typed)
+				}
+			case part.Text != "gcloud container clusters describe" &&
+				part.Text != "gcloud container operations describe":
 				t.Errorf("nobody knows %q", part.Text)
 			}
 		}

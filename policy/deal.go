@@ -24,6 +24,7 @@ type candidate struct {
 	out      bool      // a First gate is closed: it takes no part
 	asks     bool      // idle, and asks the fleet gates
 	holds    string    // why it is not verified, and so keeps later waves closed
+	lasts    bool      // people end that, and not time
 	excused  string    // why it is not verified, and yet keeps no wave closed
 	holdsEnd time.Time // when holds on it run out, in so far as they do
 }
@@ -96,7 +97,7 @@ func (t *tally) ask(c *candidate, d *Decision, changes time.Time) []Verdict {
 func (t *tally) contend(c *candidate, d *Decision, contested time.Time) {
 	answers := t.ask(c, d, contested)
 	if v, ok := FirstClosed(answers); ok {
-		d.Action, d.Reason, d.Message, d.Approved = Wait, v.Reason, v.Message, nil
+		d.Action, d.Reason, d.Message, d.Approved, d.On = Wait, v.Reason, v.Message, nil, v.On
 		if v.Reason == reason.BreakerOpen {
 			d.Action = NeedsAction
 		}

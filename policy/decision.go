@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -37,7 +38,9 @@ type Decision struct {
 	Pools   []string // recreate: which; [""] is the control plane (Autopilot)
 	Reason  reason.Code
 	Message fact.Text
-	Gates   []Verdict
+	// On is the cluster to act upon, where that is another one.
+	On    fleet.Ref
+	Gates []Verdict
 
 	Due  rules.Due
 	Wave string
@@ -72,6 +75,8 @@ type Decision struct {
 	WaveOpened *record.Said
 	// Tried is what came of the cluster's last starts; nil: nothing.
 	Tried *record.Try
+	// OnGKE is what it waits for that GKE does beside the rotation; nil: nothing.
+	OnGKE *record.GKEWork
 	// InForce is the policy that a call is decided by.
 	InForce *record.InForce
 }
@@ -98,10 +103,29 @@ type Verdict struct {
 	Lifted  bool // closed, but not binding at this moment
 	Reason  reason.Code
 	Message fact.Text
+	On      fleet.Ref // the cluster to act upon, where that is another one
+	Lasting bool      // of a wave: people must end it, though time may lift it at last
 	// OpensAt is when it may open; zero: not known, or somebody must act.
 	OpensAt time.Time
 	// Changes is when passing time alone may change this verdict; zero: never.
 	Changes time.Time
+}
+
+// ActOn is the cluster that a person acts upon to let this one go on.
+func (d Decision) ActOn() fleet.Ref {
+	if d.On.IsZero() {
+		return d.Cluster.Ref
+	}
+	return d.On
+}
+
+// ShutOut is what keeps the cluster's wave shut, where people must end it.
+func (d Decision) ShutOut() (Verdict, bool) {
+	i := slices.IndexFunc(d.Gates, func(v Verdict) bool { return v.Lasting })
+	if i < 0 {
+		return Verdict{}, false
+	}
+	return d.Gates[i], true
 }
 
 // OftenWithdrawn says that the cluster's calls were taken back too often to be

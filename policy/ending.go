@@ -82,24 +82,16 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		d.NextChange = at
 		return
 	}
-	var findings []string
-	if !r.New.Expires.After(r.Baseline.CA.Expires) {
-		findings = append(findings, "the new CA expires "+fact.Day(r.New.Expires)+", not after the old one")
-	}
-	if worseStatus(c.Status, r.Baseline.Status) {
-		findings = append(findings, fmt.Sprintf("status %s, before %s", c.Status, r.Baseline.Status))
-	}
-	for _, p := range c.Pools {
-		if was, ok := r.Baseline.Pools[p.Name]; ok && worseStatus(p.Status, was) {
-			findings = append(findings, fmt.Sprintf("pool %s %s, before %s", p.Name, p.Status, was))
-		}
-	}
+	findings, busy := k.compared(r)
 	switch {
+	case len(findings) == 0 && busy != "":
+		k.stay(d, reason.VerifyingHealth, fact.Sayf("GKE is at work: %s", busy))
 	case len(findings) == 0:
 		as := record.Completed
 		if r.CompletedBy == record.ByOther || r.CompletedBy == record.ByGKE {
 			as = record.CompletedElsewhere
 		}
+		d.Findings = k.otherVersions(r)
 		k.close(d, r, as, reason.Verified)
 	case k.Now.Before(r.Entered(record.Verifying).Add(k.Policy.StuckAfter)):
 		k.stay(d, reason.VerifyingHealth, fact.Say(fact.Some(findings)))
@@ -108,13 +100,51 @@ func (k *Case) verify(d *Decision, r *record.Rotation) {
 		d.Findings = findings
 		k.close(d, r, record.CompletedWithFindings, reason.WithFindings)
 		if r.Origin != record.Foreign && r.ClosedBy == nil {
+			r.Failed = "" // what it suffered on its way is over
 			k.fail(d, r, reason.WorseThanBefore)
 		}
 	}
 }
 
-// worseStatus: anything but running, unless it was no better before.
-func worseStatus(now, before fleet.Status) bool { return now != fleet.Running && now != before }
+// compared says what is worse than before, and with what GKE is busy, which is no damage:
+// any status that it ends by itself.
+func (k *Case) compared(r *record.Rotation) (worse []string, busy string) {
+	if !r.New.Expires.After(r.Baseline.CA.Expires) {
+		worse = append(worse, "the new CA expires "+fact.Day(r.New.Expires)+", not after the old one")
+	}
+	look := func(what, words string, now, before fleet.Status) {
+		switch {
+		case harm[now] > harm[before]:
+			worse = append(worse, fmt.Sprintf("%s %s, before %s", what, words, before))
+		case harm[now] == 0 && now != fleet.Running && now != before && busy == "":
+			busy = what + " " + string(now)
+		}
+	}
+	look("status", k.Cluster.State(), k.Cluster.Status, r.Baseline.Status)
+	for _, p := range k.Cluster.Pools {
+		if was, ok := r.Baseline.Pools[p.Name]; ok {
+			look("pool "+p.Name, p.State(), p.Status, was)
+		}
+	}
+	if op := k.Cluster.Runs(); busy != "" && op != "" {
+		busy += ", " + op
+	}
+	return worse, busy
+}
+
+// otherVersions are pools that came back on another version. That is no damage, but nobody
+// asked for it: GKE makes no nodes of a version that it no longer offers.
+func (k *Case) otherVersions(r *record.Rotation) (found []string) {
+	for _, p := range k.Cluster.Pools {
+		if was := r.Baseline.Versions[p.Name]; was != "" && was != p.Version {
+			found = append(found, fmt.Sprintf("pool %s runs version %s, before %s", p.Name, p.Version, was))
+		}
+	}
+	return found
+}
+
+// harm is how bad a status is; the others are good, or pass.
+var harm = map[fleet.Status]int{fleet.Degraded: 1, fleet.RunningWithError: 1, fleet.Error: 2}
 
 // close ends the attempt, unless a call may still be on its way.
 func (k *Case) close(d *Decision, r *record.Rotation, as record.ClosedAs, why reason.Code) {

@@ -39,6 +39,7 @@ func (k *Case) inFlight(d *Decision) {
 		k.step(d, &r)
 	}
 	d.Phase = r.Phase
+	k.besideUs(d)
 	r.Reason = d.Reason
 	k.noteCaught(d, &r)
 	k.noteAway(d, &r)

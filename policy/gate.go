@@ -71,6 +71,8 @@ type Case struct {
 	WaveName string
 	// caughtBefore are the reasons of [record.Rotation.Caught] as they were stored.
 	caughtBefore []string
+	// waits is how long GKE's own work is waited for; zero: nothing is.
+	waits time.Time
 	// out: a First gate is closed.
 	out bool
 	// Fresh: Cluster was read under the intent, operations included.

@@ -42,7 +42,7 @@ func askManaged(k *Case) Verdict {
 
 func askHealthy(k *Case) Verdict {
 	if s := k.Cluster.Status; s != fleet.Running && s != fleet.Degraded && s != fleet.Reconciling {
-		return closedBy(reason.StatusNotRunning, fact.Sayf("status %s", s))
+		return closedBy(reason.StatusNotRunning, fact.Sayf("status %s", k.Cluster.State()))
 	}
 	return isOpen(nil)
 }

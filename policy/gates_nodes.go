@@ -65,7 +65,7 @@ func askPoolNeeded(k *Case) Verdict {
 		return isOpen(nil)
 	}
 	if !slices.Contains(k.Unrecreated(), k.Pool.Name) {
-		return closedBy(reason.NodesDone, fact.Sayf("pool %q is recreated", k.Pool.Name))
+		return closedBy(reason.NodesDone, fact.Sayf("%s is recreated", fleet.PoolWords(k.Pool.Name)))
 	}
 	return isOpen(nil)
 }
@@ -92,10 +92,10 @@ func askPoolTries(k *Case) Verdict {
 	switch {
 	case w.LeftToGKE != "":
 		return closedBy(reason.NodesLeftToGKE,
-			fact.Sayf("pool %q is left to GKE: %s", k.Pool.Name, w.LeftToGKE))
+			fact.Sayf("%s is left to GKE: %s", fleet.PoolWords(k.Pool.Name), w.LeftToGKE))
 	case k.Now.Before(w.NotBefore):
-		return closedUntil(reason.BackingOff, fact.Sayf("pool %q failed or was refused: %s; next try %v",
-			k.Pool.Name, w.LastError, w.NotBefore), w.NotBefore)
+		return closedUntil(reason.BackingOff, fact.Sayf("%s failed or was refused: %s; next try %v",
+			fleet.PoolWords(k.Pool.Name), w.LastError, w.NotBefore), w.NotBefore)
 	}
 	return isOpen(nil)
 }
@@ -122,7 +122,8 @@ func askClusterOperation(k *Case) Verdict {
 
 func askPoolRunning(k *Case) Verdict {
 	if op := k.Cluster.RunsOn(k.Pool.Name); op != "" {
-		return closedBy(reason.NodesRunning, fact.Sayf("pool %q is being recreated by %s", k.Pool.Name, op))
+		return closedBy(reason.NodesRunning, fact.Sayf("%s is being recreated by %s",
+			fleet.PoolWords(k.Pool.Name), op))
 	}
 	return isOpen(nil)
 }
@@ -134,7 +135,8 @@ func askPoolExclusion(k *Case) Verdict {
 	}
 	v := k.calendar(window.Except(excluded), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
-		v.Message = untilf(fact.Sayf("pool %q has an exclusion of its own", k.Pool.Name), v.OpensAt)
+		v.Message = untilf(fact.Sayf("%s has an exclusion of its own", fleet.PoolWords(k.Pool.Name)),
+			v.OpensAt)
 	}
 	return v
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"gke-credential-rotator/policy/course"
@@ -79,7 +80,7 @@ func askStatus(k *Case) Verdict {
 	if c.Status == fleet.Degraded && !k.Now.Before(lastResort) {
 		return isOpen(fact.Say("DEGRADED counts as the CA's expiry"))
 	}
-	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.Status),
+	return Verdict{Reason: reason.StatusNotRunning, Message: fact.Sayf("status %s", c.State()),
 		Changes: lastResort}
 }
 
@@ -87,11 +88,30 @@ func askStatus(k *Case) Verdict {
 // that cannot make nodes is mended first.
 func askPoolsHealthy(k *Case) Verdict {
 	for _, p := range k.Cluster.Pools {
-		if p.Status == "ERROR" || p.Status == "RUNNING_WITH_ERROR" {
-			return closedBy(reason.PoolUnhealthy, fact.Sayf("pool %q is %s", p.Name, p.Status))
+		if p.Status == fleet.Error || p.Status == fleet.RunningWithError {
+			return closedBy(reason.PoolUnhealthy, fact.Sayf("%s is %s", fleet.PoolWords(p.Name), p.State()))
 		}
 	}
-	return isOpen(nil)
+	return isOpen(k.reserved())
+}
+
+// reserved says which pools need room for their surge where there may be none: their
+// reservation. Nobody can see from here how much is left.
+func (k *Case) reserved() fact.Text {
+	var pools []string
+	for _, p := range k.Cluster.Pools {
+		if n := p.Surge(); p.Reservation != "" && (p.BlueGreen || p.MaxSurge > 0) && p.Nodes > 0 {
+			if !p.BlueGreen {
+				n = p.MaxSurge
+			}
+			pools = append(pools, fmt.Sprintf("%s for %d more", fleet.PoolWords(p.Name)+" in "+p.Reservation,
+				n))
+		}
+	}
+	if len(pools) == 0 {
+		return nil
+	}
+	return fact.Sayf("its reservation must have room meanwhile: %s", fact.Some(pools))
 }
 
 func askOneCA(k *Case) Verdict {
@@ -102,7 +122,9 @@ func askOneCA(k *Case) Verdict {
 }
 
 func askOperation(k *Case) Verdict {
-	if busy := k.Cluster.Busy(); busy != "" {
+	if busy := k.Cluster.Busy(); busy != "" && k.Cluster.Runs() == "" {
+		return closedBy(reason.OperationRunning, fact.Say(busy))
+	} else if busy != "" {
 		return closedBy(reason.OperationRunning, fact.Sayf("%s runs", busy))
 	}
 	return isOpen(nil)

@@ -19,6 +19,10 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		k.twoCAs(d, f)
 		return
 	}
+	if rec, lost := f.Contents.LostOf(c); lost && c.Bundle.Problem == "" {
+		k.reopen(d, rec) // the next run tells what became of it
+		return
+	}
 	d.Gates = k.Ask(StartGates, firstGate)
 	v, isClosed := FirstClosed(d.Gates)
 	if k.out = isClosed; !k.out {
@@ -30,7 +34,8 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	case !isClosed:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
 		d.Approved = k.approval(record.CallStart)
-		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
+		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates),
+			k.reserved())
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.set(None, v.Reason, v.Message)
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
@@ -39,6 +44,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.set(Wait, v.Reason, v.Message)
 		k.blocked(d)
 	}
+	k.besideUs(d)
 	switch {
 	case d.Reason == reason.ApprovalNeeded:
 		d.Tell(approvalNeeded(d.Message))

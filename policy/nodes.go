@@ -18,7 +18,7 @@ func (k *Case) recreatingNodes(d *Decision, r *record.Rotation) {
 		return
 	}
 	if op := k.Cluster.Runs(); op != "" {
-		k.stay(d, reason.NodesRunning, fact.Sayf("%s runs", op))
+		k.stay(d, reason.OperationRunning, fact.Sayf("%s runs", op))
 		return
 	}
 	k.enter(d, r, record.UpdatingClients, reason.NodesDone)
@@ -99,9 +99,10 @@ func worse(a, b Verdict) bool {
 func (k *Case) poolTrouble(d *Decision, before, r *record.Rotation) {
 	for _, name := range slices.Sorted(maps.Keys(r.Pools)) {
 		w := r.Pools[name]
-		if w.Failures > before.Pools[name].Failures {
+		if w.Failures > before.Pools[name].Failures && w.Told.Again(w.LastError, k.Now) {
+			r.Pools[name] = w
 			d.Tell(ActionFailed(reason.PoolFailed,
-				fact.Sayf("recreating pool %q failed: %s", name, w.LastError)))
+				fact.Sayf("recreating %s failed: %s", fleet.PoolWords(name), w.LastError)))
 		}
 		if w.Failures >= record.FailuresBeforePeople && !w.Done() && r.Managed {
 			k.fail(d, r, reason.PoolFailed)

@@ -67,6 +67,8 @@ func own(k *Case, f Fleet, seen bool) (d Decision, c candidate) {
 	if c.holds, c.excused = k.holdsWave(d); c.holds != "" {
 		c.dueSince = k.dueSince()
 		d.Pending = c.dueSince
+		c.lasts = d.Action == NeedsAction || d.Reason.Info().WaitsOn == reason.OnPeople || k.held() ||
+			k.Rotation != nil && (!k.Rotation.Managed || k.Rotation.Failed != "")
 	}
 	if !c.out {
 		c.holdsEnd = k.holdsEnd()
@@ -103,7 +105,7 @@ func Recheck(p *rules.Policy, doc record.FleetDoc, r record.Rotation, kind recor
 	case !fresh.OperationsRead:
 		k.stay(&d, reason.NotReadable, fact.Say("operations could not be read"))
 	case kind == record.CallRecreate && k.Pool == nil:
-		k.stay(&d, reason.ClusterGone, fact.Sayf("pool %s is gone", pool))
+		k.stay(&d, reason.ClusterGone, fact.Sayf("%s is gone", fleet.PoolWords(pool)))
 	default:
 		d.Gates = k.Ask(table, anyGate)
 		if v, ok := FirstClosed(d.Gates); ok {
@@ -146,6 +148,7 @@ func (k *Case) decide(f Fleet) (d Decision) {
 	if d.NextChange.IsZero() || !d.NextChange.After(k.Now) {
 		d.NextChange = k.nextChange(d.Gates)
 	}
+	d.NextChange = window.Soonest(d.NextChange, k.waits)
 	return d
 }
 

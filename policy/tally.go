@@ -53,8 +53,9 @@ type tally struct {
 
 // pending is a cluster, or an unread project, that keeps later waves closed.
 type pending struct {
-	who string
-	due time.Time
+	who   string
+	due   time.Time
+	lasts bool // people end it, and not time
 }
 
 func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
@@ -84,7 +85,8 @@ func newTally(p *rules.Policy, doc *record.FleetDoc, now time.Time) *tally {
 func (t *tally) noteWave(c *candidate) {
 	switch {
 	case c.holds != "":
-		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref.String() + " (" + c.holds + ")", c.dueSince})
+		t.waves[c.wave] = append(t.waves[c.wave], pending{c.ref.String() + " (" + c.holds + ")", c.dueSince,
+			c.lasts})
 		t.queue[c.wave] = append(t.queue[c.wave], c.deadline)
 	case c.excused != "":
 		t.excused[c.wave] = append(t.excused[c.wave], c.ref.String()+" ("+c.excused+")")
@@ -99,14 +101,14 @@ func (t *tally) noteUnread(places []fleet.Unread) {
 		switch {
 		case u.Gone:
 		case !ok || t.now.Sub(note.At) >= rules.ProjectForgotten:
-			t.waves[0] = append(t.waves[0], pending{"project " + u.Project + " (unread)", time.Time{}})
+			t.waves[0] = append(t.waves[0], pending{"project " + u.Project + " (unread)", time.Time{}, true})
 		case !note.Due.IsZero():
 			wave := note.Wave
 			if t.doc.Rules.Digest != t.policy.WaveRules() {
 				wave = 0 // the waves were others
 			}
 			t.waves[wave] = append(t.waves[wave],
-				pending{"project " + u.Project + " (unread, and held due clusters)", note.Due})
+				pending{"project " + u.Project + " (unread, and held due clusters)", note.Due, true})
 		}
 	}
 }
@@ -196,6 +198,7 @@ func FreeSlots(p *rules.Policy, doc record.FleetDoc) func(fleet.Ref) Verdict {
 type ahead struct {
 	due     []time.Time // of those that keep the wave closed, in order
 	first   [][]string  // the names to tell of the first, first two, ... of them
+	lasting []bool      // whether people must end one of the first, first two, ... of them
 	excused string      // who is not waited for
 }
 
@@ -214,7 +217,10 @@ func (t *tally) before(wave int) *ahead {
 	slices.Sort(excused)
 	a := &ahead{excused: fact.Some(excused)}
 	var names []string
+	lasting := false
 	for _, p := range all {
+		lasting = lasting || p.lasts
+		a.lasting = append(a.lasting, lasting)
 		if name := p.who; len(names) < fact.Few || name < names[len(names)-1] {
 			names = append(slices.Clone(names), name)
 			slices.Sort(names)
@@ -256,7 +262,9 @@ func (t *tally) shut(c *candidate) Verdict {
 	before, due := t.before(c.wave), window.Later(c.dueSince, t.since)
 	if n := before.dueBy(due); n > 0 {
 		shut := fact.Sayf("earlier waves are not verified: %s", fact.SomeOf(before.first[n-1], n))
-		return t.untilLast(c, shut)
+		v := t.untilLast(c, shut)
+		v.Lasting = !v.Open && before.lasting[n-1]
+		return v
 	}
 	var without []string
 	for i := range c.wave {
@@ -320,8 +328,9 @@ func askHandOvers(_ *candidate, t *tally) Verdict {
 
 func askBreaker(_ *candidate, t *tally) Verdict {
 	if f, open := Breaker(*t.doc, t.policy); open {
-		return closedBy(reason.BreakerOpen,
-			fact.Sayf("%v, the last %s", FailedText(*t.doc, t.policy), f.Cluster))
+		v := closedBy(reason.BreakerOpen, FailedText(*t.doc, t.policy))
+		v.On = f.Cluster
+		return v
 	}
 	return isOpen(nil)
 }
@@ -336,8 +345,15 @@ func Breaker(f record.FleetDoc, p *rules.Policy) (last record.Failure, open bool
 }
 
 // FailedText says how many failed or stuck rotations it takes to keep new ones from
-// starting, and how many there are.
+// starting, and which there are, the last first.
 func FailedText(f record.FleetDoc, p *rules.Policy) fact.Text {
-	return fact.Sayf("%d failed or stuck rotations reach %v", len(f.Failures),
-		fact.Set("MAX_FAILED", p.MaxFailed))
+	var names []string
+	for _, x := range slices.Backward(f.Failures) {
+		names = append(names, fmt.Sprintf("%s (%s)", x.Cluster, x.What))
+	}
+	what := "%d failed or stuck rotations reach %v: %s"
+	if len(names) == 1 {
+		what = "%d failed or stuck rotation reaches %v: %s"
+	}
+	return fact.Sayf(what, len(names), fact.Set("MAX_FAILED", p.MaxFailed), fact.Some(names))
 }

@@ -20,6 +20,8 @@ type Midway struct {
 	// Recreated are pools known to have new nodes. Operations tell of others.
 	Recreated  []string
 	Operations []*containerpb.Operation
+	// Stays: its status stays as it is, for GKE has long not ended what it does.
+	Stays bool
 	// Brings is what an operation on the cluster itself that still runs will
 	// have done when it ends.
 	Brings Effect
@@ -46,7 +48,8 @@ func (w *World) Resume(name string, m Midway) error {
 }
 
 func (c *cluster) goOn(m Midway) {
-	if c.status == containerpb.Cluster_RECONCILING || c.status == containerpb.Cluster_PROVISIONING {
+	passing := c.status == containerpb.Cluster_RECONCILING || c.status == containerpb.Cluster_PROVISIONING
+	if passing && !m.Stays {
 		c.status = containerpb.Cluster_RUNNING // once what runs has ended
 	}
 	if exp := c.expires(); c.status == containerpb.Cluster_DEGRADED && !exp.IsZero() &&

@@ -51,6 +51,9 @@ func (a *actor) act(ctx context.Context, res *Result) error {
 	}
 	slices.SortFunc(res.Done, func(x, y Done) int { return x.Ref.Compare(y.Ref) })
 	a.readInsights(ctx)
+	if ctx.Err() != nil {
+		a.stopped(toldToStop)
+	}
 	err := a.finish()
 	a.deliver(ctx) // what is stored is told, whatever became of the note
 	return err

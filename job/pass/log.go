@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/capacity"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -44,6 +46,8 @@ const (
 	EventCapacityShort     = "capacity_short"
 	EventProjectUnreadable = "project_unreadable"
 	EventLeaseBusy         = "lease_busy"
+	// EventCommandFailed: what ends a command, or what it could not do; not of this package.
+	EventCommandFailed = "command_failed"
 	// EventCallWithdrawn: a call was taken back before it was sent.
 	EventCallWithdrawn = "call_withdrawn"
 	// Of notices: some wait for their receiver, some were given up.
@@ -159,6 +163,30 @@ func (t *runLog) fleet(res Result) {
 	if newDay {
 		t.capacity(res)
 	}
+	t.waves(res, newDay)
+}
+
+// waves tells of each wave that people must open: after three days, and then once a day.
+func (t *runLog) waves(res Result, newDay bool) {
+	doc := res.Fleet.Contents.Fleet
+	for _, wave := range slices.Sorted(maps.Keys(doc.ShutWaves)) {
+		ripe := doc.ShutWaves[wave].Add(rules.WaveBlockedAfter)
+		if res.At.Before(ripe) || !newDay && !doc.LastRun.At.Before(ripe) {
+			continue
+		}
+		n, why := 0, policy.Verdict{}
+		for _, d := range res.Decisions {
+			if v, shut := d.ShutOut(); shut && d.Wave == wave && d.Phase == "" && d.Due.Is {
+				n, why = n+1, v
+			}
+		}
+		if n > 0 {
+			t.line(policy.EventBlocked, fmt.Sprintf("wave %q (%d due) is shut since %s: %v",
+				wave, n,
+				fact.Stamp(doc.ShutWaves[wave]), why.Message),
+				slog.String(attrReason, string(why.Reason)), slog.String("wave", wave), slog.Int("due", n))
+		}
+	}
 }
 
 // evaluated tells of a cluster that is due, in flight or needs action, or of
@@ -231,13 +259,13 @@ func (t *runLog) unstored(sent, next policy.Decision, outcomes map[string]record
 		slog.String("close", string(next.Close)), slog.String("rotation", string(record)))
 }
 
-// breaker tells once a run that no new rotation starts.
-func (t *runLog) breaker(doc record.FleetDoc) {
-	if f, open := policy.Breaker(doc, t.policy); open {
-		n := len(doc.Failures)
+// breaker tells that no new rotation starts: when that begins, and then once a day.
+func (t *runLog) breaker(before, doc record.FleetDoc, now time.Time) {
+	f, open := policy.Breaker(doc, t.policy)
+	_, was := policy.Breaker(before, t.policy)
+	if open && (!was || !sameDay(before.LastRun.At, now)) {
 		t.line(EventBreakerOpen,
-			fmt.Sprintf("%d failed or stuck rotations reach MAX_FAILED=%d: no new ones start. %s", n,
-				t.policy.MaxFailed, reason.BreakerOpen.Info().Next),
+			fmt.Sprintf("no new ones start: %v", policy.FailedText(doc, t.policy)),
 			slog.String(attrCluster, f.Cluster.String()), slog.String(attrProject, f.Cluster.Project),
 			slog.String(attrLocation, f.Cluster.Location), slog.String(attrReason, string(f.What)))
 	}
@@ -290,16 +318,19 @@ func summary(res Result) string {
 	return s
 }
 
-// finished counts the run, idle clusters by reason.
-func (t *runLog) finished(res Result) {
+// finished counts the run, idle clusters by reason, and says why it could not be made.
+func (t *runLog) finished(res Result, err error) {
 	idle := map[reason.Code]int{}
 	for _, d := range res.Decisions {
 		if d.Phase == "" {
 			idle[d.Reason]++
 		}
 	}
-	n := count(res)
-	t.line(EventRunFinished, summary(res), slog.Int("in_flight", n.inFlight),
+	n, what, failed := count(res), summary(res), slog.Attr{}
+	if err != nil {
+		what, failed = "the run failed: "+err.Error(), slog.String(attrError, err.Error())
+	}
+	t.line(EventRunFinished, what, failed, slog.Int("in_flight", n.inFlight),
 		slog.Int("started", n.accepted[policy.Start]), slog.Int("recreated", n.accepted[policy.Recreate]),
 		slog.Int("completed", n.accepted[policy.Complete]), slog.Int("verified", n.verified),
 		slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),

@@ -176,27 +176,32 @@ func TestExpiringStart(t *testing.T) {
 	}
 }
 
-// TestBreakerOpen: told once a run while it is open.
+// TestBreakerOpen: told when it opens, and once a day while it is open.
 func TestBreakerOpen(t *testing.T) {
 	s := newStage(t, shop)
+	s.process().must() // a start, of which nothing is known yet
+	s.pass(time.Hour)
 	s.edit(func(d *record.FleetDoc) {
 		d.Failures = []record.Failure{{Cluster: yard, Attempt: "x", What: reason.IsStuck, At: s.now}}
+		d.LastRun.At = time.Time{}
 	})
-	for range 2 {
+	told := 0
+	for range 48 {
 		p := s.process()
 		p.must()
-		n := 0
 		for _, name := range p.events() {
 			if name == EventBreakerOpen {
-				n++
+				told++
+				if l := p.line(EventBreakerOpen); l["cluster"] != yard.String() {
+					t.Errorf("told %v", l)
+				}
 			}
-		}
-		if n != 1 || p.line(EventBreakerOpen)["cluster"] != yard.String() {
-			t.Errorf("told %d times: %v", n, p.events())
 		}
 		s.pass(time.Hour)
 	}
-	s.wantSent("StartIPRotation", 0)
+	if told != 3 { // of the first run, and of each new day
+		t.Errorf("told %d times in two days", told)
+	}
 }
 
 // TestCapacityShort: told once a day when the limits are too slow.

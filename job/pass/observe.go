@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,10 +24,11 @@ type observer struct {
 	Options
 	contents record.Contents
 
-	mu  sync.Mutex // guards all below
-	res *Result
-	err error // the first project's that could not be read
-	bad int   // how many
+	mu    sync.Mutex // guards all below
+	again []string   // the projects that could not be read at first
+	res   *Result
+	err   error // the first project's that could not be read
+	bad   int   // how many
 }
 
 func observe(ctx context.Context, w World, o Options, contents record.Contents, res *Result) error {
@@ -34,7 +36,9 @@ func observe(ctx context.Context, w World, o Options, contents record.Contents, 
 	res.Fleet.Contents = contents
 	res.attempts = map[fleet.Ref]int{}
 	projects := ProjectsOf(o.Policy.Projects, contents)
-	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project) })
+	inParallel(o.Parallel, projects, func(project string) { ob.project(ctx, project, false) })
+	again := ob.again // what cannot be read holds up others: once more, before that counts
+	inParallel(o.Parallel, again, func(project string) { ob.project(ctx, project, true) })
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("stopped while looking at the projects: %w", err)
 	}
@@ -65,15 +69,21 @@ func ProjectsOf(settings []string, contents record.Contents) []string {
 	return slices.Compact(projects)
 }
 
-func (ob *observer) project(ctx context.Context, project string) {
+func (ob *observer) project(ctx context.Context, project string, last bool) {
 	s, err := ob.read(ctx, project)
 	ob.mu.Lock()
 	defer ob.mu.Unlock()
 	f := &ob.res.Fleet
-	if err != nil {
+	gone := errors.Is(err, gke.ErrNoProject)
+	switch {
+	case err == nil:
+	case !last && !gone && ctx.Err() == nil:
+		ob.again = append(ob.again, project)
+		return
+	default:
 		ob.bad++
 		ob.err = cmp.Or(ob.err, err)
-		s.Unread = []fleet.Unread{{Project: project, Reason: err.Error()}}
+		s.Unread = []fleet.Unread{{Project: project, Reason: err.Error(), Gone: gone}}
 	}
 	f.Clusters = append(f.Clusters, s.Clusters...)
 	f.Unread = append(f.Unread, s.Unread...)
@@ -85,7 +95,7 @@ func (ob *observer) read(ctx context.Context, project string) (s policy.Fleet, e
 	var ops map[fleet.Ref][]fleet.Operation
 	at, opsRead := ob.Now(), false
 	inFlight := ob.inFlight(project)
-	if len(inFlight) > 0 {
+	if len(inFlight) > 0 || ob.waitsOnGKE(project) {
 		ops, opsRead = ob.operations(ctx, project)
 	}
 	s.Clusters, s.Unread, err = ob.Read.Clusters(ctx, project)
@@ -148,6 +158,17 @@ func (ob *observer) onRecord(ref fleet.Ref) bool {
 	return ok
 }
 
+// waitsOnGKE: a cluster of the project waits for work of GKE's own, which people want to
+// have named.
+func (ob *observer) waitsOnGKE(project string) bool {
+	for name := range ob.contents.Fleet.OnGKE {
+		if strings.HasPrefix(name, project+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // inFlight are the clusters of a project with a rotation on record.
 func (ob *observer) inFlight(project string) []fleet.Ref {
 	refs := slices.SortedFunc(maps.Keys(ob.contents.Rotations), fleet.Ref.Compare)
@@ -177,6 +198,12 @@ func (ob *observer) explain(ctx context.Context, project string, clusters []flee
 			}
 		}
 	}
+	for i := range clusters { // of one that was lost, whatever it shows
+		_, lost := ob.contents.Fleet.Lost[clusters[i].Ref.String()]
+		if lost && !ob.onRecord(clusters[i].Ref) && len(clusters[i].Bundle.CAs) == 1 {
+			unexplained = append(unexplained, &clusters[i])
+		}
+	}
 	for _, c := range unexplained {
 		ob.remember(ctx, c)
 	}
@@ -200,8 +227,8 @@ func (ob *observer) remember(ctx context.Context, c *fleet.Cluster) {
 		}
 	}
 	for _, rec := range records {
-		if rec.Rotation.ClusterID == c.ID &&
-			c.Bundle.Has(rec.Rotation.Baseline.CA.Fingerprint) {
+		same := rec.Rotation.ClusterID == c.ID && c.Bundle.Has(rec.Rotation.Baseline.CA.Fingerprint)
+		if same || rec.ClosedAs == record.Lost {
 			ob.res.Fleet.Contents.Closed = append(ob.res.Fleet.Contents.Closed, rec)
 		}
 	}

@@ -3,6 +3,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,25 +131,33 @@ func Look(ctx context.Context, w World, o Options) (Result, error) {
 // Run makes one pass. Its error means that the run could not be made: the store or every project was out of
 // reach, the store is another deployment's ([EnvError]), or it was told to stop before it could act. What
 // happened to single clusters is in the result.
-func Run(ctx context.Context, w World, o Options) (Result, error) {
+func Run(ctx context.Context, w World, o Options) (res Result, err error) {
 	w = w.complete()
-	if w.Move != nil && w.Store == nil {
-		return Result{At: w.Now()}, errNoStore
-	}
 	o.Policy = named(*o.Policy, w.Notify)
 	last, end := outlive(ctx, stopWithin)
 	defer end()
 	a := &actor{World: w, Options: o, last: last, log: newRunLog(w, o), lease: newLease(w, o)}
 	a.log.line(EventRunStarted, "run started")
+	res.At = w.Now()
+	defer func() {
+		if ctx.Err() != nil && err != nil {
+			res.Stopped = cmp.Or(res.Stopped, toldToStop)
+		}
+		if res.Busy == "" {
+			a.log.finished(res, err)
+		}
+	}()
+	if w.Move != nil && w.Store == nil {
+		return res, errNoStore
+	}
 	defer a.lease.giveBack(last)
 	if w.Move != nil {
-		if busy, err := a.takeLease(ctx); err != nil || busy != "" {
-			return Result{At: w.Now(), Busy: busy}, err
+		if res.Busy, err = a.takeLease(ctx); err != nil || res.Busy != "" {
+			return res, err
 		}
 	}
 	a.begun = w.Mono()
-	res, err := Look(ctx, w, o)
-	if err != nil {
+	if res, err = Look(ctx, w, o); err != nil {
 		return res, err
 	}
 	a.log.fleet(res)
@@ -161,7 +170,6 @@ func Run(ctx context.Context, w World, o Options) (Result, error) {
 	if w.Store != nil {
 		err = a.act(ctx, &res)
 	}
-	a.log.finished(res)
 	return res, err
 }
 

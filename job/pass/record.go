@@ -271,7 +271,7 @@ func (a *actor) saidToClose(d policy.Decision) record.Said {
 
 // finish notes the run in the fleet document, also after a signal; not when another run has taken over.
 func (a *actor) finish() error {
-	a.log.breaker(a.doc)
+	a.log.breaker(a.planned, a.doc, a.res.At)
 	if a.lease.gone() {
 		return nil
 	}

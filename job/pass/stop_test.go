@@ -75,6 +75,9 @@ func TestCancelledWhileLooking(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	s.wantSent("StartIPRotation", 0)
+	if l := p.line(EventRunFinished); l["stopped"] != toldToStop || l["error"] == nil {
+		t.Errorf("it ends with %v", l)
+	}
 	for _, e := range p.events() {
 		if e == EventProjectUnreadable {
 			t.Error("told project_unreadable")
@@ -218,5 +221,42 @@ func TestCancelledBetweenPools(t *testing.T) {
 	r := s.rotation()
 	if c := r.PoolCalls["a"]; len(r.PoolCalls) != 1 || c.State != record.Accepted {
 		t.Errorf("in the store: %+v", r.PoolCalls)
+	}
+}
+
+// TestRunFails: a run that could not be made says so at its end, and why.
+func TestRunFails(t *testing.T) {
+	for name, spoil := range map[string]func(*process){
+		"no project": func(p *process) { p.beforeRead = func(string) error { return errDenied } },
+		"no store":   func(p *process) { p.Store = nil },
+	} {
+		p := newStage(t, shop).process()
+		spoil(p)
+		_, err := p.run(t.Context())
+		if err == nil {
+			t.Fatalf("%s: it was made", name)
+		}
+		if l := p.line(EventRunFinished); l["error"] != err.Error() || l["run"] == nil || l["env"] != "test" {
+			t.Errorf("%s: it ends with %v", name, l)
+		}
+	}
+}
+
+// TestToldToStopLate: also a run that was told to stop when all was begun says so.
+func TestToldToStopLate(t *testing.T) {
+	s := newStage(t, shop)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := s.process()
+	p.afterWrite = func(c state.Change) error {
+		if c.Rotation != nil && c.Rotation.Call != nil && c.Rotation.Call.State == record.Accepted {
+			cancel()
+		}
+		return nil
+	}
+	if res, err := p.run(ctx); err != nil || res.Stopped != toldToStop {
+		t.Errorf("stopped %q, %v", res.Stopped, err)
+	}
+	if l := p.line(EventRunFinished); l["stopped"] != toldToStop {
+		t.Errorf("it ends with %v", l)
 	}
 }

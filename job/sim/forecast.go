@@ -89,6 +89,7 @@ type Left struct {
 	Held    Wait
 	Reason  reason.Code // at the end
 	Message fact.Text
+	On      fleet.Ref // the cluster to act upon
 }
 
 // Foresee plays like [Play], without faults, from where world and store are, and comes to the same; it
@@ -148,7 +149,7 @@ func (c *scheduler) left() []Left {
 		l := Left{
 			Cluster: end.Cluster, Wave: wave, Outcome: end.Outcome, Phase: end.Phase, Due: x.d.Due.At,
 			Deadline: x.d.Due.Deadline, Expires: x.cluster.Bundle.Oldest().Expires, Reason: end.Reason,
-			Message: end.Message,
+			Message: end.Message, On: x.d.ActOn(),
 		}
 		l.Late = end.Phase == "" && !l.Deadline.IsZero() && l.Deadline.Before(c.story.To)
 		for _, w := range x.waits {

@@ -22,6 +22,8 @@ type Present struct {
 	Unread   []fleet.Unread // unknown clusters are in no forecast
 	Contents record.Contents
 	History  []record.Record // of clusters with a second CA and no record
+	// Patience is how long GKE's own work counts as soon over; longer, and it has no end.
+	Patience time.Duration
 }
 
 // Read reads the fleet of these projects; store is nil without one. An error: there is nothing to go on from.
@@ -100,7 +102,7 @@ func (p *Present) World(seed int64, now time.Time) (*gkesim.World, error) {
 		if err := w.Add(seen.Ref.Project, seen.Cluster); err != nil {
 			return nil, err
 		}
-		if err := w.Resume(seen.Ref.Path(), p.midway(seen)); err != nil {
+		if err := w.Resume(seen.Ref.Path(), p.midway(seen, now)); err != nil {
 			return nil, err
 		}
 	}
@@ -108,8 +110,11 @@ func (p *Present) World(seed int64, now time.Time) (*gkesim.World, error) {
 }
 
 // midway is how far a cluster has come, by the store and by GKE's operations.
-func (p *Present) midway(seen gke.Seen) gkesim.Midway {
+func (p *Present) midway(seen gke.Seen, now time.Time) gkesim.Midway {
 	m := gkesim.Midway{Operations: seen.Operations}
+	if w, ok := p.Contents.Fleet.OnGKE[seen.Ref.String()]; ok {
+		m.Stays = now.Sub(w.Since) > p.Patience
+	}
 	r, ok := p.Contents.Rotations[seen.Ref]
 	if !ok {
 		return m

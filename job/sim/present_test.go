@@ -248,3 +248,35 @@ func TestUnreadRegion(t *testing.T) {
 		t.Errorf("on record stay %v, want %s alone", p.Contents.Rotations, other)
 	}
 }
+
+// TestForecastWaitsOnGKE: nobody knows when GKE ends what has lasted too long, so no start is
+// foreseen; what GKE has only begun is soon over.
+func TestForecastWaitsOnGKE(t *testing.T) {
+	for _, since := range []time.Duration{time.Hour, 40 * time.Hour} {
+		g := sampleGame(t, 0)
+		p := present(t, g)
+		i := slices.IndexFunc(p.Clusters, func(s gke.Seen) bool { return s.Ref.Name == "catalog" })
+		seen := &p.Clusters[i]
+		seen.Cluster.Status = containerpb.Cluster_RECONCILING
+		p.Patience = g.Policy.StuckAfter
+		delete(p.Contents.Rotations, seen.Ref)
+		p.Contents.Fleet.Slots = nil
+		p.Contents.Fleet.OnGKE = map[string]record.GKEWork{
+			seen.Ref.String(): {What: "RECONCILING", Since: g.now.Add(-since)}}
+		w, err := p.World(1, g.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Foresee(context.Background(), Setup{Policy: g.Policy, World: w, From: g.now, Days: 10,
+			Every: time.Hour, Contents: p.Contents}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts := slices.ContainsFunc(f.Turns, func(x Turn) bool { return x.Cluster == seen.Ref })
+		left := slices.IndexFunc(f.Left, func(l Left) bool { return l.Cluster == seen.Ref })
+		if long := since > p.Patience; starts == long || long != (left >= 0) ||
+			long && f.Left[left].Reason != reason.GKEWorksLong {
+			t.Errorf("since %s: starts %v, left %v", since, starts, f.Left)
+		}
+	}
+}

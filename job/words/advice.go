@@ -9,10 +9,11 @@ type Part struct {
 }
 
 // Advice fills the names into an advice. Between backquotes stands what people
-// type, and there CLUSTER and ENV are names, each one word for a shell; "" leaves
-// the placeholder.
+// type, and there CLUSTER and ENV are names, each one word for a shell, and PROJECT and
+// LOCATION are the cluster's; "" leaves the placeholder.
 func Advice[A ~string](advice A, cluster, env string) []Part {
 	var parts []Part
+	place := strings.Split(cluster, "/")
 	for i, text := range strings.Split(string(advice), "`") {
 		command := i%2 == 1
 		if command {
@@ -23,6 +24,10 @@ func Advice[A ~string](advice A, cluster, env string) []Part {
 					typed[j] = Quote(cluster)
 				case word == "ENV" && env != "":
 					typed[j] = Quote(env)
+				case len(place) == 3 && word == "--project=PROJECT":
+					typed[j] = Quote("--project=" + place[0])
+				case len(place) == 3 && word == "--location=LOCATION":
+					typed[j] = Quote("--location=" + place[1])
 				}
 			}
 			text = strings.Join(typed, " ")

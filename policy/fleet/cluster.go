@@ -90,9 +90,11 @@ type Status string
 
 // The statuses that the rules know by name.
 const (
-	Running     Status = "RUNNING"
-	Reconciling Status = "RECONCILING"
-	Degraded    Status = "DEGRADED"
+	Running          Status = "RUNNING"
+	Reconciling      Status = "RECONCILING"
+	Degraded         Status = "DEGRADED"
+	Error            Status = "ERROR"
+	RunningWithError Status = "RUNNING_WITH_ERROR" // of pools
 )
 
 // Cluster is what one look at GKE showed of a cluster.
@@ -114,6 +116,7 @@ type Cluster struct {
 	Version     string // of the control plane
 	Etag        string
 	Conditions  []string // codes, as CA_EXPIRING
+	Words       string   // what GKE says of its status, or ""
 	Maintenance window.Maintenance
 	Pools       []Pool
 	// Operations are those of this cluster; meaningless unless
@@ -157,13 +160,29 @@ func (c Cluster) firstRunning(on func(Operation) bool) string {
 	return ""
 }
 
+// State is the cluster's status, with what GKE says of it.
+func (c Cluster) State() string { return state(c.Status, c.Words) }
+
+// State is the pool's status, with what GKE says of it.
+func (p Pool) State() string { return state(p.Status, p.Words) }
+
+func state(s Status, words string) string {
+	if words == "" {
+		return string(s)
+	}
+	return string(s) + ": " + words
+}
+
 // Pool is a node pool.
 type Pool struct {
 	Name    string
 	Version string
 	Image   string
 	Status  Status
+	Words   string // what GKE says of its status, or ""
 	Etag    string
+	// Reservation is the one that all its nodes come from, or "".
+	Reservation string
 	// Nodes is the best count the API allows: v1 has no live count per pool,
 	// so it is initial nodes x zones, scaled to the cluster's live total.
 	Nodes int
@@ -233,6 +252,14 @@ func (r Ref) In(locations []string) bool {
 // within reports whether a location is another, or a zone of that region.
 func within(location, region string) bool {
 	return location == region || strings.HasPrefix(location, region+"-")
+}
+
+// PoolWords is a pool in a sentence.
+func PoolWords(name string) string {
+	if name == "" {
+		return PoolName(name)
+	}
+	return fmt.Sprintf("pool %q", name)
 }
 
 // PoolName is a pool as people read it: "" is an Autopilot cluster's control plane.

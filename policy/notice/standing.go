@@ -30,10 +30,9 @@ type Input struct {
 func Standing(m record.Standing, a Input) (record.Standing, []record.Notice) {
 	s := maker{Input: a, before: m, told: map[string][]string{}, seen: map[string]bool{}}
 	s.queue()
-	if f, open := policy.Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
+	if _, open := policy.Breaker(a.Fleet.Contents.Fleet, a.Policy); open {
 		s.stands("", "", s.notice(record.NoticeBreakerOpen, fleet.Ref{}, reason.BreakerOpen,
-			fact.Sayf("%v: no new ones start; the last one is %s (%s)",
-				policy.FailedText(a.Fleet.Contents.Fleet, a.Policy), f.Cluster, f.What)))
+			fact.Sayf("no new ones start: %v", policy.FailedText(a.Fleet.Contents.Fleet, a.Policy))))
 	}
 	for _, d := range a.Decisions {
 		s.seen[d.Cluster.Ref.String()] = true

@@ -7,6 +7,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
@@ -34,6 +35,7 @@ func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.Fl
 	changed = dropTaken(&f, d) || changed
 	changed = noteTries(&f, d) || changed
 	changed = noteFailure(&f, d, now) || changed
+	changed = noteLost(&f, d, now) || changed
 	if d.Close == "" {
 		return f, changed
 	}
@@ -49,6 +51,22 @@ func After(f record.FleetDoc, d policy.Decision, now time.Time) (after record.Fl
 		return a.Attempt != "" && a.Attempt == r.AttemptID
 	})
 	return f, changed || n != len(f.Requests)+len(f.Approvals)
+}
+
+// noteLost remembers a cluster whose attempt was closed unread, until it is taken up again.
+func noteLost(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
+	name := d.Cluster.Ref.String()
+	_, was := f.Lost[name]
+	switch {
+	case d.Close == record.Lost && len(f.Lost) < record.MaxLost:
+		f.Lost = record.CloneMap(f.Lost)
+		f.Lost[name] = now
+		return true
+	case d.Close == "" && was:
+		delete(f.Lost, name)
+		return true
+	}
+	return false
 }
 
 // dropTaken drops the requests that this write carries out.
@@ -108,21 +126,29 @@ func noteFailure(f *record.FleetDoc, d policy.Decision, now time.Time) bool {
 	if what == "" && r.Stuck {
 		what = reason.IsStuck
 	}
-	if t := f.Tries[d.Cluster.Ref.String()]; d.Close == record.NotStarted &&
+	if t := f.Tries[d.Cluster.Ref.String()]; d.Reason == reason.StartFailed &&
 		t.Count >= record.FailuresBeforePeople {
-		what = reason.TriesExhausted
+		what = reason.TriesExhausted // GKE began and failed; what it refused has harmed nobody
 	}
 	at := slices.IndexFunc(f.Failures, func(x record.Failure) bool { return x.Attempt == r.AttemptID })
-	if d.Close == record.ClosedByPeople {
-		what = "" // closing it acknowledged it
+	switch d.Close {
+	case record.ClosedByPeople, record.Completed, record.CompletedElsewhere:
+		what = "" // closing it acknowledged it, and so does a good end
+	case record.Gone, record.Recreated, record.Lost:
+		if at >= 0 {
+			what = reason.EndedUnverified // it is in no phase any more
+		}
 	}
 	switch {
+	case what != "" && at >= 0 && f.Failures[at].What != what:
+		f.Failures[at].What = what
+		return true
 	// more open no breaker wider
 	case what != "" && at < 0 && r.Origin != record.Foreign && r.ClosedBy == nil && len(f.Failures) < record.MaxFailures:
 		f.Failures = append(f.Failures, record.Failure{Cluster: r.Cluster, Attempt: r.AttemptID, What: what,
 			At: now})
 		return true
-	case what == "" && at >= 0 && (d.Close == "" || d.Close == record.ClosedByPeople):
+	case what == "" && at >= 0:
 		f.Failures = slices.Delete(f.Failures, at, at+1)
 		return true
 	}
@@ -137,6 +163,8 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	f.Approvals = slices.DeleteFunc(f.Approvals, func(a record.Approval) bool { return a.Over(note.At) })
 	dropMoot(&f, ds)
 	noteWaves(&f, p, seen, ds, note.At)
+	noteOnGKE(&f, seen, ds)
+	f.ShutWaves = shutSince(f.ShutWaves, ds, note.At)
 	f.Blocked = nil
 	for _, d := range ds {
 		if (d.Action == policy.NeedsAction || d.Reason == reason.HeldByLabel) && d.Phase == "" &&
@@ -149,6 +177,42 @@ func Tidy(f record.FleetDoc, p *rules.Policy, seen policy.Fleet, ds []policy.Dec
 	}
 	f.LastRun = note
 	return f
+}
+
+// shutSince is since when each wave that people must open is shut.
+func shutSince(was map[string]time.Time, ds []policy.Decision, now time.Time) map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, d := range ds {
+		if _, shut := d.ShutOut(); shut && d.Due.Is && d.Phase == "" {
+			since[d.Wave] = now
+			if at, ok := was[d.Wave]; ok {
+				since[d.Wave] = at
+			}
+		}
+	}
+	return since
+}
+
+// noteOnGKE remembers since when clusters wait for work of GKE's own. What could not be
+// read is kept: nobody knows better.
+func noteOnGKE(f *record.FleetDoc, seen policy.Fleet, ds []policy.Decision) {
+	notes := map[string]record.GKEWork{}
+	note := func(name string, w record.GKEWork) {
+		if len(notes) < record.MaxOnGKE {
+			notes[name] = w
+		}
+	}
+	for name, w := range f.OnGKE {
+		if ref, err := fleet.ParseRef(name); err == nil && seen.UnreadAt(ref) != "" {
+			note(name, w)
+		}
+	}
+	for _, d := range ds {
+		if d.OnGKE != nil {
+			note(d.Cluster.Ref.String(), *d.OnGKE)
+		}
+	}
+	f.OnGKE = notes
 }
 
 // dropMoot drops requests and tries of what is no more: another attempt,

@@ -9,6 +9,7 @@ import (
 
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/lifecycle"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -99,7 +100,14 @@ func Resolve(d policy.Decision, outcomes map[string]record.Outcome, run string,
 		if o, ok := outcomes[call.ID]; ok {
 			r.PoolCalls[pool] = answered(call, o, now)
 			resolvePool(&r, pool, o, now)
-			noteAnswer(&out, o, "pool "+pool)
+			w := r.Pools[pool]
+			if w.Told.Again(o.Raw, now) {
+				noteAnswer(&out, o, fleet.PoolWords(pool))
+			}
+			if w.Told.Times > 0 && o.State != record.Accepted && o.State != record.Withdrawn {
+				r.Pools = record.CloneMap(r.Pools)
+				r.Pools[pool] = w
+			}
 		}
 	}
 	countWithdrawn(&out, &r, outcomes, now)

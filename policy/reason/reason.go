@@ -27,6 +27,9 @@ type Info struct {
 	// Catches: it stops a rotation in flight while GKE goes on, so people hear at
 	// once.
 	Catches When
+	// BesideUs: GKE is at work beside the rotation, or does not show all. That ends by
+	// itself, and people hear when it does not.
+	BesideUs bool
 	// Unclear: it says only that nobody can know more now; what was announced
 	// stands.
 	Unclear bool

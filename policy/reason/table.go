@@ -13,6 +13,7 @@ const (
 	MaintenanceUnknown Code = "maintenance-unknown"
 	StatusNotRunning   Code = "status"
 	OperationRunning   Code = "operation-running"
+	GKEWorksLong       Code = "gke-works-long"
 	TwoCAs             Code = "two-cas"
 	PoolUnhealthy      Code = "pool-unhealthy"
 	Held               Code = "held"
@@ -84,6 +85,7 @@ const (
 	ClosedByPerson       Code = "closed-by-people"
 	ClosedWatching       Code = "closed-watching"
 	IsStuck              Code = "stuck"
+	EndedUnverified      Code = "ended-unverified"
 	OutcomeUnstored      Code = "outcome-unstored"
 	IllegalMove          Code = "illegal-move"
 )
@@ -108,13 +110,17 @@ var table = map[Code]Info{
 		Next: "Rotate it with the CA service that owns it.", WaitsOn: OnPeople, Never: true,
 		NeedsAction: true},
 	ListedPartly: {Sentence: "GKE could list this cluster only partly; what is missing is unknown.",
-		WaitsOn: OnGKE, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true, BesideUs: true},
 	MaintenanceUnknown: {Sentence: "The maintenance policy is of a kind this version does not understand, so its windows count as closed.",
 		Next:    "Mend the window as the message says, or upgrade the rotator.",
 		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, Catches: Always},
-	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE},
+	StatusNotRunning: {Sentence: "The cluster's status does not allow a change.", WaitsOn: OnGKE,
+		Explains: Always, BesideUs: true},
 	OperationRunning: {Sentence: "GKE runs an operation on the cluster and would refuse another.",
-		WaitsOn: OnGKE, Unclear: true},
+		WaitsOn: OnGKE, Explains: Always, Unclear: true, BesideUs: true},
+	GKEWorksLong: {Sentence: "GKE is at work on the cluster, or does not show all of it, for longer than that takes.",
+		Next:    "Look with `gcloud container operations list --project=PROJECT --location=LOCATION` and `gcloud container operations describe`; then ask Google's support.",
+		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, Blame: "waits on GKE, no date"},
 	PoolUnhealthy: {Sentence: "A node pool is in error: it may be unable to make the nodes that a rotation needs.",
 		Next:    "Mend the pool as GKE's words about it say; `gcloud container clusters describe` has them.",
 		WaitsOn: OnPeople, NeedsAction: true},
@@ -204,7 +210,7 @@ var table = map[Code]Info{
 	CompleteLeftNone: {Sentence: "The completion left nothing; it will be tried again."},
 	OneNewCA:         {Sentence: "Only the new CA is left."},
 	VerifyingHealth: {Sentence: "The new CA is in force; the cluster's health is compared with before.",
-		Explains: Always},
+		Explains: Always, BesideUs: true},
 	Verified: {Sentence: "The rotation is complete and verified."},
 	WithFindings: {Sentence: "The rotation is complete, and something is worse than before.",
 		Next: "Look at the findings in `rotator status CLUSTER`."},
@@ -244,6 +250,9 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople},
 	IllegalMove: {Sentence: "A move was due that the lifecycle does not know; it was not made.",
 		Next:    "Report it, with what `rotator status CLUSTER` shows. To end our record: `rotator close CLUSTER --by NAME --reason WHY`",
+		WaitsOn: OnPeople},
+	EndedUnverified: {Sentence: "A rotation that had failed or was stuck ended unverified: its cluster is gone, was created again, or could not be read.",
+		Next:    "`rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",
 		WaitsOn: OnPeople},
 	IsStuck: {Sentence: "It stays in its phase longer than gates and operations explain.",
 		Next:    "Look at `rotator status CLUSTER`; `rotator retry CLUSTER --by NAME --reason WHY` acknowledges.",

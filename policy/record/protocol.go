@@ -44,6 +44,8 @@ const (
 	MaxOperations  = 200 // operations remembered per cluster
 	MaxTransitions = 200
 	MaxSettled     = 50
+	MaxLost        = 100 // clusters whose attempt was closed unread
+	MaxOnGKE       = 100 // clusters that wait for work of GKE's own
 	MaxBlocked     = 500 // due-and-blocked reasons in the fleet document
 	MaxSaid        = 200 // holds, approvals and requests in the fleet document, each
 	MaxStops       = 50  // holds on projects, and holds on all clusters, each; they come on top

@@ -161,6 +161,8 @@ type Baseline struct {
 	Status   fleet.Status            `json:"status"`
 	Pools    map[string]fleet.Status `json:"pools,omitempty"`
 	Version  string                  `json:"version,omitempty"`
+	// Versions are those of the pools: GKE brings back none that it no longer offers.
+	Versions map[string]string `json:"versions,omitempty"`
 }
 
 // Transition is one step of the lifecycle.
@@ -184,6 +186,8 @@ type Work struct {
 	RoseAt    time.Time `json:"roseAt,omitzero"`
 	Failures  int       `json:"failures,omitempty"`
 	LastError string    `json:"lastError,omitempty"`
+	// Told is how often these words were told, and when last.
+	Told Told `json:"told,omitzero"`
 	// Counted are failed operations already counted in Failures.
 	Counted []string `json:"counted,omitempty"`
 	// VoidBefore: work that began before this (GKE's clock) proves nothing,
@@ -193,6 +197,29 @@ type Work struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// LeftToGKE says why we no longer try ourselves.
 	LeftToGKE string `json:"leftToGke,omitempty"`
+}
+
+// Told is how often the same thing was told.
+type Told struct {
+	Words string    `json:"words,omitempty"` // enough of them to tell them from others
+	Times int       `json:"times,omitempty"`
+	At    time.Time `json:"at,omitzero"`
+}
+
+// ToldOften is how often the same thing is told before it is told but once a day.
+const ToldOften = 3
+
+// Again notes that these words are to be told, and says whether they are: the same three
+// times, and then once a day.
+func (t *Told) Again(words string, now time.Time) bool {
+	if words = fact.Clip(words, 80); words != t.Words {
+		*t = Told{Words: words}
+	}
+	if t.Times >= ToldOften && now.Sub(t.At) < 24*time.Hour {
+		return false
+	}
+	t.Times, t.At = t.Times+1, now
+	return true
 }
 
 // Done says whether the work has ended well.
@@ -421,9 +448,9 @@ func (w *Work) Fail(why string, now time.Time) int {
 // BaselineOf is the cluster as it is before its rotation.
 func BaselineOf(c fleet.Cluster) Baseline {
 	b := Baseline{CA: c.Bundle.Oldest(), Endpoint: c.Endpoint, DNS: c.DNS, Status: c.Status,
-		Version: c.Version, Pools: map[string]fleet.Status{}}
+		Version: c.Version, Pools: map[string]fleet.Status{}, Versions: map[string]string{}}
 	for _, p := range c.Pools {
-		b.Pools[p.Name] = p.Status
+		b.Pools[p.Name], b.Versions[p.Name] = p.Status, p.Version
 	}
 	return b
 }

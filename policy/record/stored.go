@@ -38,12 +38,20 @@ type FleetDoc struct {
 	Projects map[string]ProjectNote `json:"projects,omitempty"`
 	// OpenWaves are those that people have opened, until their due clusters are done.
 	OpenWaves map[string]Said `json:"openWaves,omitempty"`
+	// ShutWaves is since when due clusters of a wave wait for what people must end.
+	ShutWaves map[string]time.Time `json:"shutWaves,omitempty"`
 	// Failures are failed or stuck rotations of ours that nobody has
 	// acknowledged; the breaker counts them.
 	Failures []Failure `json:"failures,omitempty"`
 	// Tries counts starts that came to nothing, per cluster.
 	Tries   map[string]Try         `json:"tries,omitempty"`
 	Blocked map[string]reason.Code `json:"blocked,omitempty"` // due and not startable, or held by a label
+	// Lost are clusters whose attempt was closed unread, since when: what became of it
+	// is told when they are seen again.
+	Lost map[string]time.Time `json:"lost,omitempty"`
+	// OnGKE is what GKE does, beside any rotation, that due clusters and those in flight
+	// wait for, since when it was first seen.
+	OnGKE map[string]GKEWork `json:"onGke,omitempty"`
 	// Insights are the last reads of Recommender, by [InsightPlace].
 	Insights     map[string]InsightNote `json:"insights,omitempty"`
 	InsightsFrom time.Time              `json:"insightsFrom,omitzero"` // none before: its quota is used up
@@ -140,6 +148,12 @@ type Try struct {
 	Delivered   time.Time `json:"told,omitzero"`
 }
 
+// GKEWork is work of GKE's own, or that a cluster is not listed whole.
+type GKEWork struct {
+	What  string    `json:"what"` // the operation's name, else the status
+	Since time.Time `json:"since"`
+}
+
 // RunNote is what the last run left.
 type RunNote struct {
 	Run     string    `json:"run"`
@@ -182,6 +196,19 @@ func (b Contents) ClosedOurs(c fleet.Cluster) (Record, bool) {
 		}
 	}
 	return Record{}, false
+}
+
+// LostOf finds the attempt at the cluster that was closed as lost, and of which nothing was
+// heard since.
+func (b Contents) LostOf(c fleet.Cluster) (Record, bool) {
+	_, lost := b.Fleet.Lost[c.Ref.String()]
+	i := slices.IndexFunc(b.Closed, func(rec Record) bool {
+		return rec.Rotation.Cluster == c.Ref && rec.ClosedAs == Lost
+	})
+	if !lost || i < 0 {
+		return Record{}, false
+	}
+	return b.Closed[i], true
 }
 
 // AskedOf gives the request of that kind for this very attempt.
@@ -238,6 +265,7 @@ func (f FleetDoc) Lean() FleetDoc {
 func (f FleetDoc) Clone() FleetDoc {
 	f.Slots = CloneMap(f.Slots)
 	f.Waves = CloneMap(f.Waves)
+	f.Lost = maps.Clone(f.Lost)
 	f.Projects, f.OpenWaves = maps.Clone(f.Projects), maps.Clone(f.OpenWaves)
 	f.Tries = CloneMap(f.Tries)
 	f.Failures = slices.Clone(f.Failures)

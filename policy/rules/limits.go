@@ -62,4 +62,6 @@ const (
 	BlockedAfter = 30 * 24 * time.Hour
 	// StartApprovalLasts is how long an approval to start is good for.
 	StartApprovalLasts = 14 * 24 * time.Hour
+	// WaveBlockedAfter is how long a wave may be shut by what people must end before that is told.
+	WaveBlockedAfter = 3 * 24 * time.Hour
 )

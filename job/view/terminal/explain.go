@@ -45,7 +45,7 @@ func (g *page) explain(c view.Cluster, contents record.Contents) {
 		strings.TrimSuffix(d.Message.Head().String(), ".") != strings.TrimSuffix(s, ".") {
 		g.para(2, plain, s)
 	}
-	g.advice(2, next(d.Reason, c.Cluster, contents.Fleet.Env))
+	g.advice(2, next(d.Reason, d.ActOn().String(), contents.Fleet.Env))
 	if d.Reason == reason.WaveClosed {
 		g.advice(2, words.Unbroken(view.ToOpen(d.Wave), "", "")+" opens it")
 	}

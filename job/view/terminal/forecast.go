@@ -215,7 +215,7 @@ func (g *page) left(f sim.Forecast, o ForecastOptions) {
 	var rs []row
 	for _, l := range waiting {
 		r := row{name: clean(l.Cluster.String()), text: g.Left(l), code: view.Blame(l), style: yellow,
-			next: next(l.Reason, l.Cluster.String(), "")}
+			next: next(l.Reason, l.On.String(), "")}
 		if l.Late {
 			r.what, r.style = "LATE", red
 		}

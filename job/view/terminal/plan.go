@@ -128,7 +128,7 @@ func (g *page) peopleRows(cs []view.Cluster, env string) []row {
 	var rs []row
 	for _, c := range cs {
 		d, r := c.Decision, g.rowOf(c)
-		r.next = next(d.Reason, c.Cluster, env)
+		r.next = next(d.Reason, d.ActOn().String(), env)
 		if why := c.Trouble; why != "" && why != d.Reason {
 			r.text = words.Joined(g.Sentence(why, d.OftenWithdrawn()), r.text)
 			r.code, r.next = string(why), next(why, c.Cluster, env)

@@ -79,7 +79,7 @@ func (g *page) lastRun(n *record.RunNote) string {
 	if n == nil {
 		return "no run yet"
 	}
-	return "last run " + words.Lasting(g.Now.Sub(n.At)) + " ago (" + clean(n.Run) + ", " +
+	return "last run " + words.Lasting(max(g.Now.Sub(n.At), 0)) + " ago (" + clean(n.Run) + ", " +
 		clean(cmp.Or(n.Mode, "mode unknown")) + ")"
 }
 
@@ -98,7 +98,7 @@ func (g *page) storedRows(list []view.Flight, env string) (people, flying []row)
 	for _, f := range list {
 		out := row{
 			name: clean(f.Cluster), what: string(f.Phase), style: phaseStyle(f.Phase), code: string(f.Reason),
-			text: words.Joined("for "+words.Lasting(g.Now.Sub(f.Since.Time)), g.Sentence(f.Reason, nil),
+			text: words.Joined("for "+words.Lasting(max(g.Now.Sub(f.Since.Time), 0)), g.Sentence(f.Reason, nil),
 				g.leftToGKE(f)),
 		}
 		if f.Needs == "" {
@@ -166,7 +166,7 @@ func (g *page) said(doc record.FleetDoc) {
 	}
 	for _, q := range doc.Requests {
 		rs = append(rs, row{name: clean(q.Cluster.String()), what: string(q.Kind),
-			text: words.Joined("asked for "+words.Lasting(g.Now.Sub(q.At))+" ago", byWhom(q.Said))})
+			text: words.Joined("asked for "+words.Lasting(max(g.Now.Sub(q.At), 0))+" ago", byWhom(q.Said))})
 	}
 	g.section(bold, "SAID BY PEOPLE (as stated)", g.names(rs), rs)
 	rs = nil

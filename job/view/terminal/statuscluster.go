@@ -45,7 +45,7 @@ func (g *page) idleCluster(s view.Story) {
 	}
 	d := s.Decision.Decision
 	g.para(2, plain, g.Sentence(d.Reason, d.Message))
-	g.advice(2, next(d.Reason, s.Cluster, s.Policy.Env))
+	g.advice(2, next(d.Reason, d.ActOn().String(), s.Policy.Env))
 	g.line("")
 	g.facts(*s.Decision)
 }
@@ -59,7 +59,7 @@ func (g *page) rotation(s view.Story) {
 			whose += " (run " + clean(r.Transitions[0].Run) + ")"
 		}
 	}
-	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(g.Now.Sub(f.Since.Time)),
+	g.parts(bold, clean(f.Cluster), string(f.Phase)+" for "+words.Lasting(max(g.Now.Sub(f.Since.Time), 0)),
 		fmt.Sprintf("attempt %d", f.Attempt), whose, "times are "+g.Name())
 	if c := s.Decision; c != nil && (c.Message != "" || c.Reason != "") {
 		g.para(2, plain, g.Sentence(c.Reason, c.Decision.Message))
@@ -99,7 +99,7 @@ func (g *page) phaseRows(s view.Story) []row {
 		switch passed := i < slices.Index(record.Phases, r.Phase); {
 		case phase == r.Phase:
 			out.what, out.style = g.At(at), bold
-			out.text = words.Joined("now, for "+words.Lasting(g.Now.Sub(at)), g.evidence(phase, s))
+			out.text = words.Joined("now, for "+words.Lasting(max(g.Now.Sub(at), 0)), g.evidence(phase, s))
 		case passed && !at.IsZero():
 			out.what = g.At(at)
 			out.text = words.Joined(words.Lasting(left[phase].Sub(at)), g.evidence(phase, s))

@@ -21,8 +21,8 @@ func TestAdviceInParts(t *testing.T) {
 				prose += part.Text
 			}
 		}
-		want := strings.ReplaceAll(strings.ReplaceAll(reason.Info().Next.String(), "CLUSTER", "p/l/c"), " ENV ",
-			" prod ")
+		want := strings.NewReplacer("CLUSTER", "p/l/c", " ENV ", " prod ", "=PROJECT", "=p", "=LOCATION",
+			"=l").Replace(reason.Info().Next.String())
 		if whole != want {
 			t.Errorf("%s: %q, not %q", reason, whole, want)
 		}
