@@ -260,7 +260,7 @@ func (g *page) capacity(waves []view.Capacity) {
 		pace := words.If(w.AWeek != "", w.AWeek+" starts a week under every cap")
 		done := words.If(!w.Done.IsZero(), "done about "+words.Day(w.Done))
 		r.text = words.Joined(cmp.Or(pace, "one start at most"), cmp.Or(done, "no end in sight"),
-			"latest safe date "+words.Day(w.Latest))
+			words.If(!w.Latest.IsZero(), "latest safe date "+words.Day(w.Latest)), w.Note)
 		if w.Late != "" {
 			r.style, r.code, r.next = red, "capacity-short", w.Raise
 			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)
