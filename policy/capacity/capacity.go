@@ -8,6 +8,7 @@ import (
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
@@ -51,8 +52,9 @@ const capacitySample = 200
 func Of(p *rules.Policy, f policy.Fleet, ds []policy.Decision, now time.Time) []Wave {
 	due := fleetDue{now: now, waves: make([][]*policy.Case, len(p.Waves)+1)}
 	for _, d := range ds {
-		if !d.Due.Is || d.Cluster.Bundle.Problem != "" ||
-			(d.Phase == "" && d.Action != policy.Start && d.Action != policy.Wait) || d.Phase == record.Verifying {
+		idle := d.Phase == ""
+		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || d.Phase == record.Verifying ||
+			idle && d.Action != policy.Start && d.Action != policy.Wait && d.Reason != reason.BreakerOpen {
 			continue
 		}
 		k := policy.NewCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)

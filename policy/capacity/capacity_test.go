@@ -80,23 +80,21 @@ func TestBreakerShuts(t *testing.T) {
 // The limit that binds is named, and no other.
 func TestOneLimitBinds(t *testing.T) {
 	many := make([]int, 24)
-	for i := range many {
-		many[i] = 60
-	}
 	for name, tt := range map[string]struct {
 		set  func(*rules.Policy)
 		days int
 		want string
 	}{
-		"the fleet's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 2, 9 }, 60, "raise MAX_ACTIVE=2"},
-		"a project's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 50, 1 }, 60, "raise MAX_ACTIVE_PER_PROJECT=1"},
-		"a location's":  {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 50, 1 }, 60, "raise MAX_ACTIVE_PER_LOCATION=1"},
-		"both":          {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 1, 1 }, 60, "raise MAX_ACTIVE=1 and raise MAX_ACTIVE_PER_LOCATION=1"},
+		"the fleet's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 2, 9 }, 36, "raise MAX_ACTIVE=2"},
+		"a project's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 50, 1 }, 36, "raise MAX_ACTIVE_PER_PROJECT=1"},
+		"a location's":  {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 50, 1 }, 36, "raise MAX_ACTIVE_PER_LOCATION=1"},
+		"both":          {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 1, 1 }, 36, "raise MAX_ACTIVE=1 and raise MAX_ACTIVE_PER_LOCATION=1"},
 		"emergencies'":  {func(p *rules.Policy) { p.EmergencyMaxActive, p.MaxActive = 3, 50 }, 20, "raise EMERGENCY_MAX_ACTIVE=3"},
 		"none binds":    {func(p *rules.Policy) { p.MaxActive, p.EmergencyMaxActive = 50, 50 }, 20, ""},
 		"none is short": {func(p *rules.Policy) { p.MaxActive = 20 }, 170, ""},
 	} {
 		p := policytest.Plain()
+		p.EmergencyBeforeExpiry = 32 * day
 		tt.set(p)
 		for i := range many {
 			many[i] = tt.days
