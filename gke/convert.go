@@ -201,7 +201,7 @@ func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, nodes int) f
 		pool.Exclusion == nil {
 		// Absent rules are not permission, and what these say nobody knows.
 		pool.Exclusion = &window.Exclusion{Name: "of a kind that this version does not know",
-			Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
+			Scope: window.NoUpgrades, UntilEndOfSupport: true}
 	}
 	return pool
 }

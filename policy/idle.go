@@ -29,7 +29,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 	case !isClosed:
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
 		d.Approved = k.approval(record.CallStart)
-		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates))
+		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates), k.SetAside())
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.set(None, v.Reason, v.Message)
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:

@@ -33,7 +33,7 @@ func TestWaitsOn(t *testing.T) {
 		OnPeople: {
 			"adopted-watching", "alpha-cluster", "approval-needed", "blocked", "breaker-open", "ca-expired",
 			"ca-unreadable", "complete-failed",
-			"customer-managed-ca", "does-not-fit", "held", "held-by-label", "illegal-move", "lost",
+			"customer-managed-ca", "does-not-fit", "excluded", "held", "held-by-label", "illegal-move", "lost",
 			"maintenance-unknown", "outcome-unstored", "pool-excluded",
 			"pool-failed", "pool-unhealthy", "start-failed", "stuck", "tries-exhausted", "unreadable",
 			"worse-than-baseline",

@@ -73,8 +73,13 @@ func (g *page) facts(v view.Cluster) {
 	}
 	g.fact("window", g.windowNow(v))
 	for _, e := range c.Maintenance.Exclusions {
-		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start),
-			words.Day(e.Span.End)))
+		to := "to " + words.Day(e.Span.End)
+		if e.EndsWithSupport() {
+			to = "until the version's end of support"
+			to += words.If(!e.Span.End.IsZero(), " (at present "+words.Day(e.Span.End)+", GKE moves it)")
+		}
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s", clean(e.Name), e.Scope,
+			words.If(!e.Span.Start.IsZero(), words.Day(e.Span.Start)+" ")+to))
 	}
 	g.known("wave", clean(d.Wave))
 	g.known("state", words.If(d.Emergency, "emergency: too near to expiry to wait"))
@@ -108,6 +113,8 @@ func (g *page) windowNow(c view.Cluster) string {
 	switch {
 	case m.Problem != "":
 		return clean(m.Problem)
+	case n == nil && m.Endless():
+		return text + "; shut by an exclusion whose end nobody knows"
 	case n == nil:
 		return text + "; does not open within 400 days"
 	case c.WindowOpen && n.End.IsZero():
