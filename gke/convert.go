@@ -36,6 +36,7 @@ func fromProto(project string, pb *containerpb.Cluster) fleet.Cluster {
 		Bundle:      fleet.ParseBundle(pb.GetMasterAuth().GetClusterCaCertificate()),
 		Endpoint:    endpoint(pb),
 		DNS:         pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetEndpoint(),
+		DNSExternal: pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetAllowExternalTraffic(),
 		Autopilot:   pb.GetAutopilot().GetEnabled(),
 		Zonal:       strings.Count(location, "-") == 2,
 		Alpha:       pb.GetEnableKubernetesAlpha(),
@@ -66,6 +67,9 @@ func location(pb *containerpb.Cluster) string {
 // endpoint is where the control plane is advertised: public, else private.
 func endpoint(pb *containerpb.Cluster) string {
 	ip := pb.GetControlPlaneEndpointsConfig().GetIpEndpointsConfig()
+	if ip != nil && ip.Enabled != nil && !ip.GetEnabled() {
+		return "" // what then stands in the other fields leads nowhere
+	}
 	private := pb.GetPrivateClusterConfig()
 	return cmp.Or(pb.GetEndpoint(), ip.GetPublicEndpoint(), ip.GetPrivateEndpoint(),
 		private.GetPublicEndpoint(), private.GetPrivateEndpoint()) //nolint:staticcheck // what older clusters have

@@ -23,7 +23,8 @@ type HandOver struct {
 
 	OldEndpoint string   `json:"oldEndpoint,omitempty"`
 	NewEndpoint string   `json:"newEndpoint,omitempty"`
-	DNS         string   `json:"dns,omitempty"` // the DNS endpoint: it outlives rotations
+	DNS         string   `json:"dns,omitempty"`         // the DNS endpoint: it outlives rotations
+	DNSExternal bool     `json:"dnsExternal,omitempty"` // it takes traffic from outside Google Cloud
 	OldCA       fleet.CA `json:"oldCA"`
 	NewCA       fleet.CA `json:"newCA"`
 

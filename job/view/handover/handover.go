@@ -97,7 +97,7 @@ func stage(h record.HandOver) (title string, now []string) {
 	case over(h):
 		return "the old credentials have ended", []string{
 			"Whatever cannot reach the cluster since then still has an old credential: find it below and update it. There is no way back.",
-			"Write new `caBundle`s and recreate static tokens first: others depend on them.",
+			"Recreate static tokens first: others depend on them.",
 		}
 	case h.Phase == record.Completing:
 		title = "the old credentials are being ended now"
@@ -110,12 +110,12 @@ func stage(h record.HandOver) (title string, now []string) {
 		}
 	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
 		title = "nodes are done, clients are to be updated now"
-		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first."}
+		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens first."}
 	default:
 		title = "new credentials are here, clients are to be updated"
 		now = []string{
 			"Send this to everybody who reaches the cluster from outside: developers, CI, platform, security, network.",
-			"Look for static tokens and copied `caBundle`s first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
+			"Look for static tokens first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
 			"Nothing is broken yet: both endpoints and both CAs work until the completion.",
 		}
 	}

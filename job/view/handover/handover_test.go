@@ -32,6 +32,7 @@ func example() record.HandOver {
 		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: record.Ours, At: at(20, 3), Moment: record.AtStartDone,
 		Phase:       record.RecreatingNodes,
 		OldEndpoint: "203.0.113.7", NewEndpoint: "203.0.113.20", DNS: "gke-0a1b2c.us-central1-a.gke.goog",
+		DNSExternal: true,
 		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)),
 			Issued:  time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC),
 			Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
@@ -230,5 +231,42 @@ func inSpans(t *testing.T, text, name string) {
 	}
 	if fence != "" {
 		t.Errorf("%q leaves a fence open", name)
+	}
+}
+
+// TestEndpointsAsTheyAre: no advice for an endpoint that the cluster does not have, or
+// that takes no traffic from where people are.
+func TestEndpointsAsTheyAre(t *testing.T) {
+	text := func(change func(*record.HandOver)) string {
+		h := example()
+		change(&h)
+		var b strings.Builder
+		if err := handover.WriteJSON(&b, handover.Of(h)); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	both := text(func(*record.HandOver) {})
+	if !strings.Contains(both, "KUBECONFIG=dns-endpoint.kubeconfig gcloud container clusters get-credentials") {
+		t.Error("both variants write one context")
+	}
+	inside := text(func(h *record.HandOver) { h.DNSExternal = false })
+	if strings.Contains(inside, "--dns-endpoint") || !strings.Contains(inside, "only from inside Google Cloud") {
+		t.Error("a DNS endpoint without external traffic is offered")
+	}
+	dns := text(func(h *record.HandOver) { h.OldEndpoint, h.NewEndpoint = "", "" })
+	if strings.Contains(dns, "203.0.113") || strings.Count(dns, "clusters get-credentials") != 1 {
+		t.Error("a cluster without IP endpoints is told of them")
+	}
+	for _, lie := range []string{"Connect) go on", "refuses its server when the old CA ends", "at once, so where"} {
+		if strings.Contains(both, lie) {
+			t.Errorf("it still says %q", lie)
+		}
+	}
+	for _, want := range []string{"cattle-system", "Connect: nothing is known", "istio/multiCluster=true",
+		"authentication.k8s.io/legacy-token", "400d"} {
+		if !strings.Contains(both, want) {
+			t.Errorf("it does not say %q", want)
+		}
 	}
 }
