@@ -248,7 +248,7 @@ func (p Plan) Capacity() []Capacity {
 			}
 			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
 		}
-		c.Note = words.Joined(words.If(w.Shut, "the breaker is open: nothing starts until it is acknowledged, and all dates count from then"),
+		c.Note = words.Joined(words.If(w.Shut, "the breaker is open, and all counts from its acknowledgement"),
 			words.If(w.Overdue > 0, strconv.Itoa(w.Overdue)+" overdue already"))
 		if w.Short() {
 			c.Late = w.Late.String()

@@ -30,6 +30,8 @@ type HandOver struct {
 
 	Zonal     bool `json:"zonal,omitempty"` // the API server is gone for a moment at completion
 	Autopilot bool `json:"autopilot,omitempty"`
+	// NoWindow: the cluster has no maintenance window of its own, so GKE works at any hour.
+	NoWindow bool `json:"noWindow,omitempty"`
 	// Pools are the node pools that must be recreated, by name: true when done.
 	Pools map[string]bool `json:"pools,omitempty"`
 

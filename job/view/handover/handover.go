@@ -137,6 +137,9 @@ func impact(h record.HandOver) []string {
 		}
 		out = append(out, "Node pools are recreated one after another, with the surge or blue-green settings and disruption budgets that they have. Data on local disks and in emptyDir goes with its node.", server)
 	}
+	if h.NoWindow && !over(h) {
+		out = append(out, "The cluster has no maintenance window of its own, so GKE recreates its nodes at any hour; ROTATOR_WINDOW binds this tool alone.")
+	}
 	if private(h) {
 		out = append(out, "The control plane has a private address: clients beyond the network, VPN and peering routes need to reach the new one.")
 	}

@@ -109,7 +109,7 @@ func expiry(t, now time.Time) string {
 // windowNow says when the cluster's maintenance policy allows node work.
 func (g *page) windowNow(c view.Cluster) string {
 	m, n := c.Decision.Cluster.Maintenance, c.NextWindow
-	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW")
+	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW binds us, and GKE recreates nodes at any hour")
 	switch {
 	case m.Problem != "":
 		return clean(m.Problem)

@@ -52,6 +52,12 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 		g.apart(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
 			clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
+	if odd := p.Findings(); len(odd) > 0 {
+		g.heading(yellow, "WORTH A SECOND LOOK")
+		for _, line := range odd {
+			g.bullet(plain, line)
+		}
+	}
 	g.capacity(p.Capacity())
 	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
 		g.apart(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
