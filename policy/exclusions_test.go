@@ -30,10 +30,14 @@ func TestExclusionUntilEndOfSupport(t *testing.T) {
 		shut   bool
 		maxAge time.Duration
 	}{
-		"by expiry": {end: told, wants: []string{"at present 2027-01-02, GKE moves it", "otherwise lifted only from 2027-02-06",
-			"--remove-maintenance-exclusion=keep-1.31;", "--add-maintenance-exclusion-end=2027-01-02T00:00:00Z",
-			"--add-maintenance-exclusion-scope=no_minor_upgrades", "update shop --project=shop-prod --location=europe-west1"}},
-		"by age": {end: told, maxAge: 100 * 24 * time.Hour, wants: []string{"never rotated for its age; lifted only from"}},
+		"by expiry": {end: told, wants: []string{"at present 2027-01-02, GKE moves it",
+			"otherwise lifted only from 2027-02-06",
+			"--remove-maintenance-exclusion=keep-1.31;",
+			"--add-maintenance-exclusion-end=2027-01-02T00:00:00Z",
+			"--add-maintenance-exclusion-scope=no_minor_upgrades",
+			"update shop --project=shop-prod --location=europe-west1"}},
+		"by age": {end: told, maxAge: 100 * 24 * time.Hour,
+			wants: []string{"never rotated for its age; lifted only from"}},
 		"no end": {wants: []string{"until the version's end of support; otherwise"}},
 		"closed": {end: told, shut: true, wants: []string{`exclusion "keep-1.31"`}},
 	} {
@@ -96,7 +100,8 @@ func TestExclusionsForGKEOnly(t *testing.T) {
 			if want && !tt.onPool {
 				k := policy.NewCase(p, c, nil, &record.FleetDoc{}, "", policytest.Monday)
 				k.Pool = &fleet.Pool{Name: "web", Exclusion: &tt.of}
-				for _, v := range k.Ask(policy.NodeGates, func(g policy.Gate) bool { return g.Name == "pool-exclusion" }) {
+				for _, v := range k.Ask(policy.NodeGates,
+					func(g policy.Gate) bool { return g.Name == "pool-exclusion" }) {
 					if !v.Open {
 						t.Errorf("%s: the pool waits: %s", name, v.Message)
 					}
@@ -114,7 +119,8 @@ func TestFrozenForLong(t *testing.T) {
 	}
 	v := policytest.Ask("freeze", policy.NewCase(p, policytest.Idle(policytest.Shop), nil,
 		&record.FleetDoc{}, "", policytest.Monday))
-	if got, want := v.Message.String(), "frozen for more than 400d by FREEZES=2026-11-01/2029-01-01"; got != want {
+	if got, want := v.Message.String(),
+		"frozen for more than 400d by FREEZES=2026-11-01/2029-01-01"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

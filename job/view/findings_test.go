@@ -25,7 +25,8 @@ func weekly(t *testing.T, text string) window.Weekly {
 func TestWarnings(t *testing.T) {
 	quiet := func() *rules.Policy {
 		p := policytest.Plain()
-		p.Window, p.CompleteWindow = weekly(t, "Sat 02:00-06:00 UTC"), weekly(t, "Mon-Thu 09:00-15:00 Europe/Paris")
+		p.Window, p.CompleteWindow = weekly(t, "Sat 02:00-06:00 UTC"), weekly(t,
+			"Mon-Thu 09:00-15:00 Europe/Paris")
 		p.Soak = 72 * time.Hour
 		return p
 	}
@@ -36,14 +37,20 @@ func TestWarnings(t *testing.T) {
 		change func(*rules.Policy)
 		wants  []string
 	}{
-		"at any hour": {func(p *rules.Policy) { p.Window = window.Weekly{} }, []string{"WINDOW=always with MODE=act"}},
-		"in UTC": {func(p *rules.Policy) { p.CompleteWindow = weekly(t, "Tue 10:00-16:00 Asia/Tokyo; Wed 10:00-16:00") },
+		"at any hour": {func(p *rules.Policy) { p.Window = window.Weekly{} },
+			[]string{"WINDOW=always with MODE=act"}},
+		"in UTC": {func(p *rules.Policy) {
+			p.CompleteWindow = weekly(t,
+				"Tue 10:00-16:00 Asia/Tokyo; Wed 10:00-16:00")
+		},
 			[]string{"names no zone"}},
 		"past": {func(p *rules.Policy) {
 			_ = p.Freezes.UnmarshalText([]byte("2024-12-20/2025-01-05, 2025-12-19/2026-01-04"))
 		}, []string{"ended 2026-01-05"}},
-		"every 8 h": {func(p *rules.Policy) { p.Every = 8 * time.Hour }, []string{"EVERY=8h: runs may never fall into WINDOW=Sat",
-			"set EVERY to 3h or less", "COMPLETE_WINDOW=Mon-Thu", "set EVERY to 5h or less", "a cluster's own window"}},
+		"every 8 h": {func(p *rules.Policy) { p.Every = 8 * time.Hour },
+			[]string{"EVERY=8h: runs may never fall into WINDOW=Sat",
+				"set EVERY to 3h or less", "COMPLETE_WINDOW=Mon-Thu", "set EVERY to 5h or less",
+				"a cluster's own window"}},
 		"half an hour": {func(p *rules.Policy) { p.CompleteWindow = weekly(t, "Tue 09:00-09:30 UTC") },
 			[]string{"set EVERY to 13m or less"}},
 	} {
@@ -80,7 +87,8 @@ func TestFindings(t *testing.T) {
 	}
 	for _, tt := range []struct{ selector, waves, want string }{
 		{"env=prod", "tier=front", ""},
-		{"name!=pay-prod-3", "one", `no cluster that was read has the label "name", which selector names (name!=pay-prod-3)`},
+		{"name!=pay-prod-3", "one",
+			`no cluster that was read has the label "name", which selector names (name!=pay-prod-3)`},
 		{"all", "env=prd > tier=front", `wave "env=prd" matches no cluster`},
 		{"all", "stage=x > env=prod", `has the label "stage", which waves names`},
 	} {

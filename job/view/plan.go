@@ -248,11 +248,11 @@ func (p Plan) Capacity() []Capacity {
 			}
 			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
 		}
-		c.Note = words.Joined(words.If(w.Shut, "the breaker is open, and all counts from its acknowledgement"),
+		c.Note = words.Joined(words.If(w.Shut, "the breaker is open: all counts from its end"),
 			words.If(w.Overdue > 0, strconv.Itoa(w.Overdue)+" overdue already"))
 		if w.Short() {
 			c.Late = w.Late.String()
-			c.Raise = w.Raise.String() + ": " + c.Late + " then starts before " + fact.Day(w.LateAt) + "."
+			c.Raise = "It starts " + fact.Day(w.LateAt) + ": " + w.Raise.String() + "."
 		}
 		out = append(out, c)
 	}

@@ -102,7 +102,8 @@ func (f fleetDue) play(p *rules.Policy) (out []Wave, starts map[fleet.Ref]time.T
 }
 
 // wave deals the wave's starts out to slots.
-func (f fleetDue) wave(p *rules.Policy, cases []*policy.Case, open time.Time, starts map[fleet.Ref]time.Time) Wave {
+func (f fleetDue) wave(p *rules.Policy, cases []*policy.Case, open time.Time,
+	starts map[fleet.Ref]time.Time) Wave {
 	w := Wave{Wave: cases[0].WaveName, Due: len(cases)}
 	s := slots{p, map[string][]time.Time{}}
 	var mean, sum time.Duration

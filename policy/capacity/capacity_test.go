@@ -27,7 +27,8 @@ func fleetOf(projects int, days ...int) policy.Fleet {
 	for i, left := range days {
 		c := policytest.Idle(fleet.Ref{Project: fmt.Sprintf("p-%d", i%projects), Location: "europe-west1",
 			Name: fmt.Sprintf("c-%02d", i)})
-		c.Bundle.CAs = []fleet.CA{{Fingerprint: fleet.Fingerprint(c.Ref.Name), Issued: policytest.Monday.AddDate(-4, 0, 0),
+		c.Bundle.CAs = []fleet.CA{{Fingerprint: fleet.Fingerprint(c.Ref.Name),
+			Issued:  policytest.Monday.AddDate(-4, 0, 0),
 			Expires: policytest.Monday.Add(time.Duration(left) * day)}}
 		f.Clusters = append(f.Clusters, c)
 	}
@@ -59,7 +60,8 @@ func TestOverdueIsNoLimit(t *testing.T) {
 	p.EmergencyBeforeExpiry = 32 * day
 	f = fleetOf(1, 33)
 	opens := policytest.Monday.Add(3 * day)
-	f.Clusters[0].Maintenance.Window, _, _ = window.Recurring(window.Span{Start: opens, End: opens.Add(4 * time.Hour)},
+	f.Clusters[0].Maintenance.Window, _, _ = window.Recurring(window.Span{Start: opens,
+		End: opens.Add(4 * time.Hour)},
 		"FREQ=WEEKLY;BYDAY=TH")
 	if w = of(p, f)[0]; w.Short() {
 		t.Errorf("the window decides: %+v", w)
@@ -85,11 +87,16 @@ func TestOneLimitBinds(t *testing.T) {
 		days int
 		want string
 	}{
-		"the fleet's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 2, 9 }, 36, "raise MAX_ACTIVE=2"},
-		"a project's":   {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 50, 1 }, 36, "raise MAX_ACTIVE_PER_PROJECT=1"},
-		"a location's":  {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 50, 1 }, 36, "raise MAX_ACTIVE_PER_LOCATION=1"},
-		"both":          {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 1, 1 }, 36, "raise MAX_ACTIVE=1 and raise MAX_ACTIVE_PER_LOCATION=1"},
-		"emergencies'":  {func(p *rules.Policy) { p.EmergencyMaxActive, p.MaxActive = 3, 50 }, 20, "raise EMERGENCY_MAX_ACTIVE=3"},
+		"the fleet's": {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 2, 9 }, 36,
+			"raise MAX_ACTIVE=2"},
+		"a project's": {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerProject = 50, 1 }, 36,
+			"raise MAX_ACTIVE_PER_PROJECT=1"},
+		"a location's": {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 50, 1 }, 36,
+			"raise MAX_ACTIVE_PER_LOCATION=1"},
+		"both": {func(p *rules.Policy) { p.MaxActive, p.MaxActivePerLocation = 1, 1 }, 36,
+			"raise MAX_ACTIVE=1 and MAX_ACTIVE_PER_LOCATION=1"},
+		"emergencies'": {func(p *rules.Policy) { p.EmergencyMaxActive, p.MaxActive = 3, 50 }, 20,
+			"raise EMERGENCY_MAX_ACTIVE=3"},
 		"none binds":    {func(p *rules.Policy) { p.MaxActive, p.EmergencyMaxActive = 50, 50 }, 20, ""},
 		"none is short": {func(p *rules.Policy) { p.MaxActive = 20 }, 170, ""},
 	} {

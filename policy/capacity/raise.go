@@ -18,7 +18,8 @@ type limit struct {
 
 // limits are those in force.
 func limits(p *rules.Policy) []limit {
-	out := []limit{{fact.Set("MAX_ACTIVE", p.MaxActive), func(p *rules.Policy) { p.MaxActive = record.MaxSlots }}}
+	out := []limit{{fact.Set("MAX_ACTIVE", p.MaxActive),
+		func(p *rules.Policy) { p.MaxActive = record.MaxSlots }}}
 	if p.MaxActivePerProject > 0 {
 		out = append(out, limit{fact.Set("MAX_ACTIVE_PER_PROJECT", p.MaxActivePerProject),
 			func(p *rules.Policy) { p.MaxActivePerProject = 0 }})
@@ -28,7 +29,8 @@ func limits(p *rules.Policy) []limit {
 			func(p *rules.Policy) { p.MaxActivePerLocation = 0 }})
 	}
 	if len(p.Waves) > 0 {
-		out = append(out, limit{fact.Set("WAVE_SOAK", fleet.Days(p.WaveSoak)), func(p *rules.Policy) { p.WaveSoak = 0 }})
+		out = append(out, limit{fact.Set("WAVE_SOAK", fleet.Days(p.WaveSoak)),
+			func(p *rules.Policy) { p.WaveSoak = 0 }})
 	}
 	return append(out,
 		limit{fact.Set("EMERGENCY_MAX_ACTIVE", p.EmergencyMaxActive),
@@ -71,15 +73,19 @@ func (f fleetDue) raise(p *rules.Policy, late fleet.Ref, at time.Time) fact.Text
 
 func joined(ls []limit, by string) fact.Text {
 	var text fact.Text
+	said := ""
 	for i, l := range ls {
-		verb := "raise"
+		verb := "raise "
 		if slices.Contains(l.text.Settings(), "WAVE_SOAK") {
-			verb = "shorten"
+			verb = "shorten "
 		}
 		if i > 0 {
 			text = fact.Sayf("%v %s ", text, by)
 		}
-		text = fact.Sayf("%v%s %v", text, verb, l.text)
+		if verb != said {
+			text = fact.Sayf("%v%s", text, verb)
+		}
+		text, said = fact.Sayf("%v%v", text, l.text), verb
 	}
 	return text
 }

@@ -74,7 +74,8 @@ func (k *Course) SetAside() fact.Text {
 	if len(names) == 0 {
 		return nil
 	}
-	return fact.Sayf("%v: for GKE's own upgrades, not for ours: %s", fact.Set("EXCLUSIONS", k.Policy.Exclusions),
+	return fact.Sayf("%v: for GKE's own upgrades, not for ours: %s", fact.Set("EXCLUSIONS",
+		k.Policy.Exclusions),
 		fact.Some(names))
 }
 
@@ -177,7 +178,8 @@ func (k *Course) facts(now time.Time, free bool) *facts {
 	p, m := k.Policy, k.maintenance()
 	f := &facts{
 		now: now, until: now.Add(rules.BlockedAfter), run: k.grid(now), every: max(p.Every, time.Minute),
-		gke: m.Open(window.Always()), window: m.Windows(p.Window), hard: window.All(p.Freezes, k.ours().Outside()), binds: p.Exclusions.Binds,
+		gke: m.Open(window.Always()), window: m.Windows(p.Window), hard: window.All(p.Freezes,
+			k.ours().Outside()), binds: p.Exclusions.Binds,
 		nodesByGKE: p.Nodes == rules.NodesGKE, autopilot: k.Cluster.Autopilot,
 		grace: p.NodeGrace, node: p.NodeTime, overrun: p.NodeOverrun, atOnce: p.PoolsAtOnce,
 		soakOver: func(handedOver, nodesDone time.Time) time.Time {
@@ -249,7 +251,8 @@ func (k *Course) soakOver(handedOver, nodesDone time.Time) (time.Time, fact.Text
 	normal := after(k.Policy.Soak)
 	switch {
 	case k.Compromised:
-		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED", fleet.Days(k.Policy.SoakCompromised))
+		return after(k.Policy.SoakCompromised), fact.Set("SOAK_COMPROMISED",
+			fleet.Days(k.Policy.SoakCompromised))
 	case k.Emergency:
 		reserve := k.expires().Add(-rules.EmergencyReserve)
 		least := window.Later(handedOver, nodesDone).Add(rules.EmergencySoak)

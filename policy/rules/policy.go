@@ -129,7 +129,7 @@ const (
 
 // Binds says whether the exclusion binds our work.
 func (m ExclusionsMode) Binds(e window.Exclusion) bool {
-	return e.Blocks() && !(m == ExclusionsGKEOnly && e.Standing())
+	return e.Blocks() && (m != ExclusionsGKEOnly || !e.Standing())
 }
 
 // AdoptMode says what becomes of rotations that somebody else started.

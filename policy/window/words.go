@@ -23,7 +23,8 @@ func (r *recurrence) worded() string {
 		return r.datesText() + of
 	case r.monthDays|r.lastDays != 0 || r.freq == yearly && len(r.positions) > 0:
 		return ""
-	case nth && len(r.positions) == 0 && !slices.ContainsFunc(r.weekdays, func(w weekday) bool { return w.n == 0 }):
+	case nth && len(r.positions) == 0 && !slices.ContainsFunc(r.weekdays,
+		func(w weekday) bool { return w.n == 0 }):
 		return r.nthDays() + of
 	case !nth && len(r.positions) == 1 && len(r.weekdays) > 2:
 		return ordinal(r.positions[0]) + " of " + r.weekdaysText() + of
