@@ -153,7 +153,7 @@ var table = map[Code]Info{
 		WaitsOn: OnPeople, NeedsAction: true, Explains: Always, ToldElsewhere: true},
 	CallWithdrawn: {Sentence: "A call was taken back before it was sent: what it rests on could not be read, or had changed.",
 		Next: "Mend what the message names; `scripts/doctor ENV` names a missing role.", WaitsOn: OnRuns},
-	BlockedReason: {Sentence: "It is due and cannot start within 30 days.",
+	BlockedReason: {Sentence: "It is due, and by its calendars cannot start in time.",
 		Next: "Change what the message names.", WaitsOn: OnPeople},
 	NotReadable: {Sentence: "The cluster could not be read.",
 		Next:    "`scripts/doctor ENV` names a missing role.",
