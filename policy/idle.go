@@ -90,7 +90,7 @@ func (k *Case) blocked(d *Decision) {
 	if start, _ := k.NextOpening(k.Now); start.IsZero() || start.After(expires.Add(-rules.DeadlineBefore)) {
 		d.Action, d.Message = NeedsAction, fact.Join(d.Message,
 			fact.Sayf("no start is possible before it is an emergency, %s",
-			fact.Day(expires.Add(-k.Policy.EmergencyBeforeExpiry))))
+				fact.Day(expires.Add(-k.Policy.EmergencyBeforeExpiry))))
 		if d.Reason == "" {
 			d.Reason = reason.BlockedReason
 		}

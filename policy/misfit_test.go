@@ -24,10 +24,10 @@ func TestMisfitNamesItsCause(t *testing.T) {
 		change       func(*rules.Policy, *fleet.Cluster)
 		names, spare []string
 	}{
-		"a blue-green soak": {func(p *rules.Policy, c *fleet.Cluster) {
+		"a blue-green soak": {func(_ *rules.Policy, c *fleet.Cluster) {
 			c.Pools[0].BlueGreen, c.Pools[0].PoolSoak, c.Pools[0].Nodes = true, 8*day, 2
 		}, []string{"blue-green soak"}, []string{"NODE_TIME", "surge"}},
-		"an exclusion of a pool without an end": {func(p *rules.Policy, c *fleet.Cluster) {
+		"an exclusion of a pool without an end": {func(_ *rules.Policy, c *fleet.Cluster) {
 			c.Pools[0].Exclusion = &window.Exclusion{Name: "web", Scope: window.NoMinorOrNodeUpgrades,
 				UntilEndOfSupport: true}
 		}, []string{`exclusion of pool "web"`}, []string{"9999", "FREEZES", "window always, with"}},
@@ -40,7 +40,7 @@ func TestMisfitNamesItsCause(t *testing.T) {
 			}
 			p.NodeOverrun = 0
 		}, []string{"POOLS_AT_ONCE="}, []string{"NODE_TIME", "SOAK"}},
-		"runs too seldom": {func(p *rules.Policy, c *fleet.Cluster) {
+		"runs too seldom": {func(p *rules.Policy, _ *fleet.Cluster) {
 			p.Every = 24 * time.Hour
 			p.CompleteWindow, _ = window.ParseWeekly("Mon-Fri 10:00-14:00 UTC")
 		}, []string{"EVERY="}, []string{"FREEZES", "START_WINDOW"}},
