@@ -37,6 +37,7 @@ func fromProto(project string, pb *containerpb.Cluster) fleet.Cluster {
 		Bundle:      fleet.ParseBundle(pb.GetMasterAuth().GetClusterCaCertificate()),
 		Endpoint:    endpoint(pb),
 		DNS:         pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetEndpoint(),
+		DNSExternal: pb.GetControlPlaneEndpointsConfig().GetDnsEndpointConfig().GetAllowExternalTraffic(),
 		Autopilot:   pb.GetAutopilot().GetEnabled(),
 		Zonal:       strings.Count(location, "-") == 2,
 		Alpha:       pb.GetEnableKubernetesAlpha(),
@@ -68,6 +69,9 @@ func location(pb *containerpb.Cluster) string {
 // endpoint is where the control plane is advertised: public, else private.
 func endpoint(pb *containerpb.Cluster) string {
 	ip := pb.GetControlPlaneEndpointsConfig().GetIpEndpointsConfig()
+	if ip != nil && ip.Enabled != nil && !ip.GetEnabled() {
+		return "" // what then stands in the other fields leads nowhere
+	}
 	private := pb.GetPrivateClusterConfig()
 	return cmp.Or(pb.GetEndpoint(), ip.GetPublicEndpoint(), ip.GetPrivateEndpoint(),
 		private.GetPublicEndpoint(), private.GetPrivateEndpoint()) //nolint:staticcheck // what older clusters have
@@ -218,7 +222,7 @@ func poolFromProto(p *containerpb.NodePool, c *containerpb.Cluster, nodes int) f
 		pool.Exclusion == nil {
 		// Absent rules are not permission, and what these say nobody knows.
 		pool.Exclusion = &window.Exclusion{Name: "of a kind that this version does not know",
-			Scope: window.NoMinorOrNodeUpgrades, UntilEndOfSupport: true}
+			Scope: window.NoUpgrades, UntilEndOfSupport: true}
 	}
 	return pool
 }

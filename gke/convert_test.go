@@ -321,3 +321,22 @@ func TestRecordedOperations(t *testing.T) {
 		}
 	}
 }
+
+// A cluster whose IP endpoints are off has no address, whatever its fields hold; and a DNS
+// endpoint says whether it takes traffic from outside.
+func TestEndpoints(t *testing.T) {
+	off, external := false, true
+	pb := &containerpb.Cluster{Name: "a", Location: "europe-west1", Endpoint: "34.1.2.3",
+		ControlPlaneEndpointsConfig: &containerpb.ControlPlaneEndpointsConfig{
+			IpEndpointsConfig: &containerpb.ControlPlaneEndpointsConfig_IPEndpointsConfig{Enabled: &off},
+			DnsEndpointConfig: &containerpb.ControlPlaneEndpointsConfig_DNSEndpointConfig{Endpoint: "x.gke.goog",
+				AllowExternalTraffic: &external},
+		}}
+	if c := fromProto("p", pb); c.Endpoint != "" || c.DNS != "x.gke.goog" || !c.DNSExternal {
+		t.Errorf("endpoint %q, DNS %q, external %t", c.Endpoint, c.DNS, c.DNSExternal)
+	}
+	pb.ControlPlaneEndpointsConfig.IpEndpointsConfig.Enabled, external = nil, false
+	if c := fromProto("p", pb); c.Endpoint != "34.1.2.3" || c.DNSExternal {
+		t.Errorf("endpoint %q, external %t", c.Endpoint, c.DNSExternal)
+	}
+}

@@ -130,13 +130,16 @@ func askPoolRunning(k *Case) Verdict {
 
 func askPoolExclusion(k *Case) Verdict {
 	excluded, is := k.Pool.Excluded()
-	if !is {
+	if !is || !k.Policy.Exclusions.Binds(*k.Pool.Exclusion) {
 		return isOpen(nil)
 	}
 	v := k.calendar(window.Except(excluded), reason.PoolExcluded, fact.Say("no pool exclusion"))
 	if !v.Open {
-		v.Message = untilf(fact.Sayf("%s has an exclusion of its own", fleet.PoolWords(k.Pool.Name)),
-			v.OpensAt)
+		what := fact.Sayf("%s has an exclusion of its own", fleet.PoolWords(k.Pool.Name))
+		if k.Pool.Exclusion.EndsWithSupport() {
+			what = fact.Sayf("%v, until its version's end of support", what)
+		}
+		v.Message = untilf(what, v.OpensAt)
 	}
 	return v
 }

@@ -183,9 +183,9 @@ var noExclusion, noFreeze = fact.Say("no exclusion"), fact.Say("no freeze")
 func askExclusion(k *Case) Verdict {
 	var blocking []window.Span
 	name := ""
-	for _, e := range k.Cluster.Maintenance.Exclusions {
-		if !e.Blocks() {
-			continue
+	for _, e := range k.Excluding() {
+		if e.EndsWithSupport() && !k.Now.Add(record.Room).Before(e.Span.Start) {
+			return closedBy(reason.Excluded, k.endless(e))
 		}
 		blocking = append(blocking, e.Stretch())
 		if s := e.Stretch(); s.Contains(k.Now.Add(record.Room)) || s.Contains(k.Now) {
@@ -193,10 +193,28 @@ func askExclusion(k *Case) Verdict {
 		}
 	}
 	v := k.calendar(window.Except(blocking...), reason.Excluded, noExclusion)
+	if aside := k.SetAside(); v.Open && aside != nil {
+		v.Message = aside
+	}
 	if !v.Open {
 		v.Message = untilf(fact.Sayf("exclusion %q", name).Tailf(" blocks node work"), v.OpensAt)
 	}
 	return v
+}
+
+// endless says of an exclusion that stands until the version's end of support what ends
+// it, and what happens otherwise.
+func (k *Case) endless(e window.Exclusion) fact.Text {
+	lifts := k.Cluster.Bundle.Oldest().Expires.Add(-k.Policy.EmergencyBeforeExpiry)
+	otherwise := fact.Sayf("lifted only from %s, %v before the expiry", fact.Day(lifts),
+		fact.Set("EMERGENCY_BEFORE_EXPIRY", fleet.Days(k.Policy.EmergencyBeforeExpiry)))
+	switch {
+	case k.Rotation != nil:
+		return course.EndOfSupport(e)
+	case !k.Due.ByExpiry:
+		otherwise = fact.Sayf("never rotated for its age; %v", otherwise)
+	}
+	return fact.Sayf("%v; otherwise %v; %v", course.EndOfSupport(e), otherwise, k.EndsExclusion(e))
 }
 
 // untilf says until when, if that is known.
@@ -215,7 +233,11 @@ func askStartWindow(k *Case) Verdict {
 func askFreeze(k *Case) Verdict {
 	v := k.calendar(k.Policy.Freezes, reason.Frozen, noFreeze)
 	if !v.Open {
-		v.Message = fact.Say("frozen").Tailf(" until %v", v.OpensAt)
+		v.Message = untilf(fact.Say("frozen"), v.OpensAt)
+		if v.OpensAt.IsZero() {
+			v.Message = fact.Sayf("frozen for more than %s by %v", fleet.Days(window.Horizon),
+				fact.Set("FREEZES", k.Policy.Freezes))
+		}
 	}
 	return v
 }
@@ -225,6 +247,11 @@ func askFreeze(k *Case) Verdict {
 func askFit(k *Case) Verdict {
 	start, changes := k.NextOpening(k.Now)
 	if start.IsZero() {
+		for _, e := range k.Excluding() {
+			if e.EndsWithSupport() {
+				return closedBy(reason.Excluded, k.endless(e))
+			}
+		}
 		return closedBy(reason.DoesNotFit, k.NeverOpen())
 	}
 	f := k.Forecast(start)

@@ -35,7 +35,7 @@ func (k *Case) idle(d *Decision, f Fleet) {
 		d.Action, d.Reason, d.InForce, d.Tried = Start, reason.IsDue, k.Policy.InForce, k.Doc.Tried(c)
 		d.Approved = k.approval(record.CallStart)
 		d.Message = fact.Join(fact.Say(k.Due.Why), approvedBy(d.Approved), k.liftedNote(d.Gates),
-			k.reserved())
+			k.reserved(), k.SetAside())
 	case v.Reason == reason.NotSelected || v.Reason == reason.NotDue:
 		d.set(None, v.Reason, v.Message)
 	case v.Reason.Info().NeedsAction, v.Reason == reason.StatusNotRunning && !passing[k.Cluster.Status]:
@@ -78,19 +78,25 @@ func (k *Case) liftedNote(gates []Verdict) fact.Text {
 // for people, and may last for months.
 var passing = map[fleet.Status]bool{fleet.Reconciling: true, "PROVISIONING": true, "STOPPING": true}
 
-// blocked: due, and by the calendars not startable within 30 days.
+// blocked: due, and not startable within 30 days for what time alone does not end.
 func (k *Case) blocked(d *Decision) {
 	if d.Reason.Info().Hold || k.Emergency || k.Compromised {
 		return
 	}
 	for _, v := range d.Gates {
-		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() || v.OpensAt.After(k.Now.Add(rules.BlockedAfter))) {
+		if v.Gate == GateFit && !v.Open && (v.OpensAt.IsZero() ||
+			v.OpensAt.After(k.Now.Add(rules.BlockedAfter))) {
 			d.set(NeedsAction, v.Reason, v.Message)
 			return
 		}
 	}
-	if start, _ := k.NextOpening(k.Now); start.IsZero() || start.After(k.Now.Add(rules.BlockedAfter)) {
-		d.Action, d.Message = NeedsAction, fact.Join(d.Message, fact.Say("no start is possible within 30 days"))
+	// What time alone opens is awaited, a monthly window or a long freeze, unless it is then
+	// too late.
+	expires := k.Cluster.Bundle.Oldest().Expires
+	if start, _ := k.NextOpening(k.Now); start.IsZero() || start.After(expires.Add(-rules.DeadlineBefore)) {
+		d.Action, d.Message = NeedsAction, fact.Join(d.Message,
+			fact.Sayf("no start is possible before it is an emergency, %s",
+				fact.Day(expires.Add(-k.Policy.EmergencyBeforeExpiry))))
 		if d.Reason == "" {
 			d.Reason = reason.BlockedReason
 		}

@@ -74,8 +74,9 @@ type Settings struct {
 
 	// -- When --
 
-	// The maintenance window of clusters that have none of their own. WARNING: with always, such clusters have
-	// nodes recreated at any time of day.
+	// When we work on clusters that have no maintenance window of their own. WARNING: it binds us, not GKE: after
+	// a start GKE recreates the nodes of such a cluster at any hour, whatever stands here. Only a window on the
+	// cluster itself prevents that.
 	Window Value[window.Weekly] `split_words:"true" default:"always"`
 	// Rotations start only inside it, in addition to the cluster's own window.
 	StartWindow Value[window.Weekly] `split_words:"true" default:"always"`
@@ -121,6 +122,10 @@ type Settings struct {
 	// What becomes of a start that GKE would complete, seven days later, before we can: bind waits, report says
 	// so and starts.
 	Fit Value[rules.FitMode] `split_words:"true" default:"bind" words:"bind,report"`
+	// Whether an exclusion NO_MINOR_OR_NODE_UPGRADES that stands until the version's end of support binds our
+	// own starts and node work, too. respect: such a cluster is rotated only in an emergency; gke-only: it is
+	// for GKE's upgrades, and ours goes inside the window. Exclusions with an end, and NO_UPGRADES, always bind.
+	Exclusions Value[rules.ExclusionsMode] `split_words:"true" default:"respect" words:"respect,gke-only"`
 	// How many pools of a cluster are recreated together. fit is the fewest that fits into the windows, at
 	// most 3.
 	PoolsAtOnce number `split_words:"true" default:"fit" zero:"fit" form:"fit, or a number from 1 to 20"`

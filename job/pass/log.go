@@ -210,11 +210,12 @@ func (t *runLog) evaluated(d policy.Decision, res Result) {
 // capacity tells once a day when the limits are too slow for what is due.
 func (t *runLog) capacity(res Result) {
 	for _, w := range capacity.Of(t.policy, res.Fleet, res.Decisions, res.At) {
-		if w.Short {
+		if w.Short() {
 			t.line(EventCapacityShort,
-				fmt.Sprintf("the limits are too slow for what is due: %s would start later than is safe", w.Late),
+				fmt.Sprintf("the limits are too slow for what is due: %s would start %s, later than is safe; %s",
+					w.Late, w.LateAt.UTC().Format("Mon 2006-01-02 15:04"), w.Raise),
 				slog.String(attrCluster, w.Late.String()), slog.String("wave", w.Wave), slog.Int("due", w.Due),
-				slog.Time("done_about", w.DoneAbout), slog.Time("latest_safe", w.LatestSafe))
+				slog.String("done_about", w.DoneAbout.UTC().Format(time.RFC3339)), slog.String("latest_safe", w.LatestSafe.UTC().Format(time.RFC3339)))
 		}
 	}
 }

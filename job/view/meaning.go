@@ -9,6 +9,7 @@ import (
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
@@ -106,6 +107,9 @@ func whenWork(p *rules.Policy) []string {
 	}
 	return []string{
 		fmt.Sprintf("Starts and node work obey the cluster's own maintenance window and exclusions; clusters without a window get WINDOW=%s.", p.Window),
+		"WINDOW binds us, not GKE: after a start GKE recreates the nodes of a cluster without a window of its own at any hour.",
+		words.If(p.Exclusions == rules.ExclusionsGKEOnly,
+			"Exclusions of node upgrades that stand until the end of support do not bind our work (EXCLUSIONS=gke-only)."),
 		words.If(start != "always", "Starts also wait for START_WINDOW="+start+"."),
 		words.If(frozen != "", "Nothing is started, recreated or completed by us on "+frozen+
 			" (FREEZES). GKE knows no freeze: it may complete a rotation that a freeze catches."),
@@ -157,8 +161,14 @@ func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 		_, opens := window.All(s...).Next(now)
 		return !opens
 	}
-	perProject := p.MaxActivePerProject
-	return harmless([]string{
+	perProject, complete := p.MaxActivePerProject, p.CompleteWindow
+	frozenSince, thawed := p.Freezes.Over(now)
+	return harmless(append([]string{
+		words.If(mode == "act" && p.Window.IsAlways(),
+			"WINDOW=always with MODE=act: clusters without a window of their own are started, and their nodes recreated, at any hour. Set WINDOW for our part, and windows on the clusters for GKE's."),
+		words.If(!complete.NamesZones(), fmt.Sprintf("COMPLETE_WINDOW=%s is in UTC, for it names no zone. Name the one of those who must be awake, for instance COMPLETE_WINDOW=Mon-Thu 09:00-15:00 Europe/Paris; or UTC.", complete)),
+		words.If(thawed, fmt.Sprintf("FREEZES=%s: the last of them ended %s, and none is ahead. Add the next one, or remove the setting.",
+			p.Freezes, words.Day(frozenSince))),
 		words.If(mode == "observe", "MODE=observe: no CA is rotated until it is act."),
 		words.If(perProject > 0 && perProject*len(p.Projects) < p.MaxActive,
 			fmt.Sprintf("MAX_ACTIVE=%d is never reached: %s times MAX_ACTIVE_PER_PROJECT=%d.",
@@ -176,5 +186,33 @@ func Warnings(p *rules.Policy, mode string, now time.Time) []string {
 			" leaves little of GKE's seven days for nodes and a completion window; clusters with one window a week may not fit."),
 		words.If(p.Compromised != nil && p.RotateIssuedBefore.IsZero(),
 			"COMPROMISED without ROTATE_ISSUED_BEFORE does nothing."),
-	})
+	}, seldom(p, now)...))
+}
+
+// seldom says which calendars the runs may miss: those that stay open for less than the
+// time from one run to the next.
+func seldom(p *rules.Policy, now time.Time) (out []string) {
+	for _, of := range []struct {
+		name string
+		w    window.Weekly
+	}{{"WINDOW", p.Window}, {"START_WINDOW", p.StartWindow}, {"COMPLETE_WINDOW", p.CompleteWindow}} {
+		long := window.Longest(of.w, now, 5*7*24*time.Hour)
+		if room := long - record.Room; !of.w.IsAlways() && p.Every > room {
+			out = append(out, fmt.Sprintf("EVERY=%s: runs may never fall into %s=%s, which stays open for at most %s, for a call needs %s of it. Schedule them so that one does, or set EVERY to %s or less, and the schedule likewise.",
+				fleet.Days(p.Every), of.name, of.w, fleet.Days(long), fleet.Days(record.Room), fleet.Days(often(room))))
+		}
+	}
+	if room := rules.DailyWindow - record.Room; p.Every > room {
+		out = append(out, fmt.Sprintf("EVERY=%s: runs may never fall into a cluster's own window of %s, as GKE's daily ones are. Set EVERY=3h or less, and the schedule likewise.",
+			fleet.Days(p.Every), fleet.Days(rules.DailyWindow)))
+	}
+	return out
+}
+
+// often is a plain length of time of at most d.
+func often(d time.Duration) time.Duration {
+	if d < time.Hour {
+		return d.Truncate(time.Minute)
+	}
+	return d.Truncate(time.Hour)
 }

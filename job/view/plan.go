@@ -2,7 +2,6 @@ package view
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"gke-credential-rotator/job/words"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/capacity"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/insight"
 	"gke-credential-rotator/policy/notice"
@@ -228,10 +228,12 @@ type Capacity struct {
 	Due    int
 	AWeek  string    // starts a week under every cap; "" for one at most
 	Done   time.Time // zero: no end in sight
-	Latest time.Time // the latest safe date
+	Latest time.Time // the next latest safe date; zero: none is to come
 	// Late would start later than is safe, "" for none, and Raise says which limits
-	// could be raised.
+	// change that.
 	Late, Raise string
+	// Note is what else to know: who is overdue, and that the breaker is open.
+	Note string
 }
 
 // Capacity is that of each wave in which something is due.
@@ -246,19 +248,13 @@ func (p Plan) Capacity() []Capacity {
 			}
 			c.AWeek = strconv.FormatFloat(w.StartsAWeek, 'f', digits, 64)
 		}
-		if w.Short {
-			c.Late, c.Raise = w.Late.String(), tooSlow(p.Policy.Policy)
+		c.Note = words.Joined(words.If(w.Shut, "the breaker is open: all counts from its end"),
+			words.If(w.Overdue > 0, strconv.Itoa(w.Overdue)+" overdue already"))
+		if w.Short() {
+			c.Late = w.Late.String()
+			c.Raise = "It starts " + fact.Day(w.LateAt) + ": " + w.Raise.String() + "."
 		}
 		out = append(out, c)
 	}
 	return out
-}
-
-func tooSlow(p *rules.Policy) string {
-	text := fmt.Sprintf("Raise ROTATOR_MAX_ACTIVE=%d", p.MaxActive)
-	project, location := p.MaxActivePerProject, p.MaxActivePerLocation
-	text += words.If(project > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_PROJECT=%d", project))
-	text += words.If(location > 0, fmt.Sprintf(", ROTATOR_MAX_ACTIVE_PER_LOCATION=%d", location))
-	text += words.If(len(p.Waves) > 0, " or shorten ROTATOR_WAVE_SOAK="+fleet.Days(p.WaveSoak))
-	return text + "; or begin earlier with ROTATOR_ROTATE_BEFORE_EXPIRY."
 }

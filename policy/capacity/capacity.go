@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
@@ -21,12 +23,25 @@ type Wave struct {
 	StartsAWeek float64
 	// DoneAbout is when the last of them is verified, if all goes well.
 	DoneAbout time.Time
-	// LatestSafe is the earliest date at which one of them would be late.
+	// LatestSafe is the first date to come at which a start would be late for the
+	// expiry of its CA; zero: none is to come.
 	LatestSafe time.Time
-	// Short: at least one would start later than is safe; Late names the first.
-	Short bool
-	Late  fleet.Ref
+	// Overdue is how many are past their deadline already, be it for the age or the
+	// expiry of their CA.
+	Overdue int
+	// Late is the first that limits, and nothing else, let start only at LateAt: after
+	// the last safe date, or still later where that is past. The zero Ref: none.
+	Late   fleet.Ref
+	LateAt time.Time
+	// Raise names the limits that change that date.
+	Raise fact.Text
+	// Shut: the breaker is open, so nothing starts until somebody acknowledges; all
+	// dates count from then.
+	Shut bool
 }
+
+// Short says that the limits are too slow.
+func (w Wave) Short() bool { return w.Late != fleet.Ref{} }
 
 // capacitySample bounds how many clusters of a wave are forecast one by one;
 // the others take the mean.
@@ -35,55 +50,83 @@ const capacitySample = 200
 // Of plays the starts of what is due through slots, windows and waves,
 // roughly: it answers whether the limits are enough, not which hour.
 func Of(p *rules.Policy, f policy.Fleet, ds []policy.Decision, now time.Time) []Wave {
-	waves := map[int][]*policy.Case{}
+	due := fleetDue{now: now, waves: make([][]*policy.Case, len(p.Waves)+1)}
 	for _, d := range ds {
-		if !d.Due.Is || d.Cluster.Bundle.Problem != "" ||
-			(d.Phase == "" && d.Action != policy.Start && d.Action != policy.Wait) || d.Phase == record.Verifying {
+		idle := d.Phase == ""
+		if !d.Due.Is || d.Cluster.Bundle.Problem != "" || d.Phase == record.Verifying ||
+			idle && d.Action != policy.Start && d.Action != policy.Wait && d.Reason != reason.BreakerOpen {
 			continue
 		}
 		k := policy.NewCase(p, d.Cluster, nil, &f.Contents.Fleet, "", now)
 		if r, ok := f.Contents.Rotations[d.Cluster.Ref]; ok {
 			k.Rotation = &r
 		}
-		waves[k.Wave] = append(waves[k.Wave], k)
+		due.waves[k.Wave] = append(due.waves[k.Wave], k)
 	}
-	var out []Wave
-	open := now // when the wave may begin
-	for i := range len(p.Waves) + 1 {
-		if len(waves[i]) == 0 {
+	for _, cases := range due.waves {
+		slices.SortFunc(cases, policy.MoreUrgent)
+	}
+	waves, _ := due.play(p)
+	_, shut := policy.Breaker(f.Contents.Fleet, p)
+	for i := range waves {
+		w := &waves[i]
+		if w.Shut = shut; w.Short() {
+			w.Raise = due.raise(p, w.Late, w.LateAt)
+		}
+		if w.Raise == nil { // nothing that may be set changes it
+			w.Late, w.LateAt = fleet.Ref{}, time.Time{}
+		}
+	}
+	return waves
+}
+
+// fleetDue is what is due, wave by wave.
+type fleetDue struct {
+	now   time.Time
+	waves [][]*policy.Case
+}
+
+// play deals the starts of all waves out, and says when each cluster starts.
+func (f fleetDue) play(p *rules.Policy) (out []Wave, starts map[fleet.Ref]time.Time) {
+	starts = map[fleet.Ref]time.Time{}
+	open := f.now // when the wave may begin
+	for _, cases := range f.waves {
+		if len(cases) == 0 {
 			continue
 		}
-		w := waveCapacity(p, waves[i][0].WaveName, waves[i], open)
+		w := f.wave(p, cases, open, starts)
 		open = window.Later(open, w.DoneAbout.Add(p.WaveSoak))
 		out = append(out, w)
 	}
-	return out
+	return out, starts
 }
 
-// waveCapacity deals the wave's starts out to slots.
-func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.Time) Wave {
-	slices.SortFunc(cases, policy.MoreUrgent)
-	w := Wave{Wave: name, Due: len(cases)}
+// wave deals the wave's starts out to slots.
+func (f fleetDue) wave(p *rules.Policy, cases []*policy.Case, open time.Time,
+	starts map[fleet.Ref]time.Time) Wave {
+	w := Wave{Wave: cases[0].WaveName, Due: len(cases)}
 	s := slots{p, map[string][]time.Time{}}
 	var mean, sum time.Duration
 	var first, last time.Time
-	starts := 0
+	began := 0
 	for i, k := range cases {
-		if w.LatestSafe.IsZero() || k.Due.Deadline.Before(w.LatestSafe) {
-			w.LatestSafe = k.Due.Deadline
+		at, safe := f.now, safeUntil(k)
+		if safe.After(f.now) && (w.LatestSafe.IsZero() || safe.Before(w.LatestSafe)) {
+			w.LatestSafe = safe
 		}
-		at := from
 		if k.Rotation == nil {
-			if !k.Emergency && !k.Compromised { // those wait for neither window nor slot
-				at, _ = k.NextOpening(window.Later(from, s.free(k.Cluster.Ref)))
+			if k.Due.Deadline.Before(f.now) {
+				w.Overdue++
 			}
-			if at.IsZero() {
+			from := window.Later(waveOpens(p, k, open, i), f.now)
+			if at = opening(k, window.Later(from, s.free(k))); at.IsZero() {
 				continue
 			}
-			if at.After(k.Due.Deadline) && !w.Short {
-				w.Short, w.Late = true, k.Cluster.Ref
+			starts[k.Cluster.Ref] = at
+			began++
+			if at.After(safe) && !w.Short() && at.After(opening(k, f.now)) {
+				w.Late, w.LateAt = k.Cluster.Ref, at
 			}
-			starts++
 			if first.IsZero() {
 				first = at
 			}
@@ -91,23 +134,58 @@ func waveCapacity(p *rules.Policy, name string, cases []*policy.Case, from time.
 		}
 		takes := mean
 		if i < capacitySample {
-			f := k.Forecast(at)
-			takes = rules.AutoCompleteAfter
-			if f.Fits() {
-				takes = f.Likely.Completed.Sub(at)
-			}
+			takes = taking(k, at)
 			sum += takes
 			mean = sum / time.Duration(i+1)
 		}
-		if !k.Emergency && !k.Compromised {
-			s.take(k.Cluster.Ref, at.Add(takes))
-		}
+		s.take(k, at.Add(takes))
 		w.DoneAbout = window.Later(w.DoneAbout, at.Add(takes))
 	}
 	if span := last.Sub(first); span > 0 {
-		w.StartsAWeek = float64(starts-1) / (span.Hours() / (7 * 24))
+		w.StartsAWeek = float64(began-1) / (span.Hours() / (7 * 24))
 	}
 	return w
+}
+
+// safeUntil is the last date at which a start is safe: only an expiry makes it unsafe.
+func safeUntil(k *policy.Case) time.Time {
+	return k.Cluster.Bundle.Oldest().Expires.Add(-rules.DeadlineBefore)
+}
+
+// opening is when calendars let the cluster start; in an emergency and a compromise they
+// are not awaited.
+func opening(k *policy.Case, from time.Time) time.Time {
+	if k.Compromised {
+		return from
+	}
+	at, _ := k.NextOpening(from)
+	if k.Emergency && (at.IsZero() || at.After(safeUntil(k))) {
+		return from
+	}
+	return at
+}
+
+// waveOpens is when the cluster need no longer wait for earlier waves: at their end, or
+// at its last moment, with so many before it in the queue.
+func waveOpens(p *rules.Policy, k *policy.Case, open time.Time, before int) time.Time {
+	if k.Compromised {
+		return time.Time{}
+	}
+	const each = rules.AutoCompleteAfter + 24*time.Hour
+	rounds := time.Duration((before + max(p.MaxActive, 1) - 1) / max(p.MaxActive, 1))
+	return window.Earlier(open, k.Cluster.Bundle.Oldest().Expires.Add(-rules.LastMomentBefore-rounds*each))
+}
+
+// taking is how long the rotation holds its slot from at on.
+func taking(k *policy.Case, at time.Time) time.Duration {
+	f := k.Forecast(at)
+	if k.Rotation != nil {
+		f = k.Ahead()
+	}
+	if f.Fits() {
+		return f.Likely.Completed.Sub(at)
+	}
+	return max(f.GKE.Sub(at), 0)
 }
 
 // slots remembers until when each place is taken, under each cap.
@@ -117,17 +195,24 @@ type slots struct {
 }
 
 // caps are the limits that count for the cluster, by what they limit; 0 is none.
-func (s slots) caps(ref fleet.Ref) map[string]int {
+func (s slots) caps(k *policy.Case) map[string]int {
+	p, ref := s.policy, k.Cluster.Ref
+	switch {
+	case k.Compromised:
+		return map[string]int{"compromised": max(p.CompromisedMaxActive, 1)}
+	case k.Emergency:
+		return map[string]int{"emergency": max(p.EmergencyMaxActive, 1)}
+	}
 	return map[string]int{
-		"fleet":                    max(s.policy.MaxActive, 1),
-		"project " + ref.Project:   s.policy.MaxActivePerProject,
-		"location " + ref.Location: s.policy.MaxActivePerLocation,
+		"fleet":                    max(p.MaxActive, 1),
+		"project " + ref.Project:   p.MaxActivePerProject,
+		"location " + ref.Location: p.MaxActivePerLocation,
 	}
 }
 
 // free is when a place for the cluster is free under every cap.
-func (s slots) free(ref fleet.Ref) (at time.Time) {
-	for of, limit := range s.caps(ref) {
+func (s slots) free(k *policy.Case) (at time.Time) {
+	for of, limit := range s.caps(k) {
 		if taken := s.taken[of]; limit > 0 && len(taken) == limit {
 			at = window.Later(at, slices.MinFunc(taken, time.Time.Compare))
 		}
@@ -135,8 +220,8 @@ func (s slots) free(ref fleet.Ref) (at time.Time) {
 	return at
 }
 
-func (s slots) take(ref fleet.Ref, until time.Time) {
-	for of, limit := range s.caps(ref) {
+func (s slots) take(k *policy.Case, until time.Time) {
+	for of, limit := range s.caps(k) {
 		switch taken := s.taken[of]; {
 		case limit <= 0:
 		case len(taken) < limit:

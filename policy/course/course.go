@@ -9,6 +9,7 @@
 package course
 
 import (
+	"fmt"
 	"time"
 
 	"gke-credential-rotator/policy/fact"
@@ -36,7 +37,47 @@ const Grid = 5 * time.Minute
 // Open is when the cluster's maintenance policy allows node work. Where nobody
 // understands it, never; but in an emergency or a compromise the gate of that name
 // is lifted, and WINDOW and the exclusions that could be read are what is left.
-func (k *Course) Open() window.Schedule { return k.maintenance().Open(k.Policy.Window) }
+func (k *Course) Open() window.Schedule { return k.ours().Open(k.Policy.Window) }
+
+// ours is the maintenance policy as far as it binds our work.
+func (k *Course) ours() window.Maintenance {
+	m := k.maintenance()
+	if k.Policy.Exclusions == rules.ExclusionsGKEOnly {
+		m.Exclusions = k.Excluding()
+	}
+	return m
+}
+
+// Excluding are the cluster's exclusions that bind our work.
+func (k *Course) Excluding() (out []window.Exclusion) {
+	for _, e := range k.Cluster.Maintenance.Exclusions {
+		if k.Policy.Exclusions.Binds(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// SetAside names the exclusions that are for GKE alone, by EXCLUSIONS; nil: none.
+func (k *Course) SetAside() fact.Text {
+	var names []string
+	for _, e := range k.Cluster.Maintenance.Exclusions {
+		if e.Blocks() && !k.Policy.Exclusions.Binds(e) {
+			names = append(names, fmt.Sprintf("exclusion %q", e.Name))
+		}
+	}
+	for _, p := range k.Cluster.Pools {
+		if e := p.Exclusion; e != nil && e.Blocks() && !k.Policy.Exclusions.Binds(*e) {
+			names = append(names, fmt.Sprintf("the exclusion of pool %q", p.Name))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fact.Sayf("%v: for GKE's own upgrades, not for ours: %s", fact.Set("EXCLUSIONS",
+		k.Policy.Exclusions),
+		fact.Some(names))
+}
 
 func (k *Course) maintenance() window.Maintenance {
 	m := k.Cluster.Maintenance
@@ -137,7 +178,8 @@ func (k *Course) facts(now time.Time, free bool) *facts {
 	p, m := k.Policy, k.maintenance()
 	f := &facts{
 		now: now, until: now.Add(rules.BlockedAfter), run: k.grid(now), every: max(p.Every, time.Minute),
-		gke: m.Open(window.Always()), window: m.Windows(p.Window), hard: window.All(p.Freezes, m.Outside()),
+		gke: m.Open(window.Always()), window: m.Windows(p.Window), hard: window.All(p.Freezes,
+			k.ours().Outside()), binds: p.Exclusions.Binds,
 		nodesByGKE: p.Nodes == rules.NodesGKE, autopilot: k.Cluster.Autopilot,
 		grace: p.NodeGrace, node: p.NodeTime, overrun: p.NodeOverrun, atOnce: p.PoolsAtOnce,
 		soakOver: func(handedOver, nodesDone time.Time) time.Time {

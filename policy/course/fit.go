@@ -1,7 +1,10 @@
 package course
 
 import (
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
@@ -104,11 +107,6 @@ func (k *Course) completeText(from, to time.Time) fact.Text {
 
 // NeverOpen names what leaves no opening for a start.
 func (k *Course) NeverOpen() fact.Text {
-	for _, e := range k.Cluster.Maintenance.Exclusions {
-		if e.Blocks() && e.UntilEndOfSupport {
-			return EndOfSupport(e)
-		}
-	}
 	var what []fact.Text
 	if w := k.Policy.StartWindow; !w.IsAlways() {
 		what = append(what, fact.Set("START_WINDOW", w))
@@ -116,10 +114,8 @@ func (k *Course) NeverOpen() fact.Text {
 	if f := k.Policy.Freezes; !f.IsNone() {
 		what = append(what, fact.Set("FREEZES", f))
 	}
-	for _, e := range k.Cluster.Maintenance.Exclusions {
-		if e.Blocks() {
-			what = append(what, fact.Sayf("exclusion %q", e.Name))
-		}
+	for _, e := range k.Excluding() {
+		what = append(what, fact.Sayf("exclusion %q", e.Name))
 	}
 	text := fact.Sayf("window %v", k.WindowText())
 	for _, w := range what {
@@ -136,4 +132,29 @@ func EndOfSupport(e window.Exclusion) fact.Text {
 	}
 	return fact.Sayf("exclusion %q blocks node work until the version's end of support (at present %s, GKE moves it)",
 		e.Name, e.Span.End.UTC().Format(time.DateOnly))
+}
+
+// EndsExclusion is what to type so that an exclusion blocks no node work any more.
+func (k *Course) EndsExclusion(e window.Exclusion) fact.Text {
+	ref, name := k.Cluster.Ref, shellWord(e.Name)
+	update := fmt.Sprintf("gcloud container clusters update %s --project=%s --location=%s", ref.Name, ref.Project,
+		ref.Location)
+	end := "DATE"
+	if !e.Span.End.IsZero() {
+		end = e.Span.End.UTC().Format(time.RFC3339)
+	}
+	return fact.Sayf("remove it: %s --remove-maintenance-exclusion=%s; to keep minor upgrades away, then: %s "+
+		"--add-maintenance-exclusion-name=%s --add-maintenance-exclusion-end=%s "+
+		"--add-maintenance-exclusion-scope=no_minor_upgrades", update, name, update, name, end)
+}
+
+// shellWord is a name that a shell takes as one word.
+func shellWord(name string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r == '-' || r == '_' || r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r))
+	}
+	if name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

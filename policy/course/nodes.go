@@ -177,7 +177,7 @@ func (f *facts) fits(p Pool, at time.Time, room time.Duration) bool {
 	if p.LeftToGKE || takes > room || at.Before(p.NotBefore) {
 		return false
 	}
-	if p.Exclusion == nil || !p.Exclusion.Blocks() {
+	if p.Exclusion == nil || !f.binds(*p.Exclusion) {
 		return true
 	}
 	own := window.Except(p.Exclusion.Stretch())

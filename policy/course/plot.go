@@ -27,6 +27,8 @@ type facts struct {
 	// hard are the dates into which no work of ours may run: freezes, exclusions.
 	gke, window, hard window.Schedule
 
+	binds func(window.Exclusion) bool // whether a pool's exclusion binds our work
+
 	nodesByGKE bool // nobody but GKE does node work
 	autopilot  bool
 	grace      time.Duration // of open window since the start that GKE gets first

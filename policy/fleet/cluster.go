@@ -102,15 +102,19 @@ type Cluster struct {
 	Ref Ref
 	// ID is GKE's own id; a cluster deleted and created again under its name
 	// has another.
-	ID        string
-	Status    Status
-	Labels    map[string]string
-	Bundle    Bundle
-	Endpoint  string // where the control plane is advertised (public, else private)
-	DNS       string // the DNS endpoint; it outlives rotations
-	Autopilot bool
-	Zonal     bool
-	Alpha     bool // alpha clusters cannot upgrade nodes and live 30 days
+	ID     string
+	Status Status
+	Labels map[string]string
+	Bundle Bundle
+	// Endpoint is where the control plane is advertised (public, else private); "" where
+	// its IP endpoints are switched off.
+	Endpoint string
+	DNS      string // the DNS endpoint; it outlives rotations
+	// DNSExternal: the DNS endpoint takes traffic from outside Google Cloud.
+	DNSExternal bool
+	Autopilot   bool
+	Zonal       bool
+	Alpha       bool // alpha clusters cannot upgrade nodes and live 30 days
 	// CustomerCA: the CA is managed by the customer and rotates otherwise.
 	CustomerCA  bool
 	Version     string // of the control plane

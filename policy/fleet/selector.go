@@ -45,6 +45,14 @@ func (s *Selector) UnmarshalText(text []byte) error {
 // All reports whether it selects every cluster.
 func (s Selector) All() bool { return s.terms == nil }
 
+// Keys are the keys of the labels that it asks for.
+func (s Selector) Keys() (keys []string) {
+	for _, t := range s.terms {
+		keys = append(keys, t.key)
+	}
+	return keys
+}
+
 // Matches says whether the labels satisfy every term.
 func (s Selector) Matches(labels map[string]string) bool {
 	for _, t := range s.terms {

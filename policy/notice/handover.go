@@ -37,8 +37,9 @@ func HandOverOf(p *rules.Policy, d policy.Decision, now time.Time,
 		Cluster: r.Cluster, AttemptID: r.AttemptID, AttemptNo: r.AttemptNo, Origin: r.Origin, At: now,
 		Moment: moment, Phase: r.Phase,
 		OldEndpoint: r.Baseline.Endpoint, NewEndpoint: cmp.Or(c.Endpoint, r.Endpoint),
-		DNS: cmp.Or(c.DNS, r.Baseline.DNS), OldCA: r.Baseline.CA, NewCA: r.New,
+		DNS: cmp.Or(c.DNS, r.Baseline.DNS), DNSExternal: c.DNSExternal, OldCA: r.Baseline.CA, NewCA: r.New,
 		Zonal: c.Zonal, Autopilot: c.Autopilot, Pools: poolsTold(k, seen), Watched: !r.Managed,
+		NoWindow: seen && c.Maintenance.Window == nil && c.Maintenance.Problem == "",
 	}
 	if r.Phase == record.Verifying || d.Close != "" {
 		h.Completed = r.Entered(record.Verifying)

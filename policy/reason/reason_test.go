@@ -33,8 +33,8 @@ func TestWaitsOn(t *testing.T) {
 		OnPeople: {
 			"adopted-watching", "alpha-cluster", "approval-needed", "blocked", "breaker-open", "ca-expired",
 			"ca-unreadable", "closed-watching", "complete-failed",
-			"customer-managed-ca", "does-not-fit", "ended-unverified", "gke-works-long", "hand-over-waits", "held",
-			"held-by-label", "illegal-move", "lost",
+			"customer-managed-ca", "does-not-fit", "ended-unverified", "excluded", "gke-works-long", "hand-over-waits",
+			"held", "held-by-label", "illegal-move", "lost",
 			"maintenance-unknown", "outcome-unstored", "pool-excluded",
 			"pool-failed", "pool-unhealthy", "start-failed", "stuck", "tries-exhausted", "unreadable",
 			"worse-than-baseline",

@@ -23,12 +23,15 @@ type HandOver struct {
 
 	OldEndpoint string   `json:"oldEndpoint,omitempty"`
 	NewEndpoint string   `json:"newEndpoint,omitempty"`
-	DNS         string   `json:"dns,omitempty"` // the DNS endpoint: it outlives rotations
+	DNS         string   `json:"dns,omitempty"`         // the DNS endpoint: it outlives rotations
+	DNSExternal bool     `json:"dnsExternal,omitempty"` // it takes traffic from outside Google Cloud
 	OldCA       fleet.CA `json:"oldCA"`
 	NewCA       fleet.CA `json:"newCA"`
 
 	Zonal     bool `json:"zonal,omitempty"` // the API server is gone for a moment at completion
 	Autopilot bool `json:"autopilot,omitempty"`
+	// NoWindow: the cluster has no maintenance window of its own, so GKE works at any hour.
+	NoWindow bool `json:"noWindow,omitempty"`
 	// Pools are the node pools that must be recreated, by name: true when done.
 	Pools map[string]bool `json:"pools,omitempty"`
 

@@ -20,6 +20,9 @@ const (
 	InsightBefore = 180 * 24 * time.Hour
 	// InsightLag is how long an insight may outlive its cause. (same page)
 	InsightLag = 36 * time.Hour
+	// DailyWindow is how long GKE's daily maintenance window is. (the API's
+	// DailyMaintenanceWindow)
+	DailyWindow = 4 * time.Hour
 	// DegradedBefore: the status becomes DEGRADED seven days before expiry.
 	// (same page)
 	DegradedBefore = 7 * 24 * time.Hour

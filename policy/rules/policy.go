@@ -47,6 +47,7 @@ type Policy struct {
 	NodeTime    time.Duration // per node
 	NodeOverrun time.Duration // how far past the window our node work may likely run
 	Fit         FitMode
+	Exclusions  ExclusionsMode
 	PoolsAtOnce int // 0: the fewest that fits
 
 	Adopt AdoptMode
@@ -118,6 +119,21 @@ const (
 	FitBind   FitMode = "bind"   // it waits
 	FitReport FitMode = "report" // it is said, and started
 )
+
+// ExclusionsMode says whether an exclusion of node upgrades that stands until the
+// version's end of support binds our own work, too.
+type ExclusionsMode string
+
+// The choices of EXCLUSIONS.
+const (
+	ExclusionsRespect ExclusionsMode = "respect"
+	ExclusionsGKEOnly ExclusionsMode = "gke-only" // it is for GKE's own upgrades
+)
+
+// Binds says whether the exclusion binds our work.
+func (m ExclusionsMode) Binds(e window.Exclusion) bool {
+	return e.Blocks() && (m != ExclusionsGKEOnly || !e.Standing())
+}
 
 // AdoptMode says what becomes of rotations that somebody else started.
 type AdoptMode string

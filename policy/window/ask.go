@@ -57,6 +57,18 @@ func RoomAt(s Schedule, t time.Time, need time.Duration) (open bool, changes tim
 	return false, time.Time{}
 }
 
+// Longest is the longest stretch of s that begins within so long after t, or holds t.
+func Longest(s Schedule, t time.Time, within time.Duration) (longest time.Duration) {
+	for at, steps := t, 0; at.Before(t.Add(within)) && steps < maxSteps; steps++ {
+		next, ok := s.Next(at)
+		if !ok || !next.End.After(at) {
+			break
+		}
+		longest, at = max(longest, next.Length()), next.End
+	}
+	return longest
+}
+
 // OpenTime is how much of the span is open, at most the longest
 // [time.Duration]. It counts the first 16,384 stretches (of a daily window:
 // 44 years) and leaves out the rest.

@@ -24,6 +24,15 @@ func (f Freezes) String() string { return f.text }
 // IsNone says whether there is no freeze.
 func (f Freezes) IsNone() bool { return len(f.open) == 0 }
 
+// Over says when the last of the freezes ended, if none is under way or ahead at t.
+func (f Freezes) Over(t time.Time) (since time.Time, over bool) {
+	if f.IsNone() {
+		return time.Time{}, false
+	}
+	since = f.open[len(f.open)-1].End
+	return since, !since.After(t)
+}
+
 // MarshalText gives the text that the freezes were read from.
 func (f Freezes) MarshalText() ([]byte, error) { return []byte(f.text), nil }
 

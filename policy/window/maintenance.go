@@ -1,5 +1,7 @@
 package window
 
+import "slices"
+
 // Scope is what a maintenance exclusion keeps GKE from doing, in the API's
 // own words.
 type Scope string
@@ -29,9 +31,16 @@ type Exclusion struct {
 // here blocks.
 func (e Exclusion) Blocks() bool { return e.Scope != NoMinorUpgrades }
 
+// EndsWithSupport says that it stands until the version's end of support, which nobody
+// knows: GKE moves it, whatever end it tells.
+func (e Exclusion) EndsWithSupport() bool { return e.UntilEndOfSupport || e.Span.End.IsZero() }
+
+// Standing says that its owners keep GKE's upgrades of nodes away for good.
+func (e Exclusion) Standing() bool { return e.Scope == NoMinorOrNodeUpgrades && e.EndsWithSupport() }
+
 // Stretch is the time the exclusion covers.
 func (e Exclusion) Stretch() Span {
-	if e.UntilEndOfSupport || e.Span.End.IsZero() {
+	if e.EndsWithSupport() {
 		return Span{e.Span.Start, Forever}
 	}
 	return e.Span
@@ -49,6 +58,11 @@ type Maintenance struct {
 	// Problem says why the policy could not be understood. Such a cluster
 	// must be treated as closed: absent rules are not permission.
 	Problem string
+}
+
+// Endless says that an exclusion blocks node work until nobody knows when.
+func (m Maintenance) Endless() bool {
+	return slices.ContainsFunc(m.Exclusions, func(e Exclusion) bool { return e.Blocks() && e.EndsWithSupport() })
 }
 
 // Open is when GKE may recreate nodes: inside the window (without one, the

@@ -28,7 +28,8 @@ func Daily(start string) (s Schedule, text string, err error) {
 // says so. Every other text is an error that names the part and the way out.
 //
 // The text is what people say: "Sat,Sun 02:00-06:00 UTC", "Sat 00:00 for 48h
-// UTC", or with the rule itself, "FREQ=MONTHLY;BYDAY=1TU 09:00-17:00 UTC".
+// UTC", "first Tuesday of the month, 09:00-17:00 UTC", or where no words
+// would be certain with the rule itself.
 func Recurring(first Span, rule string) (s Schedule, text string, err error) {
 	if first.Start.IsZero() || first.End.IsZero() {
 		return nil, "", fmt.Errorf("the first window has no start or no end; give both")

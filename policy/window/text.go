@@ -11,6 +11,11 @@ import (
 func (r *recurrence) human(start, length time.Duration) string {
 	days := r.plainDays()
 	if days == "" {
+		if days = r.worded(); days != "" {
+			days += ","
+		}
+	}
+	if days == "" {
 		endless := *r // the end is said in words, for every rule
 		endless.count, endless.until = 0, time.Time{}
 		days = endless.String()

@@ -52,6 +52,16 @@ func (w Weekly) String() string {
 	return cmp.Or(w.text, "always")
 }
 
+// NamesZones says whether each window names its zone; one that does not is in UTC.
+func (w Weekly) NamesZones() bool {
+	for part := range strings.SplitSeq(w.text, ";") {
+		if len(strings.Fields(part)) == 2 {
+			return false
+		}
+	}
+	return true
+}
+
 // IsAlways says whether it is open at every time.
 func (w Weekly) IsAlways() bool { return w.schedule == nil }
 

@@ -227,6 +227,7 @@ func TestKubeconfigCommands(t *testing.T) {
 	both, after := b.cluster()
 	h.OldEndpoint, h.NewEndpoint, h.OldCA, h.NewCA, h.DNS = before, after, old.Oldest(), both.Newest(),
 		"gke-0a1b2c.europe-west3.gke.goog"
+	h.DNSExternal = true
 	if before == after || len(both.CAs) != 2 {
 		t.Fatalf("the simulated GKE started nothing: %s, %d CAs", after, len(both.CAs))
 	}
@@ -242,8 +243,9 @@ func TestKubeconfigCommands(t *testing.T) {
 	b.wants(server, "https://"+after+"\n")
 	b.wants(c["check"][1].Run, "old CA\nnew CA\n")
 	b.run(dns)
-	b.wants(server, "https://"+h.DNS+"\n")
-	b.wants(which, "")
+	b.wants("export KUBECONFIG=dns-endpoint.kubeconfig; "+server, "https://"+h.DNS+"\n")
+	b.wants("export KUBECONFIG=dns-endpoint.kubeconfig; "+which, "")
+	b.wants(server, "https://"+after+"\n") // the other context is as it was
 	b.wants(c["client-certificates"][1].Run, "")
 	b.wants(`printf 'no pem\n' | which_ca`, "")
 }
@@ -412,6 +414,8 @@ func TestGcloudAccepts(t *testing.T) {
 		{c["network"][0].Run, "egress,EGRESS,203.0.113.7/32,\n"},
 		{c["network"][1].Run, "api.internal.\tA\t203.0.113.7\n"},
 		{c["static-tokens"][2].Run, "      1 system:serviceaccount:ci:deployer\t198.51.100.9\thelm\n"},
+		{c["static-tokens"][3].Run, "      1 \n"},
+		{c["client-certificates"][3].Run, "      1 \tsystem:serviceaccount:ci:deployer\t198.51.100.9\thelm\n"},
 		{c["delay-gke"][0].Run + " || true", ""},
 	} {
 		b.wants(tt.run, tt.want)

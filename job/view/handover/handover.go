@@ -97,7 +97,7 @@ func stage(h record.HandOver) (title string, now []string) {
 	case over(h):
 		return "the old credentials have ended", []string{
 			"Whatever cannot reach the cluster since then still has an old credential: find it below and update it. There is no way back.",
-			"Write new `caBundle`s and recreate static tokens first: others depend on them.",
+			"Recreate static tokens first: others depend on them.",
 		}
 	case h.Phase == record.Completing:
 		title = "the old credentials are being ended now"
@@ -113,12 +113,12 @@ func stage(h record.HandOver) (title string, now []string) {
 		now = []string{"The dates below take the place of those that you were told. Not ready by then? Say so now, with a hold: see below."}
 	case h.Moment == record.AtNodesDone || h.Phase == record.UpdatingClients:
 		title = "nodes are done, clients are to be updated now"
-		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens and `caBundle`s first."}
+		now = []string{"Every node works with both CAs. What is left is with you: update the clients below, static tokens first."}
 	default:
 		title = "new credentials are here, clients are to be updated"
 		now = []string{
 			"Send this to everybody who reaches the cluster from outside: developers, CI, platform, security, network.",
-			"Look for static tokens and copied `caBundle`s first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
+			"Look for static tokens first: they take longest. Tokens recreated from now on survive the completion, older ones do not.",
 			"Nothing is broken yet: both endpoints and both CAs work until the completion.",
 		}
 	}
@@ -139,6 +139,9 @@ func impact(h record.HandOver) []string {
 			server = "Zonal cluster: at the completion the API server is gone for a moment. kubectl, controllers and autoscaling pause; running workloads go on. Warn those who deploy."
 		}
 		out = append(out, "Node pools are recreated one after another, with the surge or blue-green settings and disruption budgets that they have. Data on local disks and in emptyDir goes with its node.", server)
+	}
+	if h.NoWindow && !over(h) {
+		out = append(out, "The cluster has no maintenance window of its own, so GKE recreates its nodes at any hour; ROTATOR_WINDOW binds this tool alone.")
 	}
 	if private(h) {
 		out = append(out, "The control plane has a private address: clients beyond the network, VPN and peering routes need to reach the new one.")

@@ -32,6 +32,7 @@ func example() record.HandOver {
 		AttemptID: "5f0c9d2e", AttemptNo: 1, Origin: record.Ours, At: at(20, 3), Moment: record.AtStartDone,
 		Phase:       record.RecreatingNodes,
 		OldEndpoint: "203.0.113.7", NewEndpoint: "203.0.113.20", DNS: "gke-0a1b2c.us-central1-a.gke.goog",
+		DNSExternal: true,
 		OldCA: fleet.CA{Fingerprint: fleet.Fingerprint(strings.Repeat("3f9a", 16)),
 			Issued:  time.Date(2022, 3, 12, 0, 0, 0, 0, time.UTC),
 			Expires: time.Date(2027, 3, 11, 0, 0, 0, 0, time.UTC)},
@@ -92,11 +93,14 @@ func TestMoments(t *testing.T) {
 	}{
 		{"start done", func(*record.HandOver) {},
 			[]string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch",
-				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate", "GKE may end them by itself from Fri 27 Nov 2026 02:00 UTC",
-				"API server is gone for a moment", "rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"},
+				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate",
+				"GKE may end them by itself from Fri 27 Nov 2026 02:00 UTC",
+				"API server is gone for a moment",
+				"rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"},
 			[]string{"rotator approve", "earlier one"}},
 		{"nodes done", func(h *record.HandOver) {
-			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = record.AtNodesDone, record.UpdatingClients, true, true
+			h.Moment, h.Phase, h.Approval, h.Pools["batch"] = record.AtNodesDone, record.UpdatingClients,
+				true, true
 		}, []string{"What is left is with you", "2 of 2 pools recreated", "only when a person has approved",
 			"rotator approve shop-prod/us-central1-a/catalog"}, []string{"Nothing is broken yet"}},
 		{"completion near", func(h *record.HandOver) {
@@ -107,9 +111,11 @@ func TestMoments(t *testing.T) {
 			[]string{"cannot be stopped", "the completion was sent Mon 23 Nov"},
 			[]string{"rotator hold", "rotator approve"}},
 		{"over", func(h *record.HandOver) { h.Phase, h.Completed = record.Verifying, at(23, 10) },
-			[]string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC", "no way back"},
+			[]string{"the old credentials have ended", "first seen gone Mon 23 Nov 2026 10:00 UTC",
+				"no way back"},
 			[]string{"rotator hold", "maintenance-exclusion", "gone for a moment"}},
-		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) }, []string{"old ends GKE may end them by itself from Fri 27"},
+		{"GKE is quicker", func(h *record.HandOver) { h.Completes = at(28, 9) },
+			[]string{"old ends GKE may end them by itself from Fri 27"},
 			nil},
 		{"frozen", func(h *record.HandOver) {
 			h.Completes, h.Waits = time.Time{}, fact.Say("FREEZES=2026-11-20/2027-01-04")
@@ -173,7 +179,8 @@ func TestFolded(t *testing.T) {
 var hostile = []string{
 	"$(touch pwned)", "`id`", "a'b", `a"b`, "a b", "a;rm -rf ~", "a\u009b31mred", "a\u202egnp", "a\u2028b",
 	"a|b>c", "--flags-file=x",
-	"```\n# headline", "</code><script>alert(1)</script>", "{{.x}}", "a\\'b", "\U0001f600\u200d", "~root", "!!",
+	"```\n# headline", "</code><script>alert(1)</script>", "{{.x}}", "a\\'b", "\U0001f600\u200d", "~root",
+	"!!",
 	"*",
 }
 
@@ -230,5 +237,45 @@ func inSpans(t *testing.T, text, name string) {
 	}
 	if fence != "" {
 		t.Errorf("%q leaves a fence open", name)
+	}
+}
+
+// TestEndpointsAsTheyAre: no advice for an endpoint that the cluster does not have, or
+// that takes no traffic from where people are.
+func TestEndpointsAsTheyAre(t *testing.T) {
+	text := func(change func(*record.HandOver)) string {
+		h := example()
+		change(&h)
+		var b strings.Builder
+		if err := handover.WriteJSON(&b, handover.Of(h)); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	both := text(func(*record.HandOver) {})
+	if !strings.Contains(both,
+		"KUBECONFIG=dns-endpoint.kubeconfig gcloud container clusters get-credentials") {
+		t.Error("both variants write one context")
+	}
+	inside := text(func(h *record.HandOver) { h.DNSExternal = false })
+	if strings.Contains(inside, "--dns-endpoint") || !strings.Contains(inside,
+		"only from inside Google Cloud") {
+		t.Error("a DNS endpoint without external traffic is offered")
+	}
+	dns := text(func(h *record.HandOver) { h.OldEndpoint, h.NewEndpoint = "", "" })
+	if strings.Contains(dns, "203.0.113") || strings.Count(dns, "clusters get-credentials") != 1 {
+		t.Error("a cluster without IP endpoints is told of them")
+	}
+	for _, lie := range []string{"Connect) go on", "refuses its server when the old CA ends",
+		"at once, so where"} {
+		if strings.Contains(both, lie) {
+			t.Errorf("it still says %q", lie)
+		}
+	}
+	for _, want := range []string{"cattle-system", "Connect: nothing is known", "istio/multiCluster=true",
+		"authentication.k8s.io/legacy-token", "400d"} {
+		if !strings.Contains(both, want) {
+			t.Errorf("it does not say %q", want)
+		}
 	}
 }

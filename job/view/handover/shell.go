@@ -76,16 +76,34 @@ func (s shell) caBundles() string {
 done | grep -v 'new CA' | grep 'old CA'`
 }
 
-// callers prints who spoke to the API server with a ServiceAccount's token or a
-// client certificate, and from where.
-func (s shell) callers() string {
+// audited prints fields of what the cluster's audit log has for a filter, counted.
+func (s shell) audited(filter, days, fields string) string {
 	value := func(text string) string { // of Cloud Logging's query language
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 	}
-	filter := `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) +
-		` resource.labels.location=` + value(s.h.Cluster.Location) +
-		` protoPayload.authenticationInfo.principalEmail:"system:serviceaccount:"`
-	return "gcloud logging read " + words.Quote(filter) + " \\\n  --project=" + words.Quote(s.h.Cluster.Project) + ` --freshness=1d --limit=5000 \
-  --format='value(protoPayload.authenticationInfo.principalEmail,protoPayload.requestMetadata.callerIp,protoPayload.requestMetadata.callerSuppliedUserAgent)' |
-  sort | uniq -c | sort -rn | head -50`
+	filter = `resource.type="k8s_cluster" resource.labels.cluster_name=` + value(s.h.Cluster.Name) +
+		` resource.labels.location=` + value(s.h.Cluster.Location) + " " + filter
+	return "gcloud logging read " + words.Quote(filter) + " \\\n  --project=" + words.Quote(s.h.Cluster.Project) +
+		" --freshness=" + days + " --limit=5000 \\\n  --format='value(" + fields + ")' |\n  sort | uniq -c | sort -rn | head -50"
+}
+
+const caller = "protoPayload.authenticationInfo.principalEmail,protoPayload.requestMetadata.callerIp,protoPayload.requestMetadata.callerSuppliedUserAgent"
+
+// callers prints who spoke to the API server with a static token, and from where. The
+// tokens that every pod is given, and that renew themselves, have no such label.
+func (s shell) callers() string {
+	return s.audited(`labels."authentication.k8s.io/legacy-token":*`, "7d", caller)
+}
+
+// usedSecrets prints the Secrets whose tokens the API server saw used.
+func (s shell) usedSecrets() string {
+	return s.audited(`protoPayload.methodName="io.k8s.core.v1.secrets.patch" `+
+		`protoPayload.authenticationInfo.principalEmail="system:apiserver"`, "14d", "protoPayload.resourceName")
+}
+
+// signed prints who asked for client certificates or approved them.
+func (s shell) signed() string {
+	return s.audited(`protoPayload.methodName=~"certificatesigningrequests\.(create|approval\.update)$" `+
+		`NOT protoPayload.authenticationInfo.principalEmail=~"^(system:node:|kubelet)"`, "400d",
+		"protoPayload.resourceName,"+caller)
 }

@@ -14,7 +14,7 @@ import (
 func clients(h record.HandOver) []Step {
 	s := shell{h}
 	steps := []Step{s.check(), s.tokens(), s.caBundleStep(), s.kubeconfigs(), s.pipelines(), s.managers(),
-		s.vault(), s.terraform(), s.certificates()}
+		s.mesh(), s.vault(), s.terraform(), s.certificates()}
 	if moved(h) {
 		steps = append(steps, s.network())
 	}
@@ -38,7 +38,7 @@ func (s shell) check() Step {
 func (s shell) tokens() Step {
 	return Step{"static-tokens", "Static ServiceAccount tokens",
 		"Secrets of type `kubernetes.io/service-account-token`: the old ones end at the completion, and recreated now they are signed with the new key. " +
-			"A refilled Secret ends its old token at once, so where its user cannot be switched in the same minute, make a second Secret for the account. " +
+			"A refilled Secret ends its old token within about ten seconds, so where its user cannot be switched in the same minute, make a second Secret for the account. " +
 			"Copies live on in CI variables, secret managers and other clusters. Tokens of `kubectl create token` with a long life end as well, and nothing lists them.",
 		[]Command{
 			{"those that there are, and when they were last used", s.kubectl("get secrets --all-namespaces") + ` \
@@ -46,13 +46,14 @@ func (s shell) tokens() Step {
   -o custom-columns='NAMESPACE:.metadata.namespace,SECRET:.metadata.name,ACCOUNT:.metadata.annotations.kubernetes\.io/service-account\.name,USED:.metadata.labels.kubernetes\.io/legacy-token-last-used,CREATED:.metadata.creationTimestamp'`},
 			{"refill one (write its NAMESPACE and SECRET)", s.kubectl("--namespace=NAMESPACE patch secret SECRET") + ` \
   --type=json --patch='[{"op": "remove", "path": "/data"}]'`},
-			{"who uses tokens, from where (where Data Access logs are on, reads as well)", s.callers()},
+			{"who uses such tokens, from where (reads only where Data Access logs are on)", s.callers()},
+			{"the Secrets whose tokens were used, also for reads that are not logged: noted once a day", s.usedSecrets()},
 		}}
 }
 
 func (s shell) caBundleStep() Step {
 	return Step{"ca-bundles", "Webhooks, APIServices and CRD conversions",
-		"A `caBundle` that was copied from the cluster's CA (kube-root-ca.crt, a token's ca.crt) refuses its server when the old CA ends, and with it every object that it checks. Where the cluster signed the server's certificate, have that issued anew first; then run its installer, chart or CA injector again.",
+		"A `caBundle` that was copied from the cluster's CA (kube-root-ca.crt, a token's ca.crt) goes on to work at the completion. It breaks when its server's certificate, where the cluster signed it, is renewed, for the new CA signs then; or when the old CA expires. Until then nothing breaks: renew certificate and `caBundle` together, with the installer, chart or CA injector that made them.",
 		[]Command{{"those with the old CA and without the new one; nothing printed: none", s.caBundles()}}}
 }
 
@@ -61,10 +62,14 @@ func (s shell) kubeconfigs() Step {
 	if !private(s.h) {
 		why, flag = why+" Where the private endpoint is used, add --internal-ip.", ""
 	}
-	get := []Command{{"fetch endpoint and bundle anew", s.getCredentials(flag)}}
-	if s.h.DNS != "" {
-		get = append(get, Command{"or by DNS, which no later rotation changes",
-			s.getCredentials(" --dns-endpoint")})
+	var get []Command
+	if s.h.NewEndpoint != "" || s.h.DNS == "" {
+		get = append(get, Command{"fetch endpoint and bundle anew", s.getCredentials(flag)})
+	}
+	if s.h.DNS != "" && s.h.DNSExternal {
+		// In a file of its own: gcloud gives both contexts one name.
+		get = append(get, Command{"or by DNS, which no later rotation changes, into a file of its own",
+			"KUBECONFIG=dns-endpoint.kubeconfig " + s.getCredentials(" --dns-endpoint")})
 	}
 	get = append(get, Command{"which CA the kubeconfig has", `kubectl config view --raw --minify --flatten --context=` + s.context() + ` \
   -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d | which_ca`},
@@ -85,7 +90,9 @@ func (s shell) pipelines() Step {
 
 func (s shell) managers() Step {
 	st := Step{"managers", "Argo CD, Flux, Rancher and other clusters' managers",
-		"They keep server, CA and token of this cluster in Secrets of the cluster that they run in. Agents that dial out from inside (Rancher's, Connect) go on.", []Command{
+		"They keep server, CA and token of this cluster in Secrets of the cluster that they run in. " +
+			"Rancher: users report that its agent's own token ends at the completion, and the agent is cut off. Before it: refill the token Secrets in cattle-system as above, restart the agent, then try shell and logs in Rancher. " +
+			"Connect: nothing is known of what a rotation does to its agent, so look at the fleet membership before and after.", []Command{
 			{"Flux: remote kubeconfigs, in Flux's cluster", `kubectl get kustomizations.kustomize.toolkit.fluxcd.io,helmreleases.helm.toolkit.fluxcd.io --all-namespaces \
   -o custom-columns='KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,SECRET:.spec.kubeConfig.secretRef.name'`},
 		}}
@@ -95,8 +102,18 @@ func (s shell) managers() Step {
 			st.Commands...)
 	}
 	st.Commands = append(st.Commands, Command{"Argo CD: add it anew", "argocd cluster add " + s.context() +
-		" --upsert"})
+		" --upsert"}, Command{"Rancher: is its agent here?", s.kubectl("--namespace=cattle-system get deployments,secrets")},
+		Command{"Rancher: restart it, with its new token", s.kubectl("--namespace=cattle-system rollout restart deployment/cattle-cluster-agent")})
 	return st
+}
+
+func (s shell) mesh() Step {
+	return Step{"mesh", "Istio and Service Mesh over several clusters",
+		"Remote secrets with the endpoint, CA and token of this cluster lie in the *other* clusters of the mesh. `istioctl create-remote-secret` hands back the token that there is, so refill the Secret of the account istio-reader-service-account here first, as above: that ends the old token within seconds, so apply the new remote secret at once. istiod may need a restart to take it.",
+		[]Command{
+			{"those that there are (in each other cluster of the mesh)", "kubectl --namespace=istio-system get secrets --selector=istio/multiCluster=true"},
+			{"restart istiod there, if it goes on with the old one", "kubectl --namespace=istio-system rollout restart deployment/istiod"},
+		}}
 }
 
 func (s shell) vault() Step {
@@ -123,7 +140,7 @@ func (s shell) terraform() Step {
 
 func (s shell) certificates() Step {
 	return Step{"client-certificates", "Client certificates",
-		"Those issued by the cluster through CertificateSigningRequests, and the cluster's own legacy one, end with the old CA: issue them anew. Requests are deleted an hour after they are approved, so look at the kubeconfigs, too.",
+		"Those issued by the cluster through CertificateSigningRequests, and the cluster's own legacy one, end with the old CA: issue them anew. Requests are deleted an hour after they are approved; the audit log keeps them for 400 days.",
 		[]Command{
 			{"recent requests", s.kubectl("get certificatesigningrequests") + ` \
   -o custom-columns='NAME:.metadata.name,SIGNER:.spec.signerName,USER:.spec.username,CREATED:.metadata.creationTimestamp'`},
@@ -131,6 +148,7 @@ func (s shell) certificates() Step {
 				`kubectl config view -o jsonpath='{range .users[*]}{.name}{"\t"}{.user.client-certificate-data}{"\n"}{end}' | awk -F '\t' '$2 != "" {print $1}'`},
 			{"was the cluster made with a legacy one? (True: yes)", "gcloud container clusters describe " + s.name() +
 				" " + s.where() + " \\\n  --format='value(masterAuth.clientCertificateConfig.issueClientCertificate)'"},
+			{"who had one made or approved, in 400 days", s.signed()},
 		}}
 }
 
@@ -167,6 +185,7 @@ func (s shell) dnsUsers() Step {
 	return Step{"dns-endpoint", "Users of the DNS endpoint",
 		"Nothing is to be done for address and CA: " + code(s.h.DNS) +
 			" outlives rotations, and Google's own certificate vouches for it. " +
+			words.If(!s.h.DNSExternal, "It is reachable only from inside Google Cloud: external traffic is not allowed. ") +
 			"Static tokens and client certificates end there as well.", nil}
 }
 

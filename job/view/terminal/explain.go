@@ -77,8 +77,13 @@ func (g *page) facts(v view.Cluster) {
 	}
 	g.fact("window", g.windowNow(v))
 	for _, e := range c.Maintenance.Exclusions {
-		g.fact("excluded", fmt.Sprintf("%q, %s, %s to %s", clean(e.Name), e.Scope, words.Day(e.Span.Start),
-			words.Day(e.Span.End)))
+		to := "to " + words.Day(e.Span.End)
+		if e.EndsWithSupport() {
+			to = "until the version's end of support"
+			to += words.If(!e.Span.End.IsZero(), " (at present "+words.Day(e.Span.End)+", GKE moves it)")
+		}
+		g.fact("excluded", fmt.Sprintf("%q, %s, %s", clean(e.Name), e.Scope,
+			words.If(!e.Span.Start.IsZero(), words.Day(e.Span.Start)+" ")+to))
 	}
 	g.known("wave", clean(d.Wave))
 	g.known("state", words.If(d.Emergency, "emergency: too near to expiry to wait"))
@@ -108,10 +113,12 @@ func expiry(t, now time.Time) string {
 // windowNow says when the cluster's maintenance policy allows node work.
 func (g *page) windowNow(c view.Cluster) string {
 	m, n := c.Decision.Cluster.Maintenance, c.NextWindow
-	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW")
+	text := cmp.Or(clean(m.Text), "none of its own: ROTATOR_WINDOW binds us, and GKE recreates nodes at any hour")
 	switch {
 	case m.Problem != "":
 		return clean(m.Problem)
+	case n == nil && m.Endless():
+		return text + "; shut by an exclusion whose end nobody knows"
 	case n == nil:
 		return text + "; does not open within 400 days"
 	case c.WindowOpen && n.End.IsZero():

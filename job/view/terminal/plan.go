@@ -52,6 +52,12 @@ func Plan(w io.Writer, p view.Plan, o Options) error {
 		g.apart(0, yellow, "No cluster was seen. ROTATOR_PROJECTS says where to look: "+
 			clean(strings.Join(p.Policy.Projects, ", "))+".")
 	}
+	if odd := p.Findings(); len(odd) > 0 {
+		g.heading(yellow, "WORTH A SECOND LOOK")
+		for _, line := range odd {
+			g.bullet(plain, line)
+		}
+	}
 	g.capacity(p.Capacity())
 	if len(needs)+len(doing)+len(flying)+len(waiting) == 0 && len(idle) > 0 && p.Policy.MaxCAAge == 0 {
 		g.apart(0, bold, "Nothing is due before "+words.Day(idle[0].Decision.Due.At)+
@@ -266,7 +272,7 @@ func (g *page) capacity(waves []view.Capacity) {
 		pace := words.If(w.AWeek != "", w.AWeek+" starts a week under every cap")
 		done := words.If(!w.Done.IsZero(), "done about "+words.Day(w.Done))
 		r.text = words.Joined(cmp.Or(pace, "one start at most"), cmp.Or(done, "no end in sight"),
-			"latest safe date "+words.Day(w.Latest))
+			words.If(!w.Latest.IsZero(), "latest safe date "+words.Day(w.Latest)), w.Note)
 		if w.Late != "" {
 			r.style, r.code, r.next = red, "capacity-short", w.Raise
 			r.text = words.Joined("TOO SLOW: "+clean(w.Late)+" would start later than is safe", r.text)
