@@ -9,7 +9,6 @@ import (
 
 	"gke-credential-rotator/job/intercept"
 	"gke-credential-rotator/job/pass"
-	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/record"
 )
@@ -143,21 +142,19 @@ func (x *process) ended() {
 
 // said is what the run has said of each cluster.
 func (x *process) said() map[fleet.Ref]Spoken {
-	out := map[fleet.Ref]Spoken{}
-	speak := func(d policy.Decision) {
-		s := out[d.Cluster.Ref]
-		s.Reason += string(d.Reason)
-		s.Message += d.Message.String()
-		for _, e := range d.Events {
-			s.Events = append(s.Events, e.Name)
-		}
-		out[d.Cluster.Ref] = s
-	}
-	for _, d := range x.res.Decisions {
-		speak(d)
-	}
+	all := slices.Clone(x.res.Decisions)
 	for _, d := range x.res.Done {
-		speak(d.After)
+		all = append(all, d.After)
+	}
+	out := map[fleet.Ref]Spoken{}
+	for _, d := range all {
+		said := out[d.Cluster.Ref]
+		said.Reason += string(d.Reason)
+		said.Message += d.Message.String()
+		for _, e := range d.Events {
+			said.Events = append(said.Events, e.Name)
+		}
+		out[d.Cluster.Ref] = said
 	}
 	return out
 }
