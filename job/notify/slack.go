@@ -71,14 +71,16 @@ func facts(n record.Notice) []string {
 	if left := undone(h.Pools); left > 0 {
 		out = append(out, fmt.Sprintf("%d of %d node pools are still to be recreated", left, len(h.Pools)))
 	}
-	ours, gke := "the old credentials end about "+clock(h.Completes), ""
+	ours, gke := "the old credentials end not before "+clock(h.Completes), ""
 	switch {
 	case h.Watched:
 		ours = "we only watch: GKE, or whoever started it, completes it"
 	case h.Completes.IsZero():
 		ours = "when we complete is not known: " + h.Waits.String()
 	case h.Approval:
-		ours += ", if somebody approves it"
+		ours += ", and only if somebody approves it"
+	case !h.Likely.IsZero():
+		ours += ", likely about " + clock(h.Likely)
 	}
 	if !h.GKECompletes.IsZero() {
 		gke = "GKE may end them by itself from " + clock(h.GKECompletes)

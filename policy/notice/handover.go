@@ -115,7 +115,7 @@ func dates(k *policy.Case, h *record.HandOver, d policy.Decision) {
 		return
 	}
 	h.Approval = k.Policy.Approval.Asks(record.CallComplete) && d.Approved == nil
-	from, slow := window.Later(ahead.Likely.Completed, k.Now), fact.Text(nil)
+	from, slow := k.Now, fact.Text(nil)
 	for _, v := range d.Gates {
 		switch {
 		case v.Gate == policy.GateApproval:
@@ -134,7 +134,13 @@ func dates(k *policy.Case, h *record.HandOver, d policy.Decision) {
 		h.Waits = slow
 		return
 	}
-	h.Completes = window.Later(k.CompletesFrom(from), r.Promised)
+	ours := func(completed time.Time) time.Time {
+		return window.Later(k.CompletesFrom(window.Later(completed, from)), r.Promised)
+	}
+	h.Completes, h.Likely = ours(ahead.Early.Completed), ours(ahead.Likely.Completed)
+	if !h.Likely.After(h.Completes) {
+		h.Completes, h.Likely = h.Likely, time.Time{}
+	}
 }
 
 // delaying are the gates that put a completion off beside soak and calendars.

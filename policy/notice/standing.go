@@ -212,7 +212,7 @@ func (s *maker) flight(name string, d policy.Decision) {
 		return
 	}
 	n := s.notice(record.NoticeCompletesSoon, r.Cluster, d.Reason,
-		fact.Sayf("the old credentials end about %v", h.Completes))
+		fact.Sayf("the old credentials end not before %v", h.Completes))
 	n.Phase, n.Expected, n.HandOver = r.Phase, h.Completes, &h
 	s.stands(name, entry, n)
 }

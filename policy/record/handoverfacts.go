@@ -37,9 +37,11 @@ type HandOver struct {
 
 	// SoakEnds is when completion may begin at the earliest by SOAK.
 	SoakEnds time.Time `json:"soakEnds,omitzero"`
-	// Completes is when we complete, as far as gates can tell; zero: not known,
-	// and Waits says what for.
+	// Completes is before when we do not complete, as far as gates can tell; zero: not
+	// known, and Waits says what for. Likely is when we likely do, where that is later:
+	// until the nodes are done it is an estimate.
 	Completes time.Time `json:"completes,omitzero"`
+	Likely    time.Time `json:"likely,omitzero"`
 	Waits     fact.Text `json:"waits,omitempty"`
 	// Approval says that a person must say yes before we complete.
 	Approval bool `json:"approval,omitempty"`

@@ -88,8 +88,11 @@ func ends(h record.HandOver, when func(time.Time) string) string {
 		text = "our date is not known. What it waits for: " + code(h.Waits.String())
 	case h.Approval:
 		text = "not before " + when(h.Completes) + ", and only when a person has approved"
+	case !h.Likely.IsZero():
+		text = "not before " + when(h.Completes) + " by us, likely about " + when(h.Likely) +
+			", an estimate until the nodes are done"
 	case h.Phase == record.RecreatingNodes:
-		text = "about " + when(h.Completes) + " by us; an estimate until the nodes are done"
+		text = "not before " + when(h.Completes) + " by us"
 	default:
 		text = when(h.Completes) + " by us, as it looks now"
 	}

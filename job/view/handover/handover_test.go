@@ -93,7 +93,7 @@ func TestMoments(t *testing.T) {
 	}{
 		{"start done", func(*record.HandOver) {},
 			[]string{"Nothing is broken yet", "1 of 2 pools recreated; left: batch",
-				"about Mon 23 Nov 2026 09:00 UTC by us; an estimate",
+				"not before Mon 23 Nov 2026 09:00 UTC by us",
 				"GKE may end them by itself from Fri 27 Nov 2026 02:00 UTC",
 				"API server is gone for a moment",
 				"rotator hold shop-prod/us-central1-a/catalog --until 2026-11-26"},
