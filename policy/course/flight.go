@@ -68,19 +68,21 @@ func (k *Course) inWork(p fleet.Pool, free bool) Pool {
 }
 
 // Promise is before when we do not complete, as it is told at a hand-over: the soak over,
-// and the calendars open. It names no run, for runs do not come by the minute. Zero: we
-// do not complete within 30 days.
-func (k *Course) Promise() time.Time {
-	likely := k.Ahead().Likely
-	if likely.Completed.IsZero() {
+// and the calendars open. Zero: we do not complete within 30 days.
+func (k *Course) Promise() time.Time { return k.NotBefore(k.Ahead().Likely) }
+
+// NotBefore is the bound of a completion at those times. It names no run, for runs do not
+// come by the minute.
+func (k *Course) NotBefore(t Times) time.Time {
+	if t.Completed.IsZero() {
 		return time.Time{}
 	}
-	at := likely.SoakOver
+	at := t.SoakOver
 	if open, edge := window.RoomAt(k.completeCalendar(), at, record.Room); !open && !k.Compromised {
 		at = edge
 	}
-	if at.IsZero() || at.After(likely.Completed) {
-		at = likely.Completed // an emergency does not wait for all of them
+	if at.IsZero() || at.After(t.Completed) {
+		at = t.Completed // an emergency does not wait for all of them
 	}
 	return at.Truncate(Grid)
 }

@@ -134,12 +134,10 @@ func dates(k *policy.Case, h *record.HandOver, d policy.Decision) {
 		h.Waits = slow
 		return
 	}
-	ours := func(completed time.Time) time.Time {
-		return window.Later(k.CompletesFrom(window.Later(completed, from)), r.Promised)
-	}
-	h.Completes, h.Likely = ours(ahead.Early.Completed), ours(ahead.Likely.Completed)
-	if !h.Likely.After(h.Completes) {
-		h.Completes, h.Likely = h.Likely, time.Time{}
+	h.Completes = window.Later(k.NotBefore(ahead.Early), r.Promised)
+	likely := window.Later(k.CompletesFrom(window.Later(ahead.Likely.Completed, from)), r.Promised)
+	if likely.Sub(h.Completes) > k.Policy.Every {
+		h.Likely = likely
 	}
 }
 

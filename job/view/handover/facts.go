@@ -88,13 +88,9 @@ func ends(h record.HandOver, when func(time.Time) string) string {
 		text = "our date is not known. What it waits for: " + code(h.Waits.String())
 	case h.Approval:
 		text = "not before " + when(h.Completes) + ", and only when a person has approved"
-	case !h.Likely.IsZero():
-		text = "not before " + when(h.Completes) + " by us, likely about " + when(h.Likely) +
-			", an estimate until the nodes are done"
-	case h.Phase == record.RecreatingNodes:
-		text = "not before " + when(h.Completes) + " by us"
 	default:
-		text = when(h.Completes) + " by us, as it looks now"
+		text = "not before " + when(h.Completes) + " by us" +
+			words.If(!h.Likely.IsZero(), ", likely about "+when(h.Likely))
 	}
 	if h.GKECompletes.IsZero() {
 		return text
