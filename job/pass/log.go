@@ -44,6 +44,9 @@ const (
 	EventCapacityShort     = "capacity_short"
 	EventProjectUnreadable = "project_unreadable"
 	EventLeaseBusy         = "lease_busy"
+	// This machine's clock and GKE's are too far apart, or could not be compared.
+	EventClockApart   = "clock_apart"
+	EventClockUnknown = "clock_unknown"
 	// EventCallWithdrawn: a call was taken back before it was sent.
 	EventCallWithdrawn = "call_withdrawn"
 	// Of notices: some wait for their receiver, some were given up.
@@ -64,6 +67,7 @@ var severity = map[string]slog.Level{
 	EventProjectUnreadable:          slog.LevelWarn,
 	EventCapacityShort:              slog.LevelWarn,
 	EventCallWithdrawn:              slog.LevelWarn,
+	EventClockApart:                 slog.LevelError,
 	EventNotificationsWait:          slog.LevelWarn,
 	EventNotificationsDropped:       slog.LevelError,
 }
