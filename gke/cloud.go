@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 	"unicode"
 
 	container "cloud.google.com/go/container/apiv1"
@@ -49,6 +51,7 @@ type API interface {
 type Cloud struct {
 	client API
 	retry  Retry
+	date   atomic.Pointer[time.Time] // of the first answer
 }
 
 // Over is GKE through any client: a simulation needs no network.
@@ -97,9 +100,9 @@ func (c *Cloud) Close() error { return c.client.Close() }
 
 // ask makes a read of the client's.
 func ask[Q, A any](ctx context.Context, r Retry, read func(context.Context, Q, ...gax.CallOption) (A, error),
-	req Q) (got A, err error) {
+	req Q, opts ...gax.CallOption) (got A, err error) {
 	err = r.read(ctx, func(ctx context.Context) (err error) {
-		got, err = read(ctx, req)
+		got, err = read(ctx, req, opts...)
 		return err
 	})
 	return got, err
@@ -121,7 +124,7 @@ func (c *Cloud) Clusters(ctx context.Context, project string) ([]fleet.Cluster, 
 // answer.
 func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.Cluster, missing,
 	unread []fleet.Unread, err error) {
-	got, err := ask(ctx, c.retry, c.client.ListClusters,
+	got, err := askDated(ctx, c, c.client.ListClusters,
 		&containerpb.ListClustersRequest{Parent: "projects/" + project + "/locations/-"})
 	if err != nil {
 		return nil, nil, nil, noProject(err)
@@ -142,7 +145,7 @@ func (c *Cloud) list(ctx context.Context, project string) (list []*containerpb.C
 
 // Cluster implements [Reader].
 func (c *Cloud) Cluster(ctx context.Context, ref fleet.Ref) (fleet.Cluster, error) {
-	got, err := ask(ctx, c.retry, c.client.GetCluster, &containerpb.GetClusterRequest{Name: ref.Path()})
+	got, err := askDated(ctx, c, c.client.GetCluster, &containerpb.GetClusterRequest{Name: ref.Path()})
 	if status.Code(err) == codes.NotFound {
 		return fleet.Cluster{}, fmt.Errorf("%s: %w", ref, ErrNotFound)
 	}
@@ -174,7 +177,7 @@ func (c *Cloud) Operations(ctx context.Context, project string) (map[fleet.Ref][
 }
 
 func (c *Cloud) listOperations(ctx context.Context, project string) ([]*containerpb.Operation, error) {
-	got, err := ask(ctx, c.retry, c.client.ListOperations,
+	got, err := askDated(ctx, c, c.client.ListOperations,
 		&containerpb.ListOperationsRequest{Parent: "projects/" + project + "/locations/-"})
 	if err != nil {
 		return nil, containerAPI.explain(err)

@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/view/terminal"
 	"gke-credential-rotator/policy"
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/record"
 	"gke-credential-rotator/state"
 )
 
@@ -53,7 +54,11 @@ wait for the same thing stand in one row; --all gives each its own.`,
 			return err
 		}
 		defer done()
-		res, err := pass.Look(cmd.Context(), world, a.passOptions(s))
+		looking := a.passOptions(s)
+		if *at == "" { // else another time than the present was asked for
+			looking.Apart = record.Skew
+		}
+		res, err := pass.Look(cmd.Context(), world, looking)
 		if err != nil {
 			return err
 		}

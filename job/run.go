@@ -15,6 +15,7 @@ import (
 	"gke-credential-rotator/job/config"
 	"gke-credential-rotator/job/pass"
 	"gke-credential-rotator/job/view/html"
+	"gke-credential-rotator/policy/record"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -37,18 +38,22 @@ With MODE=observe nothing is sent to GKE; the store is kept all the same.`,
 		if err != nil {
 			return err
 		}
-		return a.onePass(cmd.Context(), s, now, cmp.Or(*page, string(s.Report.V)))
+		return a.onePass(cmd.Context(), s, now, mayBeApart(*at), cmp.Or(*page, string(s.Report.V)))
 	})
 	return cmd
 }
 
-func (a *app) onePass(ctx context.Context, s config.Settings, now func() time.Time, page string) error {
+func (a *app) onePass(ctx context.Context, s config.Settings, now func() time.Time, apart time.Duration,
+	page string,
+) error {
 	world, done, err := a.connect(ctx, s, now, false)
 	if err != nil {
 		return err
 	}
 	defer done()
-	res, err := pass.Run(ctx, world, a.passOptions(s))
+	o := a.passOptions(s)
+	o.Apart = apart
+	res, err := pass.Run(ctx, world, o)
 	a.runReport(ctx, s, page, world, res)
 	switch unstored := fmt.Sprintf("%d outcomes could not be stored; each is in the log, whole", res.Unstored); {
 	case res.Unstored == 0:
@@ -66,6 +71,14 @@ func (a *app) passOptions(s config.Settings) pass.Options {
 		Policy: s.Policy(), Run: name, Attempt: attempt, Mode: s.Mode.V,
 		Parallel: s.Parallel.V, Deadline: s.Deadline.V, Ahead: s.NotifyAhead.V, Version: version(),
 	}
+}
+
+// mayBeApart is how far the clock may be from GKE's: one that follows a simulated one by --at is set by hand.
+func mayBeApart(at string) time.Duration {
+	if at != "" {
+		return time.Hour
+	}
+	return record.Skew
 }
 
 func reportFlag(cmd *cobra.Command) *string {

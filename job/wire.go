@@ -50,6 +50,13 @@ func (a *app) connect(ctx context.Context, s config.Settings, now func() time.Ti
 	world = pass.World{
 		Read: struct{ gke.Reader }{cloud}, Store: contents, Now: now, Mono: a.mono, NewID: randomID,
 		Log: a.log,
+		Date: func() time.Time {
+			date := cloud.Date()
+			if f, ok := contents.(*state.Firestore); ok && date.IsZero() {
+				date = f.Committed()
+			}
+			return date
+		},
 	}
 	disconnect := func() {
 		_ = cloud.Close() // nothing is under way any more

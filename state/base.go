@@ -41,11 +41,7 @@ func (s base) Contents(ctx context.Context) (record.Contents, error) {
 			return err
 		}
 		return r.each(ctx, colRotations, "", func(e envelope) error {
-			r, err := read[record.Rotation](e)
-			if err == nil && DocID(r.Cluster) != path.Base(e.id) {
-				err = fmt.Errorf("document %s cannot be read: it is about %s", e.id, r.Cluster)
-			}
-			r.Version = e.Version
+			r, err := rotationIn(e)
 			contents.Rotations[r.Cluster] = r
 			return err
 		})
@@ -54,6 +50,33 @@ func (s base) Contents(ctx context.Context) (record.Contents, error) {
 		return record.Contents{}, err
 	}
 	return contents, nil
+}
+
+func rotationIn(e envelope) (record.Rotation, error) {
+	r, err := read[record.Rotation](e)
+	if err == nil && DocID(r.Cluster) != path.Base(e.id) {
+		err = fmt.Errorf("document %s cannot be read: it is about %s", e.id, r.Cluster)
+	}
+	r.Version = e.Version
+	return r, err
+}
+
+// Rotation implements [Store].
+func (s base) Rotation(ctx context.Context, ref fleet.Ref) (found *record.Rotation, err error) {
+	err = s.look(ctx, func(ctx context.Context, r reader) error {
+		found = nil
+		e, err := r.get(ctx, colRotations+"/"+DocID(ref))
+		if err != nil || e.Version == "" {
+			return err
+		}
+		got, err := rotationIn(e)
+		found = &got
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // Fleet implements [Store].

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	firestore "cloud.google.com/go/firestore/apiv1"
@@ -28,6 +29,9 @@ type Firestore struct {
 	client   *firestore.Client
 	project  string
 	database string
+	emulated bool
+	// committed is the time of the first commit, by Firestore's clock.
+	committed atomic.Pointer[time.Time]
 }
 
 // FirestoreOptions say how the database is reached.
@@ -42,7 +46,7 @@ type FirestoreOptions struct {
 // OpenFirestore gives the store in the database. Nothing is asked of it yet, and
 // reading never makes a document.
 func OpenFirestore(ctx context.Context, project, database string, o FirestoreOptions) (*Firestore, error) {
-	f := &Firestore{project: project, database: database}
+	f := &Firestore{project: project, database: database, emulated: o.Emulator != ""}
 	f.base = base{func(ctx context.Context, do func(context.Context, reader) error) error {
 		return f.read(ctx, func(ctx context.Context) error { return do(ctx, f) })
 	}, f.send}
@@ -78,6 +82,15 @@ func (owner) RequireTransportSecurity() bool { return false }
 // String gives the store's name as the setting STATE has it.
 func (f *Firestore) String() string { return "firestore://" + f.project + "/" + f.database }
 
+// Committed is when the first commit was made, by Firestore's clock; zero: there was
+// none, or by an emulator, whose clock is that of some machine.
+func (f *Firestore) Committed() time.Time {
+	if at := f.committed.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
 // Close implements [Store].
 func (f *Firestore) Close() error { return f.client.Close() }
 
@@ -100,6 +113,10 @@ func (f *Firestore) send(ctx context.Context, do func(writer)) error {
 			return fmt.Errorf("%s: %w: %w", f, ErrConflict, err)
 		}
 		return f.explain(err)
+	}
+	if at := got.GetCommitTime(); at != nil && !f.emulated {
+		when := at.AsTime()
+		f.committed.CompareAndSwap(nil, &when)
 	}
 	for i, result := range got.GetWriteResults() {
 		if i < len(b.versions) && b.versions[i] != nil {

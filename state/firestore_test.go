@@ -387,3 +387,49 @@ func TestOthersTransaction(t *testing.T) {
 		t.Errorf("fleet document %+v, %v", doc, err)
 	}
 }
+
+// asGoogle is a client's way to the emulator that does not know it for one.
+type asGoogle struct{}
+
+func (asGoogle) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer owner"}, nil
+}
+
+func (asGoogle) RequireTransportSecurity() bool { return false }
+
+// TestCommitted: the first commit's time by Firestore's clock is kept, and reads say
+// none; an emulator's is the clock of some machine and proves nothing.
+func TestCommitted(t *testing.T) {
+	s, err := state.OpenFirestore(context.Background(), project, freshDatabase(),
+		state.FirestoreOptions{Client: []option.ClientOption{option.WithEndpoint(emulator.Start(t)),
+			option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+			option.WithGRPCDialOption(grpc.WithPerRPCCredentials(asGoogle{}))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	known := openFirestore(t, freshDatabase())
+	if _, err := s.Contents(context.Background()); err != nil || !s.Committed().IsZero() {
+		t.Errorf("after a read: %s, %v", s.Committed(), err)
+	}
+	var first time.Time
+	for range 2 {
+		for _, store := range []*state.Firestore{s, known} {
+			doc, err := store.Fleet(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc.LastRun.Summary += "x"
+			if _, err = store.Write(context.Background(), state.Change{Fleet: &doc}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first.IsZero() {
+			first = s.Committed()
+		}
+	}
+	if first.IsZero() || !s.Committed().Equal(first) || !known.Committed().IsZero() {
+		t.Errorf("first %s, then %s, by an emulator %s", first, s.Committed(), known.Committed())
+	}
+}

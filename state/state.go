@@ -21,6 +21,8 @@ type Store interface {
 	Contents(ctx context.Context) (record.Contents, error)
 	// Fleet gives the fleet document alone.
 	Fleet(ctx context.Context) (record.FleetDoc, error)
+	// Rotation gives one rotation in flight, nil when there is none: one read.
+	Rotation(ctx context.Context, ref fleet.Ref) (*record.Rotation, error)
 	// Write applies the change at once or not at all and gives it back with
 	// its new versions. [ErrConflict]: somebody wrote first, [ErrTooLarge]: it
 	// does not fit; nothing was written. Any other error leaves it unclear

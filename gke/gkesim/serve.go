@@ -102,7 +102,9 @@ func (s *Served) Close() {
 
 // ServeHTTP lets simulated time pass, then answers.
 func (s *Served) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	s.w.Advance(s.clock.Now())
+	now := s.clock.Now()
+	s.w.Advance(now)
+	rw.Header().Set("Date", now.UTC().Format(http.TimeFormat)) // and not the machine's
 	switch {
 	case strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc"):
 		s.grpc.ServeHTTP(rw, req)

@@ -16,7 +16,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
+	"gke-credential-rotator/gke"
 	"gke-credential-rotator/gke/gkesim"
+	"gke-credential-rotator/policy/fleet"
 )
 
 // served serves the sample on one port, with a real clock that stands at now.
@@ -173,5 +175,44 @@ func TestClock(t *testing.T) {
 		if code, _ := clock(bad); code != 400 {
 			t.Errorf("%s: %d", bad, code)
 		}
+	}
+}
+
+// TestDate: every answer on the port says the simulated time, as Google's do the real
+// one, and the client of production hears it: over gRPC and over REST, also of a refusal.
+func TestDate(t *testing.T) {
+	url, _, _ := served(t, 0)
+	const want = "Tue, 24 Nov 2026 09:10:00 GMT"
+	get(t, http.MethodPost, url+"/sim/clock", `{"now":"2026-11-24T09:10:00Z"}`)
+	for _, path := range []string{"/v1/projects/shop-prod/locations/-/clusters", "/v1/nothing", "/sim/journal"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Header.Values("Date"); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: the dates are %q, want %q", path, got, want)
+		}
+	}
+	cloud, err := gke.DialWith(t.Context(), gke.NoRetry(),
+		option.WithEndpoint(strings.TrimPrefix(url, "http://")), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cloud.Close() }()
+	if at := cloud.Date(); !at.IsZero() {
+		t.Errorf("before the first answer it is %s", at)
+	}
+	missing := fleet.Ref{Project: "shop-prod", Location: "europe-west1", Name: "nobody"}
+	if _, err := cloud.Cluster(t.Context(), missing); err == nil {
+		t.Error("a cluster that is not there was read")
+	}
+	if at := cloud.Date().Format(http.TimeFormat); at != want {
+		t.Errorf("gRPC's date is %q, want %q", at, want)
 	}
 }

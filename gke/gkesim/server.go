@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"path"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
@@ -38,6 +40,8 @@ func (w *World) intercept(ctx context.Context, req any, info *grpc.UnaryServerIn
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	method := path.Base(info.FullMethod)
+	_ = grpc.SetHeader(ctx, metadata.Pairs("date",
+		w.now.UTC().Format(http.TimeFormat))) // fails without a wire
 	var out any
 	err := w.refuse(method, req)
 	if err == nil {

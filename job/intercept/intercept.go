@@ -24,6 +24,7 @@ const (
 	Recreate   Method = "recreate"
 	Complete   Method = "complete"
 	Contents   Method = "store"
+	Rotation   Method = "rotation"
 	Fleet      Method = "fleet"
 	Write      Method = "write"
 	History    Method = "history"
@@ -50,6 +51,7 @@ type Call struct {
 	Operations map[fleet.Ref][]fleet.Operation
 	Outcome    record.Outcome
 	Contents   record.Contents
+	Rotation   *record.Rotation
 	Fleet      record.FleetDoc
 	Records    []record.Record
 	Outbox     record.Outbox
@@ -162,6 +164,13 @@ func (s store) Write(ctx context.Context, change state.Change) (state.Change, er
 	c := &Call{Method: Write, Change: change}
 	return ask(ctx, s.by, c, &c.Change, func(ctx context.Context) (state.Change, error) {
 		return s.Store.Write(ctx, c.Change)
+	})
+}
+
+func (s store) Rotation(ctx context.Context, ref fleet.Ref) (*record.Rotation, error) {
+	c := &Call{Method: Rotation, Ref: ref}
+	return ask(ctx, s.by, c, &c.Rotation, func(ctx context.Context) (*record.Rotation, error) {
+		return s.Store.Rotation(ctx, ref)
 	})
 }
 

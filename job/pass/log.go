@@ -48,6 +48,9 @@ const (
 	EventLeaseBusy         = "lease_busy"
 	// EventCommandFailed: what ends a command, or what it could not do; not of this package.
 	EventCommandFailed = "command_failed"
+	// This machine's clock and GKE's are too far apart, or could not be compared.
+	EventClockApart   = "clock_apart"
+	EventClockUnknown = "clock_unknown"
 	// EventCallWithdrawn: a call was taken back before it was sent.
 	EventCallWithdrawn = "call_withdrawn"
 	// Of notices: some wait for their receiver, some were given up.
@@ -68,6 +71,7 @@ var severity = map[string]slog.Level{
 	EventProjectUnreadable:          slog.LevelWarn,
 	EventCapacityShort:              slog.LevelWarn,
 	EventCallWithdrawn:              slog.LevelWarn,
+	EventClockApart:                 slog.LevelError,
 	EventNotificationsWait:          slog.LevelWarn,
 	EventNotificationsDropped:       slog.LevelError,
 }

@@ -26,6 +26,7 @@ func TestEventNames(t *testing.T) {
 		"capacity_short":     "WARN",
 		"project_unreadable": "WARN", "lease_busy": "INFO", "call_withdrawn": "WARN",
 		"notifications_wait": "WARN", "notifications_dropped": "ERROR",
+		"clock_apart": "ERROR", "clock_unknown": "INFO",
 	}
 	got := map[string]string{}
 	for _, name := range []string{
@@ -34,7 +35,7 @@ func TestEventNames(t *testing.T) {
 		policy.EventForeignRotation,
 		policy.EventCompletedExternally, policy.EventActionFailed, EventBreakerOpen, EventCapacityShort,
 		EventProjectUnreadable, EventLeaseBusy, EventCallWithdrawn,
-		EventNotificationsWait, EventNotificationsDropped,
+		EventNotificationsWait, EventNotificationsDropped, EventClockApart, EventClockUnknown,
 	} {
 		got[name] = severity[name].String()
 	}

@@ -92,7 +92,7 @@ func (a *actor) deliver(ctx context.Context) {
 	t.drop(ctx, old, "older than "+fleet.Days(record.NoticeLasts))
 	t.drop(ctx, many, fmt.Sprintf("more than %d waited", record.MaxNotices))
 	if slices.ContainsFunc(keep, isHandOver) { // noted in the rotations as they are stored
-		contents, err := a.readStore()
+		contents, err := a.Store.Contents(ctx)
 		a.active, t.noted = contents.Rotations, err
 	}
 	keep = handOversFirst(keep)
@@ -197,19 +197,18 @@ func (t *delivery) noteTaken(r record.Rotation, receiver string) error {
 	defer cancel()
 	got, err := t.Store.Write(ctx, state.Change{Rotation: &r})
 	if err != nil {
-		contents, readErr := t.readStore()
-		stored, ok := contents.Rotations[r.Cluster]
+		stored, readErr := t.onRecord(r.Cluster)
 		switch {
 		case readErr != nil:
 			return err
-		case !ok || stored.AttemptID != r.AttemptID || !stored.Delivery[receiver].IsZero():
+		case stored == nil || stored.AttemptID != r.AttemptID || !stored.Delivery[receiver].IsZero():
 			return nil // it is over, or noted
 		}
 		stored.TakenBy(receiver, t.Now())
 		if r.Promised.After(stored.Promised) {
 			stored.Promised = r.Promised
 		}
-		if got, err = t.Store.Write(ctx, state.Change{Rotation: &stored}); err != nil {
+		if got, err = t.Store.Write(ctx, state.Change{Rotation: stored}); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,9 @@ type World struct {
 	Notify []Receiver
 	Store  state.Store // nil: a plan without a store
 	Now    func() time.Time
+	// Date is the time by Google's clock in the first answer that said it; zero: none
+	// has. nil: it is not asked.
+	Date func() time.Time
 	// Mono is a clock that nobody sets, for [record.SendWithin].
 	Mono func() time.Duration
 	// NewID makes random ids.
@@ -49,6 +52,8 @@ type Options struct {
 	Version  string
 	// Ahead is how long before a start or a completion it is announced.
 	Ahead time.Duration
+	// Apart is how far Now may be from GKE's clock; 0: it is not compared.
+	Apart time.Duration
 }
 
 // Result is what a run saw and did.
@@ -63,6 +68,8 @@ type Result struct {
 	Busy string
 	// Holder is the run that keeps others out, for a plan to show; nil: none.
 	Holder *Holder
+	// Clock says how far this machine's clock is from GKE's, where it is too far; else "".
+	Clock string
 	// Stopped says why the run began nothing more before its end, or "".
 	Stopped string
 
@@ -117,15 +124,22 @@ var errNoStore = errors.New("a run that acts needs a store: set ROTATOR_STATE")
 func Look(ctx context.Context, w World, o Options) (Result, error) {
 	w = w.complete()
 	res := Result{At: w.Now()}
+	err := w.look(ctx, o, res.At, &res)
+	return res, err
+}
+
+// look fills in what there is to see. Our clock showed from before anything was asked.
+func (w World) look(ctx context.Context, o Options, from time.Time, res *Result) error {
 	contents, err := Recall(ctx, w.Store, o.Policy.Env)
 	if err != nil {
-		return res, err
+		return err
 	}
-	if err := observe(ctx, w, o, contents, &res); err != nil {
-		return res, err
+	if err := observe(ctx, w, o, contents, res); err != nil {
+		return err
 	}
+	res.Clock = w.clockApart(o, from, res.Fleet.Clusters)
 	res.Decisions = policy.Plan(o.Policy, res.Fleet, o.Run, res.At)
-	return res, nil
+	return nil
 }
 
 // Run makes one pass. Its error means that the run could not be made: the store or every project was out of
@@ -138,7 +152,8 @@ func Run(ctx context.Context, w World, o Options) (res Result, err error) {
 	defer end()
 	a := &actor{World: w, Options: o, last: last, log: newRunLog(w, o), lease: newLease(w, o)}
 	a.log.line(EventRunStarted, "run started")
-	res.At = w.Now()
+	from := w.Now()
+	res.At = from
 	defer func() {
 		if ctx.Err() != nil && err != nil {
 			res.Stopped = cmp.Or(res.Stopped, toldToStop)
@@ -157,7 +172,11 @@ func Run(ctx context.Context, w World, o Options) (res Result, err error) {
 		}
 	}
 	a.begun = w.Mono()
-	if res, err = Look(ctx, w, o); err != nil {
+	res.At = w.Now()
+	if err = w.look(ctx, o, from, &res); err == nil {
+		err = a.clock(res)
+	}
+	if err != nil {
 		return res, err
 	}
 	a.log.fleet(res)

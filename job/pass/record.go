@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy"
+	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/outcome"
 	"gke-credential-rotator/policy/reason"
 	"gke-credential-rotator/policy/record"
@@ -34,12 +35,11 @@ func (a *actor) record(d policy.Decision) {
 
 // applied looks whether a write of which nobody knows the end is in the store.
 func (a *actor) applied(d policy.Decision) bool {
-	contents, err := a.readStore()
-	if err != nil {
+	r, err := a.onRecord(d.Cluster.Ref)
+	switch {
+	case err != nil:
 		return false
-	}
-	r, ok := contents.Rotations[d.Cluster.Ref]
-	if !ok {
+	case r == nil:
 		return d.Close != ""
 	}
 	stored, _ := json.Marshal(r) // plain values: it cannot fail
@@ -129,19 +129,18 @@ func withdrawn(outcomes map[string]record.Outcome) string {
 func (a *actor) storeOutcomeAgain(sent policy.Decision, outcomes map[string]record.Outcome) (policy.Decision,
 	error) {
 	next := outcome.Resolve(sent, outcomes, a.Run, a.Now())
-	contents, err := a.readStore()
+	r, err := a.onRecord(sent.Cluster.Ref)
 	if err != nil {
 		return sent, err
 	}
-	r, ok := contents.Rotations[sent.Cluster.Ref]
-	if !ok || r.AttemptID != sent.Rotation.AttemptID {
+	if r == nil || r.AttemptID != sent.Rotation.AttemptID {
 		return next, nil // closed: by this write, or by another run's proof
 	}
-	if !awaits(r, outcomes) || r.Phase != sent.Rotation.Phase {
-		next.Rotation = &r // entered, or proved by what another run saw
+	if !awaits(*r, outcomes) || r.Phase != sent.Rotation.Phase {
+		next.Rotation = r // entered, or proved by what another run saw
 		return next, nil
 	}
-	sent.Rotation = &r
+	sent.Rotation = r
 	return a.store(outcome.Resolve(sent, outcomes, a.Run, a.Now()))
 }
 
@@ -203,11 +202,11 @@ func (a *actor) catchUp(ctx context.Context) (changed bool, err error) {
 	return true, nil
 }
 
-// readStore reads the store also after a signal.
-func (a *actor) readStore() (record.Contents, error) {
+// onRecord reads one rotation, also after a signal; nil: there is none.
+func (a *actor) onRecord(ref fleet.Ref) (*record.Rotation, error) {
 	ctx, cancel := context.WithTimeout(a.last, storeTimeout)
 	defer cancel()
-	return a.Store.Contents(ctx)
+	return a.Store.Rotation(ctx, ref)
 }
 
 func (a *actor) write(ctx context.Context, d policy.Decision) (policy.Decision, error) {

@@ -28,6 +28,7 @@ type Plan struct {
 	Clusters []Cluster      `json:"clusters"` // in the order of their names
 	Unread   []fleet.Unread `json:"unread"`
 	Lease    *pass.Holder   `json:"lease"` // the run at work; null: none
+	Clock    string         `json:"clock"` // how far the clock is from GKE's, where it is too far
 
 	Contents record.Contents `json:"-"`
 
@@ -91,7 +92,7 @@ func PlanOf(res pass.Result, p *rules.Policy) Plan { return PlanAfter(res, p, ni
 func PlanAfter(res pass.Result, p *rules.Policy, finished []record.Record, done bool) Plan {
 	out := Plan{
 		Now: res.At.UTC(), Policy: Policy{p}, Clusters: []Cluster{}, Unread: listed(res.Fleet.Unread),
-		Lease: res.Holder, Contents: res.Fleet.Contents, result: res,
+		Lease: res.Holder, Clock: res.Clock, Contents: res.Fleet.Contents, result: res,
 	}
 	over := map[fleet.Ref]*record.Record{}
 	for i, rec := range finished {

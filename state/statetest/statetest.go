@@ -30,6 +30,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"create, replace, conflict", replace},
 		{"create only once", createOnce},
 		{"fleet and rotation at once or not at all", atomic},
+		{"one rotation alone", alone},
 		{"close", closing},
 		{"close only what was read", closingConflict},
 		{"no version comes back", aba},

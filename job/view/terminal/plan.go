@@ -23,6 +23,9 @@ const mostRows = 25
 func Plan(w io.Writer, p view.Plan, o Options) error {
 	g := newPage(o, p.Now)
 	g.planHead(p)
+	if p.Clock != "" {
+		g.apart(2, red, p.Clock+". A run that acts sends nothing until they agree.")
+	}
 	g.atWork(p.Lease)
 	needs, env := p.In(view.NeedsAction), p.Policy.Env
 	people := onceEach(g.idleRows(view.Failed(p.Contents), env), g.peopleRows(needs, env))
