@@ -159,6 +159,24 @@ var scenes = []struct {
 			s.t.Fatal(err)
 		}
 	}},
+	{"the clock is three hours away from GKE's", []string{"run-stopped"}, func(s *stage) {
+		s.add(shop, 170)
+		g := s.begin()
+		g.Pass.Date = func() time.Time { return s.now.Add(3 * time.Hour) }
+		if _, err := pass.Run(s.t.Context(), g.Pass, pass.Options{Policy: s.policy, Run: "wrong", Mode: "act",
+			Parallel: 1, Deadline: time.Minute, Apart: record.Skew}); err == nil {
+			s.t.Error("it ran")
+		}
+	}},
+	{"no answer says what time it is", nil, func(s *stage) {
+		s.add(shop, 170)
+		g := s.begin()
+		g.Pass.Date = func() time.Time { return time.Time{} }
+		if _, err := pass.Run(s.t.Context(), g.Pass, pass.Options{Policy: s.policy, Run: "unknown", Mode: "act",
+			Parallel: 1, Deadline: time.Minute, Apart: record.Skew}); err != nil {
+			s.t.Fatal(err)
+		}
+	}},
 	{"another run is at work", nil, func(s *stage) {
 		s.add(shop, 170)
 		lease := state.Lease{Holder: "another run", Now: s.now, Until: s.now.Add(state.LeaseLasts)}

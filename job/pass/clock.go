@@ -31,7 +31,7 @@ func (w World) clockApart(o Options, from time.Time, clusters []fleet.Cluster) s
 			return ""
 		}
 		return fmt.Sprintf("this machine's clock says %s, and %s %s: %s apart, more than %s",
-			stamp(ours), whose, stamp(theirs), by.Round(time.Second), fleet.Days(o.Apart))
+			stamp(ours), whose, stamp(theirs), fleet.Days(by.Round(time.Second)), fleet.Days(o.Apart))
 	}
 	if w.Date != nil {
 		if date := w.Date(); !date.IsZero() {

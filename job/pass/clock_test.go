@@ -27,10 +27,10 @@ func TestClockApart(t *testing.T) {
 			"clock says Mon 2026-11-23 01:02:00 UTC, and Google's says Mon 2026-11-23 01:07:01 UTC: 5m1s apart, more than 5m", ""},
 		{"ours is ahead, and near enough", -5 * time.Minute, 0, record.Skew, "", "clock"},
 		{"ours is ahead", -6 * time.Minute, 0, record.Skew,
-			"clock says Mon 2026-11-23 01:00:00 UTC, and Google's says Mon 2026-11-23 00:54:00 UTC: 6m0s apart", ""},
+			"clock says Mon 2026-11-23 01:00:00 UTC, and Google's says Mon 2026-11-23 00:54:00 UTC: 6m apart", ""},
 		{"no date, and an operation of this moment", 0, 6 * time.Minute, record.Skew, "", "clock"},
 		{"no date, and an operation that is yet to begin", 0, time.Hour, record.Skew,
-			"by GKE's an operation on shop/x/y began Mon 2026-11-23 02:00:00 UTC: 58m0s apart", ""},
+			"by GKE's an operation on shop/x/y began Mon 2026-11-23 02:00:00 UTC: 58m apart", ""},
 		{"an old operation proves nothing", 0, -240 * time.Hour, record.Skew, "", "clock"},
 		{"nobody asked", 240 * time.Hour, 0, 0, "", "clock"},
 	} {

@@ -331,11 +331,11 @@ func (t *runLog) finished(res Result, err error) {
 			idle[d.Reason]++
 		}
 	}
-	n, what, failed := count(res), summary(res), slog.Attr{}
+	n, what, failed := count(res), summary(res), ""
 	if err != nil {
-		what, failed = "the run failed: "+err.Error(), slog.String(attrError, err.Error())
+		what, failed = "the run failed: "+err.Error(), err.Error()
 	}
-	t.line(EventRunFinished, what, failed, slog.Int("in_flight", n.inFlight),
+	t.line(EventRunFinished, what, slog.String(attrError, failed), slog.Int("in_flight", n.inFlight),
 		slog.Int("started", n.accepted[policy.Start]), slog.Int("recreated", n.accepted[policy.Recreate]),
 		slog.Int("completed", n.accepted[policy.Complete]), slog.Int("verified", n.verified),
 		slog.Int("need_action", n.people), slog.Int("withdrawn", n.withdrawn),
