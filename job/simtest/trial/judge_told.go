@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,10 @@ func (j *judge) datesTrue(e *Event) {
 			if a.cluster != e.Cluster || a.baseline != gone || a.closed != "" {
 				continue
 			}
-			for _, t := range a.told {
+			for i, t := range a.told {
+				if by == env && toldAnew(a.told[i+1:], e.At, j.noticeDue(s.Policy, e.Cluster)) {
+					continue
+				}
 				date := t.ours
 				if by == byGKE {
 					date = t.gke
@@ -58,6 +62,23 @@ func (j *judge) datesTrue(e *Event) {
 			}
 		}
 	}
+}
+
+// noticeDue is how long before they end people must know that they end sooner than told.
+func (j *judge) noticeDue(p *rules.Policy, ref fleet.Ref) time.Duration {
+	v := showing{policy: p, cluster: j.truth(ref).fact.Cluster, doc: &record.FleetDoc{}}
+	if v.emergency(j.now) {
+		return leastSoak
+	}
+	return afterNodes - toldSlack
+}
+
+// toldAnew says whether people were told again, early enough, of a date that was kept:
+// the settings were loosened.
+func toldAnew(later []told, ended time.Time, notice time.Duration) bool {
+	return slices.ContainsFunc(later, func(t told) bool {
+		return !t.ours.IsZero() && !ended.Before(t.ours.Add(-toldSlack)) && ended.Sub(t.at) >= notice
+	})
 }
 
 // toldSlack: clocks are apart, and a date is told in steps of five minutes.
