@@ -15,7 +15,7 @@ const fullWindow = 4 * time.Hour
 // Where the cluster lists its pools, their operations prove it; else one full window
 // must pass.
 func (f *facts) autopilotNodes(p pace, how plan, t Times, begins bool) (time.Time, []Work) {
-	if len(f.pools) == 0 && p == early {
+	if len(f.pools) == 0 && p == early && f.upgraded.IsZero() {
 		return latest(t.HandedOver, f.now), nil
 	}
 	var work []Work
@@ -32,6 +32,9 @@ func (f *facts) autopilotNodes(p pace, how plan, t Times, begins bool) (time.Tim
 		judged = FullWindowAfter(f.window, from)
 	}
 	if len(f.pools) == 0 {
+		if !judged.IsZero() {
+			judged = latest(judged, f.lastDone)
+		}
 		return judged, work
 	}
 	w := f.crew(p, how, t)

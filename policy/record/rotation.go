@@ -354,9 +354,13 @@ func (r Rotation) StartedAt() time.Time {
 	return first
 }
 
-// NodesDoneAt is when the last node work was first seen done, on our clock.
+// NodesDoneAt is when the last node work was first seen done, on our clock. Nodes of an
+// Autopilot cluster are only known to be done when clients' turn has come.
 func (r Rotation) NodesDoneAt() time.Time {
 	var last time.Time
+	if r.Pools[""].Done() {
+		last = r.Entered(UpdatingClients)
+	}
 	for _, w := range r.Pools {
 		if w.Done() && w.FirstSeen.After(last) {
 			last = w.FirstSeen
