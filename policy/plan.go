@@ -131,7 +131,8 @@ func (k *Case) pool(name string) *fleet.Pool {
 
 // decision is what every decision about the cluster begins with.
 func (k *Case) decision(action Action) Decision {
-	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, wave: k.Wave, Emergency: k.Emergency,
+	return Decision{Cluster: k.Cluster, Action: action, Due: k.Due, Wave: k.WaveName, wave: k.Wave,
+		Emergency:   k.Emergency,
 		Compromised: k.Compromised}
 }
 

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -285,7 +286,7 @@ func TestActingOrderIsThatOfSlots(t *testing.T) {
 				starts = append(starts, d.Cluster.Ref)
 			}
 		}
-		if got := append(starts, queued...); len(starts) != free || len(got) != 2 || got[0] != w.canary.Ref {
+		if got := slices.Concat(starts, queued); len(starts) != free || len(got) != 2 || got[0] != w.canary.Ref {
 			t.Errorf("%d free slots: starts %v, then %v", free, starts, queued)
 		}
 	}

@@ -74,9 +74,9 @@ type Settings struct {
 
 	// -- When --
 
-	// When we work on clusters that have no maintenance window of their own. WARNING: it binds us, not GKE: after
-	// a start GKE recreates the nodes of such a cluster at any hour, whatever stands here. Only a window on the
-	// cluster itself prevents that.
+	// When we work on clusters that have no maintenance window of their own. WARNING: it binds us, not GKE:
+	// after a start GKE recreates the nodes of such a cluster at any hour, whatever stands here. Only a
+	// window on the cluster itself prevents that.
 	Window Value[window.Weekly] `split_words:"true" default:"always"`
 	// Rotations start only inside it, in addition to the cluster's own window.
 	StartWindow Value[window.Weekly] `split_words:"true" default:"always"`

@@ -126,12 +126,6 @@ var planted = []struct {
 			c.Bundle.CAs[i].Expires = c.Bundle.CAs[i].Expires.Add(100 * 365 * day)
 		}
 	})},
-	{"a fit gate that is too kind: pools seem to be of one node", 10, 0, 34, heard, lying(func(c *fleet.Cluster) {
-		c.Pools = slices.Clone(c.Pools)
-		for i := range c.Pools {
-			c.Pools[i].Nodes = min(c.Pools[i].Nodes, 1)
-		}
-	})},
 	{"GKE's date is told a day late", 10, 0, 2, heard,
 		dated(func(h *record.HandOver) { h.GKECompletes = h.GKECompletes.Add(day) })},
 	{"our date is told a day late", 11, 0, 1, heard,

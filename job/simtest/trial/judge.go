@@ -229,8 +229,9 @@ func (j *judge) ledger(env string) *ledger {
 	if b == nil {
 		b = &ledger{
 			active: map[fleet.Ref]*record.Rotation{}, attempts: map[string]*attempt{}, starts: map[fleet.Ref]*call{},
-			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{}, heldSince: map[fleet.Ref]time.Time{},
-			silent: map[fleet.Ref]*silence{},
+			finals: map[fleet.Ref]*call{}, nodes: map[string]*call{}, approved: map[approvalKey]bool{},
+			heldSince: map[fleet.Ref]time.Time{},
+			silent:    map[fleet.Ref]*silence{},
 		}
 		j.ledgers[env] = b
 	}

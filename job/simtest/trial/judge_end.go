@@ -116,7 +116,7 @@ func (j *judge) before(p *rules.Policy, f *Fact, t time.Time) bool {
 			continue
 		}
 		v := showing{policy: p, cluster: other.fact.Cluster, doc: &record.FleetDoc{}}
-		if v.selected() && v.due(t) && !(v.mayEver(t) && j.easy(other.fact, p, t.Add(-rotates), t)) {
+		if v.selected() && v.due(t) && (!v.mayEver(t) || !j.easy(other.fact, p, t.Add(-rotates), t)) {
 			return true
 		}
 	}

@@ -134,11 +134,14 @@ func (j *judge) notEndedByGKE(e *Event) {
 		return
 	}
 	s := j.closing.settings[t.by.env]
-	b := j.ledger(t.by.env)
-	if s == nil || s.At.After(t.by.sentAt) || s.Mode != "act" || b.heldSince[e.Cluster].After(t.by.sentAt) ||
+	if s == nil {
+		return
+	}
+	b, v := j.ledger(t.by.env), showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
+	if s.At.After(t.by.sentAt) || s.Mode != "act" || b.heldSince[e.Cluster].After(t.by.sentAt) ||
 		j.setup.Slow || j.setup.NodeTakes > s.Policy.NodeTime || s.Policy.Fit == rules.FitReport ||
 		s.Policy.Approval == rules.ApproveComplete || s.Policy.Approval == rules.ApproveBoth ||
-		j.pressed(s.Policy, e.Cluster) {
+		j.pressed(s.Policy, e.Cluster) || v.emergency(t.by.sentAt) {
 		return
 	}
 	j.accuse(e, e.Cluster, "the rotation that we began %s was ended by GKE", stampOf(t.by.sentAt))

@@ -39,8 +39,9 @@ func (p *play) drawPolicy(env string) (*rules.Policy, error) {
 		MaxActive: pick(p, 1, 2, 5, 10, 10), MaxActivePerProject: pick(p, 0, 1, 2, 2, 4),
 		MaxActivePerLocation: pick(p, 0, 0, 1, 3),
 		WaveSoak:             pick(p, 0, 6*time.Hour, day, 3*day), MaxFailed: pick(p, 1, 1, 3, 100),
-		StuckAfter:  pick(p, time.Hour, 12*time.Hour, day, day, 3*day),
-		Every:       pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 2*time.Hour, 6*time.Hour, 8*time.Hour, day),
+		StuckAfter: pick(p, time.Hour, 12*time.Hour, day, day, 3*day),
+		Every: pick(p, time.Hour, time.Hour, time.Hour, time.Hour, 2*time.Hour, 6*time.Hour, 8*time.Hour,
+			day),
 		NodeOverrun: pick(p, 0, 2*time.Hour, 2*time.Hour, 6*time.Hour), Fit: pick(p, rules.FitBind, rules.FitBind,
 			rules.FitBind, rules.FitReport),
 	}
