@@ -114,8 +114,11 @@ func (k *Course) Begun(p fleet.Pool) (work Work, stop, changes time.Time) {
 	work = Work{Pool: p.Name, Begin: k.Now, Likely: k.Now.Add(usual), Late: k.Now.Add(longest),
 		Closes: closes(f.window, k.Now)}
 	room, changes := f.room(k.Now)
-	if room > 0 && usual > room {
+	switch {
+	case room > 0 && usual > room:
 		stop = k.Now.Add(room)
+	case room > 0 && room < window.Horizon: // as long as the room is enough
+		changes = window.Soonest(changes, k.Now.Add(room-usual+1))
 	}
 	return work, stop, changes
 }

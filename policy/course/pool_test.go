@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gke-credential-rotator/policy/fleet"
+	"gke-credential-rotator/policy/rules"
 	"gke-credential-rotator/policy/window"
 )
 
@@ -100,5 +101,25 @@ func TestRemediesFit(t *testing.T) {
 				t.Errorf("fits before: %v, after: %v", k.Fits(), k.With(needed...).Fits())
 			}
 		})
+	}
+}
+
+// Whether our work may begin does not change before the time that is given for it.
+func TestBegunChangesWhenItSays(t *testing.T) {
+	p := rules.Policy{Window: weekly(t, "Sat 02:00-06:00"), NodeTime: 10 * time.Minute, NodeOverrun: 2 * time.Hour,
+		Every: time.Hour}
+	for nodes := 1; nodes < 50; nodes += 3 {
+		pool := fleet.Pool{Name: "p", Nodes: nodes, Zones: 1, MaxSurge: 1}
+		var was bool
+		var changes time.Time
+		for now := at(t, "2026-12-05 02:00"); now.Before(at(t, "2026-12-05 05:40")); now = now.Add(time.Minute) {
+			k := Course{Policy: &p, Now: now}
+			_, stop, next := k.Begun(pool)
+			if now.Before(changes) && stop.IsZero() != was {
+				t.Fatalf("%d nodes: at %s it may begin: %v, and that was not to change before %s", nodes, now, !was,
+					changes)
+			}
+			was, changes = stop.IsZero(), next
+		}
 	}
 }
