@@ -156,13 +156,18 @@ func (k *Course) CompletesFrom(t time.Time) time.Time {
 func (k *Course) AutoComplete() time.Time { return k.Rotation.StartedAt().Add(rules.AutoCompleteAfter) }
 
 // Probably is when GKE likely completes by itself, no earlier than AutoComplete: its
-// nodes done, its policy open. It never stands in place of the other date.
+// nodes done, its policy open, or the expiry so near that GKE need not keep to it. It
+// never stands in place of the other date.
 func (k *Course) Probably() time.Time {
 	at := latest(k.AutoComplete(), k.Rotation.NodesDoneAt())
-	if next, ok := k.Cluster.Maintenance.Open(window.Always()).Next(at); ok && next.Start.After(at) {
-		return next.Start
+	next, ok := k.Cluster.Maintenance.Open(window.Always()).Next(at)
+	if !ok || !next.Start.After(at) {
+		return at
 	}
-	return at
+	if expires := k.expires(); !expires.IsZero() {
+		return latest(at, window.Earlier(next.Start, expires.Add(-rules.LastResortBefore)))
+	}
+	return next.Start
 }
 
 // Unrecreated names the pools without proof of recreation. An Autopilot
