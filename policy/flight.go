@@ -191,10 +191,12 @@ func (k *Case) updatingClients(d *Decision, r *record.Rotation) {
 	}
 	d.InForce, d.Approved = k.Policy.InForce, k.approval(record.CallComplete)
 	ready := k.ready(d.Gates)
-	if len(ready) == 0 && d.Approved == nil {
-		ready = fact.Say("The soak is over, and a completion window is open with room.")
-	} else if len(ready) == 0 {
-		ready = fact.Say("The soak is over, and a completion window is open with room")
+	if len(ready) == 0 {
+		usual := "The soak is over, and a completion window is open with room"
+		if d.Approved == nil {
+			usual += "."
+		}
+		ready = fact.Say(usual)
 	}
 	d.set(Complete, reason.ReadyToComplete, fact.Join(ready, approvedBy(d.Approved)))
 }
@@ -216,7 +218,7 @@ func (k *Case) ready(gates []Verdict) fact.Text {
 	case w.Lifted:
 		w.Message = nil
 	}
-	return fact.Join(verdict(GateSoak).Message, verdict("delivery").Message, w.Message, lifted)
+	return fact.Join(verdict(GateSoak).Message, verdict(GateDelivery).Message, w.Message, lifted)
 }
 
 // askForApproval asks at hand-over and then once a day.

@@ -54,6 +54,7 @@ const (
 	GateSettled        = "settled"
 	GateSlot           = "slot"
 	GateSoak           = "soak"
+	GateDelivery       = "delivery"
 	GateTries          = "tries"
 	GateWindow         = "window"
 )

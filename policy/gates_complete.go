@@ -19,7 +19,7 @@ var CompleteGates = []Gate{
 	{Name: "label-hold", Ask: askLabels},
 	{Name: "pools", Ask: askPoolsDone},
 	{Name: GateTries, Ask: askCompleteTries},
-	{Name: "delivery", Ask: askDelivery, Emergency: ByItself, Compromised: Lifted},
+	{Name: GateDelivery, Ask: askDelivery, Emergency: ByItself, Compromised: Lifted},
 	{Name: GateSoak, Ask: askSoak, Emergency: ByItself, Compromised: ByItself},
 	{Name: "promise", Ask: askPromise, Emergency: ByItself, Compromised: ByItself},
 	{Name: GateApproval, Ask: askCompleteApproval},

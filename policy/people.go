@@ -129,9 +129,9 @@ func approvedBy(a *record.Approval) fact.Text {
 	return fact.Sayf("approved by %s", record.Who(a.Said))
 }
 
-// fits says whether the yes is to this very start or completion, and still good. One
+// isFor says whether the yes is to this very start or completion, and still good. One
 // that was said when the cluster could not be read is bound by the next run's look.
-func (k *Case) fits(a *record.Approval) bool {
+func (k *Case) isFor(a *record.Approval) bool {
 	switch {
 	case a.Over(k.Now) || a.ClusterID != "" && a.ClusterID != k.Cluster.ID:
 		return false
@@ -147,7 +147,7 @@ func (k *Case) approved(kind record.CallKind) (record.Approval, bool) {
 	var best *record.Approval
 	for i := range k.Doc.Approvals {
 		a := &k.Doc.Approvals[i]
-		if a.Kind == kind && a.Cluster == k.Cluster.Ref && k.fits(a) && (best == nil || a.Outlasts(*best)) {
+		if a.Kind == kind && a.Cluster == k.Cluster.Ref && k.isFor(a) && (best == nil || a.Outlasts(*best)) {
 			best = a
 		}
 	}

@@ -297,9 +297,7 @@ func (t *tally) untilLast(c *candidate, shut fact.Text) Verdict {
 			earlier++
 		}
 	}
-	const each = rules.AutoCompleteAfter + 24*time.Hour
-	rounds := time.Duration((earlier + max(t.policy.MaxActive, 1) - 1) / max(t.policy.MaxActive, 1))
-	last := c.late.Add(rules.DeadlineBefore - rules.LastMomentBefore - rounds*each)
+	last := t.policy.LastMoment(c.late.Add(rules.DeadlineBefore), earlier)
 	switch {
 	case c.late.IsZero() || last.Sub(t.now) > window.Horizon:
 		return closedBy(reason.WaveClosed, shut)

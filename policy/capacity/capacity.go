@@ -171,9 +171,7 @@ func waveOpens(p *rules.Policy, k *policy.Case, open time.Time, before int) time
 	if k.Compromised {
 		return time.Time{}
 	}
-	const each = rules.AutoCompleteAfter + 24*time.Hour
-	rounds := time.Duration((before + max(p.MaxActive, 1) - 1) / max(p.MaxActive, 1))
-	return window.Earlier(open, k.Cluster.Bundle.Oldest().Expires.Add(-rules.LastMomentBefore-rounds*each))
+	return window.Earlier(open, p.LastMoment(k.Cluster.Bundle.Oldest().Expires, before))
 }
 
 // taking is how long the rotation holds its slot from at on.

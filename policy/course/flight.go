@@ -153,7 +153,7 @@ func (k *Course) CompletesFrom(t time.Time) time.Time {
 
 // AutoComplete is from when GKE may complete the rotation by itself, whatever was
 // agreed: the one date that people are told.
-func (k *Course) AutoComplete() time.Time { return k.Rotation.StartedAt().Add(rules.AutoCompleteAfter) }
+func (k *Course) AutoComplete() time.Time { return rules.AutoComplete(*k.Rotation) }
 
 // Probably is when GKE likely completes by itself, no earlier than AutoComplete: its
 // nodes done, its policy open, or the expiry so near that GKE need not keep to it. It

@@ -74,7 +74,7 @@ func CompletionAhead(p *rules.Policy, c fleet.Cluster, r record.Rotation, now ti
 	r = r.Clone()
 	k := policy.NewCase(p, c, &r, &record.FleetDoc{}, "", now)
 	soak, _ := k.SoakOver()
-	return k.CompletesFrom(window.Later(soak, now)), c.Zonal && p.ZonalComplete == rules.ZonalWindow
+	return k.CompletesFrom(window.Later(soak, now)), k.ZonalOnly()
 }
 
 // poolsTold are the pools that the rotation needs recreated, and whether they

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"gke-credential-rotator/policy/fact"
 	"gke-credential-rotator/policy/fleet"
 	"gke-credential-rotator/policy/reason"
 )
@@ -173,125 +172,6 @@ type Transition struct {
 	Reason reason.Code `json:"reason"`
 }
 
-// Work is an operation that recreated something: names and times are kept when
-// first seen, because GKE forgets operations.
-type Work struct {
-	Operation string    `json:"operation,omitempty"`
-	StartedAt time.Time `json:"startedAt,omitzero"` // GKE's clock
-	EndedAt   time.Time `json:"endedAt,omitzero"`   // GKE's clock; zero while it runs
-	FirstSeen time.Time `json:"firstSeen,omitzero"` // our clock: when it was first seen done
-	// NodesDone is how many nodes were done when last seen, and RoseAt when that number
-	// last rose, on our clock.
-	NodesDone int       `json:"nodesDone,omitempty"`
-	RoseAt    time.Time `json:"roseAt,omitzero"`
-	Failures  int       `json:"failures,omitempty"`
-	LastError string    `json:"lastError,omitempty"`
-	// Told is how often these words were told, and when last.
-	Told Told `json:"told,omitzero"`
-	// Counted are failed operations already counted in Failures.
-	Counted []string `json:"counted,omitempty"`
-	// VoidBefore: work that began before this (GKE's clock) proves nothing,
-	// because GKE said that the pool still requires recreation.
-	VoidBefore time.Time `json:"voidBefore,omitzero"`
-	// NotBefore is when the next call of ours may be tried.
-	NotBefore time.Time `json:"notBefore,omitzero"`
-	// LeftToGKE says why we no longer try ourselves.
-	LeftToGKE string `json:"leftToGke,omitempty"`
-}
-
-// Told is how often the same thing was told.
-type Told struct {
-	Words string    `json:"words,omitempty"` // enough of them to tell them from others
-	Times int       `json:"times,omitempty"`
-	At    time.Time `json:"at,omitzero"`
-}
-
-// ToldOften is how often the same thing is told before it is told but once a day.
-const ToldOften = 3
-
-// Again notes that these words are to be told, and says whether they are: the same three
-// times, and then once a day.
-func (t *Told) Again(words string, now time.Time) bool {
-	if words = fact.Clip(words, 80); words != t.Words {
-		*t = Told{Words: words}
-	}
-	if t.Times >= ToldOften && now.Sub(t.At) < 24*time.Hour {
-		return false
-	}
-	t.Times, t.At = t.Times+1, now
-	return true
-}
-
-// Done says whether the work has ended well.
-func (w Work) Done() bool { return !w.EndedAt.IsZero() }
-
-// CallKind is what a call asks of GKE.
-type CallKind string
-
-// The kinds of call.
-const (
-	CallStart    CallKind = "start"
-	CallComplete CallKind = "complete"
-	CallRecreate CallKind = "recreate"
-)
-
-// CallState is what is known of a call.
-type CallState string
-
-// The states of a call. Only the process that wrote an intent may send it.
-const (
-	Intended  CallState = "intended"
-	Accepted  CallState = "accepted"
-	Refused   CallState = "refused"
-	Unclear   CallState = "unclear"
-	Withdrawn CallState = "withdrawn" // never sent
-	Settled   CallState = "settled"
-)
-
-// Call is one mutating call, stored before it is sent.
-type Call struct {
-	ID         string    `json:"id"` // random, made by the process that may send it
-	Kind       CallKind  `json:"kind"`
-	Pool       string    `json:"pool,omitempty"`
-	IntentAt   time.Time `json:"intentAt"`
-	Run        string    `json:"run"`
-	State      CallState `json:"state"`
-	Operation  string    `json:"operation,omitempty"`
-	AnsweredAt time.Time `json:"answeredAt,omitzero"`
-	Refusal    Refusal   `json:"refusal,omitempty"`
-	RawError   string    `json:"rawError,omitempty"`
-}
-
-// SettlesAt is when a read may begin for which absence proves anything.
-func (c Call) SettlesAt() time.Time { return c.IntentAt.Add(SettleAfter) }
-
-// MaySettle says whether a read begun at t comes late enough for absence to
-// prove anything. An intent dated in the reader's future is unsettled.
-func (c Call) MaySettle(t time.Time) bool { return !t.Before(c.SettlesAt()) }
-
-// MayHaveTaken says whether the call may have had its effect: it was sent, and
-// not refused. A request may be delivered twice, and then the second is refused
-// for what the first did. So after a clean read under the intent a refusal
-// because another operation runs, a start's because one is under way, and a
-// completion's because none is, say that it may have been ours.
-func (c Call) MayHaveTaken() bool {
-	if c.State != Refused {
-		return c.Sent()
-	}
-	switch c.Refusal {
-	case OtherOperation:
-		return true
-	case AlreadyRotating:
-		return c.Kind == CallStart
-	case NotRotating:
-		return c.Kind == CallComplete
-	}
-	return false
-}
-
-// Sent says whether the call may have reached GKE.
-func (c Call) Sent() bool { return c.State != Withdrawn }
-
 // Clone makes a copy that shares nothing that is ever changed.
 func (r Rotation) Clone() Rotation {
 	r.Transitions = slices.Clone(r.Transitions)
@@ -440,13 +320,6 @@ func (r *Rotation) Under(p *InForce) {
 func (r *Rotation) RefusedAt(now time.Time) {
 	r.Refusals++
 	r.NotBefore = NextTry(r.Refusals, now)
-}
-
-// Fail counts one more failure, and gives how many there are.
-func (w *Work) Fail(why string, now time.Time) int {
-	w.Failures++
-	w.LastError, w.NotBefore = fact.Clip(why, MaxPoolError), NextTry(w.Failures, now)
-	return w.Failures
 }
 
 // BaselineOf is the cluster as it is before its rotation.

@@ -102,6 +102,15 @@ func (a ApprovalMode) Asks(k record.CallKind) bool {
 // AutoComplete is from when GKE may complete the rotation by itself.
 func AutoComplete(r record.Rotation) time.Time { return r.StartedAt().Add(AutoCompleteAfter) }
 
+// LastMoment is when a wave no longer keeps a cluster waiting whose CA expires then: so
+// long before that GKE need not start it, with so many before it in the queue.
+func (p *Policy) LastMoment(expires time.Time, before int) time.Time {
+	const each = AutoCompleteAfter + 24*time.Hour
+	most := max(p.MaxActive, 1)
+	rounds := time.Duration((before + most - 1) / most)
+	return expires.Add(-LastMomentBefore - rounds*each)
+}
+
 // NodesBy says who recreates nodes.
 type NodesBy string
 

@@ -39,8 +39,7 @@ func hiding(which func(fleet.Cluster) bool) func(pass.World, Process) pass.World
 	}
 }
 
-// unpromised is a store that has forgotten what was promised, and shows hand-overs and
-// node work as long over.
+// unpromised is a store that has forgotten what was promised.
 func unpromised(b *record.Contents) {
 	for ref, r := range b.Rotations {
 		r.Promised = time.Time{}

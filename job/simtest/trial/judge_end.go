@@ -98,7 +98,7 @@ func (j *judge) nothingLeft(e *Event, s *Event, b *ledger) {
 			len(t.fact.Cluster.Bundle.CAs) != 1 {
 			continue
 		}
-		v := showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
+		v := ofCluster(s.Policy, t.fact.Cluster)
 		since := laterOf(j.closing.since[ref], j.closing.calm)
 		if e.At.Sub(since) > rotates && v.mayEver(since) && v.mayEver(e.At) &&
 			j.easy(t.fact, s.Policy, e.At.Add(-rotates), e.At) && !j.before(s.Policy, t.fact, e.At) {
@@ -115,7 +115,7 @@ func (j *judge) before(p *rules.Policy, f *Fact, t time.Time) bool {
 		if other.fact == nil || waveOf(p, other.fact.Cluster.Labels) >= wave {
 			continue
 		}
-		v := showing{policy: p, cluster: other.fact.Cluster, doc: &record.FleetDoc{}}
+		v := ofCluster(p, other.fact.Cluster)
 		if v.selected() && v.due(t) && (!v.mayEver(t) || !j.easy(other.fact, p, t.Add(-rotates), t)) {
 			return true
 		}
@@ -252,7 +252,7 @@ func (j *judge) inTime(e *Event, f *Fact) {
 	}
 	for env, s := range j.closing.settings {
 		p, ca := s.Policy, oldest(f.Cluster)
-		v := showing{policy: p, cluster: f.Cluster, doc: &record.FleetDoc{}}
+		v := ofCluster(p, f.Cluster)
 		reached := ca.Expires.Add(-p.EmergencyBeforeExpiry)
 		from := laterOf(laterOf(laterOf(j.closing.calm, s.At), j.closing.since[f.Ref]),
 			ca.Expires.Add(-p.RotateBeforeExpiry))

@@ -55,6 +55,11 @@ func (j *judge) look(e *Event) (v showing, ok bool) {
 	return v, true
 }
 
+// ofCluster is the view of a cluster under a policy, whatever the store holds.
+func ofCluster(p *rules.Policy, c fleet.Cluster) showing {
+	return showing{policy: p, cluster: c, doc: &record.FleetDoc{}}
+}
+
 // never gives why the call was not allowed at any moment at which it may have
 // been decided, or "". A process that was paused before it sent may have
 // decided at any time since its read.

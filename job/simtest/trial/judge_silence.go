@@ -32,7 +32,7 @@ func (j *judge) notSilent(e *Event) {
 	}
 	p, b := j.pass(e), j.ledger(e.Env)
 	for ref, look := range p.listed {
-		v := showing{policy: p.run.Policy, cluster: look, doc: &record.FleetDoc{}}
+		v := ofCluster(p.run.Policy, look)
 		if said := e.Said[ref]; v.selected() && v.due(p.begun.Add(-skewBy)) &&
 			(said.Reason == "" || said.Message == "") {
 			j.accuse(e, ref, "it is due, and the run says nothing of it: %+v", said)

@@ -151,7 +151,7 @@ func (j *judge) rightly(e *Event, own record.Slot, r *record.Rotation) {
 	if t.fact == nil {
 		return
 	}
-	v := showing{policy: p, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
+	v := ofCluster(p, t.fact.Cluster)
 	if own.Compromised && !v.compromised() && v.policy.Compromised == nil {
 		j.accuse(e, r.Cluster, "a start took a compromised slot without COMPROMISED")
 	}

@@ -66,7 +66,7 @@ func (j *judge) datesTrue(e *Event) {
 
 // noticeDue is how long before they end people must know that they end sooner than told.
 func (j *judge) noticeDue(p *rules.Policy, ref fleet.Ref) time.Duration {
-	v := showing{policy: p, cluster: j.truth(ref).fact.Cluster, doc: &record.FleetDoc{}}
+	v := ofCluster(p, j.truth(ref).fact.Cluster)
 	if v.emergency(j.now) {
 		return leastSoak
 	}
@@ -118,7 +118,7 @@ func (j *judge) ender(ref fleet.Ref) string {
 // pressed says whether so little is left before the expiry, or a compromise so urgent,
 // that dates give way.
 func (j *judge) pressed(p *rules.Policy, ref fleet.Ref) bool {
-	v := showing{policy: p, cluster: j.truth(ref).fact.Cluster, doc: &record.FleetDoc{}}
+	v := ofCluster(p, j.truth(ref).fact.Cluster)
 	return v.compromised() || oldest(v.cluster).Expires.Before(j.now.Add(7*24*time.Hour))
 }
 
@@ -137,7 +137,7 @@ func (j *judge) notEndedByGKE(e *Event) {
 	if s == nil {
 		return
 	}
-	b, v := j.ledger(t.by.env), showing{policy: s.Policy, cluster: t.fact.Cluster, doc: &record.FleetDoc{}}
+	b, v := j.ledger(t.by.env), ofCluster(s.Policy, t.fact.Cluster)
 	if s.At.After(t.by.sentAt) || s.Mode != "act" || b.heldSince[e.Cluster].After(t.by.sentAt) ||
 		j.setup.Slow || j.setup.NodeTakes > s.Policy.NodeTime || s.Policy.Fit == rules.FitReport ||
 		s.Policy.Approval == rules.ApproveComplete || s.Policy.Approval == rules.ApproveBoth ||
@@ -148,7 +148,7 @@ func (j *judge) notEndedByGKE(e *Event) {
 }
 
 // promiseKept judges promise 11: a completion of ours is not sent before the date of the
-// newest hand-over, and none that is sooner than an older one without a day's notice.
+// newest hand-over. That an older, later date was taken back in time is promise 10's.
 func (j *judge) promiseKept(e *Event) {
 	if e.Kind != Sent || e.Request.Kind != record.CallComplete {
 		return

@@ -52,7 +52,7 @@ func (j *judge) wavesKept(e *Event) {
 			other.since.After(e.At.Add(-seenBy)) && j.closing.began[ref] != nil {
 			continue
 		}
-		o := showing{policy: v.policy, cluster: other.fact.Cluster, doc: &record.FleetDoc{}}
+		o := ofCluster(v.policy, other.fact.Cluster)
 		if waveOf(v.policy, o.cluster.Labels) >= wave || !o.waitedFor(e.At) || !o.due(e.At.Add(-seenBy)) ||
 			o.dueSince().After(by.Add(-time.Minute)) {
 			continue
